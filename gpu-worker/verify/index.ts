@@ -1,0 +1,12 @@
+/**
+ * `npm run --silent verify -- <what> DIR [options]`: compares this build with reference outputs and prints one JSON
+ * object as its last line. Exit status 0 when the comparison ran, 2 on bad usage.
+ */
+const [what, ...rest] = process.argv.slice(2);
+switch (what) {
+  default:
+    console.error(
+      `usage: verify -- sae|lm DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+    );
+    process.exit(2);
+}
