@@ -1,0 +1,81 @@
+/** A job as the API shows it, and what a client sends to create one. */
+import { z } from 'zod';
+import { randomIdSchema } from './thing.ts';
+
+export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
+export const jobStatusSchema = z.enum(JOB_STATUSES);
+export type JobStatus = (typeof JOB_STATUSES)[number];
+export const isTerminal = (status: JobStatus): boolean => status !== 'queued' && status !== 'running';
+
+export const progressSchema = z.object({
+  /** Share of the work done, 0 to 1, over the current attempt. */
+  fraction: z.number().min(0).max(1),
+  stage: z.string().max(100),
+  /** Numbers that the job type declares, such as loss, tokens per second, seconds left. */
+  metrics: z.record(z.string(), z.number().nullable()).default({}),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+export const jobErrorSchema = z.object({
+  code: z.string().max(60),
+  detail: z.string().max(2000),
+  attempt: z.number().int().nonnegative(),
+});
+export type JobError = z.infer<typeof jobErrorSchema>;
+
+/** What ran the job: every result states it, so that numbers can be reproduced. */
+export const runReportSchema = z.object({
+  device: z.string().max(200),
+  dtype: z.string().max(40),
+  seed: z.number().nullable(),
+  tolerance: z.string().max(200).nullable(),
+  versions: z.record(z.string(), z.string()),
+  wall_s: z.number().nonnegative(),
+  peak_rss_bytes: z.number().nonnegative(),
+});
+export type RunReport = z.infer<typeof runReportSchema>;
+
+export const jobArtefactSchema = z.object({
+  id: z.string().describe('art_ id under which the bytes can be fetched'),
+  name: z.string(),
+  sha256: z.string(),
+  bytes: z.number().int(),
+  media_type: z.string(),
+});
+export type JobArtefact = z.infer<typeof jobArtefactSchema>;
+
+export const jobSchema = z.object({
+  id: randomIdSchema('job'),
+  type: z.string(),
+  status: jobStatusSchema,
+  created_at: z.string(),
+  started_at: z.string().nullable(),
+  ended_at: z.string().nullable(),
+  expires_at: z.string().nullable(),
+  input_digest: z.string(),
+  attempt: z.number().int(),
+  progress: progressSchema.nullable(),
+  error: jobErrorSchema.nullable(),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  metrics: z.record(z.string(), z.number()).nullable(),
+  cost: z.object({ unit: z.literal('device_second'), estimate: z.number(), actual: z.number().nullable() }),
+  run: runReportSchema.nullable(),
+  artefacts: z.array(jobArtefactSchema),
+  /** Ids of the manifested things that the job published. */
+  published: z.array(z.object({ kind: z.string(), id: z.string() })),
+  labels: z.record(z.string(), z.string()),
+});
+export type Job = z.infer<typeof jobSchema>;
+
+/** Body of `POST /v1/jobs`; `params` is validated by the job type's contract. */
+export const createJobSchema = z.strictObject({
+  type: z.string().max(60),
+  params: z.record(z.string(), z.unknown()),
+  timeout_s: z.number().int().min(1).max(604_800).default(3600).describe('running time over all attempts'),
+  queue_ttl_s: z.number().int().min(5).max(1_209_600).default(86_400),
+  max_attempts: z.number().int().min(1).max(10).default(3),
+  max_cost: z.number().positive().optional().describe('refuse with 402 when the estimate in device seconds is higher'),
+  webhook: z.url().max(2000).optional(),
+  labels: z.record(z.string().max(60), z.string().max(200)).default({}),
+});
+export type CreateJob = z.infer<typeof createJobSchema>;

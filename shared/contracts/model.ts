@@ -1,0 +1,42 @@
+/** How the API names a language model, and how the worker describes one to the edge. */
+import { z } from 'zod';
+import { digestSchema, modelIdSchema } from './thing.ts';
+
+/** Folders and Hub endpoints are the worker's configuration: a reference never carries a path, URL or token. */
+export const modelReferenceSchema = z.union([
+  z.strictObject({ id: modelIdSchema }),
+  z.strictObject({ local: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/) }),
+  z.strictObject({
+    hub: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9.-]{0,63}$/)
+      .default('huggingface'),
+    repo: z.string().regex(/^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/),
+    revision: z.string().min(1).max(200),
+  }),
+]);
+export type ModelReference = z.infer<typeof modelReferenceSchema>;
+
+/** One spelling per reference, used as a key in the index of known models. */
+export const modelKey = (reference: ModelReference): string =>
+  'id' in reference
+    ? reference.id
+    : 'local' in reference
+      ? `local:${reference.local}`
+      : `hub:${reference.hub}:${reference.repo}@${reference.revision}`;
+
+/** What the edge knows of a model a worker has seen; `hooks` are families such as `resid_post` with their ranges. */
+export const modelDescriptionSchema = z.strictObject({
+  key: z.string().max(400),
+  family: z.string().max(40),
+  revision: z.string().max(200),
+  digest: digestSchema,
+  layers: z.number().int().positive(),
+  heads: z.number().int().positive(),
+  width: z.number().int().positive(),
+  vocabulary: z.number().int().positive(),
+  context: z.number().int().positive(),
+  parameters: z.number().int().positive(),
+  hooks: z.array(z.string().max(60)).max(100_000),
+});
+export type ModelDescription = z.infer<typeof modelDescriptionSchema>;

@@ -1,0 +1,104 @@
+/**
+ * Every error that Sextant answers with, as one closed union (RFC 9457 problem details). A code is stable; its status and
+ * title are fixed here; `detail` says what was wrong and what would be right.
+ */
+import { z } from 'zod';
+
+/** code -> [HTTP status, title]. */
+export const PROBLEMS = {
+  body_malformed: [400, 'The body is not well-formed'],
+  idempotency_key_missing: [400, 'An Idempotency-Key header is required'],
+  parameter_invalid: [400, 'A query parameter or header is not valid'],
+  unauthenticated: [401, 'A valid API key is required'],
+  signature_invalid: [401, 'The signature does not verify'],
+  clock_skew: [401, 'The signature is outside its time of life'],
+  spending_cap: [402, 'The estimate exceeds max_cost'],
+  scope_missing: [403, 'The API key lacks a scope'],
+  not_found: [404, 'Not found'],
+  method_not_allowed: [405, 'Method not allowed'],
+  not_acceptable: [406, 'No such representation'],
+  idempotency_in_flight: [409, 'A request with this key is in flight'],
+  job_busy: [409, 'Another worker holds the job'],
+  job_terminal: [409, 'The job has ended'],
+  fence_stale: [409, 'The fencing token is not the current one'],
+  dispatch_unknown: [409, 'The ledger did not issue this dispatch'],
+  artefact_missing: [409, 'A listed artefact was not uploaded'],
+  artefact_mismatch: [409, 'An uploaded artefact differs from what was announced'],
+  conflict: [409, 'The state does not allow this'],
+  version_mismatch: [412, 'If-Match names another version'],
+  version_required: [428, 'If-Match is required to change this'],
+  body_too_large: [413, 'The body is too large'],
+  computation_too_large: [413, 'Too large for the edge; create a job instead'],
+  media_type_unsupported: [415, 'The content type is not supported'],
+  range_unsatisfiable: [416, 'The range is outside the artefact'],
+  validation_failed: [422, 'The request does not fit its schema'],
+  idempotency_key_reused: [422, 'The Idempotency-Key was used with another request'],
+  job_type_unknown: [422, 'There is no such job type'],
+  model_unknown: [422, 'There is no such model'],
+  model_unsupported: [422, 'The model is not supported'],
+  hook_unknown: [422, 'The model has no such hook point'],
+  input_not_found: [422, 'A referenced input does not exist'],
+  data_invalid: [422, 'The data cannot be used'],
+  quota_exceeded: [429, 'Too many requests'],
+  internal: [500, 'An internal error occurred'],
+  unavailable: [503, 'Temporarily unavailable'],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Reasons with which a job fails; beside them a handler may fail with any problem code. */
+export const JOB_FAILURES = {
+  attempts_exhausted: 'Every attempt ended without a result',
+  timeout: 'The job used up its timeout_s of running time',
+  queue_ttl: 'No worker took the job within queue_ttl_s',
+  memory_exceeded: 'The computation hit its memory limit',
+  computation_crashed: 'The computation ended without a word',
+  not_finite: 'A loss or parameter became NaN or infinite',
+  dead_letter: 'The queue gave the message up',
+} as const;
+export type JobFailureCode = keyof typeof JOB_FAILURES | ProblemCode;
+
+export const fieldErrorSchema = z.strictObject({
+  pointer: z.string().describe('JSON pointer (RFC 6901) to the offending value'),
+  code: z.string(),
+  detail: z.string(),
+});
+export type FieldError = z.infer<typeof fieldErrorSchema>;
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  detail: z.string(),
+  instance: z.string(),
+  code: z.string(),
+  request_id: z.string(),
+  errors: z.array(fieldErrorSchema).optional(),
+});
+export type Problem = z.infer<typeof problemSchema>;
+
+/** An error with a code of the union above; thrown anywhere, mapped to an answer or a job's error in one place. */
+export class SextantError extends Error {
+  readonly code: JobFailureCode;
+  readonly errors: FieldError[] | undefined;
+  readonly headers: Record<string, string>;
+  /** Further members of the problem document (RFC 9457 extension members). */
+  readonly extensions: Record<string, unknown>;
+  constructor(
+    code: JobFailureCode,
+    detail: string,
+    more: {
+      errors?: FieldError[];
+      headers?: Record<string, string>;
+      extensions?: Record<string, unknown>;
+      cause?: unknown;
+    } = {},
+  ) {
+    super(detail, { cause: more.cause });
+    this.name = 'SextantError';
+    this.code = code;
+    this.errors = more.errors;
+    this.headers = more.headers ?? {};
+    this.extensions = more.extensions ?? {};
+  }
+}

@@ -1,0 +1,20 @@
+/** What an API key may do. */
+import { z } from 'zod';
+
+export const SCOPES = [
+  'jobs:write',
+  'jobs:read',
+  'vectors:read',
+  'vectors:write',
+  'saes:read',
+  'models:read',
+  'artefacts:read',
+  'artefacts:write',
+  'reports:read',
+  'fairness:compute',
+  'directions:refusal',
+  'keys:admin',
+  'webhooks:admin',
+] as const;
+export const scopeSchema = z.enum(SCOPES);
+export type Scope = (typeof SCOPES)[number];

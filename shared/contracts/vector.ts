@@ -1,0 +1,29 @@
+/** A steering vector: what its manifest's `body` holds and what the API shows of it. */
+import { z } from 'zod';
+import { dtypeSchema, vectorIdSchema } from './thing.ts';
+
+/** `effect` is measured at `strength`; both belong to the sign convention `positive_pole`. */
+export const vectorBodySchema = z.strictObject({
+  width: z.number().int().positive(),
+  dtype: z.literal('float32'),
+  /** Mean norm of the residual stream at the hook; strengths are multiples of it. */
+  residual_norm: z.number().positive(),
+  positive_pole: z.string().max(200),
+  negative_pole: z.string().max(200).nullable(),
+  strength: z.number().nullable().describe('calibrated strength, in units of residual_norm'),
+  effect: z.record(z.string(), z.unknown()).describe('what was measured at `strength`'),
+  calibration: z.array(z.record(z.string(), z.unknown())).max(1000).describe('the curve the strength was chosen from'),
+  provenance: z.record(z.string(), z.unknown()),
+});
+export type VectorBody = z.infer<typeof vectorBodySchema>;
+
+export const VECTOR_FORMATS = ['raw', 'json', 'safetensors', 'npy'] as const;
+export const vectorFormatSchema = z.enum(VECTOR_FORMATS);
+export type VectorFormat = (typeof VECTOR_FORMATS)[number];
+export const vectorDtypeSchema = dtypeSchema.extract(['float32', 'float16']);
+export type VectorDtype = z.infer<typeof vectorDtypeSchema>;
+
+export const vectorNameSchema = z.string().min(1).max(200);
+export const vectorPointerSchema = z.strictObject({ id: vectorIdSchema });
+/** Name of the blob that holds the unit-norm values: raw little-endian float32, `width` of them. */
+export const VECTOR_BLOB = 'values.f32';

@@ -1,0 +1,121 @@
+/**
+ * What passes between the edge and a GPU worker: the signed message on the queue, and the worker's signed calls to
+ * `/internal/jobs/{id}/...`. Delivery is at least once; the fencing token of a claim is what makes completion single.
+ */
+import { z } from 'zod';
+import { jobErrorSchema, progressSchema, runReportSchema } from './job.ts';
+import { modelDescriptionSchema } from './model.ts';
+import { blobSchema, digestSchema, manifestSchema, randomIdSchema } from './thing.ts';
+
+export const MESSAGE_TYP = 'sextant-job+jws';
+export const WORKER_TYP = 'sextant-worker+jws';
+export const EDGE_ISSUER = 'sextant-edge';
+export const WORKER_AUDIENCE = 'sextant-gpu-worker';
+/** A message lives as long as the queue can keep it. */
+export const MESSAGE_LIFE_S = 14 * 86_400;
+/** A worker's call lives this long; its clock offset is learned from the edge's answers. */
+export const WORKER_CALL_LIFE_S = 60;
+/** Answers of the edge carry its clock in this header, in milliseconds since the epoch. */
+export const EDGE_TIME_HEADER = 'x-sextant-time';
+/** Params whose JSON is longer than this travel by reference: base64 twice and the envelope stay below 128,000 bytes. */
+export const PARAMS_INLINE_LIMIT = 48_000;
+
+/** Claims of the message's JWS (EdDSA, `typ` = MESSAGE_TYP, `kid` set). */
+export const messageSchema = z.strictObject({
+  iss: z.literal(EDGE_ISSUER),
+  aud: z.literal(WORKER_AUDIENCE),
+  iat: z.number().int(),
+  exp: z.number().int(),
+  sub: randomIdSchema('job'),
+  jti: randomIdSchema('dsp').describe('the dispatch that the ledger issued'),
+  type: z.string().max(60),
+  input_digest: digestSchema,
+  params: z.record(z.string(), z.unknown()).optional(),
+  params_ref: z.strictObject({ sha256: digestSchema, bytes: z.number().int().positive() }).optional(),
+});
+export type Message = z.infer<typeof messageSchema>;
+/** Body of a queue message. */
+export const queueBodySchema = z.strictObject({ jws: z.string().max(126_000) });
+
+/**
+ * Claims of a worker's call (EdDSA, `typ` = WORKER_TYP, `kid` = worker id), sent as `Authorization: Sextant <JWS>`.
+ * `digest` is the sha-256 of the body's bytes (of no bytes for an empty body).
+ */
+export const workerCallSchema = z.strictObject({
+  iss: randomIdSchema('wkr'),
+  aud: z.literal(EDGE_ISSUER),
+  iat: z.number().int(),
+  exp: z.number().int(),
+  jti: z.string().min(16).max(64),
+  method: z.string().max(10),
+  path: z.string().max(500),
+  digest: digestSchema,
+  fence: z.string().max(64).nullable(),
+});
+export type WorkerCall = z.infer<typeof workerCallSchema>;
+
+/** POST /internal/jobs/{id}/claim */
+export const claimRequestSchema = z.strictObject({ dispatch: randomIdSchema('dsp'), message: z.string().max(126_000) });
+/** A thing or artefact that the params name, with presigned addresses of its blobs. */
+export const jobInputSchema = z.object({
+  id: z.string(),
+  manifest: manifestSchema.nullable(),
+  blobs: z.array(blobSchema.extend({ url: z.string() })),
+});
+export type JobInput = z.infer<typeof jobInputSchema>;
+export const claimSchema = z.object({
+  fence: z.string(),
+  attempt: z.number().int().positive(),
+  lease_ms: z.number().int().positive(),
+  heartbeat_ms: z.number().int().positive(),
+  /** Running time left of `timeout_s`, over all attempts. */
+  remaining_s: z.number(),
+  params_url: z.string().nullable(),
+  inputs: z.array(jobInputSchema),
+});
+export type Claim = z.infer<typeof claimSchema>;
+
+/** POST /internal/jobs/{id}/heartbeat */
+export const heartbeatRequestSchema = z.strictObject({ progress: progressSchema.nullable() });
+export const heartbeatSchema = z.object({ cancel: z.boolean(), remaining_s: z.number() });
+export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+/** Largest shard of an artefact, in bytes. */
+export const SHARD_LIMIT = 256 * 1024 * 1024;
+/** POST /internal/jobs/{id}/uploads: announces blobs, answers presigned PUT addresses in the same order. */
+export const uploadsRequestSchema = z.strictObject({
+  blobs: z
+    .array(z.strictObject({ sha256: digestSchema, bytes: z.number().int().min(0).max(SHARD_LIMIT) }))
+    .min(1)
+    .max(256),
+});
+export const uploadsSchema = z.object({
+  /** `url` is null where the tenant already owns these bytes: nothing has to be sent. */
+  uploads: z.array(z.object({ n: z.number().int(), url: z.string().nullable() })),
+});
+export type Uploads = z.infer<typeof uploadsSchema>;
+
+/** POST /internal/jobs/{id}/complete: everything a job leaves behind, accepted at once or not at all. */
+export const completeRequestSchema = z.strictObject({
+  input_digest: digestSchema,
+  /** Announced uploads, by their number; `name` is what the job's artefact list shows. */
+  artefacts: z.array(blobSchema.extend({ n: z.number().int().nonnegative() })).max(4096),
+  things: z.array(manifestSchema).max(1000),
+  result: z.record(z.string(), z.unknown()),
+  metrics: z.record(z.string(), z.number()),
+  run: runReportSchema,
+  /** Models that this attempt resolved, so that the edge can refuse wrong hooks from now on. */
+  models: z.array(modelDescriptionSchema).max(16),
+});
+export type CompleteRequest = z.infer<typeof completeRequestSchema>;
+
+/** POST /internal/jobs/{id}/fail; `retryable` gives the job another attempt if its cap allows. */
+export const failRequestSchema = z.strictObject({
+  error: jobErrorSchema.omit({ attempt: true }),
+  retryable: z.boolean(),
+  models: z.array(modelDescriptionSchema).max(16).default([]),
+});
+export type FailRequest = z.infer<typeof failRequestSchema>;
+
+/** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */
+export const releaseRequestSchema = z.strictObject({});
