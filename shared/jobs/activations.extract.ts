@@ -1,0 +1,50 @@
+/** `activations.extract`: the values at hook points of a model over a corpus, as sharded safetensors. */
+import { z } from 'zod';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { dtypeSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, hookSchema, modelInput } from './references.ts';
+
+export default defineJob({
+  type: 'activations.extract',
+  summary: 'Extract activations of a model at hook points',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    hooks: z.array(hookSchema).min(1).max(64),
+    corpus: corpusSchema,
+    tokens: z.number().int().min(1).max(1_000_000_000).default(65_536),
+    context: z.number().int().min(2).max(8192).default(48).describe('length of the packed sequences'),
+    batch: z.number().int().min(1).max(512).default(32),
+    dtype: dtypeSchema.extract(['float32', 'float16']).default('float32'),
+    shard_tokens: z.number().int().min(1024).max(4_194_304).default(65_536),
+  }),
+  result: z.object({
+    tokens: z.number(),
+    shards: z.number(),
+    width: z.number(),
+    data_digest: z.string(),
+    hooks: z.record(
+      z.string(),
+      z.object({
+        mean_norm: z.number().describe('mean Euclidean norm of a token'),
+        mean_square_norm: z.number(),
+        mean_vector_norm: z.number().describe('norm of the mean over tokens'),
+      }),
+    ),
+  }),
+  progress: { tokens: 'tokens so far', tokens_per_s: '1/s', seconds_left: 's' },
+  produces: ['report'],
+  models: (p) => [
+    { reference: p.model, pointer: '/model', hooks: p.hooks.map((hook, i) => ({ hook, pointer: `/hooks/${i}` })) },
+  ],
+  inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
+  estimate: (p) => ({
+    device_seconds: 5 + p.tokens / 20_000,
+    memory_bytes: 5e8,
+    artefact_bytes: p.tokens * p.hooks.length * 4 * 64,
+  }),
+  retention_days: 30,
+});

@@ -1,0 +1,76 @@
+/** `lm.evaluate`: loss and next-token probabilities of a model, plain and steered by vectors, in one run. */
+import { z } from 'zod';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { seedSchema, vectorIdSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, modelInput } from './references.ts';
+
+/** One way to run the model; strength is in units of the mean residual norm stored with the vector. */
+export const steeringSchema = z.strictObject({
+  label: z.string().min(1).max(100),
+  vectors: z
+    .array(z.strictObject({ vector: vectorIdSchema, strength: z.number().min(-1000).max(1000) }))
+    .max(16)
+    .default([]),
+});
+const tokenSetSchema = z.strictObject({
+  label: z.string().min(1).max(100),
+  tokens: z.array(z.string().min(1).max(100)).min(1).max(1000),
+});
+
+export default defineJob({
+  type: 'lm.evaluate',
+  summary: 'Evaluate a language model, plain and steered',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    prompts: z
+      .array(z.string().max(20_000))
+      .max(10_000)
+      .default([])
+      .describe('next-token probabilities are taken at the end of each'),
+    corpus: corpusSchema.nullable().default(null).describe('text for the cross-entropy; null: no loss'),
+    tokens: z.number().int().min(1).max(10_000_000).default(8192),
+    context: z.number().int().min(2).max(8192).default(48),
+    targets: z.array(tokenSetSchema).max(64).default([]).describe('token sets whose summed probability is reported'),
+    runs: z
+      .array(steeringSchema)
+      .min(1)
+      .max(64)
+      .default([{ label: 'plain', vectors: [] }]),
+    allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),
+    seed: seedSchema.default(0),
+  }),
+  result: z.object({
+    runs: z.array(
+      z.object({
+        label: z.string(),
+        loss: z.number().nullable().describe('mean next-token cross-entropy, nats'),
+        perplexity: z.number().nullable(),
+        targets: z.record(z.string(), z.number()).describe('summed probability, mean over prompts'),
+        kl: z.number().nullable().describe('KL of this run from the first, mean over prompts, nats'),
+      }),
+    ),
+    prompts: z.number(),
+    tokens: z.number(),
+    data_digest: z.string().nullable(),
+  }),
+  progress: { runs: 'runs done' },
+  produces: ['report'],
+  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  inputs: (p) => [
+    ...modelInput(p.model),
+    ...(p.corpus ? corpusInput(p.corpus) : []),
+    ...p.runs.flatMap((run, i) =>
+      run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
+    ),
+  ],
+  estimate: (p) => ({
+    device_seconds: 3 + p.runs.length * (p.tokens / 20_000 + p.prompts.length * 0.01),
+    memory_bytes: 5e8,
+    artefact_bytes: 100_000,
+  }),
+  retention_days: 30,
+});

@@ -1,0 +1,25 @@
+/** Pieces that several job contracts share: how params name models, hooks and inputs. */
+import { z } from 'zod';
+import type { Corpus } from '../contracts/corpus.ts';
+import type { ModelReference } from '../contracts/model.ts';
+import type { InputUse, ModelUse } from './contract.ts';
+
+export const hookSchema = z
+  .string()
+  .max(60)
+  .regex(/^[a-z_]+(\.\d+){1,2}$/, 'a hook point such as resid_post.2')
+  .describe('hook point, for example resid_post.2; layers and heads count from 0');
+
+/** The model at `/model` with the hook points named at the given fields of the params. */
+export const modelUse = (reference: ModelReference, hooks: Record<string, string>): ModelUse => ({
+  reference,
+  pointer: '/model',
+  hooks: Object.entries(hooks).map(([field, hook]) => ({ hook, pointer: `/${field}` })),
+});
+
+/** A model reference by id is an input: its files are the tenant's own. */
+export const modelInput = (reference: ModelReference, pointer = '/model'): InputUse[] =>
+  'id' in reference ? [{ id: reference.id, pointer: `${pointer}/id` }] : [];
+
+export const corpusInput = (corpus: Corpus, pointer = '/corpus'): InputUse[] =>
+  'artefact' in corpus ? [{ id: corpus.artefact, pointer: `${pointer}/artefact` }] : [];

@@ -1,0 +1,67 @@
+/** `sae.evaluate`: sign-safe metrics of SAEs on held-out activations and, where the axes of the text are known, against them. */
+import { z } from 'zod';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, modelInput } from './references.ts';
+
+const axisScoreSchema = z.object({
+  axis: z.string(),
+  signed: z.boolean(),
+  latent: z.number().describe('the single latent whose code correlates best with the axis'),
+  correlation: z.number().describe('Pearson correlation of its code with the axis over tokens, signed'),
+  positive_latent: z.number(),
+  positive_correlation: z.number().describe('of the best latent for "the axis is at its positive pole"'),
+  negative_latent: z.number().nullable(),
+  negative_correlation: z.number().nullable(),
+  both_poles: z.boolean().describe('one and the same latent is best for both poles, with opposite signs of its code'),
+});
+
+export default defineJob({
+  type: 'sae.evaluate',
+  summary: 'Evaluate sparse autoencoders',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    saes: z.array(saeIdSchema).min(1).max(64),
+    corpus: corpusSchema,
+    tokens: z.number().int().min(256).max(10_000_000).default(16_384),
+    context: z.number().int().min(2).max(8192).default(48),
+    allow_mismatch: z.boolean().default(false),
+    seed: seedSchema.default(1),
+  }),
+  result: z.object({
+    saes: z.array(
+      z.object({
+        id: saeIdSchema,
+        variant: z.string(),
+        width: z.number(),
+        mse: z.number(),
+        nmse: z.number(),
+        fvu: z.number(),
+        cosine: z.number(),
+        l0: z.number(),
+        dead_share: z.number(),
+        minority_share_05: z.number(),
+        minority_share_20: z.number(),
+        antipodal_share: z.number().describe('AP(0.95): latents with a decoder row opposite to theirs'),
+        axes: z.array(axisScoreSchema),
+      }),
+    ),
+    tokens: z.number(),
+    data_digest: z.string(),
+    report: reportIdSchema,
+  }),
+  progress: { tokens: 'tokens so far' },
+  produces: ['report'],
+  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  inputs: (p) => [
+    ...modelInput(p.model),
+    ...corpusInput(p.corpus),
+    ...p.saes.map((id, i) => ({ id, pointer: `/saes/${i}` })),
+  ],
+  estimate: (p) => ({ device_seconds: 5 + p.tokens / 20_000, memory_bytes: 6e8, artefact_bytes: 200_000 }),
+  retention_days: 30,
+});

@@ -1,0 +1,109 @@
+/** `sae.train`: sparse autoencoders at a hook point, a whole sweep over one stream of activations. */
+import { z } from 'zod';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { saeIdSchema, seedSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
+
+export const SAE_VARIANTS = [
+  'relu',
+  'jumprelu',
+  'topk',
+  'abstopk',
+  'batch_topk',
+  'batch_abstopk',
+  'two_sided_jumprelu',
+] as const;
+export const saeVariantSchema = z.enum(SAE_VARIANTS);
+export type SaeVariant = (typeof SAE_VARIANTS)[number];
+
+/** One autoencoder of the sweep. */
+export const saeSpecSchema = z.strictObject({
+  variant: saeVariantSchema,
+  width: z.number().int().min(2).max(262_144).describe('number of latents'),
+  k: z.number().int().min(1).max(4096).nullable().default(null).describe('latents per token, for the top-k family'),
+  sparsity: z.number().min(0).max(1e6).nullable().default(null).describe('L1 or L0 coefficient, for the others'),
+  seed: seedSchema.default(0),
+});
+export type SaeSpec = z.infer<typeof saeSpecSchema>;
+
+export default defineJob({
+  type: 'sae.train',
+  summary: 'Train sparse autoencoders on the activations of a model',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    hook: hookSchema,
+    corpus: corpusSchema,
+    saes: z.array(saeSpecSchema).min(1).max(64),
+    context: z.number().int().min(2).max(8192).default(48),
+    batch: z.number().int().min(16).max(65_536).default(1024).describe('activations per step'),
+    steps: z.number().int().min(1).max(10_000_000).default(2000),
+    learning_rate: z
+      .number()
+      .positive()
+      .max(1)
+      .nullable()
+      .default(null)
+      .describe('null: 2e-4 / sqrt(width / 2^14), capped'),
+    warmup_steps: z.number().int().min(0).default(100),
+    decay_fraction: z.number().min(0).max(1).default(0.2).describe('share of the steps over which the rate falls to 0'),
+    auxiliary_weight: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(0.03125)
+      .describe('weight of the dead-latent loss (AbsTopK, eq. 7)'),
+    dead_tokens: z
+      .number()
+      .int()
+      .min(1)
+      .default(100_000)
+      .describe('tokens of silence after which a latent counts as dead'),
+    seed: seedSchema.default(0).describe('seed of the activation stream'),
+  }),
+  result: z.object({
+    saes: z.array(
+      z.object({
+        id: saeIdSchema,
+        variant: saeVariantSchema,
+        width: z.number(),
+        k: z.number().nullable(),
+        seed: z.number(),
+        loss: z.number(),
+        fvu: z.number().describe('fraction of variance unexplained on held-out activations'),
+        l0: z.number(),
+        dead_share: z.number(),
+        minority_share: z.number().describe('BD(0.05): alive latents whose rarer sign makes up at least 5 %'),
+      }),
+    ),
+    tokens: z.number(),
+    tokens_per_s: z.number(),
+    data_digest: z.string(),
+  }),
+  progress: {
+    loss: 'mean squared error per token, scaled inputs',
+    fvu: 'fraction',
+    l0: 'latents per token',
+    dead_share: 'fraction',
+    tokens_per_s: '1/s',
+    seconds_left: 's',
+  },
+  produces: ['sae'],
+  models: (p) => [modelUse(p.model, { hook: p.hook })],
+  inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
+  estimate(p) {
+    const tokens = p.steps * p.batch;
+    const widths = p.saes.reduce((sum, sae) => sum + sae.width, 0);
+    // Width of the model is not known here: 256 stands for the small models a CPU worker is used for.
+    const flop = tokens * (10 * 256 * widths);
+    return {
+      device_seconds: 5 + flop / 5e10 + tokens / 30_000,
+      memory_bytes: 3e8 + 20_000 * widths,
+      artefact_bytes: 2100 * widths,
+    };
+  },
+  retention_days: 30,
+});

@@ -1,0 +1,79 @@
+/** `vectors.derive`: a steering vector, from two sets of texts or from a latent of an SAE. */
+import { z } from 'zod';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { saeIdSchema, seedSchema, vectorIdSchema } from '../contracts/thing.ts';
+import { vectorNameSchema } from '../contracts/vector.ts';
+import { defineJob } from './contract.ts';
+import { hookSchema, modelInput } from './references.ts';
+
+/** A pole of the axis: texts that show it, and tokens whose probability tells how far steering went. */
+export const poleSchema = z.strictObject({
+  label: z.string().min(1).max(200),
+  texts: z.array(z.string().min(1).max(20_000)).max(10_000).default([]),
+  tokens: z.array(z.string().min(1).max(100)).max(1000).default([]),
+});
+export type Pole = z.infer<typeof poleSchema>;
+
+const common = {
+  model: modelReferenceSchema,
+  positive: poleSchema,
+  negative: poleSchema,
+  prompts: z.array(z.string().max(20_000)).max(1000).default([]).describe('texts on which the strength is calibrated'),
+  strengths: z.array(z.number().min(-100).max(100)).max(64).default([0.25, 0.5, 1, 2, 4]),
+  name: vectorNameSchema.optional().describe('a name to point at the vector once it is published'),
+  seed: seedSchema.default(0),
+};
+
+export default defineJob({
+  type: 'vectors.derive',
+  summary: 'Derive a steering vector and calibrate its strength',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.discriminatedUnion('method', [
+    z.strictObject({
+      method: z.literal('difference_in_means').describe('mean over the positive texts minus mean over the negative'),
+      hook: hookSchema,
+      positions: z.enum(['all', 'last']).default('all'),
+      ...common,
+    }),
+    z.strictObject({
+      method: z.literal('sae_latent').describe('the decoder row of a latent'),
+      sae: saeIdSchema,
+      latent: z.number().int().min(0),
+      sign: z
+        .union([z.literal(1), z.literal(-1)])
+        .default(1)
+        .describe('which sign of the code is the positive pole'),
+      hook: hookSchema,
+      allow_mismatch: z.boolean().default(false).describe('apply an SAE to another model or hook than its own'),
+      ...common,
+    }),
+  ]),
+  result: z.object({
+    vector: vectorIdSchema,
+    name: z.string().nullable(),
+    width: z.number(),
+    residual_norm: z.number(),
+    strength: z.number().nullable(),
+    calibration: z.array(
+      z.object({
+        strength: z.number(),
+        positive_probability: z.number(),
+        negative_probability: z.number(),
+        kl: z.number().describe('KL divergence of the steered from the plain next-token distribution, nats'),
+      }),
+    ),
+    mismatch: z.boolean(),
+  }),
+  progress: { texts: 'texts done' },
+  produces: ['vector'],
+  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [{ hook: p.hook, pointer: '/hook' }] }],
+  inputs: (p) => [...modelInput(p.model), ...(p.method === 'sae_latent' ? [{ id: p.sae, pointer: '/sae' }] : [])],
+  estimate: (p) => ({
+    device_seconds:
+      5 + 0.02 * (p.positive.texts.length + p.negative.texts.length + p.prompts.length * p.strengths.length),
+    memory_bytes: 5e8,
+    artefact_bytes: 65_536,
+  }),
+  retention_days: 30,
+});
