@@ -1,0 +1,36 @@
+/** The one way fairness code refuses data: a `data_invalid` error with a finer code and a pointer to the value. */
+import { SextantError } from '../contracts/problem.ts';
+
+/** What can be wrong with the data of a fairness request. */
+export type DataFault =
+  | 'column_missing'
+  | 'column_unexpected'
+  | 'csv_malformed'
+  | 'arrow_malformed'
+  | 'length_mismatch'
+  | 'value_not_finite'
+  | 'label_not_binary'
+  | 'group_count'
+  | 'group_too_small'
+  | 'group_unknown'
+  | 'matrix_singular'
+  | 'weights_misfit'
+  | 'scm_cycle'
+  | 'scm_invalid'
+  | 'response_invalid'
+  | 'budget_invalid'
+  | 'prediction_constant'
+  | 'table_too_large';
+
+/** An error about the value at `pointer` (RFC 6901); `detail` says what was wrong and what would be right. */
+export const dataError = (fault: DataFault, pointer: string, detail: string): SextantError =>
+  new SextantError('data_invalid', detail, { errors: [{ pointer, code: fault, detail }] });
+
+/** Refuses NaN and infinities, naming the first offending position. */
+export function requireFinite(values: ArrayLike<number>, pointer: string): void {
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isFinite(values[i])) {
+      throw dataError('value_not_finite', `${pointer}/${i}`, `value ${i} is ${values[i]}; every value must be finite`);
+    }
+  }
+}
