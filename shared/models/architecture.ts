@@ -1,0 +1,117 @@
+/**
+ * What a decoder-only transformer computes, in one vocabulary for all families: every switch that changes the arithmetic
+ * and nothing else. A family turns its `config.json` into this; the graph is built from this alone.
+ */
+import type { ConfigReader } from './config-reader.ts';
+
+export type FamilyName = 'llama' | 'mistral' | 'qwen2' | 'qwen3' | 'gpt2' | 'gpt_neox' | 'gemma2' | 'bitnet';
+
+export const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
+
+/** Rotary embedding of the first `dims` entries of each head. */
+export type Rope = {
+  theta: number;
+  dims: number;
+  scaling:
+    | null
+    | { kind: 'linear'; factor: number }
+    /** Llama 3: low frequencies divided by `factor`, a smooth ramp between the two wavelengths. */
+    | { kind: 'llama3'; factor: number; lowFrequency: number; highFrequency: number; originalContext: number };
+};
+
+export type Architecture = {
+  family: FamilyName;
+  layers: number;
+  width: number;
+  heads: number;
+  /** Key/value heads; divides `heads`. */
+  kvHeads: number;
+  headDim: number;
+  mlpWidth: number;
+  vocabulary: number;
+  /** Most positions the model was made for. */
+  context: number;
+  norm: { kind: 'rms' | 'layer'; eps: number /** Gemma stores w - 1. */; weightOffset: 0 | 1 };
+  activation: Activation;
+  /** Null where positions are a learned table. */
+  rope: Rope | null;
+  /** Attention and MLP both read the block's input. */
+  parallel: boolean;
+  /** Factor of the attention scores, by layer. */
+  attentionScale: number[];
+  /** Soft caps c tanh(x / c) of the scores and of the logits. */
+  attentionCap: number | null;
+  logitCap: number | null;
+  /** How many positions, itself included, a query sees; by layer, null for all. */
+  windows: (number | null)[];
+  /** Factor of the embeddings on entering the stream. */
+  embeddingScale: number;
+  /** The head is the embedding matrix. */
+  tied: boolean;
+  /** Biases of the query, key and value projections; of the attention's output projection; of the MLP. */
+  attentionBias: boolean;
+  outputBias: boolean;
+  mlpBias: boolean;
+};
+
+/** A stored tensor. */
+export type Weight = { name: string; shape: readonly number[] };
+/** y = x W' + b with W stored [out, in], or y = x W + b with W stored [in, out]. */
+export type Linear = { weight: Weight; bias: Weight | null; layout: 'out_in' | 'in_out' };
+export type Norm = { weight: Weight; bias: Weight | null };
+
+export type LayerWeights = {
+  attentionNorm: Norm;
+  /** One projection each, or one for all three: `blocks` = [q | k | v], `heads` = [q | k | v] for each head in turn. */
+  qkv: { q: Linear; k: Linear; v: Linear } | { fused: Linear; order: 'blocks' | 'heads' };
+  /** Norms over each head's entries, before the rotary embedding. */
+  queryNorm: Norm | null;
+  keyNorm: Norm | null;
+  /** Norm over all heads' outputs together, before the output projection. */
+  attentionSubNorm: Norm | null;
+  output: Linear;
+  postAttentionNorm: Norm | null;
+  mlpNorm: Norm;
+  gate: Linear | null;
+  up: Linear;
+  mlpSubNorm: Norm | null;
+  down: Linear;
+  postMlpNorm: Norm | null;
+};
+
+export type ModelWeights = {
+  embedding: Weight;
+  positions: Weight | null;
+  layers: LayerWeights[];
+  finalNorm: Norm;
+  head: Linear;
+};
+
+/** What a family file offers. */
+export type Family = {
+  modelType: FamilyName;
+  /** The prefix that a file of the bare model (without its head) may lack. */
+  prefix: string;
+  architecture(config: ConfigReader): Architecture;
+  weights(architecture: Architecture): ModelWeights;
+  /** The `config.json` of such a model, as the publisher's library writes it. */
+  config(architecture: Architecture): Record<string, unknown>;
+};
+
+/** Every stored tensor of a model once, in the order of computation. */
+export function listWeights(weights: ModelWeights): Weight[] {
+  const found = new Map<string, Weight>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    const weight = value as Partial<Weight>;
+    if (typeof weight.name === 'string' && Array.isArray(weight.shape)) found.set(weight.name, weight as Weight);
+    else for (const child of Object.values(value)) visit(child);
+  };
+  visit(weights);
+  return [...found.values()];
+}
+
+/** How many numbers a model stores. */
+export const countParameters = (weights: ModelWeights): number =>
+  listWeights(weights).reduce((sum, weight) => sum + weight.shape.reduce((a, b) => a * b, 1), 0);

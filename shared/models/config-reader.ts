@@ -1,0 +1,111 @@
+/**
+ * Reads a Hugging Face `config.json` field by field and remembers which fields were read. What is left at the end is
+ * either known not to touch the arithmetic, or absent in effect (null, false), or refused by name: a field that nobody
+ * understood may change what the model computes.
+ */
+import { SextantError } from '../contracts/problem.ts';
+
+/** Fields of any model type that do not change logits at evaluation time in float32. */
+const HARMLESS = new Set(
+  `architectures auto_map bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id dtype torch_dtype
+  transformers_version use_cache initializer_range output_attentions output_hidden_states output_scores return_dict
+  return_dict_in_generate chunk_size_feed_forward id2label label2id problem_type task_specific_params attention_dropout
+  hidden_dropout classifier_dropout attn_pdrop embd_pdrop resid_pdrop summary_type summary_use_proj summary_activation
+  summary_proj_to_labels summary_first_dropout pretraining_tp cache_implementation finetuning_task tokenizer_class
+  prefix model_type attn_implementation torchscript use_bfloat16 name_or_path max_length min_length do_sample
+  early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty
+  length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences forced_bos_token_id
+  forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
+  gradient_checkpointing n_ctx reorder_and_upcast_attn is_decoder`.split(/\s+/),
+);
+
+const refuse = (message: string) => new SextantError('model_unsupported', message);
+
+export class ConfigReader {
+  readonly modelType: string;
+  readonly #fields: Record<string, unknown>;
+  readonly #read = new Set<string>();
+  readonly #path: string;
+
+  /** @throws SextantError `model_unsupported` where `config` is not an object */
+  constructor(config: unknown, path = '') {
+    if (typeof config !== 'object' || config === null || Array.isArray(config))
+      throw refuse(`${path || 'config.json'} must be an object`);
+    this.#fields = config as Record<string, unknown>;
+    this.#path = path;
+    this.modelType = String(this.#fields.model_type ?? '');
+  }
+
+  /** The raw value; undefined where absent or null. */
+  raw(name: string): unknown {
+    this.#read.add(name);
+    return this.#fields[name] ?? undefined;
+  }
+
+  /** Whether the field is written at all, be it as null. */
+  has(name: string): boolean {
+    this.#read.add(name);
+    return Object.hasOwn(this.#fields, name);
+  }
+
+  /** A finite number. Without `fallback` the field is required. */
+  number(name: string, fallback?: number): number {
+    const value = this.raw(name) ?? fallback;
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(name, 'a finite number', value);
+    return value;
+  }
+
+  /** A positive integer below 2^31. */
+  count(name: string, fallback?: number): number {
+    const value = this.number(name, fallback);
+    if (!Number.isInteger(value) || value < 1 || value >= 2 ** 31) throw this.#wrong(name, 'a positive integer', value);
+    return value;
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.raw(name) ?? fallback;
+    if (typeof value !== 'boolean') throw this.#wrong(name, 'true or false', value);
+    return value;
+  }
+
+  /** One of the given strings. */
+  choice<T extends string>(name: string, allowed: readonly T[], fallback?: T): T {
+    const value = this.raw(name) ?? fallback;
+    const found = allowed.find((option) => option === value);
+    if (found === undefined) throw this.#wrong(name, `one of ${allowed.join(', ')}`, value);
+    return found;
+  }
+
+  /** Refuses any value but the given one (or none). */
+  only(name: string, value: unknown): void {
+    const found = this.raw(name);
+    if (found !== undefined && found !== value) throw this.#wrong(name, `${JSON.stringify(value)} or absent`, found);
+  }
+
+  /** A nested object, or undefined. */
+  section(name: string): ConfigReader | undefined {
+    const value = this.raw(name);
+    return value === undefined ? undefined : new ConfigReader(value, `${this.#path}${name}.`);
+  }
+
+  /** @throws SextantError `model_unsupported` naming every field that nobody read and that may matter */
+  finish(): void {
+    const unknown = Object.entries(this.#fields)
+      .filter(([name, value]) => value !== null && value !== false && !name.startsWith('_') && !this.#read.has(name))
+      .filter(([name]) => this.#path !== '' || !HARMLESS.has(name))
+      .map(([name]) => `${this.#path}${name}`);
+    if (unknown.length > 0)
+      throw refuse(
+        `config of model_type '${this.modelType}' has fields that are not supported and may change the arithmetic: ${unknown.join(', ')}`,
+      );
+  }
+
+  /** An error about this field. */
+  refuse(name: string, why: string): SextantError {
+    return refuse(`config field '${this.#path}${name}': ${why}`);
+  }
+
+  #wrong(name: string, expected: string, value: unknown): SextantError {
+    return this.refuse(name, `must be ${expected}, is ${JSON.stringify(value)?.slice(0, 80) ?? 'absent'}`);
+  }
+}
