@@ -1,8 +1,26 @@
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     projects: [
+      // runs inside workerd, with local D1, KV, R2, queues and Durable Objects; storage is isolated per file
+      async () => ({
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations('./edge/migrations') } },
+          }),
+        ],
+        test: {
+          name: 'edge',
+          isolate: false,
+          include: ['tests/edge/**/*.test.ts'],
+          setupFiles: ['./tests/edge/setup.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      }),
       {
         test: {
           name: 'node',

@@ -1,0 +1,27 @@
+/** The HTTP surface: what every request passes through, and the routes. Imports nothing that only workerd has. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { AppEnv } from './environment.ts';
+import { envelope } from './middleware/envelope.ts';
+import { refuseUnrouted } from './middleware/no-route.ts';
+import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
+import { registerHealth } from './routes/health.ts';
+import { registerKeys } from './routes/keys.ts';
+
+export type App = OpenAPIHono<AppEnv>;
+
+/** One registrar per file of `routes/`. */
+const ROUTES: readonly ((app: App) => void)[] = [registerHealth, registerKeys];
+
+export function createApp(): App {
+  const app: App = new OpenAPIHono<AppEnv>({ defaultHook: refuseMisfit });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'an API key',
+  });
+  app.use(envelope);
+  app.onError(problemAnswer);
+  app.notFound((c) => refuseUnrouted(app.routes, c));
+  for (const register of ROUTES) register(app);
+  return app;
+}

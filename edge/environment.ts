@@ -1,0 +1,45 @@
+/** What the Worker is given to work with; the bindings are declared in `wrangler.toml`. */
+import type { Idempotency } from './jobs/idempotency.ts';
+import type { Ledger } from './jobs/ledger.ts';
+import type { AccessKey } from './keys/access-key.ts';
+import type { QuotaKeeper } from './quota/keeper.ts';
+import type { Allowance } from './quota/lease.ts';
+
+export interface Env {
+  readonly DB: D1Database;
+  readonly KV: KVNamespace;
+  readonly R2: R2Bucket;
+  readonly GPU_QUEUE: Queue<{ jws: string }>;
+  readonly LEDGER: DurableObjectNamespace<Ledger>;
+  readonly IDEMPOTENCY: DurableObjectNamespace<Idempotency>;
+  readonly QUOTA: DurableObjectNamespace<QuotaKeeper>;
+
+  /** S3 interface of the bucket behind `R2`, for presigned addresses. */
+  readonly S3_ENDPOINT: string;
+  readonly S3_BUCKET: string;
+  readonly S3_ACCESS_KEY_ID: string;
+  readonly S3_SECRET_ACCESS_KEY: string;
+  /** Private JWK set (Ed25519) as JSON: the first key signs, all are published. */
+  readonly SIGNING_KEYS: string;
+
+  readonly READS_PER_MINUTE: number;
+  readonly WRITES_PER_MINUTE: number;
+  readonly JOBS_PER_MINUTE: number;
+  readonly LEASE_MS: number;
+  readonly RESEND_MS: number;
+}
+
+/** What middleware leaves for a route's handler. */
+export type Variables = {
+  requestId: string;
+  /** What is left of the caller's rate limit. */
+  allowance: Allowance | undefined;
+  /** Set on every route that names a scope. */
+  key: AccessKey;
+  /** The raw bytes of a JSON body, on routes that take one. */
+  body: Uint8Array<ArrayBuffer>;
+};
+export type AppEnv = { Bindings: Env; Variables: Variables };
+
+/** The reserved tenant whose things every tenant can read; only the operator holds keys of it. */
+export const PUBLIC_TENANT = 'public';

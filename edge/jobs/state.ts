@@ -1,0 +1,253 @@
+/**
+ * The life of a job as pure functions: a state and a time go in, the next state comes out. Nothing here stores, sends or
+ * reads a clock; the ledger object does that around these functions. Times are milliseconds since the epoch.
+ */
+import {
+  isTerminal,
+  type JobArtefact,
+  type JobError,
+  type JobStatus,
+  type Progress,
+  type RunReport,
+} from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+
+/** One handing-out of the job; the ledger may send it several times. */
+export type Dispatch = { readonly id: string; readonly sends: number; readonly next_send_at: number };
+/** One claim. It is kept after its end, so that a late call of its worker gets a precise answer. */
+export type Attempt = {
+  readonly number: number;
+  readonly fence: string;
+  readonly worker: string;
+  readonly started_at: number;
+  readonly lease_until: number;
+};
+export type Outcome = {
+  readonly result: Record<string, unknown>;
+  readonly metrics: Record<string, number>;
+  readonly run: RunReport;
+  readonly artefacts: readonly JobArtefact[];
+  readonly published: readonly { kind: string; id: string }[];
+};
+/** What the creator fixed for good. */
+export type Terms = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly input_digest: string;
+  readonly created_at: number;
+  readonly timeout_ms: number;
+  readonly queue_ttl_ms: number;
+  readonly max_attempts: number;
+  readonly retention_ms: number;
+  readonly estimate_s: number;
+  readonly webhook: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+};
+export type JobState = Terms & {
+  readonly status: JobStatus;
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+  /** Begin of the current stay in the queue. */
+  readonly queued_at: number;
+  /** Running time of the attempts that ended. */
+  readonly ran_ms: number;
+  /** Numbers attempts; never reused, since staging keys hold it. */
+  readonly claims: number;
+  /** Attempts that count against the cap. */
+  readonly charged: number;
+  readonly dispatch: Dispatch;
+  readonly attempt: Attempt | null;
+  /** The completion is accepted and is being published: nothing can take the job from here any more. */
+  readonly sealed: boolean;
+  readonly progress: Progress | null;
+  readonly error: JobError | null;
+  readonly outcome: Outcome | null;
+};
+export type Timing = { readonly lease_ms: number; readonly resend_ms: number };
+
+/** Re-sends of a dispatch double their distance up to this. */
+const RESEND_LIMIT_MS = 3_600_000;
+
+export const create = (terms: Terms, dispatch: string): JobState => ({
+  ...terms,
+  status: 'queued',
+  started_at: null,
+  ended_at: null,
+  queued_at: terms.created_at,
+  ran_ms: 0,
+  claims: 0,
+  charged: 0,
+  dispatch: { id: dispatch, sends: 0, next_send_at: terms.created_at },
+  attempt: null,
+  sealed: false,
+  progress: null,
+  error: null,
+  outcome: null,
+});
+
+const end = (state: JobState, status: JobStatus, at: number, change: Partial<JobState>): JobState => ({
+  ...state,
+  status,
+  ended_at: at,
+  ran_ms: state.ran_ms + runningFor(state, at),
+  sealed: false,
+  ...change,
+});
+
+const runningFor = (state: JobState, at: number): number =>
+  state.status === 'running' && state.attempt ? Math.max(0, at - state.attempt.started_at) : 0;
+
+const failure = (state: JobState, code: JobError['code'], detail: string): JobError => ({
+  code,
+  detail: detail.slice(0, 2000),
+  attempt: state.claims,
+});
+
+/** Back to the queue under a new dispatch; `at` is when the attempt ended, `now` when the queue has the job again. */
+const requeue = (state: JobState, at: number, now: number, dispatch: string, error: JobError | null): JobState => ({
+  ...state,
+  status: 'queued',
+  queued_at: now,
+  ran_ms: state.ran_ms + runningFor(state, at),
+  dispatch: { id: dispatch, sends: 0, next_send_at: now },
+  progress: null,
+  error,
+});
+
+const retryOrGiveUp = (state: JobState, at: number, now: number, dispatch: string, error: JobError): JobState =>
+  state.charged < state.max_attempts
+    ? requeue(state, at, now, dispatch, error)
+    : end(state, 'failed', at, {
+        error: failure(
+          state,
+          'attempts_exhausted',
+          `${state.charged} of ${state.max_attempts} attempts ended without a result; the last: ${error.code}: ${error.detail}`,
+        ),
+      });
+
+/** What the passing of time alone does: lost leases, used-up running time, a queue that never delivered. */
+export function advance(state: JobState, now: number, dispatch: () => string): JobState {
+  if (state.status === 'queued' && now >= state.queued_at + state.queue_ttl_ms) {
+    const waited = `no worker took the job within ${state.queue_ttl_ms / 1000} s`;
+    return end(state, 'failed', now, { error: failure(state, 'queue_ttl', waited) });
+  }
+  if (state.status !== 'running' || state.sealed || !state.attempt) return state;
+  const out = timeoutAt(state);
+  const lost = state.attempt.lease_until;
+  if (now < Math.min(out, lost)) return state;
+  if (out <= lost) {
+    const detail = `the job ran ${state.timeout_ms / 1000} s over ${state.charged} attempt(s), all that timeout_s allows`;
+    return end(state, 'failed', out, { error: failure(state, 'timeout', detail) });
+  }
+  const silent = failure(
+    state,
+    'lease_lost',
+    `worker ${state.attempt.worker} sent no heartbeat before its lease ran out`,
+  );
+  return retryOrGiveUp(state, lost, now, dispatch(), silent);
+}
+
+const timeoutAt = (state: JobState): number =>
+  (state.attempt?.started_at ?? 0) + Math.max(0, state.timeout_ms - state.ran_ms);
+
+/** Running time left over all attempts, in seconds. */
+export const remainingSeconds = (state: JobState, now: number): number =>
+  Math.max(0, (state.timeout_ms - state.ran_ms - runningFor(state, now)) / 1000);
+
+/** When `advance`, or a send of the dispatch, has something to do next; null when time changes nothing. */
+export function nextChange(state: JobState): number | null {
+  if (state.status === 'queued') return Math.min(state.dispatch.next_send_at, state.queued_at + state.queue_ttl_ms);
+  if (state.status === 'running' && !state.sealed && state.attempt)
+    return Math.min(state.attempt.lease_until, timeoutAt(state));
+  return null;
+}
+
+export const sendIsDue = (state: JobState, now: number): boolean =>
+  state.status === 'queued' && now >= state.dispatch.next_send_at;
+
+export function sent(state: JobState, now: number, { resend_ms }: Timing): JobState {
+  const pause = Math.min(RESEND_LIMIT_MS, resend_ms * 2 ** Math.min(state.dispatch.sends, 30));
+  return {
+    ...state,
+    dispatch: { ...state.dispatch, sends: state.dispatch.sends + 1, next_send_at: now + pause },
+  };
+}
+
+/** Hands the job to a worker. Raises `job_terminal` or `job_busy`. */
+export function claim(state: JobState, by: { worker: string; fence: string }, now: number, timing: Timing): JobState {
+  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status}`);
+  if (state.status === 'running') throw new SextantError('job_busy', 'another attempt is running');
+  return {
+    ...state,
+    status: 'running',
+    started_at: state.started_at ?? now,
+    claims: state.claims + 1,
+    charged: state.charged + 1,
+    attempt: { number: state.claims + 1, ...by, started_at: now, lease_until: now + timing.lease_ms },
+    progress: null,
+  };
+}
+
+/** Raises `fence_stale` for every token but that of the last claim, and for that one when it was taken away. */
+export function holding(state: JobState, fence: string | null, worker: string): Attempt {
+  const { attempt } = state;
+  if (!attempt || attempt.fence !== fence || attempt.worker !== worker || state.status === 'queued')
+    throw new SextantError('fence_stale', 'this attempt no longer holds the job');
+  return attempt;
+}
+
+/** As `holding`, and raises `job_terminal` when the job has ended meanwhile. */
+export function holdingAlive(state: JobState, fence: string | null, worker: string): Attempt {
+  const attempt = holding(state, fence, worker);
+  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status}`);
+  return attempt;
+}
+
+export const heartbeat = (state: JobState, progress: Progress | null, now: number, timing: Timing): JobState => ({
+  ...state,
+  attempt: state.attempt && { ...state.attempt, lease_until: now + timing.lease_ms },
+  progress: progress ?? state.progress,
+});
+
+export const seal = (state: JobState): JobState => ({ ...state, sealed: true });
+
+export const succeed = (state: JobState, outcome: Outcome, now: number): JobState =>
+  end(state, 'succeeded', now, {
+    outcome,
+    error: null,
+    progress: { fraction: 1, stage: 'done', metrics: state.progress?.metrics ?? {} },
+  });
+
+export function fail(
+  state: JobState,
+  error: { code: string; detail: string },
+  retryable: boolean,
+  now: number,
+  dispatch: string,
+): JobState {
+  const stated = failure(state, error.code, error.detail);
+  return retryable ? retryOrGiveUp(state, now, now, dispatch, stated) : end(state, 'failed', now, { error: stated });
+}
+
+/** The worker gives the job back unharmed: the attempt does not count. */
+export const release = (state: JobState, now: number, dispatch: string): JobState => ({
+  ...requeue(state, now, now, dispatch, state.error),
+  charged: state.charged - 1,
+});
+
+/** Cancels what has not ended; canceling a canceled job changes nothing. Raises `job_terminal`. */
+export function cancel(state: JobState, now: number): JobState {
+  if (state.status === 'canceled') return state;
+  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status} already`);
+  if (state.sealed) throw new SextantError('job_terminal', 'the job has its result and is being published');
+  return end(state, 'canceled', now, {});
+}
+
+/** The queue gave up the message of this dispatch; only a job that still waits for exactly that dispatch is lost. */
+export const deadLetter = (state: JobState, dispatch: string, now: number): JobState =>
+  state.status === 'queued' && state.dispatch.id === dispatch
+    ? end(state, 'failed', now, {
+        error: failure(state, 'dead_letter', 'the queue gave the message up after its last retry'),
+      })
+    : state;

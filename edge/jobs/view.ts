@@ -1,0 +1,34 @@
+/** What the public sees of a job's state. */
+import type { Job } from '../../shared/contracts/job.ts';
+import { isTerminal } from '../../shared/contracts/job.ts';
+import type { JobState } from './state.ts';
+
+const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+
+export const expiresAt = (state: JobState): number | null =>
+  state.ended_at === null ? null : state.ended_at + state.retention_ms;
+
+export const jobView = (state: JobState): Job => ({
+  id: state.id,
+  type: state.type,
+  status: state.status,
+  created_at: new Date(state.created_at).toISOString(),
+  started_at: time(state.started_at),
+  ended_at: time(state.ended_at),
+  expires_at: time(expiresAt(state)),
+  input_digest: state.input_digest,
+  attempt: state.claims,
+  progress: state.progress,
+  error: state.error,
+  result: state.outcome?.result ?? null,
+  metrics: state.outcome?.metrics ?? null,
+  cost: {
+    unit: 'device_second',
+    estimate: state.estimate_s,
+    actual: isTerminal(state.status) ? state.ran_ms / 1000 : null,
+  },
+  run: state.outcome?.run ?? null,
+  artefacts: [...(state.outcome?.artefacts ?? [])],
+  published: [...(state.outcome?.published ?? [])],
+  labels: { ...state.labels },
+});

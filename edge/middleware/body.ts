@@ -1,0 +1,93 @@
+/** JSON bodies are bounded, decoded and checked for depth before anything looks at them. */
+import { createMiddleware } from 'hono/factory';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { AppEnv } from '../environment.ts';
+
+export const JSON_LIMIT = 1024 * 1024;
+export const TABLE_LIMIT = 8 * 1024 * 1024;
+export const DEPTH_LIMIT = 32;
+
+/** Takes a JSON body of at most `limit` bytes; leaves its bytes in the variable `body`. */
+export const jsonBody = (limit: number = JSON_LIMIT) =>
+  createMiddleware<AppEnv>(async function jsonBody(c, next) {
+    checkContentType(c.req.raw.headers);
+    const bytes = await readBounded(c.req.raw, limit);
+    const text = decodeUtf8(bytes);
+    checkDepth(text, DEPTH_LIMIT);
+    try {
+      JSON.parse(text);
+    } catch (cause) {
+      throw new SextantError('body_malformed', `the body is not JSON: ${(cause as Error).message.slice(0, 200)}`);
+    }
+    c.set('body', bytes);
+    // the validators read the body through Hono's cache from here on
+    c.req.bodyCache.text = Promise.resolve(text) as unknown as string;
+    await next();
+  });
+
+function checkContentType(headers: Headers): void {
+  const presented = headers.get('content-type') ?? '';
+  const [essence = '', ...parameters] = presented.toLowerCase().split(';');
+  const charset = parameters.map((p) => p.trim()).find((p) => p.startsWith('charset='));
+  const utf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+  if (!/^application\/([a-z0-9.-]+\+)?json$/.test(essence.trim()) || !utf8)
+    throw new SextantError(
+      'media_type_unsupported',
+      `the content type is ${presented ? `"${presented.slice(0, 100)}"` : 'missing'}; send application/json in UTF-8`,
+      { headers: { 'accept-post': 'application/json' } },
+    );
+  const encoding = headers.get('content-encoding');
+  if (encoding !== null && encoding.toLowerCase() !== 'identity')
+    throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
+}
+
+/** The body's bytes. Raises body_too_large as soon as there are more than `limit`, reading no further. */
+export async function readBounded(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = () => new SextantError('body_too_large', `the body may have at most ${limit} bytes`);
+  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = request.body?.getReader();
+  while (reader) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.byteLength;
+    if (size > limit) {
+      await reader.cancel();
+      throw tooLarge();
+    }
+    chunks.push(value);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw new SextantError('body_malformed', 'the body is not valid UTF-8');
+  }
+}
+
+/** Raises body_malformed where brackets nest deeper than `limit`; looks at characters alone, so depth costs nothing. */
+export function checkDepth(text: string, limit: number): void {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (quoted) {
+      if (code === 0x5c) i += 1;
+      else if (code === 0x22) quoted = false;
+    } else if (code === 0x22) quoted = true;
+    else if (code === 0x7b || code === 0x5b) {
+      depth += 1;
+      if (depth > limit) throw new SextantError('body_malformed', `the body nests deeper than ${limit} levels`);
+    } else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+}

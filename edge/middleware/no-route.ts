@@ -1,0 +1,28 @@
+/** Addresses that no route answers: 405 with `Allow` where another method would have been right, else 404. */
+import type { Context } from 'hono';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { AppEnv } from '../environment.ts';
+
+type Route = { method: string; path: string };
+
+/** The methods that `routes` know for `path`. */
+export function methodsFor(routes: readonly Route[], path: string): string[] {
+  const methods = new Set<string>();
+  for (const route of routes) {
+    if (route.method === 'ALL') continue;
+    const pattern = route.path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/:[^/]+?(?=\/|$)/g, '[^/]+');
+    if (!new RegExp(`^${pattern}$`).test(path)) continue;
+    methods.add(route.method);
+    if (route.method === 'GET') methods.add('HEAD');
+  }
+  return [...methods].sort();
+}
+
+/** Raises the problem for a request that no route of the application answered. */
+export function refuseUnrouted(routes: readonly Route[], c: Context<AppEnv>): never {
+  const allowed = methodsFor(routes, c.req.path);
+  if (allowed.length === 0) throw new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
+  throw new SextantError('method_not_allowed', `${c.req.method} is not possible here, but ${allowed.join(', ')}`, {
+    headers: { allow: allowed.join(', ') },
+  });
+}

@@ -1,0 +1,92 @@
+/** Errors become `application/problem+json` (RFC 9457) here and nowhere else; nothing internal leaks into them. */
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { z } from 'zod';
+import {
+  type FieldError,
+  PROBLEMS,
+  type Problem,
+  type ProblemCode,
+  SextantError,
+} from '../../shared/contracts/problem.ts';
+import type { AppEnv } from '../environment.ts';
+
+const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(PROBLEMS, code);
+
+/** The answer for any error that a handler raised. */
+export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
+  const known = asSextantError(error);
+  const code = isProblemCode(known.code) ? known.code : 'internal';
+  if (code === 'internal') console.error(c.get('requestId'), error.stack ?? String(error));
+  const [status, title] = PROBLEMS[code];
+  const problem: Problem = {
+    ...known.extensions,
+    type: new URL(`/problems/${code}`, c.req.url).href,
+    title,
+    status,
+    detail: code === 'internal' ? `report the request id ${c.get('requestId')}` : known.message,
+    instance: c.req.path,
+    code,
+    request_id: c.get('requestId'),
+    ...(known.errors ? { errors: known.errors } : {}),
+  };
+  const headers: Record<string, string> = { 'cache-control': 'no-store', ...known.headers };
+  if (status === 401) headers['www-authenticate'] = 'Bearer realm="sextant"';
+  if (status === 503 && !headers['retry-after']) headers['retry-after'] = '5';
+  return new Response(JSON.stringify(problem), {
+    status,
+    headers: { ...headers, 'content-type': 'application/problem+json' },
+  });
+}
+
+function asSextantError(error: Error): SextantError {
+  if (error instanceof SextantError) return error;
+  if (error instanceof HTTPException) {
+    const code: ProblemCode =
+      error.status === 415 ? 'media_type_unsupported' : error.status === 400 ? 'body_malformed' : 'internal';
+    return new SextantError(code, error.message, { cause: error });
+  }
+  return new SextantError('internal', error.message, { cause: error });
+}
+
+/** Where a value came from decides what a misfit of it means. */
+const TARGET_CODES: Record<string, ProblemCode> = {
+  json: 'validation_failed',
+  query: 'parameter_invalid',
+  header: 'parameter_invalid',
+  // an id that cannot exist does not exist
+  param: 'not_found',
+};
+
+/** zod-openapi's hook: raises what did not fit the schema, with JSON pointers. */
+export function refuseMisfit(result: { target: string; success: boolean; error?: unknown }): undefined {
+  if (result.success) return undefined;
+  const errors = fieldErrors((result.error as z.ZodError).issues);
+  const code = TARGET_CODES[result.target] ?? 'validation_failed';
+  if (code === 'not_found') throw new SextantError(code, 'there is no such resource');
+  const first = errors[0];
+  const where = first ? `${first.pointer || 'the whole body'}: ${first.detail}` : 'the request';
+  throw new SextantError(code, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, { errors });
+}
+
+const escaped = (part: PropertyKey): string => String(part).replaceAll('~', '~0').replaceAll('/', '~1');
+/** JSON pointer (RFC 6901) of a path; the root is the empty string. */
+export const jsonPointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${escaped(part)}`).join('');
+
+/** Issues of a schema as field errors; of a union, those of the alternative that fits best. */
+export function fieldErrors(issues: readonly z.core.$ZodIssue[], at: readonly PropertyKey[] = []): FieldError[] {
+  return issues.flatMap((issue): FieldError[] => {
+    const path = [...at, ...issue.path];
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({
+        pointer: jsonPointer([...path, key]),
+        code: 'unknown_field',
+        detail: `there is no field ${key} here`,
+      }));
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const alternatives = issue.errors.map((branch) => fieldErrors(branch, path));
+      return alternatives.reduce((best, next) => (next.length < best.length ? next : best));
+    }
+    return [{ pointer: jsonPointer(path), code: issue.code, detail: issue.message }];
+  });
+}

@@ -1,0 +1,20 @@
+/** Liveness. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { App } from '../app.ts';
+import { json, open } from './declaration.ts';
+
+const health = createRoute({
+  ...open,
+  method: 'get',
+  path: '/healthz',
+  tags: ['service'],
+  summary: 'Whether the edge answers',
+  responses: { 200: json(z.object({ status: z.literal('ok') }), 'It does') },
+});
+
+export function registerHealth(app: App): void {
+  app.openapi(health, (c) => {
+    c.header('cache-control', 'no-store');
+    return c.json({ status: 'ok' as const }, 200);
+  });
+}

@@ -1,0 +1,185 @@
+/** API keys of the caller's tenant. A key's text is shown once, at its creation; what is kept is its digest. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
+import { randomIdSchema } from '../../shared/contracts/thing.ts';
+import type { App } from '../app.ts';
+import type { Env } from '../environment.ts';
+import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
+import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
+import { forgetKey } from '../keys/registry.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
+import { decodeCursor, nextLink, pageOf } from './pages.ts';
+
+const keySchema = z
+  .object({
+    id: randomIdSchema('key'),
+    name: z.string(),
+    prefix: z.string().describe("the key's visible part"),
+    scopes: z.array(z.string()),
+    created_at: z.string(),
+    expires_at: z.string().nullable(),
+    revoked_at: z.string().nullable(),
+  })
+  .openapi('Key');
+const newKeySchema = keySchema
+  .extend({ key: z.string().describe("the key's text, shown this once") })
+  .openapi('NewKey');
+const createSchema = z
+  .strictObject({
+    name: z.string().min(1).max(100),
+    scopes: z.array(scopeSchema).min(1).max(50).describe("at most the calling key's own"),
+    expires_in_s: z.number().int().min(1).max(315_360_000).optional(),
+  })
+  .openapi('CreateKey');
+const idParams = z.object({ id: randomIdSchema('key') });
+const tags = ['keys'];
+
+const create = createRoute({
+  ...keyedBody('keys:admin'),
+  method: 'post',
+  path: '/v1/keys',
+  tags,
+  summary: 'Create an API key',
+  request: { body: jsonRequest(createSchema) },
+  responses: { 201: json(newKeySchema, 'The key, with its text'), ...problems(...KEYED, ...BODY) },
+});
+const list = createRoute({
+  ...keyed('keys:admin'),
+  method: 'get',
+  path: '/v1/keys',
+  tags,
+  summary: 'List API keys',
+  request: { query: pageQuery },
+  responses: { 200: json(page(keySchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+});
+const read = createRoute({
+  ...keyed('keys:admin'),
+  method: 'get',
+  path: '/v1/keys/{id}',
+  tags,
+  summary: 'Read an API key',
+  request: { params: idParams },
+  responses: { 200: json(keySchema, 'The key, without its text'), ...problems(...KEYED, 'not_found') },
+});
+const rotate = createRoute({
+  ...keyed('keys:admin', 'writes'),
+  method: 'post',
+  path: '/v1/keys/{id}/rotate',
+  tags,
+  summary: 'Replace an API key by a new one with the same name and scopes',
+  request: {
+    params: idParams,
+    query: z.strictObject({
+      overlap_s: z.coerce.number().int().min(0).max(604_800).default(0).describe('how long the old key keeps working'),
+    }),
+  },
+  responses: {
+    201: json(newKeySchema, 'The new key, with its text'),
+    ...problems(...KEYED, 'not_found', 'conflict', 'parameter_invalid'),
+  },
+});
+const revoke = createRoute({
+  ...keyed('keys:admin', 'writes'),
+  method: 'delete',
+  path: '/v1/keys/{id}',
+  tags,
+  summary: 'Revoke an API key; takes effect within 30 s',
+  request: { params: idParams },
+  responses: { 204: { description: 'It is revoked' }, ...problems(...KEYED, 'not_found') },
+});
+
+const instant = (ms: number): string => new Date(ms).toISOString();
+const view = (row: KeyRow): z.infer<typeof keySchema> => ({
+  id: row.id,
+  name: row.name,
+  prefix: visiblePrefix(row.id),
+  scopes: scopesOf(row),
+  created_at: instant(row.created_at),
+  expires_at: row.expires_at === null ? null : instant(row.expires_at),
+  revoked_at: row.revoked_at === null ? null : instant(row.revoked_at),
+});
+
+async function ownKey(env: Env, tenant: string, id: string): Promise<KeyRow> {
+  const row = await env.DB.prepare('SELECT * FROM keys WHERE tenant = ? AND id = ?').bind(tenant, id).first<KeyRow>();
+  if (!row) throw new SextantError('not_found', `there is no key ${id}`);
+  return row;
+}
+
+/** Nobody hands out a scope that the calling key lacks, be it by a new key or by rotating a stronger one. */
+function refuseEscalation(caller: AccessKey, scopes: readonly Scope[]): void {
+  const lacking = scopes.filter((scope) => !caller.scopes.has(scope));
+  if (lacking.length > 0)
+    throw new SextantError('scope_missing', `the calling key cannot grant ${lacking.join(', ')}: it lacks them itself`);
+}
+
+export function registerKeys(app: App): void {
+  app.openapi(create, async (c) => {
+    const { name, scopes, expires_in_s } = c.req.valid('json');
+    const caller = c.get('key');
+    const granted = [...new Set(scopes)];
+    refuseEscalation(caller, granted);
+    const now = Date.now();
+    const expires_at = expires_in_s === undefined ? null : now + expires_in_s * 1000;
+    const { text, row } = await mintKey({ tenant: caller.tenant, name, scopes: granted, now, expires_at });
+    await c.env.DB.prepare(INSERT_KEY)
+      .bind(...keyValues(row))
+      .run();
+    c.header('cache-control', 'no-store');
+    c.header('location', `/v1/keys/${row.id}`);
+    return c.json({ ...view(row), key: text }, 201);
+  });
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor } = c.req.valid('query');
+    const from = cursor === undefined ? { created: Number.MAX_SAFE_INTEGER, id: '~' } : decodeCursor(cursor);
+    const { results } = await c.env.DB.prepare(
+      `SELECT *, created_at AS created FROM keys WHERE tenant = ? AND (created_at, id) < (?, ?)
+       ORDER BY created_at DESC, id DESC LIMIT ?`,
+    )
+      .bind(c.get('key').tenant, from.created, from.id, limit + 1)
+      .all<KeyRow & { created: number }>();
+    const { rows, next } = pageOf(results, limit);
+    if (next) c.header('link', nextLink(c.req.url, next));
+    return c.json({ data: rows.map(view), next_cursor: next }, 200);
+  });
+
+  app.openapi(read, async (c) => c.json(view(await ownKey(c.env, c.get('key').tenant, c.req.valid('param').id)), 200));
+
+  app.openapi(rotate, async (c) => {
+    const caller = c.get('key');
+    const old = await ownKey(c.env, caller.tenant, c.req.valid('param').id);
+    const now = Date.now();
+    const end = Math.min(old.revoked_at ?? Number.POSITIVE_INFINITY, old.expires_at ?? Number.POSITIVE_INFINITY);
+    if (end <= now) throw new SextantError('conflict', `the key ${old.id} no longer works; create a new one`);
+    const scopes = scopesOf(old);
+    refuseEscalation(caller, scopes);
+    const life = old.expires_at === null ? null : old.expires_at - old.created_at;
+    const { text, row } = await mintKey({
+      tenant: old.tenant,
+      name: old.name,
+      scopes,
+      limits: JSON.parse(old.limits),
+      now,
+      expires_at: life === null ? null : now + life,
+    });
+    const until = Math.min(end, now + c.req.valid('query').overlap_s * 1000);
+    await c.env.DB.batch([
+      c.env.DB.prepare(INSERT_KEY).bind(...keyValues(row)),
+      c.env.DB.prepare('UPDATE keys SET expires_at = ? WHERE id = ?').bind(until, old.id),
+    ]);
+    forgetKey(old.id);
+    c.header('cache-control', 'no-store');
+    c.header('location', `/v1/keys/${row.id}`);
+    return c.json({ ...view(row), key: text }, 201);
+  });
+
+  app.openapi(revoke, async (c) => {
+    const { id } = await ownKey(c.env, c.get('key').tenant, c.req.valid('param').id);
+    await c.env.DB.prepare('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL')
+      .bind(Date.now(), id)
+      .run();
+    forgetKey(id);
+    return c.body(null, 204);
+  });
+}
