@@ -1,0 +1,104 @@
+/** Matrix products. Transposes are flags of the product, so no transposed copy is made where a kernel can avoid it. */
+import { GraphError } from './errors.ts';
+import { lastTwoExchanged, reshape, sumTo } from './layout.ts';
+import { broadcastOffset, eachIndex } from './oracle.ts';
+import { broadcastShapes, isStatic, sizeOf } from './shape.ts';
+import { applyOne, commonDType, type Operator, type Tensor } from './tensor.ts';
+
+type Product = { transA: boolean; transB: boolean; alpha: number };
+
+const MatMul: Operator<Product> = {
+  name: 'MatMul',
+  infer([a, b], { transA, transB }) {
+    if (a!.rank < 2 || b!.rank < 2) throw new GraphError('shape_mismatch', 'both operands need at least two axes');
+    const [rows, innerA] = oriented(a!.shape, transA);
+    const [innerB, columns] = oriented(b!.shape, transB);
+    if (innerA !== innerB) throw new GraphError('shape_mismatch', `inner sizes ${innerA} and ${innerB} differ`);
+    const batch = broadcastShapes(a!.shape.slice(0, -2), b!.shape.slice(0, -2));
+    return [{ dtype: commonDType([a!, b!]), shape: [...batch, rows, columns] }];
+  },
+  onnx(emit, [a, b], { transA, transB, alpha }, { inputs }) {
+    if (!transA && !transB && alpha === 1) return emit.node('MatMul', [a!, b!]);
+    const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: alpha } };
+    if (inputs[0]!.rank === 2 && inputs[1]!.rank === 2) return emit.node('Gemm', [a!, b!], flags);
+    if (emit.target !== 'webgpu') return emit.node('FusedMatMul', [a!, b!], flags, { domain: 'com.microsoft' });
+    const turned = (name: string, { rank }: Tensor) =>
+      emit.node('Transpose', [name], { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] })[0]!;
+    const product = emit.node('MatMul', [transA ? turned(a!, inputs[0]!) : a!, transB ? turned(b!, inputs[1]!) : b!]);
+    return alpha === 1 ? product : emit.node('Mul', [...product, emit.scalar(alpha, inputs[0]!.dtype)]);
+  },
+  evaluate([a, b], { transA, transB, alpha }) {
+    const [rows, inner] = oriented(a!.shape, transA) as [number, number];
+    const [, columns] = oriented(b!.shape, transB) as [number, number];
+    const [batchA, batchB] = [a!.shape.slice(0, -2), b!.shape.slice(0, -2)];
+    const batch = broadcastShapes(batchA, batchB) as number[];
+    const out = new Float64Array(sizeOf(batch) * rows * columns);
+    eachIndex(batch, (index, flat) => {
+      const startA = broadcastOffset({ shape: batchA, data: a!.data }, index) * rows * inner;
+      const startB = broadcastOffset({ shape: batchB, data: b!.data }, index) * inner * columns;
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < columns; j++) {
+          let sum = 0;
+          for (let k = 0; k < inner; k++) {
+            const x = a!.data[startA + (transA ? k * rows + i : i * inner + k)]!;
+            const y = b!.data[startB + (transB ? j * inner + k : k * columns + j)]!;
+            sum += x * y;
+          }
+          out[(flat * rows + i) * columns + j] = alpha * sum;
+        }
+      }
+    });
+    return [out];
+  },
+  gradient({ inputs: [a, b], by: [dy], attributes: { transA, transB, alpha } }) {
+    const byA = transA
+      ? product(b!, dy!, { transA: transB, transB: true, alpha })
+      : product(dy!, b!, { transA: false, transB: !transB, alpha });
+    // Rows that share one matrix form a single tall product, not a batch of products to be summed.
+    const tall = b!.rank === 2 && a!.rank > 2 && !transA;
+    const [rowsA, rowsY] = tall ? [flattenRows(a!), flattenRows(dy!)] : [a!, dy!];
+    const byB = transB
+      ? product(rowsY, rowsA, { transA: true, transB: transA, alpha })
+      : product(rowsA, rowsY, { transA: !transA, transB: false, alpha });
+    return [sumTo(byA, a!), sumTo(byB, b!)];
+  },
+};
+const oriented = <T>(shape: readonly T[], turned: boolean): [T, T] => {
+  const [rows, columns] = [shape[shape.length - 2]!, shape[shape.length - 1]!];
+  return turned ? [columns, rows] : [rows, columns];
+};
+/** All axes but the last as one. */
+export function flattenRows(x: Tensor): Tensor {
+  const lead = x.shape.slice(0, -1);
+  return reshape(x, [isStatic(lead) ? sizeOf(lead) : lead.join('*'), x.shape[x.rank - 1]!]);
+}
+const product = (a: Tensor, b: Tensor, flags: Product): Tensor => applyOne(MatMul, [a, b], flags);
+
+/**
+ * `alpha * op(a) op(b)` over the last two axes; leading axes are batches and broadcast. `transA`/`transB` exchange the
+ * last two axes of an operand without a copy: a weight stored as [out, in] is used by `matmul(x, w, { transB: true })`.
+ */
+export function matmul(
+  a: Tensor,
+  b: Tensor,
+  { transA = false, transB = false, alpha = 1 }: Partial<Product> = {},
+): Tensor {
+  const [turnedA, turnedB] = [lastTwoExchanged(a), lastTwoExchanged(b)];
+  return product(turnedA ?? a, turnedB ?? b, {
+    transA: turnedA ? !transA : transA,
+    transB: turnedB ? !transB : transB,
+    alpha,
+  });
+}
+
+/**
+ * `x (A kron B)` for x [rows, n m], A [n, p], B [m, q] without forming the Kronecker product: vec(A^T X B), which
+ * costs rows*(n m q + n p q) instead of rows*(n m p q) products.
+ */
+export function kroneckerMatmul(x: Tensor, a: Tensor, b: Tensor): Tensor {
+  const [rows, [n, p], [m, q]] = [x.shape[0]!, a.shape as [number, number], b.shape as [number, number]];
+  const right = matmul(reshape(x, [rows, n, m]), b);
+  return reshape(matmul(a, right, { transA: true }), [rows, p * q]);
+}
+
+export const products: readonly Operator[] = [MatMul];

@@ -1,0 +1,27 @@
+/** The list of all operators: documentation, tests and the emitter's coverage read it. */
+import { comparison } from './comparison.ts';
+import { custom } from './custom.ts';
+import { elementwise } from './elementwise.ts';
+import { indexing } from './indexing.ts';
+import { layout } from './layout.ts';
+import { leaves } from './leaves.ts';
+import { products } from './matmul.ts';
+import { normalisation } from './normalise.ts';
+import { parts } from './parts.ts';
+import { reductions } from './reductions.ts';
+import { sizes } from './sizes.ts';
+import type { Operator } from './tensor.ts';
+
+export const operators: readonly Operator[] = [
+  ...leaves,
+  ...elementwise,
+  ...comparison,
+  ...reductions,
+  ...products,
+  ...layout,
+  ...parts,
+  ...sizes,
+  ...indexing,
+  ...normalisation,
+  ...custom,
+];

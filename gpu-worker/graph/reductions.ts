@@ -1,0 +1,139 @@
+/** Operators that fold axes away: sums, means, extremes, log-sum-exp, arg-max, cumulative sums. */
+import { cast, equal } from './comparison.ts';
+import { div, exp, mul, sub } from './elementwise.ts';
+import { expandLike, reshape } from './layout.ts';
+import { eachIndex, eachLine } from './oracle.ts';
+import { axisOf, type Dim, sizeOf, staticShape, stridesOf } from './shape.ts';
+import { applyOne, type Operator, type Tensor } from './tensor.ts';
+
+type Axes = { axes: readonly number[]; keep: boolean };
+
+const reducedShape = (shape: readonly Dim[], { axes, keep }: Axes): Dim[] =>
+  shape.flatMap((dim, i) => (axes.includes(i) ? (keep ? [1] : []) : [dim]));
+/** A reduced tensor with its folded axes back as size 1. */
+const keptShape = (x: Tensor, reduced: Tensor, axes: readonly number[]): Tensor =>
+  reshape(reduced, reducedShape(x.shape, { axes, keep: true }), x);
+
+type ReductionForm = {
+  fold(values: Float64Array): number;
+  gradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor;
+};
+
+function reduction(name: string, { fold, gradient }: ReductionForm): Operator<Axes> {
+  return {
+    name,
+    infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
+    onnx: (emit, [x], { axes, keep }) => emit.node(name, [x!, emit.int64(axes)], { keepdims: keep ? 1 : 0 }),
+    evaluate([x], { axes }) {
+      const shape = x!.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
+      const strides = stridesOf(shape);
+      const groups = Array.from({ length: sizeOf(shape) }, (): number[] => []);
+      eachIndex(x!.shape, (index, flat) => {
+        groups[index.reduce((sum, i, axis) => sum + (axes.includes(axis) ? 0 : i * strides[axis]!), 0)]!.push(
+          x!.data[flat]!,
+        );
+      });
+      return [Float64Array.from(groups, (group) => fold(Float64Array.from(group)))];
+    },
+    gradient: ({ inputs: [x], outputs: [y], by: [dy], attributes: { axes } }) => [
+      gradient(keptShape(x!, dy!, axes), x!, keptShape(x!, y!, axes), axes),
+    ],
+  };
+}
+
+const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+/** At ties the gradient is shared equally. */
+function extremeGradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor {
+  const hit = cast(equal(x, y), x.dtype);
+  return mul(hit, div(dy, sum(hit, axes, true)));
+}
+
+const ReduceSum = reduction('ReduceSum', { fold: total, gradient: (dy, x) => expandLike(dy, x) });
+const ReduceMean = reduction('ReduceMean', {
+  fold: (values) => total(values) / values.length,
+  gradient(dy, x, _, axes) {
+    const count = sizeOf(
+      staticShape(
+        axes.map((axis) => x.shape[axis]!),
+        'the gradient of a mean',
+      ),
+    );
+    return expandLike(mul(dy, 1 / count), x);
+  },
+});
+const ReduceMax = reduction('ReduceMax', { fold: (values) => Math.max(...values), gradient: extremeGradient });
+const ReduceMin = reduction('ReduceMin', { fold: (values) => Math.min(...values), gradient: extremeGradient });
+const ReduceLogSumExp = reduction('ReduceLogSumExp', {
+  fold(values) {
+    const largest = Math.max(...values);
+    return largest + Math.log(total(values.map((value) => Math.exp(value - largest))));
+  },
+  gradient: (dy, x, y) => mul(dy, exp(sub(x, y))),
+});
+
+function reduce(
+  operator: Operator<Axes>,
+  x: Tensor,
+  axes: number | readonly number[] | undefined,
+  keep: boolean,
+): Tensor {
+  const list = axes === undefined ? x.shape.map((_, i) => i) : [axes].flat();
+  const sorted = [...new Set(list.map((axis) => axisOf(axis, x.rank)))].sort((a, b) => a - b);
+  return sorted.length === 0 ? x : applyOne(operator, [x], { axes: sorted, keep });
+}
+type Axis = number | readonly number[];
+/** Sum over the given axes (all by default); `keep` leaves them with size 1. */
+export const sum = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceSum, x, axes, keep);
+export const mean = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMean, x, axes, keep);
+export const max = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMax, x, axes, keep);
+export const min = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMin, x, axes, keep);
+/** log sum exp, without overflow. */
+export const logSumExp = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceLogSumExp, x, axes, keep);
+
+/** Position of the largest element along an axis (the first at ties), int64. No gradient. */
+const ArgMax: Operator<{ axis: number; keep: boolean }> = {
+  name: 'ArgMax',
+  infer: ([x], { axis, keep }) => [{ dtype: 'int64', shape: reducedShape(x!.shape, { axes: [axis], keep }) }],
+  onnx: (emit, [x], { axis, keep }) => emit.node('ArgMax', [x!], { axis, keepdims: keep ? 1 : 0 }),
+  evaluate([x], { axis }) {
+    const out: number[] = [];
+    eachLine(x!, axis, (line) => out.push(line.indexOf(Math.max(...line))));
+    return [Float64Array.from(out)];
+  },
+};
+export const argMax = (x: Tensor, axis = -1, keep = false): Tensor =>
+  applyOne(ArgMax, [x], { axis: axisOf(axis, x.rank), keep });
+
+/** Running sums along an axis, from the end if `reverse`; `exclusive` leaves each element out of its own sum. */
+const CumSum: Operator<{ axis: number; reverse: boolean; exclusive: boolean }> = {
+  name: 'CumSum',
+  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  onnx: (emit, [x], { axis, reverse, exclusive }) =>
+    emit.node('CumSum', [x!, emit.int64(axis)], { reverse: reverse ? 1 : 0, exclusive: exclusive ? 1 : 0 }),
+  evaluate([x], { axis, reverse, exclusive }) {
+    const out = new Float64Array(x!.data.length);
+    eachLine(x!, axis, (line, offsetOf) => {
+      let running = 0;
+      for (let i = 0; i < line.length; i++) {
+        const position = reverse ? line.length - 1 - i : i;
+        if (exclusive) out[offsetOf(position)] = running;
+        running += line[position]!;
+        if (!exclusive) out[offsetOf(position)] = running;
+      }
+    });
+    return [out];
+  },
+  gradient: ({ by: [dy], attributes }) => [applyOne(CumSum, [dy!], { ...attributes, reverse: !attributes.reverse })],
+};
+export const cumulativeSum = (x: Tensor, axis = -1, { reverse = false, exclusive = false } = {}): Tensor =>
+  applyOne(CumSum, [x], { axis: axisOf(axis, x.rank), reverse, exclusive });
+
+export const reductions: readonly Operator[] = [
+  ReduceSum,
+  ReduceMean,
+  ReduceMax,
+  ReduceMin,
+  ReduceLogSumExp,
+  ArgMax,
+  CumSum,
+];

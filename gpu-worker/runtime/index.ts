@@ -1,0 +1,4 @@
+/** The public interface of the runtime layer. */
+export { EngineError, type EngineErrorCode } from './errors.ts';
+export { type Provider, Session, type SessionOptions } from './session.ts';
+export type { FeedValue, HostTensor } from './values.ts';
