@@ -1,0 +1,162 @@
+/**
+ * What learned groups promise to demographic ones, which is less than it seems: no harm for learned groups is not no harm
+ * for demographic groups. The audit uses held-out demographics and never feeds them back.
+ */
+import { dataError } from '../data-error.ts';
+
+export type DemographicGap = {
+  group: number;
+  count: number;
+  pooled: number;
+  served: number;
+  /** Pooled risk minus the risk under the served heads; below zero the group is harmed. */
+  rationality: number;
+  harmed: boolean;
+  /** Share of the group's rows in each learned group. */
+  routing: Float64Array;
+};
+
+/**
+ * Rationality gap of every demographic group from the losses of the served and of the pooled predictor (n each), the
+ * learned groups and the demographic codes; `weights` (n) count rows or carry probabilities. Flags gaps below -tolerance.
+ */
+export function demographicAudit(
+  served: ArrayLike<number>,
+  pooled: ArrayLike<number>,
+  routed: ArrayLike<number>,
+  learnedGroups: number,
+  codes: ArrayLike<number>,
+  groups: number,
+  { tolerance = 0, weights }: { tolerance?: number; weights?: ArrayLike<number> } = {},
+): DemographicGap[] {
+  const n = codes.length;
+  if (served.length !== n || pooled.length !== n || routed.length !== n) {
+    throw dataError('length_mismatch', '/groups', `losses, learned groups and demographics must have ${n} values each`);
+  }
+  const sums = Array.from({ length: groups }, () => ({
+    count: 0,
+    served: 0,
+    pooled: 0,
+    routing: new Float64Array(learnedGroups),
+  }));
+  for (let i = 0; i < n; i++) {
+    const sum = sums[codes[i]!]!;
+    const weight = weights ? weights[i]! : 1;
+    sum.count += weight;
+    sum.served += weight * served[i]!;
+    sum.pooled += weight * pooled[i]!;
+    sum.routing[routed[i]!]! += weight;
+  }
+  return sums.flatMap((sum, group) => {
+    if (sum.count === 0) return [];
+    const rationality = (sum.pooled - sum.served) / sum.count;
+    return [
+      {
+        group,
+        count: sum.count,
+        pooled: sum.pooled / sum.count,
+        served: sum.served / sum.count,
+        rationality,
+        harmed: rationality < -tolerance,
+        routing: sum.routing.map((x) => x / sum.count),
+      },
+    ];
+  });
+}
+
+/** Mutual information I(g; Z) in nats between learned groups and demographics: how far the gate rebuilds Z. */
+export function mutualInformation(
+  routed: ArrayLike<number>,
+  learnedGroups: number,
+  codes: ArrayLike<number>,
+  groups: number,
+): number {
+  const joint = new Float64Array(learnedGroups * groups);
+  const n = codes.length;
+  for (let i = 0; i < n; i++) joint[routed[i]! * groups + codes[i]!]! += 1 / n;
+  const [left, right] = [new Float64Array(learnedGroups), new Float64Array(groups)];
+  joint.forEach((p, at) => {
+    left[Math.floor(at / groups)]! += p;
+    right[at % groups]! += p;
+  });
+  let total = 0;
+  joint.forEach((p, at) => {
+    if (p > 0) total += p * Math.log(p / (left[Math.floor(at / groups)]! * right[at % groups]!));
+  });
+  return Math.max(0, total);
+}
+
+/**
+ * Bound on the harm to one demographic: sum_k pi_k [ (R_k(h_k) - R_k(h_0)) + 2 disc_k ], where pi_k is the share of the
+ * demographic in learned group k and disc_k the largest difference, over the head class, between the demographic's risk in
+ * group k and that group's.
+ */
+export function harmBound(
+  routing: ArrayLike<number>,
+  ownMinusPooled: ArrayLike<number>,
+  discrepancy: ArrayLike<number>,
+): number {
+  let bound = 0;
+  for (let k = 0; k < routing.length; k++) {
+    if (routing[k]! > 0) bound += routing[k]! * (ownMinusPooled[k]! + 2 * discrepancy[k]!);
+  }
+  return bound;
+}
+
+/** sup over the given heads of |risk on the demographic's rows in group k - risk on group k|, for every k. */
+export function discrepancies(
+  losses: readonly ArrayLike<number>[],
+  routed: ArrayLike<number>,
+  learnedGroups: number,
+  codes: ArrayLike<number>,
+  group: number,
+  weights?: ArrayLike<number>,
+): Float64Array {
+  const out = new Float64Array(learnedGroups);
+  for (const loss of losses) {
+    const sums = new Float64Array(4 * learnedGroups);
+    for (let i = 0; i < routed.length; i++) {
+      const at = 4 * routed[i]!;
+      const weight = weights ? weights[i]! : 1;
+      sums[at]! += weight;
+      sums[at + 1]! += weight * loss[i]!;
+      if (codes[i] !== group) continue;
+      sums[at + 2]! += weight;
+      sums[at + 3]! += weight * loss[i]!;
+    }
+    for (let k = 0; k < learnedGroups; k++) {
+      if (sums[4 * k + 2]! > 0) {
+        out[k] = Math.max(out[k]!, Math.abs(sums[4 * k + 3]! / sums[4 * k + 2]! - sums[4 * k + 1]! / sums[4 * k]!));
+      }
+    }
+  }
+  return out;
+}
+
+/**
+ * Uniform deviation of empirical from true risk with probability 1 - delta, for n rows, a gate class of Natarajan dimension
+ * `gateDimension` over `groups` labels and heads of VC dimension `headDimension` (a loose VC argument).
+ */
+export const gatedDeviation = (
+  n: number,
+  groups: number,
+  gateDimension: number,
+  headDimension: number,
+  delta = 0.05,
+): number =>
+  Math.sqrt(
+    (8 / n) *
+      (gateDimension * Math.log(2 * n) +
+        2 * gateDimension * Math.log(groups) +
+        groups * headDimension * Math.log((2 * Math.E * n) / headDimension) +
+        Math.log(4 / delta)),
+  );
+
+/** The same for heads decoupled by known groups of the given sizes; one size is the pooled predictor. */
+export function decoupledDeviation(sizes: readonly number[], headDimension: number, delta = 0.05): number {
+  const n = sizes.reduce((sum, size) => sum + size, 0);
+  return sizes.reduce((sum, size) => {
+    const inner = headDimension * Math.log((2 * Math.E * size) / headDimension) + Math.log((4 * sizes.length) / delta);
+    return sum + (size / n) * Math.sqrt((8 / size) * inner);
+  }, 0);
+}
