@@ -27,6 +27,10 @@ export interface Env {
   readonly JOBS_PER_MINUTE: number;
   readonly LEASE_MS: number;
   readonly RESEND_MS: number;
+  /** Key from which each tenant's webhook signing secret is derived. */
+  readonly WEBHOOK_KEY: string;
+  /** '1' in development alone: webhooks may go to this machine. */
+  readonly WEBHOOK_ALLOW_LOOPBACK?: string;
 }
 
 /** What middleware leaves for a route's handler. */

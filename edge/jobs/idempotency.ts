@@ -1,5 +1,60 @@
-/** Placeholder until the idempotency keys land. */
+/**
+ * One object per sha-256(tenant, key): remembers which request used an idempotency key, which id its work got, and how
+ * it was answered. The id is fixed before the work begins, so that a repeat after a crash finds the same work.
+ */
 import { DurableObject } from 'cloudflare:workers';
+import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 
-export class Idempotency extends DurableObject<Env> {}
+const KEPT_MS = 24 * 3_600_000;
+/** A request that has not answered after this long will not: its place is free again. */
+const IN_FLIGHT_MS = 60_000;
+
+export type FirstAnswer = { status: number; location: string };
+export type Admission =
+  | { state: 'new'; id: string }
+  | { state: 'in_flight' }
+  | { state: 'reused' }
+  | { state: 'answered'; answer: FirstAnswer };
+type Entry = { fingerprint: string; id: string; begun_at: number; answer: FirstAnswer | null };
+
+export class Idempotency extends DurableObject<Env> {
+  /** Admits the first request of a key; `id` is used unless an earlier try fixed another. */
+  async begin(fingerprint: string, id: string): Promise<Admission> {
+    const now = Date.now();
+    const entry = await this.ctx.storage.get<Entry>('entry');
+    if (entry && entry.fingerprint !== fingerprint) return { state: 'reused' };
+    if (entry?.answer) return { state: 'answered', answer: entry.answer };
+    if (entry && now - entry.begun_at < IN_FLIGHT_MS) return { state: 'in_flight' };
+    const kept = entry?.id ?? id;
+    await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, begun_at: now, answer: null });
+    await this.ctx.storage.setAlarm(now + KEPT_MS);
+    return { state: 'new', id: kept };
+  }
+
+  async finish(answer: FirstAnswer): Promise<void> {
+    const entry = await this.ctx.storage.get<Entry>('entry');
+    if (entry) await this.ctx.storage.put<Entry>('entry', { ...entry, answer });
+  }
+
+  /** The request was refused before it did anything: the key is free. */
+  async abandon(): Promise<void> {
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+  }
+
+  override async alarm(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+  }
+}
+
+/** The object of a tenant's key. */
+export const idempotencyOf = async (env: Env, tenant: string, key: string): Promise<DurableObjectStub<Idempotency>> =>
+  env.IDEMPOTENCY.getByName(await sha256Hex(canonicalJson([tenant, key])));
+
+/** What makes two requests the same one: method, path, tenant and the raw bytes of the body. */
+export const fingerprintOf = async (
+  request: { method: string; path: string },
+  tenant: string,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<string> => sha256Hex(canonicalJson([request.method, request.path, tenant, await sha256Hex(body)]));

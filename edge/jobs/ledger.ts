@@ -1,5 +1,329 @@
-/** Placeholder until the ledger lands. */
+/**
+ * The ledger: one object per job and the only writer of its state. Every call first lets the time pass that passed, then
+ * applies one transition of `state.ts`, stores it, and only then lets anything out: queue messages, index rows, webhooks.
+ * What got lost on the way out is sent again by the alarm.
+ */
 import { DurableObject } from 'cloudflare:workers';
+import { isTerminal, type Job, type Progress } from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { Heartbeat } from '../../shared/contracts/worker-call.ts';
+import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
+import { type Answer, answer } from './answer.ts';
+import { Audience } from './audience.ts';
+import { sendDispatch } from './dispatch.ts';
+import { indexJob, unindexJob } from './projection.ts';
+import { type Completion, discardJob, publishCompletion } from './publish.ts';
+import type { JobState, Terms } from './state.ts';
+import * as life from './state.ts';
+import { type Delivery, LedgerStore, type StoredParams } from './store.ts';
+import { expiresAt, jobView } from './view.ts';
+import { deliver, eventBody } from './webhook.ts';
 
-export class Ledger extends DurableObject<Env> {}
+/** Who makes a worker's call: the registered worker, and the fencing token it presents. */
+export type Caller = { worker: string; fence: string | null };
+export type Claimed = {
+  fence: string;
+  attempt: number;
+  lease_ms: number;
+  remaining_s: number;
+  tenant: string;
+  type: string;
+  params: StoredParams;
+};
+/** An attempt that holds its job, as the routes around uploads need it; `sealed` once its completion was accepted. */
+export type Held = { tenant: string; attempt: number; type: string; input_digest: string; sealed: boolean };
+
+const RETRY_MS = 2_000;
+
+export class Ledger extends DurableObject<Env> {
+  readonly #store: LedgerStore;
+  readonly #audience = new Audience();
+  #publishing: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new LedgerStore(ctx.storage.sql);
+  }
+
+  /** Creates the job and sends its first dispatch; a second call with the same id changes nothing. */
+  async create(terms: Terms, params: StoredParams): Promise<Job> {
+    if (!this.#store.load()) {
+      const dispatch = randomId('dsp');
+      const state = life.create(terms, dispatch);
+      this.#store.create(state, params);
+      this.#store.issue(dispatch);
+      this.#announce(state);
+      await this.#letOut();
+    }
+    return jobView(this.#current());
+  }
+
+  /** The job as its tenant sees it; null for everyone else. */
+  async view(tenant: string): Promise<Job | null> {
+    const state = this.#ofTenant(tenant);
+    return state && jobView(state);
+  }
+
+  /** As `view`, but waits up to `ms` for the job to end. */
+  async wait(tenant: string, ms: number): Promise<Job | null> {
+    const state = this.#ofTenant(tenant);
+    if (state && !isTerminal(state.status)) await this.#audience.wait(ms);
+    return this.view(tenant);
+  }
+
+  async cancel(tenant: string): Promise<Answer<Job | null>> {
+    return answer(async () => {
+      const state = this.#ofTenant(tenant);
+      if (!state) return null;
+      const next = life.cancel(state, Date.now());
+      await this.#commit(state, next);
+      return jobView(next);
+    });
+  }
+
+  async deliveries(tenant: string): Promise<Delivery[] | null> {
+    return this.#ofTenant(tenant) ? this.#store.deliveries() : null;
+  }
+
+  /** The event stream; the route has authenticated the tenant named in the header. */
+  override async fetch(request: Request): Promise<Response> {
+    const state = this.#ofTenant(request.headers.get('x-tenant') ?? '');
+    if (!state) return new Response(null, { status: 404 });
+    const last = Number(request.headers.get('last-event-id') ?? 0);
+    const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
+    return this.#audience.stream(backlog, isTerminal(state.status));
+  }
+
+  /** Raises `dispatch_unknown`, `job_terminal` or `job_busy`; each tells the worker to drop the message. */
+  async claim(worker: string, dispatch: string): Promise<Answer<Claimed>> {
+    return answer(async () => {
+      const state = this.#advanced();
+      if (!state || !this.#store.issued(dispatch))
+        throw new SextantError('dispatch_unknown', 'the ledger of this job issued no such dispatch');
+      const now = Date.now();
+      const next = life.claim(state, { worker, fence: randomId('fence') }, now, this.#timing);
+      await this.#commit(state, next);
+      const { fence, number } = next.attempt as life.Attempt;
+      return {
+        fence,
+        attempt: number,
+        lease_ms: this.#timing.lease_ms,
+        remaining_s: life.remainingSeconds(next, now),
+        tenant: next.tenant,
+        type: next.type,
+        params: this.#store.params(),
+      };
+    });
+  }
+
+  async heartbeat(by: Caller, progress: Progress | null): Promise<Answer<Heartbeat>> {
+    return answer(async () => {
+      const state = this.#known();
+      const { number } = life.holding(state, by.fence, by.worker);
+      if (isTerminal(state.status)) return { cancel: true, remaining_s: 0 };
+      const now = Date.now();
+      await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
+      if (progress) {
+        const at = new Date(now).toISOString();
+        this.#audience.tell(this.#store.append('progress', { ...progress, attempt: number, at }));
+      }
+      return { cancel: false, remaining_s: life.remainingSeconds(state, now) };
+    });
+  }
+
+  /** The attempt that the caller holds. Raises `fence_stale`, and `job_terminal` when it ended without a result. */
+  async held(by: Caller): Promise<Answer<Held>> {
+    return answer(() => {
+      const state = this.#known();
+      const { number } = life.holding(state, by.fence, by.worker);
+      const sealed = state.sealed || state.status === 'succeeded';
+      if (!sealed) life.holdingAlive(state, by.fence, by.worker);
+      const { tenant, type, input_digest } = state;
+      return { tenant, attempt: number, type, input_digest, sealed };
+    });
+  }
+
+  /**
+   * Accepts a completion whose uploads were checked and promoted. From here the job can only succeed: publishing is
+   * repeated until it is done, and what was published shows together with the status.
+   */
+  async complete(by: Caller, completion: Completion | null): Promise<Answer<Job>> {
+    return answer(async () => {
+      const state = this.#known();
+      life.holding(state, by.fence, by.worker);
+      if (!state.sealed && state.status !== 'succeeded') {
+        life.holdingAlive(state, by.fence, by.worker);
+        if (!completion) throw new SextantError('conflict', 'the job has no completion yet');
+        this.#store.setCompletion(JSON.stringify(completion));
+        await this.#commit(state, life.seal(state));
+      }
+      await this.#publish();
+      return jobView(this.#current());
+    });
+  }
+
+  async fail(by: Caller, error: { code: string; detail: string }, retryable: boolean): Promise<Answer<Job>> {
+    return answer(async () => {
+      const state = this.#known();
+      life.holdingAlive(state, by.fence, by.worker);
+      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      const next = life.fail(state, error, retryable, Date.now(), randomId('dsp'));
+      await this.#commit(state, next);
+      return jobView(next);
+    });
+  }
+
+  async release(by: Caller): Promise<Answer<Job>> {
+    return answer(async () => {
+      const state = this.#known();
+      life.holdingAlive(state, by.fence, by.worker);
+      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      const next = life.release(state, Date.now(), randomId('dsp'));
+      await this.#commit(state, next);
+      return jobView(next);
+    });
+  }
+
+  /** The queue gave up a message whose signature verified. */
+  async deadLetter(dispatch: string): Promise<void> {
+    const state = this.#advanced();
+    if (state) await this.#commit(state, life.deadLetter(state, dispatch, Date.now()));
+  }
+
+  override async alarm(): Promise<void> {
+    const state = this.#advanced();
+    if (!state) return;
+    if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) return this.#forget(state);
+    if (state.sealed) await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
+    await this.#letOut();
+    await this.#deliver();
+    await this.#arm();
+  }
+
+  get #timing(): life.Timing {
+    return { lease_ms: Number(this.env.LEASE_MS), resend_ms: Number(this.env.RESEND_MS) };
+  }
+
+  /** The state after the passing of time was applied and stored; null where there is no job. */
+  #advanced(): JobState | null {
+    const state = this.#store.load();
+    if (!state) return null;
+    const next = life.advance(state, Date.now(), () => randomId('dsp'));
+    if (next === state) return state;
+    this.#put(state, next);
+    this.ctx.waitUntil(this.#letOut());
+    return next;
+  }
+
+  #known(): JobState {
+    const state = this.#advanced();
+    if (!state) throw new SextantError('not_found', 'there is no such job');
+    return state;
+  }
+
+  #current(): JobState {
+    return this.#store.load() as JobState;
+  }
+
+  #ofTenant(tenant: string): JobState | null {
+    const state = this.#advanced();
+    return state?.tenant === tenant ? state : null;
+  }
+
+  async #commit(from: JobState, to: JobState): Promise<void> {
+    if (to === from) return;
+    this.#put(from, to);
+    await this.#letOut();
+  }
+
+  /** Stores a transition and tells the audience. */
+  #put(from: JobState, to: JobState): void {
+    const turned = to.status !== from.status || to.claims !== from.claims;
+    this.#store.save(to, turned);
+    if (to.dispatch.id !== from.dispatch.id) this.#store.issue(to.dispatch.id);
+    if (turned) this.#announce(to);
+  }
+
+  #announce(state: JobState): void {
+    const at = new Date().toISOString();
+    const { status, error, claims } = state;
+    this.#audience.tell(this.#store.append('status', { status, attempt: claims, at, error }));
+    if (!isTerminal(status)) return;
+    this.#audience.dismiss();
+    if (state.webhook) this.#store.queueWebhook(randomId('evt'), eventBody(state, at), Date.now());
+  }
+
+  /** Sends what is due and sets the alarm for what is not; failures wait for the alarm and never reach the caller. */
+  async #letOut(): Promise<void> {
+    const outputs = [this.#send(), this.#index()];
+    await this.#arm();
+    for (const result of await Promise.allSettled(outputs))
+      if (result.status === 'rejected') console.error(this.#store.load()?.id, String(result.reason));
+  }
+
+  async #arm(): Promise<void> {
+    const state = this.#store.load();
+    if (!state) return;
+    const now = Date.now();
+    const { revision, indexed } = this.#store.revisions();
+    const times = [
+      life.nextChange(state),
+      expiresAt(state),
+      this.#store.outgoing()?.next_at ?? null,
+      state.sealed || indexed < revision ? now + RETRY_MS : null,
+    ].filter((time) => time !== null);
+    if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
+  }
+
+  async #send(): Promise<void> {
+    const state = this.#store.load();
+    const now = Date.now();
+    if (!state || !life.sendIsDue(state, now)) return;
+    // Noted before it is sent: a send that fails is then simply due again later.
+    this.#store.save(life.sent(state, now, this.#timing), false);
+    await sendDispatch(this.env, state, this.#store.params(), now);
+  }
+
+  async #index(): Promise<void> {
+    const state = this.#store.load();
+    if (!state) return;
+    const { revision, indexed } = this.#store.revisions();
+    if (indexed >= revision) return;
+    await indexJob(this.env.DB, state, revision);
+    this.#store.setIndexed(revision);
+  }
+
+  async #deliver(): Promise<void> {
+    const outgoing = this.#store.outgoing();
+    const state = this.#store.load();
+    if (!state?.webhook || !outgoing || outgoing.next_at === null || outgoing.next_at > Date.now()) return;
+    const { delivery, next_at } = await deliver(this.env, state.tenant, state.webhook, outgoing);
+    this.#store.tried(delivery, next_at);
+  }
+
+  /** Publishes a sealed completion once, however many callers and alarms ask for it. */
+  #publish(): Promise<void> {
+    this.#publishing ??= this.#publishNow().finally(() => {
+      this.#publishing = null;
+    });
+    return this.#publishing;
+  }
+
+  async #publishNow(): Promise<void> {
+    const state = this.#current();
+    if (!state.sealed) return;
+    const completion = JSON.parse(this.#store.completion() ?? '') as Completion;
+    await publishCompletion(this.env, state, completion);
+    const sealed = this.#current();
+    this.#store.setCompletion(null);
+    await this.#commit(sealed, life.succeed(sealed, completion.outcome, Date.now()));
+  }
+
+  async #forget(state: JobState): Promise<void> {
+    await unindexJob(this.env.DB, state.id);
+    await discardJob(this.env, state);
+    this.#store.forget();
+    await this.ctx.storage.deleteAll();
+  }
+}

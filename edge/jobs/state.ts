@@ -24,6 +24,7 @@ export type Attempt = {
 };
 export type Outcome = {
   readonly result: Record<string, unknown>;
+  readonly result_digest: string;
   readonly metrics: Record<string, number>;
   readonly run: RunReport;
   readonly artefacts: readonly JobArtefact[];

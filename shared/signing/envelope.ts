@@ -2,7 +2,7 @@
  * Signed envelopes: compact JWS (RFC 7515) with EdDSA and nothing else. Opening one takes its claims from untrusted text
  * to a checked value in a fixed order: size, header, issuer, key, signature, schema, time.
  */
-import { CompactSign, compactVerify, decodeJwt, decodeProtectedHeader, errors, importJWK, type JWK } from 'jose';
+import { CompactSign, compactVerify, decodeJwt, decodeProtectedHeader, errors, type JWK } from 'jose';
 import type { z } from 'zod';
 import { SextantError } from '../contracts/problem.ts';
 import type { KeySource } from './key-set.ts';
@@ -17,9 +17,7 @@ const CLOCK_TOLERANCE_S = 5;
 
 export async function signEnvelope(key: SigningKey, typ: string, claims: object): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(claims));
-  return new CompactSign(bytes)
-    .setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ })
-    .sign(await importJWK(key.jwk, 'EdDSA'));
+  return new CompactSign(bytes).setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ }).sign(key.jwk);
 }
 
 export type Opening<T extends z.ZodType> = {
@@ -45,9 +43,9 @@ export async function openEnvelope<T extends z.ZodType>(
   const { kid, issuer } = readHeader(jws, typ);
   const set = keysOf(issuer);
   if (!set) throw refuse(`no keys are accepted from the issuer '${issuer.slice(0, 60)}'`);
-  const jwk = await set.find(kid);
-  if (!jwk) throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
-  const payload = await compactVerify(jws, await importJWK(jwk, 'EdDSA'), { algorithms: ['EdDSA'] })
+  const key = await set.find(kid);
+  if (!key) throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
+  const payload = await compactVerify(jws, key, { algorithms: ['EdDSA'] })
     .then((verified) => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(verified.payload)) as unknown)
     .catch((cause: unknown) => {
       throw refuse(cause instanceof errors.JOSEError ? `the signature is refused: ${cause.code}` : 'not JSON', cause);

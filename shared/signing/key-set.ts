@@ -3,13 +3,13 @@
  * more often than the cooldown, so that invented ids cannot be turned into load. A set that cannot be fetched makes
  * the answer unknown, never negative.
  */
-import type { JWK } from 'jose';
+import type { CryptoKey, JWK } from 'jose';
 import { z } from 'zod';
 import { SextantError } from '../contracts/problem.ts';
 
 export interface KeySource {
   /** The public key, or null when the set certainly has no such key. Raises `unavailable` when that is not known. */
-  find(kid: string): Promise<JWK | null>;
+  find(kid: string): Promise<JWK | CryptoKey | null>;
 }
 
 /** A published key set (RFC 7517) of Ed25519 keys (RFC 8037); fields a newer owner adds are ignored. */

@@ -1,0 +1,19 @@
+/** Puts a job's signed message onto the queue. */
+import { signMessage } from '../../shared/signing/message.ts';
+import type { Env } from '../environment.ts';
+import { signingKeys } from './signing-keys.ts';
+import type { JobState } from './state.ts';
+import type { StoredParams } from './store.ts';
+
+/** Signs anew for every send, so that a message of a long wait does not come close to its expiry. */
+export async function sendDispatch(env: Env, state: JobState, params: StoredParams, now: number): Promise<void> {
+  const [key] = signingKeys(env);
+  const content = {
+    sub: state.id,
+    jti: state.dispatch.id,
+    type: state.type,
+    input_digest: state.input_digest,
+    ...('inline' in params ? { params: params.inline } : { params_ref: params.reference }),
+  };
+  await env.GPU_QUEUE.send({ jws: await signMessage(key, content, now / 1000) }, { contentType: 'json' });
+}

@@ -1,0 +1,68 @@
+/**
+ * The index of jobs in D1: what lists read. Each ledger writes its own row, guarded by the ledger's revision, so that a
+ * late write never undoes a newer one.
+ */
+import type { Job, JobStatus } from '../../shared/contracts/job.ts';
+import type { JobState } from './state.ts';
+import { expiresAt, jobView } from './view.ts';
+
+/** A list shows jobs without the parts that can be large; reading one job shows them. */
+export type JobSummary = Omit<Job, 'result' | 'metrics' | 'run' | 'artefacts' | 'published'>;
+
+export function summaryOf(job: Job): JobSummary {
+  const { result: _result, metrics: _metrics, run: _run, artefacts: _artefacts, published: _published, ...rest } = job;
+  return rest;
+}
+
+export async function indexJob(db: D1Database, state: JobState, revision: number): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO jobs (id, tenant, type, status, created_at, expires_at, revision, summary)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+       ON CONFLICT (id) DO UPDATE SET status = ?4, expires_at = ?6, revision = ?7, summary = ?8
+       WHERE jobs.revision < ?7`,
+    )
+    .bind(
+      state.id,
+      state.tenant,
+      state.type,
+      state.status,
+      state.created_at,
+      expiresAt(state),
+      revision,
+      JSON.stringify(summaryOf(jobView(state))),
+    )
+    .run();
+}
+
+export const unindexJob = (db: D1Database, id: string): Promise<D1Result> =>
+  db.prepare('DELETE FROM jobs WHERE id = ?').bind(id).run();
+
+export type JobFilter = { type?: string | undefined; status?: JobStatus | undefined };
+/** Place in the list after which the next page begins. */
+export type JobPlace = { created_at: number; id: string };
+
+/** A page of the tenant's jobs, newest first, and the place of the next page or null at the end. */
+export async function listJobs(
+  db: D1Database,
+  tenant: string,
+  filter: JobFilter,
+  after: JobPlace | null,
+  limit: number,
+): Promise<{ jobs: JobSummary[]; next: JobPlace | null }> {
+  const rows = await db
+    .prepare(
+      `SELECT id, created_at, summary FROM jobs
+       WHERE tenant = ?1 AND (?2 IS NULL OR type = ?2) AND (?3 IS NULL OR status = ?3)
+         AND (?4 IS NULL OR (created_at, id) < (?4, ?5))
+       ORDER BY created_at DESC, id DESC LIMIT ?6`,
+    )
+    .bind(tenant, filter.type ?? null, filter.status ?? null, after?.created_at ?? null, after?.id ?? '', limit + 1)
+    .all<{ id: string; created_at: number; summary: string }>();
+  const page = rows.results.slice(0, limit);
+  const last = page.at(-1);
+  return {
+    jobs: page.map((row) => JSON.parse(row.summary) as JobSummary),
+    next: rows.results.length > limit && last ? { created_at: last.created_at, id: last.id } : null,
+  };
+}

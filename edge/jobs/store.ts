@@ -1,0 +1,117 @@
+/**
+ * The tables of one job's ledger object. They are created with the job, so that asking for an id that was never given
+ * out leaves nothing behind.
+ */
+import type { JobEvent } from '../../shared/contracts/job-event.ts';
+import type { JobState } from './state.ts';
+
+const TABLES = `
+  CREATE TABLE job (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, revision INTEGER NOT NULL,
+    indexed INTEGER NOT NULL, params TEXT, params_ref TEXT, completion TEXT);
+  CREATE TABLE dispatches (id TEXT PRIMARY KEY);
+  CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, data TEXT NOT NULL);
+  CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), event_id TEXT NOT NULL, body TEXT NOT NULL,
+    tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);
+  CREATE TABLE deliveries (at INTEGER NOT NULL, status INTEGER, detail TEXT NOT NULL);`;
+
+/** Progress frames that are kept for clients that resume; status frames are few and all kept. */
+const PROGRESS_FRAMES = 200;
+
+export type ParamsReference = { sha256: string; bytes: number };
+export type StoredParams = { inline: Record<string, unknown> } | { reference: ParamsReference };
+export type Outgoing = { event_id: string; body: string; tries: number; next_at: number | null };
+export type Delivery = { at: number; status: number | null; detail: string };
+
+export class LedgerStore {
+  readonly #sql: SqlStorage;
+  #exists: boolean;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'job'").toArray().length > 0;
+  }
+
+  create(state: JobState, params: StoredParams): void {
+    this.#sql.exec(TABLES);
+    this.#exists = true;
+    this.#sql.exec(
+      'INSERT INTO job VALUES (1, ?, 1, 0, ?, ?, NULL)',
+      JSON.stringify(state),
+      'inline' in params ? JSON.stringify(params.inline) : null,
+      'reference' in params ? JSON.stringify(params.reference) : null,
+    );
+  }
+
+  forget(): void {
+    this.#exists = false;
+  }
+
+  load(): JobState | null {
+    if (!this.#exists) return null;
+    return JSON.parse(this.#sql.exec<{ state: string }>('SELECT state FROM job').one().state) as JobState;
+  }
+
+  save(state: JobState, indexChanges: boolean): void {
+    this.#sql.exec('UPDATE job SET state = ?, revision = revision + ?', JSON.stringify(state), indexChanges ? 1 : 0);
+  }
+
+  params(): StoredParams {
+    const row = this.#sql.exec<{ params: string | null; params_ref: string | null }>('SELECT * FROM job').one();
+    return row.params !== null
+      ? { inline: JSON.parse(row.params) as Record<string, unknown> }
+      : { reference: JSON.parse(row.params_ref ?? '') as ParamsReference };
+  }
+
+  /** The newest revision, and the one that the index has. */
+  revisions(): { revision: number; indexed: number } {
+    return this.#sql.exec<{ revision: number; indexed: number }>('SELECT revision, indexed FROM job').one();
+  }
+  setIndexed(revision: number): void {
+    this.#sql.exec('UPDATE job SET indexed = max(indexed, ?)', revision);
+  }
+
+  issue(dispatch: string): void {
+    this.#sql.exec('INSERT OR IGNORE INTO dispatches VALUES (?)', dispatch);
+  }
+  issued(dispatch: string): boolean {
+    return this.#sql.exec('SELECT 1 FROM dispatches WHERE id = ?', dispatch).toArray().length > 0;
+  }
+
+  /** What a sealed job still has to publish, as JSON; null once that is done. */
+  completion(): string | null {
+    return this.#sql.exec<{ completion: string | null }>('SELECT completion FROM job').one().completion;
+  }
+  setCompletion(json: string | null): void {
+    this.#sql.exec('UPDATE job SET completion = ?', json);
+  }
+
+  append(event: JobEvent['event'], data: unknown): JobEvent {
+    const { id } = this.#sql
+      .exec<{ id: number }>('INSERT INTO events (event, data) VALUES (?, ?) RETURNING id', event, JSON.stringify(data))
+      .one();
+    if (event === 'progress' && id % 50 === 0)
+      this.#sql.exec("DELETE FROM events WHERE event = 'progress' AND id <= ?", id - PROGRESS_FRAMES);
+    return { event, id, data } as JobEvent;
+  }
+  eventsAfter(id: number): JobEvent[] {
+    return this.#sql
+      .exec<{ id: number; event: string; data: string }>('SELECT * FROM events WHERE id > ? ORDER BY id', id)
+      .toArray()
+      .map((row) => ({ ...row, data: JSON.parse(row.data) as unknown }) as JobEvent);
+  }
+
+  queueWebhook(event_id: string, body: string, at: number): void {
+    this.#sql.exec('INSERT OR IGNORE INTO outbox VALUES (1, ?, ?, 0, ?, NULL)', event_id, body, at);
+  }
+  outgoing(): Outgoing | null {
+    return this.#sql.exec<Outgoing>('SELECT event_id, body, tries, next_at FROM outbox').toArray()[0] ?? null;
+  }
+  /** Logs a try; `next_at` null ends the delivery. */
+  tried(delivery: Delivery, next_at: number | null): void {
+    this.#sql.exec('INSERT INTO deliveries VALUES (?, ?, ?)', delivery.at, delivery.status, delivery.detail);
+    this.#sql.exec('UPDATE outbox SET tries = tries + 1, next_at = ?, outcome = ?', next_at, delivery.detail);
+  }
+  deliveries(): Delivery[] {
+    return this.#sql.exec<Delivery>('SELECT at, status, detail FROM deliveries ORDER BY at').toArray();
+  }
+}
