@@ -1,0 +1,72 @@
+/** The hourly sweep: staging leftovers, expired artefacts, blobs that nothing uses. Bounded work per run. */
+import type { Env } from '../environment.ts';
+import { blobKey, stagingPrefix } from './addresses.ts';
+
+/** Nothing younger is touched: upload addresses have expired long before, promotions are over. */
+export const SWEEP_AGE_MS = 86_400_000;
+const AREAS = 200;
+const BLOBS = 500;
+
+export type Swept = { areas: number; artefacts: number; blobs: number };
+
+export async function sweep(env: Env, now: number): Promise<Swept> {
+  return {
+    areas: await sweepStaging(env, now - SWEEP_AGE_MS),
+    artefacts: await sweepArtefacts(env, now),
+    blobs: await sweepBlobs(env, now - SWEEP_AGE_MS),
+  };
+}
+
+async function sweepStaging(env: Env, before: number): Promise<number> {
+  const { results } = await env.DB.prepare(
+    'SELECT tenant, job, attempt FROM staging WHERE touched_at < ? ORDER BY touched_at LIMIT ?',
+  )
+    .bind(before, AREAS)
+    .all<{ tenant: string; job: string; attempt: number }>();
+  for (const { tenant, job, attempt } of results) {
+    await deletePrefix(env.R2, stagingPrefix(tenant, job, attempt));
+    await env.DB.prepare('DELETE FROM staging WHERE tenant = ? AND job = ? AND attempt = ? AND touched_at < ?')
+      .bind(tenant, job, attempt, before)
+      .run();
+  }
+  return results.length;
+}
+
+async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
+  for (;;) {
+    const { objects, truncated } = await bucket.list({ prefix });
+    if (objects.length > 0) await bucket.delete(objects.map((object) => object.key));
+    if (!truncated) return;
+  }
+}
+
+/** Artefacts past their time, and grants whose bytes never came. */
+async function sweepArtefacts(env: Env, now: number): Promise<number> {
+  const [, gone] = await env.DB.batch([
+    env.DB.prepare('DELETE FROM blob_uses WHERE holder IN (SELECT id FROM artefacts WHERE expires_at < ?)').bind(now),
+    env.DB.prepare('DELETE FROM artefacts WHERE expires_at < ?').bind(now),
+  ]);
+  return gone!.meta.changes;
+}
+
+async function sweepBlobs(env: Env, before: number): Promise<number> {
+  // doomed first, so that no promotion relies on bytes that are about to go; rows doomed by a broken run come along
+  const { results } = await env.DB.prepare(
+    `UPDATE blobs SET state = 'doomed' WHERE (tenant, sha256) IN (
+       SELECT tenant, sha256 FROM blobs b WHERE touched_at < ?1 AND NOT EXISTS (
+         SELECT 1 FROM blob_uses u WHERE u.tenant = b.tenant AND u.sha256 = b.sha256)
+       ORDER BY touched_at LIMIT ?2)
+     RETURNING tenant, sha256`,
+  )
+    .bind(before, BLOBS)
+    .all<{ tenant: string; sha256: string }>();
+  if (results.length === 0) return 0;
+  await env.R2.delete(results.map(({ tenant, sha256 }) => blobKey(tenant, sha256)));
+  await env.DB.prepare(
+    `DELETE FROM blobs WHERE state = 'doomed' AND (tenant, sha256) IN (
+       SELECT value ->> 'tenant', value ->> 'sha256' FROM json_each(?))`,
+  )
+    .bind(JSON.stringify(results))
+    .run();
+  return results.length;
+}
