@@ -1,0 +1,42 @@
+/** Models that a worker has resolved for one of the tenant's jobs, so that a wrong hook can be refused at once. */
+import { type ModelDescription, modelDescriptionSchema } from '../../shared/contracts/model.ts';
+import { type Env, PUBLIC_TENANT } from '../environment.ts';
+
+type Row = { description: string; seen_at: number };
+export type SeenModel = { description: ModelDescription; seen: number };
+
+const seenModel = (row: Row): SeenModel => ({
+  description: modelDescriptionSchema.parse(JSON.parse(row.description)),
+  seen: row.seen_at,
+});
+
+/** The model of this key (`modelKey` of a reference) as the tenant's jobs saw it last; null where none did. */
+export async function findModel(env: Env, tenant: string, key: string): Promise<SeenModel | null> {
+  const row = await env.DB.prepare('SELECT * FROM models WHERE key = ?1 AND tenant IN (?2, ?3) ORDER BY tenant <> ?2')
+    .bind(key, tenant, PUBLIC_TENANT)
+    .first<Row>();
+  return row && seenModel(row);
+}
+
+/** Up to `limit` models after `after`, ordered by key. */
+export async function listModels(env: Env, tenant: string, after: string, limit: number): Promise<SeenModel[]> {
+  const { results } = await env.DB.prepare(
+    'SELECT * FROM models WHERE tenant IN (?1, ?2) AND key > ?3 GROUP BY key ORDER BY key LIMIT ?4',
+  )
+    .bind(tenant, PUBLIC_TENANT, after, limit)
+    .all<Row>();
+  return results.map(seenModel);
+}
+
+/** Statements that keep what an attempt resolved; the newest description of a key wins. `seen` in ms since the epoch. */
+export const modelStatements = (
+  env: Env,
+  of: { tenant: string; models: readonly ModelDescription[]; seen: number },
+): D1PreparedStatement[] =>
+  of.models.map((description) =>
+    env.DB.prepare(
+      `INSERT INTO models (tenant, key, description, seen_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET description = excluded.description, seen_at = excluded.seen_at
+       WHERE excluded.seen_at >= seen_at`,
+    ).bind(of.tenant, description.key, JSON.stringify(description), of.seen),
+  );
