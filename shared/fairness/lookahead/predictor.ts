@@ -1,0 +1,168 @@
+/**
+ * A deployable lookahead-fair predictor: a linear structural model, the reaction strength it was made for and the score
+ *   Y^ = p1 sum_b E[Yc_b^2] + p2 sum_b E[Yc_b] + p3 + h . U,      b over the other attribute values,
+ * where the expectation is over what is not observed of U. Everything is affine in the row, so a prediction costs O(d).
+ */
+import { dataError } from '../data-error.ts';
+import { additiveConstant, gapFactor, quadraticCoefficient } from './constants.ts';
+import { type CompiledScm, compileScm, type LinearScm, statusOffset } from './scm.ts';
+
+/**
+ * `statusObserved`: rows carry the status, so all of U is known. Otherwise the status's own exogenous variable is averaged
+ * over its prior (`noise`), the published score does not contain it and nobody can move it: T leaves it out.
+ * `path.fair`: variables whose direct attribute effect is fair; `path.frozen`: these variables do not react (their U stays).
+ */
+export type LookaheadPredictor = {
+  scm: LinearScm;
+  eta: number;
+  rho: number;
+  statusObserved: boolean;
+  noise: { mean: number; variance: number };
+  path?: { fair: readonly string[]; frozen: boolean };
+  p2: number;
+  p3: number;
+  /** Coefficient of each variable's U in h, by name; the status's own only where the status is observed. */
+  free: Readonly<Record<string, number>>;
+};
+
+export type CompiledLookahead = {
+  predictor: LookaheadPredictor;
+  scm: CompiledScm;
+  /** Variables a row holds, in topological order: all but the status, or all where the status is observed. */
+  inputs: readonly string[];
+  constant: number;
+  p1: number;
+  /** |1 - 2 p1 / T|: the future gap as a share of the present one. */
+  factor: number;
+  frozen: Uint8Array;
+  /** Row r: E[Y] under factual value a is statusBase[a] + statusWeights . x. */
+  statusBase: Float64Array;
+  statusWeights: Float64Array;
+  /** shift[a * V + b] = E[Yc_b] - E[Y] for a person of value a. */
+  shift: Float64Array;
+  /** h . U = freeBase[a] + freeWeights . x. */
+  freeBase: Float64Array;
+  freeWeights: Float64Array;
+  /** Variance of Yc that is not identified. */
+  unknown: number;
+};
+
+const unknownVariables = (compiled: CompiledScm, names: Iterable<string>, pointer: string): void => {
+  for (const name of names) {
+    if (!compiled.index.has(name))
+      throw dataError('scm_invalid', `${pointer}/${name}`, `${name} is not a variable of the model`);
+  }
+};
+
+/** Checks and compiles. Raises `data_invalid` (scm_*, response_invalid, weights_misfit). */
+export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahead {
+  const scm = compileScm(predictor.scm);
+  const { order, index, status, slopes } = scm;
+  const fair = new Set(predictor.path?.fair);
+  unknownVariables(scm, fair, '/path/fair');
+  unknownVariables(scm, Object.keys(predictor.free), '/free');
+  const observed = predictor.statusObserved;
+  order.forEach((v, j) => {
+    if (!observed && j !== status && v.parents[predictor.scm.status] !== undefined) {
+      throw dataError(
+        'scm_invalid',
+        '/status_observed',
+        `${v.name} depends on the status, which rows would then have to hold`,
+      );
+    }
+  });
+  if (!observed && predictor.free[predictor.scm.status]) {
+    throw dataError(
+      'weights_misfit',
+      `/free/${predictor.scm.status}`,
+      'h cannot read the noise of a status that is not observed',
+    );
+  }
+  const frozen = Uint8Array.from(order, (v, j) =>
+    Number((predictor.path?.frozen && fair.has(v.name)) || (!observed && j === status)),
+  );
+  const constant = additiveConstant(slopes, predictor.eta, frozen);
+  const p1 = quadraticCoefficient(constant, predictor.rho);
+  const inputs = order.filter((_, j) => observed || j !== status).map((v) => v.name);
+  const column = new Map(inputs.map((name, i) => [name, i]));
+  const values = predictor.scm.values.length;
+  const own = order[status]!;
+
+  const statusBase = new Float64Array(values);
+  const statusWeights = new Float64Array(inputs.length);
+  if (observed) statusWeights[column.get(own.name)!] = 1;
+  else {
+    for (const [parent, weight] of Object.entries(own.parents)) statusWeights[column.get(parent)!]! += weight;
+    for (let a = 0; a < values; a++) statusBase[a] = own.intercept + own.effects[a]! + own.scale * predictor.noise.mean;
+  }
+  const shift = new Float64Array(values * values);
+  for (let a = 0; a < values; a++) {
+    for (let b = 0; b < values; b++) shift[a * values + b] = statusOffset(scm, b, fair, a) - statusOffset(scm, a);
+  }
+  const freeBase = new Float64Array(values);
+  const freeWeights = new Float64Array(inputs.length);
+  for (const [name, coefficient] of Object.entries(predictor.free)) {
+    const v = order[index.get(name)!]!;
+    if (coefficient === 0) continue;
+    if (v.scale === 0)
+      throw dataError('weights_misfit', `/free/${name}`, `${name} has no exogenous variable of its own`);
+    const per = coefficient / v.scale;
+    freeWeights[column.get(name)!]! += per;
+    for (const [parent, weight] of Object.entries(v.parents)) freeWeights[column.get(parent)!]! -= per * weight;
+    for (let a = 0; a < values; a++) freeBase[a]! -= per * (v.intercept + v.effects[a]!);
+  }
+  return {
+    predictor,
+    scm,
+    inputs,
+    constant,
+    p1,
+    factor: gapFactor(p1, constant),
+    frozen,
+    statusBase,
+    statusWeights,
+    shift,
+    freeBase,
+    freeWeights,
+    unknown: observed ? 0 : own.scale ** 2 * predictor.noise.variance,
+  };
+}
+
+/**
+ * Scores for `rows` (n x inputs, row-major) and attribute value numbers `codes` (n), into `scores`; where given, `present`
+ * and `future` (n) receive each person's mean |gap| now and after the reaction. No allocation per row.
+ */
+export function predictLookahead(
+  compiled: CompiledLookahead,
+  rows: Float64Array,
+  codes: ArrayLike<number>,
+  scores: Float64Array,
+  gaps?: { present: Float64Array; future: Float64Array },
+): void {
+  const { p1, factor, statusBase, statusWeights, shift, freeBase, freeWeights, unknown } = compiled;
+  const { p2, p3 } = compiled.predictor;
+  const d = statusWeights.length;
+  const values = statusBase.length;
+  for (let i = 0; i < scores.length; i++) {
+    const a = codes[i]!;
+    let status = statusBase[a]!;
+    let free = freeBase[a]!;
+    for (let j = 0; j < d; j++) {
+      const x = rows[i * d + j]!;
+      status += statusWeights[j]! * x;
+      free += freeWeights[j]! * x;
+    }
+    let [squares, sum, gap] = [0, 0, 0];
+    for (let b = 0; b < values; b++) {
+      if (b === a) continue;
+      const other = status + shift[a * values + b]!;
+      squares += other * other + unknown;
+      sum += other;
+      gap += Math.abs(shift[a * values + b]!);
+    }
+    scores[i] = p1 * squares + p2 * sum + p3 + free;
+    if (!gaps) continue;
+    gaps.present[i] = gap / (values - 1);
+    gaps.future[i] = (factor * gap) / (values - 1);
+  }
+}
