@@ -5,12 +5,23 @@ import { envelope } from './middleware/envelope.ts';
 import { refuseUnrouted } from './middleware/no-route.ts';
 import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
 import { registerHealth } from './routes/health.ts';
+import { registerInternalJobs } from './routes/internal-jobs.ts';
+import { registerJobs } from './routes/jobs.ts';
+import { registerJobEvents } from './routes/jobs-events.ts';
+import { registerSigningKeys } from './routes/jobs-keys.ts';
 import { registerKeys } from './routes/keys.ts';
 
 export type App = OpenAPIHono<AppEnv>;
 
 /** One registrar per file of `routes/`. */
-const ROUTES: readonly ((app: App) => void)[] = [registerHealth, registerKeys];
+const ROUTES: readonly ((app: App) => void)[] = [
+  registerHealth,
+  registerJobs,
+  registerJobEvents,
+  registerInternalJobs,
+  registerSigningKeys,
+  registerKeys,
+];
 
 export function createApp(): App {
   const app: App = new OpenAPIHono<AppEnv>({ defaultHook: refuseMisfit });

@@ -1,4 +1,5 @@
 /** Params too long for a queue message lie in the bucket while the job lives; the message names their digest. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import { PARAMS_INLINE_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { sha256Hex } from '../../shared/signing/digest.ts';
 import { presign } from '../artefacts/addresses.ts';
@@ -17,10 +18,18 @@ export async function storeParams(
   job: string,
   params: Record<string, unknown>,
 ): Promise<StoredParams> {
-  const bytes = new TextEncoder().encode(JSON.stringify(params));
-  if (bytes.byteLength <= PARAMS_INLINE_LIMIT) return { inline: params };
-  await env.R2.put(paramsKey(tenant, job), bytes);
-  return { reference: { sha256: await sha256Hex(bytes), bytes: bytes.byteLength } };
+  const text = JSON.stringify(params);
+  const bytes = new TextEncoder().encode(text).byteLength;
+  if (bytes <= PARAMS_INLINE_LIMIT) return { inline: params };
+  await env.R2.put(paramsKey(tenant, job), text);
+  return { reference: { sha256: await sha256Hex(text), bytes } };
+}
+
+/** The params of a job that were too long to travel inline. Raises `unavailable` where they are not there. */
+export async function readParams(env: Env, tenant: string, job: string): Promise<Record<string, unknown>> {
+  const stored = await env.R2.get(paramsKey(tenant, job));
+  if (!stored) throw new SextantError('unavailable', 'the params of the job cannot be read');
+  return stored.json<Record<string, unknown>>();
 }
 
 export const paramsAddress = (env: Env, tenant: string, job: string): Promise<string> =>

@@ -3,6 +3,7 @@
  * late write never undoes a newer one.
  */
 import type { Job, JobStatus } from '../../shared/contracts/job.ts';
+import type { Position } from '../routes/pages.ts';
 import type { JobState } from './state.ts';
 import { expiresAt, jobView } from './view.ts';
 
@@ -39,30 +40,23 @@ export const unindexJob = (db: D1Database, id: string): Promise<D1Result> =>
   db.prepare('DELETE FROM jobs WHERE id = ?').bind(id).run();
 
 export type JobFilter = { type?: string | undefined; status?: JobStatus | undefined };
-/** Place in the list after which the next page begins. */
-export type JobPlace = { created_at: number; id: string };
 
-/** A page of the tenant's jobs, newest first, and the place of the next page or null at the end. */
+/** Up to `limit` of the tenant's jobs, newest first, from `before` on. */
 export async function listJobs(
   db: D1Database,
   tenant: string,
   filter: JobFilter,
-  after: JobPlace | null,
+  before: Position | null,
   limit: number,
-): Promise<{ jobs: JobSummary[]; next: JobPlace | null }> {
-  const rows = await db
+): Promise<(Position & { job: JobSummary })[]> {
+  const { results } = await db
     .prepare(
       `SELECT id, created_at, summary FROM jobs
        WHERE tenant = ?1 AND (?2 IS NULL OR type = ?2) AND (?3 IS NULL OR status = ?3)
          AND (?4 IS NULL OR (created_at, id) < (?4, ?5))
        ORDER BY created_at DESC, id DESC LIMIT ?6`,
     )
-    .bind(tenant, filter.type ?? null, filter.status ?? null, after?.created_at ?? null, after?.id ?? '', limit + 1)
+    .bind(tenant, filter.type ?? null, filter.status ?? null, before?.created ?? null, before?.id ?? '', limit)
     .all<{ id: string; created_at: number; summary: string }>();
-  const page = rows.results.slice(0, limit);
-  const last = page.at(-1);
-  return {
-    jobs: page.map((row) => JSON.parse(row.summary) as JobSummary),
-    next: rows.results.length > limit && last ? { created_at: last.created_at, id: last.id } : null,
-  };
+  return results.map((row) => ({ created: row.created_at, id: row.id, job: JSON.parse(row.summary) as JobSummary }));
 }

@@ -1,9 +1,10 @@
 /** What a completed job leaves behind becomes visible here, in one transaction. */
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import type { Manifest } from '../../shared/contracts/thing.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
 import type { PromotedArtefact } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
+import { type NewThing, thingStatements } from '../things/index-rows.ts';
+import { modelStatements } from './known-models.ts';
 import { deleteParams } from './params.ts';
 import type { JobState, Outcome } from './state.ts';
 
@@ -11,19 +12,18 @@ import type { JobState, Outcome } from './state.ts';
 export type Completion = {
   outcome: Outcome;
   artefacts: PromotedArtefact[];
-  things: { id: string; manifest: Manifest }[];
+  things: NewThing[];
   models: ModelDescription[];
 };
 
 export async function publishCompletion(env: Env, state: JobState, completion: Completion): Promise<void> {
   const now = Date.now();
-  const statements = artefactStatements(env, {
-    tenant: state.tenant,
-    job: state.id,
-    artefacts: completion.artefacts,
-    created: now,
-    expires: now + state.retention_ms,
-  });
+  const of = { tenant: state.tenant, job: state.id, created: now };
+  const statements = [
+    ...artefactStatements(env, { ...of, artefacts: completion.artefacts, expires: now + state.retention_ms }),
+    ...thingStatements(env, { ...of, things: completion.things }),
+    ...modelStatements(env, state.tenant, completion.models, now),
+  ];
   if (statements.length > 0) await env.DB.batch(statements);
 }
 

@@ -2,5 +2,5 @@
 import type { Handler } from './handler.ts';
 
 export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
-
+  'diagnostics.run': async () => (await import('./diagnostics.run.ts')).default as Handler,
 };

@@ -46,7 +46,7 @@ export async function openEnvelope<T extends z.ZodType>(
   const key = await set.find(kid);
   if (!key) throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
   const payload = await compactVerify(jws, key, { algorithms: ['EdDSA'] })
-    .then((verified) => JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(verified.payload)) as unknown)
+    .then((verified) => JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(verified.payload)) as unknown)
     .catch((cause: unknown) => {
       throw refuse(cause instanceof errors.JOSEError ? `the signature is refused: ${cause.code}` : 'not JSON', cause);
     });

@@ -1,0 +1,86 @@
+/** Whether a request for a job is accepted: everything that can be refused is refused before anything is queued. */
+import { type CreateJob, createJobSchema } from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { Estimate, JobContract } from '../../shared/jobs/contract.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import { inputDigest } from '../../shared/signing/digest.ts';
+import type { Env } from '../environment.ts';
+import type { AccessKey } from '../keys/access-key.ts';
+import { fieldErrors } from '../middleware/problem.ts';
+import { checkInputs } from './inputs.ts';
+import { checkHooks } from './known-models.ts';
+import type { Terms } from './state.ts';
+import { checkWebhookAddress } from './webhook-address.ts';
+
+export type Admitted = {
+  request: CreateJob;
+  contract: JobContract;
+  /** With defaults applied. */
+  params: Record<string, unknown>;
+  input_digest: string;
+  estimate: Estimate;
+};
+
+/**
+ * Checks a parsed body. Raises `validation_failed`, `job_type_unknown`, `scope_missing`, `input_not_found`,
+ * `hook_unknown`, `spending_cap`, each saying what would have been right.
+ */
+export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Admitted> {
+  const request = createJobSchema.safeParse(body);
+  if (!request.success) throw misfit(fieldErrors(request.error.issues));
+  const contract = contractOf(request.data.type);
+  if (!key.scopes.has(contract.scope))
+    throw new SextantError('scope_missing', `jobs of type ${contract.type} need the scope ${contract.scope}`);
+  const parsed = contract.params.safeParse(request.data.params);
+  if (!parsed.success) throw misfit(fieldErrors(parsed.error.issues, ['params']));
+  const params = parsed.data as Record<string, unknown>;
+  if (request.data.webhook) checkWebhookAddress(request.data.webhook, env.WEBHOOK_ALLOW_LOOPBACK === '1');
+  await checkInputs(env, key.tenant, contract.inputs(params));
+  await checkHooks(env, key.tenant, contract.models(params));
+  const estimate = contract.estimate(params);
+  const { max_cost } = request.data;
+  if (max_cost !== undefined && estimate.device_seconds > max_cost)
+    throw new SextantError(
+      'spending_cap',
+      `the estimate of ${Math.ceil(estimate.device_seconds)} device seconds exceeds max_cost = ${max_cost}`,
+      { extensions: { estimate } },
+    );
+  const input_digest = await inputDigest(contract.type, contract.version, params);
+  return { request: request.data, contract, params, input_digest, estimate };
+}
+
+export const termsOf = (
+  id: string,
+  tenant: string,
+  { request, contract, input_digest, estimate }: Admitted,
+): Terms => ({
+  id,
+  tenant,
+  type: contract.type,
+  input_digest,
+  created_at: Date.now(),
+  timeout_ms: request.timeout_s * 1000,
+  queue_ttl_ms: request.queue_ttl_s * 1000,
+  max_attempts: request.max_attempts,
+  retention_ms: contract.retention_days * 86_400_000,
+  estimate_s: estimate.device_seconds,
+  webhook: request.webhook ?? null,
+  labels: request.labels,
+});
+
+function contractOf(type: string): JobContract {
+  const contract = Object.hasOwn(JOB_CONTRACTS, type) ? JOB_CONTRACTS[type] : undefined;
+  if (contract) return contract;
+  const detail = `there is no job type '${type}'; the types are ${Object.keys(JOB_CONTRACTS).join(', ')}`;
+  throw new SextantError('job_type_unknown', detail, {
+    errors: [{ pointer: '/type', code: 'job_type_unknown', detail }],
+  });
+}
+
+function misfit(errors: ReturnType<typeof fieldErrors>): SextantError {
+  const [first] = errors;
+  const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+  return new SextantError('validation_failed', `${first?.pointer || 'the whole body'}: ${first?.detail}${more}`, {
+    errors,
+  });
+}

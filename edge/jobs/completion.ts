@@ -1,0 +1,50 @@
+/** Turns a worker's completion into one that the ledger can accept: checked, promoted, named. */
+import { type FieldError, SextantError } from '../../shared/contracts/problem.ts';
+import type { CompleteRequest } from '../../shared/contracts/worker-call.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
+import { verifyAndPromote } from '../artefacts/promotion.ts';
+import type { Env } from '../environment.ts';
+import { fieldErrors } from '../middleware/problem.ts';
+import { nameThings } from '../things/index-rows.ts';
+import type { Held } from './ledger.ts';
+import type { Completion } from './publish.ts';
+
+/** A result is shown with the job and kept in its ledger: anything larger belongs into an artefact. */
+const RESULT_LIMIT = 256 * 1024;
+
+/** Raises `validation_failed`, `conflict`, `artefact_missing`, `artefact_mismatch`, `unavailable`. */
+export async function checkCompletion(
+  env: Env,
+  held: Held & { job: string },
+  request: CompleteRequest,
+): Promise<Completion> {
+  const { tenant, job, attempt } = held;
+  if (request.input_digest !== held.input_digest)
+    throw new SextantError('conflict', 'the completion answers another input than the job has');
+  const contract = JOB_CONTRACTS[held.type];
+  const result = contract?.result.safeParse(request.result);
+  if (result && !result.success) throw misfit(fieldErrors(result.error.issues, ['result']));
+  const text = canonicalJson(request.result);
+  if (text.length > RESULT_LIMIT)
+    throw misfit([
+      { pointer: '/result', code: 'too_large', detail: `a result has at most ${RESULT_LIMIT} characters` },
+    ]);
+  const unexpected = request.things.find((thing) => !contract?.produces.includes(thing.kind));
+  if (unexpected)
+    throw misfit([{ pointer: '/things', code: 'kind', detail: `${held.type} produces no ${unexpected.kind}` }]);
+  const artefacts = await verifyAndPromote(env, { tenant, job, attempt, artefacts: request.artefacts });
+  const things = await nameThings(env, tenant, request.things);
+  const outcome = {
+    result: request.result,
+    result_digest: await sha256Hex(text),
+    metrics: request.metrics,
+    run: request.run,
+    artefacts,
+    published: things.map(({ id, manifest }) => ({ kind: manifest.kind, id })),
+  };
+  return { outcome, artefacts, things, models: request.models };
+}
+
+const misfit = (errors: FieldError[]): SextantError =>
+  new SextantError('validation_failed', `${errors[0]?.pointer}: ${errors[0]?.detail}`, { errors });

@@ -1,0 +1,63 @@
+/** Things and artefacts that a job's params name by id: they must exist for the tenant, and the worker reads their bytes. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { JobInput } from '../../shared/contracts/worker-call.ts';
+import type { InputUse } from '../../shared/jobs/contract.ts';
+import { presignRead } from '../artefacts/addresses.ts';
+import type { Env } from '../environment.ts';
+import { findThings } from '../things/reading.ts';
+
+type Found = Omit<JobInput, 'blobs'> & { tenant: string; blobs: Omit<JobInput['blobs'][number], 'url'>[] };
+type ArtefactRow = { id: string; sha256: string; bytes: number; media_type: string; name: string };
+
+async function findInputs(env: Env, tenant: string, ids: readonly string[]): Promise<Map<string, Found>> {
+  if (ids.length === 0) return new Map();
+  const things = await findThings(env, tenant, ids);
+  const { results } = await env.DB.prepare(
+    `SELECT id, sha256, bytes, media_type, name FROM artefacts
+     WHERE tenant = ? AND state = 'stored' AND id IN (SELECT value FROM json_each(?))`,
+  )
+    .bind(tenant, JSON.stringify(ids))
+    .all<ArtefactRow>();
+  const found = new Map<string, Found>();
+  for (const { id, tenant: owner, manifest } of things.values())
+    found.set(id, { id, tenant: owner, manifest, blobs: manifest.blobs });
+  for (const { id, ...blob } of results) found.set(id, { id, tenant, manifest: null, blobs: [blob] });
+  return found;
+}
+
+/** Raises `input_not_found` with a pointer to each id that the tenant does not have. */
+export async function checkInputs(env: Env, tenant: string, uses: readonly InputUse[]): Promise<void> {
+  const found = await findInputs(
+    env,
+    tenant,
+    uses.map((use) => use.id),
+  );
+  const errors = uses
+    .filter((use) => !found.has(use.id))
+    .map(({ id, pointer }) => ({
+      pointer: `/params${pointer}`,
+      code: 'input_not_found',
+      detail: `there is no ${id} for this tenant`,
+    }));
+  if (errors.length > 0) throw new SextantError('input_not_found', errors[0]?.detail ?? '', { errors });
+}
+
+/** The inputs with addresses for their bytes. Raises `input_not_found` for one that has been deleted since. */
+export async function openInputs(env: Env, tenant: string, uses: readonly InputUse[]): Promise<JobInput[]> {
+  const found = await findInputs(
+    env,
+    tenant,
+    uses.map((use) => use.id),
+  );
+  return Promise.all(
+    [...new Set(uses.map((use) => use.id))].map(async (id) => {
+      const input = found.get(id);
+      if (!input) throw new SextantError('input_not_found', `the input ${id} has been deleted`);
+      const blobs = input.blobs.map(async (blob) => ({
+        ...blob,
+        url: await presignRead(env, input.tenant, blob.sha256),
+      }));
+      return { id, manifest: input.manifest, blobs: await Promise.all(blobs) };
+    }),
+  );
+}

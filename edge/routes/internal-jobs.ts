@@ -1,0 +1,125 @@
+/** `/internal/jobs/{id}/...`: what a worker calls while it holds a job. Not part of the public contract. */
+
+import { Hono } from 'hono';
+import type { z } from 'zod';
+import { isTerminal } from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { randomIdSchema } from '../../shared/contracts/thing.ts';
+import {
+  type Claim,
+  claimRequestSchema,
+  completeRequestSchema,
+  failRequestSchema,
+  heartbeatRequestSchema,
+  releaseRequestSchema,
+  type Uploads,
+  uploadsRequestSchema,
+} from '../../shared/contracts/worker-call.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import type { App } from '../app.ts';
+import { presignUploads } from '../artefacts/upload.ts';
+import { unwrap } from '../jobs/answer.ts';
+import { checkCompletion } from '../jobs/completion.ts';
+import { openInputs } from '../jobs/inputs.ts';
+import { modelStatements } from '../jobs/known-models.ts';
+import { ledgerOf } from '../jobs/ledger-of.ts';
+import { checkMessage } from '../jobs/message-check.ts';
+import { paramsAddress, readParams } from '../jobs/params.ts';
+import { type WorkerEnv, workerAccess } from '../jobs/worker-access.ts';
+import { decodeUtf8 } from '../middleware/body.ts';
+import { fieldErrors } from '../middleware/problem.ts';
+
+/** A cancellation reaches the computation with a heartbeat: they are frequent, whatever the lease. */
+const HEARTBEAT_MS = 1000;
+
+function read<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(decodeUtf8(bytes) || '{}');
+  } catch (cause) {
+    throw cause instanceof SextantError ? cause : new SextantError('body_malformed', 'the body is not JSON', { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = fieldErrors(parsed.error.issues);
+  throw new SextantError('validation_failed', `${errors[0]?.pointer}: ${errors[0]?.detail}`, { errors });
+}
+
+export function registerInternalJobs(app: App): void {
+  const calls = new Hono<WorkerEnv>();
+  calls.use('/:id/*', workerAccess);
+  calls.use('/:id/*', async (c, next) => {
+    if (!randomIdSchema('job').safeParse(c.req.param('id')).success)
+      throw new SextantError('not_found', 'there is no such job');
+    await next();
+  });
+
+  calls.post('/:id/claim', async (c) => {
+    const { worker } = c.get('caller');
+    const { dispatch, message } = read(claimRequestSchema, c.get('body'));
+    const id = c.req.param('id');
+    await checkMessage(c.env, message, { job: id, dispatch });
+    const ledger = ledgerOf(c.env, id);
+    const claimed = unwrap(await ledger.claim(worker, dispatch));
+    const by = { worker, fence: claimed.fence };
+    try {
+      const params = 'inline' in claimed.params ? claimed.params.inline : await readParams(c.env, claimed.tenant, id);
+      const inputs = await openInputs(c.env, claimed.tenant, JOB_CONTRACTS[claimed.type]?.inputs(params) ?? []);
+      const answer: Claim = {
+        fence: claimed.fence,
+        attempt: claimed.attempt,
+        lease_ms: claimed.lease_ms,
+        heartbeat_ms: Math.min(HEARTBEAT_MS, Math.floor(claimed.lease_ms / 3)),
+        remaining_s: claimed.remaining_s,
+        params_url: 'reference' in claimed.params ? await paramsAddress(c.env, claimed.tenant, id) : null,
+        inputs,
+      };
+      return c.json(answer);
+    } catch (error) {
+      // The claim is taken but cannot be served: an input that is gone is the job's end, anything else another try.
+      if (error instanceof SextantError && error.code === 'input_not_found')
+        unwrap(await ledger.fail(by, { code: error.code, detail: error.message }, false));
+      else unwrap(await ledger.release(by));
+      throw error;
+    }
+  });
+
+  calls.post('/:id/heartbeat', async (c) => {
+    const { progress } = read(heartbeatRequestSchema, c.get('body'));
+    return c.json(unwrap(await ledgerOf(c.env, c.req.param('id')).heartbeat(c.get('caller'), progress)));
+  });
+
+  calls.post('/:id/uploads', async (c) => {
+    const { blobs } = read(uploadsRequestSchema, c.get('body'));
+    const job = c.req.param('id');
+    const { tenant, attempt } = unwrap(await ledgerOf(c.env, job).held(c.get('caller')));
+    const answer: Uploads = { uploads: await presignUploads(c.env, { tenant, job, attempt, blobs }) };
+    return c.json(answer);
+  });
+
+  calls.post('/:id/complete', async (c) => {
+    const request = read(completeRequestSchema, c.get('body'));
+    const job = c.req.param('id');
+    const ledger = ledgerOf(c.env, job);
+    const held = unwrap(await ledger.held(c.get('caller')));
+    const completion = held.sealed ? null : await checkCompletion(c.env, { ...held, job }, request);
+    return c.json(unwrap(await ledger.complete(c.get('caller'), completion)));
+  });
+
+  calls.post('/:id/fail', async (c) => {
+    const { error, retryable, models } = read(failRequestSchema, c.get('body'));
+    const ledger = ledgerOf(c.env, c.req.param('id'));
+    const { tenant } = unwrap(await ledger.held(c.get('caller')));
+    if (models.length > 0) await c.env.DB.batch(modelStatements(c.env, tenant, models, Date.now()));
+    const job = unwrap(await ledger.fail(c.get('caller'), error, retryable));
+    return c.json({ status: job.status, ended: isTerminal(job.status) });
+  });
+
+  calls.post('/:id/release', async (c) => {
+    read(releaseRequestSchema, c.get('body'));
+    const job = unwrap(await ledgerOf(c.env, c.req.param('id')).release(c.get('caller')));
+    return c.json({ status: job.status });
+  });
+
+  app.route('/internal/jobs', calls as unknown as App);
+}

@@ -1,0 +1,206 @@
+/** Jobs: every heavy operation is one. A POST answers as soon as the job is in its ledger and on the queue. */
+
+import { createRoute, z } from '@hono/zod-openapi';
+import { createJobSchema, isTerminal, type Job, jobSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { randomIdSchema } from '../../shared/contracts/thing.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import { randomId } from '../../shared/signing/digest.ts';
+import type { App } from '../app.ts';
+import type { Env } from '../environment.ts';
+import { admit, termsOf } from '../jobs/admission.ts';
+import { unwrap } from '../jobs/answer.ts';
+import { fingerprintOf, idempotencyOf } from '../jobs/idempotency.ts';
+import { ledgerOf } from '../jobs/ledger-of.ts';
+import { storeParams } from '../jobs/params.ts';
+import { preferredWait } from '../jobs/prefer.ts';
+import { listJobs } from '../jobs/projection.ts';
+import { access } from '../middleware/access.ts';
+import { jsonBody } from '../middleware/body.ts';
+import { BODY, json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
+import { decodeCursor, nextLink, pageOf } from './pages.ts';
+
+const jobBody = jobSchema.openapi('Job');
+const summaryBody = jobSchema
+  .omit({ result: true, metrics: true, run: true, artefacts: true, published: true })
+  .openapi('JobSummary');
+const estimateBody = z
+  .object({
+    type: z.string(),
+    input_digest: z.string(),
+    estimate: z.object({ device_seconds: z.number(), memory_bytes: z.number(), artefact_bytes: z.number() }),
+  })
+  .openapi('JobEstimate');
+const idParams = z.object({ id: randomIdSchema('job') });
+const tags = ['jobs'];
+
+/** One alternative per registered type, so that the document shows each type's params. */
+const createBodies = Object.values(JOB_CONTRACTS).map((contract) =>
+  createJobSchema
+    .extend({ type: z.literal(contract.type), params: contract.params })
+    .describe(contract.summary)
+    .openapi(`CreateJob_${contract.type.replaceAll('.', '_')}`),
+);
+
+const createQuery = z.strictObject({ dry_run: z.enum(['true', 'false']).default('false') });
+const createHeaders = z.object({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'an Idempotency-Key has 1 to 255 printable characters')
+    .optional()
+    .describe('required unless dry_run'),
+  prefer: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('wait=n: answer 200 as soon as the job ends, at most n <= 60 s later'),
+});
+const waitHeaders = z.object({ prefer: z.string().max(200).optional().describe('wait=n: wait up to n <= 60 s') });
+
+const list = createRoute({
+  ...keyed('jobs:read'),
+  method: 'get',
+  path: '/v1/jobs',
+  tags,
+  summary: 'List jobs, newest first',
+  request: { query: pageQuery.extend({ type: z.string().max(60).optional(), status: jobStatusSchema.optional() }) },
+  responses: { 200: json(page(summaryBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+});
+const read = createRoute({
+  ...keyed('jobs:read'),
+  method: 'get',
+  path: '/v1/jobs/{id}',
+  tags,
+  summary: 'Read a job',
+  request: { params: idParams, headers: waitHeaders },
+  responses: { 200: json(jobBody, 'The job'), ...problems(...KEYED, 'not_found') },
+});
+const cancel = createRoute({
+  ...keyed('jobs:write', 'writes'),
+  method: 'post',
+  path: '/v1/jobs/{id}/cancel',
+  tags,
+  summary: 'Cancel a job that has not ended',
+  request: { params: idParams },
+  responses: { 200: json(jobBody, 'It is canceled'), ...problems(...KEYED, 'not_found', 'job_terminal') },
+});
+
+const noSuchJob = (id: string) => new SextantError('not_found', `there is no job ${id}`);
+/** What a job shows does not change any more once it has ended, but it may be deleted. */
+const uncached = { 'cache-control': 'no-store' };
+
+async function show(env: Env, tenant: string, id: string, wait: number | null): Promise<Job> {
+  const ledger = ledgerOf(env, id);
+  const job = await (wait ? ledger.wait(tenant, wait * 1000) : ledger.view(tenant));
+  if (!job) throw noSuchJob(id);
+  return job;
+}
+
+export function registerJobs(app: App): void {
+  registerCreate(app);
+  app.openapi(list, async (c) => {
+    const { limit, cursor, type, status } = c.req.valid('query');
+    const before = cursor === undefined ? null : decodeCursor(cursor);
+    const rows = await listJobs(c.env.DB, c.get('key').tenant, { type, status }, before, limit + 1);
+    const { rows: shown, next } = pageOf(rows, limit);
+    if (next) c.header('link', nextLink(c.req.url, next));
+    return c.json({ data: shown.map((row) => row.job), next_cursor: next }, 200, uncached);
+  });
+  app.openapi(read, async (c) => {
+    const wait = preferredWait(c.req.valid('header').prefer ?? null);
+    const job = await show(c.env, c.get('key').tenant, c.req.valid('param').id, wait);
+    if (wait !== null) c.header('preference-applied', `wait=${wait}`);
+    return c.json(job, 200, uncached);
+  });
+  app.openapi(cancel, async (c) => {
+    const { id } = c.req.valid('param');
+    const job = unwrap(await ledgerOf(c.env, id).cancel(c.get('key').tenant));
+    if (!job) throw noSuchJob(id);
+    return c.json(job, 200, uncached);
+  });
+}
+
+/** The body is checked by the type's own contract rather than by the union, whose errors would name every type. */
+function registerCreate(app: App): void {
+  app.openAPIRegistry.registerPath({
+    security: [{ bearer: ['jobs:write'] }],
+    method: 'post',
+    path: '/v1/jobs',
+    tags,
+    summary: 'Create a job',
+    request: {
+      query: createQuery,
+      headers: createHeaders,
+      body: { required: true, content: { 'application/json': { schema: z.union(createBodies).openapi('CreateJob') } } },
+    },
+    responses: {
+      200: json(z.union([jobBody, estimateBody]), 'The job, ended within Prefer: wait; or the estimate of a dry run'),
+      202: json(jobBody, 'The job, queued; its address stands in Location'),
+      ...problems(
+        ...KEYED,
+        ...BODY,
+        'idempotency_key_missing',
+        'idempotency_in_flight',
+        'idempotency_key_reused',
+        'job_type_unknown',
+        'hook_unknown',
+        'input_not_found',
+        'spending_cap',
+      ),
+    },
+  });
+  app.post('/v1/jobs', access('jobs:write', 'jobs'), jsonBody(), async (c) => {
+    const key = c.get('key');
+    const raw = c.get('body');
+    const body: unknown = await c.req.json();
+    const query = createQuery.safeParse(c.req.query());
+    if (!query.success)
+      throw new SextantError('parameter_invalid', 'the only query parameter is dry_run, true or false');
+    if (query.data.dry_run === 'true') {
+      const { contract, input_digest, estimate } = await admit(c.env, key, body);
+      return c.json({ type: contract.type, input_digest, estimate }, 200, uncached);
+    }
+    const presented = c.req.header('idempotency-key');
+    if (presented === undefined)
+      throw new SextantError(
+        'idempotency_key_missing',
+        'send a header Idempotency-Key with a value of your own, such as a UUID, so that a repeat creates nothing new',
+      );
+    if (!/^[\x21-\x7e]{1,255}$/.test(presented))
+      throw new SextantError('parameter_invalid', 'an Idempotency-Key has 1 to 255 printable characters');
+    const memory = await idempotencyOf(c.env, key.tenant, presented);
+    const fingerprint = await fingerprintOf({ method: 'POST', path: c.req.path }, key.tenant, raw);
+    const admission = await memory.begin(fingerprint, randomId('job'));
+    if (admission.state === 'in_flight')
+      throw new SextantError('idempotency_in_flight', 'the first request with this key has not been answered yet', {
+        headers: { 'retry-after': '1' },
+      });
+    if (admission.state === 'reused')
+      throw new SextantError(
+        'idempotency_key_reused',
+        'this key was used with another body; take a new key for new work',
+      );
+    let id: string;
+    if (admission.state === 'answered') {
+      id = admission.answer.location.split('/').at(-1) ?? '';
+      c.header('idempotency-replayed', 'true');
+    } else {
+      id = admission.id;
+      try {
+        const admitted = await admit(c.env, key, body);
+        const params = await storeParams(c.env, key.tenant, id, admitted.params);
+        await ledgerOf(c.env, id).create(termsOf(id, key.tenant, admitted), params);
+      } catch (error) {
+        // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
+        if (error instanceof SextantError) await memory.abandon();
+        throw error;
+      }
+      await memory.finish({ status: 202, location: `/v1/jobs/${id}` });
+    }
+    const wait = preferredWait(c.req.header('prefer') ?? null);
+    if (wait !== null) c.header('preference-applied', `wait=${wait}`);
+    const job = await show(c.env, key.tenant, id, wait);
+    c.header('location', `/v1/jobs/${id}`);
+    return c.json(job, wait !== null && isTerminal(job.status) ? 200 : 202, uncached);
+  });
+}
