@@ -9,10 +9,14 @@ export type FamilyName = 'llama' | 'mistral' | 'qwen2' | 'qwen3' | 'gpt2' | 'gpt
 export const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** Rotary embedding of the first `dims` entries of each head. */
+/**
+ * Rotary embedding of the first `dims` entries of each head (an even number); pair i turns by theta^(-2i / period) per
+ * position. The period is `dims`, or one less where a partial rotation was given an odd size.
+ */
 export type Rope = {
   theta: number;
   dims: number;
+  period: number;
   scaling:
     | null
     | { kind: 'linear'; factor: number }

@@ -21,9 +21,10 @@ export function readRope(
     throw config.refuse('partial_rotary_factor', 'must lie in (0, 1]');
   if (defaults.fraction === undefined && fraction !== 1)
     throw config.refuse('partial_rotary_factor', 'this family rotates whole heads');
-  const dims = Math.trunc(headDim * fraction);
-  if (dims % 2 !== 0 || dims === 0) throw config.refuse('partial_rotary_factor', `rotates ${dims} entries, not a pair`);
-  return { theta, dims, scaling: settings ? readScaling(settings, config) : null };
+  const period = Math.trunc(headDim * fraction);
+  const dims = 2 * Math.ceil(period / 2);
+  if (dims === 0 || dims > headDim) throw config.refuse('head_dim', `${headDim} leaves no pair to rotate`);
+  return { theta, dims, period, scaling: settings ? readScaling(settings, config) : null };
 }
 
 function readScaling(settings: ConfigReader, config: ConfigReader): Rope['scaling'] {
@@ -55,8 +56,8 @@ function readScaling(settings: ConfigReader, config: ConfigReader): Rope['scalin
 }
 
 /** Angle per position of each rotated pair, radians; `dims / 2` numbers. */
-export function ropeFrequencies({ theta, dims, scaling }: Rope): Float64Array {
-  const frequencies = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** ((-2 * i) / dims));
+export function ropeFrequencies({ theta, dims, period, scaling }: Rope): Float64Array {
+  const frequencies = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** ((-2 * i) / period));
   if (scaling === null) return frequencies;
   if (scaling.kind === 'linear') return frequencies.map((f) => f / scaling.factor);
   // As published with Llama 3.1: wavelengths beyond the original context are stretched, short ones kept.

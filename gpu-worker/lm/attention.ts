@@ -1,0 +1,137 @@
+/** Self-attention of one block: projections, rotary embedding, scores, and the heads' sum. */
+
+import type { Architecture, LayerWeights, Linear } from '../../shared/models/architecture.ts';
+import type { HookKind } from '../../shared/models/hooks.ts';
+import * as g from '../graph/index.ts';
+import { linear, norm, type Parameters, value } from './layers.ts';
+import { rotary } from './rotary.ts';
+import type { Sites } from './sites.ts';
+import { splitSoftmax } from './split-softmax.ts';
+
+type Tensor = g.Tensor;
+
+/** What attention reads besides the stream; `batch` and `seq` below are the sizes of `ids`. */
+export type AttentionInputs = {
+  /** int64 [batch, seq]: index of each token among its row's real tokens. */
+  positions: Tensor;
+  /** Tables [positions, dims/2] of families with rotary embedding. */
+  rotary: { cosines: Tensor; sines: Tensor } | null;
+  /** Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere. */
+  mask(layer: number): Tensor;
+  /** Keys and values of earlier positions, [batch, kvHeads, past, headDim], and their part of the mask. */
+  past: null | { keys: Tensor; values: Tensor; mask: Tensor }[];
+};
+
+export type LayerCache = { keys: Tensor; values: Tensor };
+
+/**
+ * The attention half of block `layer` for normed input x [batch, seq, width]: what the output projection gives, before
+ * any post-norm; and the new keys and values [batch, kvHeads, seq, headDim].
+ */
+export function attention(
+  a: Architecture,
+  layer: number,
+  weights: LayerWeights,
+  get: Parameters,
+  x: Tensor,
+  inputs: AttentionInputs,
+  sites: Sites,
+): { out: Tensor; cache: LayerCache } {
+  const { heads, kvHeads, headDim } = a;
+  const group = heads / kvHeads;
+  const [batch, seq] = [x.shape[0]!, x.shape[1]!];
+  const at = (kind: HookKind, tensor: Tensor) => sites.at(kind, layer, tensor);
+
+  const projected = project(a, weights, get, x);
+  const rotate = (vectors: Tensor, count: number, which: 'queryNorm' | 'keyNorm') => {
+    const normed = weights[which]
+      ? g.reshape(norm(a, weights[which], get, g.reshape(vectors, [batch, seq, count, headDim])), [
+          batch,
+          seq,
+          count * headDim,
+        ])
+      : vectors;
+    if (!inputs.rotary || !a.rope) return normed;
+    return rotary(normed, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
+  };
+  const q = rotate(at('q', projected.q), heads, 'queryNorm');
+  const k = rotate(at('k', projected.k), kvHeads, 'keyNorm');
+  const v = at('v', projected.v);
+
+  // Queries that share a key/value head become rows of one product: [batch, kvHeads, group * seq, headDim].
+  const rows = typeof seq === 'number' ? group * seq : group === 1 ? seq : `${group}*${seq}`;
+  const queries = g.reshape(g.transpose(g.reshape(q, [batch, seq, kvHeads, group, headDim]), [0, 2, 3, 1, 4]), [
+    batch,
+    kvHeads,
+    rows,
+    headDim,
+  ]);
+  const byHead = (rows: Tensor) => g.transpose(g.reshape(rows, [batch, seq, kvHeads, headDim]), [0, 2, 1, 3]);
+  const cache = { keys: byHead(k), values: byHead(v) };
+
+  const scores = (keys: Tensor, length: g.Dim, mask: Tensor) => {
+    const raw = g.matmul(queries, keys, { transB: true, alpha: a.attentionScale[layer]! });
+    const capped = a.attentionCap === null ? raw : g.mul(g.tanh(g.mul(raw, 1 / a.attentionCap)), a.attentionCap);
+    return g.add(g.reshape(capped, [batch, kvHeads, group, seq, length], x), mask);
+  };
+  const flat = (weight: Tensor, length: g.Dim) => g.reshape(weight, [batch, kvHeads, rows, length]);
+
+  let mixed: Tensor;
+  const past = inputs.past?.[layer];
+  if (past) {
+    const length = past.keys.shape[2]!;
+    const [before, now] = splitSoftmax(
+      scores(past.keys, length, past.mask),
+      scores(cache.keys, seq, inputs.mask(layer)),
+    );
+    mixed = g.add(g.matmul(flat(before, length), past.values), g.matmul(flat(now, seq), cache.values));
+  } else {
+    const probabilities = g.softmax(scores(cache.keys, seq, inputs.mask(layer)));
+    mixed = g.matmul(
+      sites.has('attn_pattern', layer)
+        ? flat(at('attn_pattern', g.reshape(probabilities, [batch, heads, seq, seq])), seq)
+        : flat(probabilities, seq),
+      cache.values,
+    );
+  }
+  const joined = g.reshape(g.transpose(g.reshape(mixed, [batch, kvHeads, group, seq, headDim], x), [0, 3, 1, 2, 4]), [
+    batch,
+    seq,
+    heads * headDim,
+  ]);
+  const z = weights.attentionSubNorm ? norm(a, weights.attentionSubNorm, get, joined) : joined;
+  return { out: byHeads(a, layer, weights.output, get, z, sites), cache };
+}
+
+/** Queries [batch, seq, heads * headDim], keys and values [batch, seq, kvHeads * headDim], biases included. */
+function project(a: Architecture, weights: LayerWeights, get: Parameters, x: Tensor): Record<'q' | 'k' | 'v', Tensor> {
+  const { qkv } = weights;
+  if ('q' in qkv) return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
+  const all = linear(qkv.fused, get, x);
+  const [batch, seq] = [x.shape[0]!, x.shape[1]!];
+  const width = a.heads * a.headDim;
+  const blocks =
+    qkv.order === 'blocks'
+      ? g.split(all, [width, width, width])
+      : g
+          .split(g.reshape(all, [batch, seq, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
+          .map((part) => g.reshape(part, [batch, seq, width]));
+  return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
+}
+
+/** The output projection; where a head is watched, its own share is computed and what an edit changes is added. */
+function byHeads(a: Architecture, layer: number, output: Linear, get: Parameters, z: Tensor, sites: Sites): Tensor {
+  let out = linear(output, get, z);
+  for (let head = 0; head < a.heads; head++) {
+    if (!sites.has('head_out', layer, head)) continue;
+    const [from, to] = [head * a.headDim, (head + 1) * a.headDim];
+    const weight = value(get, output.weight);
+    const share =
+      output.layout === 'out_in'
+        ? g.matmul(g.slice(z, 2, from, to), g.slice(weight, 1, from, to), { transB: true })
+        : g.matmul(g.slice(z, 2, from, to), g.slice(weight, 0, from, to));
+    const edited = sites.at('head_out', layer, share, head);
+    if (edited !== share) out = g.add(out, g.sub(edited, share));
+  }
+  return out;
+}

@@ -1,0 +1,87 @@
+/** A decoder-only transformer as a function over symbolic tensors. */
+import type { Architecture, LayerWeights, ModelWeights } from '../../shared/models/architecture.ts';
+import * as g from '../graph/index.ts';
+import { type AttentionInputs, attention, type LayerCache } from './attention.ts';
+import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
+import type { Sites } from './sites.ts';
+
+type Tensor = g.Tensor;
+
+export type TransformerInputs = AttentionInputs & {
+  /** int64 [batch, seq]. */
+  ids: Tensor;
+};
+
+export type TransformerOutputs = {
+  /** The stream after the final norm, [batch, seq, width]. */
+  final: Tensor;
+  /** Logits of any rows of the final stream: [..., width] -> [..., vocabulary]. */
+  logits(final: Tensor): Tensor;
+  /** New keys and values of each layer, [batch, kvHeads, seq, headDim]. */
+  caches: LayerCache[];
+};
+
+/** Embeddings, blocks and final norm; `sites` reads and rewrites the hook points on the way. */
+export function transformer(
+  a: Architecture,
+  weights: ModelWeights,
+  get: Parameters,
+  inputs: TransformerInputs,
+  sites: Sites,
+): TransformerOutputs {
+  let stream = lookUp(get, weights.embedding, inputs.ids);
+  if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
+  if (weights.positions) stream = g.add(stream, lookUp(get, weights.positions, inputs.positions));
+  const caches: LayerCache[] = [];
+  for (const [layer, layerWeights] of weights.layers.entries()) {
+    const { out, cache } = block(a, layer, layerWeights, get, stream, inputs, sites);
+    stream = out;
+    caches.push(cache);
+  }
+  return {
+    final: norm(a, weights.finalNorm, get, stream),
+    logits(final) {
+      const logits = linear(weights.head, get, final);
+      return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
+    },
+    caches,
+  };
+}
+
+function block(
+  a: Architecture,
+  layer: number,
+  weights: LayerWeights,
+  get: Parameters,
+  stream: Tensor,
+  inputs: AttentionInputs,
+  sites: Sites,
+): { out: Tensor; cache: LayerCache } {
+  const before = sites.at('resid_pre', layer, stream);
+  const normed = norm(a, weights.attentionNorm, get, before);
+  const { out, cache } = attention(a, layer, weights, get, normed, inputs, sites);
+  const attended = sites.at(
+    'attn_out',
+    layer,
+    weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
+  );
+  if (a.parallel) {
+    const fed = mlp(a, layer, weights, get, before, sites);
+    return { out: sites.at('resid_post', layer, g.add(g.add(fed, attended), before)), cache };
+  }
+  const middle = sites.at('resid_mid', layer, g.add(before, attended));
+  return { out: sites.at('resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, sites))), cache };
+}
+
+/** The MLP half of a block for the stream x, norms included: what is added to the stream. */
+function mlp(a: Architecture, layer: number, weights: LayerWeights, get: Parameters, x: Tensor, sites: Sites): Tensor {
+  const normed = norm(a, weights.mlpNorm, get, x);
+  const up = linear(weights.up, get, normed);
+  const active = weights.gate
+    ? g.mul(activate(a.activation, linear(weights.gate, get, normed)), up)
+    : activate(a.activation, up);
+  const activations = sites.at('mlp_act', layer, active);
+  const inner = weights.mlpSubNorm ? norm(a, weights.mlpSubNorm, get, activations) : activations;
+  const out = linear(weights.down, get, inner);
+  return sites.at('mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
+}
