@@ -1,0 +1,55 @@
+/** Layers: small functions over symbolic tensors that make their own parameters. */
+import * as g from '../graph/index.ts';
+import { fanIn, ones, zeros } from './initialisers.ts';
+
+/** x w + b for x [..., inputs]; parameters `name.weight` [inputs, outputs] and `name.bias`. */
+export function linear(
+  name: string,
+  x: g.Tensor,
+  outputs: number,
+  { bias = true, initial = fanIn(-2) }: { bias?: boolean; initial?: g.Initialiser } = {},
+): g.Tensor {
+  const inputs = x.shape.at(-1) as number;
+  const y = g.matmul(x, g.parameter(`${name}.weight`, [inputs, outputs], initial));
+  return bias ? g.add(y, g.parameter(`${name}.bias`, [outputs], zeros)) : y;
+}
+
+/** Rows of a table; parameter `name.weight` [entries, width]. */
+export const embedding = (
+  name: string,
+  positions: g.Tensor,
+  [entries, width]: readonly [number, number],
+  initial: g.Initialiser = fanIn(-1),
+): g.Tensor => g.gather(g.parameter(`${name}.weight`, [entries, width], initial), positions, 0);
+
+/** Layer normalisation with parameters `name.scale` and `name.bias`. */
+export function layerNorm(name: string, x: g.Tensor, epsilon = 1e-5): g.Tensor {
+  const width = x.shape.at(-1)!;
+  return g.layerNorm(
+    x,
+    g.parameter(`${name}.scale`, [width], ones),
+    g.parameter(`${name}.bias`, [width], zeros),
+    epsilon,
+  );
+}
+
+/** Root-mean-square normalisation with parameter `name.scale`. */
+export const rmsNorm = (name: string, x: g.Tensor, epsilon = 1e-6): g.Tensor =>
+  g.rmsNorm(x, g.parameter(`${name}.scale`, [x.shape.at(-1)!], ones), epsilon);
+
+/**
+ * Multi-head attention of queries, keys and values [batch, length, heads * width]; `mask` is added to the scores and
+ * broadcasts to [batch, heads, queries, keys].
+ */
+export function attention(
+  [q, k, v]: readonly [g.Tensor, g.Tensor, g.Tensor],
+  heads: number,
+  mask?: g.Tensor,
+): g.Tensor {
+  const width = (q.shape[2] as number) / heads;
+  const split = (x: g.Tensor, order: readonly number[]) =>
+    g.transpose(g.reshape(x, [x.shape[0]!, x.shape[1]!, heads, width]), order);
+  const scores = g.matmul(split(q, [0, 2, 1, 3]), split(k, [0, 2, 3, 1]), { alpha: 1 / Math.sqrt(width) });
+  const mixed = g.matmul(g.softmax(mask ? g.add(scores, mask) : scores), split(v, [0, 2, 1, 3]));
+  return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), q.shape);
+}

@@ -1,0 +1,6 @@
+/** The public interface of the training layer. */
+export type { Checkpoint } from './checkpoint.ts';
+export { type Constraint, nonNegative, unitRows } from './constraints.ts';
+export { type Chunk, type ChunkSource, fromSteps } from './data.ts';
+export type { ParameterGroup } from './program.ts';
+export { type ChunkResult, Trainer, type TrainerOptions } from './trainer.ts';
