@@ -1,0 +1,43 @@
+/** Sparse codes of a batch, in compressed rows. */
+
+/** Entries `starts[r] .. starts[r + 1]` of `latents` and `values` belong to row r; values may be 0. */
+export type SparseCodes = {
+  rows: number;
+  starts: Int32Array;
+  latents: Int32Array;
+  values: Float32Array;
+};
+
+/** Rows of equal length k. */
+export const equalRows = (rows: number, k: number, latents: Int32Array, values: Float32Array): SparseCodes => ({
+  rows,
+  starts: Int32Array.from({ length: rows + 1 }, (_, i) => i * k),
+  latents,
+  values,
+});
+
+/** x_hat - b of every row: sum_j z_j D_j, in float32; rows of the answer are `inputs` long. */
+export function decodeCodes(codes: SparseCodes, decoder: Float32Array, inputs: number): Float32Array {
+  const out = new Float32Array(codes.rows * inputs);
+  for (let row = 0; row < codes.rows; row++) {
+    const base = row * inputs;
+    for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
+      const code = codes.values[entry]!;
+      if (code === 0) continue;
+      const from = codes.latents[entry]! * inputs;
+      for (let i = 0; i < inputs; i++) out[base + i]! += code * decoder[from + i]!;
+    }
+  }
+  return out;
+}
+
+/** The codes as a dense rows x width matrix. */
+export function denseCodes(codes: SparseCodes, width: number): Float32Array {
+  const out = new Float32Array(codes.rows * width);
+  for (let row = 0; row < codes.rows; row++) {
+    for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
+      out[row * width + codes.latents[entry]!] = codes.values[entry]!;
+    }
+  }
+  return out;
+}
