@@ -57,7 +57,6 @@ export class RandomStream {
   readonly name: string;
   private readonly key: readonly [number, number];
   private readonly high: readonly [number, number];
-  private readonly block = new Uint32Array(4);
 
   constructor(seed: number, name: string) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -74,24 +73,56 @@ export class RandomStream {
     return new RandomStream(this.seed, `${this.name}/${part}`);
   }
 
-  private fillBlock(index: number): void {
-    const low = index % TWO_32;
-    philox4x32([low, Math.floor(index / TWO_32), this.high[0], this.high[1]], this.key, this.block);
+  /**
+   * Fills `out` with the unsigned 32-bit words `start ...` of the stream. The rounds are written out over 16-bit halves in
+   * integer arithmetic: resampling draws hundreds of millions of words.
+   */
+  fillWords(out: Uint32Array, start = 0): void {
+    const m0Low = M0 & 0xffff;
+    const m0High = M0 >>> 16;
+    const m1Low = M1 & 0xffff;
+    const m1High = M1 >>> 16;
+    const end = start + out.length;
+    for (let block = Math.floor(start / 4); 4 * block < end; block++) {
+      let c0 = block | 0;
+      let c1 = Math.floor(block / TWO_32) | 0;
+      let c2 = this.high[0] | 0;
+      let c3 = this.high[1] | 0;
+      let k0 = this.key[0] | 0;
+      let k1 = this.key[1] | 0;
+      for (let round = 0; round < 10; round++) {
+        const a0 = c0 & 0xffff;
+        const a1 = c0 >>> 16;
+        const a = (Math.imul(a1, m0Low) + (Math.imul(a0, m0Low) >>> 16)) >>> 0;
+        const aLow = (Math.imul(a0, m0High) + (a & 0xffff)) >>> 0;
+        const h0 = (Math.imul(a1, m0High) + (a >>> 16) + (aLow >>> 16)) | 0;
+        const b0 = c2 & 0xffff;
+        const b1 = c2 >>> 16;
+        const b = (Math.imul(b1, m1Low) + (Math.imul(b0, m1Low) >>> 16)) >>> 0;
+        const bLow = (Math.imul(b0, m1High) + (b & 0xffff)) >>> 0;
+        const h1 = (Math.imul(b1, m1High) + (b >>> 16) + (bLow >>> 16)) | 0;
+        const l0 = Math.imul(c0, M0);
+        const l1 = Math.imul(c2, M1);
+        c0 = h1 ^ c1 ^ k0;
+        c1 = l1;
+        c2 = h0 ^ c3 ^ k1;
+        c3 = l0;
+        k0 = (k0 + W0) | 0;
+        k1 = (k1 + W1) | 0;
+      }
+      // Words before `start` or after the end fall outside the array and are dropped.
+      const at = 4 * block - start;
+      if (at >= 0) out[at] = c0;
+      if (at + 1 >= 0) out[at + 1] = c1;
+      if (at + 2 >= 0) out[at + 2] = c2;
+      out[at + 3] = c3;
+    }
   }
 
   /** Unsigned 32-bit words `start .. start + n - 1` of the stream. */
   words(n: number, start = 0): Uint32Array {
     const out = new Uint32Array(n);
-    let held = -1;
-    for (let i = 0; i < n; i++) {
-      const index = start + i;
-      const block = Math.floor(index / 4);
-      if (block !== held) {
-        this.fillBlock(block);
-        held = block;
-      }
-      out[i] = this.block[index % 4]!;
-    }
+    this.fillWords(out, start);
     return out;
   }
 

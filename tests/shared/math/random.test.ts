@@ -33,6 +33,18 @@ describe('streams', () => {
     }
   });
 
+  it('is Philox over (block, hash of the name) under the seed, far along the stream too', () => {
+    // FNV-1a of no bytes is its offset basis, cbf29ce4 84222325.
+    const block = new Uint32Array(4);
+    for (const seed of [0, 7, 2 ** 40 + 17]) {
+      for (const at of [0, 1, 2 ** 31, 2 ** 32 + 5, 2 ** 40]) {
+        const counter = [at % 2 ** 32, Math.floor(at / 2 ** 32), 0x84222325, 0xcbf29ce4] as const;
+        philox4x32(counter, [seed % 2 ** 32, Math.floor(seed / 2 ** 32)], block);
+        expect([...stream(seed, '').words(4, 4 * at)]).toEqual([...block]);
+      }
+    }
+  });
+
   it('differs between seeds and names, and repeats for the same', () => {
     const first = [...stream(1, 'x').words(8)];
     expect([...stream(1, 'x').words(8)]).toEqual(first);
