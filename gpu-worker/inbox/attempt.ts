@@ -1,0 +1,170 @@
+/** One claimed attempt, from its first heartbeat to its last word. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { type Claim, type CompleteRequest, heartbeatSchema } from '../../shared/contracts/worker-call.ts';
+import { Computation, type Ending } from './computation.ts';
+import type { Written } from './computation-messages.ts';
+import type { Configuration } from './configuration.ts';
+import { type EdgeCalls, isPassing } from './edge-calls.ts';
+import { uploadArtefacts } from './upload.ts';
+
+export type ClaimedJob = {
+  id: string;
+  type: string;
+  input_digest: string;
+  params: Record<string, unknown>;
+  claim: Claim;
+};
+/** How the attempt ended, for the log; the ledger has been told wherever it can be. */
+export type AttemptEnd = 'completed' | 'failed' | 'canceled' | 'lost' | 'released';
+
+/** Reasons for which a computation is stopped. */
+const CANCELED = 'canceled';
+const LOST = 'lost';
+const TIMEOUT = 'timeout';
+const SHUTDOWN = 'shutdown';
+const MEMORY = 'memory';
+
+const anything = z.unknown();
+
+export class Attempt {
+  readonly #configuration: Configuration;
+  readonly #edge: EdgeCalls;
+  readonly #job: ClaimedJob;
+  readonly #over = new AbortController();
+
+  constructor(configuration: Configuration, edge: EdgeCalls, job: ClaimedJob) {
+    this.#configuration = configuration;
+    this.#edge = edge;
+    this.#job = job;
+  }
+
+  /** Runs to the end; `shutdown` gives the job back. */
+  async run(shutdown: AbortSignal): Promise<AttemptEnd> {
+    const { data, device, threads, models, corpora, hubs, memory_limit_bytes } = this.#configuration;
+    const { type, params, claim } = this.#job;
+    const folder = join(data, 'scratch');
+    await mkdir(folder, { recursive: true });
+    const scratch = await mkdtemp(join(folder, `${this.#job.id}-${claim.attempt}-`));
+    const cache = join(data, 'cache');
+    const configuration = { device, threads, models, corpora, hubs, cache, memory_limit_bytes };
+    const computation = new Computation({ type, params, inputs: claim.inputs, scratch, configuration });
+    const giveBack = () => computation.stop(SHUTDOWN);
+    shutdown.addEventListener('abort', giveBack);
+    if (shutdown.aborted) giveBack();
+    const timer = setTimeout(() => computation.stop(TIMEOUT), claim.remaining_s * 1000);
+    const beating = this.#keepAlive(computation);
+    try {
+      const ending = await computation.ended;
+      clearTimeout(timer);
+      return await this.#conclude(ending, computation);
+    } catch (error) {
+      if (isLost(error)) return 'lost';
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      this.#over.abort();
+      shutdown.removeEventListener('abort', giveBack);
+      await beating;
+      await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  async #conclude(ending: Ending, { models }: Computation): Promise<AttemptEnd> {
+    switch (ending.kind) {
+      case 'done':
+        return this.#complete(ending.written, models);
+      case 'failed':
+        return this.#fail(ending.code, ending.detail, ending.retryable, models);
+      case 'crashed':
+        return this.#fail('computation_crashed', ending.detail, true, models);
+      case 'stopped':
+        return this.#stopped(ending.reason, models);
+    }
+  }
+
+  async #stopped(reason: string, models: Computation['models']): Promise<AttemptEnd> {
+    const { memory_limit_bytes } = this.#configuration;
+    switch (reason) {
+      case CANCELED:
+        return 'canceled';
+      case SHUTDOWN:
+        await this.#post('release', {});
+        return 'released';
+      case TIMEOUT:
+        return this.#fail('timeout', 'the job used up its timeout_s of running time', false, models);
+      case MEMORY: {
+        const detail = `the computation grew beyond this worker's limit of ${memory_limit_bytes} bytes`;
+        return this.#fail('memory_exceeded', detail, false, models);
+      }
+      default:
+        return 'lost';
+    }
+  }
+
+  async #complete(written: Written, models: Computation['models']): Promise<AttemptEnd> {
+    const { id, claim, input_digest } = this.#job;
+    try {
+      const artefacts = await uploadArtefacts(this.#edge, id, claim.fence, written.artefacts);
+      const { result, metrics, things, run } = written;
+      const completion: CompleteRequest = { input_digest, artefacts, things, result, metrics, run, models };
+      await this.#post('complete', completion);
+      return 'completed';
+    } catch (error) {
+      if (!(error instanceof SextantError) || isLost(error)) throw error;
+      // Bytes that arrived damaged may arrive whole next time; a completion the edge cannot accept never will.
+      const damaged = error.code === 'artefact_missing' || error.code === 'artefact_mismatch';
+      return this.#fail(error.code, error.message, damaged || isPassing(error), models);
+    }
+  }
+
+  async #fail(code: string, detail: string, retryable: boolean, models: Computation['models']): Promise<AttemptEnd> {
+    await this.#post('fail', { error: { code, detail: detail.slice(0, 2000) }, retryable, models });
+    return 'failed';
+  }
+
+  /** Tells the ledger, through passing troubles, for as long as the lease can last. */
+  async #post(action: 'complete' | 'fail' | 'release', body: unknown): Promise<void> {
+    const { id, claim } = this.#job;
+    const until = performance.now() + claim.lease_ms;
+    for (let pause = 250; ; pause *= 2) {
+      try {
+        await this.#edge.post(`/internal/jobs/${id}/${action}`, body, { fence: claim.fence, schema: anything });
+        return;
+      } catch (error) {
+        if (!isPassing(error) || performance.now() + pause > until) throw error;
+      }
+      await sleep(pause);
+    }
+  }
+
+  /** Heartbeats until the attempt is over; a lease that cannot be renewed is as good as lost. */
+  async #keepAlive(computation: Computation): Promise<void> {
+    const { id, claim } = this.#job;
+    let renewed = performance.now();
+    for (;;) {
+      await sleep(claim.heartbeat_ms, undefined, { signal: this.#over.signal }).catch(() => {});
+      if (this.#over.signal.aborted) return;
+      const sent = performance.now();
+      try {
+        const { cancel } = await this.#edge.post(
+          `/internal/jobs/${id}/heartbeat`,
+          { progress: computation.takeProgress() },
+          { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) },
+        );
+        renewed = sent;
+        if (cancel) return computation.stop(CANCELED);
+      } catch (error) {
+        if (isLost(error)) return computation.stop(LOST);
+        if (performance.now() - renewed > claim.lease_ms) return computation.stop(LOST);
+      }
+    }
+  }
+}
+
+/** The ledger no longer counts on this attempt. */
+const isLost = (error: unknown): boolean =>
+  error instanceof SextantError && ['fence_stale', 'job_terminal', 'not_found'].includes(error.code);

@@ -1,0 +1,45 @@
+/** Entry of a computation's process: takes one order, runs its handler, reports, and waits to be ended. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { JOB_HANDLERS } from '../jobs/index.generated.ts';
+import type { Order, Report } from './computation-messages.ts';
+import { createContext } from './job-context.ts';
+import { runReport } from './run-report.ts';
+
+const report = (message: Report): Promise<void> =>
+  new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, () => resolve());
+  });
+
+async function compute(order: Order): Promise<void> {
+  const started = performance.now();
+  const load = JOB_HANDLERS[order.type];
+  if (!load) throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
+  const { context, artefacts } = createContext(order, (message) => void report(message));
+  const handler = await load();
+  const { result, metrics, things, run } = await handler(context);
+  await report({
+    kind: 'done',
+    written: {
+      result: result as Record<string, unknown>,
+      metrics,
+      things,
+      run: runReport(run, (performance.now() - started) / 1000),
+      artefacts,
+    },
+  });
+}
+
+// The inbox process is gone: nobody would take the result, and another attempt may already be running.
+process.on('disconnect', () => process.exit(1));
+process.once('message', (order: Order) => {
+  compute(order).catch((error: unknown) => {
+    const typed = error instanceof SextantError;
+    if (!typed) console.error(error);
+    return report({
+      kind: 'failed',
+      code: typed ? error.code : 'computation_crashed',
+      detail: String(error instanceof Error ? error.message : error).slice(0, 2000),
+      retryable: !typed || error.code === 'unavailable',
+    });
+  });
+});

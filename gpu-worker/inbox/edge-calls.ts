@@ -1,0 +1,82 @@
+/** Signed calls to the edge's internal routes. */
+import type { z } from 'zod';
+import { PROBLEMS, type ProblemCode, problemSchema, SextantError } from '../../shared/contracts/problem.ts';
+import type { SigningKey } from '../../shared/signing/envelope.ts';
+import { signWorkerCall } from '../../shared/signing/worker-call.ts';
+import type { EdgeClock } from './clock.ts';
+
+const TIMEOUT_MS = 30_000;
+
+export class EdgeCalls {
+  readonly #url: string;
+  readonly #key: SigningKey;
+  readonly #clock: EdgeClock;
+
+  constructor(url: string, key: SigningKey, clock: EdgeClock) {
+    this.#url = url.replace(/\/$/, '');
+    this.#key = key;
+    this.#clock = clock;
+  }
+
+  /**
+   * Posts `body` under the fencing token and reads the answer. Raises the SextantError that the edge answered with;
+   * what never reached it is an `unavailable`.
+   */
+  async post<S extends z.ZodType>(
+    path: string,
+    body: unknown,
+    { fence, schema, timeout_ms = TIMEOUT_MS }: { fence: string | null; schema: S; timeout_ms?: number },
+  ): Promise<z.output<S>> {
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    for (let tries = 1; ; tries += 1) {
+      const sent_at = Date.now();
+      const authorization = await signWorkerCall(
+        this.#key,
+        { method: 'POST', path, body: bytes, fence },
+        this.#clock.now() / 1000,
+      );
+      const response = await this.#send(path, { authorization, bytes, timeout_ms });
+      this.#clock.learn(response.headers, sent_at);
+      const answer: unknown = await response.json().catch(() => null);
+      if (response.ok) return schema.parse(answer);
+      const refusal = refusalOf(response, answer);
+      // The refusal told the edge's time; the second try is signed with it.
+      if (refusal.code !== 'clock_skew' || tries > 1) throw refusal;
+    }
+  }
+
+  /** Reads the edge's public signing keys, unsigned. */
+  async keySet(): Promise<unknown> {
+    const sent_at = Date.now();
+    const response = await fetch(`${this.#url}/.well-known/jwks.json`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    this.#clock.learn(response.headers, sent_at);
+    if (!response.ok) throw new Error(`the key set: ${response.status}`);
+    return response.json();
+  }
+
+  #send(
+    path: string,
+    { authorization, bytes, timeout_ms }: { authorization: string; bytes: Uint8Array<ArrayBuffer>; timeout_ms: number },
+  ): Promise<Response> {
+    return fetch(`${this.#url}${path}`, {
+      method: 'POST',
+      headers: { authorization, 'content-type': 'application/json' },
+      body: bytes,
+      signal: AbortSignal.timeout(timeout_ms),
+    }).catch((cause: unknown) => {
+      throw new SextantError('unavailable', `the edge cannot be reached: ${String(cause)}`, { cause });
+    });
+  }
+}
+
+function refusalOf(response: Response, answer: unknown): SextantError {
+  const problem = problemSchema.safeParse(answer);
+  const code =
+    problem.success && Object.hasOwn(PROBLEMS, problem.data.code) ? (problem.data.code as ProblemCode) : null;
+  if (problem.success && code && code !== 'internal') return new SextantError(code, problem.data.detail);
+  return new SextantError('unavailable', `the edge answered ${response.status}`);
+}
+
+/** Errors that another try may cure. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof SextantError && (error.code === 'unavailable' || error.code === 'quota_exceeded');

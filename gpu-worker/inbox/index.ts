@@ -1,0 +1,23 @@
+/** `node gpu-worker/inbox/index.ts CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
+import { readConfiguration } from './configuration.ts';
+import { Inbox } from './inbox.ts';
+
+const [file] = process.argv.slice(2);
+if (!file) {
+  console.error('usage: node gpu-worker/inbox/index.ts CONFIGURATION.json');
+  process.exit(2);
+}
+const configuration = readConfiguration(file, process.env);
+const worker = configuration.key.kid;
+const log = (event: string, fields: Record<string, unknown>): void =>
+  console.log(JSON.stringify({ at: new Date().toISOString(), worker, event, ...fields }));
+const inbox = new Inbox(configuration, log);
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => inbox.stop());
+log('ready', { edge: configuration.edge_url, queue: configuration.queue.id, device: configuration.device });
+await inbox.run().then(
+  () => log('stopped', {}),
+  (error: unknown) => {
+    log('ended', { reason: String(error) });
+    process.exitCode = 3;
+  },
+);
