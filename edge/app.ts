@@ -1,26 +1,46 @@
-/** The HTTP surface: what every request passes through, and the routes. Imports nothing that only workerd has. */
+/** The HTTP surface: what every request passes through, and the routes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from './environment.ts';
 import { envelope } from './middleware/envelope.ts';
 import { refuseUnrouted } from './middleware/no-route.ts';
 import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
+import { registerArtefacts } from './routes/artefacts.ts';
+import { registerCapabilities } from './routes/capabilities.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerInternalJobs } from './routes/internal-jobs.ts';
 import { registerJobs } from './routes/jobs.ts';
 import { registerJobEvents } from './routes/jobs-events.ts';
 import { registerSigningKeys } from './routes/jobs-keys.ts';
 import { registerKeys } from './routes/keys.ts';
+import { registerModels } from './routes/models.ts';
+import { registerOpenApi } from './routes/openapi.ts';
+import { registerProblems } from './routes/problems.ts';
+import { registerReports } from './routes/reports.ts';
+import { registerSaes } from './routes/saes.ts';
+import { registerVectorBatches } from './routes/vector-batches.ts';
+import { registerVectorNames } from './routes/vector-names.ts';
+import { registerVectors } from './routes/vectors.ts';
 
 export type App = OpenAPIHono<AppEnv>;
 
 /** One registrar per file of `routes/`. */
 const ROUTES: readonly ((app: App) => void)[] = [
   registerHealth,
+  registerOpenApi,
+  registerProblems,
+  registerCapabilities,
   registerJobs,
   registerJobEvents,
   registerInternalJobs,
   registerSigningKeys,
   registerKeys,
+  registerArtefacts,
+  registerModels,
+  registerVectors,
+  registerVectorBatches,
+  registerVectorNames,
+  registerSaes,
+  registerReports,
 ];
 
 export function createApp(): App {

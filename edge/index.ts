@@ -1,7 +1,9 @@
 /** The Worker's entry: requests, dead letters, the hourly sweep, and the Durable Object classes. */
 import { createApp } from './app.ts';
+import { sweep } from './artefacts/sweep.ts';
 import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
+import { fastVector } from './vectors/fast-path.ts';
 
 export { Idempotency } from './jobs/idempotency.ts';
 export { Ledger } from './jobs/ledger.ts';
@@ -10,6 +12,7 @@ export { QuotaKeeper } from './quota/keeper.ts';
 const app = createApp();
 
 export default {
-  fetch: (request, env, context) => app.fetch(request, env, context),
+  fetch: (request, env, context) => fastVector(request) ?? app.fetch(request, env, context),
   queue: (batch, env) => consumeDeadLetters(batch, env),
+  scheduled: async (event, env) => void (await sweep(env, event.scheduledTime)),
 } satisfies ExportedHandler<Env>;

@@ -62,7 +62,7 @@ export const jsonRequest = <S extends z.ZodType>(schema: S) => ({
 /** `?limit=` and `?cursor=` of every list. */
 export const pageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
-  cursor: z.string().max(500).optional(),
+  cursor: z.string().max(1200).optional(),
 });
 /** Body of a list's page, newest first. */
 export const page = <S extends z.ZodType>(item: S) =>

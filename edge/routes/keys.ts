@@ -9,7 +9,7 @@ import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
 import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
 import { forgetKey } from '../keys/registry.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
-import { decodeCursor, nextLink, pageOf } from './pages.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
 
 const keySchema = z
   .object({
@@ -132,7 +132,7 @@ export function registerKeys(app: App): void {
 
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
-    const from = cursor === undefined ? { created: Number.MAX_SAFE_INTEGER, id: '~' } : decodeCursor(cursor);
+    const from = cursor === undefined ? NEWEST : decodeCursor(cursor);
     const { results } = await c.env.DB.prepare(
       `SELECT *, created_at AS created FROM keys WHERE tenant = ? AND (created_at, id) < (?, ?)
        ORDER BY created_at DESC, id DESC LIMIT ?`,

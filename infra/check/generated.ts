@@ -3,6 +3,7 @@
  * what its sources give. With `--write`: writes them.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
@@ -31,9 +32,23 @@ function handlerIndex(): string {
   return `${NOTE}import type { Handler } from './handler.ts';\n\nexport const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {\n${entries}\n};\n`;
 }
 
+/** The API's contract, made from the edge's routes under Node; of workerd's own modules only class names matter there. */
+async function openApi(): Promise<string> {
+  const workers = 'data:text/javascript,export class DurableObject {}';
+  registerHooks({
+    resolve: (specifier, context, next) =>
+      specifier === 'cloudflare:workers' ? { url: workers, shortCircuit: true } : next(specifier, context),
+  });
+  const load = (path: string) => import(join(root, path));
+  const { createApp } = (await load('edge/app.ts')) as { createApp(): unknown };
+  const { openApiDocument } = (await load('edge/openapi.ts')) as { openApiDocument(app: unknown): unknown };
+  return `${JSON.stringify(openApiDocument(createApp()), null, 1)}\n`;
+}
+
 const FILES: Record<string, () => string | Promise<string>> = {
   'shared/jobs/index.generated.ts': contractIndex,
   'gpu-worker/jobs/index.generated.ts': handlerIndex,
+  'openapi.json': openApi,
 };
 
 const write = process.argv.includes('--write');

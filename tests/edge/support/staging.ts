@@ -12,7 +12,7 @@ export const newArea = (tenant: string, attempt = 1): StagingArea => ({
 });
 
 export async function announce(n: number, content: string | Uint8Array<ArrayBuffer>): Promise<AnnouncedArtefact> {
-  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  const bytes = typeof content === 'string' ? new Uint8Array(new TextEncoder().encode(content)) : content;
   return {
     n,
     name: `part-${n}`,

@@ -1,0 +1,177 @@
+/** Artefacts: a tenant's bytes. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { blobSchema, randomIdSchema } from '../../shared/contracts/thing.ts';
+import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
+import type { App } from '../app.ts';
+import { blobKey } from '../artefacts/addresses.ts';
+import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts';
+import { byteRange } from '../artefacts/range.ts';
+import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
+import { PUBLIC_TENANT } from '../environment.ts';
+import { matches } from '../vectors/response.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
+
+const artefactSchema = z
+  .object({
+    id: randomIdSchema('art'),
+    name: z.string(),
+    sha256: z.string(),
+    bytes: z.number().int(),
+    media_type: z.string(),
+    job: z.string().nullable(),
+    state: z.enum(['pending', 'stored']),
+    created_at: z.string(),
+    expires_at: z.string().nullable(),
+  })
+  .openapi('Artefact');
+const grantSchema = artefactSchema
+  .extend({
+    upload: z
+      .object({ method: z.literal('PUT'), url: z.string(), expires_at: z.string() })
+      .nullable()
+      .describe('where to send the bytes; null where the tenant owns them already'),
+  })
+  .openapi('ArtefactGrant');
+const announceSchema = blobSchema
+  .extend({
+    bytes: z.number().int().min(0).max(SHARD_LIMIT),
+    media_type: z.string().regex(/^[a-z0-9.+-]{1,60}\/[a-z0-9.+-]{1,60}$/, 'a media type without parameters'),
+  })
+  .openapi('AnnounceArtefact');
+const idParams = z.object({ id: randomIdSchema('art') });
+const tags = ['artefacts'];
+
+const create = createRoute({
+  ...keyedBody('artefacts:write'),
+  method: 'post',
+  path: '/v1/artefacts',
+  tags,
+  summary: 'Announce bytes and get an address to upload them to',
+  request: { body: jsonRequest(announceSchema) },
+  responses: {
+    201: json(grantSchema, 'The artefact; send the bytes, then commit'),
+    ...problems(...KEYED, ...BODY, 'artefact_mismatch', 'unavailable'),
+  },
+});
+const commit = createRoute({
+  ...keyed('artefacts:write', 'writes'),
+  method: 'post',
+  path: '/v1/artefacts/{id}/commit',
+  tags,
+  summary: 'Have uploaded bytes checked and stored',
+  request: { params: idParams },
+  responses: {
+    200: json(artefactSchema, 'Stored'),
+    ...problems(...KEYED, 'not_found', 'artefact_missing', 'artefact_mismatch', 'unavailable'),
+  },
+});
+const list = createRoute({
+  ...keyed('artefacts:read'),
+  method: 'get',
+  path: '/v1/artefacts',
+  tags,
+  summary: 'List artefacts',
+  request: { query: pageQuery.extend({ job: randomIdSchema('job').optional() }) },
+  responses: { 200: json(page(artefactSchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+});
+const bytes = { content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } } };
+const read = createRoute({
+  ...keyed('artefacts:read'),
+  method: 'get',
+  path: '/v1/artefacts/{id}',
+  tags,
+  summary: "Read an artefact's bytes, or a range of them",
+  request: { params: idParams },
+  responses: {
+    200: { description: 'The bytes', ...bytes },
+    206: { description: 'The range', ...bytes },
+    304: { description: 'If-None-Match names the bytes' },
+    ...problems(...KEYED, 'not_found', 'artefact_missing', 'range_unsatisfiable'),
+  },
+});
+const remove = createRoute({
+  ...keyed('artefacts:write', 'writes'),
+  method: 'delete',
+  path: '/v1/artefacts/{id}',
+  tags,
+  summary: 'Delete an artefact',
+  request: { params: idParams },
+  responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found') },
+});
+
+const instant = (ms: number): string => new Date(ms).toISOString();
+const view = (row: ArtefactRow): z.infer<typeof artefactSchema> => ({
+  id: row.id,
+  name: row.name,
+  sha256: row.sha256,
+  bytes: row.bytes,
+  media_type: row.media_type,
+  job: row.tenant === PUBLIC_TENANT ? null : row.job,
+  state: row.state,
+  created_at: instant(row.created_at),
+  expires_at: row.expires_at === null ? null : instant(row.expires_at),
+});
+
+/** Tenants choose the media type, so a browser must neither guess one nor run anything on this origin. */
+const contentHeaders = (row: ArtefactRow): Record<string, string> => ({
+  etag: `"${row.sha256}"`,
+  'cache-control': row.tenant === PUBLIC_TENANT ? 'public, max-age=31536000, immutable' : 'private, max-age=300',
+  vary: 'Authorization',
+  'accept-ranges': 'bytes',
+  'content-type': row.media_type,
+  'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(row.name).replaceAll("'", '%27')}`,
+  'content-security-policy': "default-src 'none'; sandbox",
+});
+
+export function registerArtefacts(app: App): void {
+  app.openapi(create, async (c) => {
+    const grant = await grantUpload(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
+    const { row, url, url_expires } = grant;
+    c.header('location', `/v1/artefacts/${row.id}`);
+    c.header('cache-control', 'no-store');
+    const upload = url === null ? null : { method: 'PUT' as const, url, expires_at: instant(url_expires) };
+    return c.json({ ...view(row), upload }, 201);
+  });
+
+  app.openapi(commit, async (c) =>
+    c.json(view(await commitUpload(c.env, c.get('key').tenant, c.req.valid('param').id, Date.now())), 200),
+  );
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor, job } = c.req.valid('query');
+    const before = cursor === undefined ? NEWEST : decodeCursor(cursor);
+    const { tenant } = c.get('key');
+    const found = await listArtefacts(c.env, { tenant, job, before, limit: limit + 1, now: Date.now() });
+    const { rows, next } = pageOf(found, limit);
+    if (next) c.header('link', nextLink(c.req.url, next));
+    return c.json({ data: rows.map(view), next_cursor: next }, 200);
+  });
+
+  app.openapi(read, async (c) => {
+    const row = await readArtefact(c.env, c.get('key').tenant, c.req.valid('param').id, Date.now());
+    if (row.state === 'pending')
+      throw new SextantError(
+        'artefact_missing',
+        'the bytes have not been committed: upload them, then POST to /commit',
+      );
+    const headers = contentHeaders(row);
+    const ifNoneMatch = c.req.header('if-none-match');
+    if (ifNoneMatch !== undefined && matches(ifNoneMatch, headers.etag!)) return c.body(null, 304, headers) as never;
+    const ifRange = c.req.header('if-range');
+    const wanted = ifRange === undefined || ifRange === headers.etag ? (c.req.header('range') ?? null) : null;
+    const range = byteRange(wanted, row.bytes);
+    const object = await c.env.R2.get(blobKey(row.tenant, row.sha256), range ? { range } : {});
+    if (!object) throw new SextantError('unavailable', `the bytes of ${row.id} cannot be read at this moment`);
+    const length = range?.length ?? row.bytes;
+    headers['content-length'] = String(length);
+    if (range) headers['content-range'] = `bytes ${range.offset}-${range.offset + length - 1}/${row.bytes}`;
+    return c.body(object.body, range ? 206 : 200, headers) as never;
+  });
+
+  app.openapi(remove, async (c) => {
+    await deleteArtefact(c.env, c.get('key').tenant, c.req.valid('param').id, Date.now());
+    return c.body(null, 204);
+  });
+}

@@ -1,0 +1,75 @@
+/** What this deployment can do and where its limits are. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { SCOPES } from '../../shared/contracts/scope.ts';
+import { VECTOR_FORMATS, vectorDtypeSchema } from '../../shared/contracts/vector.ts';
+import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import type { App } from '../app.ts';
+import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../middleware/body.ts';
+import { json, open } from './declaration.ts';
+
+const capabilitiesSchema = z
+  .object({
+    job_types: z.array(
+      z.object({
+        type: z.string(),
+        summary: z.string(),
+        version: z.number(),
+        scope: z.string(),
+        produces: z.array(z.string()),
+      }),
+    ),
+    vectors: z.object({ formats: z.array(z.string()), dtypes: z.array(z.string()), batch: z.number() }),
+    scopes: z.array(z.string()),
+    limits: z.object({
+      json_bytes: z.number(),
+      table_bytes: z.number(),
+      json_depth: z.number(),
+      shard_bytes: z.number(),
+      page: z.number(),
+      reads_per_minute: z.number(),
+      writes_per_minute: z.number(),
+      jobs_per_minute: z.number(),
+    }),
+  })
+  .openapi('Capabilities');
+
+const read = createRoute({
+  ...open,
+  method: 'get',
+  path: '/v1/capabilities',
+  tags: ['service'],
+  summary: 'What this deployment can do',
+  responses: { 200: json(capabilitiesSchema, 'Job types, formats, scopes, limits') },
+});
+
+export function registerCapabilities(app: App): void {
+  app.openapi(read, (c) => {
+    c.header('cache-control', 'public, max-age=300');
+    const job_types = Object.values(JOB_CONTRACTS).map(({ type, summary, version, scope, produces }) => ({
+      type,
+      summary,
+      version,
+      scope,
+      produces: [...produces],
+    }));
+    return c.json(
+      {
+        job_types,
+        vectors: { formats: [...VECTOR_FORMATS], dtypes: vectorDtypeSchema.options, batch: 100 },
+        scopes: [...SCOPES],
+        limits: {
+          json_bytes: JSON_LIMIT,
+          table_bytes: TABLE_LIMIT,
+          json_depth: DEPTH_LIMIT,
+          shard_bytes: SHARD_LIMIT,
+          page: 100,
+          reads_per_minute: c.env.READS_PER_MINUTE,
+          writes_per_minute: c.env.WRITES_PER_MINUTE,
+          jobs_per_minute: c.env.JOBS_PER_MINUTE,
+        },
+      },
+      200,
+    );
+  });
+}

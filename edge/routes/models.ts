@@ -1,0 +1,53 @@
+/** Models that workers have resolved for the tenant: family, shape, hook points. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { modelDescriptionSchema } from '../../shared/contracts/model.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { App } from '../app.ts';
+import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
+import { decodeKeyCursor, encodeKeyCursor, nextLink } from './pages.ts';
+
+const modelSchema = modelDescriptionSchema
+  .extend({ key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'), seen_at: z.string() })
+  .openapi('Model');
+const tags = ['models'];
+
+const list = createRoute({
+  ...keyed('models:read'),
+  method: 'get',
+  path: '/v1/models',
+  tags,
+  summary: 'List known models, in the order of their keys',
+  request: { query: pageQuery },
+  responses: { 200: json(page(modelSchema), 'In the order of the keys'), ...problems(...KEYED, 'parameter_invalid') },
+});
+const read = createRoute({
+  ...keyed('models:read'),
+  method: 'get',
+  path: '/v1/models/{id}',
+  tags,
+  summary: 'Read a known model',
+  request: { params: z.object({ id: z.string().min(1).max(400).describe("the model's key, URL-encoded") }) },
+  responses: { 200: json(modelSchema, 'The model'), ...problems(...KEYED, 'not_found') },
+});
+
+const view = ({ description, seen }: SeenModel) => ({ ...description, seen_at: new Date(seen).toISOString() });
+
+export function registerModels(app: App): void {
+  app.openapi(list, async (c) => {
+    const { limit, cursor } = c.req.valid('query');
+    const after = cursor === undefined ? '' : decodeKeyCursor(cursor);
+    const rows = await listModels(c.env, c.get('key').tenant, after, limit + 1);
+    const shown = rows.slice(0, limit);
+    const next = rows.length > limit ? encodeKeyCursor(shown.at(-1)!.description.key) : null;
+    if (next) c.header('link', nextLink(c.req.url, next));
+    return c.json({ data: shown.map(view), next_cursor: next }, 200);
+  });
+
+  app.openapi(read, async (c) => {
+    const { id } = c.req.valid('param');
+    const model = await findModel(c.env, c.get('key').tenant, id);
+    if (!model) throw new SextantError('not_found', `no worker has resolved the model ${id} for this tenant yet`);
+    return c.json(view(model), 200);
+  });
+}

@@ -1,0 +1,13 @@
+/** The contract. */
+import type { App } from '../app.ts';
+import { anonymous } from '../middleware/access.ts';
+import { openApiDocument } from '../openapi.ts';
+
+export function registerOpenApi(app: App): void {
+  // made once, at the first request: all routes are registered by then
+  let text: string | undefined;
+  app.get('/openapi.json', anonymous, (c) => {
+    text ??= JSON.stringify(openApiDocument(app));
+    return c.body(text, 200, { 'content-type': 'application/json', 'cache-control': 'public, max-age=300' });
+  });
+}

@@ -1,0 +1,27 @@
+/** Reports: typed results of jobs, immutable. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { reportIdSchema } from '../../shared/contracts/thing.ts';
+import type { App } from '../app.ts';
+import { readThing } from '../things/reading.ts';
+import { thingCaching, thingSchema, thingView } from '../things/view.ts';
+import { json, KEYED, keyed, problems } from './declaration.ts';
+
+const reportSchema = thingSchema(reportIdSchema).openapi('Report');
+
+const read = createRoute({
+  ...keyed('reports:read'),
+  method: 'get',
+  path: '/v1/reports/{id}',
+  tags: ['reports'],
+  summary: 'Read a report',
+  request: { params: z.object({ id: reportIdSchema }) },
+  responses: { 200: json(reportSchema, 'The report'), ...problems(...KEYED, 'not_found') },
+});
+
+export function registerReports(app: App): void {
+  app.openapi(read, async (c) => {
+    const report = await readThing(c.env, c.get('key').tenant, 'report', c.req.valid('param').id);
+    for (const [name, value] of thingCaching(report)) c.header(name, value);
+    return c.json(thingView(report), 200);
+  });
+}

@@ -1,0 +1,138 @@
+/** Steering vectors: metadata and values by id, immutable; lists; deletion. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { vectorIdSchema } from '../../shared/contracts/thing.ts';
+import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
+import type { App } from '../app.ts';
+import { deleteThing } from '../things/deletion.ts';
+import { listThings, readThing } from '../things/reading.ts';
+import { forgetVector, lookUp } from '../vectors/lookup.ts';
+import { vectorResponse } from '../vectors/response.ts';
+import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
+
+const vectorSchema = vectorBodySchema
+  .extend({
+    id: vectorIdSchema,
+    model: z.string().nullable(),
+    model_digest: z.string().nullable(),
+    hook: z.string().nullable(),
+    method: z.string(),
+    params: z.record(z.string(), z.unknown()),
+    seed: z.number().nullable(),
+    data_digest: z.string().nullable(),
+    values_sha256: z.string().describe('digest of the raw float32 values'),
+    job: z.string().nullable(),
+    created_at: z.string(),
+  })
+  .openapi('Vector');
+export const vectorValuesSchema = vectorSchema
+  .omit({ dtype: true })
+  .extend({ dtype: vectorDtypeSchema, values: z.array(z.number()).describe('unit norm') })
+  .openapi('VectorValues');
+const summarySchema = z
+  .object({
+    id: vectorIdSchema,
+    model: z.string().nullable(),
+    hook: z.string().nullable(),
+    method: z.string(),
+    width: z.number(),
+    positive_pole: z.string(),
+    negative_pole: z.string().nullable(),
+    strength: z.number().nullable(),
+    created_at: z.string(),
+  })
+  .openapi('VectorSummary');
+const idParams = z.object({ id: vectorIdSchema });
+const tags = ['vectors'];
+const binary = { schema: z.string().openapi({ format: 'binary' }) };
+
+const read = createRoute({
+  ...keyed('vectors:read'),
+  method: 'get',
+  path: '/v1/vectors/{id}',
+  tags,
+  summary: 'Read a vector: its description, or its values with ?format=',
+  description: 'Without `format`, `Accept` picks it; without either the answer is the description.',
+  request: {
+    params: idParams,
+    query: z.strictObject({ format: vectorFormatSchema.optional(), dtype: vectorDtypeSchema.optional() }),
+  },
+  responses: {
+    200: {
+      description: 'The representation; `Server-Timing` names the lookup tier, `ETag` is the digest of the bytes',
+      content: {
+        'application/json': { schema: z.union([vectorSchema, vectorValuesSchema]) },
+        [MEDIA_TYPES.raw]: binary,
+        [MEDIA_TYPES.safetensors]: binary,
+        [MEDIA_TYPES.npy]: binary,
+      },
+    },
+    304: { description: 'If-None-Match names the representation' },
+    ...problems(...KEYED, 'not_found', 'not_acceptable', 'parameter_invalid'),
+  },
+});
+const list = createRoute({
+  ...keyed('vectors:read'),
+  method: 'get',
+  path: '/v1/vectors',
+  tags,
+  summary: 'List vectors',
+  request: {
+    query: pageQuery.extend({
+      model: z.string().max(100).optional(),
+      hook: z.string().max(100).optional(),
+      method: z.string().max(100).optional(),
+    }),
+  },
+  responses: { 200: json(page(summarySchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+});
+const remove = createRoute({
+  ...keyed('vectors:write', 'writes'),
+  method: 'delete',
+  path: '/v1/vectors/{id}',
+  tags,
+  summary: 'Delete a vector; takes effect everywhere within a minute',
+  request: { params: idParams },
+  responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
+});
+
+export function registerVectors(app: App): void {
+  app.openapi(read, async (c) => {
+    const { id } = c.req.valid('param');
+    const { format, dtype } = c.req.valid('query');
+    const selection = selectionFor(format, dtype, c.req.header('accept') ?? null);
+    const found = (await lookUp(c.env, c.executionCtx, c.get('key').tenant, [id], selection, Date.now())).get(id);
+    if (!found) throw new SextantError('not_found', `there is no vector ${id}`);
+    return vectorResponse(found.representation, found.tier, c.req.header('if-none-match') ?? null) as never;
+  });
+
+  app.openapi(list, async (c) => {
+    const { limit, cursor, model, hook, method } = c.req.valid('query');
+    const things = await listThings(c.env, {
+      tenant: c.get('key').tenant,
+      kind: 'vector',
+      before: cursor === undefined ? NEWEST : decodeCursor(cursor),
+      limit: limit + 1,
+      filters: { model, hook, method },
+    });
+    const { rows, next } = pageOf(things, limit);
+    if (next) c.header('link', nextLink(c.req.url, next));
+    const data = rows.map(({ id, manifest, created }) => {
+      const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
+      const created_at = new Date(created).toISOString();
+      const { model, hook, method } = manifest;
+      return { id, model, hook, method, width, positive_pole, negative_pole, strength, created_at };
+    });
+    return c.json({ data, next_cursor: next }, 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { tenant } = c.get('key');
+    const vector = await readThing(c.env, tenant, 'vector', c.req.valid('param').id);
+    await deleteThing(c.env, tenant, vector);
+    await forgetVector(c.env, tenant, vector.id);
+    return c.body(null, 204);
+  });
+}

@@ -1,0 +1,31 @@
+/** The answer to a read of a vector, the same from every tier and on the fast path. */
+import type { Tier } from './lookup.ts';
+import type { Representation } from './representation.ts';
+
+const TIMINGS: Record<Tier, string> = {
+  memory: 'tier;desc="memory"',
+  kv: 'tier;desc="kv"',
+  r2: 'tier;desc="r2"',
+};
+
+/** 200 with the bytes, or 304 where `ifNoneMatch` names them; `more` are headers that change from answer to answer. */
+export function vectorResponse(
+  representation: Representation,
+  tier: Tier,
+  ifNoneMatch: string | null,
+  more: Readonly<Record<string, string>> = {},
+): Response {
+  const timing = { 'server-timing': TIMINGS[tier] };
+  if (ifNoneMatch !== null && matches(ifNoneMatch, representation.etag))
+    return new Response(null, { status: 304, headers: { ...representation.validators, ...timing, ...more } });
+  return new Response(representation.bytes, { headers: { ...representation.headers, ...timing, ...more } });
+}
+
+/** If-None-Match compares weakly (RFC 9110, 13.1.2). */
+export function matches(ifNoneMatch: string, etag: string): boolean {
+  if (ifNoneMatch === etag) return true;
+  return ifNoneMatch.split(',').some((candidate) => {
+    const tag = candidate.trim();
+    return tag === '*' || tag === etag || (tag.startsWith('W/') && tag.slice(2) === etag);
+  });
+}
