@@ -1,0 +1,74 @@
+/** Groups of an audit: attributes as codes, intersections of attributes, and the size below which nothing is claimed. */
+import { dataError } from '../data-error.ts';
+
+/** One attribute's values as codes into `levels`, which are in order of first appearance sorted by name. */
+export type Grouping = { name: string; codes: Int32Array; levels: string[] };
+
+/** Codes a column of labels (strings, numbers or booleans). Raises `data_invalid` for a missing (null, NaN) label. */
+export function grouping(name: string, labels: readonly unknown[]): Grouping {
+  const text = labels.map((label, i) => {
+    const missing = label === null || label === undefined || label === '' || Number.isNaN(label);
+    if (missing)
+      throw dataError(
+        'group_unknown',
+        `/groups/${name}/${i}`,
+        `row ${i} has no ${name}; drop it or give it a label of its own`,
+      );
+    return String(label);
+  });
+  const levels = [...new Set(text)].sort();
+  const at = new Map(levels.map((level, i) => [level, i]));
+  return { name, codes: Int32Array.from(text, (label) => at.get(label)!), levels };
+}
+
+/** The grouping by all given attributes at once, with only the combinations that occur. */
+export function intersection(groupings: readonly Grouping[]): Grouping {
+  const rows = groupings[0]?.codes.length ?? 0;
+  const labels = Array.from({ length: rows }, (_, i) => groupings.map((g) => g.levels[g.codes[i]!]!).join(' & '));
+  return grouping(groupings.map((g) => g.name).join(' & '), labels);
+}
+
+export type EligibleGroups = {
+  name: string;
+  levels: string[];
+  /** Rows of the eligible groups, group by group: positions in the caller's columns. */
+  rows: Uint32Array;
+  counts: number[];
+  excluded: { level: string; count: number }[];
+};
+
+/** Groups of at least `minimum` rows. Raises `data_invalid` (group_count, group_too_small) where fewer than two are left. */
+export function eligibleGroups({ name, codes, levels }: Grouping, minimum: number, most = 64): EligibleGroups {
+  const counts = new Array<number>(levels.length).fill(0);
+  for (const code of codes) counts[code]! += 1;
+  if (levels.length < 2) {
+    throw dataError('group_count', `/groups/${name}`, `${name} has one group only; gaps are between at least two`);
+  }
+  const kept = levels.flatMap((_, g) => (counts[g]! >= minimum ? [g] : []));
+  if (kept.length < 2) {
+    throw dataError(
+      'group_too_small',
+      `/groups/${name}`,
+      `fewer than two groups of ${name} have the minimum of ${minimum} rows`,
+    );
+  }
+  if (kept.length > most) {
+    throw dataError(
+      'group_count',
+      `/groups/${name}`,
+      `${name} has ${kept.length} groups of enough rows; at most ${most} are compared`,
+    );
+  }
+  const start = new Array<number>(levels.length).fill(-1);
+  let total = 0;
+  for (const g of kept) {
+    start[g] = total;
+    total += counts[g]!;
+  }
+  const rows = new Uint32Array(total);
+  codes.forEach((g, i) => {
+    if (start[g]! >= 0) rows[start[g]!++] = i;
+  });
+  const excluded = levels.flatMap((level, g) => (counts[g]! < minimum ? [{ level, count: counts[g]! }] : []));
+  return { name, levels: kept.map((g) => levels[g]!), rows, counts: kept.map((g) => counts[g]!), excluded };
+}

@@ -1,0 +1,104 @@
+/** Rationality and envy gaps, demographic gaps and counterfactual gaps, with the same intervals as the other metrics. */
+import { stream } from '../../math/random.ts';
+import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
+import { dataError } from '../data-error.ts';
+
+export type IntervalOptions = { draws: number; level: number; seed: number };
+
+/** Positions of rows by code, and how many of each code. */
+function byCode(codes: ArrayLike<number>, groups: number): { rows: Uint32Array; counts: number[] } {
+  const counts = new Array<number>(groups).fill(0);
+  for (let i = 0; i < codes.length; i++) {
+    if (!(codes[i]! >= 0 && codes[i]! < groups))
+      throw dataError('group_unknown', `/routed/${i}`, `there is no group ${codes[i]}`);
+    counts[codes[i]!]! += 1;
+  }
+  const rows = Uint32Array.from({ length: codes.length }, (_, i) => i).sort((i, j) => codes[i]! - codes[j]!);
+  return { rows, counts };
+}
+
+export type PreferenceIntervals = {
+  group: number;
+  count: number;
+  own: Interval;
+  pooled: Interval;
+  rationality: Interval;
+  envy: Interval | null;
+};
+
+/**
+ * Gaps of every learned group that has rows, from `losses[j][i]` of head j (pooled last) and the routing. The smallest of
+ * several envy gaps is resampled as a whole, so its interval accounts for the choice.
+ */
+export function preferenceIntervals(
+  losses: readonly ArrayLike<number>[],
+  routed: ArrayLike<number>,
+  { draws, level, seed }: IntervalOptions,
+): PreferenceIntervals[] {
+  const groups = losses.length - 1;
+  const { rows, counts } = byCode(routed, groups);
+  let from = 0;
+  return counts.flatMap((count, k) => {
+    const own = rows.subarray(from, from + count);
+    from += count;
+    if (count === 0) return [];
+    const columns = losses.map((loss) => Float64Array.from(own, (i) => loss[i]!));
+    const risks = new Float64Array(columns.length);
+    const intervals = bootstrapIntervals({
+      strata: [count],
+      size: 4,
+      draws,
+      level,
+      random: stream(seed, `preferences/${k}`),
+      evaluate: (weights, out) => {
+        columns.forEach((column, j) => {
+          let sum = 0;
+          let total = 0;
+          for (let i = 0; i < count; i++) {
+            sum += weights[i]! * column[i]!;
+            total += weights[i]!;
+          }
+          risks[j] = sum / total;
+        });
+        let envy = Number.POSITIVE_INFINITY;
+        for (let j = 0; j < groups; j++) if (j !== k) envy = Math.min(envy, risks[j]! - risks[k]!);
+        out[0] = risks[k]!;
+        out[1] = risks[groups]!;
+        out[2] = risks[groups]! - risks[k]!;
+        out[3] = envy;
+      },
+    });
+    const [risk, pooled, rationality, envy] = intervals as [Interval, Interval, Interval, Interval];
+    return [{ group: k, count, own: risk, pooled, rationality, envy: groups > 1 ? envy : null }];
+  });
+}
+
+/** Mean of a column over all rows, or per group: a demographic's rationality gap, an AFCE, a counterfactual gap. */
+export function meanIntervals(
+  values: ArrayLike<number>,
+  codes: ArrayLike<number>,
+  groups: number,
+  { draws, level, seed }: IntervalOptions,
+  name = 'mean',
+): Interval[] {
+  const { rows, counts } = byCode(codes, groups);
+  const sorted = Float64Array.from(rows, (i) => values[i]!);
+  return bootstrapIntervals({
+    strata: counts,
+    size: groups,
+    draws,
+    level,
+    random: stream(seed, name),
+    evaluate: (weights, out) => {
+      let at = 0;
+      counts.forEach((count, g) => {
+        let [sum, total] = [0, 0];
+        for (let i = 0; i < count; i++, at++) {
+          sum += weights[at]! * sorted[at]!;
+          total += weights[at]!;
+        }
+        out[g] = sum / total;
+      });
+    },
+  });
+}
