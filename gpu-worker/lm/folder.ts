@@ -3,7 +3,13 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { SafetensorsEntry } from '../../shared/formats/safetensors-header.ts';
-import { type Architecture, listWeights, type ModelWeights, type Weight } from '../../shared/models/architecture.ts';
+import {
+  type Architecture,
+  type Family,
+  listWeights,
+  type ModelWeights,
+  type Weight,
+} from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import { nameOf, readFloat32, readHeader } from './safetensors-file.ts';
 
@@ -50,14 +56,14 @@ export function readFolder(path: string): ModelFolder {
   const weights = family.weights(architecture);
   const { tensors, bytes } = readTensors(path);
   const stored = new Map<string, StoredTensor>();
-  for (const weight of listWeights(weights)) stored.set(weight.name, find(tensors, weight, family.prefix));
+  for (const weight of listWeights(weights)) stored.set(weight.name, find(tensors, weight, family));
   return { path, config: config as Record<string, unknown>, architecture, weights, stored, bytes };
 }
 
-/** The tensor that holds a weight, under its full name or, as files of bare models have it, without the prefix. */
-function find(tensors: Map<string, StoredTensor>, weight: Weight, prefix: string): StoredTensor {
+/** The tensor that holds a weight: under its full name, another one or, as files of bare models have it, without the prefix. */
+function find(tensors: Map<string, StoredTensor>, weight: Weight, { prefix, aliases = {} }: Family): StoredTensor {
   const bare = weight.name.startsWith(prefix) ? weight.name.slice(prefix.length) : weight.name;
-  const found = tensors.get(weight.name) ?? tensors.get(bare);
+  const found = tensors.get(weight.name) ?? tensors.get(bare) ?? tensors.get(aliases[weight.name] ?? '');
   if (!found) throw new SextantError('weights_invalid', `tensor '${weight.name}' is missing`);
   if (found.shape.length !== weight.shape.length || found.shape.some((size, i) => size !== weight.shape[i]))
     throw new SextantError(

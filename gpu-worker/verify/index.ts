@@ -4,6 +4,9 @@
  */
 const [what, ...rest] = process.argv.slice(2);
 switch (what) {
+  case 'lm':
+    await (await import('./lm.ts')).verifyLm(rest);
+    break;
   default:
     console.error(
       `usage: verify -- sae|lm DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,

@@ -97,6 +97,8 @@ export type Family = {
   modelType: FamilyName;
   /** The prefix that a file of the bare model (without its head) may lack. */
   prefix: string;
+  /** Other names that a weight goes by. */
+  aliases?: Readonly<Record<string, string>>;
   architecture(config: ConfigReader): Architecture;
   weights(architecture: Architecture): ModelWeights;
   /** The `config.json` of such a model, as the publisher's library writes it. */

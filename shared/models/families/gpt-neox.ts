@@ -11,6 +11,7 @@ const layerNorm = (name: string, width: number) => ({
 export const gptNeox: Family = {
   modelType: 'gpt_neox',
   prefix: 'gpt_neox.',
+  aliases: { 'embed_out.weight': 'lm_head.weight' },
   architecture(config): Architecture {
     const width = config.count('hidden_size');
     const layers = config.count('num_hidden_layers');

@@ -1,0 +1,115 @@
+/** Evaluation of a language model: cross-entropy, divergence from a reference, probabilities of chosen tokens. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { groups } from './activations.ts';
+import type { TokenRows } from './batch.ts';
+import type { Intervention } from './interventions.ts';
+import type { LanguageModel } from './model.ts';
+
+export type CrossEntropy = {
+  /** Mean over predicted tokens, nats. */
+  loss: number;
+  perplexity: number;
+  tokens: number;
+};
+
+/**
+ * Mean cross-entropy of the next token over sequences, each on its own; sums are float64.
+ * @throws SextantError `data_invalid` where no token is predicted
+ */
+export async function crossEntropy(
+  model: LanguageModel,
+  sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+  options: { batch?: number; interventions?: readonly Intervention[]; progress?: (tokens: number) => void } = {},
+): Promise<CrossEntropy> {
+  let total = 0;
+  let tokens = 0;
+  for await (const ids of groups(sequences, options.batch ?? 8)) {
+    const { losses } = await model.forward({
+      ids,
+      losses: true,
+      logits: 'none',
+      interventions: options.interventions ?? [],
+    });
+    for (const loss of losses!)
+      if (!Number.isNaN(loss)) {
+        total += loss;
+        tokens++;
+      }
+    options.progress?.(tokens);
+  }
+  if (tokens === 0) throw new SextantError('data_invalid', 'no sequence has two tokens, so none is predicted');
+  return { loss: total / tokens, perplexity: Math.exp(total / tokens), tokens };
+}
+
+/** Logits [rows, vocabulary] at the last position of each prompt. */
+export async function nextTokenLogits(
+  model: LanguageModel,
+  prompts: TokenRows,
+  options: { batch?: number; interventions?: readonly Intervention[] } = {},
+): Promise<Float32Array> {
+  const { vocabulary } = model.architecture;
+  const all = new Float32Array(prompts.length * vocabulary);
+  let done = 0;
+  for await (const ids of groups(prompts, options.batch ?? 16)) {
+    const { logits } = await model.forward({ ids, logits: 'last', interventions: options.interventions ?? [] });
+    all.set(logits!.data, done * vocabulary);
+    done += ids.length;
+  }
+  return all;
+}
+
+/** log softmax of one row of logits, in float64. */
+export function logProbabilities(logits: Float32Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - largest);
+  const normaliser = largest + Math.log(sum);
+  return Float64Array.from(logits, (logit) => logit - normaliser);
+}
+
+/** Row `row` of [rows, vocabulary]. */
+export const rowOf = (logits: Float32Array, vocabulary: number, row: number): Float32Array =>
+  logits.subarray(row * vocabulary, (row + 1) * vocabulary);
+
+/** KL divergence KL(p || q) in nats of two rows of logits. */
+export function klDivergence(p: Float32Array, q: Float32Array): number {
+  if (p.length !== q.length)
+    throw new SextantError(
+      'tokenizer_mismatch',
+      `vocabularies of ${p.length} and ${q.length} tokens cannot be compared`,
+    );
+  const [logP, logQ] = [logProbabilities(p), logProbabilities(q)];
+  return logP.reduce((sum, value, i) => sum + Math.exp(value) * (value - logQ[i]!), 0);
+}
+
+/** The probability of each row's next token being one of `tokens`. */
+export function tokenSetProbability(logits: Float32Array, vocabulary: number, tokens: readonly number[]): Float64Array {
+  return Float64Array.from({ length: logits.length / vocabulary }, (_, row) => {
+    const log = logProbabilities(rowOf(logits, vocabulary, row));
+    return [...new Set(tokens)].reduce((sum, token) => sum + Math.exp(log[token]!), 0);
+  });
+}
+
+/** Share of rows whose most likely next token is the target, and the mean logit difference target - other. */
+export function targetAccuracy(
+  logits: Float32Array,
+  vocabulary: number,
+  targets: readonly number[],
+  others?: readonly number[],
+): { accuracy: number; logitDifference: number | null } {
+  let right = 0;
+  let difference = 0;
+  for (const [r, target] of targets.entries()) {
+    const row = rowOf(logits, vocabulary, r);
+    if (argMax(row) === target) right++;
+    if (others) difference += row[target]! - row[others[r]!]!;
+  }
+  return { accuracy: right / targets.length, logitDifference: others ? difference / targets.length : null };
+}
+
+/** Position of the largest element; the first of equals. */
+export function argMax(values: ArrayLike<number>): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  return best;
+}
