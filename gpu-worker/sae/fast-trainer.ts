@@ -140,11 +140,11 @@ export class FastTrainer implements Trainer {
     };
   }
 
-  parameters(): SaeParameters {
+  async parameters(): Promise<SaeParameters> {
     return this.unload(this.weights);
   }
 
-  state(): TrainerState {
+  async state(): Promise<TrainerState> {
     return {
       steps: this.steps,
       parameters: this.unload(this.weights),
@@ -212,6 +212,14 @@ export class FastTrainer implements Trainer {
     return first + rows * k;
   }
 
+  async run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]> {
+    const size = x.length / rates.length;
+    const reports: StepReport[] = [];
+    for (const [i, rate] of rates.entries()) reports.push(await this.step(x.subarray(i * size, (i + 1) * size), rate));
+    return reports;
+  }
+
+  /** One step on rows x inputs activations. */
   async step(x: Float32Array, rate: number): Promise<StepReport> {
     const { inputs, width, deadTokens, auxiliaryWeight } = this.recipe;
     const rows = x.length / inputs;

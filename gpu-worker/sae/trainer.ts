@@ -16,6 +16,7 @@ export type StepReport = {
 /** Everything that a later step depends on: restoring it continues exactly. */
 export type TrainerState = {
   steps: number;
+  /** As they are learned: after the first step a threshold may be a logarithm (`Recipe.logThreshold`). */
   parameters: SaeParameters;
   /** First and second moments of Adam. */
   first: SaeParameters;
@@ -28,11 +29,14 @@ export type TrainerState = {
 
 export interface Trainer {
   readonly recipe: Recipe;
-  /** One step on rows x inputs activations at the given learning rate. */
-  step(x: Float32Array, rate: number): Promise<StepReport>;
+  /**
+   * As many steps as there are learning rates, each on an equal share of the rows of `x`. The dense program keeps the set
+   * of dead latents for the whole call, the fast path renews it at every step.
+   */
+  run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]>;
   /** Parameters as they are now, for inference (copies). */
-  parameters(): SaeParameters;
-  state(): TrainerState;
+  parameters(): Promise<SaeParameters>;
+  state(): Promise<TrainerState>;
   close(): Promise<void>;
 }
 

@@ -61,7 +61,7 @@ const magnitude = (u: Float64Array): Float64Array => u.map(Math.abs);
 /** Mean over tokens of the number of codes kept, with the gradient of the thresholds through the rectangle. */
 function stepPenalty(gate: g.Tensor, near: g.Tensor, threshold: g.Tensor, bandwidth: number): g.Tensor {
   const rows = gate.shape[0] as number;
-  const fired = g.sum(g.indicator(gate));
+  const fired = g.sum(g.indicator(gate, threshold.dtype));
   const kept = g.withGradient(fired, [threshold], (dy) => [g.mul(g.sum(near, 0), g.mul(dy, -1 / bandwidth))]);
   return g.div(kept, rows);
 }
@@ -71,7 +71,7 @@ function jump(u: g.Tensor, score: g.Tensor, sign: g.Tensor | null, settings: Gra
   const theta = settings.threshold!;
   const { bandwidth } = settings;
   const gate = g.greater(score, theta);
-  const near = g.indicator(g.less(g.abs(g.sub(score, theta)), bandwidth / 2));
+  const near = g.indicator(g.less(g.abs(g.sub(score, theta)), bandwidth / 2), u.dtype);
   const value = g.where(gate, u, 0);
   const code = g.withGradient(value, [u, theta], (dy) => {
     const through = sign ? g.mul(dy, sign) : dy;

@@ -64,7 +64,7 @@ describe('the fast path', () => {
       expect(Math.abs(got.loss / expected.loss - 1)).toBeLessThan(2e-6);
       expect(Math.abs(got.total / expected.total - 1)).toBeLessThan(2e-6);
     }
-    const state = trainer.state();
+    const state = await trainer.state();
     await trainer.close();
     expect([...state.silence]).toEqual([...reference.silence]);
     for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const) {
@@ -81,7 +81,7 @@ describe('the fast path', () => {
       [1, 3].map(async (threads) => {
         const trainer = new FastTrainer(complete, ROWS, start, { threads, encoder });
         for (let step = 0; step < 5; step++) await trainer.step(batch(256, step), 0.003);
-        const state = trainer.state();
+        const state = await trainer.state();
         await trainer.close();
         return state;
       }),
@@ -95,11 +95,11 @@ describe('the fast path', () => {
     const complete = recipe({ variant: 'topk', inputs: 10, width: 40, k: 3, deadTokens: 96 });
     const whole = new FastTrainer(complete, ROWS, initialise(complete, 2));
     for (let step = 0; step < 3; step++) await whole.step(batch(10, step), 0.01);
-    const rest = new FastTrainer(complete, ROWS, structuredClone(whole.state()));
+    const rest = new FastTrainer(complete, ROWS, structuredClone(await whole.state()));
     for (let step = 3; step < 6; step++) {
       expect(await rest.step(batch(10, step), 0.01)).toEqual(await whole.step(batch(10, step), 0.01));
     }
-    expect(digest(rest.state())).toBe(digest(whole.state()));
+    expect(digest(await rest.state())).toBe(digest(await whole.state()));
     await Promise.all([whole.close(), rest.close()]);
   });
 
@@ -108,16 +108,16 @@ describe('the fast path', () => {
     const trainer = new FastTrainer(complete, ROWS, initialise(complete, 4));
     for (let step = 0; step < 5; step++) {
       await trainer.step(batch(10, step), 0.05);
-      const { decoder } = trainer.parameters();
+      const { decoder } = await trainer.parameters();
       // With beta1 = 0 the first moment is the projected gradient at the rows before the step.
       for (let i = 0; i < 40; i++) {
         const norm = Math.hypot(...decoder.subarray(i * 10, (i + 1) * 10));
         expect(Math.abs(norm - 1)).toBeLessThan(1e-5);
       }
     }
-    const before = trainer.parameters().decoder;
+    const before = (await trainer.parameters()).decoder;
     await trainer.step(batch(10, 9), 1e-9);
-    const gradient = trainer.state().first.decoder;
+    const gradient = (await trainer.state()).first.decoder;
     for (let i = 0; i < 40; i++) {
       let along = 0;
       for (let j = 0; j < 10; j++) along += gradient[i * 10 + j]! * before[i * 10 + j]!;

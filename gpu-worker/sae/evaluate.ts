@@ -1,0 +1,70 @@
+/** Applying a trained autoencoder to activations, and its measures. */
+
+import type { SaeVariant } from '../../shared/jobs/sae.train.ts';
+import { centred, Encoder } from './encoder.ts';
+import { type DecoderCosines, decoderCosines, MetricsAccumulator, type ReconstructionMetrics } from './metrics.ts';
+import type { SaeParameters } from './parameters.ts';
+import { decodeCodes, type SparseCodes } from './sparse-codes.ts';
+import { VARIANTS } from './variants.ts';
+
+/** A trained autoencoder ready to be applied. */
+export type TrainedSae = {
+  variant: SaeVariant;
+  k: number | null;
+  subtractBias: boolean;
+  parameters: SaeParameters;
+  /** Proximal-gradient steps of the encoder and their size; 1 for the usual autoencoder. */
+  iterations?: number;
+  iterationStep?: number;
+};
+
+/** Codes of rows x inputs activations. */
+export async function encodeActivations(sae: TrainedSae, x: Float32Array, encoder: Encoder): Promise<SparseCodes> {
+  const { parameters: p } = sae;
+  return encoder.codes(
+    {
+      x: centred(x, p, sae.subtractBias),
+      rows: x.length / p.inputs,
+      inputs: p.inputs,
+      encoder: p.encoder,
+      bias: p.encoderBias,
+    },
+    VARIANTS[sae.variant],
+    sae.k ?? p.width,
+    p.threshold ?? new Float32Array(0),
+  );
+}
+
+/** x_hat of every row. */
+export function reconstruct(sae: TrainedSae, codes: SparseCodes): Float32Array {
+  const { inputs, decoder, decoderBias } = sae.parameters;
+  const out = decodeCodes(codes, decoder, inputs);
+  for (let i = 0; i < out.length; i++) out[i]! += decoderBias[i % inputs]!;
+  return out;
+}
+
+export type SaeMeasures = ReconstructionMetrics & {
+  dead_share: number;
+  minority_share_05: number;
+  minority_share_20: number;
+  decoder: DecoderCosines;
+};
+
+/** Measures of one batch of activations. */
+export async function measure(
+  sae: TrainedSae,
+  x: Float32Array,
+  encoder: Encoder = new Encoder({ threads: 2 }),
+): Promise<{ measures: SaeMeasures; codes: SparseCodes; metrics: MetricsAccumulator }> {
+  const codes = await encodeActivations(sae, x, encoder);
+  const metrics = new MetricsAccumulator(sae.parameters.inputs, sae.parameters.width);
+  metrics.add(x, reconstruct(sae, codes), codes);
+  const measures = {
+    ...metrics.reconstruction(),
+    dead_share: metrics.deadShare(),
+    minority_share_05: metrics.minorityShare(0.05),
+    minority_share_20: metrics.minorityShare(0.2),
+    decoder: decoderCosines(sae.parameters.decoder, sae.parameters.inputs),
+  };
+  return { measures, codes, metrics };
+}
