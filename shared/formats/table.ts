@@ -1,0 +1,120 @@
+/** Tables as columns: what the CSV, Arrow and JSON readers give, with the schema they inferred. */
+import { SextantError } from '../contracts/problem.ts';
+
+/** `values` holds NaN where a number is missing. */
+export type NumberColumn = { name: string; kind: 'number'; values: Float64Array; missing: number };
+/** `codes` index `levels` (in order of first appearance); -1 where a value is missing. */
+export type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
+export type Column = NumberColumn | CategoryColumn;
+export type Table = { rows: number; columns: Column[] };
+
+export type TableLimits = { columns: number; rows: number; levels: number };
+export const TABLE_LIMITS: TableLimits = { columns: 1000, rows: 5_000_000, levels: 100_000 };
+/** Cells that mean "no value". */
+export const MISSING_MARKS: readonly string[] = ['', '?', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None'];
+
+export type TableFault =
+  | 'csv_malformed'
+  | 'arrow_malformed'
+  | 'table_too_large'
+  | 'column_name_invalid'
+  | 'column_missing';
+/** A `data_invalid` error about a table. */
+export const tableError = (fault: TableFault, pointer: string, detail: string): SextantError =>
+  new SextantError('data_invalid', detail, { errors: [{ pointer, code: fault, detail }] });
+
+/**
+ * Names a table may use: 1 to 200 characters without control characters. A repeated name gets a suffix (.2, .3, ...), so
+ * that every column can be named; the schema shows it. Raises `data_invalid` (column_name_invalid).
+ */
+export function columnNames(given: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  const taken = new Set(given);
+  return given.map((name, i) => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+    if (name.length === 0 || name.length > 200 || /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) {
+      throw tableError(
+        'column_name_invalid',
+        `/columns/${i}`,
+        `column ${i} has a name that is empty, longer than 200 characters or holds control characters`,
+      );
+    }
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    if (count === 1) return name;
+    let suffix = count;
+    while (taken.has(`${name}.${suffix}`)) suffix += 1;
+    taken.add(`${name}.${suffix}`);
+    return `${name}.${suffix}`;
+  });
+}
+
+/** The column of this name. Raises `data_invalid` (column_missing), naming what there is. */
+export function columnOf(table: Table, name: string, pointer = '/columns'): Column {
+  const found = table.columns.find((column) => column.name === name);
+  if (found) return found;
+  const names = table.columns.slice(0, 20).map((column) => column.name);
+  const more = table.columns.length > 20 ? ', ...' : '';
+  throw tableError('column_missing', pointer, `the table has no column "${name}"; it has: ${names.join(', ')}${more}`);
+}
+
+/** A category column from texts; null is missing. Raises `data_invalid` (table_too_large) above the limit of levels. */
+export function categories(
+  name: string,
+  texts: readonly (string | null)[],
+  limits: TableLimits = TABLE_LIMITS,
+): CategoryColumn {
+  const at = new Map<string, number>();
+  const codes = new Int32Array(texts.length);
+  let missing = 0;
+  texts.forEach((text, i) => {
+    if (text === null) {
+      codes[i] = -1;
+      missing += 1;
+      return;
+    }
+    let code = at.get(text);
+    if (code === undefined) {
+      code = at.size;
+      at.set(text, code);
+      if (code >= limits.levels)
+        throw tableError(
+          'table_too_large',
+          `/columns/${name}`,
+          `${name} has more than ${limits.levels} different values`,
+        );
+    }
+    codes[i] = code;
+  });
+  return { name, kind: 'category', codes, levels: [...at.keys()], missing };
+}
+
+/** What a reader inferred of a column, as results show it. */
+export type ColumnSchema = {
+  name: string;
+  kind: 'number' | 'category';
+  missing: number;
+  minimum?: number;
+  maximum?: number;
+  levels?: number;
+  examples?: string[];
+};
+
+export const tableSchema = (table: Table): ColumnSchema[] =>
+  table.columns.map((column): ColumnSchema => {
+    const { name, kind, missing } = column;
+    if (column.kind === 'category')
+      return { name, kind, missing, levels: column.levels.length, examples: column.levels.slice(0, 10) };
+    let [minimum, maximum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const value of column.values) {
+      if (value < minimum) minimum = value;
+      if (value > maximum) maximum = value;
+    }
+    return minimum <= maximum ? { name, kind, missing, minimum, maximum } : { name, kind, missing };
+  });
+
+/** A column's values as texts, null where missing: what groupings are made of. */
+export const columnTexts = (column: Column): (string | null)[] =>
+  column.kind === 'category'
+    ? Array.from(column.codes, (code) => (code < 0 ? null : column.levels[code]!))
+    : Array.from(column.values, (value) => (Number.isNaN(value) ? null : String(value)));

@@ -1,0 +1,126 @@
+import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
+import { describe, expect, it } from 'vitest';
+import { readArrow } from '../../../shared/formats/arrow.ts';
+import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
+import { columnNames, columnOf, columnTexts, tableSchema } from '../../../shared/formats/table.ts';
+import { stream } from '../../../shared/math/random.ts';
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const csv = (text: string, options = {}) => readCsv(bytes(text), options);
+const fault = (code: string) =>
+  expect.objectContaining({ code: 'data_invalid', errors: [expect.objectContaining({ code })] });
+
+describe('CSV', () => {
+  it('infers numbers and categories, quotes, blank lines, line ends and missing marks', () => {
+    const table = csv('a,"b ""x""",c\r\n1,yes,\r\n-2.5,"n,o",3e2\r\n\r\n?,"two\nlines",-.5');
+    expect(table.rows).toBe(3);
+    expect(tableSchema(table)).toEqual([
+      { name: 'a', kind: 'number', missing: 1, minimum: -2.5, maximum: 1 },
+      { name: 'b "x"', kind: 'category', missing: 0, levels: 3, examples: ['yes', 'n,o', 'two\nlines'] },
+      { name: 'c', kind: 'number', missing: 1, minimum: -0.5, maximum: 300 },
+    ]);
+    expect(columnTexts(columnOf(table, 'a'))).toEqual(['1', '-2.5', null]);
+  });
+
+  it('reads every number exactly as Number does', () => {
+    const random = stream(1, 'csv');
+    const texts = Array.from(random.normal(3000), (x, i) => {
+      const scaled = x * 10 ** ((i % 40) - 20);
+      return i % 3 === 0 ? scaled.toFixed(i % 12) : i % 3 === 1 ? String(scaled) : scaled.toPrecision(1 + (i % 17));
+    });
+    const { columns } = csv(`x\n${texts.join('\n')}\n`);
+    const column = columns[0]!;
+    expect(column.kind).toBe('number');
+    if (column.kind === 'number') expect([...column.values]).toEqual(texts.map(Number));
+  });
+
+  it('reads files without a header, with blanks after the delimiter and other delimiters', () => {
+    const table = csv('39, State-gov, ?\n50, Private, 7\n', { names: ['age', 'work', 'n'], trim: true });
+    expect(table.columns.map((c) => c.missing)).toEqual([0, 0, 1]);
+    expect(columnTexts(table.columns[1]!)).toEqual(['State-gov', 'Private']);
+    expect(csv('a;b\n1;2', { delimiter: ';' }).columns).toHaveLength(2);
+    expect(csv('\ufeffa,b\n1,2').columns[0]!.name).toBe('a');
+    expect(csv('a,b\n').rows).toBe(0);
+    expect(csv('a\n1\n\n2\n').columns[0]).toMatchObject({ missing: 1 });
+  });
+
+  it.each([
+    ['csv_malformed', 'a;b\n1;2', {}],
+    ['csv_malformed', 'a,b\n1,2,3', {}],
+    ['csv_malformed', 'a,b\n1', {}],
+    ['csv_malformed', 'a,b\n"1,2', {}],
+    ['csv_malformed', 'a,b\n"1"x,2', {}],
+    ['csv_malformed', '', {}],
+    ['csv_malformed', 'a,b', { delimiter: '""' }],
+    ['table_too_large', `${Array.from({ length: 10_000 }, (_, i) => `c${i}`).join(',')}\n`, {}],
+    ['table_too_large', 'a,b\n1,2\n3,4', { limits: { rows: 1 } }],
+    ['table_too_large', 'a\nx\ny\nz', { limits: { levels: 2 } }],
+    ['column_name_invalid', 'a,\n1,2', {}],
+    ['column_name_invalid', 'a,"b\nc"\n1,2', {}],
+  ])('refuses %s: %j', (code, text, options) => {
+    expect(() => csv(text, options)).toThrow(fault(code));
+  });
+
+  it('names the likely delimiter and the line of a fault', () => {
+    expect(() => csv('a\tb\n1\t2')).toThrow(/a tab; is that the delimiter/);
+    expect(() => csv('a,b\n1,2\n3\n')).toThrow(/line 3 has only 1/);
+    expect(() => readCsv(Uint8Array.of(0x61, 0x0a, 0xff, 0xfe))).toThrow(fault('csv_malformed'));
+  });
+
+  it('survives what it writes', () => {
+    const text = writeCsv([
+      { name: 'x,1', values: [1.5, Number.NaN, -3] },
+      { name: 'y', values: ['a"b', null, 'c\nd'] },
+    ]);
+    const table = csv(text);
+    expect(table.columns[0]).toMatchObject({ name: 'x,1', missing: 1 });
+    expect(columnTexts(table.columns[1]!)).toEqual(['a"b', null, 'c\nd']);
+  });
+});
+
+describe('column names', () => {
+  it('are made unique and stay harmless', () => {
+    expect(columnNames(['a', 'a', 'b', 'a', 'a.2'])).toEqual(['a', 'a.3', 'b', 'a.4', 'a.2']);
+    const table = csv('__proto__,constructor,=cmd()\n1,2,3\n');
+    expect(table.columns.map((c) => c.name)).toEqual(['__proto__', 'constructor', '=cmd()']);
+    expect(() => columnOf(table, 'toString')).toThrow(fault('column_missing'));
+  });
+});
+
+describe('Arrow', () => {
+  const source = tableFromArrays({
+    x: [1, 2.5, null],
+    flag: [true, false, true],
+    s: ['a', 'b', null],
+    n: Int32Array.of(1, 2, 3),
+  });
+
+  it.each(['stream', 'file'] as const)('reads a %s of numbers, booleans and dictionaries', (format) => {
+    const table = readArrow(tableToIPC(source, { format })!);
+    expect(tableSchema(table).map(({ name, kind, missing }) => [name, kind, missing])).toEqual([
+      ['x', 'number', 1],
+      ['flag', 'number', 0],
+      ['s', 'category', 1],
+      ['n', 'number', 0],
+    ]);
+    expect(columnTexts(table.columns[2]!)).toEqual(['a', 'b', null]);
+  });
+
+  it('refuses other bytes, damaged bytes and other types', () => {
+    const good = tableToIPC(source, { format: 'stream' })!;
+    expect(() => readArrow(bytes('a,b\n1,2'))).toThrow(fault('arrow_malformed'));
+    for (let cut = 8; cut < good.length - 40; cut += 97) {
+      try {
+        readArrow(good.slice(0, cut));
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'data_invalid' });
+      }
+    }
+    const dates = tableToIPC(tableFromArrays({ d: [new Date(0)] }), { format: 'stream' })!;
+    const lists = tableToIPC(tableFromArrays({ l: [[1, 2], [3]] }), { format: 'stream' })!;
+    expect(() => readArrow(lists)).toThrow(fault('arrow_malformed'));
+    // A date is a number of milliseconds to the reader; what matters is that nothing else comes out of it.
+    expect(readArrow(dates).columns[0]!.kind).toBe('number');
+    expect(() => readArrow(good, { columns: 2 })).toThrow(fault('table_too_large'));
+  });
+});
