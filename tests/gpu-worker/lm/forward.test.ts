@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { argMax } from '../../../gpu-worker/lm/evaluate.ts';
+import { generate } from '../../../gpu-worker/lm/generate.ts';
+import { openTiny } from '../../support/open-tiny.ts';
+import { gap, randomRows, TINY } from '../../support/tiny-model.ts';
+
+describe.each(Object.keys(TINY))('a random %s', (name) => {
+  it('gives a left-padded row what it gives the row alone', async () => {
+    const model = await openTiny(TINY[name]!);
+    const rows = randomRows([11, 7, 1]);
+    const { vocabulary } = model.architecture;
+    const together = await model.forward({ ids: rows, losses: true });
+    for (const [r, row] of rows.entries()) {
+      const alone = await model.forward({ ids: [row], losses: true });
+      const start = (r * 11 + together.starts[r]!) * vocabulary;
+      const padded = together.logits!.data.subarray(start, (r + 1) * 11 * vocabulary);
+      expect(gap(padded, alone.logits!.data)).toBeLessThan(2e-5);
+      expect(
+        gap(together.losses!.subarray(r * 11 + together.starts[r]!, r * 11 + 10), alone.losses!.subarray(0, -1)),
+      ).toBeLessThan(2e-5);
+    }
+  });
+
+  it('generates with cached keys what it generates without, in a batch as alone', async () => {
+    const model = await openTiny(TINY[name]!);
+    const prompts = randomRows([9, 4]);
+    const together = await generate(model, prompts, { maxTokens: 12, stopTokens: [] });
+    for (const [r, prompt] of prompts.entries()) {
+      const ids = [...prompt];
+      for (let i = 0; i < 12; i++) ids.push(argMax((await model.forward({ ids: [ids], logits: 'last' })).logits!.data));
+      expect(together[r]!.tokens).toEqual(ids.slice(prompt.length));
+    }
+  });
+
+  it('reads the same logits for all positions, for the last ones, and per loss', async () => {
+    const model = await openTiny(TINY[name]!);
+    const ids = randomRows([8, 8]);
+    const { vocabulary } = model.architecture;
+    const all = await model.forward({ ids, losses: true });
+    const last = await model.forward({ ids, logits: 'last' });
+    for (const row of [0, 1])
+      expect(
+        gap(
+          last.logits!.data.subarray(row * vocabulary, (row + 1) * vocabulary),
+          all.logits!.data.subarray((row * 8 + 7) * vocabulary, (row + 1) * 8 * vocabulary),
+        ),
+      ).toBeLessThan(1e-6);
+    const first = all.logits!.data.subarray(0, vocabulary);
+    const normaliser = Math.log(first.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    expect(all.losses![0]).toBeCloseTo(normaliser - first[ids[0]![1]!]!, 5);
+    expect(all.losses![7]).toBeNaN();
+  });
+});
