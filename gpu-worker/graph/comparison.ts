@@ -1,7 +1,7 @@
 /** Conditions, choices between tensors, and changes of element type. */
 import { type DType, isFloat } from './dtype.ts';
 import { lift, NONE, type None, type Operand } from './elementwise.ts';
-import { sumTo } from './layout.ts';
+import { expandSource, sumTo } from './layout.ts';
 import { mapBroadcast } from './oracle.ts';
 import { broadcastShapes } from './shape.ts';
 import { applyOne, commonDType, type Emitter, type Operator, requireDType, Tensor } from './tensor.ts';
@@ -73,8 +73,8 @@ const Where: Operator<None> = {
   evaluate: (inputs) => [mapBroadcast(inputs, (condition, a, b) => (condition ? a! : b!))],
   gradient: ({ inputs: [condition, a, b], by: [dy] }) => [
     undefined,
-    sumTo(where(condition!, dy!, 0), a!),
-    sumTo(where(condition!, 0, dy!), b!),
+    sumTo(masked(dy!, condition!), a!),
+    sumTo(masked(dy!, not(condition!)), b!),
   ],
 };
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
@@ -83,6 +83,26 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   return applyOne(Where, [condition, x, y], NONE);
 }
 const FLOAT = { dtype: 'float32' } as Tensor;
+
+/**
+ * `x` where the condition holds, else 0, for finite x: the runtime multiplies, which is several times faster than its
+ * Where.
+ */
+const Masked: Operator<None> = {
+  name: 'Masked',
+  infer: ([x, condition]) => {
+    requireDType(condition!, ['bool'], 'the condition');
+    return [{ dtype: x!.dtype, shape: broadcastShapes(x!.shape, condition!.shape) }];
+  },
+  onnx(emit, [x, condition], _, { inputs }) {
+    const [factor] = emit.node('Cast', [condition!], { to: ELEMENT_TYPES[inputs[0]!.dtype] });
+    return emit.node('Mul', [x!, factor!]);
+  },
+  evaluate: (inputs) => [mapBroadcast(inputs, (x, condition) => (condition ? x! : 0))],
+  gradient: ({ inputs: [x, condition], by: [dy] }) => [sumTo(masked(dy!, condition!), x!), undefined],
+};
+export const masked = (x: Tensor, condition: Tensor): Tensor =>
+  applyOne(Masked, [expandSource(x, condition), condition], NONE);
 
 /** Change of element type; floats to integers truncate. Gradients pass between floats only. */
 const Cast: Operator<{ to: DType }> = {
@@ -106,5 +126,6 @@ export const comparison: readonly Operator[] = [
   Or,
   Not,
   Where,
+  Masked,
   Cast,
 ];

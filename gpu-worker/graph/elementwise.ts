@@ -1,10 +1,10 @@
 /** Operators that act on each element: arithmetic with broadcasting, and the usual functions. */
-import { cast, greater, greaterEqual, where } from './comparison.ts';
+import { cast, greater, greaterEqual, masked, not } from './comparison.ts';
 import { FLOATS } from './dtype.ts';
 import { expandSource, sumTo } from './layout.ts';
-import { scalar, scalarValue } from './leaves.ts';
+import { constant, scalar, scalarValue } from './leaves.ts';
 import { mapBroadcast } from './oracle.ts';
-import { broadcastShapes, sameShape } from './shape.ts';
+import { broadcastShapes } from './shape.ts';
 import { applyOne, commonDType, type Emitter, type Operator, requireDType, Tensor } from './tensor.ts';
 
 export type None = Readonly<Record<never, never>>;
@@ -65,7 +65,7 @@ function applyBinary(operator: Operator<None>, left: Operand, right: Operand): T
 }
 
 const Add = binary('Add', { value: (a, b) => a + b, gradient: (dy) => [dy, dy] });
-const Sub = binary('Sub', { value: (a, b) => a - b, gradient: (dy) => [dy, () => neg(dy)] });
+const Sub = binary('Sub', { value: (a, b) => a - b, gradient: (dy, _, b) => [dy, () => neg(sumTo(dy, b))] });
 const Mul = binary('Mul', { value: (a, b) => a * b, gradient: (dy, a, b) => [() => mul(dy, b), () => mul(dy, a)] });
 const Div = binary('Div', {
   value: (a, b) => a / b,
@@ -79,24 +79,28 @@ const Pow = binary('Pow', {
 /** At ties the whole gradient goes to the first operand. */
 const Max = binary('Max', {
   value: Math.max,
-  gradient: (dy, a, b) => [() => where(greaterEqual(a, b), dy, 0), () => where(greaterEqual(a, b), 0, dy)],
+  gradient: (dy, a, b) => [() => masked(dy, greaterEqual(a, b)), () => masked(dy, not(greaterEqual(a, b)))],
 });
 const Min = binary('Min', {
   value: Math.min,
-  gradient: (dy, a, b) => [() => where(greaterEqual(b, a), dy, 0), () => where(greaterEqual(b, a), 0, dy)],
+  gradient: (dy, a, b) => [() => masked(dy, greaterEqual(b, a)), () => masked(dy, not(greaterEqual(b, a)))],
 });
-
-const same = (a: Tensor, b: Tensor): boolean => sameShape(broadcastShapes(a.shape, b.shape), a.shape);
 
 export function add(a: Operand, b: Operand): Tensor {
   if (b === 0 && a instanceof Tensor) return a;
   return applyBinary(Add, a, b);
 }
 export const sub = (a: Operand, b: Operand): Tensor => applyBinary(Sub, a, b);
+const ones = ({ shape }: Tensor): number[] => shape.map(() => 1);
 export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = liftPair(a, b);
-  if (scalarValue(y) === 1 && x.dtype === y.dtype && same(x, y)) return x;
-  if (scalarValue(x) === 1 && x.dtype === y.dtype && same(y, x)) return y;
+  const [left, right] = [scalarValue(x), scalarValue(y)];
+  if (x.dtype === y.dtype) {
+    if (left !== undefined && right !== undefined)
+      return constant([left * right], x.rank > y.rank ? ones(x) : ones(y), x.dtype);
+    if (right === 1 && x.rank >= y.rank) return x;
+    if (left === 1 && y.rank >= x.rank) return y;
+  }
   return applyBinary(Mul, x, y);
 }
 export const div = (a: Operand, b: Operand): Tensor => (b === 1 && a instanceof Tensor ? a : applyBinary(Div, a, b));
@@ -132,7 +136,7 @@ const Sigmoid = unary('Sigmoid', {
   gradient: (dy, _, y) => mul(dy, mul(y, sub(1, y))),
 });
 /** The gradient at 0 is 0. */
-const Relu = unary('Relu', { value: (x) => Math.max(x, 0), gradient: (dy, x) => where(greater(x, 0), dy, 0) });
+const Relu = unary('Relu', { value: (x) => Math.max(x, 0), gradient: (dy, x) => masked(dy, greater(x, 0)) });
 const Softplus = unary('Softplus', {
   value: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
   gradient: (dy, x) => mul(dy, sigmoid(x)),
@@ -145,11 +149,23 @@ const Erf = unary('Erf', {
 const Gelu = unary('Gelu', {
   value: (x) => 0.5 * x * (1 + erfValue(x / Math.SQRT2)),
   gradient(dy, x) {
-    const cumulative = add(mul(erf(mul(x, Math.SQRT1_2)), 0.5), 0.5);
-    const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-    return mul(dy, add(cumulative, mul(x, density)));
+    // Phi(x) + x phi(x), arranged for few passes over memory.
+    const z = mul(x, Math.SQRT1_2);
+    const twiceDensity = exp(sub(Math.log(2 / Math.sqrt(2 * Math.PI)), mul(z, z)));
+    return mul(dy, mul(add(add(erf(z), mul(x, twiceDensity)), 1), 0.5));
   },
 });
+
+/** The constant that `x` is multiplied by, and what is multiplied: for products that can take a factor along. */
+export function scaledSource(x: Tensor): { source: Tensor; factor: number } {
+  if (x.node.operator === Mul) {
+    const [a, b] = x.node.inputs as [Tensor, Tensor];
+    const [left, right] = [scalarValue(a), scalarValue(b)];
+    if (right !== undefined) return { source: a, factor: right };
+    if (left !== undefined) return { source: b, factor: left };
+  }
+  return { source: x, factor: 1 };
+}
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 /** The tanh approximation of GELU, as used by GPT-2 and Gemma. */

@@ -1,4 +1,5 @@
 /** Reading and adding at positions given by integer tensors; top-k selection. Positions must lie inside the axis. */
+import { ELEMENT_TYPES } from '../onnx/model.ts';
 import { greaterEqual } from './comparison.ts';
 import { INTEGERS } from './dtype.ts';
 import { NONE, type None } from './elementwise.ts';
@@ -69,8 +70,19 @@ const AddRows: Operator<None> = {
   onnx(emit, [base, positions, updates], _, { inputs }) {
     // ScatterElements, not ScatterND: the latter loses updates on the CPU when positions repeat.
     const [column] = emit.node('Unsqueeze', [positions!, emit.int64([1])]);
-    const [repeated] = emit.node('Expand', [column!, emit.shape(inputs[2]!.shape)]);
-    return emit.node('ScatterElements', [base!, repeated!, updates!], { axis: 0, reduction: 'add' });
+    const width = inputs[0]!.shape[1]!;
+    if (emit.target === 'webgpu' || typeof width === 'string') {
+      const [repeated] = emit.node('Expand', [column!, emit.shape(inputs[2]!.shape)]);
+      return emit.node('ScatterElements', [base!, repeated!, updates!], { axis: 0, reduction: 'add' });
+    }
+    // On one flat axis the CPU kernel is about seven times faster.
+    const flat = (name: string) => emit.node('Reshape', [name, emit.int64([-1])])[0]!;
+    const [wide] = emit.node('Cast', [column!], { to: ELEMENT_TYPES.int64 });
+    const [starts] = emit.node('Mul', [wide!, emit.int64(width)]);
+    const [places] = emit.node('Add', [starts!, emit.int64(Array.from({ length: width }, (_, i) => i))]);
+    const scatter = [flat(base!), flat(places!), flat(updates!)];
+    const [summed] = emit.node('ScatterElements', scatter, { axis: 0, reduction: 'add' });
+    return emit.node('Reshape', [summed!, emit.shape(inputs[0]!.shape)]);
   },
   evaluate([base, positions, updates]) {
     const out = Float64Array.from(base!.data);

@@ -1,7 +1,8 @@
 /** Operators that move elements without computing: reshapes, transposes, joins, parts, padding, expansion. */
 import { add, NONE, type None } from './elementwise.ts';
 import { GraphError } from './errors.ts';
-import { filled } from './leaves.ts';
+import { constant, filled, scalarValue } from './leaves.ts';
+import { sumOfProduct } from './matmul.ts';
 import { broadcastOffset, eachIndex } from './oracle.ts';
 import { sum } from './reductions.ts';
 import {
@@ -56,6 +57,11 @@ const inferredAxes = (inputs: readonly Tensor[], shape: Shape): number[] => {
 /** `x` with other sizes; symbols that `x` lacks are looked up in `reference`. */
 export function reshape(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
   if (sameShape(x.shape, shape)) return x;
+  const single = scalarValue(x);
+  if (single !== undefined) return constant([single], shape as number[], x.dtype);
+  if (x.node.operator === Expand && x.node.inputs[0]!.shape.every((dim) => dim === 1)) {
+    return expand(reshape(x.node.inputs[0]!, []), shape, reference ?? x);
+  }
   if (x.node.operator === Reshape && isStatic(x.node.inputs[0]!.shape)) return reshape(x.node.inputs[0]!, shape);
   const needs = reference && inferredAxes([x], shape).length > 0;
   return applyOne(Reshape, needs ? [x, reference] : [x], { shape });
@@ -155,6 +161,8 @@ export function expandSource(x: Tensor, other: Tensor): Tensor {
 export function sumTo(x: Tensor, like: Tensor): Tensor {
   if (sameShape(x.shape, like.shape)) return x;
   const lead = x.rank - like.rank;
+  const early = sumOfProduct(x, like);
+  if (early) return early;
   const axes = x.shape.flatMap((dim, i) => (i < lead || (like.shape[i - lead] === 1 && dim !== 1) ? [i] : []));
   return reshape(sum(x, axes, true), like.shape, like);
 }

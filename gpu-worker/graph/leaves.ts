@@ -96,7 +96,7 @@ export const nameOf = (tensor: Tensor): string => (tensor.node.attributes as Inp
 export function scalarValue(tensor: Tensor): number | undefined {
   if (tensor.node.operator !== Constant) return undefined;
   const { data } = tensor.node.attributes as ConstantAttributes;
-  return tensor.rank === 0 ? Number(data[0]) : undefined;
+  return data.length === 1 ? Number(data[0]) : undefined;
 }
 
 export const leaves: readonly Operator[] = [Filled];

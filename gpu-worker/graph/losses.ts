@@ -1,15 +1,22 @@
 /** Losses, composed of operators. */
-import { add, mul, neg, softplus, square, sub } from './elementwise.ts';
-import { gatherElements } from './indexing.ts';
-import { squeeze, unsqueeze } from './layout.ts';
+import { withGradient } from './custom.ts';
+import { add, exp, mul, neg, softplus, square, sub } from './elementwise.ts';
+import { addElements, gatherElements } from './indexing.ts';
+import { expandLike, squeeze, unsqueeze } from './layout.ts';
+import { scalar } from './leaves.ts';
 import { logSoftmax } from './normalise.ts';
 import { mean } from './reductions.ts';
 import type { Tensor } from './tensor.ts';
 
 /** -log softmax(logits)[label] of each row: logits [..., classes], labels int [...]. Result [...]. */
 export function crossEntropyRows(logits: Tensor, labels: Tensor): Tensor {
-  const picked = gatherElements(logSoftmax(logits), unsqueeze(labels, -1), -1);
-  return neg(squeeze(picked, -1));
+  const [logProbabilities, column] = [logSoftmax(logits), unsqueeze(labels, -1)];
+  const loss = neg(squeeze(gatherElements(logProbabilities, column, -1), -1));
+  // softmax - one-hot, without ever storing the one-hot rows.
+  return withGradient(loss, [logits], (dy) => {
+    const difference = addElements(exp(logProbabilities), column, expandLike(scalar(-1, logits.dtype), column), -1);
+    return [mul(difference, unsqueeze(dy, -1))];
+  });
 }
 /** Mean cross-entropy over all rows. */
 export const crossEntropy = (logits: Tensor, labels: Tensor): Tensor => mean(crossEntropyRows(logits, labels));

@@ -1,7 +1,9 @@
 /** Matrix products. Transposes are flags of the product, so no transposed copy is made where a kernel can avoid it. */
+import { scaledSource } from './elementwise.ts';
 import { GraphError } from './errors.ts';
 import { lastTwoExchanged, reshape, sumTo } from './layout.ts';
 import { broadcastOffset, eachIndex } from './oracle.ts';
+import { sum } from './reductions.ts';
 import { broadcastShapes, isStatic, sizeOf } from './shape.ts';
 import { applyOne, commonDType, type Operator, type Tensor } from './tensor.ts';
 
@@ -72,7 +74,11 @@ export function flattenRows(x: Tensor): Tensor {
   const lead = x.shape.slice(0, -1);
   return reshape(x, [isStatic(lead) ? sizeOf(lead) : lead.join('*'), x.shape[x.rank - 1]!]);
 }
-const product = (a: Tensor, b: Tensor, flags: Product): Tensor => applyOne(MatMul, [a, b], flags);
+/** Constant factors of the operands go into alpha. */
+function product(a: Tensor, b: Tensor, flags: Product): Tensor {
+  const [left, right] = [scaledSource(a), scaledSource(b)];
+  return applyOne(MatMul, [left.source, right.source], { ...flags, alpha: flags.alpha * left.factor * right.factor });
+}
 
 /**
  * `alpha * op(a) op(b)` over the last two axes; leading axes are batches and broadcast. `transA`/`transB` exchange the
@@ -89,6 +95,19 @@ export function matmul(
     transB: turnedB ? !transB : transB,
     alpha,
   });
+}
+
+/**
+ * Sum over the rows of a product, wanted in the shape [columns] of `like`: the rows of the first factor are summed
+ * instead, which saves the whole product where only its sum is used (as for a bias that is subtracted from an input).
+ */
+export function sumOfProduct(x: Tensor, like: Tensor): Tensor | undefined {
+  if (x.node.operator !== MatMul || like.rank !== 1 || like.shape[0] !== x.shape[x.rank - 1]) return undefined;
+  const [a, b] = x.node.inputs as [Tensor, Tensor];
+  const flags = x.node.attributes as Product;
+  if (b.rank !== 2 || (flags.transA && a.rank > 2)) return undefined;
+  const summed = flags.transA ? sum(a, -1, true) : sum(flattenRows(a), 0, true);
+  return reshape(product(summed, b, flags), like.shape);
 }
 
 /**

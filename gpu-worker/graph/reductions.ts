@@ -4,7 +4,7 @@ import { div, exp, mul, sub } from './elementwise.ts';
 import { expandLike, reshape } from './layout.ts';
 import { eachIndex, eachLine } from './oracle.ts';
 import { axisOf, type Dim, sizeOf, staticShape, stridesOf } from './shape.ts';
-import { applyOne, type Operator, type Tensor } from './tensor.ts';
+import { applyOne, type Emitter, type Operator, type Tensor } from './tensor.ts';
 
 type Axes = { axes: readonly number[]; keep: boolean };
 
@@ -16,14 +16,18 @@ const keptShape = (x: Tensor, reduced: Tensor, axes: readonly number[]): Tensor 
 
 type ReductionForm = {
   fold(values: Float64Array): number;
+  onnx?(emit: Emitter, x: string, attributes: Axes): string[];
   gradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor;
 };
 
-function reduction(name: string, { fold, gradient }: ReductionForm): Operator<Axes> {
+function reduction(name: string, { fold, onnx, gradient }: ReductionForm): Operator<Axes> {
   return {
     name,
     infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
-    onnx: (emit, [x], { axes, keep }) => emit.node(name, [x!, emit.int64(axes)], { keepdims: keep ? 1 : 0 }),
+    onnx: (emit, [x], attributes) => {
+      if (onnx) return onnx(emit, x!, attributes);
+      return emit.node(name, [x!, emit.int64(attributes.axes)], { keepdims: attributes.keep ? 1 : 0 });
+    },
     evaluate([x], { axes }) {
       const shape = x!.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
       const strides = stridesOf(shape);
@@ -63,7 +67,15 @@ const ReduceMean = reduction('ReduceMean', {
 });
 const ReduceMax = reduction('ReduceMax', { fold: (values) => Math.max(...values), gradient: extremeGradient });
 const ReduceMin = reduction('ReduceMin', { fold: (values) => Math.min(...values), gradient: extremeGradient });
+/** Written as max + log sum exp(x - max): the CPU kernel of the single operator is several times slower. */
 const ReduceLogSumExp = reduction('ReduceLogSumExp', {
+  onnx(emit, x, { axes, keep }) {
+    const over = emit.int64(axes);
+    const [largest] = emit.node('ReduceMax', [x, over], { keepdims: 1 });
+    const powers = emit.node('Exp', emit.node('Sub', [x, largest!]));
+    const [logs] = emit.node('Log', emit.node('ReduceSum', [powers[0]!, over], { keepdims: keep ? 1 : 0 }));
+    return emit.node('Add', [logs!, keep ? largest! : emit.node('Squeeze', [largest!, over])[0]!]);
+  },
   fold(values) {
     const largest = Math.max(...values);
     return largest + Math.log(total(values.map((value) => Math.exp(value - largest))));

@@ -50,6 +50,16 @@ export function attention(
   const split = (x: g.Tensor, order: readonly number[]) =>
     g.transpose(g.reshape(x, [x.shape[0]!, x.shape[1]!, heads, width]), order);
   const scores = g.matmul(split(q, [0, 2, 1, 3]), split(k, [0, 2, 3, 1]), { alpha: 1 / Math.sqrt(width) });
-  const mixed = g.matmul(g.softmax(mask ? g.add(scores, mask) : scores), split(v, [0, 2, 1, 3]));
+  const weights = g.softmax(mask ? withoutDenormals(g.add(scores, mask)) : scores);
+  const mixed = g.matmul(weights, split(v, [0, 2, 1, 3]));
   return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), q.shape);
+}
+
+/**
+ * Scores no lower than 60 below their row's largest. Their weights (e^-60 of the largest and less) do not count in
+ * float32, but as denormal numbers they would slow the softmax and the products after it several times.
+ */
+function withoutDenormals(scores: g.Tensor): g.Tensor {
+  const floor = g.sub(g.max(g.stopGradient(scores), -1, true), 60);
+  return g.straightThrough(g.maximum(scores, floor), scores);
 }

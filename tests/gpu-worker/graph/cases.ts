@@ -101,6 +101,13 @@ export const cases: Case[] = [
   logic('Or', g.or),
   logic('Not', (a, b) => g.not(g.and(a, b))),
   predicate('Where', (a, b) => g.less(a, b)),
+  {
+    operator: 'Masked',
+    build({ size, float }) {
+      const [a, b] = [size(), size()];
+      return g.masked(float([a, b]), g.greater(float([b]), 0));
+    },
+  },
   { operator: 'Cast', build: ({ size, float }) => g.cast(g.cast(float([size()]), 'float64'), 'float32') },
   ...reduction('ReduceSum', g.sum),
   ...reduction('ReduceMean', g.mean),
@@ -136,6 +143,14 @@ export const cases: Case[] = [
     build({ size, float }) {
       const [n, m] = [size(), size()];
       return g.kroneckerMatmul(float([size(), n * m]), float([n, size()]), float([m, size()]));
+    },
+  },
+  {
+    operator: 'MatMul',
+    variant: 'bias before a product',
+    build({ size, float }) {
+      const [n, d] = [size(), size()];
+      return g.matmul(g.sub(float([n, 2, d]), float([d])), g.mul(float([d, 3]), 0.5));
     },
   },
   { operator: 'Reshape', build: ({ size, float }) => reshaped(float([2, size(), 3])) },
