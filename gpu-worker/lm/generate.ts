@@ -67,7 +67,8 @@ export async function* generateTokens(
     done: false,
   }));
   const cache = new KvCache(a, batch.starts);
-  const limit = Math.min(maxTokens, a.context - batch.seq);
+  // The last token is not fed back, so one more than the context has room for can be chosen.
+  const limit = Math.min(maxTokens, a.context - batch.seq + 1);
   let ids = batch.ids;
   for (let made = 0; made < limit && rows.some(({ done }) => !done); made++) {
     const during = made === 0 ? 'prompt' : 'generated';
