@@ -6,8 +6,8 @@ import type { Recipe } from './recipe.ts';
 import { VARIANTS } from './variants.ts';
 
 /**
- * Random unit rows for the decoder, the same rows for the encoder (W = D^T, so that codes begin as projections), zero
- * encoder bias, and the given decoder bias (Gao et al. 2024; zero if absent).
+ * Random unit rows for the decoder, the same rows times `encoderScale` for the encoder, zero encoder bias, and the given
+ * decoder bias (Gao et al. 2024; zero if absent).
  */
 export function initialise(recipe: Recipe, seed: number, decoderBias?: ArrayLike<number>): SaeParameters {
   const { inputs, width } = recipe;
@@ -16,7 +16,7 @@ export function initialise(recipe: Recipe, seed: number, decoderBias?: ArrayLike
   return {
     inputs,
     width,
-    encoder: decoder.slice(),
+    encoder: decoder.map((value) => recipe.encoderScale * value),
     encoderBias: new Float32Array(width),
     decoder,
     decoderBias: decoderBias ? Float32Array.from(decoderBias) : new Float32Array(inputs),
