@@ -7,6 +7,9 @@ switch (what) {
   case 'lm':
     await (await import('./lm.ts')).verifyLm(rest);
     break;
+  case 'sae':
+    await (await import('./sae.ts')).verifySae(rest);
+    break;
   default:
     console.error(
       `usage: verify -- sae|lm DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,

@@ -1,0 +1,123 @@
+/**
+ * `verify -- sae DIR [--device cpu|webgpu]`: trains the four autoencoders of DIR from `start.safetensors` with the
+ * product's own training code and compares each step's loss and the final parameters with reference files. Prints one
+ * JSON object as its last line. Hyper-parameters come from `DIR/recipe.json` where that file is there.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
+import { DenseTrainer } from '../sae/dense-trainer.ts';
+import type { SaeParameters } from '../sae/parameters.ts';
+import { recipe } from '../sae/recipe.ts';
+
+export const KINDS = ['relu', 'jumprelu', 'topk', 'abstopk'] as const;
+type Kind = (typeof KINDS)[number];
+type Device = 'cpu' | 'webgpu';
+
+const DEFAULTS = { lr: 3e-3, l1: 0.05, l0_coefficient: 0.01, bandwidth: 0.2, k: 4 };
+export type ReplayRecipe = typeof DEFAULTS;
+
+/** Largest relative difference of a loss over all steps, and largest absolute difference of a parameter. */
+export type SaeComparison = { loss: number; parameters: number };
+export type SaeReport = Record<Kind, SaeComparison> & { device: Device };
+
+/** Runs the comparison; used by the command and by the tests. */
+export async function compareSaes(folder: string, device: Device = 'cpu'): Promise<SaeReport> {
+  const read = (name: string) => readSafetensors(readFileSync(join(folder, `${name}.safetensors`)));
+  const settings = readRecipe(join(folder, 'recipe.json'));
+  const start = read('start');
+  const compared: [Kind, SaeComparison][] = [];
+  for (const kind of KINDS) compared.push([kind, await replay(kind, start, read(kind), settings, device)]);
+  return { ...(Object.fromEntries(compared) as Record<Kind, SaeComparison>), device };
+}
+
+function readRecipe(file: string): ReplayRecipe {
+  const given = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>) : {};
+  const settings = { ...DEFAULTS };
+  for (const key of Object.keys(DEFAULTS) as (keyof ReplayRecipe)[]) {
+    const value = given[key] ?? DEFAULTS[key];
+    if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${file}: ${key} is not a number`);
+    settings[key] = value;
+  }
+  return settings;
+}
+
+async function replay(
+  kind: Kind,
+  start: Safetensors,
+  expected: Safetensors,
+  { lr, l1, l0_coefficient, bandwidth, k }: ReplayRecipe,
+  device: Device,
+): Promise<SaeComparison> {
+  const [steps, rows] = start.shape('x') as [number, number, number];
+  const parameters = parametersOf(start, kind === 'jumprelu');
+  const settings = recipe({
+    variant: kind,
+    inputs: parameters.inputs,
+    width: parameters.width,
+    k: Math.min(k, parameters.width),
+    sparsity: kind === 'relu' ? l1 : l0_coefficient,
+    bandwidth,
+    logThreshold: false,
+    beta2: 0.99,
+    clipNorm: null,
+    auxiliaryWeight: 0,
+  });
+  const trainer = await DenseTrainer.create(settings, rows, parameters, { provider: device });
+  try {
+    const reports = await trainer.run(start.float32('x'), new Array<number>(steps).fill(lr));
+    const losses = expected.float32('loss');
+    const loss = Math.max(...reports.map(({ total }, i) => Math.abs(total - losses[i]!) / Math.abs(losses[i]!)));
+    return {
+      loss,
+      parameters: parameterDifference(await trainer.parameters(), parametersOf(expected, kind === 'jumprelu')),
+    };
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** The reference files hold `w_enc` as [inputs, latents]. */
+function parametersOf(file: Safetensors, hasThreshold: boolean): SaeParameters {
+  const [inputs, width] = file.shape('w_enc') as [number, number];
+  const columns = file.float32('w_enc');
+  return {
+    inputs,
+    width,
+    encoder: Float32Array.from(
+      { length: width * inputs },
+      (_, i) => columns[(i % inputs) * width + Math.floor(i / inputs)]!,
+    ),
+    encoderBias: file.float32('b_enc'),
+    decoder: file.float32('w_dec'),
+    decoderBias: file.float32('b_dec'),
+    threshold: hasThreshold ? file.float32('threshold') : null,
+  };
+}
+
+function parameterDifference(actual: SaeParameters, expected: SaeParameters): number {
+  let largest = 0;
+  for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias', 'threshold'] as const) {
+    const [found, wanted] = [actual[name], expected[name]];
+    wanted?.forEach((value, i) => {
+      const gap = Math.abs(value - (found?.[i] ?? Number.NaN));
+      largest = Number.isNaN(gap) ? Number.POSITIVE_INFINITY : Math.max(largest, gap);
+    });
+  }
+  return largest;
+}
+
+export async function verifySae(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { device: { type: 'string', default: 'cpu' } },
+  });
+  const [folder] = positionals;
+  if (!folder || (values.device !== 'cpu' && values.device !== 'webgpu')) {
+    console.error('usage: verify -- sae DIR [--device cpu|webgpu]');
+    process.exit(2);
+  }
+  console.log(JSON.stringify(await compareSaes(folder, values.device)));
+}
