@@ -2,6 +2,7 @@
  * Making keys. Pure apart from randomness, so that the Worker, the tests and the operator's scripts share it: each
  * function gives what its holder keeps and the row that goes into D1.
  */
+import { exportJWK, generateKeyPair } from 'jose';
 import type { Scope } from '../../shared/contracts/scope.ts';
 import { base32, randomId, sha256Hex } from '../../shared/signing/digest.ts';
 import type { KeyRow } from './access-key.ts';
@@ -77,8 +78,8 @@ export async function mintWorker(of: {
   expires_at?: number | null;
 }): Promise<{ id: string; privateJwk: Record<string, unknown>; row: WorkerRow }> {
   const id = randomId('wkr');
-  const pair = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
-  const whole = (await crypto.subtle.exportKey('jwk', pair.privateKey)) as JsonWebKey;
+  const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+  const whole = await exportJWK(pair.privateKey);
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: whole.x, kid: id, alg: 'EdDSA' };
   const row: WorkerRow = {
     id,
