@@ -16,6 +16,7 @@ export const MISSING_MARKS: readonly string[] = ['', '?', 'NA', 'N/A', 'NaN', 'n
 export type TableFault =
   | 'csv_malformed'
   | 'arrow_malformed'
+  | 'columns_malformed'
   | 'table_too_large'
   | 'column_name_invalid'
   | 'column_missing';

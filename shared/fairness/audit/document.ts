@@ -1,0 +1,172 @@
+/** An audit as the API and the job take it: columns and options in, one document with every part that the columns allow. */
+import { z } from 'zod';
+import { seedSchema } from '../../contracts/thing.ts';
+import type { Interval } from '../../math/resample.ts';
+import { dataError, requireFinite } from '../data-error.ts';
+import { mutualInformation } from '../gated/demographics.ts';
+import { preferenceGaps, riskMatrix, withoutHarm } from '../gated/preferences.ts';
+import { type Grouping, intersection } from './groups.ts';
+import { meanIntervals, preferenceIntervals } from './preferences.ts';
+import { AUDIT_DEFAULTS, type AuditReport, audit, type Measured, measured } from './report.ts';
+
+export const auditOptionsSchema = z.strictObject({
+  task: z.enum(['regression', 'classification']).default('regression'),
+  thresholds: z.array(z.number()).max(20).optional().describe('0.5 by default for classification, none for regression'),
+  minimum_group: z
+    .number()
+    .int()
+    .min(2)
+    .max(1_000_000)
+    .default(30)
+    .describe('groups of fewer rows are listed, nothing is claimed of them'),
+  draws: z.number().int().min(10).max(100_000).default(500).describe('bootstrap draws'),
+  permutations: z.number().int().min(10).max(100_000).default(200),
+  level: z.number().min(0.5).max(0.999).default(0.95),
+  seed: seedSchema.default(0),
+  intersections: z.boolean().default(true),
+});
+export type AuditOptionsDocument = z.output<typeof auditOptionsSchema>;
+
+export type AuditColumnsInput = {
+  predictions: Float64Array;
+  labels?: Float64Array;
+  groups: Grouping[];
+  /** Learned group of every row and the scores of every head, pooled last. */
+  routing?: { routed: ArrayLike<number>; heads: readonly Float64Array[] };
+  /** Score of the same person in the counterfactual world. */
+  counterfactual?: Float64Array;
+  /** Status now and after the reaction, in both worlds. */
+  futures?: { present: Float64Array; presentOther: Float64Array; future: Float64Array; futureOther: Float64Array };
+};
+
+export type PreferencesReport = {
+  /** Errors at 1/2 for classification, squared errors for regression. */
+  loss: 'error' | 'squared_error';
+  groups: {
+    group: number;
+    count: number;
+    own: Measured;
+    pooled: Measured;
+    rationality: Measured;
+    envy: Measured | null;
+  }[];
+  without_harm_rate: number;
+  worst_gap: number;
+  demographics: {
+    attribute: string;
+    /** Information of the learned group about the attribute, in nats. */
+    mutual_information: number;
+    groups: { level: string; count: number; rationality: Measured; harmed: boolean; routing: number[] }[];
+  }[];
+};
+export type AuditDocument = AuditReport & {
+  preferences?: PreferencesReport;
+  counterfactual_gap?: Measured;
+  lookahead?: { present_gap: Measured; future_gap: Measured; improvement: number | null };
+};
+
+const absoluteGap = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => Math.abs(value - b[i]!));
+const requireLength = (values: ArrayLike<number>, n: number, pointer: string): void => {
+  if (values.length !== n) throw dataError('length_mismatch', pointer, `${values.length} values for ${n} predictions`);
+  requireFinite(values, pointer);
+};
+
+function preferencesReport(input: AuditColumnsInput, options: AuditOptionsDocument): PreferencesReport {
+  const { labels, groups } = input;
+  const { routed, heads } = input.routing!;
+  if (!labels) throw dataError('column_missing', '/labels', 'gaps of learned groups need labels');
+  const n = labels.length;
+  if (heads.length < 2)
+    throw dataError('length_mismatch', '/heads', 'scores of at least one head and of the pooled one are needed');
+  heads.forEach((scores, j) => {
+    requireLength(scores, n, `/heads/${j}`);
+  });
+  if (routed.length !== n)
+    throw dataError('length_mismatch', '/routed', `${routed.length} learned groups for ${n} predictions`);
+  const error = options.task === 'classification';
+  const losses = heads.map((scores) =>
+    scores.map((score, i) => (error ? Number(score > 0.5 !== labels[i]! > 0.5) : (score - labels[i]!) ** 2)),
+  );
+  const risks = riskMatrix(losses, routed);
+  const harm = withoutHarm(preferenceGaps(risks));
+  const k = heads.length - 1;
+  const settings = { draws: options.draws, level: options.level, seed: options.seed };
+  const gain = Float64Array.from(losses[k]!, (pooled, i) => pooled - losses[routed[i]!]![i]!);
+  const groupings = options.intersections && groups.length > 1 ? [...groups, intersection(groups)] : groups;
+  return {
+    loss: error ? 'error' : 'squared_error',
+    groups: preferenceIntervals(losses, routed, settings).map((g) => ({
+      group: g.group,
+      count: g.count,
+      own: measured('own', g.own),
+      pooled: measured('pooled', g.pooled),
+      rationality: measured('rationality', g.rationality),
+      envy: g.envy && measured('envy', g.envy),
+    })),
+    without_harm_rate: harm.rate,
+    worst_gap: harm.worst,
+    demographics: groupings.map(({ name, codes, levels }) => {
+      const intervals = meanIntervals(gain, codes, levels.length, settings, `rationality/${name}`);
+      return {
+        attribute: name,
+        mutual_information: mutualInformation(routed, k, codes, levels.length),
+        groups: levels.map((level, g) => {
+          const routing = new Array<number>(k).fill(0);
+          let count = 0;
+          for (let i = 0; i < n; i++) {
+            if (codes[i] !== g) continue;
+            count += 1;
+            routing[routed[i]!]! += 1;
+          }
+          const interval: Interval = intervals[g]!;
+          // The point gap flags harm: an audit errs on the side of the group, the interval says how sure it is.
+          return {
+            level,
+            count,
+            rationality: measured('rationality', interval),
+            harmed: interval.estimate < 0,
+            routing: routing.map((x) => x / count),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+/** Every part of the audit that the columns allow. Raises `data_invalid`. */
+export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDocument): AuditDocument {
+  const { task, draws, permutations, level, seed, intersections } = options;
+  const thresholds = options.thresholds ?? (task === 'classification' ? [0.5] : []);
+  const report: AuditDocument = audit(
+    { predictions: input.predictions, ...(input.labels && { labels: input.labels }), groups: input.groups },
+    {
+      ...AUDIT_DEFAULTS,
+      task,
+      thresholds,
+      minimum: options.minimum_group,
+      draws,
+      permutations,
+      level,
+      seed,
+      intersections,
+    },
+  );
+  const n = input.predictions.length;
+  const all = new Uint8Array(n);
+  const meanOf = (values: Float64Array, name: string): Measured =>
+    measured(name, meanIntervals(values, all, 1, { draws, level, seed }, name)[0]!);
+  if (input.routing) report.preferences = preferencesReport(input, options);
+  if (input.counterfactual) {
+    requireLength(input.counterfactual, n, '/counterfactual_predictions');
+    report.counterfactual_gap = meanOf(absoluteGap(input.predictions, input.counterfactual), 'counterfactual_gap');
+  }
+  if (input.futures) {
+    for (const [name, values] of Object.entries(input.futures)) requireLength(values, n, `/futures/${name}`);
+    const { present, presentOther, future, futureOther } = input.futures;
+    const presentGap = meanOf(absoluteGap(present, presentOther), 'present_gap');
+    const futureGap = meanOf(absoluteGap(future, futureOther), 'future_gap');
+    const improvement = presentGap.estimate ? 1 - futureGap.estimate! / presentGap.estimate : null;
+    report.lookahead = { present_gap: presentGap, future_gap: futureGap, improvement };
+  }
+  return report;
+}
