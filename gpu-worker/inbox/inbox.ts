@@ -27,6 +27,8 @@ export class Inbox {
   readonly #queue: PullQueue;
   readonly #keys: FetchedKeys;
   readonly #shutdown = new AbortController();
+  /** The queue or the keys could not be reached at the last try; said once. */
+  #waiting = false;
 
   constructor(configuration: Configuration, log: Log) {
     this.#configuration = configuration;
@@ -54,9 +56,12 @@ export class Inbox {
   async #next(): Promise<PulledMessage | null> {
     try {
       if (!this.#keys.ready) await this.#keys.refresh();
-      return await this.#queue.pull();
+      const message = await this.#queue.pull();
+      this.#waiting = false;
+      return message;
     } catch (error) {
-      this.#log('waiting', { reason: String(error) });
+      if (!this.#waiting) this.#log('waiting', { reason: String(error) });
+      this.#waiting = true;
       return null;
     }
   }

@@ -15,9 +15,12 @@ const ENVELOPE_LIMIT = 126_000;
 /** Two honest clocks differ by less than this; a larger difference is for the caller to learn and correct. */
 const CLOCK_TOLERANCE_S = 5;
 
+/** The key itself, without what its maker noted about its use: some write its algorithm as Ed25519, some as EdDSA. */
+const bare = ({ kty, crv, x, d }: JWK): JWK => ({ kty: kty ?? 'OKP', crv: crv ?? '', x: x ?? '', ...(d ? { d } : {}) });
+
 export async function signEnvelope(key: SigningKey, typ: string, claims: object): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(claims));
-  return new CompactSign(bytes).setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ }).sign(key.jwk);
+  return new CompactSign(bytes).setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ }).sign(bare(key.jwk));
 }
 
 export type Opening<T extends z.ZodType> = {
@@ -45,8 +48,11 @@ export async function openEnvelope<T extends z.ZodType>(
   if (!set) throw refuse(`no keys are accepted from the issuer '${issuer.slice(0, 60)}'`);
   const key = await set.find(kid);
   if (!key) throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
-  const payload = await compactVerify(jws, key, { algorithms: ['EdDSA'] })
-    .then((verified) => JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(verified.payload)) as unknown)
+  const payload = await compactVerify(jws, 'kty' in key ? bare(key) : key, { algorithms: ['EdDSA'] })
+    .then(
+      (verified) =>
+        JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(verified.payload)) as unknown,
+    )
     .catch((cause: unknown) => {
       throw refuse(cause instanceof errors.JOSEError ? `the signature is refused: ${cause.code}` : 'not JSON', cause);
     });

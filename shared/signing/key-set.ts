@@ -30,6 +30,9 @@ export const fixedKeys = (published: PublishedKeys): KeySource => ({
   find: async (kid) => published.keys.find((key) => key.kid === kid) ?? null,
 });
 
+/** Longest pause after failed fetches: an owner that came back is found soon. */
+const FAILURE_LIMIT_MS = 8000;
+
 export type FetchedKeysOptions = {
   /** Reads the set from its owner; any rejection counts as a failed fetch. */
   load: () => Promise<unknown>;
@@ -67,9 +70,9 @@ export class FetchedKeys implements KeySource {
     return this.#keys.get(kid) ?? null;
   }
 
-  /** Fetches the set now, or raises `unavailable`; after a failure the next try waits 1 s, doubling up to the cooldown. */
+  /** Fetches the set now, or raises `unavailable`; after a failure the next try waits 0.5 s, doubling up to 8 s. */
   async refresh(): Promise<void> {
-    const { load, now, cooldown_ms } = this.#options;
+    const { load, now } = this.#options;
     if (this.#retryAt > now()) throw this.#unknownYet(this.#retryAt - now());
     this.#loading ??= load()
       .then((body) => {
@@ -79,7 +82,7 @@ export class FetchedKeys implements KeySource {
         this.#retryAt = Number.NEGATIVE_INFINITY;
       })
       .catch((cause: unknown) => {
-        const delay = Math.min(cooldown_ms, 1000 * 2 ** this.#failures++);
+        const delay = Math.min(FAILURE_LIMIT_MS, 500 * 2 ** this.#failures++);
         this.#retryAt = now() + delay;
         throw this.#unknownYet(delay, cause);
       })

@@ -1,0 +1,97 @@
+/** Starts and stops the local edge with its queue gateway, as a process group of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const ENTRY = join(import.meta.dirname, 'edge-server.ts');
+const START_LIMIT_MS = 120_000;
+const STOP_LIMIT_MS = 10_000;
+
+export type EdgeOptions = {
+  port: number;
+  /** State lies below. */
+  data: string;
+  /** Variables and secrets of the edge; `S3_ENDPOINT` is set to the local one. */
+  vars: Record<string, string>;
+  gatewayVars?: Record<string, string>;
+};
+export type Value = string | number | null;
+export type Row = Record<string, unknown>;
+/** A statement for the edge's database, and its answer. */
+export type Execute = { call: number; sql: string; values: readonly Value[] };
+export type Executed = { call: number; rows?: Row[]; error?: string };
+
+export class EdgeProcess {
+  readonly url: string;
+  readonly #process: ChildProcess;
+  #calls = 0;
+
+  constructor(process: ChildProcess, url: string) {
+    this.#process = process;
+    this.url = url;
+  }
+
+  /** Runs a statement in the edge's database, as an operator would with `wrangler d1 execute`. */
+  async execute(sql: string, values: readonly Value[] = []): Promise<Row[]> {
+    const call = ++this.#calls;
+    this.#process.send({ call, sql, values } satisfies Execute);
+    for (;;) {
+      const [answer] = (await once(this.#process, 'message')) as [Executed];
+      if (answer.call !== call) continue;
+      if (answer.error) throw new Error(answer.error);
+      return answer.rows ?? [];
+    }
+  }
+
+  /** Stops the whole group and waits for its end; SIGKILL stands for a power cut. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const { pid } = this.#process;
+    if (!pid || this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const ended = once(this.#process, 'exit');
+    // The entry stops workerd itself when asked; only a kill has to reach every process.
+    process.kill(signal === 'SIGKILL' ? -pid : pid, signal);
+    if ((await Promise.race([ended, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) === 'late')
+      process.kill(-pid, 'SIGKILL');
+    await ended;
+  }
+}
+
+/** Starts the pair and waits until it answers. Raises an Error with the last output when it does not. */
+export async function startEdge(options: EdgeOptions, log?: (text: string) => void): Promise<EdgeProcess> {
+  mkdirSync(options.data, { recursive: true });
+  const child = spawn(process.execPath, [ENTRY], {
+    // A group of its own, since workerd outlives a killed parent.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', WRANGLER_HIDE_BANNER: 'true', WRANGLER_LOG: 'error' },
+  });
+  let tail = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      tail = (tail + chunk.toString()).slice(-4000);
+      log?.(chunk.toString());
+    });
+  const edge = new EdgeProcess(child, `http://127.0.0.1:${options.port}`);
+  child.send(options);
+  const first = await Promise.race([
+    once(child, 'message').then(() => 'ready'),
+    once(child, 'exit').then(() => 'ended'),
+    sleep(START_LIMIT_MS, 'late', { ref: false }),
+  ]);
+  if (first === 'ready') return edge;
+  await edge.stop('SIGKILL');
+  throw new Error(`the edge did not start (${first}): ${tail}`);
+}
+
+/** A port that nothing listens on at this moment. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });

@@ -1,0 +1,101 @@
+/**
+ * Entry of the process that serves the edge and the queue gateway in one local workerd: the same configuration files as
+ * a deployment, with D1, KV, R2, queues and Durable Objects kept below the data folder. Started by `edge-process.ts`,
+ * which sends the options, and ended when that process goes.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSync } from 'esbuild';
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare';
+import { unstable_getMiniflareWorkerOptions } from 'wrangler';
+import type { EdgeOptions, Execute, Executed } from './edge-process.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** A Worker as its configuration file declares it, bundled as a deployment bundles it. */
+function workerOf(configuration: string, vars: Record<string, string>): V4WorkerOptions {
+  const { workerOptions, main = '' } = unstable_getMiniflareWorkerOptions(join(ROOT, configuration));
+  const bundle = buildSync({
+    entryPoints: [main],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*', 'node:*'],
+    logLevel: 'error',
+  });
+  const contents = bundle.outputFiles[0]?.text ?? '';
+  const { rootPath: _root, modulesRules: _rules, ...rest } = workerOptions;
+  return {
+    ...rest,
+    modules: [{ type: 'ESModule', path: 'index.js', contents }],
+    modulesRoot: '/',
+    bindings: { ...(workerOptions.bindings as Record<string, string>), ...vars },
+  } as V4WorkerOptions;
+}
+
+/** Applies the migrations that the database has not seen yet, in the table that wrangler keeps as well. */
+async function migrate(miniflare: Miniflare): Promise<void> {
+  const database = await miniflare.getD1Database('DB', 'sextant-edge');
+  await database
+    .prepare(
+      `CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
+         applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)`,
+    )
+    .run();
+  const { results } = await database.prepare('SELECT name FROM d1_migrations').all<{ name: string }>();
+  const applied = new Set(results.map((row) => row.name));
+  const folder = join(ROOT, 'edge/migrations');
+  for (const name of readdirSync(folder).sort()) {
+    if (!name.endsWith('.sql') || applied.has(name)) continue;
+    const statements = readFileSync(join(folder, name), 'utf8').replace(/--.*$/gm, '').split(';');
+    const batch = statements.filter((sql) => sql.trim()).map((sql) => database.prepare(sql));
+    await database.batch([...batch, database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name)]);
+  }
+}
+
+async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Miniflare> {
+  const state = (name: string): string => join(data, 'state', name);
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: '127.0.0.1',
+      port,
+      cf: false,
+      log: new Log(LogLevel.WARN),
+      d1Persist: state('d1'),
+      kvPersist: state('kv'),
+      r2Persist: state('r2'),
+      durableObjectsPersist: state('objects'),
+      workers: [
+        { ...workerOf('infra/dev/queue-gateway/wrangler.toml', gatewayVars ?? {}), name: 'sextant-queue-gateway' },
+        {
+          ...workerOf('wrangler.toml', { S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`, ...vars }),
+          name: 'sextant-edge',
+        },
+      ],
+    }),
+  );
+  await miniflare.ready;
+  await migrate(miniflare);
+  return miniflare;
+}
+
+process.once('message', async (options: EdgeOptions) => {
+  const miniflare = await serve(options);
+  const end = (): void => void miniflare.dispose().finally(() => process.exit(0));
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(signal, end);
+  const database = await miniflare.getD1Database('DB', 'sextant-edge');
+  process.on('message', async ({ call, sql, values }: Execute) => {
+    const answer: Executed = await database
+      .prepare(sql)
+      .bind(...values)
+      .all()
+      .then(
+        ({ results }) => ({ call, rows: results }),
+        (error: unknown) => ({ call, error: String(error) }),
+      );
+    process.send?.(answer);
+  });
+  process.send?.({ ready: true });
+});
