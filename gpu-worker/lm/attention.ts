@@ -3,6 +3,7 @@
 import type { Architecture, LayerWeights, Linear } from '../../shared/models/architecture.ts';
 import type { HookKind } from '../../shared/models/hooks.ts';
 import * as g from '../graph/index.ts';
+import type { Grid } from './grid.ts';
 import { linear, norm, type Parameters, value } from './layers.ts';
 import { rotary } from './rotary.ts';
 import type { Sites } from './sites.ts';
@@ -10,7 +11,7 @@ import { splitSoftmax } from './split-softmax.ts';
 
 type Tensor = g.Tensor;
 
-/** What attention reads besides the stream; `batch` and `seq` below are the sizes of `ids`. */
+/** What attention reads besides the stream. */
 export type AttentionInputs = {
   /** int64 [batch, seq]: index of each token among its row's real tokens. */
   positions: Tensor;
@@ -25,8 +26,8 @@ export type AttentionInputs = {
 export type LayerCache = { keys: Tensor; values: Tensor };
 
 /**
- * The attention half of block `layer` for normed input x [batch, seq, width]: what the output projection gives, before
- * any post-norm; and the new keys and values [batch, kvHeads, seq, headDim].
+ * The attention half of block `layer` for normed input x [rows, width]: what the output projection gives, before any
+ * post-norm; and the new keys and values [batch, kvHeads, seq, headDim].
  */
 export function attention(
   a: Architecture,
@@ -34,29 +35,25 @@ export function attention(
   weights: LayerWeights,
   get: Parameters,
   x: Tensor,
+  grid: Grid,
   inputs: AttentionInputs,
   sites: Sites,
 ): { out: Tensor; cache: LayerCache } {
   const { heads, kvHeads, headDim } = a;
   const group = heads / kvHeads;
-  const [batch, seq] = [x.shape[0]!, x.shape[1]!];
-  const at = (kind: HookKind, tensor: Tensor) => sites.at(kind, layer, tensor);
+  const { batch, seq } = grid;
+  const at = (kind: HookKind, rows: Tensor) => grid.at(sites, kind, layer, rows);
 
-  const projected = project(a, weights, get, x);
+  const projected = project(a, weights, get, x, grid);
   const rotate = (vectors: Tensor, count: number, which: 'queryNorm' | 'keyNorm') => {
-    const normed = weights[which]
-      ? g.reshape(norm(a, weights[which], get, g.reshape(vectors, [batch, seq, count, headDim])), [
-          batch,
-          seq,
-          count * headDim,
-        ])
-      : vectors;
-    if (!inputs.rotary || !a.rope) return normed;
-    return rotary(normed, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
+    const normed = weights[which] ? norm(a, weights[which], get, grid.split(vectors, [count, headDim])) : vectors;
+    if (!inputs.rotary || !a.rope) return grid.shaped(normed, [batch, seq, count * headDim]);
+    const attributes = { heads: count, headDim, dims: a.rope.dims };
+    return rotary(grid.shaped(normed, [batch, seq, count * headDim]), inputs.positions, inputs.rotary, attributes);
   };
   const q = rotate(at('q', projected.q), heads, 'queryNorm');
   const k = rotate(at('k', projected.k), kvHeads, 'keyNorm');
-  const v = at('v', projected.v);
+  const v = grid.split(at('v', projected.v));
 
   // Queries that share a key/value head become rows of one product: [batch, kvHeads, group * seq, headDim].
   const rows = typeof seq === 'number' ? group * seq : group === 1 ? seq : `${group}*${seq}`;
@@ -72,7 +69,7 @@ export function attention(
   const scores = (keys: Tensor, length: g.Dim, mask: Tensor) => {
     const raw = g.matmul(queries, keys, { transB: true, alpha: a.attentionScale[layer]! });
     const capped = a.attentionCap === null ? raw : g.mul(g.tanh(g.mul(raw, 1 / a.attentionCap)), a.attentionCap);
-    return g.add(g.reshape(capped, [batch, kvHeads, group, seq, length], x), mask);
+    return g.add(g.reshape(capped, [batch, kvHeads, group, seq, length], keys), mask);
   };
   const flat = (weight: Tensor, length: g.Dim) => g.reshape(weight, [batch, kvHeads, rows, length]);
 
@@ -89,38 +86,50 @@ export function attention(
     const probabilities = g.softmax(scores(cache.keys, seq, inputs.mask(layer)));
     mixed = g.matmul(
       sites.has('attn_pattern', layer)
-        ? flat(at('attn_pattern', g.reshape(probabilities, [batch, heads, seq, seq])), seq)
+        ? flat(sites.at('attn_pattern', layer, g.reshape(probabilities, [batch, heads, seq, seq])), seq)
         : flat(probabilities, seq),
       cache.values,
     );
   }
-  const joined = g.reshape(g.transpose(g.reshape(mixed, [batch, kvHeads, group, seq, headDim], x), [0, 3, 1, 2, 4]), [
-    batch,
-    seq,
+  const joined = grid.join(
+    g.transpose(grid.shaped(mixed, [batch, kvHeads, group, seq, headDim]), [0, 3, 1, 2, 4]),
     heads * headDim,
-  ]);
+  );
   const z = weights.attentionSubNorm ? norm(a, weights.attentionSubNorm, get, joined) : joined;
-  return { out: byHeads(a, layer, weights.output, get, z, sites), cache };
+  return { out: byHeads(a, layer, weights.output, get, z, grid, sites), cache };
 }
 
-/** Queries [batch, seq, heads * headDim], keys and values [batch, seq, kvHeads * headDim], biases included. */
-function project(a: Architecture, weights: LayerWeights, get: Parameters, x: Tensor): Record<'q' | 'k' | 'v', Tensor> {
+/** Queries [rows, heads * headDim], keys and values [rows, kvHeads * headDim], biases included. */
+function project(
+  a: Architecture,
+  weights: LayerWeights,
+  get: Parameters,
+  x: Tensor,
+  grid: Grid,
+): Record<'q' | 'k' | 'v', Tensor> {
   const { qkv } = weights;
   if ('q' in qkv) return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
   const all = linear(qkv.fused, get, x);
-  const [batch, seq] = [x.shape[0]!, x.shape[1]!];
   const width = a.heads * a.headDim;
   const blocks =
     qkv.order === 'blocks'
       ? g.split(all, [width, width, width])
       : g
-          .split(g.reshape(all, [batch, seq, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
-          .map((part) => g.reshape(part, [batch, seq, width]));
+          .split(g.reshape(all, [grid.rows, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
+          .map((part) => g.reshape(part, [grid.rows, width]));
   return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
 }
 
 /** The output projection; where a head is watched, its own share is computed and what an edit changes is added. */
-function byHeads(a: Architecture, layer: number, output: Linear, get: Parameters, z: Tensor, sites: Sites): Tensor {
+function byHeads(
+  a: Architecture,
+  layer: number,
+  output: Linear,
+  get: Parameters,
+  z: Tensor,
+  grid: Grid,
+  sites: Sites,
+): Tensor {
   let out = linear(output, get, z);
   for (let head = 0; head < a.heads; head++) {
     if (!sites.has('head_out', layer, head)) continue;
@@ -128,9 +137,9 @@ function byHeads(a: Architecture, layer: number, output: Linear, get: Parameters
     const weight = value(get, output.weight);
     const share =
       output.layout === 'out_in'
-        ? g.matmul(g.slice(z, 2, from, to), g.slice(weight, 1, from, to), { transB: true })
-        : g.matmul(g.slice(z, 2, from, to), g.slice(weight, 0, from, to));
-    const edited = sites.at('head_out', layer, share, head);
+        ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })
+        : g.matmul(g.slice(z, 1, from, to), g.slice(weight, 0, from, to));
+    const edited = grid.at(sites, 'head_out', layer, share, head);
     if (edited !== share) out = g.add(out, g.sub(edited, share));
   }
   return out;

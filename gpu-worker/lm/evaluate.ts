@@ -58,13 +58,21 @@ export async function nextTokenLogits(
   return all;
 }
 
+/** log of the sum of exp over one row of logits, in float64: a token's log-probability is its logit minus this. */
+export function logNormaliser(logits: Float32Array): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logits.length; i++) if (logits[i]! > largest) largest = logits[i]!;
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - largest);
+  return largest + Math.log(sum);
+}
+
 /** log softmax of one row of logits, in float64. */
 export function logProbabilities(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - largest);
-  const normaliser = largest + Math.log(sum);
-  return Float64Array.from(logits, (logit) => logit - normaliser);
+  const normaliser = logNormaliser(logits);
+  const out = new Float64Array(logits.length);
+  for (let i = 0; i < logits.length; i++) out[i] = logits[i]! - normaliser;
+  return out;
 }
 
 /** Row `row` of [rows, vocabulary]. */

@@ -3,7 +3,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { stream } from '../../shared/math/random.ts';
 import type { FeedValue } from '../runtime/index.ts';
 import { type Batch, makeBatch, positionsOf, type TokenRows } from './batch.ts';
-import { logProbabilities, rowOf } from './evaluate.ts';
+import { logNormaliser, rowOf } from './evaluate.ts';
 import { type Intervention, prepareEdit } from './interventions.ts';
 import { KvCache } from './kv-cache.ts';
 import { causalMask, paddedMask } from './masks.ts';
@@ -79,7 +79,7 @@ export async function* generateTokens(
       if (row.done) continue;
       const own = rowOf(logits, a.vocabulary, r);
       const token = sample(own, options, row.seen, () => row.random.uniform(1, { start: made })[0]!);
-      const logProbability = logProbabilities(own)[token]!;
+      const logProbability = own[token]! - logNormaliser(own);
       ids[r] = BigInt(token);
       row.seen.push(token);
       row.result.tokens.push(token);

@@ -12,7 +12,7 @@ export const value = (get: Parameters, weight: Weight): g.Tensor => g.cast(get(w
 export const lookUp = (get: Parameters, table: Weight, ids: g.Tensor): g.Tensor =>
   g.cast(g.gather(get(table), ids), 'float32');
 
-/** y = x W' + b for x [..., in], whichever way W is stored. */
+/** y = x W' + b for x [rows, in], whichever way W is stored. */
 export function linear({ weight, bias, layout }: Linear, get: Parameters, x: g.Tensor): g.Tensor {
   const y = g.matmul(x, value(get, weight), { transB: layout === 'out_in' });
   return bias ? g.add(y, value(get, bias)) : y;

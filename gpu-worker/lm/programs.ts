@@ -82,19 +82,17 @@ export function compileVariant(
     },
     sites,
   );
-  // Rows of all positions of the batch laid end to end.
-  const rows = (x: g.Tensor, name: string) => g.gather(g.flattenRows(x), input(name, [name], 'int64'));
+  const { grid } = out;
+  const rows = (x: g.Tensor, name: string) => g.gather(x, input(name, [name], 'int64'));
   const outputs: Record<string, g.Tensor> = {};
-  if (variant.logits === 'all') outputs.logits = out.logits(out.final);
+  const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
+  if (variant.logits === 'all') outputs.logits = grid.split(all!);
   if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
-  if (variant.losses) {
-    const labels = input('labels', ['batch', 'seq'], 'int64');
-    outputs.losses = g.crossEntropyRows(outputs.logits ?? out.logits(out.final), labels);
-  }
-  if (variant.final) outputs.final = out.final;
+  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
+  if (variant.final) outputs.final = grid.split(out.final);
   for (const [hook, value] of sites.taps)
     outputs[`tap.${hook}`] =
-      variant.tapRows && requireHook(a, hook).kind !== 'attn_pattern' ? rows(value, 'tap_rows') : value;
+      variant.tapRows && requireHook(a, hook).kind !== 'attn_pattern' ? rows(g.flattenRows(value), 'tap_rows') : value;
   if (variant.cached)
     for (const [layer, { keys, values }] of out.caches.entries()) {
       outputs[`keys.${layer}.new`] = keys;

@@ -55,7 +55,7 @@ export function lossGraph(
     },
     sites,
   );
-  const logits = out.logits(out.final);
+  const logits = out.grid.split(out.logits(out.final));
   const losses = g.crossEntropyRows(logits, g.input('labels', [batch, seq], 'int64'));
   if (!weighted) return { loss: g.mean(losses), logits, parameters };
   const share = g.input('weights', [batch, seq]);

@@ -2,6 +2,7 @@
 import type { Architecture, LayerWeights, ModelWeights } from '../../shared/models/architecture.ts';
 import * as g from '../graph/index.ts';
 import { type AttentionInputs, attention, type LayerCache } from './attention.ts';
+import { Grid } from './grid.ts';
 import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
 import type { Sites } from './sites.ts';
 
@@ -13,9 +14,10 @@ export type TransformerInputs = AttentionInputs & {
 };
 
 export type TransformerOutputs = {
-  /** The stream after the final norm, [batch, seq, width]. */
+  grid: Grid;
+  /** The stream after the final norm, [rows, width] with rows = batch * seq. */
   final: Tensor;
-  /** Logits of any rows of the final stream: [..., width] -> [..., vocabulary]. */
+  /** Logits of any rows of the final stream: [n, width] -> [n, vocabulary]. */
   logits(final: Tensor): Tensor;
   /** New keys and values of each layer, [batch, kvHeads, seq, headDim]. */
   caches: LayerCache[];
@@ -29,12 +31,13 @@ export function transformer(
   inputs: TransformerInputs,
   sites: Sites,
 ): TransformerOutputs {
-  let stream = lookUp(get, weights.embedding, inputs.ids);
+  const grid = new Grid(inputs.ids);
+  let stream = grid.join(lookUp(get, weights.embedding, inputs.ids), a.width);
   if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
-  if (weights.positions) stream = g.add(stream, lookUp(get, weights.positions, inputs.positions));
+  if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
   const caches: LayerCache[] = [];
   for (const [layer, layerWeights] of weights.layers.entries()) {
-    const { out, cache } = block(a, layer, layerWeights, get, stream, inputs, sites);
+    const { out, cache } = block(a, layer, layerWeights, get, stream, grid, inputs, sites);
     stream = out;
     caches.push(cache);
   }
@@ -45,6 +48,7 @@ export function transformer(
       return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
     },
     caches,
+    grid,
   };
 }
 
@@ -54,34 +58,46 @@ function block(
   weights: LayerWeights,
   get: Parameters,
   stream: Tensor,
+  grid: Grid,
   inputs: AttentionInputs,
   sites: Sites,
 ): { out: Tensor; cache: LayerCache } {
-  const before = sites.at('resid_pre', layer, stream);
+  const before = grid.at(sites, 'resid_pre', layer, stream);
   const normed = norm(a, weights.attentionNorm, get, before);
-  const { out, cache } = attention(a, layer, weights, get, normed, inputs, sites);
+  const { out, cache } = attention(a, layer, weights, get, normed, grid, inputs, sites);
   const attended = sites.at(
     'attn_out',
     layer,
     weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
   );
   if (a.parallel) {
-    const fed = mlp(a, layer, weights, get, before, sites);
-    return { out: sites.at('resid_post', layer, g.add(g.add(fed, attended), before)), cache };
+    const fed = mlp(a, layer, weights, get, before, grid, sites);
+    return { out: grid.at(sites, 'resid_post', layer, g.add(g.add(fed, attended), before)), cache };
   }
-  const middle = sites.at('resid_mid', layer, g.add(before, attended));
-  return { out: sites.at('resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, sites))), cache };
+  const middle = grid.at(sites, 'resid_mid', layer, g.add(before, attended));
+  return {
+    out: grid.at(sites, 'resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, grid, sites))),
+    cache,
+  };
 }
 
 /** The MLP half of a block for the stream x, norms included: what is added to the stream. */
-function mlp(a: Architecture, layer: number, weights: LayerWeights, get: Parameters, x: Tensor, sites: Sites): Tensor {
+function mlp(
+  a: Architecture,
+  layer: number,
+  weights: LayerWeights,
+  get: Parameters,
+  x: Tensor,
+  grid: Grid,
+  sites: Sites,
+): Tensor {
   const normed = norm(a, weights.mlpNorm, get, x);
   const up = linear(weights.up, get, normed);
   const active = weights.gate
     ? g.mul(activate(a.activation, linear(weights.gate, get, normed)), up)
     : activate(a.activation, up);
-  const activations = sites.at('mlp_act', layer, active);
+  const activations = grid.at(sites, 'mlp_act', layer, active);
   const inner = weights.mlpSubNorm ? norm(a, weights.mlpSubNorm, get, activations) : activations;
   const out = linear(weights.down, get, inner);
-  return sites.at('mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
+  return grid.at(sites, 'mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
 }
