@@ -65,7 +65,8 @@ function block(
   const before = grid.at(sites, 'resid_pre', layer, stream);
   const normed = norm(a, weights.attentionNorm, get, before);
   const { out, cache } = attention(a, layer, weights, get, normed, grid, inputs, sites);
-  const attended = sites.at(
+  const attended = grid.at(
+    sites,
     'attn_out',
     layer,
     weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
