@@ -1,6 +1,7 @@
 /** The public interface of the graph layer: `import * as g from '../graph/index.ts'`. */
 export { and, cast, equal, greater, greaterEqual, less, lessEqual, masked, not, or, where } from './comparison.ts';
 export { compile, type Port, type Program } from './compile.ts';
+export { conv1d, reverse, transposedConv1d } from './convolution.ts';
 export { straightThrough, withGradient } from './custom.ts';
 export { type DType, type HostArray, hostArray } from './dtype.ts';
 export {

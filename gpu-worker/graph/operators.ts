@@ -1,5 +1,6 @@
 /** The list of all operators: documentation, tests and the emitter's coverage read it. */
 import { comparison } from './comparison.ts';
+import { convolution } from './convolution.ts';
 import { custom } from './custom.ts';
 import { elementwise } from './elementwise.ts';
 import { indexing } from './indexing.ts';
@@ -23,5 +24,6 @@ export const operators: readonly Operator[] = [
   ...sizes,
   ...indexing,
   ...normalisation,
+  ...convolution,
   ...custom,
 ];

@@ -268,6 +268,33 @@ export const cases: Case[] = [
       return g.rmsNorm(float([size(), 2, d]), float([d]), 1e-6, { scaleOffset: 1 });
     },
   },
+  ...(
+    [
+      ['plain', { stride: 1, padding: 0 }],
+      ['padded', { stride: 1, padding: 2 }],
+      ['padded at one end', { stride: 1, padding: [3, 0] }],
+      ['strided', { stride: 2, padding: 1 }],
+      ['strided by three', { stride: 3, padding: [0, 2] }],
+    ] as const
+  ).flatMap(([variant, options]): Case[] => [
+    {
+      operator: 'Conv1d',
+      variant,
+      build({ size, float }) {
+        const [batch, channels, out] = [size(), size(), size()];
+        return g.conv1d(float([batch, channels, size(6, 9)]), float([out, channels, size(2, 5)]), options);
+      },
+    },
+    {
+      operator: 'Conv1d',
+      variant: `transposed, ${variant}`,
+      build({ size, float }) {
+        const [batch, channels, out] = [size(), size(), size()];
+        return g.transposedConv1d(float([batch, channels, size(4, 6)]), float([channels, out, size(3, 5)]), options);
+      },
+    },
+  ]),
+  unary('Reverse', (x) => g.reverse(x, 0)),
   {
     operator: 'WithGradient',
     build({ size, float }) {
