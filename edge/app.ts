@@ -6,6 +6,9 @@ import { refuseUnrouted } from './middleware/no-route.ts';
 import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
 import { registerArtefacts } from './routes/artefacts.ts';
 import { registerCapabilities } from './routes/capabilities.ts';
+import { registerFairnessAudits } from './routes/fairness-audits.ts';
+import { registerFairnessCorrections } from './routes/fairness-corrections.ts';
+import { registerFairnessPredictors } from './routes/fairness-predictors.ts';
 import { registerHealth } from './routes/health.ts';
 import { registerInternalJobs } from './routes/internal-jobs.ts';
 import { registerJobs } from './routes/jobs.ts';
@@ -41,6 +44,9 @@ const ROUTES: readonly ((app: App) => void)[] = [
   registerVectorNames,
   registerSaes,
   registerReports,
+  registerFairnessPredictors,
+  registerFairnessAudits,
+  registerFairnessCorrections,
 ];
 
 export function createApp(): App {

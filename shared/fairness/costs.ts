@@ -30,18 +30,32 @@ export type AuditSize = {
   permutations: number;
   thresholds: number;
   labelled: boolean;
+  /** Heads of a gated predictor, the pooled one included; 0 without them. */
+  heads?: number;
 };
 
 /** The bootstrap passes every row once per group comparison; permutations pass every pair's rows. */
-export function auditMs({ rows, groups, draws, permutations, thresholds, labelled }: AuditSize): number {
+export function auditMs({ rows, groups, draws, permutations, thresholds, labelled, heads = 0 }: AuditSize): number {
   const passes = 1 + thresholds + (labelled ? 1 : 0);
-  return ms(
-    groups.reduce((sum, count) => {
-      const comparisons = Math.max(1, count - 1);
-      const draw = UNIT_NS.resampledRow + UNIT_NS.statisticRow * (passes + comparisons);
-      const permutation = comparisons * (UNIT_NS.permutedRow + UNIT_NS.statisticRow * passes);
-      return sum + rows * (UNIT_NS.sortedRow + (draws + 100) * draw + permutations * permutation);
-    }, 0),
+  // Learned groups are resampled with every head's loss, each attribute once more with one column of gaps.
+  const preferences =
+    heads === 0
+      ? 0
+      : ms(
+          rows *
+            (draws + 100) *
+            (UNIT_NS.resampledRow * (1 + groups.length) + UNIT_NS.statisticRow * (heads + groups.length)),
+        );
+  return (
+    preferences +
+    ms(
+      groups.reduce((sum, count) => {
+        const comparisons = Math.max(1, count - 1);
+        const draw = UNIT_NS.resampledRow + UNIT_NS.statisticRow * (passes + comparisons);
+        const permutation = comparisons * (UNIT_NS.permutedRow + UNIT_NS.statisticRow * passes);
+        return sum + rows * (UNIT_NS.sortedRow + (draws + 100) * draw + permutations * permutation);
+      }, 0),
+    )
   );
 }
 

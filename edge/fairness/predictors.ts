@@ -1,0 +1,79 @@
+/** Predictors in the index of things: registered by a client or published by a job, compiled once per isolate. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { Manifest } from '../../shared/contracts/thing.ts';
+import { type CompiledPredictor, compilePredictor } from '../../shared/fairness/predictors/compile.ts';
+import { type PredictorDocument, predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
+import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
+import { blobKey } from '../artefacts/addresses.ts';
+import type { Env } from '../environment.ts';
+import { nameThings, thingStatements } from '../things/index-rows.ts';
+import { readThing, type Thing } from '../things/reading.ts';
+
+/** A manifest lies in one row of D1; above this, the document has to come as a job's blob. */
+const DOCUMENT_LIMIT = 900_000;
+/** A predictor's blob larger than this is not loaded at the edge. */
+const BLOB_LIMIT = 8 * 1024 * 1024;
+
+/** Registers a checked document; the same document has the same id however often it is sent. */
+export async function registerPredictor(
+  env: Env,
+  tenant: string,
+  document: PredictorDocument,
+  now: number,
+): Promise<Thing> {
+  const compiled = compilePredictor(document);
+  const size = JSON.stringify(document).length;
+  if (size > DOCUMENT_LIMIT) {
+    throw new SextantError(
+      'body_too_large',
+      `the predictor is ${size} characters of JSON, at most ${DOCUMENT_LIMIT} are registered directly`,
+    );
+  }
+  const manifest: Manifest = {
+    kind: 'predictor',
+    schema: 1,
+    method: `registered_${document.kind}`,
+    params: {},
+    seed: null,
+    model: null,
+    model_digest: null,
+    hook: null,
+    data_digest: null,
+    blobs: [],
+    body: { ...predictorBody(compiled), document },
+  };
+  const [thing] = await nameThings(env, tenant, [manifest]);
+  await env.DB.batch(thingStatements(env, { tenant, job: null, things: [thing!], created: now }));
+  return readThing(env, tenant, 'predictor', thing!.id);
+}
+
+const LOADED_LIMIT = 32;
+const loaded = new Map<string, CompiledPredictor>();
+
+/** The compiled predictor of a thing the caller may read. The cache is by content, so it never outlives its meaning. */
+export async function loadPredictor(env: Env, thing: Thing): Promise<CompiledPredictor> {
+  const held = loaded.get(thing.id);
+  if (held) return held;
+  const compiled = compilePredictor(predictorDocumentSchema.parse(await documentOf(env, thing)));
+  if (loaded.size >= LOADED_LIMIT) loaded.delete(loaded.keys().next().value!);
+  loaded.set(thing.id, compiled);
+  return compiled;
+}
+
+async function documentOf(env: Env, { tenant, manifest }: Thing): Promise<unknown> {
+  if (manifest.body.document !== undefined) return manifest.body.document;
+  const blob = manifest.blobs.find(({ name }) => name === PREDICTOR_BLOB);
+  if (!blob) throw new SextantError('conflict', 'the predictor holds no document that the edge could run');
+  if (blob.bytes > BLOB_LIMIT) {
+    throw new SextantError(
+      'computation_too_large',
+      'the predictor is too large for the edge; create a job of type fairness.predict instead',
+      {
+        extensions: { job_type: 'fairness.predict' },
+      },
+    );
+  }
+  const object = await env.R2.get(blobKey(tenant, blob.sha256));
+  if (!object) throw new SextantError('artefact_missing', "the predictor's bytes are not stored");
+  return JSON.parse(await object.text());
+}

@@ -1,0 +1,50 @@
+/** Bodies that are tables: JSON columns, CSV or Arrow, told apart by their content type. */
+import { createMiddleware } from 'hono/factory';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { readingMs, type TableFormat } from '../../shared/fairness/costs.ts';
+import { readArrow } from '../../shared/formats/arrow.ts';
+import { readCsv } from '../../shared/formats/csv.ts';
+import type { Table } from '../../shared/formats/table.ts';
+import type { AppEnv } from '../environment.ts';
+import { jsonBody, readBounded, TABLE_LIMIT } from '../middleware/body.ts';
+
+export const CSV_TYPE = 'text/csv';
+export const ARROW_TYPES = ['application/vnd.apache.arrow.stream', 'application/vnd.apache.arrow.file'] as const;
+
+/** The format a content type names; undefined for any other. */
+export function tableFormat(contentType: string | undefined): TableFormat | undefined {
+  const essence = (contentType ?? '').split(';')[0]!.trim().toLowerCase();
+  if (essence === CSV_TYPE) return 'csv';
+  if ((ARROW_TYPES as readonly string[]).includes(essence)) return 'arrow';
+  return /^application\/([a-z0-9.-]+\+)?json$/.test(essence) ? 'json' : undefined;
+}
+
+const readJson = jsonBody(TABLE_LIMIT);
+
+/** Takes a table of at most the table limit; JSON is checked like every JSON body, other bytes are only bounded. */
+export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, next) {
+  const format = tableFormat(c.req.header('content-type'));
+  if (format === 'json') return readJson(c, next);
+  if (format === undefined) {
+    throw new SextantError(
+      'media_type_unsupported',
+      'send application/json, text/csv or application/vnd.apache.arrow.stream',
+      {
+        headers: { 'accept-post': ['application/json', CSV_TYPE, ...ARROW_TYPES].join(', ') },
+      },
+    );
+  }
+  const encoding = c.req.header('content-encoding');
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
+  }
+  c.set('body', await readBounded(c.req.raw, TABLE_LIMIT));
+  await next();
+});
+
+/** A CSV or Arrow body as a table. Raises `data_invalid`. */
+export const readTableBody = (format: 'csv' | 'arrow', bytes: Uint8Array, delimiter: string | undefined): Table =>
+  format === 'csv' ? readCsv(bytes, delimiter === undefined ? {} : { delimiter }) : readArrow(bytes);
+
+/** CPU time to read the body, before it is read. */
+export const bodyMs = (format: TableFormat, bytes: Uint8Array): number => readingMs(format, bytes.length);

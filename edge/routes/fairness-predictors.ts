@@ -1,0 +1,157 @@
+/** Fair predictors: immutable, registered once, run over small tables at once. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { predictorIdSchema } from '../../shared/contracts/thing.ts';
+import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
+import type { Prediction } from '../../shared/fairness/predictors/compile.ts';
+import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
+import { writeCsv } from '../../shared/formats/csv.ts';
+import { tableFromColumns } from '../../shared/formats/json-table.ts';
+import type { App } from '../app.ts';
+import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
+import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../fairness/table-body.ts';
+import { access } from '../middleware/access.ts';
+import { readThing } from '../things/reading.ts';
+import { thingCaching, thingSchema, thingView } from '../things/view.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from './declaration.ts';
+
+const tags = ['fairness'];
+const idParams = z.object({ id: predictorIdSchema });
+const predictorSchema = thingSchema(predictorIdSchema).openapi('Predictor');
+const documentSchema = predictorDocumentSchema.openapi('PredictorDocument');
+const predictionsSchema = z
+  .object({
+    predictor: predictorIdSchema,
+    rows: z.number().int(),
+    scores: z.array(z.number()),
+    routed: z.array(z.number().int()).optional().describe('learned group of every row (gated predictors)'),
+    present_gap: z
+      .array(z.number())
+      .optional()
+      .describe('|gap| to the counterfactual worlds now (lookahead predictors)'),
+    future_gap: z.array(z.number()).optional().describe('the same after the reaction'),
+  })
+  .openapi('Predictions');
+const columnsSchema = z
+  .strictObject({
+    columns: z
+      .record(z.string(), z.array(z.unknown()))
+      .openapi({ example: { age: [31, 52], sex: ['f', 'm'] } })
+      .describe('cells by column: numbers, texts, booleans or null, equally many in every column'),
+  })
+  .openapi('PredictionTable');
+const text = { schema: z.string() };
+const binary = { schema: z.string().openapi({ format: 'binary' }) };
+
+const create = createRoute({
+  ...keyedBody('fairness:compute'),
+  method: 'post',
+  path: '/v1/fairness/predictors',
+  tags,
+  summary: 'Register an immutable predictor',
+  description: 'The id is the digest of the document: sending it again changes nothing.',
+  request: { body: jsonRequest(documentSchema) },
+  responses: { 201: json(predictorSchema, 'Registered'), ...problems(...KEYED, ...BODY, 'data_invalid') },
+});
+const read = createRoute({
+  ...keyed('fairness:compute'),
+  method: 'get',
+  path: '/v1/fairness/predictors/{id}',
+  tags,
+  summary: 'Read a predictor',
+  request: { params: idParams },
+  responses: { 200: json(predictorSchema, 'The predictor'), ...problems(...KEYED, 'not_found') },
+});
+const predict = createRoute({
+  security: [{ bearer: ['fairness:compute'] }],
+  middleware: [access('fairness:compute', 'reads'), tableBody],
+  method: 'post',
+  path: '/v1/fairness/predictors/{id}/predictions',
+  tags,
+  summary: 'Predict for the rows of a small table',
+  description:
+    'Only columns that the predictor names are read. Group labels are needed by lookahead predictors alone. Nothing of the request or the answer is stored. The answer is JSON, or CSV or Arrow where `Accept` asks for it.',
+  request: {
+    params: idParams,
+    query: z.strictObject({ delimiter: z.string().length(1).optional().describe('of a CSV body; a comma by default') }),
+    body: {
+      // Required all the same: `tableBody` sees to it. Said here, it would hold CSV to the JSON schema.
+      required: false,
+      content: {
+        'application/json': {
+          schema: columnsSchema,
+        },
+        [CSV_TYPE]: text,
+        [ARROW_TYPES[0]]: binary,
+        [ARROW_TYPES[1]]: binary,
+      },
+    },
+  },
+  responses: {
+    200: {
+      description: 'One score per row, in order',
+      content: { 'application/json': { schema: predictionsSchema }, [CSV_TYPE]: text, [ARROW_TYPES[0]]: binary },
+    },
+    ...problems(...KEYED, ...BODY, 'not_found', 'data_invalid', 'computation_too_large', 'parameter_invalid'),
+  },
+});
+
+/** Columns of an answer as a table. */
+const answerColumns = (p: Prediction): { name: string; values: Float64Array | Uint8Array }[] => [
+  { name: 'score', values: p.scores },
+  ...(p.routed ? [{ name: 'routed', values: p.routed }] : []),
+  ...(p.presentGap ? [{ name: 'present_gap', values: p.presentGap }] : []),
+  ...(p.futureGap ? [{ name: 'future_gap', values: p.futureGap }] : []),
+];
+
+export function registerFairnessPredictors(app: App): void {
+  app.openapi(create, async (c) => {
+    const thing = await registerPredictor(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
+    c.header('location', `/v1/fairness/predictors/${thing.id}`);
+    return c.json(thingView(thing), 201);
+  });
+
+  app.openapi(read, async (c) => {
+    const thing = await readThing(c.env, c.get('key').tenant, 'predictor', c.req.valid('param').id);
+    for (const [name, value] of thingCaching(thing)) c.header(name, value);
+    return c.json(thingView(thing), 200);
+  });
+
+  app.openapi(predict, async (c) => {
+    const { id } = c.req.valid('param');
+    const thing = await readThing(c.env, c.get('key').tenant, 'predictor', id);
+    const predictor = await loadPredictor(c.env, thing);
+    const bytes = c.get('body');
+    const format = tableFormat(c.req.header('content-type'))!;
+    const reading = bodyMs(format, bytes);
+    requireFits(reading, 'fairness.predict');
+    const table =
+      format === 'json'
+        ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns)
+        : readTableBody(format, bytes, c.req.valid('query').delimiter);
+    if (table.rows === 0) throw new SextantError('data_invalid', 'the table has no rows');
+    requireFits(reading + predictionMs(table.rows, predictor.features, predictor.cost), 'fairness.predict');
+    const prediction = predictor.predict(table);
+    c.header('cache-control', 'no-store');
+    const wanted = tableFormat((c.req.header('accept') ?? '').split(',')[0]);
+    if (wanted === 'csv') return c.text(writeCsv(answerColumns(prediction)), 200, { 'content-type': CSV_TYPE });
+    if (wanted === 'arrow') {
+      const columns = Object.fromEntries(answerColumns(prediction).map(({ name, values }) => [name, values]));
+      const ipc = tableToIPC(tableFromArrays(columns), { format: 'stream' })!;
+      return c.body(ipc as Uint8Array<ArrayBuffer>, 200, { 'content-type': ARROW_TYPES[0] });
+    }
+    const { scores, routed, presentGap, futureGap } = prediction;
+    return c.json(
+      {
+        predictor: id,
+        rows: table.rows,
+        scores: [...scores],
+        ...(routed && { routed: [...routed] }),
+        ...(presentGap && { present_gap: [...presentGap] }),
+        ...(futureGap && { future_gap: [...futureGap] }),
+      },
+      200,
+    );
+  });
+}

@@ -1,0 +1,352 @@
+import { env } from 'cloudflare:workers';
+import { tableFromArrays, tableFromIPC, tableToIPC } from '@uwdata/flechette';
+import { describe, expect, it } from 'vitest';
+import { type Client, newClient, problemOf } from './support/client.ts';
+
+const gated = {
+  kind: 'gated',
+  inputs: [
+    { kind: 'number', name: 'x' },
+    { kind: 'category', name: 'c', levels: ['a', 'b'] },
+  ],
+  gate: [
+    [1, 0, 0, 0],
+    [-1, 0, 0, 0],
+  ],
+  heads: [
+    [0, 2, -2, 0],
+    [0, -2, 2, 0],
+  ],
+  pooled: [0, 0, 0, 0],
+};
+const network = {
+  kind: 'network',
+  inputs: [{ kind: 'number', name: 'x', mean: 1, scale: 2, missing: 1 }],
+  layers: [
+    { weights: [[1], [-1]], bias: [0, 0], activation: 'relu' },
+    { weights: [[1, 1]], bias: [0.5], activation: 'identity' },
+  ],
+};
+const lookahead = {
+  kind: 'lookahead',
+  attribute: { name: 'a', labels: ['no', 'yes'] },
+  scm: {
+    values: [0, 1],
+    status: 'y',
+    variables: [
+      { name: 'x', effects: 1 },
+      { name: 'y', parents: { x: 1 }, scale: 0 },
+    ],
+  },
+  eta: 1,
+  rho: 1,
+};
+const register = async (client: Client, body: unknown): Promise<string> => {
+  const answer = await client.call('POST', '/v1/fairness/predictors', { body });
+  expect(answer.status, await answer.clone().text()).toBe(201);
+  const { id } = (await answer.json()) as { id: string };
+  expect(answer.headers.get('location')).toBe(`/v1/fairness/predictors/${id}`);
+  return id;
+};
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+type Predictions = { scores: number[]; routed?: number[]; present_gap?: number[]; future_gap?: number[] };
+
+describe('fair predictors', () => {
+  it('are immutable, named by what they are, and their tenant’s own', async () => {
+    const [mine, other] = [await newClient(), await newClient()];
+    const id = await register(mine, gated);
+    expect(await register(mine, { ...gated, link: 'logistic' })).toBe(id);
+    expect(await register(mine, { ...gated, link: 'identity' })).not.toBe(id);
+    const shown = await mine.call('GET', `/v1/fairness/predictors/${id}`);
+    expect(((await shown.json()) as { body: { kind: string } }).body.kind).toBe('gated');
+    expect((await problemOf(await other.call('GET', `/v1/fairness/predictors/${id}`))).code).toBe('not_found');
+    const call = other.call('POST', `/v1/fairness/predictors/${id}/predictions`, {
+      body: { columns: { x: [1], c: ['a'] } },
+    });
+    expect((await problemOf(await call)).code).toBe('not_found');
+    const reader = await newClient({ scopes: ['vectors:read'] });
+    const refused = await reader.call('POST', '/v1/fairness/predictors', { body: gated });
+    expect((await problemOf(refused)).code).toBe('scope_missing');
+  });
+
+  it('predict from JSON, CSV and Arrow alike, and answer in each', async () => {
+    const client = await newClient();
+    const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;
+    const [x, c] = [
+      [1, -1, 2],
+      ['a', 'a', 'b'],
+    ];
+    const expected = [sigmoid(2), sigmoid(-2), sigmoid(-2)];
+    const asJson = (await (await client.call('POST', path, { body: { columns: { x, c } } })).json()) as Predictions;
+    asJson.scores.forEach((score, i) => {
+      expect(score).toBeCloseTo(expected[i]!, 12);
+    });
+    expect(asJson.routed).toEqual([0, 1, 0]);
+    const csv = await client.call('POST', `${path}?delimiter=%3B`, {
+      body: 'c;x\na;1\na;-1\nb;2\n',
+      headers: { 'content-type': 'text/csv', accept: 'text/csv' },
+    });
+    expect(csv.headers.get('content-type')).toContain('text/csv');
+    expect((await csv.text()).split('\n')[0]).toBe('score,routed');
+    const arrow = await client.call('POST', path, {
+      body: tableToIPC(tableFromArrays({ x, c }), { format: 'stream' })!,
+      headers: { 'content-type': 'application/vnd.apache.arrow.stream', accept: 'application/vnd.apache.arrow.stream' },
+    });
+    const columns = tableFromIPC(new Uint8Array(await arrow.arrayBuffer()));
+    expect([...columns.getChild('score').toArray()]).toEqual(asJson.scores);
+  });
+
+  it('run edited networks, with a stand-in for missing cells, and lookahead predictors with their groups', async () => {
+    const client = await newClient();
+    const predictions = async (document: unknown, columns: Record<string, unknown[]>): Promise<Predictions> => {
+      const path = `/v1/fairness/predictors/${await register(client, document)}/predictions`;
+      return (await (await client.call('POST', path, { body: { columns } })).json()) as Predictions;
+    };
+    expect((await predictions(network, { x: [1, 3, null, -3] })).scores).toEqual([0.5, 1.5, 0.5, 2.5]);
+    // T = 1, p1 = 1/2: a person of value 1 with x = 3 has Yc = 2, so a score of 2.
+    const answer = await predictions(lookahead, { x: [3], a: ['yes'] });
+    expect(answer).toMatchObject({ scores: [2], present_gap: [1], future_gap: [0] });
+  });
+
+  it.each([
+    ['weights_misfit', { ...gated, gate: [[1, 0, 0]] }],
+    ['weights_misfit', { ...network, layers: network.layers.slice(0, 1) }],
+    ['response_invalid', { ...lookahead, eta: 0 }],
+    ['response_invalid', { ...lookahead, rho: 7 }],
+    ['scm_cycle', { ...lookahead, scm: { ...lookahead.scm, variables: [{ name: 'y', parents: { y: 1 } }] } }],
+    ['scm_invalid', { ...lookahead, attribute: { name: 'a', labels: ['no', 'yes', 'maybe'] } }],
+  ])('are refused where they cannot work: %s', async (code, body) => {
+    const client = await newClient();
+    const problem = await problemOf(await client.call('POST', '/v1/fairness/predictors', { body }));
+    expect(problem).toMatchObject({ status: 422, code: 'data_invalid', errors: [{ code }] });
+    const { results } = await env.DB.prepare('SELECT id FROM things WHERE tenant = ?').bind(client.tenant).all();
+    expect(results).toHaveLength(0);
+  });
+
+  it.each([
+    ['column_missing', 'z\n1\n', 'text/csv'],
+    ['csv_malformed', 'x;c\n1;a\n', 'text/csv'],
+    ['value_not_finite', 'x,c\nfoo,a\n', 'text/csv'],
+    ['group_unknown', 'x,c\n1,q\n', 'text/csv'],
+    ['table_too_large', `${Array.from({ length: 10_000 }, (_, i) => `c${i}`).join(',')}\n`, 'text/csv'],
+    ['arrow_malformed', 'x,c\n1,a\n', 'application/vnd.apache.arrow.stream'],
+    ['columns_malformed', '{"columns":{"x":[1,2],"c":["a"]}}', 'application/json'],
+  ])('refuse tables they cannot read: %s', async (code, body, type) => {
+    const client = await newClient();
+    const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;
+    const answer = await client.call('POST', path, { body, headers: { 'content-type': type } });
+    expect(await problemOf(answer)).toMatchObject({ code: 'data_invalid', errors: [{ code }] });
+  });
+
+  it('refuse other content types and tables beyond what fits', async () => {
+    const client = await newClient();
+    const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;
+    const xml = await client.call('POST', path, { body: '<x/>', headers: { 'content-type': 'text/xml' } });
+    expect((await problemOf(xml)).code).toBe('media_type_unsupported');
+    const rows = 'x,c\n'.concat('1.2345678,a\n'.repeat(600_000));
+    const large = await client.call('POST', path, { body: rows, headers: { 'content-type': 'text/csv' } });
+    expect(await problemOf(large)).toMatchObject({
+      status: 413,
+      code: 'computation_too_large',
+      job_type: 'fairness.predict',
+    });
+  });
+});
+
+describe('audits', () => {
+  const n = 120;
+  const predictions = Array.from({ length: n }, (_, i) => (i % 7) / 7 + (i % 2) * 0.3);
+  const labels = predictions.map((p, i) => Number((p * 10 + i) % 3 > 1));
+  const groups = { g: predictions.map((_, i) => (i % 2 ? 'odd' : 'even')) };
+  const audit = async (body: unknown): Promise<Response> =>
+    (await newClient()).call('POST', '/v1/fairness/audits', { body });
+
+  it('measure gaps with intervals and every part that the columns allow', async () => {
+    const heads = [predictions, predictions.map((p) => 1 - p), predictions.map(() => 0.4)];
+    const answer = await audit({
+      task: 'classification',
+      predictions,
+      labels,
+      groups,
+      draws: 50,
+      permutations: 50,
+      routing: { routed: predictions.map((_, i) => i % 2), heads },
+      counterfactual_predictions: predictions.map((p) => p - 0.25),
+      futures: {
+        present: predictions,
+        present_counterfactual: predictions.map((p) => p + 1),
+        future: predictions,
+        future_counterfactual: predictions.map((p) => p + 0.5),
+      },
+    });
+    expect(answer.status, await answer.clone().text()).toBe(200);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const body = (await answer.json()) as {
+      attributes: { overall: { metric: string; estimate: number; low: number; high: number }[] }[];
+      preferences: { demographics: { mutual_information: number }[] };
+      counterfactual_gap: { estimate: number };
+      lookahead: { improvement: number };
+    };
+    const mean = body.attributes[0]!.overall.find((m) => m.metric === 'mean_gap')!;
+    const side = (k: number): number => {
+      const own = predictions.filter((_, i) => i % 2 === k);
+      return own.reduce((sum, x) => sum + x, 0) / own.length;
+    };
+    expect(mean.estimate).toBeCloseTo(Math.abs(side(0) - side(1)), 9);
+    expect(mean.low).toBeLessThan(mean.estimate);
+    expect(body.preferences.demographics[0]!.mutual_information).toBeCloseTo(Math.log(2), 9);
+    expect(body.counterfactual_gap.estimate).toBeCloseTo(0.25, 12);
+    expect(body.lookahead.improvement).toBeCloseTo(0.5, 12);
+  });
+
+  it.each([
+    ['group_count', { groups: { g: predictions.map(() => 1) } }],
+    ['group_too_small', { groups: { g: predictions.map((_, i) => i < 3) } }],
+    ['prediction_constant', { predictions: predictions.map(() => 1) }],
+    ['label_not_binary', { labels: labels.map((y) => 2 * y) }],
+    ['length_mismatch', { labels: [1] }],
+  ])('refuse data without an answer: %s', async (code, change) => {
+    const answer = await audit({ task: 'classification', predictions, labels, groups, ...change });
+    expect(await problemOf(answer)).toMatchObject({ status: 422, code: 'data_invalid', errors: [{ code }] });
+  });
+
+  it('send what is too large to a job, and unknown fields back', async () => {
+    const large = await audit({
+      predictions: Array.from({ length: 20_000 }, (_, i) => i),
+      groups: { g: Array.from({ length: 20_000 }, (_, i) => i % 2) },
+    });
+    expect(await problemOf(large)).toMatchObject({ status: 413, job_type: 'fairness.audit', budget_ms: 50 });
+    expect((await problemOf(await audit({ predictions, groups, typo: 1 }))).code).toBe('validation_failed');
+  });
+});
+
+describe('corrections', () => {
+  const correct = async (body: unknown): Promise<Response> =>
+    (await newClient()).call('POST', '/v1/fairness/corrections', { body });
+  const moments = [1, -1].map((x) => ({
+    count: 1000,
+    mean: [x, 0],
+    covariance: [
+      [1, 0],
+      [0, 1],
+    ],
+  }));
+
+  it('change a scalar head to the closed form, from moments or from rows', async () => {
+    const answer = await correct({ method: 'scalar_head', weights: [1, 1], tau: 0, data: { moments } });
+    const body = (await answer.json()) as { weights: number[]; gap_before: number; gap_after: number };
+    expect(body.weights[0]).toBeCloseTo(0, 12);
+    expect(body.weights[1]).toBeCloseTo(1, 12);
+    expect([body.gap_before, body.gap_after]).toEqual([2, expect.closeTo(0, 12)]);
+    const rows = Array.from({ length: 40 }, (_, i) => [i % 2 ? 1 : 0, Math.sin(i * i)]);
+    const groups = rows.map((_, i) => (i % 2 ? 'b' : 'a'));
+    const fromRows = await correct({
+      method: 'scalar_head',
+      weights: [1, 1],
+      tau: 0.5,
+      ridge: 1e-6,
+      data: { rows, groups },
+    });
+    const second = (await fromRows.json()) as { gap_before: number; gap_after: number };
+    expect(second.gap_after / second.gap_before).toBeCloseTo(0.5, 9);
+  });
+
+  it('correct a layer, whose spectrum then takes other budgets without the data', async () => {
+    const weights = [
+      [1, 0],
+      [0, 1],
+    ];
+    const mean = [
+      { count: 100, mean: [3, 4], covariance: weights },
+      { count: 100, mean: [0, 0], covariance: weights },
+    ];
+    const answer = await correct({ method: 'layer', weights, c1: 25, c2: 1, data: { moments: mean } });
+    const { multiplier, steps } = (await answer.json()) as {
+      multiplier: number[][];
+      steps: { kind: string; vectors: number[][]; squares: number[]; costs: number[] }[];
+    };
+    expect(multiplier[0]![0]).toBeCloseTo(0.712, 4);
+    const { kind, vectors, squares, costs } = steps[0]!;
+    const tuned = await correct({ method: 'retune', kind, vectors, squares, costs, ratios: [1, 25] });
+    const { settings } = (await tuned.json()) as { settings: { multiplier: number[][] }[] };
+    expect(settings[0]!.multiplier).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+    expect(settings[1]!.multiplier[0]![1]).toBeCloseTo(multiplier[0]![1]!, 9);
+  });
+
+  it('map scores to a barycentre and refit a lookahead predictor for other eta and rho', async () => {
+    const gaussian = await correct({
+      method: 'gaussian_barycentre',
+      groups: [
+        { share: 0.3, mean: 0, deviation: 1 },
+        { share: 0.7, mean: 2, deviation: 3 },
+      ],
+    });
+    expect(await gaussian.json()).toMatchObject({
+      mean: expect.closeTo(1.4, 9),
+      deviation: expect.closeTo(2.4, 9),
+      cost: expect.closeTo(1.68, 9),
+    });
+    const scores = [1, 2, 3, 4, 5, 6, 7, 8];
+    const mapped = await correct({ method: 'barycentre', scores, groups: scores.map((x) => x > 4), split: false });
+    expect(((await mapped.json()) as { scores: number[] }).scores).toEqual([3, 4, 5, 6, 3, 4, 5, 6]);
+    const second = [
+      [1, 1, 2, 2],
+      [1, 2, 3, 3],
+      [2, 3, 6, 5],
+      [2, 3, 5, 7],
+    ];
+    const refit = await correct({
+      method: 'lookahead_refit',
+      predictor: lookahead,
+      moments: { count: 9, free: [], second },
+      settings: [
+        { eta: 1, rho: 1 },
+        { eta: 2, rho: 0.5 },
+      ],
+    });
+    const { settings } = (await refit.json()) as {
+      settings: { constant: number; gap_factor: number; predictor: { rho: number } }[];
+    };
+    expect(settings.map((s) => [s.constant, s.gap_factor, s.predictor.rho])).toEqual([
+      [1, 0, 1],
+      [0.5, 0.5, 0.5],
+    ]);
+  });
+
+  it.each([
+    [
+      422,
+      'matrix_singular',
+      {
+        method: 'scalar_head',
+        weights: [1, 1],
+        data: {
+          moments: moments.map((m) => ({
+            ...m,
+            covariance: [
+              [0, 0],
+              [0, 0],
+            ],
+          })),
+        },
+      },
+    ],
+    [422, 'group_count', { method: 'scalar_head', weights: [1], data: { rows: [[1], [2]], groups: ['a', 'a'] } }],
+    [422, 'budget_invalid', { method: 'layer', weights: [[1, 0]], c1: 0.5, data: { moments } }],
+    [422, 'length_mismatch', { method: 'layer', weights: [[1]], data: { moments } }],
+    [422, 'weights_misfit', { method: 'layer', weights: [[1, 0], [1]], data: { moments } }],
+  ])('are refused with %i %s', async (status, code, body) => {
+    expect(await problemOf(await correct(body))).toMatchObject({ status, errors: [{ code }] });
+  });
+
+  it('send wide layers to a job', async () => {
+    const weights = Array.from({ length: 65 }, () => [1, 0]);
+    expect(await problemOf(await correct({ method: 'layer', weights, data: { moments } }))).toMatchObject({
+      status: 413,
+      job_type: 'fair_regression.fit',
+    });
+  });
+});
