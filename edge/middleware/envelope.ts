@@ -2,21 +2,35 @@
 import { createMiddleware } from 'hono/factory';
 import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
 import type { AppEnv } from '../environment.ts';
-import { rateLimitHeaders } from '../quota/lease.ts';
+import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/lease.ts';
 
 const WELL_FORMED = /^[A-Za-z0-9._:-]{8,64}$/;
 
-/** The caller's request id where it is short and well-formed, else a new one. */
-export const requestIdOf = (presented: string | null): string =>
-  presented !== null && WELL_FORMED.test(presented) ? presented : crypto.randomUUID();
+let isolate: string | undefined;
+let requests = 0;
+
+/** The caller's request id where it is short and well-formed, else a new one: random for the isolate, then counted. */
+export function requestIdOf(presented: string | null): string {
+  if (presented !== null && WELL_FORMED.test(presented)) return presented;
+  isolate ??= crypto.randomUUID().replaceAll('-', '').slice(0, 20);
+  requests += 1;
+  return `${isolate}-${requests.toString(36)}`;
+}
+
+/** Puts the changing headers of every answer on one that has none of them yet. `now` in ms since the epoch. */
+export function stamp(headers: Headers, requestId: string, allowance: Allowance | undefined, now: number): void {
+  headers.append('x-request-id', requestId);
+  headers.append(EDGE_TIME_HEADER, String(now));
+  headers.append('x-content-type-options', 'nosniff');
+  if (allowance === undefined) return;
+  headers.append('ratelimit-policy', rateLimitPolicy(allowance));
+  headers.append('ratelimit', rateLimit(allowance, now));
+}
 
 export const envelope = createMiddleware<AppEnv>(async function envelope(c, next) {
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
-  const now = Date.now();
-  c.header('x-request-id', c.get('requestId'));
-  c.header(EDGE_TIME_HEADER, String(now));
-  c.header('x-content-type-options', 'nosniff');
-  const allowance = c.get('allowance');
-  if (allowance) for (const [name, value] of rateLimitHeaders(allowance, now)) c.header(name, value);
+  // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
+  c.res = new Response(c.res.body, c.res);
+  stamp(c.res.headers, c.get('requestId'), c.get('allowance'), Date.now());
 });

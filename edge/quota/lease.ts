@@ -14,7 +14,7 @@ const SHARES = 50;
 const ANONYMOUS_PER_MINUTE = 600;
 const MEMORY_LIMIT = 10_000;
 
-/** What the RateLimit headers say. */
+/** What the RateLimit headers say: of `limit` requests, `left` until `end` (ms since the epoch). */
 export type Allowance = { readonly policy: KeyPolicy | 'anonymous'; limit: number; left: number; end: number };
 
 type Lease = { granted: number; left: number; end: number };
@@ -72,14 +72,17 @@ const exceeded = (allowance: Allowance, now: number): SextantError => {
     'quota_exceeded',
     `the limit of ${allowance.limit} ${allowance.policy} per ${WINDOW_S} s is used up; ask again in ${wait} s`,
     {
-      headers: { 'retry-after': String(wait), ...Object.fromEntries(rateLimitHeaders(allowance, now)) },
+      headers: {
+        'retry-after': String(wait),
+        'ratelimit-policy': rateLimitPolicy(allowance),
+        ratelimit: rateLimit(allowance, now),
+      },
       extensions: { 'violated-policies': [allowance.policy] },
     },
   );
 };
 
 /** The two fields of draft-ietf-httpapi-ratelimit-headers. */
-export const rateLimitHeaders = (allowance: Allowance, now: number): [string, string][] => [
-  ['ratelimit-policy', `"${allowance.policy}";q=${allowance.limit};w=${WINDOW_S}`],
-  ['ratelimit', `"${allowance.policy}";r=${allowance.left};t=${Math.max(0, Math.ceil((allowance.end - now) / 1000))}`],
-];
+export const rateLimitPolicy = ({ policy, limit }: Allowance): string => `"${policy}";q=${limit};w=${WINDOW_S}`;
+export const rateLimit = ({ policy, left, end }: Allowance, now: number): string =>
+  `"${policy}";r=${left};t=${Math.max(0, Math.ceil((end - now) / 1000))}`;

@@ -3,10 +3,9 @@
  * it is sure of (a remembered key with its scope, a leased quota, a remembered representation, a query it has seen
  * spelled); everything else, errors included, takes the ordinary route, which shares every rule with it.
  */
-import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
 import { rememberedKey } from '../keys/registry.ts';
-import { requestIdOf } from '../middleware/envelope.ts';
-import { rateLimitHeaders, takeLeased } from '../quota/lease.ts';
+import { requestIdOf, stamp } from '../middleware/envelope.ts';
+import { takeLeased } from '../quota/lease.ts';
 import { remembered } from './lookup.ts';
 import { vectorResponse } from './response.ts';
 import { METADATA, QUERIES } from './selection.ts';
@@ -34,11 +33,7 @@ export function fastVector(request: Request): Response | null {
   if (representation === undefined) return null;
   const allowance = takeLeased(key, 'reads', now);
   if (allowance === undefined) return null;
-  const more: Record<string, string> = {
-    'x-request-id': requestIdOf(headers.get('x-request-id')),
-    [EDGE_TIME_HEADER]: String(now),
-    'x-content-type-options': 'nosniff',
-  };
-  for (const [name, value] of rateLimitHeaders(allowance, now)) more[name] = value;
-  return vectorResponse(representation, 'memory', headers.get('if-none-match'), more);
+  const response = vectorResponse(representation, 'memory', headers.get('if-none-match'));
+  stamp(response.headers, requestIdOf(headers.get('x-request-id')), allowance, now);
+  return response;
 }

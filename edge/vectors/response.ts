@@ -8,17 +8,14 @@ const TIMINGS: Record<Tier, string> = {
   r2: 'tier;desc="r2"',
 };
 
-/** 200 with the bytes, or 304 where `ifNoneMatch` names them; `more` are headers that change from answer to answer. */
-export function vectorResponse(
-  representation: Representation,
-  tier: Tier,
-  ifNoneMatch: string | null,
-  more: Readonly<Record<string, string>> = {},
-): Response {
-  const timing = { 'server-timing': TIMINGS[tier] };
-  if (ifNoneMatch !== null && matches(ifNoneMatch, representation.etag))
-    return new Response(null, { status: 304, headers: { ...representation.validators, ...timing, ...more } });
-  return new Response(representation.bytes, { headers: { ...representation.headers, ...timing, ...more } });
+/** 200 with the bytes, or 304 where `ifNoneMatch` names them. */
+export function vectorResponse(representation: Representation, tier: Tier, ifNoneMatch: string | null): Response {
+  const unchanged = ifNoneMatch !== null && matches(ifNoneMatch, representation.etag);
+  const response = unchanged
+    ? new Response(null, { status: 304, headers: representation.validators })
+    : new Response(representation.bytes, { headers: representation.headers });
+  response.headers.append('server-timing', TIMINGS[tier]);
+  return response;
 }
 
 /** If-None-Match compares weakly (RFC 9110, 13.1.2). */
