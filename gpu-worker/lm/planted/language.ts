@@ -121,6 +121,25 @@ export class PlantedLanguage {
     for (let i = 0; i < count; i++) yield this.document(split, start + i, length);
   }
 
+  /** Mean surprisal in nats, under the language itself, of the tokens after `<s>`: what a perfect model would lose on them. */
+  surprisal({ ids, states }: PlantedDocument): number {
+    let total = 0;
+    for (const [a, axis] of AXES.slice(0, ids.length - 1).entries()) {
+      total -= Math.log(this.#prior(axis)[statesOf(axis).indexOf(states[a]!)]!);
+    }
+    let previous = this.#classes.length - 1;
+    for (let at = HEADER; at < ids.length; at++) {
+      const id = ids[at]!;
+      const option = this.#next(previous, states).find(
+        ({ group }) => id >= group.first && id < group.first + group.frequencies.length,
+      );
+      if (!option) throw new RangeError(`token ${id} is not a word of the language`);
+      total -= Math.log(option.probability * option.group.frequencies[id - option.group.first]!);
+      previous = option.classIndex;
+    }
+    return total / (ids.length - 1);
+  }
+
   /** Entropy in nats of the next word when the states and the previous class are known. */
   #entropyAfter(previous: number, states: ArrayLike<number>): number {
     return this.#next(previous, states).reduce(
