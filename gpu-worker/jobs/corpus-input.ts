@@ -6,7 +6,7 @@ import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { generate } from '../lm/generate.ts';
 import type { LanguageModel } from '../lm/model.ts';
 import { type Axis, isSigned } from '../lm/planted/axes.ts';
-import { PlantedLanguage } from '../lm/planted/language.ts';
+import { HEADER, PlantedLanguage } from '../lm/planted/language.ts';
 import { packed, tokenised } from '../lm/sequences.ts';
 import type { JobContext } from './handler.ts';
 
@@ -16,6 +16,8 @@ export type Split = 'train' | 'held-out';
 export type KnownAxes = {
   axes: readonly { name: string; signed: boolean }[];
   states(split: Split, sequence: number): ArrayLike<number>;
+  /** Position in a sequence from which the text depends on the states. */
+  from: number;
 };
 
 export type OpenedCorpus = {
@@ -66,7 +68,7 @@ async function planted(seed: number, model: LanguageModel): Promise<OpenedCorpus
     async *sequences(split, context) {
       for (const { ids } of language.documents(split, context)) yield ids;
     },
-    axes: { axes, states: (split, sequence) => language.document(split, sequence, language.axes.length + 1).states },
+    axes: { axes, states: (split, sequence) => language.document(split, sequence, HEADER).states, from: HEADER },
   };
 }
 

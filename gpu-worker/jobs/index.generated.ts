@@ -3,4 +3,6 @@ import type { Handler } from './handler.ts';
 
 export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'diagnostics.run': async () => (await import('./diagnostics.run.ts')).default as Handler,
+  'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
+  'sae.train': async () => (await import('./sae.train.ts')).default as Handler,
 };

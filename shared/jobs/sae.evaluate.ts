@@ -18,6 +18,21 @@ const axisScoreSchema = z.object({
   both_poles: z.boolean().describe('one and the same latent is best for both poles, with opposite signs of its code'),
 });
 
+const spliceSchema = z.object({
+  spliced: z.number(),
+  zero: z.number(),
+  mean: z.number(),
+  identity: z.number(),
+});
+const lossSchema = z.object({
+  tokens: z.number(),
+  original: z.number().describe('cross-entropy of the untouched model, nats'),
+  cross_entropy: spliceSchema.describe('with the site replaced by its reconstruction, zeros, its mean, itself'),
+  kl: spliceSchema.describe('KL divergence from the untouched next-token distribution, nats'),
+  recovered: z.number().nullable().describe('1: as the untouched model, 0: as with zeros'),
+  recovered_from_mean: z.number().nullable().describe('1: as the untouched model, 0: as with the mean'),
+});
+
 export default defineJob({
   type: 'sae.evaluate',
   summary: 'Evaluate sparse autoencoders',
@@ -29,6 +44,13 @@ export default defineJob({
     corpus: corpusSchema,
     tokens: z.number().int().min(256).max(10_000_000).default(16_384),
     context: z.number().int().min(2).max(8192).default(48),
+    loss_sequences: z
+      .number()
+      .int()
+      .min(0)
+      .max(100_000)
+      .default(32)
+      .describe('sequences on which the model runs with the reconstruction spliced in; 0: not measured'),
     allow_mismatch: z.boolean().default(false),
     seed: seedSchema.default(1),
   }),
@@ -47,6 +69,10 @@ export default defineJob({
         minority_share_05: z.number(),
         minority_share_20: z.number(),
         antipodal_share: z.number().describe('AP(0.95): latents with a decoder row opposite to theirs'),
+        k: z.number().nullable(),
+        hook: z.string(),
+        mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
+        loss: lossSchema.nullable(),
         axes: z.array(axisScoreSchema),
       }),
     ),

@@ -24,6 +24,12 @@ export const saeSpecSchema = z.strictObject({
   width: z.number().int().min(2).max(262_144).describe('number of latents'),
   k: z.number().int().min(1).max(4096).nullable().default(null).describe('latents per token, for the top-k family'),
   sparsity: z.number().min(0).max(1e6).nullable().default(null).describe('L1 or L0 coefficient, for the others'),
+  prefixes: z
+    .array(z.number().int().min(1).max(262_144))
+    .max(16)
+    .default([])
+    .describe('numbers of first latents that must each reconstruct on their own (Matryoshka)'),
+  iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
   seed: seedSchema.default(0),
 });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
@@ -62,6 +68,19 @@ export default defineJob({
       .min(1)
       .default(100_000)
       .describe('tokens of silence after which a latent counts as dead'),
+    input_scaling: z
+      .enum(['unit', 'none'])
+      .default('unit')
+      .describe('unit: scaled once so that E|x|^2 = 1; folded into the published weights'),
+    decoder_bias: z.enum(['geometric_median', 'mean', 'zero']).default('geometric_median').describe('where it begins'),
+    clip_norm: z.number().positive().nullable().default(1).describe('largest norm of the gradient'),
+    norm_cap: z
+      .number()
+      .min(1)
+      .nullable()
+      .default(10)
+      .describe('tokens with more than this many times the median norm are left out'),
+    evaluation_tokens: z.number().int().min(256).max(1_000_000).default(8192).describe('held-out tokens'),
     seed: seedSchema.default(0).describe('seed of the activation stream'),
   }),
   result: z.object({
@@ -82,6 +101,9 @@ export default defineJob({
     tokens: z.number(),
     tokens_per_s: z.number(),
     data_digest: z.string(),
+    input_scale: z.number().describe('factor on activations during training'),
+    first_step: z.number().describe('above 0 when a run that had been interrupted was continued'),
+    warnings: z.array(z.string()),
   }),
   progress: {
     loss: 'mean squared error per token, scaled inputs',

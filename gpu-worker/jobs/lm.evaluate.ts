@@ -1,0 +1,78 @@
+/** Handler of `lm.evaluate`: the same text and prompts through the model, plain and steered. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { Manifest } from '../../shared/contracts/thing.ts';
+import { VECTOR_BLOB } from '../../shared/contracts/vector.ts';
+import contract from '../../shared/jobs/lm.evaluate.ts';
+import { steeredOutcome } from '../directions/steering.ts';
+import type { Intervention } from '../lm/interventions.ts';
+import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
+import { openCorpus } from './corpus-input.ts';
+import { handle } from './handler.ts';
+import { openModel } from './model-input.ts';
+import { takeTokens } from './token-budget.ts';
+import { encodeTexts, tokenSet } from './tokens.ts';
+import { openVector } from './vector-input.ts';
+
+export default handle(contract, async (context) => {
+  const { params } = context;
+  const opened = await openModel(context, params.model);
+  const { model } = opened;
+  try {
+    const corpus = params.corpus ? await openCorpus(context, params.corpus, model, opened.digest) : null;
+    const length = Math.min(params.context, model.architecture.context);
+    const sequences: ArrayLike<number>[] = [];
+    if (corpus) for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) sequences.push(ids);
+    const prompts = encodeTexts(model, params.prompts, '/prompts');
+    if (params.targets.length > 0 && prompts.length === 0) {
+      throw new SextantError('data_invalid', '/prompts: targets are measured after prompts, and there is none');
+    }
+    const sets = params.targets.map(({ tokens }, i) => tokenSet(model, tokens, `/targets/${i}/tokens`));
+    const plain = prompts.length > 0 ? await nextTokenLogits(model, prompts) : null;
+    const runs = [];
+    for (const [i, run] of params.runs.entries()) {
+      const interventions: Intervention[] = [];
+      for (const { vector, strength } of run.vectors) {
+        const { hook, values, residualNorm } = await openVector(context, vector, opened, params.allow_mismatch);
+        if (strength !== 0) interventions.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+      }
+      const measured = sequences.length > 0 ? await crossEntropy(model, sequences, { interventions }) : null;
+      const outcome = plain ? await steeredOutcome(model, prompts, interventions, sets, plain) : null;
+      runs.push({
+        label: run.label,
+        loss: measured?.loss ?? null,
+        perplexity: measured?.perplexity ?? null,
+        targets: Object.fromEntries(params.targets.map(({ label }, t) => [label, outcome!.probabilities[t]!])),
+        kl: outcome?.kl ?? null,
+      });
+      context.progress({ fraction: (i + 1) / params.runs.length, stage: 'evaluating', metrics: { runs: i + 1 } });
+    }
+    const result = {
+      runs,
+      prompts: prompts.length,
+      tokens: sequences.reduce((sum, ids) => sum + ids.length, 0),
+      data_digest: corpus?.digest ?? null,
+    };
+    const { model: _reference, ...rest } = params;
+    const report: Manifest = {
+      kind: 'report',
+      schema: 1,
+      method: contract.type,
+      params: rest,
+      seed: params.seed,
+      model: opened.id,
+      model_digest: opened.digest,
+      hook: null,
+      data_digest: result.data_digest,
+      blobs: [],
+      body: result,
+    };
+    return {
+      result,
+      things: [report],
+      metrics: {},
+      run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
+    };
+  } finally {
+    await model.release();
+  }
+});

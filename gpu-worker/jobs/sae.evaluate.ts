@@ -1,0 +1,134 @@
+/** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
+import type { Manifest } from '../../shared/contracts/thing.ts';
+import contract from '../../shared/jobs/sae.evaluate.ts';
+import { manifestId } from '../../shared/signing/digest.ts';
+import { AxisCorrelations, type AxisScore } from '../sae/axis-scores.ts';
+import { Encoder } from '../sae/encoder.ts';
+import { measure } from '../sae/evaluate.ts';
+import { type HeldOut, heldOutActivations } from '../sae/held-out.ts';
+import { activationStatistics } from '../sae/initialise.ts';
+import { lossRecovered } from '../sae/loss-recovered.ts';
+import type { SparseCodes } from '../sae/sparse-codes.ts';
+import { type KnownAxes, openCorpus } from './corpus-input.ts';
+import { handle } from './handler.ts';
+import { openModel } from './model-input.ts';
+import { openSae } from './sae-artefact.ts';
+
+/** Tokens of one forward pass. */
+const PASS_TOKENS = 4096;
+
+export default handle(contract, async (context) => {
+  const { params, configuration } = context;
+  context.progress({ fraction: 0, stage: 'loading the model', metrics: { tokens: 0 } });
+  const opened = await openModel(context, params.model);
+  const { model } = opened;
+  const encoder = new Encoder({ threads: configuration.threads, spinning: false });
+  try {
+    const corpus = await openCorpus(context, params.corpus, model, opened.digest);
+    const length = Math.min(params.context, model.architecture.context);
+    const pass = Math.max(1, Math.floor(PASS_TOKENS / length));
+    const byHook = new Map<string, HeldOut>();
+    const saes = [];
+    const documents = [];
+    let mismatched = false;
+    for (const [i, id] of params.saes.entries()) {
+      const use = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
+      mismatched ||= use.mismatch.length > 0;
+      const hook = use.manifest.hook!;
+      let held = byHook.get(hook);
+      if (!held) {
+        held = await heldOutActivations(model, hook, corpus.sequences('held-out', length), {
+          tokens: params.tokens,
+          pass,
+          progress: (tokens) => context.progress({ fraction: 0.3, stage: 'reading activations', metrics: { tokens } }),
+        });
+        byHook.set(hook, held);
+      }
+      const { measures, codes, metrics } = await measure(use.sae, held.x, encoder);
+      const axes = corpus.axes ? axisScores(corpus.axes, held, codes, use.sae.parameters.width) : [];
+      const sequences = held.ids.slice(0, params.loss_sequences);
+      const { mean } = activationStatistics(held.x, use.sae.parameters.inputs);
+      const loss =
+        sequences.length > 0 ? await lossRecovered(model, hook, use.sae, sequences, { mean, encoder }) : null;
+      const { decoder, ...numbers } = measures;
+      const entry = {
+        id,
+        variant: use.sae.variant,
+        width: use.sae.parameters.width,
+        k: use.sae.k,
+        hook,
+        mismatch: use.mismatch,
+        ...numbers,
+        fvu: measures.fvu ?? 0,
+        antipodal_share: decoder.antipodal,
+        decoder_cosines: decoder,
+        loss,
+        axes,
+      };
+      saes.push(entry);
+      documents.push({ ...entry, fvu: measures.fvu, density_histogram: metrics.densityHistogram() });
+      context.progress({
+        fraction: 0.3 + (0.7 * (i + 1)) / params.saes.length,
+        stage: 'measuring',
+        metrics: { tokens: held.tokens.length },
+      });
+    }
+    const tokens = Math.max(...[...byHook.values()].map((held) => held.tokens.length));
+    const report = { schema: 1, kind: 'sae_evaluation', tokens, data_digest: corpus.digest, saes: documents };
+    const blob = await context.artefact(
+      'report.json',
+      'application/json',
+      new TextEncoder().encode(`${JSON.stringify(report, null, 1)}\n`),
+    );
+    const manifest: Manifest = {
+      kind: 'report',
+      schema: 1,
+      method: 'sae.evaluate',
+      params: { ...params },
+      seed: params.seed,
+      model: opened.id,
+      model_digest: opened.digest,
+      hook: byHook.size === 1 ? [...byHook.keys()][0]! : null,
+      data_digest: corpus.digest,
+      blobs: [blob],
+      body: { saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })), mismatch: mismatched },
+    };
+    return {
+      result: { saes, tokens, data_digest: corpus.digest, report: await manifestId(manifest) },
+      things: [manifest],
+      metrics: {},
+      run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
+    };
+  } finally {
+    await encoder.release();
+    await model.release();
+  }
+});
+
+/** Scores over the tokens from which the text depends on the states. */
+function axisScores(known: KnownAxes, held: HeldOut, codes: SparseCodes, width: number): AxisScore[] {
+  const rows = [...held.positions.keys()].filter((row) => held.positions[row]! >= known.from);
+  const states = new Map<number, ArrayLike<number>>();
+  for (const row of rows) {
+    const sequence = held.sequences[row]!;
+    if (!states.has(sequence)) states.set(sequence, known.states('held-out', sequence));
+  }
+  const correlations = new AxisCorrelations(known.axes, width);
+  correlations.add(rowsOf(codes, rows), (i) => states.get(held.sequences[rows[i]!]!)!);
+  return correlations.scores();
+}
+
+/** The codes of some rows. */
+function rowsOf(codes: SparseCodes, rows: readonly number[]): SparseCodes {
+  const starts = new Int32Array(rows.length + 1);
+  rows.forEach((row, i) => {
+    starts[i + 1] = starts[i]! + codes.starts[row + 1]! - codes.starts[row]!;
+  });
+  const latents = new Int32Array(starts[rows.length]!);
+  const values = new Float32Array(latents.length);
+  rows.forEach((row, i) => {
+    latents.set(codes.latents.subarray(codes.starts[row]!, codes.starts[row + 1]!), starts[i]!);
+    values.set(codes.values.subarray(codes.starts[row]!, codes.starts[row + 1]!), starts[i]!);
+  });
+  return { rows: rows.length, starts, latents, values };
+}

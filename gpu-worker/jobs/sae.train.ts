@@ -1,0 +1,201 @@
+/** Handler of `sae.train`: a sweep of autoencoders over one stream of activations. */
+import { join } from 'node:path';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { Manifest } from '../../shared/contracts/thing.ts';
+import type { ParamsOf } from '../../shared/jobs/contract.ts';
+import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
+import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
+import { ActivationSource } from '../sae/activation-source.ts';
+import { Encoder } from '../sae/encoder.ts';
+import { measure, type SaeMeasures, type TrainedSae } from '../sae/evaluate.ts';
+import { heldOutActivations } from '../sae/held-out.ts';
+import { foldScale } from '../sae/interchange/saelens.ts';
+import { defaultRate, type Recipe, recipe } from '../sae/recipe.ts';
+import { type SweepMember, type SweepResult, trainSweep } from '../sae/sweep.ts';
+import { SweepFiles } from '../sae/sweep-checkpoint.ts';
+import { VARIANTS } from '../sae/variants.ts';
+import { openCorpus } from './corpus-input.ts';
+import { handle } from './handler.ts';
+import { openModel } from './model-input.ts';
+import { publishSae } from './sae-artefact.ts';
+
+type Params = ParamsOf<typeof contract>;
+
+/** Tokens that wait in one shuffled block of the stream. */
+const BLOCK_TOKENS = 32_768;
+/** Tokens of one forward pass. */
+const PASS_TOKENS = 4096;
+
+export default handle(contract, async (context) => {
+  const { params, configuration } = context;
+  context.progress({ fraction: 0, stage: 'loading the model', metrics: {} });
+  const opened = await openModel(context, params.model);
+  const { model } = opened;
+  try {
+    const corpus = await openCorpus(context, params.corpus, model, opened.digest);
+    const length = Math.min(params.context, model.architecture.context);
+    const source = new ActivationSource({
+      model,
+      hook: params.hook,
+      sequences: () => corpus.sequences('train', length),
+      block: Math.max(Math.ceil(BLOCK_TOKENS / length), Math.ceil((2 * params.batch) / length)),
+      pass: Math.max(1, Math.floor(PASS_TOKENS / length)),
+      rows: params.batch,
+      seed: params.seed,
+      normCap: params.norm_cap,
+    });
+    const members = params.saes.map((spec) => memberOf(spec, source.width, params));
+    const key = await sha256Hex(canonicalJson({ params, model: opened.digest, corpus: corpus.digest }));
+    const files = new SweepFiles(join(configuration.cache, 'checkpoints', `sae.train-${key.slice(0, 32)}`));
+    const swept = await trainSweep({
+      source,
+      members,
+      steps: params.steps,
+      batch: params.batch,
+      threads: configuration.threads,
+      provider: opened.provider,
+      scaling: params.input_scaling,
+      centre: params.decoder_bias,
+      files,
+      progress: ({ step, loss, fvu, l0, deadShare, tokensPerSecond, secondsLeft }) =>
+        context.progress({
+          fraction: (0.95 * step) / params.steps,
+          stage: 'training',
+          metrics: { loss, fvu, l0, dead_share: deadShare, tokens_per_s: tokensPerSecond, seconds_left: secondsLeft },
+        }),
+    });
+
+    context.progress({ fraction: 0.96, stage: 'evaluating', metrics: {} });
+    const held = await heldOutActivations(model, params.hook, corpus.sequences('held-out', length), {
+      tokens: params.evaluation_tokens,
+      pass: Math.max(1, Math.floor(PASS_TOKENS / length)),
+    });
+    const encoder = new Encoder({ threads: configuration.threads, spinning: false });
+    const things: Manifest[] = [];
+    const saes = [];
+    for (const [i, member] of members.entries()) {
+      const sae = trained(member.recipe, swept, i);
+      const { measures } = await measure(sae, held.x, encoder);
+      const manifest = await publishSae(context, sae, {
+        index: i,
+        model: opened,
+        hook: params.hook,
+        scale: swept.scale,
+        dataDigest: corpus.digest,
+        seed: member.seed,
+        params: manifestParams(member, params),
+        measures: measuresOf(measures, swept.members[i]!.deadShare),
+      });
+      things.push(manifest);
+      saes.push(await summary(member, manifest, measures, swept, i));
+    }
+    await encoder.release();
+    await files.remove();
+    return {
+      result: {
+        saes,
+        tokens: swept.tokens,
+        tokens_per_s: swept.tokensPerSecond,
+        data_digest: corpus.digest,
+        input_scale: swept.scale,
+        first_step: swept.firstStep,
+        warnings: warnings(members, source.width),
+      },
+      things,
+      metrics: { tokens_per_s: swept.tokensPerSecond },
+      run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
+    };
+  } finally {
+    await model.release();
+  }
+});
+
+/** @throws SextantError `validation_failed` with a pointer at the autoencoder that cannot work */
+function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
+  const { variant, width, k, sparsity, seed, prefixes, iterations } = spec;
+  if (VARIANTS[variant].selection !== 'threshold' && k === null) {
+    const pointer = `/saes/${params.saes.indexOf(spec)}/k`;
+    const detail = `${variant} needs k, the number of latents per token`;
+    throw new SextantError('validation_failed', detail, { errors: [{ pointer, code: 'required', detail }] });
+  }
+  const complete = recipe({
+    variant,
+    inputs,
+    width,
+    prefixes,
+    iterations,
+    auxiliaryWeight: params.auxiliary_weight,
+    deadTokens: params.dead_tokens,
+    clipNorm: params.clip_norm,
+    ...(k !== null && { k }),
+    ...(sparsity !== null && { sparsity }),
+  });
+  const schedule = {
+    rate: params.learning_rate ?? defaultRate(width),
+    steps: params.steps,
+    warmupSteps: params.warmup_steps,
+    decayFraction: params.decay_fraction,
+  };
+  return { recipe: complete, schedule, seed };
+}
+
+const trained = (r: Recipe, swept: SweepResult, i: number): TrainedSae => ({
+  variant: r.variant,
+  k: VARIANTS[r.variant].selection === 'threshold' ? null : r.k,
+  subtractBias: r.subtractBias,
+  iterations: r.iterations,
+  iterationStep: r.iterationStep,
+  parameters: foldScale(swept.members[i]!.parameters, swept.scale),
+});
+
+const manifestParams = ({ recipe: r, schedule }: SweepMember, params: Params): Record<string, unknown> => ({
+  ...r,
+  ...schedule,
+  batch: params.batch,
+  context: params.context,
+  corpus: params.corpus,
+  input_scaling: params.input_scaling,
+  decoder_bias: params.decoder_bias,
+  norm_cap: params.norm_cap,
+  stream_seed: params.seed,
+});
+
+const measuresOf = (m: SaeMeasures, deadShare: number): Record<string, unknown> => ({
+  fvu: m.fvu,
+  nmse: m.nmse,
+  mse: m.mse,
+  cosine: m.cosine,
+  l0: m.l0,
+  dead_share: deadShare,
+  minority_share_05: m.minority_share_05,
+  tokens: m.tokens,
+});
+
+async function summary(
+  { recipe: r, seed }: SweepMember,
+  manifest: Manifest,
+  measures: SaeMeasures,
+  swept: SweepResult,
+  i: number,
+) {
+  const { last, deadShare } = swept.members[i]!;
+  return {
+    id: await manifestId(manifest),
+    variant: r.variant,
+    width: r.width,
+    k: VARIANTS[r.variant].selection === 'threshold' ? null : r.k,
+    seed,
+    loss: last?.loss ?? Number.NaN,
+    fvu: measures.fvu ?? 0,
+    l0: measures.l0,
+    dead_share: deadShare,
+    minority_share: measures.minority_share_05,
+  };
+}
+
+const warnings = (members: readonly SweepMember[], inputs: number): string[] =>
+  members
+    .filter(({ recipe: r }) => r.width < inputs)
+    .map(
+      ({ recipe: r }) => `${r.variant}: ${r.width} latents are fewer than the ${inputs} dimensions of the activations`,
+    );

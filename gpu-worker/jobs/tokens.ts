@@ -1,0 +1,35 @@
+/** Texts and words of params as token ids of the job's model. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { LanguageModel } from '../lm/model.ts';
+
+/** @throws SextantError `data_invalid` where the model has no tokenizer or a text has no tokens; `context_exceeded` */
+export function encodeTexts(model: LanguageModel, texts: readonly string[], pointer: string): number[][] {
+  const { tokenizer, architecture } = model;
+  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  return texts.map((text, i) => {
+    const ids = tokenizer.encode(text);
+    if (ids.length === 0) throw new SextantError('data_invalid', `${pointer}/${i} has no tokens`);
+    if (ids.length > architecture.context) {
+      const detail = `${pointer}/${i} has ${ids.length} tokens, the model reads ${architecture.context}`;
+      throw new SextantError('context_exceeded', detail);
+    }
+    return ids;
+  });
+}
+
+/** Ids of words that are single tokens, alone or after a space. @throws SextantError `data_invalid` naming the word that is not */
+export function tokenSet(model: LanguageModel, words: readonly string[], pointer: string): number[] {
+  const { tokenizer } = model;
+  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read tokens');
+  const unknown = tokenizer.encode('\u{10ffff}', { special: false });
+  return words.flatMap((word, i) => {
+    const found = [word, ` ${word}`]
+      .map((text) => tokenizer.encode(text, { special: false }))
+      .filter((ids) => ids.length === 1 && !(unknown.length === 1 && ids[0] === unknown[0]))
+      .map(([id]) => id!);
+    if (found.length === 0) {
+      throw new SextantError('data_invalid', `${pointer}/${i}: '${word}' is not a single token of the model`);
+    }
+    return [...new Set(found)];
+  });
+}

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LocalJobs } from '../../support/job-context.ts';
+import { savePlantedModel } from '../../support/planted-model.ts';
+
+type Trained = { saes: { id: string; variant: string; fvu: number; l0: number }[]; warnings: string[] };
+type Evaluated = {
+  saes: {
+    id: string;
+    fvu: number;
+    l0: number;
+    loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
+    axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
+  }[];
+};
+
+describe('sae.train and sae.evaluate on a small planted model', () => {
+  const jobs = new LocalJobs();
+  const base = {
+    model: { local: 'planted' },
+    hook: 'resid_post.1',
+    corpus: { planted: { seed: 0 } },
+    context: 24,
+    batch: 256,
+    learning_rate: 0.003,
+    evaluation_tokens: 2048,
+  };
+  let trained: Trained;
+
+  beforeAll(async () => {
+    const folder = join(jobs.folder, 'model');
+    await savePlantedModel(folder);
+    (jobs.configuration.models as Record<string, string>).planted = folder;
+    const { result } = await jobs.run('sae.train', {
+      ...base,
+      steps: 250,
+      saes: [
+        { variant: 'abstopk', width: 64, k: 4 },
+        { variant: 'topk', width: 64, k: 4 },
+        { variant: 'relu', width: 48, sparsity: 0.05, seed: 3 },
+        { variant: 'abstopk', width: 16, k: 4 },
+      ],
+    });
+    trained = result as Trained;
+  }, 120_000);
+  afterAll(() => jobs.close());
+
+  it('publishes what it trained, bound to model, hook and scaling', () => {
+    expect(trained.saes.map(({ variant }) => variant)).toEqual(['abstopk', 'topk', 'relu', 'abstopk']);
+    expect(trained.saes[0]!.l0).toBeCloseTo(4, 5);
+    expect(trained.saes[0]!.fvu).toBeLessThan(0.5);
+    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    expect(manifest).toMatchObject({ kind: 'sae', method: 'abstopk', hook: 'resid_post.1' });
+    expect(manifest.model_digest).toBe(jobs.described[0]!.digest);
+    expect(manifest.body.input_scale).toBeGreaterThan(0);
+    expect(trained.warnings).toHaveLength(1);
+    expect(trained.warnings[0]).toContain('16 latents are fewer than the 32 dimensions');
+    const stages = new Set(jobs.progress.map(({ stage }) => stage));
+    expect(stages).toContain('training');
+    const { metrics } = jobs.progress.filter(({ stage }) => stage === 'training').at(-1)!;
+    for (const name of ['loss', 'fvu', 'l0', 'dead_share', 'tokens_per_s'])
+      expect(metrics[name]).toEqual(expect.any(Number));
+  });
+
+  it('gives the same ids for the same work', async () => {
+    const params = { ...base, steps: 12, saes: [{ variant: 'abstopk', width: 40, k: 3 }] };
+    const [one, two] = [await jobs.run('sae.train', params), await jobs.run('sae.train', params)];
+    expect((two.result as Trained).saes[0]!.id).toBe((one.result as Trained).saes[0]!.id);
+  });
+
+  it('evaluates against the planted axes and splices reconstructions into the model', async () => {
+    const { result, things } = await jobs.run('sae.evaluate', {
+      model: base.model,
+      corpus: base.corpus,
+      context: 24,
+      tokens: 2048,
+      loss_sequences: 16,
+      saes: trained.saes.map(({ id }) => id),
+    });
+    const { saes } = result as Evaluated;
+    expect(saes[0]!.fvu).toBeCloseTo(trained.saes[0]!.fvu, 5);
+    for (const { axes, loss } of saes) {
+      expect(axes.map(({ axis }) => axis)).toContain('sentiment');
+      // Splicing the site's own values changes nothing; zeros are the scale's other end.
+      expect(Math.abs(loss.cross_entropy.identity! - loss.original)).toBeLessThan(1e-6);
+      expect(loss.kl.identity).toBeLessThan(1e-9);
+      expect(loss.kl.spliced).toBeGreaterThan(0);
+      expect(loss.cross_entropy.zero).toBeGreaterThan(loss.cross_entropy.spliced!);
+      expect(loss.recovered).toBeGreaterThan(0.5);
+      expect(loss.recovered).toBeLessThanOrEqual(1.001);
+    }
+    const report = JSON.parse(jobs.read(things[0]!.blobs[0]!).toString()) as { saes: unknown[] };
+    expect(report.saes).toHaveLength(4);
+  });
+
+  it('refuses what cannot work, by name', async () => {
+    const train = (change: Record<string, unknown>) => jobs.run('sae.train', { ...base, steps: 4, ...change });
+    const sae = { variant: 'topk', width: 64, k: 4 };
+    await expect(train({ saes: [{ ...sae, k: 65 }] })).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(train({ saes: [{ ...sae, k: null }] })).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(train({ saes: [sae], hook: 'resid_post.9' })).rejects.toMatchObject({ code: 'hook_unknown' });
+    await expect(train({ saes: [sae], model: { local: 'absent' } })).rejects.toMatchObject({ code: 'model_unknown' });
+    await expect(train({ saes: [sae], corpus: { texts: ['sun fire'] }, batch: 8192 })).rejects.toMatchObject({
+      code: 'data_invalid',
+    });
+    await expect(train({ saes: [{ ...sae, variant: 'nope' }] })).rejects.toThrow(/variant/);
+  });
+});
