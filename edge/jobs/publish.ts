@@ -1,9 +1,11 @@
 /** What a completed job leaves behind becomes visible here, in one transaction. */
 import type { ModelDescription } from '../../shared/contracts/model.ts';
+import { vectorNameSchema } from '../../shared/contracts/vector.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
 import type { PromotedArtefact } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import { type NewThing, thingStatements } from '../things/index-rows.ts';
+import { pointName } from '../vectors/names.ts';
 import { modelStatements } from './known-models.ts';
 import { deleteParams } from './params.ts';
 import type { JobState, Outcome } from './state.ts';
@@ -23,8 +25,17 @@ export async function publishCompletion(env: Env, state: JobState, completion: C
     ...artefactStatements(env, { ...of, artefacts: completion.artefacts, expires: now + state.retention_ms }),
     ...thingStatements(env, { ...of, things: completion.things }),
     ...modelStatements(env, state.tenant, completion.models, now),
+    ...nameStatements(env, state.tenant, completion, now),
   ];
   if (statements.length > 0) await env.DB.batch(statements);
+}
+
+/** A job that was asked to publish its vector under a name says so in its result. */
+function nameStatements(env: Env, tenant: string, completion: Completion, now: number): D1PreparedStatement[] {
+  const { name, vector } = completion.outcome.result;
+  const published = completion.things.find(({ id, manifest }) => id === vector && manifest.kind === 'vector');
+  const valid = vectorNameSchema.safeParse(name);
+  return published && valid.success ? [pointName(env, { tenant, name: valid.data, vector: published.id, now })] : [];
 }
 
 /** Removes what only the job itself needed. */

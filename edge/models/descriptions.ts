@@ -27,16 +27,3 @@ export async function listModels(env: Env, tenant: string, after: string, limit:
     .all<Row>();
   return results.map(seenModel);
 }
-
-/** Statements that keep what an attempt resolved; the newest description of a key wins. `seen` in ms since the epoch. */
-export const modelStatements = (
-  env: Env,
-  of: { tenant: string; models: readonly ModelDescription[]; seen: number },
-): D1PreparedStatement[] =>
-  of.models.map((description) =>
-    env.DB.prepare(
-      `INSERT INTO models (tenant, key, description, seen_at) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET description = excluded.description, seen_at = excluded.seen_at
-       WHERE excluded.seen_at >= seen_at`,
-    ).bind(of.tenant, description.key, JSON.stringify(description), of.seen),
-  );
