@@ -20,8 +20,8 @@ export type EdgeOptions = {
 };
 export type Value = string | number | null;
 export type Row = Record<string, unknown>;
-/** A statement for the edge's database, and its answer. */
-export type Execute = { call: number; sql: string; values: readonly Value[] };
+/** A statement for the edge's database or a body for its queue, and the answer. */
+export type Request = { call: number } & ({ sql: string; values: readonly Value[] } | { enqueue: unknown });
 export type Executed = { call: number; rows?: Row[]; error?: string };
 
 export class EdgeProcess {
@@ -35,9 +35,18 @@ export class EdgeProcess {
   }
 
   /** Runs a statement in the edge's database, as an operator would with `wrangler d1 execute`. */
-  async execute(sql: string, values: readonly Value[] = []): Promise<Row[]> {
-    const call = ++this.#calls;
-    this.#process.send({ call, sql, values } satisfies Execute);
+  execute(sql: string, values: readonly Value[] = []): Promise<Row[]> {
+    return this.#ask({ call: ++this.#calls, sql, values });
+  }
+
+  /** Puts a body onto the job queue, as whoever holds a Queues token could. */
+  async enqueue(body: unknown): Promise<void> {
+    await this.#ask({ call: ++this.#calls, enqueue: body });
+  }
+
+  async #ask(request: Request): Promise<Row[]> {
+    this.#process.send(request);
+    const { call } = request;
     for (;;) {
       const [answer] = (await once(this.#process, 'message')) as [Executed];
       if (answer.call !== call) continue;

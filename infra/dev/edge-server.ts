@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare';
 import { unstable_getMiniflareWorkerOptions } from 'wrangler';
-import type { EdgeOptions, Execute, Executed } from './edge-process.ts';
+import type { EdgeOptions, Executed, Request } from './edge-process.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -56,17 +56,13 @@ async function migrate(miniflare: Miniflare): Promise<void> {
 }
 
 async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Miniflare> {
-  const state = (name: string): string => join(data, 'state', name);
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: '127.0.0.1',
       port,
       cf: false,
       log: new Log(LogLevel.WARN),
-      d1Persist: state('d1'),
-      kvPersist: state('kv'),
-      r2Persist: state('r2'),
-      durableObjectsPersist: state('objects'),
+      resourcePersistencePath: join(data, 'state'),
       workers: [
         { ...workerOf('infra/dev/queue-gateway/wrangler.toml', gatewayVars ?? {}), name: 'sextant-queue-gateway' },
         {
@@ -86,16 +82,23 @@ process.once('message', async (options: EdgeOptions) => {
   const end = (): void => void miniflare.dispose().finally(() => process.exit(0));
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(signal, end);
   const database = await miniflare.getD1Database('DB', 'sextant-edge');
-  process.on('message', async ({ call, sql, values }: Execute) => {
-    const answer: Executed = await database
-      .prepare(sql)
-      .bind(...values)
-      .all()
-      .then(
-        ({ results }) => ({ call, rows: results }),
-        (error: unknown) => ({ call, error: String(error) }),
-      );
-    process.send?.(answer);
+  const queue = await miniflare.getQueueProducer('GPU_QUEUE', 'sextant-edge');
+  const answer = async (request: Request): Promise<Executed> => {
+    const { call } = request;
+    if ('enqueue' in request) {
+      await queue.send(request.enqueue, { contentType: 'json' });
+      return { call };
+    }
+    const { results } = await database
+      .prepare(request.sql)
+      .bind(...request.values)
+      .all();
+    return { call, rows: results };
+  };
+  process.on('message', (request: Request) => {
+    answer(request)
+      .catch((error: unknown): Executed => ({ call: request.call, error: String(error) }))
+      .then((answered) => process.send?.(answered));
   });
   process.send?.({ ready: true });
 });

@@ -1,0 +1,287 @@
+/** A whole stack for one test file: the real edge and gateway in workerd, real workers in processes of their own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { INSERT_KEY, INSERT_WORKER, keyValues, mintKey, mintWorker, workerValues } from '../../../edge/keys/mint.ts';
+import { type EdgeProcess, freePort, startEdge } from '../../../infra/dev/edge-process.ts';
+import type { Job } from '../../../shared/contracts/job.ts';
+import { SCOPES } from '../../../shared/contracts/scope.ts';
+import type { SigningKey } from '../../../shared/signing/envelope.ts';
+import { repositoryRoot } from '../../support/guide.ts';
+import { newSigningKey } from '../../support/signing-key.ts';
+
+export const LEASE_MS = 3000;
+export const RESEND_MS = 1500;
+export const QUEUES_TOKEN = 'development-queues-token';
+
+export type WorkerOptions = {
+  memory_limit_bytes?: number;
+  visibility_ms?: number;
+  /** Modules preloaded into the worker's process. */
+  preload?: string;
+  environment?: Record<string, string>;
+};
+
+export class Worker {
+  readonly id: string;
+  readonly process: ChildProcess;
+  /** What it logged so far. */
+  readonly events: { event: string; id?: string; reason?: string; attempt?: number }[] = [];
+
+  constructor(id: string, process: ChildProcess) {
+    this.id = id;
+    this.process = process;
+    let rest = '';
+    process.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line.startsWith('{')) this.events.push(JSON.parse(line));
+    });
+  }
+
+  async logged(event: string, id?: string): Promise<void> {
+    await until(
+      () => this.events.some((e) => e.event === event && (id === undefined || e.id === id)),
+      `event ${event}`,
+    );
+  }
+
+  count(event: string): number {
+    return this.events.filter((e) => e.event === event).length;
+  }
+
+  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    const ended = once(this.process, 'exit');
+    this.process.kill(signal);
+    await ended;
+  }
+}
+
+export class Stack {
+  readonly data = mkdtempSync(join(tmpdir(), 'sextant-e2e-'));
+  readonly workers: Worker[] = [];
+  readonly #retries: number;
+  edge!: EdgeProcess;
+  signingKey!: SigningKey;
+  #port = 0;
+  #key = '';
+  #posts = 0;
+
+  /** `retries`: deliveries of a message after the first, before it becomes a dead letter. */
+  constructor({ retries = 10 }: { retries?: number } = {}) {
+    this.#retries = retries;
+  }
+
+  /** Starts the edge and makes a client key; workers are started by the tests. */
+  async start(): Promise<this> {
+    this.signingKey = await newSigningKey('edge-1');
+    this.#port = await freePort();
+    await this.startEdge();
+    const { text, row } = await mintKey({
+      tenant: 'e2e',
+      name: 'e2e',
+      scopes: SCOPES,
+      limits: { jobs: 100_000, reads: 100_000, writes: 100_000 },
+      now: Date.now(),
+    });
+    await this.edge.execute(INSERT_KEY, keyValues(row));
+    this.#key = text;
+    return this;
+  }
+
+  /** Also after a stop: same port, same data. */
+  async startEdge(): Promise<void> {
+    this.edge = await startEdge({
+      port: this.#port,
+      data: join(this.data, 'edge'),
+      vars: {
+        SIGNING_KEYS: JSON.stringify({ keys: [this.signingKey.jwk] }),
+        LEASE_MS: String(LEASE_MS),
+        RESEND_MS: String(RESEND_MS),
+        WEBHOOK_KEY: 'end-to-end',
+        WEBHOOK_ALLOW_LOOPBACK: '1',
+      },
+      gatewayVars: { MAX_RETRIES: String(this.#retries) },
+    });
+  }
+
+  async startWorker(options: WorkerOptions = {}): Promise<Worker> {
+    const { id, privateJwk, row } = await mintWorker({ pool: 'e2e', now: Date.now() });
+    await this.edge.execute(INSERT_WORKER, workerValues(row));
+    const folder = join(this.data, id);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'key.json'), JSON.stringify(privateJwk));
+    const configuration = {
+      edge_url: this.edge.url,
+      queue: {
+        api_base: `${this.edge.url}/client/v4`,
+        account: 'development',
+        id: 'sextant-jobs',
+        token: QUEUES_TOKEN,
+        poll_ms: 100,
+        visibility_ms: options.visibility_ms ?? 60_000,
+      },
+      key_file: 'key.json',
+      data: '.',
+      device: 'cpu',
+      ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
+    };
+    writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));
+    const preload = options.preload ? ['--import', options.preload] : [];
+    const entry = join(repositoryRoot, 'gpu-worker/inbox/index.ts');
+    const child = spawn(process.execPath, [...preload, entry, join(folder, 'worker.json')], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, ...options.environment },
+    });
+    const worker = new Worker(id, child);
+    this.workers.push(worker);
+    await worker.logged('ready');
+    return worker;
+  }
+
+  async stopWorkers(): Promise<void> {
+    await Promise.all(this.workers.splice(0).map((worker) => worker.end('SIGKILL')));
+  }
+
+  async stop(): Promise<void> {
+    await this.stopWorkers();
+    await this.edge.stop();
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  call(
+    method: string,
+    path: string,
+    init: { body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    return fetch(`${this.edge.url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/json', ...init.headers },
+      ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
+    });
+  }
+
+  /** Posts a `diagnostics.run` job and answers its id. */
+  async post(params: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Promise<string> {
+    const answer = await this.call('POST', '/v1/jobs', {
+      body: { type: 'diagnostics.run', params: { steps: 1, step_ms: 0, ...params }, ...more },
+      headers: { 'idempotency-key': `e2e-${process.pid}-${++this.#posts}` },
+    });
+    if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
+    return ((await answer.json()) as Job).id;
+  }
+
+  async job(id: string): Promise<Job> {
+    const answer = await this.call('GET', `/v1/jobs/${id}`);
+    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+    return (await answer.json()) as Job;
+  }
+
+  /** The job once it has reached one of these statuses. */
+  async reached(id: string, ...statuses: Job['status'][]): Promise<Job> {
+    let job = await this.job(id);
+    await until(
+      async () => {
+        job = await this.job(id);
+        return statuses.includes(job.status);
+      },
+      `${id} to be ${statuses.join(' or ')}`,
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}; it is ${JSON.stringify(job)}`);
+    });
+    return job;
+  }
+
+  ended(id: string): Promise<Job> {
+    return this.reached(id, 'succeeded', 'failed', 'canceled');
+  }
+
+  /** Status frames of the job so far. */
+  async statuses(id: string): Promise<{ status: string; attempt: number }[]> {
+    const text = await (await this.call('GET', `/v1/jobs/${id}/events`)).text();
+    return text
+      .split('\n\n')
+      .filter((frame) => frame.includes('event: status'))
+      .map((frame) => JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? '{}'));
+  }
+
+  /** Pulls from the queue as a worker would. */
+  async pull(): Promise<{ lease_id: string; body: string; attempts: number }[]> {
+    const answer = await this.gateway('pull', { batch_size: 100, visibility_timeout_ms: 60_000 });
+    return (answer.result as { messages: { lease_id: string; body: string; attempts: number }[] }).messages;
+  }
+
+  /** As `pull`, once there is something to get. */
+  async delivered(): Promise<{ lease_id: string; body: string; attempts: number }[]> {
+    for (;;) {
+      const messages = await this.pull();
+      if (messages.length > 0) return messages;
+      await sleep(50);
+    }
+  }
+
+  /** Puts a body of any kind onto the queue, as someone who can write to it. */
+  async send(body: unknown): Promise<void> {
+    await this.edge.enqueue(body);
+  }
+
+  async gateway(action: 'pull' | 'ack', body: unknown): Promise<{ success: boolean; result: unknown }> {
+    const answer = await fetch(
+      `${this.edge.url}/client/v4/accounts/development/queues/sextant-jobs/messages/${action}`,
+      { method: 'POST', headers: { authorization: `Bearer ${QUEUES_TOKEN}` }, body: JSON.stringify(body) },
+    );
+    return answer.json() as Promise<{ success: boolean; result: unknown }>;
+  }
+
+  /**
+   * What must hold of every job that succeeded: one completion, one set of artefacts, whole and fetchable, and no
+   * computation left running.
+   */
+  async assertSingleCompletion(id: string): Promise<Job> {
+    const job = await this.job(id);
+    const statuses = (await this.statuses(id)).map((frame) => frame.status);
+    const completions = statuses.filter((status) => status === 'succeeded').length;
+    if (job.status !== 'succeeded' || completions !== 1 || statuses.at(-1) !== 'succeeded')
+      throw new Error(`${id} completed ${completions} times: ${statuses.join(', ')}`);
+    const rows = await this.edge.execute('SELECT id FROM artefacts WHERE job = ?', [id]);
+    const listed = job.artefacts.map((artefact) => artefact.id).sort();
+    if (JSON.stringify(rows.map((row) => row.id).sort()) !== JSON.stringify(listed))
+      throw new Error(`${id} lists ${listed.length} artefacts, but ${rows.length} are stored`);
+    return job;
+  }
+}
+
+/** Waits for a condition; the limit only decides when to give up. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string, limit_ms = 45_000): Promise<void> {
+  for (const end = Date.now() + limit_ms; ; await sleep(50)) {
+    if (await holds()) return;
+    if (Date.now() > end) throw new Error(`gave up waiting for ${what}`);
+  }
+}
+
+/** Process ids whose parent is `pid`. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((child) => {
+      try {
+        const stat = readFileSync(`/proc/${child}/stat`, 'utf8');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid;
+      } catch {
+        return false;
+      }
+    });
+}
+
+export const isAlive = (pid: number): boolean => {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
