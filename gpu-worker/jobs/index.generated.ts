@@ -2,7 +2,11 @@
 import type { Handler } from './handler.ts';
 
 export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
+  'activations.extract': async () => (await import('./activations.extract.ts')).default as Handler,
   'diagnostics.run': async () => (await import('./diagnostics.run.ts')).default as Handler,
+  'lm.evaluate': async () => (await import('./lm.evaluate.ts')).default as Handler,
+  'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
   'sae.train': async () => (await import('./sae.train.ts')).default as Handler,
+  'vectors.derive': async () => (await import('./vectors.derive.ts')).default as Handler,
 };

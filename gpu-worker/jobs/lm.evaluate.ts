@@ -1,11 +1,10 @@
 /** Handler of `lm.evaluate`: the same text and prompts through the model, plain and steered. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Manifest } from '../../shared/contracts/thing.ts';
-import { VECTOR_BLOB } from '../../shared/contracts/vector.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
 import { steeredOutcome } from '../directions/steering.ts';
-import type { Intervention } from '../lm/interventions.ts';
 import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
+import type { Intervention } from '../lm/interventions.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
@@ -21,7 +20,8 @@ export default handle(contract, async (context) => {
     const corpus = params.corpus ? await openCorpus(context, params.corpus, model, opened.digest) : null;
     const length = Math.min(params.context, model.architecture.context);
     const sequences: ArrayLike<number>[] = [];
-    if (corpus) for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) sequences.push(ids);
+    if (corpus)
+      for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) sequences.push(ids);
     const prompts = encodeTexts(model, params.prompts, '/prompts');
     if (params.targets.length > 0 && prompts.length === 0) {
       throw new SextantError('data_invalid', '/prompts: targets are measured after prompts, and there is none');
@@ -33,7 +33,8 @@ export default handle(contract, async (context) => {
       const interventions: Intervention[] = [];
       for (const { vector, strength } of run.vectors) {
         const { hook, values, residualNorm } = await openVector(context, vector, opened, params.allow_mismatch);
-        if (strength !== 0) interventions.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+        if (strength !== 0)
+          interventions.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
       }
       const measured = sequences.length > 0 ? await crossEntropy(model, sequences, { interventions }) : null;
       const outcome = plain ? await steeredOutcome(model, prompts, interventions, sets, plain) : null;

@@ -1,17 +1,18 @@
 /** Handler of `lm.train`: trains a Llama-style model from scratch and publishes it as a Hugging Face folder. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/lm.train.ts';
+import { describe } from '../../shared/models/describe.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import { crossEntropy } from '../lm/evaluate.ts';
 import { loadModel } from '../lm/model.ts';
 import { PlantedLanguage } from '../lm/planted/language.ts';
-import { type TrainedModel, trainLanguageModel } from '../lm/train.ts';
+import { trainLanguageModel } from '../lm/train.ts';
 import { chooseProvider } from '../runtime/index.ts';
 import { handle, type JobContext } from './handler.ts';
+import { decidesComputation } from './model-input.ts';
 
 type Params = ParamsOf<typeof contract>;
 
@@ -21,15 +22,9 @@ const HELD_OUT_DOCUMENTS = 1024;
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
   const { provider } = await chooseProvider(configuration.device);
-  const { corpus } = params;
-  if (!('planted' in corpus)) {
-    throw new SextantError('data_invalid', '/corpus: training from scratch reads the generated language (planted)');
-  }
-  const language = new PlantedLanguage(corpus.planted.seed);
+  const language = new PlantedLanguage(params.corpus.planted.seed);
   const length = params.context + 1;
-  const data_digest = await sha256Hex(
-    canonicalJson({ planted: corpus.planted, length, vocabulary: language.vocabulary }),
-  );
+  const data_digest = await sha256Hex(canonicalJson({ ...params.corpus, length, vocabulary: language.vocabulary }));
   const trained = await trainLanguageModel({
     from: { config: configOf(params, language.vocabulary.length) },
     sequences: language.documents('train', length),
@@ -47,7 +42,6 @@ export default handle(contract, async (context) => {
         metrics: { loss, tokens_per_s: tokensPerSecond, seconds_left: secondsLeft },
       }),
   });
-  requireFinite(trained);
   const folder = join(context.scratch, 'model');
   trained.save(folder, { tokenizer: language.tokenizer() });
   const held = [...language.documents('held-out', length, HELD_OUT_DOCUMENTS)];
@@ -57,10 +51,10 @@ export default handle(contract, async (context) => {
     held.map(({ ids }) => ids),
     { batch: 32 },
   );
+  const { parameters } = describe(model.folder.config);
   await model.release();
   const ideal = held.reduce((sum, document) => sum + language.surprisal(document), 0) / held.length;
-  const parameters = held.length > 0 ? countParameters(trained) : 0;
-  const manifest = await publish(context, folder, { loss, parameters, data_digest });
+  const manifest = await publish(context, folder, data_digest, { held_out_loss: loss, ideal_loss: ideal, parameters });
   return {
     result: {
       model: await manifestId(manifest),
@@ -76,3 +70,50 @@ export default handle(contract, async (context) => {
     run: { device: trained.device, dtype: 'float32', seed: params.seed, tolerance: null },
   };
 });
+
+const configOf = (params: Params, vocabulary: number): Record<string, unknown> => ({
+  architectures: ['LlamaForCausalLM'],
+  model_type: 'llama',
+  vocab_size: vocabulary,
+  hidden_size: params.width,
+  intermediate_size: params.mlp_width,
+  num_hidden_layers: params.layers,
+  num_attention_heads: params.heads,
+  num_key_value_heads: params.heads,
+  // Rotary positions reach further than the training text, so that longer prompts are not refused.
+  max_position_embeddings: 4 * params.context,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10_000,
+  hidden_act: 'silu',
+  tie_word_embeddings: true,
+  bos_token_id: 0,
+  eos_token_id: 1,
+});
+
+/** Registers every file of the folder and returns the manifest of the model. */
+async function publish(
+  context: JobContext<Params>,
+  folder: string,
+  data_digest: string,
+  body: Record<string, unknown>,
+): Promise<Manifest> {
+  const blobs: Blob[] = [];
+  for (const name of readdirSync(folder).sort()) {
+    const type = name.endsWith('.json') ? 'application/json' : 'application/octet-stream';
+    blobs.push(await context.artefact(name, type, { file: join(folder, name) }));
+  }
+  const digests = blobs.filter(({ name }) => decidesComputation(name)).map(({ name, sha256 }) => [name, sha256]);
+  return {
+    kind: 'model',
+    schema: 1,
+    method: 'lm.train',
+    params: context.params,
+    seed: context.params.seed,
+    model: null,
+    model_digest: await sha256Hex(canonicalJson(Object.fromEntries(digests))),
+    hook: null,
+    data_digest,
+    blobs,
+    body,
+  };
+}

@@ -24,7 +24,7 @@ export type OpenedModel = {
 type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel'>;
 
 /** Files that decide what a model computes. */
-const decides = (name: string): boolean => name === 'config.json' || name.endsWith('.safetensors');
+export const decidesComputation = (name: string): boolean => name === 'config.json' || name.endsWith('.safetensors');
 
 /**
  * Finds the model's files, loads it and tells the edge what it looks like.
@@ -86,13 +86,13 @@ async function published(context: Surroundings, id: string): Promise<Located> {
     const [from, to] = [await input.file(name), join(folder, name)];
     if (!existsSync(to)) await link(from, to).catch(() => copyFile(from, to));
   }
-  const own = input.blobs.filter(({ name }) => decides(name));
+  const own = input.blobs.filter(({ name }) => decidesComputation(name));
   return { folder, revision: id, digests: Object.fromEntries(own.map(({ name, sha256 }) => [name, sha256])) };
 }
 
 async function fileDigests(folder: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const name of readdirSync(folder).filter(decides).sort()) {
+  for (const name of readdirSync(folder).filter(decidesComputation).sort()) {
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(join(folder, name))) hash.update(chunk as Buffer);
     digests[name] = hash.digest('hex');

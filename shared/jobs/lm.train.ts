@@ -1,9 +1,8 @@
 /** `lm.train`: a small transformer learns a corpus from scratch; by default the generated language with planted axes. */
 import { z } from 'zod';
-import { corpusSchema } from '../contracts/corpus.ts';
+import { plantedCorpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
-import { corpusInput } from './references.ts';
 
 export default defineJob({
   type: 'lm.train',
@@ -11,7 +10,7 @@ export default defineJob({
   version: 1,
   scope: 'jobs:write',
   params: z.strictObject({
-    corpus: corpusSchema.default({ planted: { seed: 0 } }),
+    corpus: plantedCorpusSchema.default({ planted: { seed: 0 } }),
     layers: z.number().int().min(1).max(24).default(3),
     width: z.number().int().min(16).max(2048).multipleOf(16).default(64),
     heads: z.number().int().min(1).max(64).default(4),
@@ -26,14 +25,15 @@ export default defineJob({
     model: modelIdSchema,
     parameters: z.number(),
     held_out_loss: z.number().describe('mean next-token cross-entropy on unseen text, in nats'),
-    entropy_rate: z.number().nullable().describe("the language's own entropy per token, in nats, where it is known"),
+    entropy_rate: z.number().describe("the language's own entropy per token, in nats"),
+    ideal_loss: z.number().describe('what the language itself would lose on the same unseen text, in nats'),
     tokens: z.number(),
     data_digest: z.string(),
   }),
   progress: { loss: 'nats per token', tokens_per_s: '1/s', seconds_left: 's' },
   produces: ['model'],
   models: () => [],
-  inputs: (p) => corpusInput(p.corpus),
+  inputs: () => [],
   estimate(p) {
     const weights = p.layers * (4 * p.width ** 2 + 3 * p.width * p.mlp_width);
     const tokens = p.steps * p.batch * p.context;
