@@ -86,3 +86,25 @@ export function transformer(shape: Shape, vocabulary: number): Model {
     }),
   };
 }
+
+/** Signals of two channels and 256 samples: two strided convolutions, then a small encoder, two classes. */
+export function convolutional(batch: number): Model {
+  const [channels, length, width, classes] = [2, 256, 64, 2];
+  const x = g.input('x', [batch, channels, length]);
+  const y = g.input('y', [batch], 'int64');
+  const filters = (name: string, out: number, inputs: number, window: number) =>
+    g.parameter(name, [out, inputs, window], (shape, random) =>
+      random.normal(out * inputs * window, { deviation: 1 / Math.sqrt(shape[1]! * shape[2]!) }),
+    );
+  const first = g.gelu(g.conv1d(x, filters('conv1', 32, channels, 7), { stride: 2, padding: 3 }));
+  const second = g.gelu(g.conv1d(first, filters('conv2', width, 32, 5), { stride: 2, padding: 2 }));
+  const shape = { layers: 2, width, heads: 4, batch, length: second.shape[2] as number };
+  const pooled = g.mean(blocks(g.transpose(second, [0, 2, 1]), shape, false), 1);
+  const convolutions = 2 * batch * (channels * 7 * 32 * 128 * 2 + 32 * 5 * width * 64 * 3);
+  return {
+    name: `conv1d + transformer 2 x 256 samples, batch ${batch}`,
+    loss: g.crossEntropy(linear('head', pooled, classes), y),
+    flop: convolutions + blockFlop(shape) + 3 * 2 * batch * width * classes,
+    feeds: (steps) => ({ x: noise(steps * batch * channels * length), y: tokens(steps * batch, classes) }),
+  };
+}
