@@ -2,7 +2,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from './environment.ts';
 import { envelope } from './middleware/envelope.ts';
-import { refuseUnrouted } from './middleware/no-route.ts';
+import { unrouted } from './middleware/no-route.ts';
 import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
 import { registerArtefacts } from './routes/artefacts.ts';
 import { registerCapabilities } from './routes/capabilities.ts';
@@ -58,7 +58,8 @@ export function createApp(): App {
   });
   app.use(envelope);
   app.onError(problemAnswer);
-  app.notFound((c) => refuseUnrouted(app.routes, c));
+  // not thrown: an error from here would pass the envelope by
+  app.notFound((c) => problemAnswer(unrouted(app.routes, c), c));
   for (const register of ROUTES) register(app);
   return app;
 }

@@ -18,11 +18,11 @@ export function methodsFor(routes: readonly Route[], path: string): string[] {
   return [...methods].sort();
 }
 
-/** Raises the problem for a request that no route of the application answered. */
-export function refuseUnrouted(routes: readonly Route[], c: Context<AppEnv>): never {
+/** The problem of a request that no route of the application answers. */
+export function unrouted(routes: readonly Route[], c: Context<AppEnv>): SextantError {
   const allowed = methodsFor(routes, c.req.path);
-  if (allowed.length === 0) throw new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
-  throw new SextantError('method_not_allowed', `${c.req.method} is not possible here, but ${allowed.join(', ')}`, {
+  if (allowed.length === 0) return new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
+  return new SextantError('method_not_allowed', `${c.req.method} is not possible here, but ${allowed.join(', ')}`, {
     headers: { allow: allowed.join(', ') },
   });
 }
