@@ -8,6 +8,7 @@ import type { Env } from '../environment.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { fieldErrors } from '../middleware/problem.ts';
 import { checkInputs } from './inputs.ts';
+import { withKnownFields } from './known-fields.ts';
 import { checkHooks } from './known-models.ts';
 import type { Terms } from './state.ts';
 import { checkWebhookAddress } from './webhook-address.ts';
@@ -27,12 +28,15 @@ export type Admitted = {
  */
 export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Admitted> {
   const request = createJobSchema.safeParse(body);
-  if (!request.success) throw misfit(fieldErrors(request.error.issues));
+  if (!request.success) throw misfit(withKnownFields(fieldErrors(request.error.issues), createJobSchema));
   const contract = contractOf(request.data.type);
   if (!key.scopes.has(contract.scope))
     throw new SextantError('scope_missing', `jobs of type ${contract.type} need the scope ${contract.scope}`);
   const parsed = contract.params.safeParse(request.data.params);
-  if (!parsed.success) throw misfit(fieldErrors(parsed.error.issues, ['params']));
+  if (!parsed.success) {
+    const errors = withKnownFields(fieldErrors(parsed.error.issues), contract.params);
+    throw misfit(errors.map((error) => ({ ...error, pointer: `/params${error.pointer}` })));
+  }
   const params = parsed.data as Record<string, unknown>;
   if (request.data.webhook) checkWebhookAddress(request.data.webhook, env.WEBHOOK_ALLOW_LOOPBACK === '1');
   await checkInputs(env, key.tenant, contract.inputs(params));
