@@ -1,51 +1,81 @@
-/** Directions from two sets of activations: the difference of their means, added or removed. */
+/** Directions from two sets of texts: the difference of their mean activations. */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { activations, groups } from '../lm/activations.ts';
+import type { TokenRows } from '../lm/batch.ts';
+import type { LanguageModel } from '../lm/model.ts';
 
-export type DifferenceInMeans = {
-  /** Unit vector from the negative to the positive mean. */
-  direction: Float32Array;
-  /** Distance of the means. */
-  distance: number;
-  positiveMean: Float64Array;
-  negativeMean: Float64Array;
+export type MeanActivation = {
+  mean: Float64Array;
+  /** Mean Euclidean norm of a token. */
+  norm: number;
+  tokens: number;
 };
 
-/** Mean of rows x width activations, in float64. Raises SextantError `data_invalid` for no rows. */
-export function meanActivation(x: Float32Array, width: number): Float64Array {
-  const rows = x.length / width;
-  if (rows === 0) throw new SextantError('data_invalid', 'no activations to average');
+/** Sequences per forward pass. */
+const PASS = 16;
+
+/** Mean over rows x width activations, in float64. @throws SextantError `data_invalid` for no rows */
+export function meanOfRows(blocks: Iterable<Float32Array>, width: number): MeanActivation {
   const mean = new Float64Array(width);
-  for (let i = 0; i < x.length; i++) mean[i % width]! += x[i]!;
-  return mean.map((sum) => sum / rows);
+  let [tokens, norms] = [0, 0];
+  for (const x of blocks) {
+    for (let row = 0; row < x.length; row += width) {
+      let square = 0;
+      for (let i = 0; i < width; i++) {
+        mean[i]! += x[row + i]!;
+        square += x[row + i]! ** 2;
+      }
+      norms += Math.sqrt(square);
+      tokens += 1;
+    }
+  }
+  if (tokens === 0) throw new SextantError('data_invalid', 'no activations to average');
+  return { mean: mean.map((sum) => sum / tokens), norm: norms / tokens, tokens };
 }
 
-/** (mean of positive - mean of negative), normalised. Raises SextantError `data_invalid` where the means are equal. */
-export function differenceInMeans(positive: Float32Array, negative: Float32Array, width: number): DifferenceInMeans {
-  const [positiveMean, negativeMean] = [meanActivation(positive, width), meanActivation(negative, width)];
-  return { ...directionBetween(negativeMean, positiveMean), positiveMean, negativeMean };
+/**
+ * Mean activation at a hook over all tokens of the sequences but special ones, or over each sequence's last.
+ * @throws SextantError `hook_unknown`, `data_invalid`
+ */
+export async function meanActivation(
+  model: LanguageModel,
+  hook: string,
+  sequences: TokenRows,
+  { positions = 'all' }: { positions?: 'all' | 'last' } = {},
+): Promise<MeanActivation> {
+  const width = model.widthAt(hook);
+  if (width === null) throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
+  const blocks: Float32Array[] = [];
+  if (positions === 'all') {
+    for await (const { values } of activations(model, Array.from(sequences), { hooks: [hook], batch: PASS })) {
+      blocks.push(values[hook]!);
+    }
+  } else {
+    for await (const ids of groups(Array.from(sequences), PASS)) {
+      const { taps } = await model.forward({ ids, taps: [hook], tapAt: 'last', logits: 'none' });
+      blocks.push(taps[hook]!.data);
+    }
+  }
+  return meanOfRows(blocks, width);
 }
 
-/** Unit vector from one point to another, and their distance. Raises SextantError `data_invalid` where they are equal. */
-export function directionBetween(
-  from: ArrayLike<number>,
-  to: ArrayLike<number>,
-): { direction: Float32Array; distance: number } {
-  const difference = Float64Array.from({ length: to.length }, (_, i) => to[i]! - from[i]!);
-  const distance = Math.sqrt(difference.reduce((sum, value) => sum + value * value, 0));
-  if (!(distance > 0)) {
+/** The vector divided by its norm. @throws SextantError `data_invalid` for a zero vector */
+export function unitVector(values: ArrayLike<number>): Float32Array {
+  let square = 0;
+  for (let i = 0; i < values.length; i++) square += values[i]! ** 2;
+  const norm = Math.sqrt(square);
+  if (!(norm > 0)) throw new SextantError('data_invalid', 'a zero vector has no direction');
+  return Float32Array.from({ length: values.length }, (_, i) => values[i]! / norm);
+}
+
+/** Unit vector from the negative to the positive mean. @throws SextantError `data_invalid` where they are equal */
+export function differenceInMeans(
+  positive: Pick<MeanActivation, 'mean'>,
+  negative: Pick<MeanActivation, 'mean'>,
+): Float32Array {
+  const difference = positive.mean.map((value, i) => value - negative.mean[i]!);
+  if (difference.every((value) => value === 0)) {
     throw new SextantError('data_invalid', 'the two sets have the same mean: there is no direction between them');
   }
-  return { direction: Float32Array.from(difference, (value) => value / distance), distance };
-}
-
-/** x - (x . v) v for every row: directional ablation. */
-export function ablate(x: Float32Array, direction: Float32Array): Float32Array {
-  const width = direction.length;
-  const out = x.slice();
-  for (let row = 0; row < x.length; row += width) {
-    let along = 0;
-    for (let i = 0; i < width; i++) along += x[row + i]! * direction[i]!;
-    for (let i = 0; i < width; i++) out[row + i]! -= along * direction[i]!;
-  }
-  return out;
+  return unitVector(difference);
 }
