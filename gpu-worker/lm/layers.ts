@@ -1,6 +1,7 @@
 /** The small parts that every block is made of, written on symbolic tensors. */
 import type { Activation, Architecture, Linear, Norm, Weight } from '../../shared/models/architecture.ts';
 import * as g from '../graph/index.ts';
+import { Parameter } from '../graph/leaves.ts';
 
 /** The tensor of a weight as it is stored (possibly in 16 bits): in a file, fed, or trained. */
 export type Parameters = (weight: Weight) => g.Tensor;
@@ -8,9 +9,17 @@ export type Parameters = (weight: Weight) => g.Tensor;
 /** A weight ready to compute with. */
 export const value = (get: Parameters, weight: Weight): g.Tensor => g.cast(get(weight), 'float32');
 
-/** Rows of an embedding table; 16-bit tables are widened row by row, never as a whole. */
-export const lookUp = (get: Parameters, table: Weight, ids: g.Tensor): g.Tensor =>
-  g.cast(g.gather(get(table), ids), 'float32');
+/**
+ * Rows of an embedding table; 16-bit tables are widened row by row, never as a whole. Where the table is trained,
+ * looking up `padding` gives its row no gradient.
+ */
+export function lookUp(get: Parameters, table: Weight, ids: g.Tensor, padding: number | null = null): g.Tensor {
+  const rows = g.cast(g.gather(get(table), ids), 'float32');
+  if (padding === null || !isParameter(get(table))) return rows;
+  const isPadding = g.unsqueeze(g.equal(ids, g.scalar(padding, 'int64')), -1);
+  return g.where(isPadding, g.stopGradient(rows), rows);
+}
+const isParameter = (tensor: g.Tensor): boolean => tensor.node.operator === Parameter;
 
 /** y = x W' + b for x [rows, in], whichever way W is stored. */
 export function linear({ weight, bias, layout }: Linear, get: Parameters, x: g.Tensor): g.Tensor {

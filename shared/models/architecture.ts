@@ -51,6 +51,8 @@ export type Architecture = {
   windows: (number | null)[];
   /** Factor of the embeddings on entering the stream. */
   embeddingScale: number;
+  /** Embedding row that learns nothing from being looked up, as the publishers' library trains; null for none. */
+  paddingToken: number | null;
   /** The head is the embedding matrix. */
   tied: boolean;
   /** Biases of the query, key and value projections; of the attention's output projection; of the MLP. */

@@ -42,6 +42,7 @@ export const gptNeox: Family = {
       logitCap: null,
       windows: new Array<null>(layers).fill(null),
       embeddingScale: 1,
+      paddingToken: null,
       tied: config.flag('tie_word_embeddings', false),
       attentionBias: bias,
       outputBias: bias,

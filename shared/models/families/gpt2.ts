@@ -43,6 +43,7 @@ export const gpt2: Family = {
       logitCap: null,
       windows: new Array<null>(layers).fill(null),
       embeddingScale: 1,
+      paddingToken: null,
       tied: config.flag('tie_word_embeddings', true),
       attentionBias: true,
       outputBias: true,

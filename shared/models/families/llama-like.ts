@@ -52,6 +52,7 @@ export function readLlamaLike(
   const width = config.count('hidden_size');
   const layers = config.count('num_hidden_layers');
   const { heads, kvHeads, headDim } = readHeads(config, width);
+  const vocabulary = config.count('vocab_size');
   return {
     family,
     layers,
@@ -60,7 +61,7 @@ export function readLlamaLike(
     kvHeads,
     headDim,
     mlpWidth: config.count('intermediate_size'),
-    vocabulary: config.count('vocab_size'),
+    vocabulary,
     context: config.count('max_position_embeddings', 2048),
     norm: { kind: 'rms', eps: config.number('rms_norm_eps', defaults.eps ?? 1e-6), weightOffset: 0 },
     activation: readActivation(config, defaults.activationField ?? 'hidden_act', defaults.activation ?? 'silu'),
@@ -71,11 +72,22 @@ export function readLlamaLike(
     logitCap: null,
     windows: new Array<number | null>(layers).fill(null),
     embeddingScale: 1,
+    paddingToken: readPadding(config, vocabulary),
     tied: config.flag('tie_word_embeddings', defaults.tied ?? false),
     attentionBias: false,
     outputBias: false,
     mlpBias: false,
   };
+}
+
+/** The padding token; a negative id counts from the end of the vocabulary. */
+function readPadding(config: ConfigReader, vocabulary: number): number | null {
+  if (config.raw('pad_token_id') === undefined) return null;
+  const id = config.number('pad_token_id');
+  const row = id < 0 ? vocabulary + id : id;
+  if (!Number.isInteger(row) || row < 0 || row >= vocabulary)
+    throw config.refuse('pad_token_id', `${id} is not a token of a vocabulary of ${vocabulary}`);
+  return row;
 }
 
 /**
@@ -170,6 +182,7 @@ export function llamaLikeConfig(a: Architecture, className: string): Record<stri
     max_position_embeddings: a.context,
     rms_norm_eps: a.norm.eps,
     ...(a.rope ? { rope_theta: a.rope.theta, rope_parameters: ropeConfig(a.rope) } : {}),
+    ...(a.paddingToken === null ? {} : { pad_token_id: a.paddingToken }),
     tie_word_embeddings: a.tied,
     torch_dtype: 'float32',
   };
