@@ -4,6 +4,7 @@
  */
 import { GraphError } from './errors.ts';
 import { reshape, transpose } from './layout.ts';
+import { filled } from './leaves.ts';
 import { matmul } from './matmul.ts';
 import { concat, pad, slice } from './parts.ts';
 import { sum } from './reductions.ts';
@@ -54,10 +55,9 @@ const Conv1d: Operator<Window> = {
   },
   gradient({ inputs: [x, w], by: [dy], attributes: { stride, before } }) {
     const [length, window] = staticShape([x!.shape[2]!, w!.shape[2]!], 'the gradient of a convolution');
-    const spread = spreadSteps(dy!, stride);
     return [
-      correlated(spread, turned(w!), { before: window! - 1 - before, length: length! }),
-      weightGradient(x!, spread, { before, window: window! }),
+      correlated(spreadSteps(dy!, stride), turned(w!), { before: window! - 1 - before, length: length! }),
+      weightGradient(x!, dy!, { before, stride, window: window! }),
     ];
   },
 };
@@ -76,28 +76,29 @@ function correlated(x: Tensor, w: Tensor, { before, length }: { before: number; 
   return applyOne(Conv1d, [cut, w], { stride: 1, before: Math.max(before, 0), after: Math.max(after, 0) });
 }
 
-/** d w[o, c, k] = sum over b, t of dy[b, o, t] x[b, c, t + k - before]: windows side by side, one product per row. */
-function weightGradient(x: Tensor, dy: Tensor, { before, window }: { before: number; window: number }): Tensor {
-  const [batch, channels, length] = x.shape as [number, number, number];
+/** d w[o, c, k] = sum over b, t of dy[b, o, t] x[b, c, t * stride + k - before]: one product over windows side by side. */
+function weightGradient(
+  x: Tensor,
+  dy: Tensor,
+  { before, stride, window }: { before: number; stride: number; window: number },
+): Tensor {
+  const [, channels, length] = x.shape as [number, number, number];
   const positions = dy.shape[2] as number;
-  const padded = pad(x, 2, before, Math.max(positions + window - 1 - length - before, 0));
-  const windows = concat(
-    Array.from({ length: window }, (_, k) =>
-      reshape(slice(padded, 2, k, k + positions), [batch, 1, channels, positions]),
-    ),
-    1,
-  );
-  const columns = reshape(windows, [batch, window * channels, positions]);
+  const reach = (positions - 1) * stride + 1;
+  const padded = pad(x, 2, before, Math.max(reach + window - 1 - length - before, 0));
+  const windows = Array.from({ length: window }, (_, k) => slice(padded, 2, k, k + reach, stride));
+  const columns = concat(windows, 1);
   const byWindow = sum(matmul(dy, columns, { transB: true }), 0);
   return transpose(reshape(byWindow, [dy.shape[1]!, window, channels]), [0, 2, 1]);
 }
 
-/** The gradient of a strided convolution as that of a dense one: zeros between the positions. */
-function spreadSteps(dy: Tensor, stride: number): Tensor {
-  if (stride === 1) return dy;
-  const [batch, channels, positions] = dy.shape as [number, number, number];
-  const apart = pad(reshape(dy, [batch, channels, positions, 1]), 3, 0, stride - 1);
-  return slice(reshape(apart, [batch, channels, positions * stride]), 2, 0, (positions - 1) * stride + 1);
+/** Positions `stride` apart with zeros between: rows of zeros beside the row of values, turned into columns. */
+function spreadSteps(x: Tensor, stride: number): Tensor {
+  if (stride === 1) return x;
+  const [batch, channels, positions] = x.shape as [number, number, number];
+  const n = batch * channels * positions;
+  const rows = concat([reshape(x, [1, n]), filled([stride - 1, n], 0, x.dtype)], 0);
+  return slice(reshape(transpose(rows), [batch, channels, positions * stride]), 2, 0, (positions - 1) * stride + 1);
 }
 
 /** An axis in reverse order. */

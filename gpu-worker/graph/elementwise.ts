@@ -152,7 +152,7 @@ const Gelu = unary('Gelu', {
     // Phi(x) + x phi(x), arranged for few passes over memory.
     const z = mul(x, Math.SQRT1_2);
     const twiceDensity = exp(sub(Math.log(2 / Math.sqrt(2 * Math.PI)), mul(z, z)));
-    return mul(dy, mul(add(add(erf(z), mul(x, twiceDensity)), 1), 0.5));
+    return mul(mul(dy, add(add(erf(z), mul(x, twiceDensity)), 1)), 0.5);
   },
 });
 

@@ -1,10 +1,11 @@
 /** Softmax and normalisation along the last axis or a chosen one. */
 import { add, exp, lift, mul, sub } from './elementwise.ts';
 import { GraphError } from './errors.ts';
-import { sumTo } from './layout.ts';
+import { reshape, sumTo } from './layout.ts';
+import { matmul } from './matmul.ts';
 import { eachLine } from './oracle.ts';
-import { mean, sum } from './reductions.ts';
-import { axisOf, sameShape } from './shape.ts';
+import { sum } from './reductions.ts';
+import { axisOf, sameShape, staticShape } from './shape.ts';
 import { apply, applyOne, commonDType, type Operator, type Tensor } from './tensor.ts';
 
 const softmaxOf = (line: Float64Array): Float64Array => {
@@ -64,6 +65,12 @@ function requireVector(x: Tensor, vector: Tensor, what: string): void {
     throw new GraphError('shape_mismatch', `${what} must have the size of the last axis`);
   }
 }
+/** mean(x * weights) over the last axis, kept: a product with a column, which stores nothing of the size of x. */
+function weightedMean(x: Tensor, weights: Tensor): Tensor {
+  const width = x.shape[x.rank - 1]!;
+  const [size] = staticShape([width], 'the gradient of a normalisation');
+  return matmul(x, reshape(weights, [width, 1]), { alpha: 1 / size! });
+}
 const perRow = (x: Tensor) => [...x.shape.slice(0, -1), 1];
 
 /** (x - mean) / sqrt(variance + epsilon) * scale + bias over the last axis (Ba et al. 2016). */
@@ -93,10 +100,10 @@ const LayerNorm: Operator<{ epsilon: number }> = {
   },
   gradient({ inputs: [x, scale, bias], outputs: [, centre, inverse], by: [dy] }) {
     const normal = mul(sub(x!, centre!), inverse!);
-    const byNormal = mul(dy!, scale!);
-    const along = mean(mul(byNormal, normal), -1, true);
-    const byX = mul(sub(sub(byNormal, mean(byNormal, -1, true)), mul(normal, along)), inverse!);
-    return [byX, sumTo(mul(dy!, normal), scale!), sumTo(dy!, bias!)];
+    const byScale = mul(dy!, normal);
+    const projection = add(mul(normal, weightedMean(byScale, scale!)), weightedMean(dy!, scale!));
+    const byX = mul(sub(mul(dy!, scale!), projection), inverse!);
+    return [byX, sumTo(byScale, scale!), sumTo(dy!, bias!)];
   },
 };
 export const layerNorm = (x: Tensor, scale: Tensor, bias: Tensor, epsilon = 1e-5): Tensor =>
@@ -128,9 +135,9 @@ const RmsNorm: Operator<{ epsilon: number }> = {
   },
   gradient({ inputs: [x, scale], outputs: [, inverse], by: [dy] }) {
     const normal = mul(x!, inverse!);
-    const byNormal = mul(dy!, scale!);
-    const along = mean(mul(byNormal, normal), -1, true);
-    return [mul(sub(byNormal, mul(normal, along)), inverse!), sumTo(mul(dy!, normal), scale!)];
+    const byScale = mul(dy!, normal);
+    const projection = mul(normal, weightedMean(byScale, scale!));
+    return [mul(sub(mul(dy!, scale!), projection), inverse!), sumTo(byScale, scale!)];
   },
 };
 /** A number added to `scale` first: Gemma's weights are stored as scale - 1. */

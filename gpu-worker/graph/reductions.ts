@@ -1,9 +1,9 @@
 /** Operators that fold axes away: sums, means, extremes, log-sum-exp, arg-max, cumulative sums. */
 import { cast, equal } from './comparison.ts';
-import { div, exp, mul, sub } from './elementwise.ts';
+import { div, exp, mul, scaledSource, sub } from './elementwise.ts';
 import { expandLike, reshape } from './layout.ts';
 import { eachIndex, eachLine } from './oracle.ts';
-import { axisOf, type Dim, sizeOf, staticShape, stridesOf } from './shape.ts';
+import { axisOf, type Dim, sameShape, sizeOf, staticShape, stridesOf } from './shape.ts';
 import { applyOne, type Emitter, type Operator, type Tensor } from './tensor.ts';
 
 type Axes = { axes: readonly number[]; keep: boolean };
@@ -95,7 +95,12 @@ function reduce(
 }
 type Axis = number | readonly number[];
 /** Sum over the given axes (all by default); `keep` leaves them with size 1. */
-export const sum = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceSum, x, axes, keep);
+export function sum(x: Tensor, axes?: Axis, keep = false): Tensor {
+  const { source, factor } = scaledSource(x);
+  return factor === 1 || !sameShape(source.shape, x.shape)
+    ? reduce(ReduceSum, x, axes, keep)
+    : mul(reduce(ReduceSum, source, axes, keep), factor);
+}
 export const mean = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMean, x, axes, keep);
 export const max = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMax, x, axes, keep);
 export const min = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceMin, x, axes, keep);

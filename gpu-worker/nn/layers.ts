@@ -49,9 +49,22 @@ export function attention(
   const width = (q.shape[2] as number) / heads;
   const split = (x: g.Tensor, order: readonly number[]) =>
     g.transpose(g.reshape(x, [x.shape[0]!, x.shape[1]!, heads, width]), order);
-  const scores = g.matmul(split(q, [0, 2, 1, 3]), split(k, [0, 2, 3, 1]), { alpha: 1 / Math.sqrt(width) });
+  const [qh, kh, vh] = [split(q, [0, 2, 1, 3]), split(k, [0, 2, 1, 3]), split(v, [0, 2, 1, 3])];
+  const alpha = 1 / Math.sqrt(width);
+  const scores = g.matmul(qh, kh, { transB: true, alpha });
   const weights = g.softmax(mask ? withoutDenormals(g.add(scores, mask)) : scores);
-  const mixed = g.matmul(weights, split(v, [0, 2, 1, 3]));
+  // The softmax's row sums of weights * gradient equal those of output * gradient, which are far smaller (Dao et al.
+  // 2022, FlashAttention, appendix B).
+  const value = g.matmul(weights, vh);
+  const mixed = g.withGradient(value, [qh, kh, vh], (dy) => {
+    const byWeights = g.matmul(dy, vh, { transB: true });
+    const byScores = g.mul(weights, g.sub(byWeights, g.sum(g.mul(dy, value), -1, true)));
+    return [
+      g.matmul(byScores, kh, { alpha }),
+      g.matmul(byScores, qh, { transA: true, alpha }),
+      g.matmul(weights, dy, { transA: true }),
+    ];
+  });
   return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), q.shape);
 }
 
@@ -60,6 +73,5 @@ export function attention(
  * float32, but as denormal numbers they would slow the softmax and the products after it several times.
  */
 function withoutDenormals(scores: g.Tensor): g.Tensor {
-  const floor = g.sub(g.max(g.stopGradient(scores), -1, true), 60);
-  return g.straightThrough(g.maximum(scores, floor), scores);
+  return g.maximum(scores, g.sub(g.max(scores, -1, true), 60));
 }
