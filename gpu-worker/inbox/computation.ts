@@ -36,7 +36,8 @@ export class Computation {
     );
     this.#process = spawn(process.execPath, [ENTRY], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: environment,
+      // Compiled code is kept, which halves what starting a process costs.
+      env: { ...environment, NODE_COMPILE_CACHE: join(order.configuration.cache, 'compiled') },
     });
     this.#process.on('message', (report: Report) => this.#heard(report));
     this.ended = new Promise((resolve) => {
