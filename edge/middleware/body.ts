@@ -53,7 +53,7 @@ export async function readBounded(request: Request, limit: number): Promise<Uint
     if (done) break;
     size += value.byteLength;
     if (size > limit) {
-      await reader.cancel();
+      reader.releaseLock();
       throw tooLarge();
     }
     chunks.push(value);
@@ -65,6 +65,22 @@ export async function readBounded(request: Request, limit: number): Promise<Uint
     offset += chunk.byteLength;
   }
   return bytes;
+}
+
+/** How much of an unread body is taken in after all, so that its sender gets to read the answer. */
+const DRAIN_LIMIT = 32 * 1024 * 1024;
+
+/** Reads on and forgets: a client that still writes when the answer comes sees a broken connection instead of it. */
+export async function drain(request: Request): Promise<void> {
+  const { body } = request;
+  if (!body || body.locked) return;
+  const reader = body.getReader();
+  for (let left = DRAIN_LIMIT; left > 0; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    left -= value.byteLength;
+  }
+  await reader.cancel();
 }
 
 export function decodeUtf8(bytes: Uint8Array): string {

@@ -3,6 +3,7 @@ import { createMiddleware } from 'hono/factory';
 import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
 import type { AppEnv } from '../environment.ts';
 import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/lease.ts';
+import { drain } from './body.ts';
 
 const WELL_FORMED = /^[A-Za-z0-9._:-]{8,64}$/;
 
@@ -30,6 +31,7 @@ export function stamp(headers: Headers, requestId: string, allowance: Allowance 
 export const envelope = createMiddleware<AppEnv>(async function envelope(c, next) {
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
+  if (c.res.status >= 400) await drain(c.req.raw);
   // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
   c.res = new Response(c.res.body, c.res);
   stamp(c.res.headers, c.get('requestId'), c.get('allowance'), Date.now());
