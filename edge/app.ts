@@ -14,6 +14,7 @@ import { registerInternalJobs } from './routes/internal-jobs.ts';
 import { registerJobs } from './routes/jobs.ts';
 import { registerJobEvents } from './routes/jobs-events.ts';
 import { registerSigningKeys } from './routes/jobs-keys.ts';
+import { registerJobWebhooks } from './routes/jobs-webhooks.ts';
 import { registerKeys } from './routes/keys.ts';
 import { registerModels } from './routes/models.ts';
 import { registerOpenApi } from './routes/openapi.ts';
@@ -34,6 +35,7 @@ const ROUTES: readonly ((app: App) => void)[] = [
   registerCapabilities,
   registerJobs,
   registerJobEvents,
+  registerJobWebhooks,
   registerInternalJobs,
   registerSigningKeys,
   registerKeys,

@@ -14,7 +14,6 @@ import { repositoryRoot } from '../../support/guide.ts';
 import { newSigningKey } from '../../support/signing-key.ts';
 
 export const LEASE_MS = 3000;
-export const RESEND_MS = 1500;
 export const QUEUES_TOKEN = 'development-queues-token';
 
 export type WorkerOptions = {
@@ -65,6 +64,7 @@ export class Stack {
   readonly data = mkdtempSync(join(tmpdir(), 'sextant-e2e-'));
   readonly workers: Worker[] = [];
   readonly #retries: number;
+  readonly #resend_ms: number;
   edge!: EdgeProcess;
   signingKey!: SigningKey;
   #port = 0;
@@ -72,8 +72,9 @@ export class Stack {
   #posts = 0;
 
   /** `retries`: deliveries of a message after the first, before it becomes a dead letter. */
-  constructor({ retries = 10 }: { retries?: number } = {}) {
+  constructor({ retries = 10, resend_ms = 1500 }: { retries?: number; resend_ms?: number } = {}) {
     this.#retries = retries;
+    this.#resend_ms = resend_ms;
   }
 
   /** Starts the edge and makes a client key; workers are started by the tests. */
@@ -101,7 +102,7 @@ export class Stack {
       vars: {
         SIGNING_KEYS: JSON.stringify({ keys: [this.signingKey.jwk] }),
         LEASE_MS: String(LEASE_MS),
-        RESEND_MS: String(RESEND_MS),
+        RESEND_MS: String(this.#resend_ms),
         WEBHOOK_KEY: 'end-to-end',
         WEBHOOK_ALLOW_LOOPBACK: '1',
       },
@@ -163,6 +164,12 @@ export class Stack {
       headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/json', ...init.headers },
       ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
     });
+  }
+
+  /** Posts a body as it is. */
+  raw(path: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>): Promise<Response> {
+    const authorization = `Bearer ${this.#key}`;
+    return fetch(`${this.edge.url}${path}`, { method: 'POST', headers: { authorization, ...headers }, body });
   }
 
   /** Posts a `diagnostics.run` job and answers its id. */
