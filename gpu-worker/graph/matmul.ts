@@ -54,14 +54,14 @@ const MatMul: Operator<Product> = {
   },
   gradient({ inputs: [a, b], by: [dy], attributes: { transA, transB, alpha } }) {
     const byA = transA
-      ? product(b!, dy!, { transA: transB, transB: true, alpha })
-      : product(dy!, b!, { transA: false, transB: !transB, alpha });
+      ? matmul(b!, dy!, { transA: transB, transB: true, alpha })
+      : matmul(dy!, b!, { transA: false, transB: !transB, alpha });
     // Rows that share one matrix form a single tall product, not a batch of products to be summed.
     const tall = b!.rank === 2 && a!.rank > 2 && !transA;
     const [rowsA, rowsY] = tall ? [flattenRows(a!), flattenRows(dy!)] : [a!, dy!];
     const byB = transB
-      ? product(rowsY, rowsA, { transA: true, transB: transA, alpha })
-      : product(rowsA, rowsY, { transA: !transA, transB: false, alpha });
+      ? matmul(rowsY, rowsA, { transA: true, transB: transA, alpha })
+      : matmul(rowsA, rowsY, { transA: !transA, transB: false, alpha });
     return [sumTo(byA, a!), sumTo(byB, b!)];
   },
 };
@@ -74,10 +74,17 @@ export function flattenRows(x: Tensor): Tensor {
   const lead = x.shape.slice(0, -1);
   return reshape(x, [isStatic(lead) ? sizeOf(lead) : lead.join('*'), x.shape[x.rank - 1]!]);
 }
-/** Constant factors of the operands go into alpha. */
-function product(a: Tensor, b: Tensor, flags: Product): Tensor {
-  const [left, right] = [scaledSource(a), scaledSource(b)];
-  return applyOne(MatMul, [left.source, right.source], { ...flags, alpha: flags.alpha * left.factor * right.factor });
+/** An operand without its constant factors and exchanges of the last two axes: the product takes them as flags. */
+function bare(operand: Tensor): { source: Tensor; turned: boolean; factor: number } {
+  let [source, turned, factor] = [operand, false, 1];
+  for (;;) {
+    const scaled = scaledSource(source);
+    const exchanged = lastTwoExchanged(scaled.source);
+    factor *= scaled.factor;
+    if (scaled.factor === 1 && !exchanged) return { source, turned, factor };
+    source = exchanged ?? scaled.source;
+    turned = exchanged ? !turned : turned;
+  }
 }
 
 /**
@@ -89,11 +96,11 @@ export function matmul(
   b: Tensor,
   { transA = false, transB = false, alpha = 1 }: Partial<Product> = {},
 ): Tensor {
-  const [turnedA, turnedB] = [lastTwoExchanged(a), lastTwoExchanged(b)];
-  return product(turnedA ?? a, turnedB ?? b, {
-    transA: turnedA ? !transA : transA,
-    transB: turnedB ? !transB : transB,
-    alpha,
+  const [left, right] = [bare(a), bare(b)];
+  return applyOne(MatMul, [left.source, right.source], {
+    transA: left.turned !== transA,
+    transB: right.turned !== transB,
+    alpha: alpha * left.factor * right.factor,
   });
 }
 
@@ -107,7 +114,7 @@ export function sumOfProduct(x: Tensor, like: Tensor): Tensor | undefined {
   const flags = x.node.attributes as Product;
   if (b.rank !== 2 || (flags.transA && a.rank > 2)) return undefined;
   const summed = flags.transA ? sum(a, -1, true) : sum(flattenRows(a), 0, true);
-  return reshape(product(summed, b, flags), like.shape);
+  return reshape(matmul(summed, b, flags), like.shape);
 }
 
 /**
