@@ -1,4 +1,4 @@
-/** A Llama of about 60 million parameters with random weights, written once into the temporary folder. */
+/** A Llama of 61 million parameters (245 MB) with random weights, written once into the temporary folder. */
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ export const CONFIG = {
   vocab_size: 32000,
   hidden_size: 512,
   intermediate_size: 1376,
-  num_hidden_layers: 8,
+  num_hidden_layers: 9,
   num_attention_heads: 8,
   num_key_value_heads: 8,
   max_position_embeddings: 1024,
@@ -21,7 +21,7 @@ export const CONFIG = {
 };
 
 export function generatedLlama(): string {
-  const folder = join(tmpdir(), 'sextant-bench-llama-60m');
+  const folder = join(tmpdir(), 'sextant-bench-llama-61m');
   if (existsSync(folder)) return folder;
   const a = parseArchitecture(CONFIG);
   const shapes = new Map(listWeights(familyOf('llama').weights(a)).map(({ name, shape }) => [name, shape]));
