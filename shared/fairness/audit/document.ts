@@ -71,7 +71,11 @@ const requireLength = (values: ArrayLike<number>, n: number, pointer: string): v
   requireFinite(values, pointer);
 };
 
-function preferencesReport(input: AuditColumnsInput, options: AuditOptionsDocument): PreferencesReport {
+/**
+ * Gaps of learned groups and, where `groups` names attributes, of demographic ones; needs `labels` and `routing`. Raises
+ * `data_invalid`.
+ */
+export function preferencesReport(input: AuditColumnsInput, options: AuditOptionsDocument): PreferencesReport {
   const { labels, groups } = input;
   const { routed, heads } = input.routing!;
   if (!labels) throw dataError('column_missing', '/labels', 'gaps of learned groups need labels');

@@ -1,0 +1,51 @@
+/** Predictors and reports as manifested things. */
+import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
+import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
+import type { InputEncoding, NetworkDocument, PredictorDocument } from '../../shared/fairness/predictors/document.ts';
+import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
+import type { DenseNetwork } from '../../shared/fairness/predictors/network.ts';
+import { manifestId } from '../../shared/signing/digest.ts';
+
+type Register = (name: string, mediaType: string, content: Uint8Array) => Promise<Blob>;
+type Origin = { method: string; params: Record<string, unknown>; seed: number | null; dataDigest: string };
+
+/** A predictor as a thing: its document is a blob, so that wide networks fit too. */
+export async function predictorThing(
+  document: PredictorDocument,
+  origin: Origin,
+  register: Register,
+): Promise<{ id: string; manifest: Manifest }> {
+  const blob = await register(PREDICTOR_BLOB, 'application/json', new TextEncoder().encode(JSON.stringify(document)));
+  return thing('predictor', origin, [blob], predictorBody(compilePredictor(document)));
+}
+
+/** A report as a thing: `body` is what the API shows of it, the rest lies in blobs. */
+export const reportThing = (origin: Origin, blobs: Blob[], body: Record<string, unknown>) =>
+  thing('report', origin, blobs, body);
+
+async function thing(kind: 'predictor' | 'report', origin: Origin, blobs: Blob[], body: Record<string, unknown>) {
+  const manifest: Manifest = {
+    kind,
+    schema: 1,
+    method: origin.method,
+    params: origin.params,
+    seed: origin.seed,
+    model: null,
+    model_digest: null,
+    hook: null,
+    data_digest: origin.dataDigest,
+    blobs,
+    body,
+  };
+  return { id: await manifestId(manifest), manifest };
+}
+
+export const networkDocument = (network: DenseNetwork, inputs: InputEncoding[]): NetworkDocument => ({
+  kind: 'network',
+  inputs,
+  layers: network.map(({ inputs: d, outputs, weights, bias, activation }) => ({
+    weights: Array.from({ length: outputs }, (_, o) => Array.from(weights.subarray(o * d, (o + 1) * d))),
+    bias: [...bias],
+    activation,
+  })),
+});

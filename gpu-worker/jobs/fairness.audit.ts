@@ -1,0 +1,74 @@
+/** Handler of `fairness.audit`. */
+import {
+  type AuditColumnsInput,
+  type AuditOptionsDocument,
+  auditDocument,
+} from '../../shared/fairness/audit/document.ts';
+import { grouping } from '../../shared/fairness/audit/groups.ts';
+import { distributionPlot, futureGapPlot, gapPlot } from '../../shared/fairness/plots/audit-plots.ts';
+import { columnOf, columnTexts } from '../../shared/formats/table.ts';
+import contract from '../../shared/jobs/fairness.audit.ts';
+import { reportThing } from '../fairness/publish.ts';
+import { completeRows, numbersOf, openTable, tableReport } from '../fairness/table-input.ts';
+import { handle } from './handler.ts';
+
+export default handle(contract, async ({ params, artefact, progress, input }) => {
+  const { table: source, prediction, before, label, groups, routing, counterfactual, futures, ...options } = params;
+  const opened = await openTable({ input }, source);
+  const needed = [
+    prediction,
+    ...groups,
+    ...[before, label, counterfactual].filter((name): name is string => name !== null),
+    ...(routing ? [routing.routed, ...routing.heads] : []),
+    ...(futures ? Object.values(futures) : []),
+  ];
+  const table = completeRows(opened.table, needed);
+  const column = (name: string): Float64Array => numbersOf(table, name);
+  progress({ fraction: 0.05, stage: 'measuring', metrics: {} });
+  const audited: AuditColumnsInput = {
+    predictions: column(prediction),
+    ...(label !== null && { labels: column(label) }),
+    groups: groups.map((name) => grouping(name, columnTexts(columnOf(table, name)))),
+    ...(routing && { routing: { routed: column(routing.routed), heads: routing.heads.map(column) } }),
+    ...(counterfactual !== null && { counterfactual: column(counterfactual) }),
+    ...(futures && {
+      futures: {
+        present: column(futures.present),
+        presentOther: column(futures.present_counterfactual),
+        future: column(futures.future),
+        futureOther: column(futures.future_counterfactual),
+      },
+    }),
+  };
+  const report = auditDocument(audited, options as AuditOptionsDocument);
+  const plots: Record<string, string> = {};
+  audited.groups.forEach((group, k) => {
+    plots[`distributions-${k}.svg`] = distributionPlot(
+      group,
+      audited.predictions,
+      before === null ? undefined : column(before),
+    );
+  });
+  report.attributes.forEach((attribute, k) => {
+    plots[`gaps-${k}.svg`] = gapPlot(attribute.attribute, attribute.overall);
+  });
+  if (report.lookahead) {
+    const [present, future] = [report.lookahead.present_gap.estimate!, report.lookahead.future_gap.estimate!];
+    plots['future-gap.svg'] = futureGapPlot(present, [{ rho: 1 - future / present, gap: future }]);
+  }
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const blobs = [await artefact('report.json', 'application/json', bytes(JSON.stringify(report)))];
+  for (const [name, svg] of Object.entries(plots)) blobs.push(await artefact(name, 'image/svg+xml', bytes(svg)));
+  const overall = Object.fromEntries(report.attributes.map((a) => [a.attribute, a.overall]));
+  const thing = await reportThing(
+    { method: 'fairness.audit', params: { ...options }, seed: params.seed, dataDigest: opened.digest },
+    blobs,
+    { rows: report.rows, method: report.method, overall },
+  );
+  return {
+    result: { table: tableReport(opened, table.rows), report: thing.id, overall, plots: Object.keys(plots) },
+    things: [thing.manifest],
+    metrics: { rows: table.rows },
+    run: { device: 'cpu', dtype: 'float64', seed: params.seed, tolerance: null },
+  };
+});

@@ -1,0 +1,57 @@
+/** Where a job takes a table from, and what a result says it understood of it. */
+import { z } from 'zod';
+import { randomIdSchema } from './thing.ts';
+
+const nameSchema = z.string().min(1).max(200);
+
+export const tableSourceSchema = z.union([
+  z
+    .strictObject({
+      columns: z.record(nameSchema, z.array(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()]))),
+    })
+    .describe('cells by column, in the request itself'),
+  z
+    .strictObject({
+      artefact: randomIdSchema('art'),
+      format: z.enum(['csv', 'arrow']).default('csv'),
+      delimiter: z.string().length(1).default(','),
+      names: z.array(nameSchema).max(1000).optional().describe('columns of a CSV file without a header line'),
+      trim: z.boolean().default(false).describe('drop blanks around fields'),
+      missing: z.array(z.string().max(100)).max(50).optional().describe('cells that mean "no value"'),
+    })
+    .describe('an uploaded table; it is deleted 24 h after the job ends'),
+]);
+export type TableSource = z.output<typeof tableSourceSchema>;
+
+export const tableInput = (source: TableSource) =>
+  'artefact' in source ? [{ id: source.artefact, pointer: '/table/artefact' }] : [];
+
+/** The schema that was inferred; nothing about the table is decided without being shown here. */
+export const columnSchemaSchema = z.object({
+  name: z.string(),
+  kind: z.enum(['number', 'category']),
+  missing: z.number(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+  levels: z.number().optional(),
+  examples: z.array(z.string()).optional(),
+});
+export const tableReportSchema = z.object({
+  rows: z.number(),
+  used_rows: z.number().describe('rows without a missing value in a column that needs one'),
+  columns: z.array(columnSchemaSchema),
+  data_digest: z.string(),
+});
+export type TableReport = z.output<typeof tableReportSchema>;
+
+/** Columns that become features, and how. */
+export const featuresSchema = z.strictObject({
+  columns: z.array(nameSchema).min(1).max(1000).describe('in this order'),
+  categorical: z.array(nameSchema).max(1000).default([]).describe('numeric columns to treat as categories'),
+  drop_first: z.boolean().default(false).describe('leave out the first level of every category'),
+  missing: z
+    .enum(['drop', 'mean'])
+    .default('drop')
+    .describe('rows with a missing feature: dropped, or filled with the mean (levels: none)'),
+});
+export type Features = z.output<typeof featuresSchema>;

@@ -1,0 +1,48 @@
+/** `fairness.audit`: the audit of the edge for tables of any size, with plots. */
+import { z } from 'zod';
+import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
+import { reportIdSchema } from '../contracts/thing.ts';
+import { auditOptionsSchema } from '../fairness/audit/document.ts';
+import { defineJob } from './contract.ts';
+
+const name = z.string().min(1).max(200);
+
+export default defineJob({
+  type: 'fairness.audit',
+  summary: 'Measure how a predictor treats groups, with intervals, p-values and plots',
+  version: 1,
+  scope: 'jobs:write',
+  params: auditOptionsSchema.extend({
+    table: tableSourceSchema,
+    prediction: name.describe('column of scores'),
+    before: name.nullable().default(null).describe('column of scores before a correction, for the plot'),
+    label: name.nullable().default(null),
+    groups: z.array(name).min(1).max(8),
+    routing: z
+      .strictObject({ routed: name, heads: z.array(name).min(2).max(65) })
+      .nullable()
+      .default(null),
+    counterfactual: name.nullable().default(null),
+    futures: z
+      .strictObject({ present: name, present_counterfactual: name, future: name, future_counterfactual: name })
+      .nullable()
+      .default(null),
+  }),
+  result: z.object({
+    table: tableReportSchema,
+    report: reportIdSchema,
+    overall: z.record(z.string(), z.array(z.record(z.string(), z.unknown()))).describe('largest gaps by attribute'),
+    plots: z.array(z.string()).describe('names of the SVG artefacts'),
+  }),
+  progress: {},
+  produces: ['report'],
+  models: () => [],
+  inputs: (p) => tableInput(p.table),
+  estimate: (p) => ({
+    device_seconds: 2 + 1e-7 * 50_000 * (p.draws + p.permutations) * p.groups.length,
+    memory_bytes: 4e8,
+    artefact_bytes: 2e6,
+  }),
+  retention_days: 30,
+  sensitive_inputs: true,
+});

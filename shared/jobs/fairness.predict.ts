@@ -1,0 +1,30 @@
+/** `fairness.predict`: a registered predictor over a table of any size. */
+import { z } from 'zod';
+import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
+import { predictorIdSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+
+export default defineJob({
+  type: 'fairness.predict',
+  summary: 'Predict for every row of a table',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    table: tableSourceSchema,
+    predictor: predictorIdSchema,
+    format: z.enum(['csv', 'arrow']).default('csv').describe('of the artefact that holds the predictions'),
+  }),
+  result: z.object({
+    table: tableReportSchema,
+    columns: z.array(z.string()),
+    artefact: z.string().describe('name of the artefact with the predictions, one row per row'),
+    rows_per_s: z.number(),
+  }),
+  progress: {},
+  produces: [],
+  models: () => [],
+  inputs: (p) => [...tableInput(p.table), { id: p.predictor, pointer: '/predictor' }],
+  estimate: () => ({ device_seconds: 3, memory_bytes: 4e8, artefact_bytes: 1e7 }),
+  retention_days: 30,
+  sensitive_inputs: true,
+});
