@@ -37,14 +37,17 @@ export function toRuntime(port: Port, value: FeedValue, symbols: Map<string, num
   const data = 'shape' in given ? given.data : given;
   const shape = 'shape' in given ? given.shape : staticShape(port);
   const Expected = ARRAYS[port.dtype];
-  const right = Expected && data instanceof Expected && (port.dtype !== 'float16' || data instanceof Uint16Array);
+  const right = Expected !== undefined && data instanceof Expected;
   if (!right) {
     throw new EngineError('feed_mismatch', `${show(port)}: needs a ${Expected?.name}, got ${data?.constructor?.name}`);
   }
   if (data.length !== product(shape) || !fits(port, shape, symbols)) {
     throw new EngineError('feed_mismatch', `${show(port)}: got ${data.length} values of shape [${shape.join(', ')}]`);
   }
-  return new OrtTensor(port.dtype as 'float32', data as Float32Array, shape);
+  const tensor = new OrtTensor(port.dtype as 'float32', data as Float32Array, shape);
+  // Where JavaScript has Float16Array the library wraps the bits in one, which its native half cannot read.
+  if (port.dtype === 'float16') Object.assign(tensor, { cpuData: data });
+  return tensor;
 }
 
 function scalarArray(port: Port, value: number): HostArray {
@@ -78,7 +81,14 @@ function fits(port: Port, shape: readonly number[], symbols: Map<string, number>
 export const fromRuntime = (tensor: OrtTensor): HostTensor => ({
   dtype: tensor.type as DType,
   shape: tensor.dims,
-  data: tensor.data as HostArray,
+  data: hostData(tensor),
 });
+
+/** 16-bit floats as bit patterns, whatever the library made of them. */
+function hostData({ type, data }: OrtTensor): HostArray {
+  if (type !== 'float16' || data instanceof Uint16Array) return data as HostArray;
+  const { buffer, byteOffset, length } = data as unknown as Uint16Array;
+  return new Uint16Array(buffer, byteOffset, length);
+}
 
 const isDeviceValue = (value: FeedValue): value is OrtTensor => value instanceof OrtTensor;

@@ -30,8 +30,7 @@ export function sae(batch: number, width: number, latents: number, k: number): M
   const wDec = g.parameter('w_dec', [latents, width], unitRows);
   const bDec = g.parameter('b_dec', [width], zeros);
   const u = g.add(g.matmul(g.sub(x, bDec), wEnc), bEnc);
-  const { positions } = g.topK(g.abs(u), k);
-  const z = g.addElements(g.zerosLike(u), positions, g.gatherElements(u, positions));
+  const z = g.masked(u, g.topKMask(g.abs(u), k));
   const error = g.sub(g.add(g.matmul(z, wDec), bDec), x);
   return {
     name: `sae ${batch} x ${width} -> ${latents}, k ${k}`,

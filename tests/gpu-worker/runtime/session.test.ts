@@ -55,6 +55,15 @@ describe('a session', () => {
     await session.release();
   });
 
+  it('carries 16-bit floats as bit patterns', async () => {
+    const x = g.cast(g.input('x', [2], 'float16'), 'float32');
+    const session = await Session.create(g.compile({ y: x, twice: g.cast(g.mul(x, 2), 'float16') }));
+    const out = await session.run({ x: Uint16Array.of(0x3c00, 0xc100) });
+    expect([...(out.y!.data as Float32Array)]).toEqual([1, -2.5]);
+    expect(out.twice).toEqual({ dtype: 'float16', shape: [2], data: Uint16Array.of(0x4000, 0xc500) });
+    await session.release();
+  });
+
   it('explains a program that the runtime rejects', async () => {
     const broken = { ...double('broken'), bytes: Uint8Array.of(1, 2, 3) };
     await expect(Session.create(broken)).rejects.toMatchObject({ code: 'program_rejected' });
