@@ -10,7 +10,19 @@ import { byteRange } from '../artefacts/range.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
 import { PUBLIC_TENANT } from '../environment.ts';
 import { matches } from '../vectors/response.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
+import {
+  BODY,
+  idempotencyHeader,
+  json,
+  jsonRequest,
+  KEYED,
+  keyed,
+  keyedOnce,
+  ONCE,
+  page,
+  pageQuery,
+  problems,
+} from './declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
 
 const artefactSchema = z
@@ -44,15 +56,15 @@ const idParams = z.object({ id: randomIdSchema('art') });
 const tags = ['artefacts'];
 
 const create = createRoute({
-  ...keyedBody('artefacts:write'),
+  ...keyedOnce('artefacts:write'),
   method: 'post',
   path: '/v1/artefacts',
   tags,
   summary: 'Announce bytes and get an address to upload them to',
-  request: { body: jsonRequest(announceSchema) },
+  request: { headers: idempotencyHeader, body: jsonRequest(announceSchema) },
   responses: {
     201: json(grantSchema, 'The artefact; send the bytes, then commit'),
-    ...problems(...KEYED, ...BODY, 'artefact_mismatch', 'unavailable'),
+    ...problems(...KEYED, ...BODY, ...ONCE, 'artefact_mismatch', 'unavailable'),
   },
 });
 const commit = createRoute({

@@ -5,6 +5,7 @@ import type { Scope } from '../../shared/contracts/scope.ts';
 import type { KeyPolicy } from '../keys/access-key.ts';
 import { access, anonymous } from '../middleware/access.ts';
 import { jsonBody } from '../middleware/body.ts';
+import { idempotent } from '../middleware/idempotency.ts';
 
 const problemDocument = problemSchema.openapi('Problem');
 
@@ -36,6 +37,17 @@ export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', lim
   security: [{ bearer: scope === null ? [] : [scope] }],
   middleware: [access(scope, policy), jsonBody(limit)],
 });
+
+/** A route with a JSON body that creates something at once: repeats under one Idempotency-Key create nothing new. */
+export const keyedOnce = (scope: Scope, policy: KeyPolicy = 'writes') => ({
+  security: [{ bearer: [scope] }],
+  middleware: [access(scope, policy), jsonBody(), idempotent],
+});
+export const idempotencyHeader = z.object({
+  'idempotency-key': z.string().max(255).optional().describe('a repeat creates nothing new; kept for 24 h'),
+});
+/** Problems of an Idempotency-Key. */
+export const ONCE: readonly ProblemCode[] = ['idempotency_in_flight', 'idempotency_key_reused'];
 
 /** A route for everybody. */
 export const open = { security: [], middleware: [anonymous] };

@@ -8,7 +8,21 @@ import type { Env } from '../environment.ts';
 import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
 import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
 import { forgetKey } from '../keys/registry.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
+import { access } from '../middleware/access.ts';
+import { idempotent } from '../middleware/idempotency.ts';
+import {
+  BODY,
+  idempotencyHeader,
+  json,
+  jsonRequest,
+  KEYED,
+  keyed,
+  keyedOnce,
+  ONCE,
+  page,
+  pageQuery,
+  problems,
+} from './declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
 
 const keySchema = z
@@ -36,13 +50,13 @@ const idParams = z.object({ id: randomIdSchema('key') });
 const tags = ['keys'];
 
 const create = createRoute({
-  ...keyedBody('keys:admin'),
+  ...keyedOnce('keys:admin'),
   method: 'post',
   path: '/v1/keys',
   tags,
   summary: 'Create an API key',
-  request: { body: jsonRequest(createSchema) },
-  responses: { 201: json(newKeySchema, 'The key, with its text'), ...problems(...KEYED, ...BODY) },
+  request: { headers: idempotencyHeader, body: jsonRequest(createSchema) },
+  responses: { 201: json(newKeySchema, 'The key, with its text'), ...problems(...KEYED, ...BODY, ...ONCE) },
 });
 const list = createRoute({
   ...keyed('keys:admin'),
@@ -63,20 +77,22 @@ const read = createRoute({
   responses: { 200: json(keySchema, 'The key, without its text'), ...problems(...KEYED, 'not_found') },
 });
 const rotate = createRoute({
-  ...keyed('keys:admin', 'writes'),
+  security: [{ bearer: ['keys:admin'] }],
+  middleware: [access('keys:admin', 'writes'), idempotent],
   method: 'post',
   path: '/v1/keys/{id}/rotate',
   tags,
   summary: 'Replace an API key by a new one with the same name and scopes',
   request: {
     params: idParams,
+    headers: idempotencyHeader,
     query: z.strictObject({
       overlap_s: z.coerce.number().int().min(0).max(604_800).default(0).describe('how long the old key keeps working'),
     }),
   },
   responses: {
     201: json(newKeySchema, 'The new key, with its text'),
-    ...problems(...KEYED, 'not_found', 'conflict', 'parameter_invalid'),
+    ...problems(...KEYED, ...ONCE, 'not_found', 'conflict', 'parameter_invalid'),
   },
 });
 const revoke = createRoute({

@@ -90,6 +90,33 @@ describe('an API key', () => {
     expect(dead.code).toBe('conflict');
   });
 
+  it('is made once per Idempotency-Key, and its text not shown again', async () => {
+    const [admin, other] = [await newClient(), await newClient()];
+    const make = (of: Client, name: string) =>
+      of.call('POST', '/v1/keys', {
+        body: { name, scopes: ['vectors:read'] },
+        headers: { 'idempotency-key': 'retry-1' },
+      });
+    const first = await make(admin, 'once');
+    const second = await make(admin, 'once');
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.headers.get('location')).toBe(first.headers.get('location'));
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    expect(second.headers.get('x-request-id')).not.toBeNull();
+    expect(await second.text()).toBe('');
+    expect((await problemOf(await make(admin, 'another'))).code).toBe('idempotency_key_reused');
+    // keys are the tenant's own, and a refused request does not use one up
+    expect((await make(other, 'once')).headers.get('location')).not.toBe(first.headers.get('location'));
+    const refused = (body: object) =>
+      other.call('POST', '/v1/keys', { body, headers: { 'idempotency-key': 'retry-2' } });
+    expect((await refused({ name: '', scopes: [] })).status).toBe(422);
+    expect((await refused({ name: 'good', scopes: ['vectors:read'] })).status).toBe(201);
+    const rotate = () =>
+      admin.call('POST', `/v1/keys/${admin.keyId}/rotate?overlap_s=60`, { headers: { 'idempotency-key': 'retry-3' } });
+    const rotated = await rotate();
+    expect((await rotate()).headers.get('location')).toBe(rotated.headers.get('location'));
+  });
+
   it('belongs to its tenant', async () => {
     const [one, other] = [await newClient(), await newClient()];
     for (const [method, path] of [
