@@ -20,8 +20,8 @@ export type Recipe = {
   /** Encode x - b instead of x. */
   subtractBias: boolean;
   /**
-   * Norm of the encoder's rows at the start. Small rows let a latent that fits win the tokens it fits; with rows of norm 1
-   * several latents share each axis for good, with much smaller ones more latents stay dead (measured on planted axes).
+   * Norm of the encoder's rows at the start. Measured on planted axes: with rows of norm 1, latents beyond the number of
+   * axes share axes for good; with norm 0.1 they stay dead instead, and where no latent is to spare some stay dead too.
    */
   encoderScale: number;
   /** Keep decoder rows at norm 1, with gradients projected along the sphere. */
@@ -58,7 +58,7 @@ export function recipe(options: RecipeOptions): Recipe {
     k: Math.max(1, Math.round(options.inputs / 10)), // [AT]: about a tenth of the width of the activations
     sparsity: 0.004, // [AT], code of the authors, on the mean L0
     subtractBias: true, // [DL], [OA]
-    encoderScale: 0.2, // between SAELens' 0.1 and [DL]'s 1; best on planted axes
+    encoderScale: 0.3, // between SAELens' 0.1 and [DL]'s 1, see above
     unitRows: true, // [DL], [OA]; magnitudes are then comparable across latents
     beta1: 0.9,
     beta2: 0.999, // [DL]

@@ -17,6 +17,8 @@ export type PlantedRun = {
   orthonormal: boolean;
   steps: number;
   seed: number;
+  /** See `Recipe.encoderScale`. */
+  encoderScale?: number;
 };
 export type PlantedResult = {
   sae: TrainedSae;
@@ -57,6 +59,7 @@ export async function plantedRun(run: PlantedRun): Promise<PlantedResult> {
     k: run.active,
     deadTokens: 20 * BATCH,
     clipNorm: null,
+    ...(run.encoderScale !== undefined && { encoderScale: run.encoderScale }),
   });
   const options: FitOptions = {
     schedule: { rate: 4e-3, steps: run.steps, warmupSteps: 100, decayFraction: 0.3 },

@@ -1,0 +1,122 @@
+/**
+ * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--out FILE]`: training steps per
+ * variant, dense program and fast path, beside eager PyTorch in the same run. Medians of interleaved rounds.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DenseTrainer } from '../../gpu-worker/sae/dense-trainer.ts';
+import { FastTrainer, fastPathFits } from '../../gpu-worker/sae/fast-trainer.ts';
+import { initialise } from '../../gpu-worker/sae/initialise.ts';
+import { type Recipe, recipe } from '../../gpu-worker/sae/recipe.ts';
+import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
+import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
+import { stream } from '../../shared/math/random.ts';
+import { TorchSteps } from './sae/torch.ts';
+
+const SIZES = [
+  [256, 4096, 32],
+  [512, 8192, 51],
+  [768, 12_288, 76],
+] as const;
+const ROWS = 2048;
+/** Steps of the dense program per call; its state is copied once per call. */
+const DENSE_STEPS = 3;
+const TORCH: readonly SaeVariant[] = ['relu', 'jumprelu', 'topk', 'abstopk', 'batch_topk', 'batch_abstopk'];
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+type Line = { variant: SaeVariant; d: number; P: number; k: number; way: string; ms: number; ratio: number | null };
+
+export async function run(options: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: options,
+    options: {
+      torch: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      sizes: { type: 'string', default: '1,2,3' },
+      variants: { type: 'string', default: SAE_VARIANTS.join(',') },
+      out: { type: 'string', default: join(import.meta.dirname, 'results', 'sae.json') },
+    },
+  });
+  const threads = availableParallelism();
+  const torch = values.torch === undefined ? null : await TorchSteps.start(values.torch, threads);
+  const sizes = values.sizes.split(',').map((n) => SIZES[Number(n) - 1]!);
+  const variants = values.variants.split(',') as SaeVariant[];
+  const lines: Line[] = [];
+  console.log(`${threads} threads, batch ${ROWS}, float32, Adam${torch ? `; PyTorch ${torch.version}` : ''}`);
+  console.log('variant             d      P   k   way       ms/step   activations/s   of PyTorch   loss difference');
+  for (const [d, P, k] of sizes) {
+    for (const variant of variants)
+      lines.push(...(await compare(variant, [d, P, k], Number(values.rounds), threads, torch)));
+  }
+  torch?.stop();
+  const [d, P, k] = SIZES.at(-1)!;
+  const probe = join(import.meta.dirname, 'sae', 'memory.ts');
+  const bytes = Number(execFileSync(process.execPath, [probe, ...[d, P, k, ROWS].map(String)], { encoding: 'utf8' }));
+  console.log(`peak memory of the fast path at (${d}, ${P}), batch ${ROWS}: ${(bytes / 1e9).toFixed(2)} GB`);
+  mkdirSync(dirname(values.out), { recursive: true });
+  const host = { cpu: cpus()[0]?.model, threads, node: process.version, torch: torch?.version ?? null };
+  writeFileSync(values.out, `${JSON.stringify({ host, batch: ROWS, lines, peak_bytes: bytes }, null, 1)}\n`);
+}
+
+async function compare(
+  variant: SaeVariant,
+  [d, P, k]: readonly [number, number, number],
+  rounds: number,
+  threads: number,
+  torch: TorchSteps | null,
+): Promise<Line[]> {
+  const complete: Recipe = recipe({ variant, inputs: d, width: P, k, clipNorm: null, threshold: 0.1, bandwidth: 0.1 });
+  const start = initialise(complete, 0);
+  const x = stream(0, 'bench/x').normal32(ROWS * d, { deviation: 1 / Math.sqrt(d) });
+  const many = new Float32Array(DENSE_STEPS * x.length);
+  for (let i = 0; i < DENSE_STEPS; i++) many.set(x, i * x.length);
+  const rates = new Array<number>(DENSE_STEPS).fill(1e-4);
+  const ways: Record<string, Trainer> = { dense: await DenseTrainer.create(complete, ROWS, start, { threads }) };
+  if (fastPathFits(complete)) ways.fast = new FastTrainer(complete, ROWS, start, { threads });
+  const compared = torch && TORCH.includes(variant) ? torch : null;
+  const times: Record<string, number[]> = { torch: [], dense: [], fast: [] };
+  const losses: Record<string, number> = {};
+  for (let round = 0; round <= rounds; round++) {
+    for (const [way, trainer] of Object.entries(ways)) {
+      const began = performance.now();
+      const reports = await trainer.run(many, rates);
+      // The first round warms up.
+      if (round > 0) times[way]!.push((performance.now() - began) / DENSE_STEPS);
+      losses[way] = reports.at(-1)!.loss;
+    }
+    if (compared) {
+      const ms = await compared.measure(variant, [d, P, k, ROWS], DENSE_STEPS);
+      if (round > 0) times.torch!.push(ms);
+    }
+  }
+  await Promise.all(Object.values(ways).map((trainer) => trainer.close()));
+  const reference = compared ? median(times.torch!) : null;
+  const difference = losses.fast === undefined ? null : Math.abs(losses.fast / losses.dense! - 1);
+  const lines = Object.entries(times)
+    .filter(([, list]) => list.length > 0)
+    .map(([way, list]): Line => {
+      const ms = median(list);
+      return { variant, d, P, k, way, ms, ratio: reference === null ? null : ms / reference };
+    });
+  for (const { way, ms, ratio } of lines) {
+    const cells = [
+      variant.padEnd(17),
+      String(d).padStart(4),
+      String(P).padStart(6),
+      String(k).padStart(3),
+      ` ${way.padEnd(6)}`,
+      ms.toFixed(1).padStart(9),
+      Math.round((1000 * ROWS) / ms)
+        .toString()
+        .padStart(14),
+      (ratio === null ? '-' : ratio.toFixed(2)).padStart(12),
+      way === 'fast' && difference !== null ? difference.toExponential(1).padStart(16) : '',
+    ];
+    console.log(cells.join('  '));
+  }
+  return lines;
+}
