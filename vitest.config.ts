@@ -8,8 +8,11 @@ const newSigningKey = (kid: string) => ({
   kid,
 });
 
+const report = process.env.SEXTANT_TEST_REPORT;
+
 export default defineConfig({
   test: {
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     projects: [
       // runs inside workerd, with local D1, KV, R2, queues and Durable Objects; storage is isolated per file
       async () => ({

@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parseOptions } from '../../../infra/dev/options.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sextant-options-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const parse = (...args: string[]) => parseOptions(args, '/project');
+
+describe('options of npm start', () => {
+  test('defaults', () => {
+    expect(parse()).toEqual({
+      port: 8787,
+      exit: false,
+      demo: true,
+      workers: 1,
+      data: '/project/.sextant',
+      model: null,
+    });
+  });
+
+  test('are read', () => {
+    const options = parse('--port', '9000', '--workers', '3', '--no-demo', '--data', '/elsewhere');
+    expect(options).toMatchObject({ port: 9000, workers: 3, demo: false, data: '/elsewhere' });
+  });
+
+  test('a model folder becomes an alias', () => {
+    writeFileSync(join(folder, 'config.json'), '{}');
+    expect(parse('--model', folder).model).toEqual({ alias: expect.stringMatching(/^sextant-options-/), folder });
+  });
+
+  test.each([
+    [['--port', '0'], /--port is a whole number/],
+    [['--port', 'x'], /--port is a whole number/],
+    [['--workers', '1.5'], /--workers is a whole number/],
+    [['--exit', '--no-demo'], /--no-demo leaves out/],
+    [['--model', '/nowhere'], /Hugging Face layout/],
+    [['--unknown'], /unknown/i],
+  ])('%j is refused', (args, message) => {
+    expect(() => parse(...args)).toThrow(message);
+  });
+});
