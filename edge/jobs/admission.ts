@@ -67,6 +67,7 @@ export const termsOf = (
   queue_ttl_ms: request.queue_ttl_s * 1000,
   max_attempts: request.max_attempts,
   retention_ms: contract.retention_days * 86_400_000,
+  inputs_kept_ms: contract.sensitive_inputs ? 86_400_000 : null,
   estimate_s: estimate.device_seconds,
   webhook: request.webhook ?? null,
   labels: request.labels,

@@ -14,9 +14,10 @@ async function findInputs(env: Env, tenant: string, ids: readonly string[]): Pro
   const things = await findThings(env, tenant, ids);
   const { results } = await env.DB.prepare(
     `SELECT id, sha256, bytes, media_type, name FROM artefacts
-     WHERE tenant = ? AND state = 'stored' AND id IN (SELECT value FROM json_each(?))`,
+     WHERE tenant = ? AND state = 'stored' AND id IN (SELECT value FROM json_each(?))
+       AND (expires_at IS NULL OR expires_at > ?)`,
   )
-    .bind(tenant, JSON.stringify(ids))
+    .bind(tenant, JSON.stringify(ids), Date.now())
     .all<ArtefactRow>();
   const found = new Map<string, Found>();
   for (const { id, tenant: owner, manifest } of things.values())

@@ -7,13 +7,15 @@ import { DurableObject } from 'cloudflare:workers';
 import { isTerminal, type Job, type Progress } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Heartbeat } from '../../shared/contracts/worker-call.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 import { type Answer, answer } from './answer.ts';
 import { Audience } from './audience.ts';
 import { sendDispatch } from './dispatch.ts';
+import { readParams } from './params.ts';
 import { indexJob, unindexJob } from './projection.ts';
-import { type Completion, discardJob, publishCompletion } from './publish.ts';
+import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
 import { type Delivery, LedgerStore, type StoredParams } from './store.ts';
@@ -195,6 +197,7 @@ export class Ledger extends DurableObject<Env> {
     const state = this.#advanced();
     if (!state) return;
     if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) return this.#forget(state);
+    if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) await this.#purge(state);
     if (state.sealed) await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
     await this.#letOut();
     await this.#deliver();
@@ -270,6 +273,7 @@ export class Ledger extends DurableObject<Env> {
     const times = [
       life.nextChange(state),
       expiresAt(state),
+      life.purgeAt(state),
       this.#store.outgoing()?.next_at ?? null,
       state.sealed || indexed < revision ? now + RETRY_MS : null,
     ].filter((time) => time !== null);
@@ -318,6 +322,15 @@ export class Ledger extends DurableObject<Env> {
     const sealed = this.#current();
     this.#store.setCompletion(null);
     await this.#commit(sealed, life.succeed(sealed, completion.outcome, Date.now()));
+  }
+
+  /** Deletes what a job on people's data was given. */
+  async #purge(state: JobState): Promise<void> {
+    const params = this.#store.params();
+    const given = 'inline' in params ? params.inline : await readParams(this.env, state.tenant, state.id);
+    await discardInputs(this.env, state, JOB_CONTRACTS[state.type]?.inputs(given) ?? []);
+    this.#store.dropParams();
+    this.#store.save({ ...this.#current(), purged: true }, false);
   }
 
   async #forget(state: JobState): Promise<void> {

@@ -1,6 +1,7 @@
 /** What a completed job leaves behind becomes visible here, in one transaction. */
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import { vectorNameSchema } from '../../shared/contracts/vector.ts';
+import type { InputUse } from '../../shared/jobs/contract.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
 import type { PromotedArtefact } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
@@ -36,6 +37,17 @@ function nameStatements(env: Env, tenant: string, completion: Completion, now: n
   const published = completion.things.find(({ id, manifest }) => id === vector && manifest.kind === 'vector');
   const valid = vectorNameSchema.safeParse(name);
   return published && valid.success ? [pointName(env, { tenant, name: valid.data, vector: published.id, now })] : [];
+}
+
+/** Deletes the params and lets the input artefacts expire: the next sweep removes their bytes. */
+export async function discardInputs(env: Env, state: JobState, inputs: readonly InputUse[]): Promise<void> {
+  const artefacts = inputs.map(({ id }) => id).filter((id) => id.startsWith('art_'));
+  await deleteParams(env, state.tenant, state.id);
+  await env.DB.prepare(
+    'UPDATE artefacts SET expires_at = 0 WHERE tenant = ? AND id IN (SELECT value FROM json_each(?))',
+  )
+    .bind(state.tenant, JSON.stringify(artefacts))
+    .run();
 }
 
 /** Removes what only the job itself needed. */

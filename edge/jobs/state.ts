@@ -41,6 +41,8 @@ export type Terms = {
   readonly queue_ttl_ms: number;
   readonly max_attempts: number;
   readonly retention_ms: number;
+  /** Jobs on people's data: their params and input artefacts go this long after the end; null keeps them as others. */
+  readonly inputs_kept_ms: number | null;
   readonly estimate_s: number;
   readonly webhook: string | null;
   readonly labels: Readonly<Record<string, string>>;
@@ -64,6 +66,8 @@ export type JobState = Terms & {
   readonly progress: Progress | null;
   readonly error: JobError | null;
   readonly outcome: Outcome | null;
+  /** The params and input artefacts of a job on people's data have been deleted. */
+  readonly purged: boolean;
 };
 export type Timing = { readonly lease_ms: number; readonly resend_ms: number };
 
@@ -85,6 +89,7 @@ export const create = (terms: Terms, dispatch: string): JobState => ({
   progress: null,
   error: null,
   outcome: null,
+  purged: false,
 });
 
 const end = (state: JobState, status: JobStatus, at: number, change: Partial<JobState>): JobState => ({
@@ -252,3 +257,9 @@ export const deadLetter = (state: JobState, dispatch: string, now: number): JobS
         error: failure(state, 'dead_letter', 'the queue gave the message up after its last retry'),
       })
     : state;
+
+/** When the inputs of a job on people's data have to go; null where they do not, or have gone. */
+export const purgeAt = (state: JobState): number | null =>
+  state.ended_at === null || state.inputs_kept_ms === null || state.purged
+    ? null
+    : state.ended_at + state.inputs_kept_ms;

@@ -62,6 +62,11 @@ export class LedgerStore {
       : { reference: JSON.parse(row.params_ref ?? '') as ParamsReference };
   }
 
+  /** Forgets inline params; they are not needed once the job has ended. */
+  dropParams(): void {
+    this.#sql.exec("UPDATE job SET params = '{}', params_ref = NULL");
+  }
+
   /** The newest revision, and the one that the index has. */
   revisions(): { revision: number; indexed: number } {
     return this.#sql.exec<{ revision: number; indexed: number }>('SELECT revision, indexed FROM job').one();

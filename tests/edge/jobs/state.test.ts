@@ -18,6 +18,7 @@ const created = (terms: Partial<life.Terms> = {}): life.JobState =>
       queue_ttl_ms: 1e9,
       max_attempts: 3,
       retention_ms: 1000,
+      inputs_kept_ms: null,
       estimate_s: 1,
       webhook: null,
       labels: {},
