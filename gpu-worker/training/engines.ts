@@ -1,21 +1,23 @@
 /**
- * Two ways of running a step program, one result: many steps in an ONNX `Loop` (cpu, cuda), or step by step with the
- * state left on the device (webgpu, which has no `Loop`).
+ * Ways of running a step program, one result: many steps in an ONNX `Loop` (cpu, cuda), in this thread or in one of its
+ * own, or step by step with the state left on the device (webgpu).
  */
-import type { Tensor as DeviceTensor } from 'onnxruntime-node';
-import * as g from '../graph/index.ts';
-import { compileLoop, compileStep, nextName, STEPS, type StepSpec } from '../graph/loop.ts';
-import { type FeedValue, type Provider, Session, type SessionOptions } from '../runtime/index.ts';
+import type { HostArray } from '../graph/index.ts';
+import type { StepSpec } from '../graph/loop.ts';
+import type { FeedValue, Provider, SessionOptions } from '../runtime/index.ts';
+import { loopEngine, loopPlan } from './loop-engine.ts';
+import { residentEngine } from './resident-engine.ts';
+import { threadedEngine } from './threaded-engine.ts';
 
-export type State = Readonly<Record<string, g.HostArray>>;
-export type StepResult = { metrics: Record<string, g.HostArray>; next: unknown };
+export type State = Readonly<Record<string, HostArray>>;
+export type StepResult = { metrics: Record<string, HostArray>; next: unknown };
 
 export type StepEngine = {
   readonly provider: Provider;
   /** Computes `steps` steps from the current state; the state moves only when the result is accepted. */
   run(
     steps: number,
-    perStep: Readonly<Record<string, g.HostArray>>,
+    perStep: Readonly<Record<string, HostArray>>,
     shared: Readonly<Record<string, FeedValue>>,
   ): Promise<StepResult>;
   accept(result: StepResult): void;
@@ -26,114 +28,15 @@ export type StepEngine = {
   release(): Promise<void>;
 };
 
-export function createEngine(
-  spec: StepSpec,
-  initial: State,
-  provider: Provider,
-  options: SessionOptions,
-): Promise<StepEngine> {
-  return provider === 'webgpu' ? residentEngine(spec, initial, options) : loopEngine(spec, initial, provider, options);
-}
+export type EngineOptions = SessionOptions & {
+  provider: Provider;
+  /** Compute in a thread of its own, so that JavaScript goes on meanwhile. Not for webgpu. */
+  ownThread?: boolean;
+};
 
-async function loopEngine(
-  spec: StepSpec,
-  initial: State,
-  provider: Provider,
-  options: SessionOptions,
-): Promise<StepEngine> {
-  const program = compileLoop(spec, provider);
-  const session = await Session.create(program, { ...options, provider });
-  let state = initial;
-  const stacked = new Map(program.inputs.map((port) => [port.name, port.shape]));
-  return {
-    provider,
-    async run(steps, perStep, shared) {
-      const feeds: Record<string, FeedValue> = { [STEPS]: steps, ...shared, ...state };
-      for (const [name, data] of Object.entries(perStep)) {
-        const shape = stacked.get(name);
-        feeds[name] = shape ? { shape: [steps, ...(shape.slice(1) as number[])], data } : data;
-      }
-      const outputs = await session.run(feeds);
-      const next = Object.fromEntries(
-        spec.carried.map(({ leaf }) => [g.nameOf(leaf), outputs[nextName(g.nameOf(leaf))]!.data]),
-      );
-      const metrics = Object.fromEntries(Object.keys(spec.collected).map((name) => [name, outputs[name]!.data]));
-      return { metrics, next };
-    },
-    accept(result) {
-      state = result.next as State;
-    },
-    discard() {},
-    state: async (result) => (result ? (result.next as State) : state),
-    release: () => session.release(),
-  };
-}
-
-async function residentEngine(spec: StepSpec, initial: State, options: SessionOptions): Promise<StepEngine> {
-  const names = spec.carried.map(({ leaf }) => g.nameOf(leaf));
-  const carriedOutputs = new Set(names.map(nextName));
-  const onDevice = (name: string) => carriedOutputs.has(name);
-  const program = compileStep(spec, 'webgpu');
-  const session = await Session.create(program, { ...options, provider: 'webgpu', onDevice });
-  const reader = await readerOf(spec, options);
-  let state: Record<string, FeedValue> = { ...initial };
-  const free = (values: Readonly<Record<string, FeedValue>>) => {
-    for (const value of Object.values(values)) if (isDevice(value)) value.dispose();
-  };
-  return {
-    provider: 'webgpu',
-    async run(steps, perStep, shared) {
-      let current = state;
-      const rows = Object.fromEntries(Object.keys(spec.collected).map((name) => [name, [] as g.HostArray[]]));
-      for (let step = 0; step < steps; step++) {
-        const batch = Object.fromEntries(
-          Object.entries(perStep).map(([name, data]) => {
-            const size = data.length / steps;
-            return [name, data.subarray(step * size, (step + 1) * size)];
-          }),
-        );
-        const outputs = await session.runRaw({ ...current, ...batch, ...shared });
-        if (current !== state) free(current);
-        current = Object.fromEntries(names.map((name) => [name, outputs[nextName(name)]!]));
-        for (const [name, parts] of Object.entries(rows)) parts.push(outputs[name]!.data as g.HostArray);
-      }
-      const metrics = Object.fromEntries(Object.entries(rows).map(([name, parts]) => [name, stack(parts)]));
-      return { metrics, next: current };
-    },
-    accept(result) {
-      if (result.next !== state) free(state);
-      state = result.next as Record<string, FeedValue>;
-    },
-    discard({ next }) {
-      if (next !== state) free(next as Record<string, FeedValue>);
-    },
-    async state(result) {
-      const outputs = await reader.run((result?.next ?? state) as Record<string, FeedValue>);
-      return Object.fromEntries(names.map((name) => [name, outputs[`${name}.host`]!.data]));
-    },
-    async release() {
-      free(state);
-      await session.release();
-      await reader.release();
-    },
-  };
-}
-
-const isDevice = (value: FeedValue): value is DeviceTensor =>
-  typeof value === 'object' && 'location' in value && value.location === 'gpu-buffer';
-
-/** A program that copies the state to the host: reading a device tensor directly ends the process. */
-function readerOf(spec: StepSpec, options: SessionOptions): Promise<Session> {
-  const outputs = Object.fromEntries(
-    spec.carried.map(({ leaf }) => [`${g.nameOf(leaf)}.host`, g.mul(leaf, g.scalar(1, leaf.dtype))]),
-  );
-  const program = g.compile(outputs, { name: `${spec.name}.read`, target: 'webgpu' });
-  return Session.create(program, { ...options, provider: 'webgpu' });
-}
-
-function stack(parts: readonly g.HostArray[]): g.HostArray {
-  const [first] = parts;
-  const whole = new (first!.constructor as new (n: number) => g.HostArray)(parts.length * first!.length);
-  for (const [i, part] of parts.entries()) whole.set(part as never, i * part.length);
-  return whole;
+export function createEngine(spec: StepSpec, initial: State, options: EngineOptions): Promise<StepEngine> {
+  const { ownThread = false, ...session } = options;
+  if (options.provider === 'webgpu') return residentEngine(spec, initial, session);
+  const plan = loopPlan(spec, options.provider);
+  return ownThread ? threadedEngine(plan, initial, session) : loopEngine(plan, initial, session);
 }

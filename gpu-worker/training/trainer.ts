@@ -9,6 +9,7 @@ import {
   chooseProvider,
   EngineError,
   type FeedValue,
+  type Provider,
   type ProviderChoice,
   type ProviderRequest,
   type SessionOptions,
@@ -17,7 +18,7 @@ import { requireBudget } from './budget.ts';
 import { type Checkpoint, requireMatch } from './checkpoint.ts';
 import type { Chunk, ChunkSource } from './data.ts';
 import { divergence } from './divergence.ts';
-import { createEngine, type StepEngine } from './engines.ts';
+import { createEngine, type EngineOptions, type StepEngine } from './engines.ts';
 import { AVERAGE, scalarFeeds, type TrainingProgram, type TrainingStep, trainingStep } from './program.ts';
 
 export type TrainerOptions = TrainingProgram & {
@@ -30,6 +31,11 @@ export type TrainerOptions = TrainingProgram & {
   provider?: ProviderRequest;
   /** Largest memory in bytes that the program may need; by default what the machine has. */
   memoryBudget?: number;
+  /**
+   * Compute in a thread of its own: the next chunk is then prepared by JavaScript while the current one computes. Costs
+   * one copy of each chunk; not for webgpu.
+   */
+  ownThread?: boolean;
 } & Pick<SessionOptions, 'threads' | 'spinning' | 'weightsFolder'>;
 
 /** What one chunk of steps gave. Metrics hold `steps` values each (times the size of the metric, row-major). */
@@ -82,7 +88,7 @@ export class Trainer {
       requireMatch(options.resume, describe(options, plan, state));
       for (const name of Object.keys(state)) state[name] = options.resume.tensors[name]!.data.slice();
     }
-    const engine = await createEngine(plan.spec, state, choice.provider, sessionOptions(options));
+    const engine = await createEngine(plan.spec, state, engineOptions(options, choice.provider));
     const trainer = new Trainer(options, plan, engine, choice, fixed);
     trainer.step = options.resume?.step ?? 0;
     return trainer;
@@ -179,10 +185,15 @@ function describe(
   };
 }
 
-const sessionOptions = ({ threads, spinning, weightsFolder }: TrainerOptions): SessionOptions => ({
+const engineOptions = (
+  { threads, spinning, weightsFolder, ownThread }: TrainerOptions,
+  provider: Provider,
+): EngineOptions => ({
+  provider,
   ...(threads !== undefined && { threads }),
   ...(spinning !== undefined && { spinning }),
   ...(weightsFolder !== undefined && { weightsFolder }),
+  ...(ownThread !== undefined && { ownThread }),
 });
 
 /** The given value or the parameter's own initial one; each parameter draws from a stream of its own name. */

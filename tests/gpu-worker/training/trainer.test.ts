@@ -198,6 +198,55 @@ describe('exactness', () => {
   });
 });
 
+describe('in a thread of its own', () => {
+  it('gives the same numbers, and a checkpoint that continues anywhere', async () => {
+    const here = await train({ average: 0.9 });
+    const there = await train({ average: 0.9, ownThread: true });
+    expect(there.losses).toEqual(here.losses);
+    expect(flat(there.parameters)).toEqual(flat(here.parameters));
+    const continued = await train({ average: 0.9, resume: await there.trainer.checkpoint() }, 15);
+    const whole = await train({ average: 0.9 }, 15);
+    expect(flat(continued.parameters)).toEqual(flat(whole.parameters));
+    for (const { trainer } of [here, there, continued, whole]) await trainer.release();
+  });
+
+  it('leaves JavaScript free while it computes', async () => {
+    const x = g.input('x', [256, 256]);
+    const w = g.parameter('w', [256, 256], normal(0.05));
+    const loss = g.mean(g.square(g.matmul(g.tanh(g.matmul(x, w)), w)));
+    const trainer = await Trainer.create({
+      name: 'busy',
+      loss,
+      optimiser: sgd(),
+      rate: 0.01,
+      ownThread: true,
+      threads: 1,
+    });
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const feeds = { x: new Float32Array(60 * 256 * 256).fill(0.1) };
+    async function* once() {
+      yield { steps: 60, feeds };
+    }
+    for await (const { steps } of trainer.run(once)) expect(steps).toBe(60);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(3);
+    await trainer.release();
+  });
+
+  it('reports errors of the program and of its data', async () => {
+    const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate: 0.01, seed: 3, ownThread: true });
+    const once = async (y: Float32Array) => {
+      for await (const _ of trainer.run(fromSteps(2, 2, () => ({ x: new Float32Array(ROWS * 3), y }))));
+    };
+    await expect(once(new Float32Array(3))).rejects.toMatchObject({ code: 'feed_mismatch' });
+    await expect(once(new Float32Array(ROWS * 2).fill(Number.NaN))).rejects.toThrow(/the loss is NaN at step 1/);
+    await trainer.release();
+  });
+});
+
 describe('bad input', () => {
   it('stops at a loss that is not finite, with the step, the program and the largest gradient', async () => {
     const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate: 0.01, seed: 3 });
