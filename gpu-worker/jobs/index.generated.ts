@@ -10,6 +10,7 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'fairness.predict': async () => (await import('./fairness.predict.ts')).default as Handler,
   'lcf.fit': async () => (await import('./lcf.fit.ts')).default as Handler,
   'lm.evaluate': async () => (await import('./lm.evaluate.ts')).default as Handler,
+  'lm.generate': async () => (await import('./lm.generate.ts')).default as Handler,
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
   'sae.train': async () => (await import('./sae.train.ts')).default as Handler,

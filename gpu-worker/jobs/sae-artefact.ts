@@ -1,7 +1,8 @@
 /** Autoencoders as manifested things: publishing one, and reading one that params name. */
 import { readFile } from 'node:fs/promises';
+import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../shared/contracts/latent.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Manifest } from '../../shared/contracts/thing.ts';
+import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import type { TrainedSae } from '../sae/evaluate.ts';
 import { readSae } from '../sae/interchange/read.ts';
 import { CONFIG_FILE, saelensFolder, WEIGHTS_FILE } from '../sae/interchange/saelens.ts';
@@ -18,6 +19,8 @@ export type SaeDetails = {
   seed: number;
   params: Record<string, unknown>;
   measures: Record<string, unknown>;
+  /** Pages of the latents, or null where none were made. */
+  pages: { latents: readonly Latent[]; index: LatentIndex } | null;
 };
 
 /** Registers the SAELens files and returns the manifest that binds them to model, hook and input scaling. */
@@ -26,20 +29,25 @@ export async function publishSae(
   sae: TrainedSae,
   details: SaeDetails,
 ): Promise<Manifest> {
-  const { index, model, hook, scale, dataDigest, seed, params, measures } = details;
+  const { index, model, hook, scale, dataDigest, seed, params, measures, pages } = details;
   const { config, weights } = saelensFolder(sae, {
     model_name: model.id ?? model.digest,
     hook_name: hook,
     input_scale: scale,
   });
-  const prefix = `sae-${index}.`;
-  const blobs = [
-    { ...(await context.artefact(`${prefix}${CONFIG_FILE}`, 'application/json', config)), name: CONFIG_FILE },
-    {
-      ...(await context.artefact(`${prefix}${WEIGHTS_FILE}`, 'application/octet-stream', weights)),
-      name: WEIGHTS_FILE,
-    },
-  ];
+  const blobs: Blob[] = [];
+  const add = async (name: string, type: string, content: Uint8Array) => {
+    blobs.push({ ...(await context.artefact(`sae-${index}.${name}`, type, content)), name });
+  };
+  await add(CONFIG_FILE, 'application/json', config);
+  await add(WEIGHTS_FILE, 'application/octet-stream', weights);
+  if (pages) {
+    await add(LATENT_INDEX_BLOB, 'application/json', json(pages.index));
+    for (let shard = 0; shard * pages.index.shard < pages.latents.length; shard++) {
+      const part = pages.latents.slice(shard * pages.index.shard, (shard + 1) * pages.index.shard);
+      await add(latentShardBlob(shard), 'application/json', json(part));
+    }
+  }
   const { inputs, width } = sae.parameters;
   return {
     kind: 'sae',
@@ -55,6 +63,8 @@ export async function publishSae(
     body: { variant: sae.variant, width, inputs, k: sae.k, input_scale: scale, measures },
   };
 }
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** What an autoencoder was trained for differs from what it is applied to. */
 export type SaeUse = { sae: TrainedSae; manifest: Manifest; mismatch: string[] };

@@ -5,14 +5,17 @@ import type { Manifest } from '../../shared/contracts/thing.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
+import type { LanguageModel } from '../lm/model.ts';
 import { ActivationSource } from '../sae/activation-source.ts';
 import { Encoder } from '../sae/encoder.ts';
 import { measure, type SaeMeasures, type TrainedSae } from '../sae/evaluate.ts';
 import { heldOutActivations } from '../sae/held-out.ts';
 import { foldScale } from '../sae/interchange/saelens.ts';
+import { describeLatents } from '../sae/latents.ts';
 import { defaultRate, type Recipe, recipe } from '../sae/recipe.ts';
 import { type SweepMember, type SweepResult, trainSweep } from '../sae/sweep.ts';
 import { SweepFiles } from '../sae/sweep-checkpoint.ts';
+import { tokenEffects } from '../sae/token-effects.ts';
 import { VARIANTS } from '../sae/variants.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
@@ -75,7 +78,17 @@ export default handle(contract, async (context) => {
     const saes = [];
     for (const [i, member] of members.entries()) {
       const sae = trained(member.recipe, swept, i);
-      const { measures } = await measure(sae, held.x, encoder);
+      const { measures, codes, metrics } = await measure(sae, held.x, encoder);
+      const pages = params.latent_pages
+        ? describeLatents(
+            sae.parameters,
+            codes,
+            metrics,
+            held,
+            textOf(model),
+            await tokenEffects(model, sae.parameters),
+          )
+        : null;
       const manifest = await publishSae(context, sae, {
         index: i,
         model: opened,
@@ -85,6 +98,7 @@ export default handle(contract, async (context) => {
         seed: member.seed,
         params: manifestParams(member, params),
         measures: measuresOf(measures, swept.members[i]!.deadShare),
+        pages,
       });
       things.push(manifest);
       saes.push(await summary(member, manifest, measures, swept, i));
@@ -138,6 +152,11 @@ function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
   };
   return { recipe: complete, schedule, seed };
 }
+
+const textOf =
+  ({ tokenizer }: LanguageModel) =>
+  (token: number): string =>
+    tokenizer?.decode([token], { special: true }) ?? String(token);
 
 const trained = (r: Recipe, swept: SweepResult, i: number): TrainedSae => ({
   variant: r.variant,

@@ -1,11 +1,18 @@
 /** Texts and words of params as token ids of the job's model. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { LanguageModel } from '../lm/model.ts';
+import type { Tokenizer } from '../lm/tokenizer.ts';
+
+/** @throws SextantError `data_invalid` where the model's folder has none */
+export function requireTokenizer({ tokenizer }: LanguageModel): Tokenizer {
+  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  return tokenizer;
+}
 
 /** @throws SextantError `data_invalid` where the model has no tokenizer or a text has no tokens; `context_exceeded` */
 export function encodeTexts(model: LanguageModel, texts: readonly string[], pointer: string): number[][] {
-  const { tokenizer, architecture } = model;
-  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  const { architecture } = model;
+  const tokenizer = requireTokenizer(model);
   return texts.map((text, i) => {
     const ids = tokenizer.encode(text);
     if (ids.length === 0) throw new SextantError('data_invalid', `${pointer}/${i} has no tokens`);
@@ -19,8 +26,7 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
 
 /** Ids of words that are single tokens, alone or after a space. @throws SextantError `data_invalid` naming the word that is not */
 export function tokenSet(model: LanguageModel, words: readonly string[], pointer: string): number[] {
-  const { tokenizer } = model;
-  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read tokens');
+  const tokenizer = requireTokenizer(model);
   const unknown = tokenizer.encode('\u{10ffff}', { special: false });
   return words.flatMap((word, i) => {
     const found = [word, ` ${word}`]

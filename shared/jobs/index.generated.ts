@@ -8,6 +8,7 @@ import fairnessAudit from './fairness.audit.ts';
 import fairnessPredict from './fairness.predict.ts';
 import lcfFit from './lcf.fit.ts';
 import lmEvaluate from './lm.evaluate.ts';
+import lmGenerate from './lm.generate.ts';
 import lmTrain from './lm.train.ts';
 import saeEvaluate from './sae.evaluate.ts';
 import saeTrain from './sae.train.ts';
@@ -22,6 +23,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'fairness.predict': fairnessPredict,
   'lcf.fit': lcfFit,
   'lm.evaluate': lmEvaluate,
+  'lm.generate': lmGenerate,
   'lm.train': lmTrain,
   'sae.evaluate': saeEvaluate,
   'sae.train': saeTrain,

@@ -81,6 +81,7 @@ export default defineJob({
       .default(10)
       .describe('tokens with more than this many times the median norm are left out'),
     evaluation_tokens: z.number().int().min(256).max(1_000_000).default(8192).describe('held-out tokens'),
+    latent_pages: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
     seed: seedSchema.default(0).describe('seed of the activation stream'),
   }),
   result: z.object({

@@ -1,0 +1,62 @@
+/** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
+import contract from '../../shared/jobs/lm.generate.ts';
+import { renderChat } from '../lm/chat.ts';
+import { type GenerationIntervention, generate } from '../lm/generate.ts';
+import { handle } from './handler.ts';
+import { openModel } from './model-input.ts';
+import { encodeTexts, requireTokenizer } from './tokens.ts';
+import { openVector } from './vector-input.ts';
+
+export default handle(contract, async (context) => {
+  const { params } = context;
+  const opened = await openModel(context, params.model);
+  const { model } = opened;
+  try {
+    const tokenizer = requireTokenizer(model);
+    const prompts = params.prompts.map((prompt, i) =>
+      typeof prompt === 'string'
+        ? encodeTexts(model, [prompt], `/prompts/${i}`)[0]!
+        : tokenizer.encode(renderChat(tokenizer, prompt), { special: false }),
+    );
+    const began = performance.now();
+    const runs = [];
+    let tokens = 0;
+    for (const [i, run] of params.runs.entries()) {
+      const interventions: GenerationIntervention[] = [];
+      for (const { vector, strength } of run.vectors) {
+        const { hook, values, residualNorm } = await openVector(context, vector, opened, params.allow_mismatch);
+        const add = { kind: 'add', hook, vector: values, strength: strength * residualNorm } as const;
+        if (strength !== 0) interventions.push({ ...add, during: params.steer });
+      }
+      const texts = await generate(model, prompts, {
+        maxTokens: params.max_tokens,
+        temperature: params.temperature,
+        ...(params.top_k !== null && { topK: params.top_k }),
+        ...(params.top_p !== null && { topP: params.top_p }),
+        repetitionPenalty: params.repetition_penalty,
+        stop: params.stop,
+        seed: params.seed,
+        interventions,
+      });
+      tokens += texts.reduce((sum, text) => sum + text.tokens.length, 0);
+      runs.push({
+        label: run.label,
+        texts: texts.map(({ text, tokens, logProbabilities, finish }) => ({
+          text,
+          tokens,
+          log_probabilities: logProbabilities,
+          finish,
+        })),
+      });
+      context.progress({ fraction: (i + 1) / params.runs.length, stage: 'generating', metrics: { runs: i + 1 } });
+    }
+    return {
+      result: { runs, tokens },
+      things: [],
+      metrics: { tokens_per_s: tokens / ((performance.now() - began) / 1000) },
+      run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
+    };
+  } finally {
+    await model.release();
+  }
+});

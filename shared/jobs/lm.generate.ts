@@ -1,0 +1,71 @@
+/** `lm.generate`: continuations of prompts, plain and steered, with the log-probability of every token. */
+import { z } from 'zod';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { seedSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { steeringSchema } from './lm.evaluate.ts';
+import { modelInput } from './references.ts';
+
+const messageSchema = z.strictObject({ role: z.string().min(1).max(40), content: z.string().max(100_000) });
+
+export default defineJob({
+  type: 'lm.generate',
+  summary: 'Generate text with a language model, plain and steered',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    prompts: z
+      .array(z.union([z.string().max(100_000), z.array(messageSchema).min(1).max(200)]))
+      .min(1)
+      .max(1000)
+      .describe("texts, or conversations for the model's own chat template"),
+    max_tokens: z.number().int().min(1).max(100_000).default(64),
+    temperature: z.number().min(0).max(10).default(0).describe('0: the most likely token'),
+    top_k: z.number().int().min(1).nullable().default(null),
+    top_p: z.number().positive().max(1).nullable().default(null),
+    repetition_penalty: z.number().positive().max(10).default(1),
+    stop: z.array(z.string().min(1).max(200)).max(16).default([]),
+    runs: z
+      .array(steeringSchema)
+      .min(1)
+      .max(64)
+      .default([{ label: 'plain', vectors: [] }]),
+    steer: z.enum(['all', 'prompt', 'generated']).default('all').describe('positions that are steered'),
+    allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),
+    seed: seedSchema.default(0),
+  }),
+  result: z.object({
+    runs: z.array(
+      z.object({
+        label: z.string(),
+        texts: z.array(
+          z.object({
+            text: z.string(),
+            tokens: z.array(z.number()),
+            log_probabilities: z
+              .array(z.number())
+              .describe('natural logarithm, of each token under the model at temperature 1'),
+            finish: z.enum(['length', 'stop_token', 'stop_string']),
+          }),
+        ),
+      }),
+    ),
+    tokens: z.number(),
+  }),
+  progress: { runs: 'runs done' },
+  produces: [],
+  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  inputs: (p) => [
+    ...modelInput(p.model),
+    ...p.runs.flatMap((run, i) =>
+      run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
+    ),
+  ],
+  estimate: (p) => ({
+    device_seconds: 3 + 0.002 * p.runs.length * p.prompts.length * p.max_tokens,
+    memory_bytes: 5e8,
+    artefact_bytes: 40 * p.runs.length * p.prompts.length * p.max_tokens,
+  }),
+  retention_days: 30,
+});
