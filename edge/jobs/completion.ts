@@ -13,6 +13,9 @@ import type { Completion } from './publish.ts';
 /** A result is shown with the job and kept in its ledger: anything larger belongs into an artefact. */
 const RESULT_LIMIT = 256 * 1024;
 
+/** The ledger keeps an accepted completion in one row until it is published; a row holds 2 MB. */
+const COMPLETION_LIMIT = 1_800_000;
+
 /** Raises `validation_failed`, `conflict`, `artefact_missing`, `artefact_mismatch`, `unavailable`. */
 export async function checkCompletion(
   env: Env,
@@ -43,7 +46,10 @@ export async function checkCompletion(
     artefacts,
     published: things.map(({ id, manifest }) => ({ kind: manifest.kind, id })),
   };
-  return { outcome, artefacts, things, models: request.models };
+  const completion: Completion = { outcome, things, models: request.models };
+  if (JSON.stringify(completion).length > COMPLETION_LIMIT)
+    throw misfit([{ pointer: '/things', code: 'too_large', detail: 'put large manifests into fewer, larger blobs' }]);
+  return completion;
 }
 
 const misfit = (errors: FieldError[]): SextantError =>

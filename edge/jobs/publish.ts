@@ -3,7 +3,6 @@ import type { ModelDescription } from '../../shared/contracts/model.ts';
 import { vectorNameSchema } from '../../shared/contracts/vector.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
-import type { PromotedArtefact } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import { type NewThing, thingStatements } from '../things/index-rows.ts';
 import { pointName } from '../vectors/names.ts';
@@ -14,7 +13,6 @@ import type { JobState, Outcome } from './state.ts';
 /** An accepted completion: its blobs are promoted, its ids are fixed; running it twice gives the same rows. */
 export type Completion = {
   outcome: Outcome;
-  artefacts: PromotedArtefact[];
   things: NewThing[];
   models: ModelDescription[];
 };
@@ -23,7 +21,7 @@ export async function publishCompletion(env: Env, state: JobState, completion: C
   const now = Date.now();
   const of = { tenant: state.tenant, job: state.id, created: now };
   const statements = [
-    ...artefactStatements(env, { ...of, artefacts: completion.artefacts, expires: now + state.retention_ms }),
+    ...artefactStatements(env, { ...of, artefacts: completion.outcome.artefacts, expires: now + state.retention_ms }),
     ...thingStatements(env, { ...of, things: completion.things }),
     ...modelStatements(env, state.tenant, completion.models, now),
     ...nameStatements(env, state.tenant, completion, now),

@@ -30,6 +30,9 @@ const MEMORY = 'memory';
 
 const anything = z.unknown();
 
+/** Holds one folder per attempt of this worker. */
+export const scratchOf = ({ data, key }: Configuration): string => join(data, 'scratch', key.kid);
+
 export class Attempt {
   readonly #configuration: Configuration;
   readonly #edge: EdgeCalls;
@@ -46,7 +49,7 @@ export class Attempt {
   async run(shutdown: AbortSignal): Promise<AttemptEnd> {
     const { data, device, threads, models, corpora, hubs, memory_limit_bytes } = this.#configuration;
     const { type, params, claim } = this.#job;
-    const folder = join(data, 'scratch');
+    const folder = scratchOf(this.#configuration);
     await mkdir(folder, { recursive: true });
     const scratch = await mkdtemp(join(folder, `${this.#job.id}-${claim.attempt}-`));
     const cache = join(data, 'cache');

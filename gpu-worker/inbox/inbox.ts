@@ -1,4 +1,5 @@
 /** The worker's loop: pull, verify, claim, run, settle. One job at a time. */
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
@@ -6,7 +7,7 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
 import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, scratchOf } from './attempt.ts';
 import { EdgeClock } from './clock.ts';
 import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
@@ -45,6 +46,8 @@ export class Inbox {
 
   /** Works until `stop`. Raises `signature_invalid` when the edge does not know this worker. */
   async run(): Promise<void> {
+    // What a killed predecessor left behind.
+    await rm(scratchOf(this.#configuration), { recursive: true, force: true });
     while (!this.#shutdown.signal.aborted) {
       const message = await this.#next();
       if (!message) await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
