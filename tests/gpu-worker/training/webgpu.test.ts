@@ -16,5 +16,5 @@ describe.skipIf(!hasSoftwareVulkan)('training on WebGPU (software Vulkan driver)
       expect(loss, `${name}: losses`).toBeLessThan(1e-4);
       expect(state, `${name}: parameters, moments and averages`).toBeLessThan(1e-3);
     }
-  });
+  }, 180_000);
 });
