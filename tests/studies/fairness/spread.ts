@@ -1,0 +1,40 @@
+/** Means and standard deviations over seeds, and the tables they are shown in. */
+
+export type Spread = { mean: number; deviation: number; n: number };
+export type Row = { method: string; [metric: string]: Spread | string };
+
+export function spread(values: readonly number[]): Spread {
+  const n = values.length;
+  const mean = values.reduce((sum, v) => sum + v, 0) / n;
+  const square = values.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+  return { mean, deviation: n > 1 ? Math.sqrt(square / (n - 1)) : 0, n };
+}
+
+/** One row per method from what each seed measured of it; methods keep the order of the first seed. */
+export function summarise(runs: readonly ReadonlyMap<string, Readonly<Record<string, number>>>[]): Row[] {
+  return [...(runs[0]?.keys() ?? [])].map((method) => {
+    const measured = runs.map((run) => run.get(method)!);
+    const metrics = Object.keys(measured[0]!);
+    return { method, ...Object.fromEntries(metrics.map((m) => [m, spread(measured.map((run) => run[m]!))])) };
+  });
+}
+
+const shown = (x: number): string =>
+  Math.abs(x) >= 1000 ? x.toFixed(0) : Math.abs(x) >= 100 ? x.toFixed(1) : x.toFixed(3);
+
+/** A Markdown table of rows; every metric as mean +- standard deviation. */
+export function markdown(rows: readonly Row[]): string {
+  const metrics = Object.keys(rows[0] ?? {}).filter((key) => key !== 'method');
+  const cell = (value: Spread | string): string =>
+    typeof value === 'string'
+      ? value
+      : value.n > 1
+        ? `${shown(value.mean)} ± ${shown(value.deviation)}`
+        : shown(value.mean);
+  const lines = [`| method | ${metrics.join(' | ')} |`, `|---|${metrics.map(() => '---').join('|')}|`];
+  for (const row of rows) lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
+  return lines.join('\n');
+}
+
+/** What a study leaves behind. */
+export type StudyResult = { title: string; protocol: string; reading: string; rows: Row[]; seconds: number };
