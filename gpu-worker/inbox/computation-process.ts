@@ -1,4 +1,5 @@
 /** Entry of a computation's process: takes one order, runs its handler, reports, and waits to be ended. */
+import { flushCompileCache } from 'node:module';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
 import type { Order, Report } from './computation-messages.ts';
@@ -16,6 +17,8 @@ async function compute(order: Order): Promise<void> {
   if (!load) throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
   const { context, artefacts } = createContext(order, (message) => void report(message));
   const handler = await load();
+  // Kept for the next process: this one is killed, and would keep nothing at its end.
+  flushCompileCache();
   const { result, metrics, things, run } = await handler(context);
   await report({
     kind: 'done',
