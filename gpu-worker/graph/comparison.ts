@@ -1,4 +1,5 @@
 /** Conditions, choices between tensors, and changes of element type. */
+import { ELEMENT_TYPES } from '../onnx/model.ts';
 import { type DType, isFloat } from './dtype.ts';
 import { lift, NONE, type None, type Operand } from './elementwise.ts';
 import { expandSource, sumTo } from './layout.ts';
@@ -113,8 +114,6 @@ const Cast: Operator<{ to: DType }> = {
   gradient: ({ inputs: [x], by: [dy] }) => [isFloat(x!.dtype) ? cast(dy!, x!.dtype) : undefined],
 };
 export const cast = (x: Tensor, to: DType): Tensor => (x.dtype === to ? x : applyOne(Cast, [x], { to }));
-
-import { ELEMENT_TYPES } from '../onnx/model.ts';
 
 export const comparison: readonly Operator[] = [
   Equal,

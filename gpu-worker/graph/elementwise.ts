@@ -61,7 +61,8 @@ function binary(name: string, { value, onnx, gradient }: BinaryForm): Operator<N
 /** Applies a binary operator; an operand that was only expanded to the other's shape is used as it was before. */
 function applyBinary(operator: Operator<None>, left: Operand, right: Operand): Tensor {
   const [a, b] = liftPair(left, right);
-  return applyOne(operator, [expandSource(a, b), expandSource(b, a)], NONE);
+  const source = expandSource(a, b);
+  return applyOne(operator, [source, expandSource(b, source)], NONE);
 }
 
 const Add = binary('Add', { value: (a, b) => a + b, gradient: (dy) => [dy, dy] });
@@ -74,8 +75,12 @@ const Div = binary('Div', {
 /** The exponent's gradient is defined for positive bases only. */
 const Pow = binary('Pow', {
   value: (a, b) => a ** b,
-  gradient: (dy, a, b, y) => [() => mul(dy, mul(b, pow(a, sub(b, 1)))), () => mul(dy, mul(y, log(a)))],
+  gradient: (dy, a, b, y) => [() => mul(dy, powerSlope(a, b)), () => mul(dy, mul(y, log(a)))],
 });
+const powerSlope = (a: Tensor, b: Tensor): Tensor => {
+  const exponent = scalarValue(b);
+  return exponent === undefined ? mul(b, pow(a, sub(b, 1))) : mul(pow(a, exponent - 1), exponent);
+};
 /** At ties the whole gradient goes to the first operand. */
 const Max = binary('Max', {
   value: Math.max,

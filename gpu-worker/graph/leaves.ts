@@ -1,4 +1,5 @@
 /** Where graphs begin: inputs, parameters, constants and weights that lie in files. */
+import type { RandomStream } from '../../shared/math/random.ts';
 import type { ExternalData } from '../onnx/model.ts';
 import { type DType, type HostArray, hostArray } from './dtype.ts';
 import { callerLine, GraphError } from './errors.ts';
@@ -21,10 +22,7 @@ export type ConstantAttributes = { dtype: DType; shape: readonly number[]; data:
 export type ExternalAttributes = { dtype: DType; shape: readonly number[]; data: ExternalData };
 
 /** Fills a new parameter: row-major values for `shape`; `random` is a stream that belongs to this parameter. */
-export type Initialiser = (
-  shape: readonly number[],
-  random: import('../../shared/math/random.ts').RandomStream,
-) => ArrayLike<number>;
+export type Initialiser = (shape: readonly number[], random: RandomStream) => ArrayLike<number>;
 
 export const Input: Operator<InputAttributes> = leaf('input');
 export const Parameter: Operator<ParameterAttributes> = leaf('parameter');

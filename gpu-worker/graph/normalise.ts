@@ -119,8 +119,22 @@ const RmsNorm: Operator<{ epsilon: number }> = {
       { dtype: x!.dtype, shape: perRow(x!) },
     ];
   },
-  onnx: (emit, inputs, { epsilon }) =>
-    emit.node('SimplifiedLayerNormalization', inputs, { axis: -1, epsilon: { float: epsilon } }, { outputs: 2 }),
+  onnx(emit, inputs, { epsilon }, node) {
+    if (emit.target !== 'webgpu')
+      return emit.node(
+        'SimplifiedLayerNormalization',
+        inputs,
+        { axis: -1, epsilon: { float: epsilon } },
+        { outputs: 2 },
+      );
+    // The WebGPU kernel leaves the second output unwritten, and gradients need it.
+    const [x, scale] = inputs as [string, string];
+    const [squares] = emit.node('Mul', [x, x]);
+    const [average] = emit.node('ReduceMean', [squares!, emit.int64([-1])], { keepdims: 1 });
+    const [shifted] = emit.node('Add', [average!, emit.scalar(epsilon, node.inputs[0]!.dtype)]);
+    const [inverse] = emit.node('Reciprocal', [emit.node('Sqrt', [shifted!])[0]!]);
+    return [emit.node('Mul', [emit.node('Mul', [x, inverse!])[0]!, scale])[0]!, inverse!];
+  },
   evaluate([x, scale], { epsilon }) {
     const out = new Float64Array(x!.data.length);
     const inverses: number[] = [];

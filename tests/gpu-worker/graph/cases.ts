@@ -71,6 +71,11 @@ export const cases: Case[] = [
   ...binary('Mul', g.mul),
   ...binary('Div', g.div, 0.5, 2),
   ...binary('Pow', g.pow, 0.5, 2),
+  {
+    operator: 'Pow',
+    variant: 'a constant exponent, any base',
+    build: ({ size, float }) => g.add(g.pow(float([size()]), 3), g.pow(float([1]), 2)),
+  },
   ...binary('Max', g.maximum),
   ...binary('Min', g.minimum),
   unary('Neg', g.neg),
@@ -161,6 +166,11 @@ export const cases: Case[] = [
       const [a, b] = [size(), size()];
       return g.exp(g.expand(float([b, 1]), [a, b, 3]));
     },
+  },
+  {
+    operator: 'Expand',
+    variant: 'both operands expanded',
+    build: ({ float }) => g.mul(g.expand(float([1, 2]), [3, 2]), g.expand(float([1, 1]), [3, 2])),
   },
   {
     operator: 'Concat',
