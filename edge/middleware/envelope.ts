@@ -22,7 +22,6 @@ export function requestIdOf(presented: string | null): string {
 export function stamp(headers: Headers, requestId: string, allowance: Allowance | undefined, now: number): void {
   headers.append('x-request-id', requestId);
   headers.append(EDGE_TIME_HEADER, String(now));
-  headers.append('x-content-type-options', 'nosniff');
   if (allowance === undefined) return;
   headers.append('ratelimit-policy', rateLimitPolicy(allowance));
   headers.append('ratelimit', rateLimit(allowance, now));
@@ -34,5 +33,6 @@ export const envelope = createMiddleware<AppEnv>(async function envelope(c, next
   if (c.res.status >= 400) await drain(c.req.raw);
   // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
   c.res = new Response(c.res.body, c.res);
+  c.res.headers.set('x-content-type-options', 'nosniff');
   stamp(c.res.headers, c.get('requestId'), c.get('allowance'), Date.now());
 });

@@ -8,10 +8,9 @@ import { type Env, PUBLIC_TENANT } from '../environment.ts';
 import { findThings, type Thing } from '../things/reading.ts';
 import { RECHECK_MS, type Remembered, VectorMemory } from './memory.ts';
 import { packRecord, recordOf, unpackRecord, type VectorRecord, valuesBlob } from './record.ts';
-import { type Representation, represent } from './representation.ts';
+import { type Representation, represent, type Tier } from './representation.ts';
 import { SELECTION_KEYS, type Selection } from './selection.ts';
 
-export type Tier = 'memory' | 'kv' | 'r2';
 export type Found = { representation: Representation; tier: Tier };
 /** The part of an ExecutionContext that is needed here. */
 export type Background = { waitUntil(promise: Promise<unknown>): void };
@@ -100,11 +99,13 @@ export async function forgetVector(env: Env, owner: string, id: string): Promise
   await env.KV.delete(kvKey(owner, id));
 }
 
+/** The tenant's own first: reads are paid for, and most look-ups are of one's own vectors. */
 async function fromKv(env: Env, tenant: string, id: string): Promise<VectorRecord | null> {
-  const owners = tenant === PUBLIC_TENANT ? [tenant] : [tenant, PUBLIC_TENANT];
-  const packed = await Promise.all(owners.map((owner) => env.KV.get(kvKey(owner, id), 'arrayBuffer')));
-  const at = packed.findIndex((value) => value !== null);
-  return at < 0 ? null : unpackRecord(owners[at]!, packed[at]!);
+  for (const owner of tenant === PUBLIC_TENANT ? [tenant] : [tenant, PUBLIC_TENANT]) {
+    const packed = await env.KV.get(kvKey(owner, id), 'arrayBuffer');
+    if (packed) return unpackRecord(owner, packed);
+  }
+  return null;
 }
 
 async function fromR2(env: Env, thing: Thing): Promise<VectorRecord | null> {

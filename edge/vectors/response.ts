@@ -1,12 +1,5 @@
 /** The answer to a read of a vector, the same from every tier and on the fast path. */
-import type { Tier } from './lookup.ts';
-import type { Representation } from './representation.ts';
-
-const TIMINGS: Record<Tier, string> = {
-  memory: 'tier;desc="memory"',
-  kv: 'tier;desc="kv"',
-  r2: 'tier;desc="r2"',
-};
+import { type Representation, type Tier, tierTiming } from './representation.ts';
 
 /** 200 with the bytes, or 304 where `ifNoneMatch` names them. */
 export function vectorResponse(representation: Representation, tier: Tier, ifNoneMatch: string | null): Response {
@@ -14,7 +7,7 @@ export function vectorResponse(representation: Representation, tier: Tier, ifNon
   const response = unchanged
     ? new Response(null, { status: 304, headers: representation.validators })
     : new Response(representation.bytes, { headers: representation.headers });
-  response.headers.append('server-timing', TIMINGS[tier]);
+  if (tier !== 'memory') response.headers.set('server-timing', tierTiming(tier));
   return response;
 }
 
