@@ -1,4 +1,7 @@
 /** Which execution provider to use: found by trying, because no list tells whether a driver works. */
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import * as g from '../graph/index.ts';
 import { EngineError } from './errors.ts';
 import { type Provider, Session } from './session.ts';
@@ -16,8 +19,16 @@ const NEEDS: Readonly<Record<Provider, string>> = {
   cuda: "CUDA needs an NVIDIA driver and onnxruntime's CUDA libraries, which the npm package does not contain",
 };
 
+/** Whether onnxruntime's CUDA libraries lie beside its own; trying without them prints an error of the runtime's. */
+function hasCudaLibraries(): boolean {
+  const library = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const folder = join(dirname(library), '..', 'bin', 'napi-v6', process.platform, process.arch);
+  return existsSync(folder) && readdirSync(folder).some((name) => name.includes('providers_cuda'));
+}
+
 /** Runs a tiny program on `provider` and compares its result; the reason it does not work, or undefined if it does. */
 async function probe(provider: Provider): Promise<string | undefined> {
+  if (provider === 'cuda' && !hasCudaLibraries()) return NEEDS.cuda;
   const program = g.compile({ y: g.mul(g.input('x', [2]), 2) }, { name: 'probe', target: provider });
   try {
     const session = await Session.create(program, { provider, threads: 1 });

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import {
   adam,
@@ -194,6 +197,34 @@ describe('exactness', () => {
     for await (const { firstStep } of trainer.run(logged)) events.push(`done ${firstStep}`);
     expect(events.indexOf('asked 1')).toBeLessThan(events.indexOf('done 0'));
     expect(events.indexOf('asked 2')).toBeLessThan(events.indexOf('done 1'));
+    await trainer.release();
+  });
+});
+
+describe('what keeps its value', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'frozen-'));
+    // 1, -2 as bfloat16, after two bytes of something else.
+    writeFileSync(join(folder, 'weights.bin'), new Uint16Array([7, 0x3f80, 0xc000]));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('weights in files and shared inputs take part in every step', async () => {
+    const frozen = g.cast(g.external({ file: 'weights.bin', offset: 2, length: 4 }, [2], 'bfloat16'), 'float32');
+    const w = g.parameter('w', [2], filledWith(0));
+    const goal = g.mul(frozen, g.input('gain', [2]));
+    const loss = g.sum(g.square(g.sub(g.add(w, g.input('noise', [2])), goal)));
+    const options = { name: 'frozen', loss, optimiser: sgd(), rate: 0.25, shared: ['gain'], weightsFolder: folder };
+    const trainer = await Trainer.create(options);
+    const feeds = { gain: Float32Array.of(3, 5), noise: new Float32Array(40) };
+    async function* once() {
+      yield { steps: 20, feeds };
+    }
+    for await (const { metrics } of trainer.run(once)) expect(metrics.loss.at(-1)).toBeLessThan(1e-6);
+    const { data } = (await trainer.parameters()).w!;
+    expect(Number(data[0])).toBeCloseTo(3, 4);
+    expect(Number(data[1])).toBeCloseTo(-10, 4);
     await trainer.release();
   });
 });
