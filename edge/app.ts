@@ -2,7 +2,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from './environment.ts';
 import { envelope } from './middleware/envelope.ts';
-import { unrouted } from './middleware/no-route.ts';
+import { answerUnrouted } from './middleware/no-route.ts';
 import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
 import { registerArtefacts } from './routes/artefacts.ts';
 import { registerCapabilities } from './routes/capabilities.ts';
@@ -20,6 +20,7 @@ import { registerModels } from './routes/models.ts';
 import { registerOpenApi } from './routes/openapi.ts';
 import { registerProblems } from './routes/problems.ts';
 import { registerReports } from './routes/reports.ts';
+import { registerSaeLatents } from './routes/sae-latents.ts';
 import { registerSaes } from './routes/saes.ts';
 import { registerVectorBatches } from './routes/vector-batches.ts';
 import { registerVectorNames } from './routes/vector-names.ts';
@@ -45,6 +46,7 @@ const ROUTES: readonly ((app: App) => void)[] = [
   registerVectorBatches,
   registerVectorNames,
   registerSaes,
+  registerSaeLatents,
   registerReports,
   registerFairnessPredictors,
   registerFairnessAudits,
@@ -60,8 +62,7 @@ export function createApp(): App {
   });
   app.use(envelope);
   app.onError(problemAnswer);
-  // not thrown: an error from here would pass the envelope by
-  app.notFound((c) => problemAnswer(unrouted(app.routes, c), c));
+  app.notFound((c) => answerUnrouted(app.routes, c));
   for (const register of ROUTES) register(app);
   return app;
 }

@@ -14,7 +14,8 @@ import { takeAnonymous, takeQuota } from '../quota/lease.ts';
 export const bearerOf = (authorization: string | null): string =>
   authorization !== null && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : '';
 
-const addressOf = (headers: Headers): string => headers.get('cf-connecting-ip') ?? 'local';
+/** What callers without a key are counted by. */
+export const addressOf = (headers: Headers): string => headers.get('cf-connecting-ip') ?? 'local';
 
 /** Lets a caller with a valid key that has `scope` pass (null: any valid key), and counts the request. */
 export const access = (scope: Scope | null, policy: KeyPolicy) =>

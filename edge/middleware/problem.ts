@@ -25,7 +25,7 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     title,
     status,
     detail: code === 'internal' ? `report the request id ${c.get('requestId')}` : known.message,
-    instance: c.req.path,
+    instance: c.req.path.slice(0, 500),
     code,
     request_id: c.get('requestId'),
     ...(known.errors ? { errors: known.errors } : {}),

@@ -12,6 +12,7 @@ describe('every answer', () => {
       await send('GET', '/healthz'),
       await send('GET', '/v1/keys'),
       await client.call('GET', '/v1/capabilities'),
+      await client.call('GET', '/nowhere'),
     ];
     const ids = answers.map((answer) => answer.headers.get('x-request-id'));
     expect(new Set(ids).size).toBe(answers.length);
