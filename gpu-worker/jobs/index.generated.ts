@@ -12,6 +12,7 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'lm.evaluate': async () => (await import('./lm.evaluate.ts')).default as Handler,
   'lm.generate': async () => (await import('./lm.generate.ts')).default as Handler,
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
+  'sae.encode': async () => (await import('./sae.encode.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
   'sae.train': async () => (await import('./sae.train.ts')).default as Handler,
   'vectors.derive': async () => (await import('./vectors.derive.ts')).default as Handler,

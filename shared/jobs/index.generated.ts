@@ -10,6 +10,7 @@ import lcfFit from './lcf.fit.ts';
 import lmEvaluate from './lm.evaluate.ts';
 import lmGenerate from './lm.generate.ts';
 import lmTrain from './lm.train.ts';
+import saeEncode from './sae.encode.ts';
 import saeEvaluate from './sae.evaluate.ts';
 import saeTrain from './sae.train.ts';
 import vectorsDerive from './vectors.derive.ts';
@@ -25,6 +26,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'lm.evaluate': lmEvaluate,
   'lm.generate': lmGenerate,
   'lm.train': lmTrain,
+  'sae.encode': saeEncode,
   'sae.evaluate': saeEvaluate,
   'sae.train': saeTrain,
   'vectors.derive': vectorsDerive,

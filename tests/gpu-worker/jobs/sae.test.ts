@@ -1,5 +1,11 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  LATENT_INDEX_BLOB,
+  latentIndexSchema,
+  latentSchema,
+  latentShardBlob,
+} from '../../../shared/contracts/latent.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
 
@@ -60,6 +66,27 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const { metrics } = jobs.progress.filter(({ stage }) => stage === 'training').at(-1)!;
     for (const name of ['loss', 'fvu', 'l0', 'dead_share', 'tokens_per_s'])
       expect(metrics[name]).toEqual(expect.any(Number));
+  });
+
+  it('describes every latent, both signs alike', () => {
+    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    const json = (name: string) => JSON.parse(jobs.read(manifest.blobs.find((blob) => blob.name === name)!).toString());
+    const index = latentIndexSchema.parse(json(LATENT_INDEX_BLOB));
+    const latents = latentSchema.array().parse(json(latentShardBlob(0)));
+    expect(index.count).toBe(64);
+    expect(latents).toHaveLength(64);
+    expect(latents.some(({ contexts }) => contexts.positive.length > 0 && contexts.negative.length > 0)).toBe(true);
+    for (const { latent, contexts, density, maximum, minimum, promotes, suppresses, nearest } of latents) {
+      expect(density.positive).toBe(index.columns.positive[latent]);
+      expect(contexts.positive.length > 0).toBe(density.positive > 0);
+      expect(contexts.negative.length > 0).toBe(density.negative > 0);
+      const top = (side: 'positive' | 'negative') => contexts[side].map(({ at, tokens }) => tokens[at]!.code);
+      expect(top('positive')[0] ?? 0).toBe(maximum);
+      expect(top('negative')[0] ?? 0).toBe(minimum);
+      expect(promotes).toHaveLength(8);
+      expect(promotes[0]!.logit).toBeGreaterThan(suppresses[0]!.logit);
+      expect(nearest.every(({ latent: other }) => other !== latent)).toBe(true);
+    }
   });
 
   it('gives the same ids for the same work', async () => {

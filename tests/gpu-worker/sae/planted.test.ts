@@ -49,7 +49,7 @@ describe('planted dictionaries', () => {
         }
       }
     }
-  }, 60_000);
+  }, 240_000);
 
   it('TopK at twice the width splits every axis into opposed latents of half its R^2 (5)', async () => {
     const run = await plantedRun({ ...signed, ...SURPLUS, variant: 'topk' });
@@ -57,7 +57,7 @@ describe('planted dictionaries', () => {
     expect(run.measures.decoder.antipodal).toBe(1);
     const [p, m1, m2] = [2 / 24, 1.5, 7 / 3];
     expect(Math.abs(run.meanR2 - m2 / (2 * m2 - p * m1 ** 2))).toBeLessThan(0.03);
-  }, 60_000);
+  }, 240_000);
 
   it('one-sided axes: AbsTopK is no worse, and BD sees that no latent has two poles (6)', async () => {
     const unsigned = { ...signed, signed: false, width: 24 };
@@ -71,14 +71,14 @@ describe('planted dictionaries', () => {
     // About half of the codes are negative all the same: their sign means nothing.
     expect(abs.negativeShare).toBeGreaterThan(0.25);
     expect(abs.negativeShare).toBeLessThan(0.75);
-  }, 60_000);
+  }, 240_000);
 
   it('surplus width: AbsTopK leaves latents dead rather than splitting axes (7)', async () => {
     const run = await plantedRun({ ...signed, ...SURPLUS, variant: 'abstopk' });
     expect(run.measures.fvu).toBeLessThan(0.005);
     expect(run.measures.dead_share).toBeGreaterThan(0.25);
     expect(run.measures.decoder.antipodal).toBeLessThan(0.35);
-  }, 60_000);
+  }, 240_000);
 
   it('overcomplete atoms: AbsTopK at P is about TopK at 2 P and a third of TopK at P (8)', async () => {
     const wide = { ...signed, orthonormal: false, axes: 48 };
@@ -88,7 +88,7 @@ describe('planted dictionaries', () => {
     expect(abs.measures.fvu).toBeLessThan(same.measures.fvu! / 3);
     expect(abs.measures.fvu).toBeLessThan(1.15 * double.measures.fvu!);
     expect(double.measures.fvu).toBeLessThan(0.6 * same.measures.fvu!);
-  }, 60_000);
+  }, 240_000);
 });
 
 describe('batch selection (14)', () => {
@@ -119,7 +119,7 @@ describe('batch selection (14)', () => {
     expect([...few.values]).toEqual([...all.values.subarray(0, few.values.length)]);
     const perToken = await measure({ ...sae, variant: 'abstopk' }, x.subarray(0, 4096 * 24), encoder);
     expect(perToken.measures.l0).toBe(2);
-  }, 60_000);
+  }, 240_000);
 });
 
 describe('the gauge: signs of latents mean nothing (3)', () => {

@@ -1,0 +1,42 @@
+/** `sae.encode`: which latents of an SAE fire on texts, token by token. */
+import { z } from 'zod';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { saeIdSchema } from '../contracts/thing.ts';
+import { defineJob } from './contract.ts';
+import { modelInput } from './references.ts';
+
+export default defineJob({
+  type: 'sae.encode',
+  summary: 'Encode texts with a sparse autoencoder',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema,
+    sae: saeIdSchema,
+    texts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
+    strongest: z.number().int().min(1).max(1024).default(32).describe('codes per token, by magnitude, in the result'),
+    allow_mismatch: z.boolean().default(false),
+  }),
+  result: z.object({
+    texts: z.array(
+      z.object({
+        tokens: z.array(
+          z.object({
+            text: z.string(),
+            codes: z
+              .array(z.object({ latent: z.number(), code: z.number() }))
+              .describe('with their signs, the largest magnitude first'),
+            error: z.number().describe('|x - x_hat|^2 / |x|^2'),
+          }),
+        ),
+      }),
+    ),
+    mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
+  }),
+  progress: { texts: 'texts done' },
+  produces: [],
+  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }],
+  estimate: (p) => ({ device_seconds: 3 + 0.05 * p.texts.length, memory_bytes: 5e8, artefact_bytes: 0 }),
+  retention_days: 7,
+});
