@@ -43,6 +43,7 @@ export type ChunkResult = {
   firstStep: number;
   steps: number;
   seconds: number;
+  provider: Provider;
   metrics: Readonly<Record<string, HostArray>> & { readonly loss: Float32Array };
 };
 
@@ -137,7 +138,8 @@ export class Trainer {
     this.engine.accept(result);
     const firstStep = this.step;
     this.step += steps;
-    return { firstStep, steps, seconds: (performance.now() - began) / 1000, metrics: { ...result.metrics, loss } };
+    const seconds = (performance.now() - began) / 1000;
+    return { firstStep, steps, seconds, provider: this.choice.provider, metrics: { ...result.metrics, loss } };
   }
 
   /** Current values of all parameters, the frozen ones included. */
