@@ -1,0 +1,65 @@
+/**
+ * What an operator runs to let somebody in. Prints the secret for its holder and the statement for the deployment's
+ * database, which `wrangler d1 execute sextant --remote --command "..."` runs; nothing is stored here.
+ *
+ *   node infra/operator/mint.ts key --tenant T --name N --scopes vectors:read,jobs:write [--days D]
+ *   node infra/operator/mint.ts worker --pool P [--days D]
+ *   node infra/operator/mint.ts revoke ID
+ */
+import { parseArgs } from 'node:util';
+import {
+  asSql,
+  INSERT_KEY,
+  INSERT_WORKER,
+  keyValues,
+  mintKey,
+  mintWorker,
+  workerValues,
+} from '../../edge/keys/mint.ts';
+import { scopeSchema } from '../../shared/contracts/scope.ts';
+import { randomIdSchema } from '../../shared/contracts/thing.ts';
+
+const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const DAY_MS = 86_400_000;
+
+/** The lines to print for these arguments. Raises an Error that says what is missing or wrong. */
+export async function mint(args: readonly string[], now: number): Promise<string[]> {
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { tenant: text, name: text, scopes: text, pool: text, days: text },
+  });
+  const [what, id = ''] = positionals;
+  const expires_at = values.days === undefined ? null : now + Number(values.days) * DAY_MS;
+  if (Number.isNaN(expires_at)) throw new Error('--days takes a number');
+  if (what === 'key') {
+    const { tenant = '', name = 'operator' } = values;
+    if (!TENANT.test(tenant)) throw new Error('--tenant takes 1 to 63 lower-case letters, digits and hyphens');
+    const scopes = (values.scopes ?? '').split(',').map((scope) => scopeSchema.parse(scope));
+    const { text, row } = await mintKey({ tenant, name, scopes, now, expires_at });
+    return [`key (shown once): ${text}`, `statement: ${asSql(INSERT_KEY, keyValues(row))}`];
+  }
+  if (what === 'worker') {
+    if (!values.pool) throw new Error('--pool names the pool that the worker belongs to');
+    const { privateJwk, row } = await mintWorker({ pool: values.pool, now, expires_at });
+    return [
+      `private key file (stays on the worker's host): ${JSON.stringify(privateJwk)}`,
+      `statement: ${asSql(INSERT_WORKER, workerValues(row))}`,
+    ];
+  }
+  if (what === 'revoke') {
+    const table = randomIdSchema('key').safeParse(id).success ? 'keys' : 'workers';
+    if (table === 'workers') randomIdSchema('wkr').parse(id);
+    return [`statement: ${asSql(`UPDATE ${table} SET revoked_at = ? WHERE id = ?`, [now, id])}`];
+  }
+  throw new Error('say key, worker or revoke');
+}
+
+if (import.meta.main)
+  try {
+    for (const line of await mint(process.argv.slice(2), Date.now())) console.log(line);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 2;
+  }
