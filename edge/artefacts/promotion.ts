@@ -4,6 +4,7 @@
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Blob } from '../../shared/contracts/thing.ts';
+import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 import { blobKey, stagingKey } from './addresses.ts';
@@ -30,6 +31,7 @@ export async function verifyAndPromote(
     const first = distinct.get(artefact.sha256);
     if (first && first.bytes !== artefact.bytes)
       throw mismatch(artefact, `another artefact with this digest was announced with ${first.bytes} bytes`);
+    if (artefact.bytes > SHARD_LIMIT) throw mismatch(artefact, `a shard has at most ${SHARD_LIMIT} bytes`);
     distinct.set(artefact.sha256, first ?? artefact);
   }
   if (distinct.size === 0) return [];

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -31,6 +31,8 @@ export async function run(options: string[]): Promise<void> {
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'sextant-lookup-'));
+  // what else the machine was doing belongs to the figures
+  const load = loadavg()[0]!;
   const servers: Server[] = [];
   try {
     const script = bundle(join(folder, 'bundle'));
@@ -43,7 +45,7 @@ export async function run(options: string[]): Promise<void> {
       rounds: Number(values.rounds),
       folder,
     });
-    report(cells, { script, bare, edge });
+    report(cells, { script, bare, edge, load });
   } finally {
     for (const { miniflare } of servers) await miniflare.dispose();
     rmSync(folder, { recursive: true });
@@ -64,7 +66,8 @@ async function measureAll(bare: Server, edge: Server, { seconds, rounds, folder 
     if (cell.errors > 0) throw new Error(`${name}: ${cell.errors} of ${cell.requests} requests failed`);
     const other = Object.keys(cell.tiers).filter((tier) => !tier.includes(`"${name}"`));
     const strays = other.reduce((sum, tier) => sum + cell.tiers[tier]!, 0);
-    if (strays > cell.requests / 100 + 2 * of.connections) throw new Error(`${name}: answers came from ${JSON.stringify(cell.tiers)}`);
+    if (strays > cell.requests / 100 + 2 * of.connections)
+      throw new Error(`${name}: answers came from ${JSON.stringify(cell.tiers)}`);
     cells[name]![of.connections]!.push(cell);
   };
   // R2 first: each vector is asked for once, and then lies in KV
@@ -104,7 +107,9 @@ async function fetchAll(edge: Server, key: string, paths: readonly string[]): Pr
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-function report(cells: Cells, { script, bare, edge }: { script: string; bare: Server; edge: Server }): void {
+type Circumstances = { script: string; bare: Server; edge: Server; load: number };
+
+function report(cells: Cells, { script, bare, edge, load }: Circumstances): void {
   const rows = Object.entries(cells).flatMap(([name, byConnections]) =>
     Object.entries(byConnections).map(([connections, runs]) => {
       const of = (field: 'per_second' | 'p50_ms' | 'p99_ms' | 'cpu_us') => median(runs.map((cell) => cell[field]));
@@ -133,6 +138,7 @@ function report(cells: Cells, { script, bare, edge }: { script: string; bare: Se
     `cold isolate, process start to first answer: bare ${cold.bare_ms.toFixed(0)} ms (CPU ${cold.bare_cpu_ms} ms), ` +
       `edge ${cold.edge_ms.toFixed(0)} ms (CPU ${cold.edge_cpu_ms} ms)`,
   );
+  console.log(`load average of the machine before: ${load.toFixed(1)}`);
   console.log(`bundle: ${kib.toFixed(1)} KiB gzip (limit ${BUNDLE_LIMIT_KIB})`);
   const missed = rows.filter(({ tier, connections, 'x bare': x }) => tier === 'memory' && x > TARGETS[connections]!);
   for (const { connections, 'x bare': x } of missed)
@@ -145,6 +151,6 @@ function report(cells: Cells, { script, bare, edge }: { script: string; bare: Se
   const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}`;
   writeFileSync(
     join(results, 'lookup.json'),
-    `${JSON.stringify({ machine, node: process.version, rows, cold, bundle_gzip_kib: kib }, null, 2)}\n`,
+    `${JSON.stringify({ machine, load_before: load, node: process.version, rows, cold, bundle_gzip_kib: kib }, null, 2)}\n`,
   );
 }

@@ -4,6 +4,7 @@ import { blobKey, stagingKey } from '../../../edge/artefacts/addresses.ts';
 import { storedBlobs } from '../../../edge/artefacts/ownership.ts';
 import { inspect, promote, verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
 import { presignUploads } from '../../../edge/artefacts/upload.ts';
+import { SHARD_LIMIT } from '../../../shared/contracts/worker-call.ts';
 import { announce, newArea, stage } from '../support/staging.ts';
 
 const blobText = async (tenant: string, sha256: string): Promise<string | undefined> =>
@@ -73,6 +74,13 @@ describe('promotion', () => {
     await verifyAndPromote(env, { ...current, artefacts: [artefact] });
     await stage(stale, 0, 'later');
     expect(await blobText(current.tenant, artefact.sha256)).toBe('result');
+  });
+
+  it('takes no shard beyond the limit, whatever was announced for its upload', async () => {
+    const artefact = { ...(await announce(0, 'small')), bytes: SHARD_LIMIT + 1 };
+    await expect(verifyAndPromote(env, { ...newArea('huge'), artefacts: [artefact] })).rejects.toMatchObject({
+      code: 'artefact_mismatch',
+    });
   });
 
   it('takes one size for one digest', async () => {
