@@ -7,14 +7,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from 'miniflare';
-import { unstable_getMiniflareWorkerOptions } from 'wrangler';
 import type { EdgeOptions, Executed, Request } from './edge-process.ts';
+import { declaredWorker } from './worker-options.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
 /** A Worker as its configuration file declares it, bundled as a deployment bundles it. */
-function workerOf(configuration: string, vars: Record<string, string>): V4WorkerOptions {
-  const { workerOptions, main = '' } = unstable_getMiniflareWorkerOptions(join(ROOT, configuration));
+async function workerOf(configuration: string, vars: Record<string, string>): Promise<V4WorkerOptions> {
+  const { workerOptions, main = '' } = await declaredWorker(join(ROOT, configuration));
   const bundle = buildSync({
     entryPoints: [main],
     bundle: true,
@@ -64,9 +64,15 @@ async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Mi
       log: new Log(LogLevel.WARN),
       resourcePersistencePath: join(data, 'state'),
       workers: [
-        { ...workerOf('infra/dev/queue-gateway/wrangler.toml', gatewayVars ?? {}), name: 'sextant-queue-gateway' },
         {
-          ...workerOf('wrangler.toml', { S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`, ...vars }),
+          ...(await workerOf('infra/dev/queue-gateway/wrangler.toml', gatewayVars ?? {})),
+          name: 'sextant-queue-gateway',
+        },
+        {
+          ...(await workerOf('wrangler.toml', {
+            S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
+            ...vars,
+          })),
           name: 'sextant-edge',
         },
       ],
