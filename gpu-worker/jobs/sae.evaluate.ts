@@ -7,7 +7,7 @@ import { Encoder } from '../sae/encoder.ts';
 import { measure } from '../sae/evaluate.ts';
 import { type HeldOut, heldOutActivations } from '../sae/held-out.ts';
 import { activationStatistics } from '../sae/initialise.ts';
-import { lossRecovered } from '../sae/loss-recovered.ts';
+import { Site } from '../sae/loss-recovered.ts';
 import type { SparseCodes } from '../sae/sparse-codes.ts';
 import { type KnownAxes, openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
@@ -28,6 +28,7 @@ export default handle(contract, async (context) => {
     const length = Math.min(params.context, model.architecture.context);
     const pass = Math.max(1, Math.floor(PASS_TOKENS / length));
     const byHook = new Map<string, HeldOut>();
+    const sites = new Map<string, Site>();
     const saes = [];
     const documents = [];
     let mismatched = false;
@@ -46,10 +47,13 @@ export default handle(contract, async (context) => {
       }
       const { measures, codes, metrics } = await measure(use.sae, held.x, encoder);
       const axes = corpus.axes ? axisScores(corpus.axes, held, codes, use.sae.parameters.width) : [];
-      const sequences = held.ids.slice(0, params.loss_sequences);
-      const { mean } = activationStatistics(held.x, use.sae.parameters.inputs);
-      const loss =
-        sequences.length > 0 ? await lossRecovered(model, hook, use.sae, sequences, { mean, encoder }) : null;
+      let site = sites.get(hook);
+      if (!site && params.loss_sequences > 0) {
+        const { mean } = activationStatistics(held.x, use.sae.parameters.inputs);
+        site = new Site(model, hook, held.ids.slice(0, params.loss_sequences), { mean, encoder });
+        sites.set(hook, site);
+      }
+      const loss = site ? await site.lossRecovered(use.sae) : null;
       const { decoder, ...numbers } = measures;
       const entry = {
         id,

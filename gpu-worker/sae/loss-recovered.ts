@@ -21,7 +21,7 @@ export type LossRecovered = {
   recovered_from_mean: number | null;
 };
 
-export type LossRecoveredOptions = {
+export type SiteOptions = {
   /** Mean activation, for the control. */
   mean: ArrayLike<number>;
   /** Sequences per forward pass. */
@@ -29,79 +29,90 @@ export type LossRecoveredOptions = {
   encoder?: Encoder;
 };
 
-/**
- * Splices at every position but special tokens. The reconstruction is that of the very tokens it replaces. Values are
- * exchanged on the host, so that every variant is spliced by the codes it is evaluated with.
- */
-export async function lossRecovered(
-  model: LanguageModel,
-  hook: string,
-  sae: TrainedSae,
-  sequences: Iterable<ArrayLike<number>>,
-  { mean, pass = 8, encoder = new Encoder({ threads: 2 }) }: LossRecoveredOptions,
-): Promise<LossRecovered> {
-  const special = model.tokenizer?.special ?? new Set<number>();
-  const losses = { original: 0, spliced: 0, zero: 0, mean: 0, identity: 0 };
-  const kl = { spliced: 0, zero: 0, mean: 0, identity: 0 };
-  let tokens = 0;
-  for await (const ids of groups(sequences, pass)) {
-    const plain = await model.forward({ ids, taps: [hook], losses: true });
-    const x = plain.taps[hook]!.data;
-    const values = await replacements(sae, x, mean, encoder);
-    const counted = [...plain.losses!.keys()].filter((i) => !Number.isNaN(plain.losses![i]!));
-    tokens += counted.length;
-    losses.original += sum(plain.losses!, counted);
-    for (const splice of SPLICES) {
-      const replaced = keepSpecial(values[splice], x, ids, plain, special);
-      const changed = await model.forward({
-        ids,
-        losses: true,
-        interventions: [{ kind: 'replace', hook, values: replaced }],
-      });
-      losses[splice] += sum(changed.losses!, counted);
-      const { vocabulary } = model.architecture;
+type Totals = { tokens: number; original: number; loss: number; kl: number };
+type Replace = (x: Float32Array) => Float32Array | Promise<Float32Array>;
+
+/** A site of a model on some sequences. The controls do not depend on the autoencoder: they are measured once. */
+export class Site {
+  private readonly model: LanguageModel;
+  private readonly hook: string;
+  private readonly sequences: readonly ArrayLike<number>[];
+  private readonly options: Required<SiteOptions>;
+  private controls: Promise<Record<Exclude<Splice, 'spliced'>, Totals>> | undefined;
+
+  constructor(
+    model: LanguageModel,
+    hook: string,
+    sequences: readonly ArrayLike<number>[],
+    { mean, pass = 8, encoder = new Encoder({ threads: 2 }) }: SiteOptions,
+  ) {
+    this.model = model;
+    this.hook = hook;
+    this.sequences = sequences;
+    this.options = { mean, pass, encoder };
+  }
+
+  /**
+   * Splices at every position but special tokens. The reconstruction is that of the very tokens it replaces. Values are
+   * exchanged on the host, so that every variant is spliced by the codes it is evaluated with.
+   */
+  async lossRecovered(sae: TrainedSae): Promise<LossRecovered> {
+    const { mean, encoder } = this.options;
+    this.controls ??= this.measureControls(mean);
+    const controls = await this.controls;
+    const spliced = await this.replaced(async (x) => reconstruct(sae, await encodeActivations(sae, x, encoder)));
+    const all: Record<Splice, Totals> = { spliced, ...controls };
+    const { tokens } = spliced;
+    const per = (value: (totals: Totals) => number) =>
+      Object.fromEntries(SPLICES.map((splice) => [splice, value(all[splice]) / tokens])) as Record<Splice, number>;
+    const original = spliced.original / tokens;
+    const cross_entropy = per(({ loss }) => loss);
+    const recovered = (control: number): number | null =>
+      control === original ? null : (cross_entropy.spliced - control) / (original - control);
+    return {
+      tokens,
+      original,
+      cross_entropy,
+      kl: per(({ kl }) => kl),
+      recovered: recovered(cross_entropy.zero),
+      recovered_from_mean: recovered(cross_entropy.mean),
+    };
+  }
+
+  private async measureControls(mean: ArrayLike<number>) {
+    const width = this.model.widthAt(this.hook)!;
+    return {
+      zero: await this.replaced((x) => new Float32Array(x.length)),
+      mean: await this.replaced((x) => x.map((_, i) => mean[i % width]!)),
+      identity: await this.replaced((x) => x),
+    };
+  }
+
+  /** Sums over the predicted tokens, untouched and with the site replaced. */
+  private async replaced(replace: Replace): Promise<Totals> {
+    const { model, hook } = this;
+    const special = model.tokenizer?.special ?? new Set<number>();
+    const { vocabulary } = model.architecture;
+    const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0 };
+    for await (const ids of groups(this.sequences, this.options.pass)) {
+      const plain = await model.forward({ ids, taps: [hook], losses: true });
+      const x = plain.taps[hook]!.data;
+      const values = keepSpecial(await replace(x), x, ids, plain, special);
+      const changed = await model.forward({ ids, losses: true, interventions: [{ kind: 'replace', hook, values }] });
+      const counted = [...plain.losses!.keys()].filter((i) => !Number.isNaN(plain.losses![i]!));
+      totals.tokens += counted.length;
+      totals.original += sum(plain.losses!, counted);
+      totals.loss += sum(changed.losses!, counted);
       for (const row of counted) {
-        kl[splice] += klDivergence(
-          rowOf(plain.logits!.data, vocabulary, row),
-          rowOf(changed.logits!.data, vocabulary, row),
-        );
+        const [p, q] = [plain, changed].map(({ logits }) => rowOf(logits!.data, vocabulary, row));
+        totals.kl += klDivergence(p!, q!);
       }
     }
+    return totals;
   }
-  const per = <K extends string>(totals: Record<K, number>): Record<K, number> =>
-    Object.fromEntries(Object.entries<number>(totals).map(([key, total]) => [key, total / tokens])) as Record<
-      K,
-      number
-    >;
-  const { original, ...cross_entropy } = per(losses);
-  const recovered = (control: number): number | null =>
-    control === original ? null : (cross_entropy.spliced - control) / (original - control);
-  return {
-    tokens,
-    original,
-    cross_entropy,
-    kl: per(kl),
-    recovered: recovered(cross_entropy.zero),
-    recovered_from_mean: recovered(cross_entropy.mean),
-  };
 }
 
 const sum = (values: Float32Array, at: readonly number[]): number => at.reduce((total, i) => total + values[i]!, 0);
-
-async function replacements(
-  sae: TrainedSae,
-  x: Float32Array,
-  mean: ArrayLike<number>,
-  encoder: Encoder,
-): Promise<Record<Splice, Float32Array>> {
-  const { inputs } = sae.parameters;
-  return {
-    spliced: reconstruct(sae, await encodeActivations(sae, x, encoder)),
-    zero: new Float32Array(x.length),
-    mean: Float32Array.from({ length: x.length }, (_, i) => mean[i % inputs]!),
-    identity: x,
-  };
-}
 
 /** The replacement with the values of special tokens left as they were. */
 function keepSpecial(

@@ -1,0 +1,124 @@
+/**
+ * `npm run study -- sae [planted|stories|embedded ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
+ * dictionaries, on a pretrained story model (needs the reference data) and on the embedded default's model. Leaves
+ * `results/sae-<part>.json` and shows them in `results/sae.md`.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { data, hasData } from '../support/guide.ts';
+import { LocalJobs } from '../support/job-context.ts';
+import { type PlantedLine, plantedChecks, plantedMarkdown } from './sae/planted-checks.ts';
+import { type Subject, type SweepRow, type SweepSettings, sweepMarkdown, sweepTable } from './sae/sweep-table.ts';
+
+const RESULTS = join(import.meta.dirname, 'results');
+const THREADS = 2;
+const note = (text: string): void => console.error(text);
+type Options = { seeds: number[]; steps: number };
+
+const settings = ({ seeds, steps }: Options): SweepSettings => ({
+  ks: [4, 8, 16, 32],
+  seeds,
+  steps,
+  batch: 512,
+  expansion: 16,
+  tokens: 8192,
+});
+
+async function stories(options: Options) {
+  if (!hasData) throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
+  const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', 'stories260K-hf') } });
+  try {
+    const texts = JSON.parse(readFileSync(data('text', 'tinystories', 'tinystories_1000.json'), 'utf8')) as string[];
+    const corpus = join(jobs.folder, 'stories.jsonl');
+    // The model expects single newlines.
+    writeFileSync(corpus, texts.map((text) => JSON.stringify({ text: text.replace(/\n+/g, '\n') })).join('\n'));
+    (jobs.configuration.corpora as Record<string, string>).stories = corpus;
+    const subject: Subject = {
+      model: { local: 'stories' },
+      hook: 'resid_post.2',
+      width: 64,
+      corpus: { local: 'stories' },
+      context: 128,
+    };
+    return await sweepTable(jobs, subject, settings(options), note);
+  } finally {
+    jobs.close();
+  }
+}
+
+async function embedded(options: Options) {
+  const jobs = new LocalJobs({ threads: THREADS });
+  try {
+    const { result } = await jobs.run('lm.train', {});
+    const { model, held_out_loss, entropy_rate } = result as Record<string, number | string>;
+    note(`language model: held-out loss ${held_out_loss}, entropy of the language ${entropy_rate}`);
+    const subject: Subject = {
+      model: { id: model },
+      hook: 'resid_post.1',
+      width: 64,
+      corpus: { planted: { seed: 0 } },
+      context: 48,
+    };
+    return await sweepTable(jobs, subject, settings(options), note);
+  } finally {
+    jobs.close();
+  }
+}
+
+const PARTS = {
+  planted: {
+    title: 'Planted dictionaries (acceptance checks 4 to 8)',
+    run: async ({ seeds }: Options): Promise<unknown> => ({ lines: await plantedChecks(seeds, note) }),
+    show: (result: unknown) => plantedMarkdown((result as { lines: PlantedLine[] }).lines),
+  },
+  stories: {
+    title: 'Pretrained story model (260 K parameters, resid_post.2, P = 16 d = 1024)',
+    run: (options: Options): Promise<unknown> => stories(options),
+    show: (result: unknown) => sweepMarkdown((result as { rows: SweepRow[] }).rows),
+  },
+  embedded: {
+    title: "The embedded default's model (generated language, resid_post.1, P = 16 d = 1024)",
+    run: (options: Options): Promise<unknown> => embedded(options),
+    show: (result: unknown) => sweepMarkdown((result as { rows: SweepRow[] }).rows),
+  },
+};
+type Part = keyof typeof PARTS;
+
+export async function run(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { seeds: { type: 'string', default: '3' }, steps: { type: 'string', default: '1000' } },
+  });
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => seed);
+  const options = { seeds, steps: Number(values.steps) };
+  mkdirSync(RESULTS, { recursive: true });
+  const parts = (positionals.length > 0 ? positionals : Object.keys(PARTS)) as Part[];
+  for (const part of parts) {
+    if (!(part in PARTS)) throw new Error(`there is no part '${part}'; parts: ${Object.keys(PARTS).join(', ')}`);
+    const began = performance.now();
+    const result = (await PARTS[part].run(options)) as Record<string, unknown>;
+    const seconds = Math.round((performance.now() - began) / 1000);
+    const host = { cpu: cpus()[0]?.model, threads: THREADS, node: process.version, dtype: 'float32', device: 'cpu' };
+    writeFileSync(
+      join(RESULTS, `sae-${part}.json`),
+      `${JSON.stringify({ ...options, host, seconds, ...result }, null, 1)}\n`,
+    );
+  }
+  const sections = (Object.keys(PARTS) as Part[]).flatMap((part) => {
+    const file = join(RESULTS, `sae-${part}.json`);
+    if (!existsSync(file)) return [];
+    const saved = JSON.parse(readFileSync(file, 'utf8')) as Options & { seconds: number };
+    const how = `Seeds ${saved.seeds.join(', ')}; ${part === 'planted' ? '' : `${saved.steps} steps of 512 tokens; `}${saved.seconds} s.`;
+    return [`## ${PARTS[part].title}`, how, PARTS[part].show(saved)];
+  });
+  const text = [
+    '# AbsTopK against TopK',
+    'Made by `npm run study -- sae`; ± is the standard deviation over seeds.',
+    ...sections,
+  ];
+  writeFileSync(join(RESULTS, 'sae.md'), `${text.join('\n\n')}\n`);
+  console.log(text.join('\n\n'));
+}

@@ -1,0 +1,123 @@
+/** AbsTopK against TopK on a language model, through the jobs a client would run: the reproducible part of check 15. */
+import type { LocalJobs } from '../../support/job-context.ts';
+
+export type SweepSettings = {
+  ks: readonly number[];
+  seeds: readonly number[];
+  steps: number;
+  batch: number;
+  /** Width of the SAEs in multiples of the width of the activations. */
+  expansion: number;
+  tokens: number;
+};
+export type Cell = { mean: number; deviation: number; seeds: number };
+export type SweepRow = {
+  k: number;
+  what: string;
+  width: number;
+  nmse: Cell;
+  fvu: Cell;
+  recovered: Cell;
+  minority_share: Cell;
+  dead_share: Cell;
+};
+export type Subject = {
+  model: Record<string, unknown>;
+  hook: string;
+  width: number;
+  corpus: Record<string, unknown>;
+  context: number;
+};
+
+type Measured = {
+  id: string;
+  variant: string;
+  width: number;
+  k: number;
+  nmse: number;
+  fvu: number;
+  dead_share: number;
+  minority_share_05: number;
+  loss: { recovered: number; original: number; cross_entropy: { identity: number } };
+};
+
+const cell = (values: readonly number[]): Cell => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(square / Math.max(values.length - 1, 1)), seeds: values.length };
+};
+
+/** AbsTopK(P), TopK(P) and TopK(2P) at every k and seed, in one sweep over one stream of activations. */
+export async function sweepTable(
+  jobs: LocalJobs,
+  subject: Subject,
+  settings: SweepSettings,
+  note: (text: string) => void,
+): Promise<{ rows: SweepRow[]; tokensPerSecond: number; identityError: number }> {
+  const P = settings.expansion * subject.width;
+  const ways = [
+    { what: 'AbsTopK(P)', variant: 'abstopk', width: P },
+    { what: 'TopK(P)', variant: 'topk', width: P },
+    { what: 'TopK(2P)', variant: 'topk', width: 2 * P },
+  ];
+  const specs = settings.ks.flatMap((k) =>
+    ways.flatMap((way) => settings.seeds.map((seed) => ({ variant: way.variant, width: way.width, k, seed }))),
+  );
+  const { model, hook, corpus, context } = subject;
+  const trained = await jobs.run('sae.train', {
+    model,
+    hook,
+    corpus,
+    context,
+    saes: specs,
+    steps: settings.steps,
+    batch: settings.batch,
+    learning_rate: 2e-3,
+    dead_tokens: Math.round((settings.steps * settings.batch) / 10),
+    latent_pages: false,
+  });
+  const result = trained.result as { saes: { id: string }[]; tokens_per_s: number };
+  note(`trained ${specs.length} autoencoders, ${Math.round(result.tokens_per_s)} tokens/s through all of them`);
+  const ids = result.saes.map(({ id }) => id);
+  const evaluated = await jobs.run('sae.evaluate', {
+    model,
+    corpus,
+    context,
+    saes: ids,
+    tokens: settings.tokens,
+    loss_sequences: 48,
+  });
+  const measured = (evaluated.result as { saes: Measured[] }).saes;
+  const rows = settings.ks.flatMap((k) =>
+    ways.map(({ what, variant, width }): SweepRow => {
+      const own = measured.filter((sae) => sae.k === k && sae.variant === variant && sae.width === width);
+      const of = (value: (sae: Measured) => number) => cell(own.map(value));
+      return {
+        k,
+        what,
+        width,
+        nmse: of((sae) => sae.nmse),
+        fvu: of((sae) => sae.fvu),
+        recovered: of((sae) => sae.loss.recovered),
+        minority_share: of((sae) => sae.minority_share_05),
+        dead_share: of((sae) => sae.dead_share),
+      };
+    }),
+  );
+  const identityError = Math.max(...measured.map(({ loss }) => Math.abs(loss.cross_entropy.identity - loss.original)));
+  return { rows, tokensPerSecond: result.tokens_per_s, identityError };
+}
+
+const show = ({ mean, deviation }: Cell): string => `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`;
+
+export function sweepMarkdown(rows: readonly SweepRow[]): string {
+  const lines = rows.map(
+    (row) =>
+      `| ${row.k} | ${row.what} | ${row.width} | ${show(row.nmse)} | ${show(row.recovered)} | ${row.minority_share.mean.toFixed(3)} | ${row.dead_share.mean.toFixed(3)} |`,
+  );
+  return [
+    '| k | code | latents | nMSE | loss recovered | BD(0.05) | dead |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...lines,
+  ].join('\n');
+}
