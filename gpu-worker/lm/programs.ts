@@ -141,7 +141,7 @@ export class Programs {
     const { device = 'cpu', ...options } = this.#options;
     const { architecture, weights, path } = this.#folder;
     const program = compileVariant(architecture, weights, this.#get, variant, device);
-    return Session.create(program, { ...options, provider: device, weightsFolder: path });
+    return Session.create(program, { ...options, provider: device, weightsFolder: path, flushDenormals: true });
   }
 
   async #drop(key: string): Promise<void> {
