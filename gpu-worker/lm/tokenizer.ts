@@ -1,5 +1,5 @@
 /** Tokenizers of published models (`tokenizer.json`), by library, with the checks that tie them to a model. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { SextantError } from '../../shared/contracts/problem.ts';
@@ -62,9 +62,17 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
     eos: idOf('eos_token'),
     pad: idOf('pad_token'),
     special,
-    chatTemplate: typeof settings.chat_template === 'string' ? settings.chat_template : null,
+    chatTemplate: templateOf(settings.chat_template),
     names,
   };
+}
+
+/** The template of a config: one, or the one called 'default' of several. */
+function templateOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return null;
+  const named = (value as { name?: unknown; template?: unknown }[]).find(({ name }) => name === 'default');
+  return typeof named?.template === 'string' ? named.template : null;
 }
 
 /** The tokenizer of a model folder; null where it has none. @throws SextantError `tokenizer_mismatch` */
@@ -72,7 +80,9 @@ export function readTokenizer(folder: string): Tokenizer | null {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) return null;
   const config = join(folder, 'tokenizer_config.json');
-  return makeTokenizer(readJson(path), existsSync(config) ? readJson(config) : {});
+  const tokenizer = makeTokenizer(readJson(path), existsSync(config) ? readJson(config) : {});
+  const template = join(folder, 'chat_template.jinja');
+  return existsSync(template) ? { ...tokenizer, chatTemplate: readFileSync(template, 'utf8') } : tokenizer;
 }
 
 /**

@@ -4,6 +4,9 @@
  */
 const [what, ...rest] = process.argv.slice(2);
 switch (what) {
+  case 'describe':
+    (await import('./describe.ts')).describeFolder(rest);
+    break;
   case 'lm':
     await (await import('./lm.ts')).verifyLm(rest);
     break;
@@ -12,7 +15,7 @@ switch (what) {
     break;
   default:
     console.error(
-      `usage: verify -- sae|lm DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

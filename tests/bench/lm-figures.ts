@@ -73,6 +73,28 @@ function memory(folder: string) {
   return { ...found, ratio: found.peak_above_bare_mib / found.file_mib };
 }
 
+const STREAM = `
+import { readFileSync } from 'node:fs';
+const [, lm, folder, sequences] = process.argv;
+const { loadModel } = await import(lm + 'model.ts');
+const { activationRows } = await import(lm + 'activations.ts');
+const peak = () => Number(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+const model = await loadModel(folder, { threads: 2 });
+function* text() {
+  for (let i = 0; i < Number(sequences); i++) yield Int32Array.from({ length: 128 }, (_, j) => (i * 31 + j * 17) % 500 + 3);
+}
+let rows = 0;
+for await (const block of activationRows(model, text(), { hook: 'resid_post.2', rows: 1024, batch: 16 })) rows += block.length / 64;
+console.log(JSON.stringify({ tokens: rows, peak_mib: peak() }));
+`;
+
+/** Peak memory of streaming the activations of a corpus of so many sequences of 128 tokens. */
+function streaming(sequences: number) {
+  const lm = new URL('../../gpu-worker/lm/', import.meta.url).href;
+  const argv = ['--input-type=module', '-e', STREAM, lm, data('models', 'stories260K-hf'), String(sequences)];
+  return JSON.parse(spawnSync(process.execPath, argv, { encoding: 'utf8' }).stdout) as object;
+}
+
 const OPEN = `
 import sys, json, warnings
 warnings.filterwarnings('ignore')
@@ -143,6 +165,7 @@ export async function run(options: string[]): Promise<void> {
       await pretrained('bitstories3M-hf', Number(values.stories)),
     ],
     memory: memory(generatedLlama()),
+    streaming: [streaming(100), streaming(2000)],
     opened_in_transformers: values.torch ? await opensElsewhere(values.torch) : null,
   };
   console.log(JSON.stringify(result, null, 2));

@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { renderChat } from '../../../gpu-worker/lm/chat.ts';
 import { loadModel } from '../../../gpu-worker/lm/model.ts';
-import { makeTokenizer } from '../../../gpu-worker/lm/tokenizer.ts';
+import { makeTokenizer, readTokenizer } from '../../../gpu-worker/lm/tokenizer.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
 
@@ -40,6 +42,18 @@ describe('a chat template', () => {
   it('is rendered with the tokenizer’s own special tokens', () => {
     expect(renderChat(tokenizer, messages)).toBe('<s> user w2 assistant w3 assistant');
     expect(renderChat(tokenizer, messages, { addGenerationPrompt: false })).toBe('<s> user w2 assistant w3');
+  });
+
+  it('may be one of several, or a file of its own', () => {
+    const several = [
+      { name: 'tool_use', template: 'tools' },
+      { name: 'default', template: "{{ messages[0]['content'] }}" },
+    ];
+    expect(renderChat(makeTokenizer(json, { ...config, chat_template: several }), messages)).toBe('w2');
+    const { folder, remove } = tinyModel(TINY.llama!, { tokenizer: wordTokenizer() });
+    writeFileSync(join(folder, 'chat_template.jinja'), "file: {{ messages[1]['content'] }}");
+    expect(renderChat(readTokenizer(folder)!, messages)).toBe('file: w3');
+    remove();
   });
 
   it('that is missing or fails is a typed error', () => {
