@@ -6,6 +6,7 @@ import { frontier } from '../../shared/fairness/audit/frontier.ts';
 import { eligibleGroups, grouping } from '../../shared/fairness/audit/groups.ts';
 import { ksNoiseFloor } from '../../shared/fairness/audit/report.ts';
 import { applyBarycentre, fitBarycentre } from '../../shared/fairness/barycentre.ts';
+import { distributionPlot, frontierPlot } from '../../shared/fairness/plots/audit-plots.ts';
 import { networkOf } from '../../shared/fairness/predictors/compile.ts';
 import { type InputEncoding, predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { encodeTable, featureCount, learnInputs } from '../../shared/fairness/predictors/encode.ts';
@@ -186,6 +187,15 @@ export default handle(contract, async (context) => {
   const testCounts = codes.levels
     .map((_, g) => test.codes.reduce((sum, code) => sum + Number(code === g), 0))
     .sort((a, b) => b - a);
+  const best = frontier(points.map((p) => ({ error: p.validation.mse, unfairness: p.validation.ks })));
+  const label = (p: Point): string => (p.c1 === null ? p.method : `c1 = ${p.c1}, c2 = ${p.c2}`);
+  const svg = (name: string, text: string) => context.artefact(name, 'image/svg+xml', new TextEncoder().encode(text));
+  const swept = points.map((p) => ({ error: p.validation.mse, unfairness: p.validation.ks, label: label(p) }));
+  await svg('frontier.svg', frontierPlot(swept, best));
+  await svg(
+    'distributions.svg',
+    distributionPlot({ ...codes, codes: test.codes }, scoresOf(networks[chosen]!, test), base[2]),
+  );
   const { test: after } = points[chosen]!;
   return {
     result: {
@@ -193,7 +203,7 @@ export default handle(contract, async (context) => {
       groups: counts,
       inputs,
       points,
-      frontier: frontier(points.map((p) => ({ error: p.validation.mse, unfairness: p.validation.ks }))),
+      frontier: best,
       chosen,
       ks_noise_floor: ksNoiseFloor(testCounts[0]!, testCounts[1]!),
       predictor: thing.id,

@@ -8,6 +8,7 @@ import {
 } from '../../shared/fairness/lookahead/predictor.ts';
 import { freeVariables, lookaheadMoments, refitLookahead } from '../../shared/fairness/lookahead/refit.ts';
 import { abduct, type LinearScm } from '../../shared/fairness/lookahead/scm.ts';
+import { futureGapPlot } from '../../shared/fairness/plots/audit-plots.ts';
 import { attributeCodes, scmOf } from '../../shared/fairness/predictors/compile.ts';
 import type { LookaheadDocument } from '../../shared/fairness/predictors/document.ts';
 import { encodeTable, learnInputs } from '../../shared/fairness/predictors/encode.ts';
@@ -40,6 +41,12 @@ const meanSquare = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return sum / a.length;
 };
 const mean = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0) / values.length;
+/** The sweep over rho at the first eta, as a plot. */
+async function plotSweep({ artefact, params }: JobContext<Params>, points: Outcome['result']['points']): Promise<void> {
+  const measured = points.filter((p) => p.eta === params.eta[0]).map((p) => ({ rho: p.rho, gap: p.future_gap }));
+  const svg = futureGapPlot(points[0]!.present_gap, measured);
+  await artefact('future-gap.svg', 'image/svg+xml', new TextEncoder().encode(svg));
+}
 const run = (seed: number) => ({ device: 'cpu', dtype: 'float64', seed, tolerance: null });
 
 export default handle(contract, async (context) => {
@@ -68,9 +75,10 @@ export default handle(contract, async (context) => {
 });
 
 async function linear(
-  { params, artefact, progress }: JobContext<Params>,
+  context: JobContext<Params>,
   { table, codes, train, test, report, digest }: Prepared,
 ): Promise<Outcome> {
+  const { params, artefact, progress } = context;
   const { attribute, status, model } = params;
   const values = attribute.values ?? attribute.labels.map((_, b) => b);
   if (values.length !== attribute.labels.length) {
@@ -186,6 +194,7 @@ async function linear(
     dataDigest: digest,
   };
   const thing = await predictorThing(document, origin, artefact);
+  await plotSweep(context, points);
   const first = points[0]!;
   return {
     result: {
@@ -204,10 +213,11 @@ async function linear(
 }
 
 async function latent(
-  { params, progress }: JobContext<Params>,
+  context: JobContext<Params>,
   { table, codes, train, test, report }: Prepared,
   model: Extract<Params['model'], { latent: unknown }>['latent'],
 ): Promise<Outcome> {
+  const { params, progress } = context;
   const values = params.attribute.labels.length;
   const inputs = learnInputs(table, model.covariates, { dropFirst: true }).map((input) =>
     input.kind === 'number' ? input : { ...input, unknown: 'zeros' as const },
@@ -268,6 +278,7 @@ async function latent(
       };
     }),
   );
+  await plotSweep(context, points);
   const fair = latentScore(world, train, test, { eta: params.eta[0]!, rho: 0, counterfactual: true });
   return {
     result: {

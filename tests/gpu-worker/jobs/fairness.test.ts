@@ -121,6 +121,7 @@ describe('fair_regression.fit', () => {
     expect(result.points[result.chosen]!.validation.mse).toBeLessThanOrEqual(result.points[0]!.validation.mse * 1.15);
     expect(result.points.map((p) => p.method)).toContain('barycentre with the true group');
     expect(progress.every((f) => f >= 0 && f <= 1)).toBe(true);
+    expect([...files.keys()]).toEqual(['predictor.json', 'frontier.svg', 'distributions.svg']);
     const csv = writeCsv([
       { name: 'x1', values: columns.x1 },
       { name: 'x2', values: columns.x2 },

@@ -23,7 +23,7 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
     rows: pickRows(rows, part),
     codes: Int32Array.from(pick(group.codes, part)),
   })) as [Part, Part, Part];
-  const { network } = await trainNetwork(train.rows, { seed });
+  const { network } = await trainNetwork(train.rows, { seed, threads: 1 });
   const groups = group.levels.length;
   const scores = (net: DenseNetwork, part: Part): Float64Array => forwardNetwork(net, part.rows.x, part.rows.y.length);
   const out = new Map<string, Record<string, number>>();

@@ -1,6 +1,7 @@
 /** Means and standard deviations over seeds, and the tables they are shown in. */
 
-export type Spread = { mean: number; deviation: number; n: number };
+/** `mean` is null (NaN before it was stored) where a metric does not apply to a method. */
+export type Spread = { mean: number | null; deviation: number | null; n: number };
 export type Row = { method: string; [metric: string]: Spread | string };
 
 export function spread(values: readonly number[]): Spread {
@@ -25,12 +26,12 @@ const shown = (x: number): string =>
 /** A Markdown table of rows; every metric as mean +- standard deviation. */
 export function markdown(rows: readonly Row[]): string {
   const metrics = Object.keys(rows[0] ?? {}).filter((key) => key !== 'method');
-  const cell = (value: Spread | string): string =>
-    typeof value === 'string'
-      ? value
-      : value.n > 1
-        ? `${shown(value.mean)} ± ${shown(value.deviation)}`
-        : shown(value.mean);
+  const cell = (value: Spread | string): string => {
+    if (typeof value === 'string') return value;
+    const { mean, deviation, n } = value;
+    if (mean === null || deviation === null || Number.isNaN(mean)) return '–';
+    return n > 1 ? `${shown(mean)} ± ${shown(deviation)}` : shown(mean);
+  };
   const lines = [`| method | ${metrics.join(' | ')} |`, `|---|${metrics.map(() => '---').join('|')}|`];
   for (const row of rows) lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
   return lines.join('\n');
