@@ -22,22 +22,10 @@ const contentFor = (sub: string, jti = randomId('dsp')) => ({
   params: { steps: 1 },
 });
 
-/** The signed message of a job that waits, left in the queue. */
-async function messageOf(id: string): Promise<string> {
-  for (;;) {
-    const messages = await stack.delivered();
-    await stack.gateway('ack', { retries: messages.map(({ lease_id }) => ({ lease_id, delay_seconds: 0 })) });
-    for (const { body } of messages) {
-      const { jws } = JSON.parse(Buffer.from(body, 'base64').toString()) as { jws: string };
-      if (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()).sub === id) return jws;
-    }
-  }
-}
-
 describe('messages that the edge did not sign for this dispatch', () => {
   it('are refused by the worker, end as dead letters and touch no job', async () => {
     const victim = await stack.post({ steps: 30, step_ms: 200 });
-    const genuine = await messageOf(victim);
+    const genuine = await stack.messageOf(victim);
     const [header = '', payload = '', signature = ''] = genuine.split('.');
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
     const stranger = await newSigningKey('edge-1');
@@ -78,7 +66,7 @@ describe('messages that the edge did not sign for this dispatch', () => {
 
 it('a replayed message of a finished job is acknowledged and changes nothing', async () => {
   const id = await stack.post();
-  const jws = await messageOf(id);
+  const jws = await stack.messageOf(id);
   const worker = await stack.startWorker();
   await stack.reached(id, 'succeeded');
   const before = await stack.job(id);

@@ -1,6 +1,7 @@
 /** Processes die and messages get lost or multiplied; each job still completes exactly once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { newSigningKey } from '../support/signing-key.ts';
 import { childrenOf, isAlive, Stack, until } from './support/stack.ts';
 
 const stack = new Stack();
@@ -100,5 +101,24 @@ describe('a message that', () => {
     expect(racers.reduce((sum, racer) => sum + racer.count('claimed'), 0)).toBe(1);
     expect(racers.flatMap(({ events }) => events).some(({ reason }) => reason === 'job_busy')).toBe(true);
     await stack.assertSingleCompletion(id);
+  });
+});
+
+describe('signing keys', () => {
+  it('rotate: messages under the old key and under the new one are both taken', async () => {
+    const old = await stack.post();
+    await stack.edge.stop();
+    stack.signingKeys.unshift(await newSigningKey('edge-2'));
+    await stack.startEdge();
+    const young = await stack.post();
+    const [first, second] = [await stack.messageOf(old), await stack.messageOf(young)].map(
+      (jws) => JSON.parse(Buffer.from(jws.split('.')[0] ?? '', 'base64url').toString()).kid,
+    );
+    expect([first, second]).toEqual(['edge-1', 'edge-2']);
+    await stack.startWorker();
+    for (const id of [old, young]) {
+      expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempt: 1 });
+      await stack.assertSingleCompletion(id);
+    }
   });
 });

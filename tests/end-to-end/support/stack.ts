@@ -66,7 +66,8 @@ export class Stack {
   readonly #retries: number;
   readonly #resend_ms: number;
   edge!: EdgeProcess;
-  signingKey!: SigningKey;
+  /** The edge's keys; the first signs. */
+  signingKeys: SigningKey[] = [];
   #port = 0;
   #key = '';
   #posts = 0;
@@ -79,7 +80,7 @@ export class Stack {
 
   /** Starts the edge and makes a client key; workers are started by the tests. */
   async start(): Promise<this> {
-    this.signingKey = await newSigningKey('edge-1');
+    this.signingKeys = [await newSigningKey('edge-1')];
     this.#port = await freePort();
     await this.startEdge();
     const { text, row } = await mintKey({
@@ -100,7 +101,7 @@ export class Stack {
       port: this.#port,
       data: join(this.data, 'edge'),
       vars: {
-        SIGNING_KEYS: JSON.stringify({ keys: [this.signingKey.jwk] }),
+        SIGNING_KEYS: JSON.stringify({ keys: this.signingKeys.map(({ jwk }) => jwk) }),
         LEASE_MS: String(LEASE_MS),
         RESEND_MS: String(this.#resend_ms),
         WEBHOOK_KEY: 'end-to-end',
@@ -229,6 +230,24 @@ export class Stack {
       if (messages.length > 0) return messages;
       await sleep(50);
     }
+  }
+
+  /** The signed message of a job that waits, left in the queue; uses up a delivery of it. */
+  async messageOf(id: string): Promise<string> {
+    for (;;) {
+      const messages = await this.delivered();
+      await this.gateway('ack', { retries: messages.map(({ lease_id }) => ({ lease_id, delay_seconds: 0 })) });
+      for (const { body } of messages) {
+        const { jws } = JSON.parse(Buffer.from(body, 'base64').toString()) as { jws: string };
+        if (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()).sub === id) return jws;
+      }
+    }
+  }
+
+  get signingKey(): SigningKey {
+    const [key] = this.signingKeys;
+    if (!key) throw new Error('the stack has not been started');
+    return key;
   }
 
   /** Puts a body of any kind onto the queue, as someone who can write to it. */
