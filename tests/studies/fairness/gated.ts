@@ -95,16 +95,17 @@ function seedRun(
   return out;
 }
 
+/** Test means over `seeds` splits; `save` is given what there is after every seed. */
 export function gatedStudy(
   make: (seed: number) => Labelled,
   seeds: number,
   settings: GatedSettings,
-  note: (text: string) => void,
+  save: (rows: Row[], done: number) => void,
 ): Row[] {
-  const runs = Array.from({ length: seeds }, (_, i) => {
-    const run = seedRun(make(i + 1), i + 1, settings);
-    note(`seed ${i + 1} of ${seeds}`);
-    return run;
-  });
+  const runs: Map<string, Record<string, number>>[] = [];
+  for (let seed = 1; seed <= seeds; seed++) {
+    runs.push(seedRun(make(seed), seed, settings));
+    save(summarise(runs), seed);
+  }
   return summarise(runs);
 }

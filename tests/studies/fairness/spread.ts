@@ -36,6 +36,3 @@ export function markdown(rows: readonly Row[]): string {
   for (const row of rows) lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
   return lines.join('\n');
 }
-
-/** What a study leaves behind. */
-export type StudyResult = { title: string; protocol: string; reading: string; rows: Row[]; seconds: number };
