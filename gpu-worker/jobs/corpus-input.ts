@@ -30,7 +30,7 @@ export type OpenedCorpus = {
 
 /** Documents of a finite corpus that are kept for evaluation: every tenth. */
 const HELD_OUT = 10;
-const SAMPLE_ROWS = 16;
+const SAMPLE_ROWS = 64;
 
 /** @throws SextantError `data_invalid`, `input_not_found` */
 export async function openCorpus(
