@@ -33,14 +33,14 @@ export function sample(
   seen: Iterable<number>,
   uniform: () => number,
 ): number {
-  let scores: Float32Array | Float64Array = logits;
+  let scores = logits;
   if (repetitionPenalty !== 1) {
     scores = Float32Array.from(logits);
     for (const token of new Set(seen))
       scores[token] = logits[token]! > 0 ? logits[token]! / repetitionPenalty : logits[token]! * repetitionPenalty;
   }
   if (temperature === 0) return argMax(scores);
-  const order = Array.from(scores, (_, token) => token);
+  const order = candidates(scores, topK);
   if (topK !== undefined || topP !== undefined) order.sort((a, b) => scores[b]! - scores[a]! || a - b);
   if (topK !== undefined) order.length = Math.min(order.length, topK);
   const largest = order.reduce((best, token) => Math.max(best, scores[token]!), Number.NEGATIVE_INFINITY);
@@ -59,4 +59,12 @@ export function sample(
     if (left < 0) return order[i]!;
   }
   return order[count - 1]!;
+}
+
+/** All tokens, or those that score no less than the k-th best. Sorting numbers is far cheaper than sorting tokens. */
+function candidates(scores: Float32Array, topK: number | undefined): number[] {
+  const order: number[] = [];
+  const least = topK === undefined || topK >= scores.length ? Number.NEGATIVE_INFINITY : scores.toSorted().at(-topK)!;
+  for (let token = 0; token < scores.length; token++) if (scores[token]! >= least) order.push(token);
+  return order;
 }
