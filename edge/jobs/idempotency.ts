@@ -12,7 +12,8 @@ const IN_FLIGHT_MS = 60_000;
 
 export type FirstAnswer = { status: number; location: string };
 export type Admission =
-  | { state: 'new'; id: string }
+  /** `resumed`: an earlier try with this id broke off, perhaps after it had done its work. */
+  | { state: 'new'; id: string; resumed: boolean }
   | { state: 'in_flight' }
   | { state: 'reused' }
   | { state: 'answered'; answer: FirstAnswer };
@@ -29,7 +30,7 @@ export class Idempotency extends DurableObject<Env> {
     const kept = entry?.id ?? id;
     await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, begun_at: now, answer: null });
     await this.ctx.storage.setAlarm(now + KEPT_MS);
-    return { state: 'new', id: kept };
+    return { state: 'new', id: kept, resumed: entry !== undefined };
   }
 
   async finish(answer: FirstAnswer): Promise<void> {

@@ -5,14 +5,12 @@ import { createJobSchema, isTerminal, type Job, jobSchema, jobStatusSchema } fro
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import { randomId } from '../../shared/signing/digest.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
-import { admit, termsOf } from '../jobs/admission.ts';
+import { admit } from '../jobs/admission.ts';
 import { unwrap } from '../jobs/answer.ts';
-import { fingerprintOf, idempotencyOf } from '../jobs/idempotency.ts';
+import { createOnce } from '../jobs/creation.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
-import { storeParams } from '../jobs/params.ts';
 import { preferredWait } from '../jobs/prefer.ts';
 import { listJobs } from '../jobs/projection.ts';
 import { access } from '../middleware/access.ts';
@@ -151,52 +149,16 @@ function registerCreate(app: App): void {
   });
   app.post('/v1/jobs', access('jobs:write', 'jobs'), jsonBody(), async (c) => {
     const key = c.get('key');
-    const raw = c.get('body');
-    const body: unknown = await c.req.json();
     const query = createQuery.safeParse(c.req.query());
     if (!query.success)
       throw new SextantError('parameter_invalid', 'the only query parameter is dry_run, true or false');
     if (query.data.dry_run === 'true') {
-      const { contract, input_digest, estimate } = await admit(c.env, key, body);
+      const { contract, input_digest, estimate } = await admit(c.env, key, await c.req.json());
       return c.json({ type: contract.type, input_digest, estimate }, 200, uncached);
     }
-    const presented = c.req.header('idempotency-key');
-    if (presented === undefined)
-      throw new SextantError(
-        'idempotency_key_missing',
-        'send a header Idempotency-Key with a value of your own, such as a UUID, so that a repeat creates nothing new',
-      );
-    if (!/^[\x21-\x7e]{1,255}$/.test(presented))
-      throw new SextantError('parameter_invalid', 'an Idempotency-Key has 1 to 255 printable characters');
-    const memory = await idempotencyOf(c.env, key.tenant, presented);
-    const fingerprint = await fingerprintOf({ method: 'POST', path: c.req.path }, key.tenant, raw);
-    const admission = await memory.begin(fingerprint, randomId('job'));
-    if (admission.state === 'in_flight')
-      throw new SextantError('idempotency_in_flight', 'the first request with this key has not been answered yet', {
-        headers: { 'retry-after': '1' },
-      });
-    if (admission.state === 'reused')
-      throw new SextantError(
-        'idempotency_key_reused',
-        'this key was used with another body; take a new key for new work',
-      );
-    let id: string;
-    if (admission.state === 'answered') {
-      id = admission.answer.location.split('/').at(-1) ?? '';
-      c.header('idempotency-replayed', 'true');
-    } else {
-      id = admission.id;
-      try {
-        const admitted = await admit(c.env, key, body);
-        const params = await storeParams(c.env, key.tenant, id, admitted.params);
-        await ledgerOf(c.env, id).create(termsOf(id, key.tenant, admitted), params);
-      } catch (error) {
-        // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
-        if (error instanceof SextantError) await memory.abandon();
-        throw error;
-      }
-      await memory.finish({ status: 202, location: `/v1/jobs/${id}` });
-    }
+    const idempotencyKey = c.req.header('idempotency-key');
+    const { id, replayed } = await createOnce(c.env, key, { idempotencyKey, path: c.req.path, raw: c.get('body') });
+    if (replayed) c.header('idempotency-replayed', 'true');
     const wait = preferredWait(c.req.header('prefer') ?? null);
     if (wait !== null) c.header('preference-applied', `wait=${wait}`);
     const job = await show(c.env, key.tenant, id, wait);
