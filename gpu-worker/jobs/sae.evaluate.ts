@@ -1,18 +1,22 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
-import type { Manifest } from '../../shared/contracts/thing.ts';
+import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { AxisCorrelations, type AxisScore } from '../sae/axis-scores.ts';
+import { densitySvg } from '../sae/density-plot.ts';
 import { Encoder } from '../sae/encoder.ts';
-import { measure } from '../sae/evaluate.ts';
+import { measure, reconstruct } from '../sae/evaluate.ts';
 import { type HeldOut, heldOutActivations } from '../sae/held-out.ts';
 import { activationStatistics } from '../sae/initialise.ts';
+import { metricIntervals } from '../sae/intervals.ts';
+import { labelledTasks } from '../sae/labelled-tasks.ts';
 import { Site } from '../sae/loss-recovered.ts';
 import type { SparseCodes } from '../sae/sparse-codes.ts';
 import { type KnownAxes, openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { openSae } from './sae-artefact.ts';
+import { encodeTexts } from './tokens.ts';
 
 /** Tokens of one forward pass. */
 const PASS_TOKENS = 4096;
@@ -31,6 +35,7 @@ export default handle(contract, async (context) => {
     const sites = new Map<string, Site>();
     const saes = [];
     const documents = [];
+    const plots: Blob[] = [];
     let mismatched = false;
     for (const [i, id] of params.saes.entries()) {
       const use = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
@@ -54,6 +59,21 @@ export default handle(contract, async (context) => {
         sites.set(hook, site);
       }
       const loss = site ? await site.lossRecovered(use.sae) : null;
+      const labelled = [];
+      for (const { name, texts } of params.labelled) {
+        const ids = encodeTexts(
+          model,
+          texts.map(({ text }) => text),
+          `/labelled/${name}`,
+        );
+        const rows = texts.map(({ label, spurious }, j) => ({ ids: ids[j]!, label, spurious }));
+        labelled.push(await labelledTasks(model, hook, use.sae, { name, texts: rows }, { encoder, seed: params.seed }));
+      }
+      const { inputs } = use.sae.parameters;
+      const intervals = metricIntervals(held, reconstruct(use.sae, codes), codes, inputs, params.seed);
+      const histogram = metrics.densityHistogram();
+      const svg = densitySvg(`${use.sae.variant}, ${use.sae.parameters.width} latents, ${hook}`, histogram);
+      plots.push(await context.artefact(`density-${i}.svg`, 'image/svg+xml', new TextEncoder().encode(svg)));
       const { decoder, ...numbers } = measures;
       const entry = {
         id,
@@ -67,10 +87,12 @@ export default handle(contract, async (context) => {
         antipodal_share: decoder.antipodal,
         decoder_cosines: decoder,
         loss,
+        intervals,
+        labelled,
         axes,
       };
       saes.push(entry);
-      documents.push({ ...entry, fvu: measures.fvu, density_histogram: metrics.densityHistogram() });
+      documents.push({ ...entry, fvu: measures.fvu, density_histogram: histogram });
       context.progress({
         fraction: 0.3 + (0.7 * (i + 1)) / params.saes.length,
         stage: 'measuring',
@@ -94,7 +116,7 @@ export default handle(contract, async (context) => {
       model_digest: opened.digest,
       hook: byHook.size === 1 ? [...byHook.keys()][0]! : null,
       data_digest: corpus.digest,
-      blobs: [blob],
+      blobs: [blob, ...plots],
       body: { saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })), mismatch: mismatched },
     };
     return {

@@ -5,6 +5,7 @@ import { centred, Encoder } from './encoder.ts';
 import { type DecoderCosines, decoderCosines, MetricsAccumulator, type ReconstructionMetrics } from './metrics.ts';
 import type { SaeParameters } from './parameters.ts';
 import { decodeCodes, type SparseCodes } from './sparse-codes.ts';
+import { unrolledCodes } from './unrolled.ts';
 import { VARIANTS } from './variants.ts';
 
 /** A trained autoencoder ready to be applied. */
@@ -20,19 +21,20 @@ export type TrainedSae = {
 
 /** Codes of rows x inputs activations. */
 export async function encodeActivations(sae: TrainedSae, x: Float32Array, encoder: Encoder): Promise<SparseCodes> {
-  const { parameters: p } = sae;
-  return encoder.codes(
-    {
-      x: centred(x, p, sae.subtractBias),
-      rows: x.length / p.inputs,
-      inputs: p.inputs,
-      encoder: p.encoder,
-      bias: p.encoderBias,
-    },
-    VARIANTS[sae.variant],
-    sae.k ?? p.width,
-    p.threshold ?? new Float32Array(0),
-  );
+  const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
+  const variant = VARIANTS[sae.variant];
+  const input = {
+    x: centred(x, p, sae.subtractBias),
+    rows: x.length / p.inputs,
+    inputs: p.inputs,
+    encoder: p.encoder,
+    bias: p.encoderBias,
+  };
+  const settings = { k: sae.k ?? p.width, threshold: p.threshold ?? new Float32Array(0) };
+  if (iterations === 1) return encoder.codes(input, variant, settings.k, settings.threshold);
+  const steps = { iterations, step: iterationStep };
+  const residuals = { ...input, x: centred(x, p, true) };
+  return unrolledCodes(encoder, residuals, p.decoder, variant, settings, steps);
 }
 
 /** x_hat of every row. */

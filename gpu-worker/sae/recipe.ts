@@ -81,6 +81,9 @@ export function recipe(options: RecipeOptions): Recipe {
   if (variant.selection !== 'threshold' && (complete.k < 1 || complete.k > complete.width)) {
     throw invalid(`k = ${complete.k} must lie between 1 and the width ${complete.width}`);
   }
+  if (complete.iterations > 1 && !complete.subtractBias) {
+    throw invalid('several encoder steps work on x - b - D z: the decoder bias must be subtracted from the input');
+  }
   if (complete.prefixes.some((prefix) => prefix < 1 || prefix > complete.width)) {
     throw invalid(`prefixes must lie between 1 and the width ${complete.width}`);
   }

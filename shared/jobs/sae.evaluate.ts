@@ -18,6 +18,34 @@ const axisScoreSchema = z.object({
   both_poles: z.boolean().describe('one and the same latent is best for both poles, with opposite signs of its code'),
 });
 
+const labelledSchema = z.strictObject({
+  name: z.string().min(1).max(100),
+  texts: z
+    .array(
+      z.strictObject({
+        text: z.string().min(1).max(20_000),
+        label: z.string().min(1).max(100),
+        spurious: z.string().min(1).max(100).nullable().default(null),
+      }),
+    )
+    .min(20)
+    .max(20_000),
+});
+const perturbationSchema = z.object({
+  removed: z.number().describe('latents removed'),
+  fixed: z.number().describe('score by the sign-safe form'),
+  original: z.number().describe("score by SAEBench's form"),
+});
+const tasksSchema = z.object({
+  name: z.string(),
+  texts: z.number(),
+  probing: z.array(z.object({ k: z.number(), accuracy: z.number() })),
+  dense_accuracy: z.number().describe('of a probe on the activations themselves'),
+  tpp: z.array(perturbationSchema),
+  scr: z.array(perturbationSchema).nullable().describe('null without two labels and two values of the attribute'),
+});
+const intervalSchema = z.object({ estimate: z.number(), low: z.number(), high: z.number(), error: z.number() });
+
 const spliceSchema = z.object({
   spliced: z.number(),
   zero: z.number(),
@@ -51,6 +79,11 @@ export default defineJob({
       .max(100_000)
       .default(32)
       .describe('sequences on which the model runs with the reconstruction spliced in; 0: not measured'),
+    labelled: z
+      .array(labelledSchema)
+      .max(16)
+      .default([])
+      .describe('labelled texts for k-sparse probing, TPP and (with a spurious attribute) SCR'),
     allow_mismatch: z.boolean().default(false),
     seed: seedSchema.default(1),
   }),
@@ -73,6 +106,10 @@ export default defineJob({
         hook: z.string(),
         mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
         loss: lossSchema.nullable(),
+        intervals: z
+          .object({ mse: intervalSchema, nmse: intervalSchema, fvu: intervalSchema, l0: intervalSchema })
+          .describe('95 % bootstrap intervals over sequences'),
+        labelled: z.array(tasksSchema),
         axes: z.array(axisScoreSchema),
       }),
     ),

@@ -16,6 +16,8 @@ type Evaluated = {
     fvu: number;
     l0: number;
     loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
+    labelled: { name: string; texts: number; dense_accuracy: number }[];
+    intervals: Record<string, { low: number; high: number }>;
     axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
   }[];
 };
@@ -102,6 +104,15 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       context: 24,
       tokens: 2048,
       loss_sequences: 16,
+      labelled: [
+        {
+          name: 'tense',
+          texts: Array.from({ length: 40 }, (_, i) => ({
+            text: `${i % 2 ? '-' : '+'}tense ${i % 2 ? 'was once' : 'will soon'} the ${i % 3 ? 'road' : 'stone'}`,
+            label: i % 2 ? 'past' : 'future',
+          })),
+        },
+      ],
       saes: trained.saes.map(({ id }) => id),
     });
     const { saes } = result as Evaluated;
@@ -116,6 +127,13 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       expect(loss.recovered).toBeGreaterThan(0.5);
       expect(loss.recovered).toBeLessThanOrEqual(1.001);
     }
+    for (const { labelled, intervals, fvu } of saes) {
+      expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, scr: null });
+      expect(labelled[0]!.dense_accuracy).toBe(1);
+      expect(intervals.fvu!.low).toBeLessThanOrEqual(fvu + 0.02);
+      expect(intervals.fvu!.high).toBeGreaterThanOrEqual(fvu - 0.02);
+    }
+    expect(things[0]!.blobs.map(({ name }) => name)).toContain('density-3.svg');
     const report = JSON.parse(jobs.read(things[0]!.blobs[0]!).toString()) as { saes: unknown[] };
     expect(report.saes).toHaveLength(4);
   });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DenseTrainer } from '../../../gpu-worker/sae/dense-trainer.ts';
+import { Encoder } from '../../../gpu-worker/sae/encoder.ts';
+import { measure } from '../../../gpu-worker/sae/evaluate.ts';
 import { FastTrainer } from '../../../gpu-worker/sae/fast-trainer.ts';
 import { initialise } from '../../../gpu-worker/sae/initialise.ts';
 import { type RecipeOptions, recipe } from '../../../gpu-worker/sae/recipe.ts';
@@ -90,6 +92,26 @@ describe('the dense program', () => {
     expect(new Set(threshold).size).toBe(1);
     expect(threshold![0]).toBeGreaterThan(0);
     await trainer.close();
+  });
+
+  it('is evaluated by as many encoder steps as it was trained with', async () => {
+    const options: RecipeOptions = { ...base, variant: 'abstopk', iterations: 3, iterationStep: 0.5 };
+    const { reports, trainer } = await train(options);
+    const parameters = await trainer.parameters();
+    const x = planted.x.slice(0, ROWS * 12);
+    const before = (await trainer.run(x, [0]))[0]!.loss;
+    await trainer.close();
+    const sae = {
+      variant: 'abstopk' as const,
+      k: 2,
+      subtractBias: true,
+      parameters,
+      iterations: 3,
+      iterationStep: 0.5,
+    };
+    const { measures } = await measure(sae, x, new Encoder({ threads: 1 }));
+    expect(12 * measures.mse).toBeCloseTo(before, 4);
+    expect(reports.at(-1)!.l0).toBe(2);
   });
 
   it('learns thresholds above zero through their logarithm', async () => {
