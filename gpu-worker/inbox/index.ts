@@ -12,7 +12,8 @@ const worker = configuration.key.kid;
 const log = (event: string, fields: Record<string, unknown>): void =>
   console.log(JSON.stringify({ at: new Date().toISOString(), worker, event, ...fields }));
 const inbox = new Inbox(configuration, log);
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => inbox.stop());
+// `disconnect` comes only where a parent started the worker with a channel, and that parent is gone.
+for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.on(end, () => inbox.stop());
 log('ready', { edge: configuration.edge_url, queue: configuration.queue.id, device: configuration.device });
 await inbox.run().then(
   () => log('stopped', {}),
@@ -21,3 +22,5 @@ await inbox.run().then(
     process.exitCode = 3;
   },
 );
+// An open channel would keep the process alive.
+if (process.connected) process.disconnect();

@@ -27,6 +27,8 @@ class Stack {
         SIGNING_KEYS: JSON.stringify({ keys: [secrets.signing] }),
         WEBHOOK_KEY: secrets.webhooks,
         WEBHOOK_ALLOW_LOOPBACK: '1',
+        // shorter than in production: a killed worker or a lost message is noticed while one watches
+        LEASE_MS: '10000',
         RESEND_MS: '5000',
       },
     });

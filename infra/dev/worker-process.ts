@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ENTRY = join(import.meta.dirname, '../../gpu-worker/inbox/index.ts');
@@ -19,25 +20,45 @@ export type WorkerOptions = {
   models: Record<string, string>;
 };
 
+/** A worker that does not come back by itself when it ends so: the edge does not know it. */
+const UNKNOWN_WORKER = 3;
+const RESTART_MS = 1000;
+
+/** Keeps one worker running, as an orchestrator would: one that dies is started again. */
 export class WorkerProcess {
-  readonly #process: ChildProcess;
-  constructor(process: ChildProcess) {
-    this.#process = process;
+  readonly #spawn: () => ChildProcess;
+  #process: ChildProcess;
+  #stopping = false;
+
+  constructor(spawn: () => ChildProcess) {
+    this.#spawn = spawn;
+    this.#process = this.#start();
   }
 
-  get running(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
+  /** The process that runs now. */
+  get current(): ChildProcess {
+    return this.#process;
   }
 
   /** Lets the worker hand its job back, then makes sure that it is gone. */
   async stop(): Promise<void> {
-    if (!this.running) return;
+    this.#stopping = true;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
     if ((await Promise.race([ended, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) === 'late') {
       this.#process.kill('SIGKILL');
       await ended;
     }
+  }
+
+  #start(): ChildProcess {
+    const child = this.#spawn();
+    child.once('exit', async (code) => {
+      await sleep(RESTART_MS, undefined, { ref: false });
+      if (!this.#stopping && code !== UNKNOWN_WORKER) this.#process = this.#start();
+    });
+    return child;
   }
 }
 
@@ -63,18 +84,24 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     models,
   };
   writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`, { mode: 0o600 });
-  const child = spawn(process.execPath, [ENTRY, file], {
-    // In a group of its own, so that the terminal's Ctrl-C does not reach it before the start script asks it to stop.
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+  const log = createWriteStream(join(folder, 'worker.log'), { flags: 'a' });
+  const worker = new WorkerProcess(() => {
+    const child = spawn(process.execPath, [ENTRY, file], {
+      // In a group of its own, so that the terminal's Ctrl-C does not reach it before the start script asks it to stop;
+      // by the channel it notices when the start script is gone.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+    return child;
   });
-  const log = createWriteStream(join(folder, 'worker.log'));
-  child.stdout.pipe(log);
-  child.stderr.pipe(log);
+  const { current } = worker;
   const first = await Promise.race([
-    once(child.stdout, 'data').then(() => 'ready'),
-    once(child, 'exit').then(() => 'ended'),
+    once(current.stdout as Readable, 'data').then(() => 'ready'),
+    once(current, 'exit').then(() => 'ended'),
   ]);
-  if (first === 'ended') throw new Error(`worker ${n} did not start: see ${join(folder, 'worker.log')}`);
-  return new WorkerProcess(child);
+  if (first === 'ready') return worker;
+  await worker.stop();
+  throw new Error(`worker ${n} did not start: see ${join(folder, 'worker.log')}`);
 }
