@@ -25,19 +25,20 @@ export const tableError = (fault: TableFault, pointer: string, detail: string): 
   new SextantError('data_invalid', detail, { errors: [{ pointer, code: fault, detail }] });
 
 /**
- * Names a table may use: 1 to 200 characters without control characters. A repeated name gets a suffix (.2, .3, ...), so
- * that every column can be named; the schema shows it. Raises `data_invalid` (column_name_invalid).
+ * Names a table may use: up to 200 characters without control characters. A repeated name gets a suffix (.2, .3, ...), so
+ * that every column can be named, and an empty one (the index column of many exports) becomes `unnamed`; the schema shows it. Raises `data_invalid` (column_name_invalid).
  */
 export function columnNames(given: readonly string[]): string[] {
   const seen = new Map<string, number>();
-  const taken = new Set(given);
-  return given.map((name, i) => {
+  const filled = given.map((name) => name || 'unnamed');
+  const taken = new Set(filled);
+  return filled.map((name, i) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-    if (name.length === 0 || name.length > 200 || /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) {
+    if (name.length > 200 || /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) {
       throw tableError(
         'column_name_invalid',
         `/columns/${i}`,
-        `column ${i} has a name that is empty, longer than 200 characters or holds control characters`,
+        `column ${i} has a name that is longer than 200 characters or holds control characters`,
       );
     }
     const count = (seen.get(name) ?? 0) + 1;

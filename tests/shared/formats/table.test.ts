@@ -55,7 +55,7 @@ describe('CSV', () => {
     ['table_too_large', `${Array.from({ length: 10_000 }, (_, i) => `c${i}`).join(',')}\n`, {}],
     ['table_too_large', 'a,b\n1,2\n3,4', { limits: { rows: 1 } }],
     ['table_too_large', 'a\nx\ny\nz', { limits: { levels: 2 } }],
-    ['column_name_invalid', 'a,\n1,2', {}],
+    ['column_name_invalid', `${'n'.repeat(201)}\n1`, {}],
     ['column_name_invalid', 'a,"b\nc"\n1,2', {}],
   ])('refuses %s: %j', (code, text, options) => {
     expect(() => csv(text, options)).toThrow(fault(code));
@@ -81,6 +81,7 @@ describe('CSV', () => {
 describe('column names', () => {
   it('are made unique and stay harmless', () => {
     expect(columnNames(['a', 'a', 'b', 'a', 'a.2'])).toEqual(['a', 'a.3', 'b', 'a.4', 'a.2']);
+    expect(columnNames(['', 'x', ''])).toEqual(['unnamed', 'x', 'unnamed.2']);
     const table = csv('__proto__,constructor,=cmd()\n1,2,3\n');
     expect(table.columns.map((c) => c.name)).toEqual(['__proto__', 'constructor', '=cmd()']);
     expect(() => columnOf(table, 'toString')).toThrow(fault('column_missing'));
