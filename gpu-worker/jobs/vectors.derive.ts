@@ -53,7 +53,7 @@ export default handle(contract, async (context) => {
       provenance,
     };
     const values = new Uint8Array(unit.buffer, unit.byteOffset, unit.byteLength);
-    const { model: _reference, ...rest } = params;
+    const { model: _reference, name = null, ...rest } = params;
     const manifest: Manifest = {
       kind: 'vector',
       schema: 1,
@@ -70,6 +70,7 @@ export default handle(contract, async (context) => {
     return {
       result: {
         vector: await manifestId(manifest),
+        name,
         width: unit.length,
         residual_norm: residualNorm,
         strength,

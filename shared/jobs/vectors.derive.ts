@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { saeIdSchema, seedSchema, vectorIdSchema } from '../contracts/thing.ts';
+import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
 import { hookSchema, modelInput } from './references.ts';
 
@@ -19,6 +20,7 @@ const common = {
   negative: poleSchema,
   prompts: z.array(z.string().max(20_000)).max(1000).default([]).describe('texts on which the strength is calibrated'),
   strengths: z.array(z.number().min(-100).max(100)).max(64).default([0.25, 0.5, 1, 2, 4]),
+  name: vectorNameSchema.optional().describe('points this name at the vector when the job has succeeded'),
   seed: seedSchema.default(0),
 };
 
@@ -49,6 +51,7 @@ export default defineJob({
   ]),
   result: z.object({
     vector: vectorIdSchema,
+    name: z.string().nullable(),
     width: z.number(),
     residual_norm: z.number(),
     strength: z.number().nullable(),

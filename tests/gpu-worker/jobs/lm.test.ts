@@ -83,7 +83,11 @@ describe('jobs of language models, one after another', () => {
       negative: { label: 'sad', texts: links.map((t) => `${header(-1)} ${t}`), tokens: axis.negative },
       prompts: links.map((t) => `${header(0)} ${t}`),
       strengths: [0.25, 0.5, 1],
+      name: 'mood',
     });
+    expect(derived.result.name).toBe('mood');
+    // What a vector is does not depend on what it is called.
+    expect(derived.things[0]!.params).not.toHaveProperty('name');
     const { calibration, strength, vector } = derived.result as {
       calibration: { strength: number; positive_probability: number; negative_probability: number; kl: number }[];
       strength: number;
