@@ -1,8 +1,17 @@
-import { createExecutionContext, createMessageBatch, getQueueResult, runDurableObjectAlarm } from 'cloudflare:test';
+import {
+  createExecutionContext,
+  createMessageBatch,
+  getQueueResult,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import worker from '../../../edge/index.ts';
+import { unwrap } from '../../../edge/jobs/answer.ts';
+import type { Ledger } from '../../../edge/jobs/ledger.ts';
 import { ledgerOf } from '../../../edge/jobs/ledger-of.ts';
+import type { Completion } from '../../../edge/jobs/publish.ts';
 import { signingKeys } from '../../../edge/jobs/signing-keys.ts';
 import type { Terms } from '../../../edge/jobs/state.ts';
 import { randomId } from '../../../shared/signing/digest.ts';
@@ -96,6 +105,75 @@ describe('the ledger object', () => {
     await runDurableObjectAlarm(stub);
     expect(await rows('SELECT expires_at FROM artefacts WHERE id = ?', artefact)).toEqual([{ expires_at: 0 }]);
     expect((await ledger.view('tenant'))?.status).toBe('canceled');
+  });
+});
+
+/** Runs one statement in the ledger's own tables, to put it where a crash would have left it. */
+const inLedger = (stub: DurableObjectStub<Ledger>, sql: string, ...values: string[]) =>
+  runInDurableObject(stub, (_, state) => state.storage.sql.exec(sql, ...values).toArray());
+
+/** A job that a worker holds. */
+async function heldJob(more: Partial<Terms> = {}) {
+  const job = await newJob(more);
+  const [dispatch] = await inLedger(job.stub, 'SELECT id FROM dispatches');
+  const { fence, attempt } = unwrap(await job.ledger.claim(worker1, String(dispatch?.id)));
+  return { ...job, attempt, dispatch: String(dispatch?.id), by: { worker: worker1, fence } };
+}
+
+describe('an attempt', () => {
+  it('tells its heartbeat when the job was canceled, and is refused when another took over', async () => {
+    const { ledger, by } = await heldJob();
+    expect(await ledger.heartbeat(by, null)).toMatchObject({ ok: true, value: { cancel: false } });
+    expect(await ledger.heartbeat({ ...by, worker: randomId('wkr') }, null)).toMatchObject({ code: 'fence_stale' });
+    await ledger.cancel('tenant');
+    expect(await ledger.heartbeat(by, null)).toMatchObject({ ok: true, value: { cancel: true } });
+    expect(await ledger.fail(by, { code: 'timeout', detail: '' }, false)).toMatchObject({ code: 'job_terminal' });
+    expect((await ledger.view('tenant'))?.status).toBe('canceled');
+  });
+
+  it('loses the job with its lease by the alarm alone, and the old dispatch may be claimed again', async () => {
+    const { ledger, stub, by, dispatch } = await heldJob();
+    await inLedger(stub, "UPDATE job SET state = json_set(state, '$.attempt.lease_until', 1)");
+    await runDurableObjectAlarm(stub);
+    expect(await ledger.view('tenant')).toMatchObject({ status: 'queued', error: { code: 'lease_lost' } });
+    expect(await ledger.heartbeat(by, null)).toMatchObject({ code: 'fence_stale' });
+    expect(await inLedger(stub, 'SELECT count(*) AS n FROM dispatches')).toEqual([{ n: 2 }]);
+    expect(await ledger.claim(worker1, dispatch)).toMatchObject({ ok: true, value: { attempt: 2 } });
+    expect(await ledger.claim(worker1, dispatch)).toMatchObject({ ok: false, code: 'job_busy' });
+  });
+
+  it('whose completion was accepted succeeds, although the edge died before publishing it', async () => {
+    const { terms, ledger, stub, by } = await heldJob();
+    const artefact = {
+      id: randomId('art'),
+      name: 'bytes.bin',
+      sha256: 'f'.repeat(64),
+      bytes: 1,
+      media_type: 'application/octet-stream',
+    };
+    const outcome = {
+      result: { steps: 1 },
+      result_digest: 'e'.repeat(64),
+      metrics: {},
+      run: { device: 'cpu', dtype: '', seed: 0, tolerance: null, versions: {}, wall_s: 0, peak_rss_bytes: 0 },
+      artefacts: [artefact],
+      published: [],
+    };
+    const completion: Completion = { outcome, things: [], models: [] };
+    await inLedger(
+      stub,
+      "UPDATE job SET state = json_set(state, '$.sealed', json('true')), completion = ?",
+      JSON.stringify(completion),
+    );
+    expect(await ledger.view('tenant')).toMatchObject({ status: 'running', artefacts: [] });
+    expect(await ledger.cancel('tenant')).toMatchObject({ ok: false, code: 'job_terminal' });
+    expect(await ledger.fail(by, { code: 'internal', detail: '' }, true)).toMatchObject({ code: 'conflict' });
+    await runDurableObjectAlarm(stub);
+    expect(await ledger.view('tenant')).toMatchObject({ status: 'succeeded', artefacts: [artefact] });
+    expect(await rows('SELECT id FROM artefacts WHERE job = ?', terms.id)).toEqual([{ id: artefact.id }]);
+    // the worker's repeat of its completion is answered, and publishes nothing twice
+    expect(await ledger.complete(by, null)).toMatchObject({ ok: true, value: { status: 'succeeded' } });
+    expect(await rows('SELECT id FROM artefacts WHERE job = ?', terms.id)).toHaveLength(1);
   });
 });
 
