@@ -16,10 +16,13 @@ import { type KnownAxes, openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { openSae } from './sae-artefact.ts';
+import { steerByLatent } from './sae-steering.ts';
 import { encodeTexts } from './tokens.ts';
 
 /** Tokens of one forward pass. */
 const PASS_TOKENS = 4096;
+/** Held-out sequences on which steering should change little. */
+const STEERED_SEQUENCES = 32;
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
@@ -69,6 +72,13 @@ export default handle(contract, async (context) => {
         const rows = texts.map(({ label, spurious }, j) => ({ ids: ids[j]!, label, spurious }));
         labelled.push(await labelledTasks(model, hook, use.sae, { name, texts: rows }, { encoder, seed: params.seed }));
       }
+      const steering = params.steering
+        ? await steerByLatent(model, hook, use.sae, params.steering, {
+            encoder,
+            seed: params.seed,
+            offTarget: held.ids.slice(0, STEERED_SEQUENCES),
+          })
+        : null;
       const { inputs } = use.sae.parameters;
       const intervals = metricIntervals(held, reconstruct(use.sae, codes), codes, inputs, params.seed);
       const histogram = metrics.densityHistogram();
@@ -89,6 +99,7 @@ export default handle(contract, async (context) => {
         loss,
         intervals,
         labelled,
+        steering,
         axes,
       };
       saes.push(entry);

@@ -18,6 +18,24 @@ const axisScoreSchema = z.object({
   both_poles: z.boolean().describe('one and the same latent is best for both poles, with opposite signs of its code'),
 });
 
+const steeredPoleSchema = z.strictObject({
+  texts: z.array(z.string().min(1).max(20_000)).min(1).max(2000),
+  tokens: z.array(z.string().min(1).max(100)).min(1).max(1000),
+});
+const frontierSchema = z.array(
+  z.object({
+    strength: z.number().describe('in units of the mean norm of the residual stream'),
+    effect: z.number().describe('change of the log odds of the positive against the negative tokens'),
+    off_target_kl: z.number().describe('on held-out text, nats'),
+    perplexity: z.number().describe('of held-out text while steered'),
+  }),
+);
+const steeringResultSchema = z.object({
+  latent: z.number(),
+  sign: z.union([z.literal(1), z.literal(-1)]),
+  separation: z.number(),
+  frontiers: z.object({ sae_latent: frontierSchema, difference_in_means: frontierSchema, random: frontierSchema }),
+});
 const labelledSchema = z.strictObject({
   name: z.string().min(1).max(100),
   texts: z
@@ -84,6 +102,18 @@ export default defineJob({
       .max(16)
       .default([])
       .describe('labelled texts for k-sparse probing, TPP and (with a spurious attribute) SCR'),
+    steering: z
+      .strictObject({
+        positive: steeredPoleSchema,
+        negative: steeredPoleSchema,
+        prompts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
+        strengths: z.array(z.number().positive().max(100)).min(1).max(32).default([0.25, 0.5, 1, 2]),
+      })
+      .nullable()
+      .default(null)
+      .describe(
+        'steer by the latent that separates two sets of texts, beside Difference-in-Mean and a random direction',
+      ),
     allow_mismatch: z.boolean().default(false),
     seed: seedSchema.default(1),
   }),
@@ -110,6 +140,7 @@ export default defineJob({
           .object({ mse: intervalSchema, nmse: intervalSchema, fvu: intervalSchema, l0: intervalSchema })
           .describe('95 % bootstrap intervals over sequences'),
         labelled: z.array(tasksSchema),
+        steering: steeringResultSchema.nullable(),
         axes: z.array(axisScoreSchema),
       }),
     ),

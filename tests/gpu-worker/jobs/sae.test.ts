@@ -17,6 +17,7 @@ type Evaluated = {
     l0: number;
     loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
     labelled: { name: string; texts: number; dense_accuracy: number }[];
+    steering: { frontiers: Record<string, { strength: number; effect: number; off_target_kl: number }[]> };
     intervals: Record<string, { low: number; high: number }>;
     axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
   }[];
@@ -104,6 +105,12 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       context: 24,
       tokens: 2048,
       loss_sequences: 16,
+      steering: {
+        positive: { texts: ['+tense the', '+tense road', '+tense a stone'], tokens: ['will', 'soon'] },
+        negative: { texts: ['-tense the', '-tense road', '-tense a stone'], tokens: ['was', 'once'] },
+        prompts: ['~tense the', '~tense road'],
+        strengths: [0.5, 2],
+      },
       labelled: [
         {
           name: 'tense',
@@ -126,6 +133,16 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       expect(loss.cross_entropy.zero).toBeGreaterThan(loss.cross_entropy.spliced!);
       expect(loss.recovered).toBeGreaterThan(0.5);
       expect(loss.recovered).toBeLessThanOrEqual(1.001);
+    }
+    for (const { steering } of saes) {
+      for (const points of Object.values(steering.frontiers)) {
+        expect(points.map(({ strength }) => strength)).toEqual([-2, -0.5, 0, 0.5, 2]);
+        expect(points[2]).toMatchObject({ effect: 0, off_target_kl: 0 });
+        expect(points[4]!.off_target_kl).toBeGreaterThan(points[3]!.off_target_kl);
+      }
+      const means = steering.frontiers.difference_in_means!;
+      expect(means[4]!.effect).toBeGreaterThan(0);
+      expect(means[0]!.effect).toBeLessThan(0);
     }
     for (const { labelled, intervals, fvu } of saes) {
       expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, scr: null });
