@@ -11,6 +11,7 @@ import { familyOf } from '../../shared/models/describe.ts';
 import { generate } from '../lm/generate.ts';
 import { type LanguageModel, loadModel } from '../lm/model.ts';
 import { weightGradients } from '../lm/weight-gradients.ts';
+import { chooseProvider } from '../runtime/index.ts';
 
 export type Comparison = {
   /** Largest absolute difference. */
@@ -115,7 +116,7 @@ function relativeDifference(a: Float32Array, b: Float32Array): number {
   return gap / b.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
 }
 
-/** The command. Exit status 0 when the comparison ran, 2 on bad usage. */
+/** The command. Exit status 0 when the comparison ran, 1 where the model or the device cannot be used, 2 on bad usage. */
 export async function verifyLm(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: argv,
@@ -127,6 +128,14 @@ export async function verifyLm(argv: string[]): Promise<void> {
     console.error('usage: verify -- lm DIR [--expected FILE] [--device cpu|webgpu]');
     process.exit(2);
   }
-  const expected = readSafetensors(readFileSync(values.expected ?? join(folder, 'expected.safetensors')));
-  console.log(JSON.stringify(await compareModel(folder, expected, values.device)));
+  try {
+    await chooseProvider(values.device);
+    const expected = readSafetensors(readFileSync(values.expected ?? join(folder, 'expected.safetensors')));
+    console.log(JSON.stringify(await compareModel(folder, expected, values.device)));
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === undefined) throw error;
+    console.error(`${code}: ${message}`);
+    process.exitCode = 1;
+  }
 }
