@@ -46,7 +46,9 @@ export class LayerEditor {
   private readonly rows: Rows;
   private readonly entering: Float64Array;
   private readonly groups: GroupMoments[];
+  private readonly codes: ArrayLike<number>;
   private readonly spectra = new Map<string, Spectrum>();
+  private headMoments: GroupMoments[] | undefined;
 
   /**
    * `layer` counts from 0; the last hidden layer is `network.length - 2`. `codes` are the training rows' groups, used for
@@ -69,8 +71,18 @@ export class LayerEditor {
     this.network = network;
     this.layer = layer;
     this.rows = rows;
+    this.codes = codes;
     this.entering = forwardNetwork(network, rows.x, rows.y.length, layer);
     this.groups = momentsByGroup(this.entering, edited.inputs, codes, groups);
+  }
+
+  /** Scores of a network that differs from this editor's from the edited layer on; `entering` is what `enter` gave. */
+  scores(network: DenseNetwork, entering: Float64Array): Float64Array {
+    return forwardNetwork(network.slice(this.layer), entering, entering.length / network[this.layer]!.inputs);
+  }
+  /** Activations that enter the edited layer: the same for every edit. */
+  enter({ x, y }: Rows): Float64Array {
+    return forwardNetwork(this.network, x, y.length, this.layer);
   }
 
   private spectrum(kind: string, make: () => Spectrum): Spectrum {
@@ -138,11 +150,11 @@ export class LayerEditor {
   }
 
   /** The network with the scalar head of least distortion whose mean gap is `tau` times the old one; no layer is edited. */
-  scalarHead(tau: number, codes: ArrayLike<number>, ridge = 1e-6): DenseNetwork {
+  scalarHead(tau: number, ridge = 1e-6): DenseNetwork {
     const last = this.network.at(-1)!;
-    const hidden = forwardNetwork(this.network, this.rows.x, this.rows.y.length, this.network.length - 1);
-    const moments = momentsByGroup(hidden, last.inputs, codes, this.groups.length);
-    const { weights, bias } = correctScalarHead({ weights: last.weights, bias: last.bias[0]! }, moments, tau, ridge);
+    this.headMoments ??= momentsByGroup(this.behind(this.network), last.inputs, this.codes, this.groups.length);
+    const head = { weights: last.weights, bias: last.bias[0]! };
+    const { weights, bias } = correctScalarHead(head, this.headMoments, tau, ridge);
     return [...this.network.slice(0, -1), { ...last, weights, bias: Float64Array.of(bias) }];
   }
 }

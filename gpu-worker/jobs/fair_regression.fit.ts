@@ -145,7 +145,7 @@ export default handle(contract, async (context) => {
   }
   if (groups === 2) {
     for (const tau of [0.5, 0.25, 0]) {
-      const edited = editor.scalarHead(tau, train.codes);
+      const edited = editor.scalarHead(tau);
       points.push(point(`scalar_head tau=${tau}`, edited));
       networks.push(edited);
     }

@@ -25,16 +25,18 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
   })) as [Part, Part, Part];
   const { network } = await trainNetwork(train.rows, { seed, threads: 1 });
   const groups = group.levels.length;
-  const scores = (net: DenseNetwork, part: Part): Float64Array => forwardNetwork(net, part.rows.x, part.rows.y.length);
   const out = new Map<string, Record<string, number>>();
   const measure = (method: string, values: Float64Array): void => {
     out.set(method, metrics(gapMetrics(values, test.rows.y, test.codes, groups)));
   };
-  const [fitted, plain] = [scores(network, train), scores(network, test)];
-  measure('none', plain);
   const editor = new LayerEditor(network, network.length - 2, train.rows, train.codes, groups);
+  const entering = editor.enter(test.rows);
+  const scores = (net: DenseNetwork): Float64Array => editor.scores(net, entering);
+  const fitted = forwardNetwork(network, train.rows.x, train.rows.y.length);
+  const plain = scores(network);
+  measure('none', plain);
   const edit = (method: string, c1: number, c2: number, refit: 'least_squares' | 'none' = 'least_squares'): void =>
-    measure(method, scores(editor.edit({ c1, c2, refit }).network, test));
+    measure(method, scores(editor.edit({ c1, c2, refit }).network));
   edit('both steps, c1 = 1.5, c2 = 150', 1.5, 150);
   edit('both steps, c1 = 5, c2 = 150', 5, 150);
   edit('both steps, c1 = 15, c2 = 150', 15, 150);
@@ -42,8 +44,8 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
   edit('mean only, c1 = 15', 15, 1);
   edit('covariance only, c2 = 150', 1, 150);
   edit('both steps, c1 = 15, c2 = 150, no refit', 15, 150, 'none');
-  measure('scalar head, tau = 0.25', scores(editor.scalarHead(0.25, train.codes), test));
-  measure('scalar head, tau = 0', scores(editor.scalarHead(0, train.codes), test));
+  measure('scalar head, tau = 0.25', scores(editor.scalarHead(0.25)));
+  measure('scalar head, tau = 0', scores(editor.scalarHead(0)));
   const map = fitBarycentre(fitted, train.codes, groups);
   measure('barycentre, true group', applyBarycentre(map, plain, test.codes));
   measure('barycentre, predicted group', applyBarycentre(map, plain, predictedGroups(train, test.rows)));
