@@ -5,11 +5,11 @@
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { Encoder } from './encoder.ts';
+import { fastMemory, loadWeights, padRows, strideOf, unloadWeights } from './fast-memory.ts';
 import type { SaeParameters } from './parameters.ts';
 import type { Recipe } from './recipe.ts';
 import { initialState, type StepReport, type Trainer, type TrainerState } from './trainer.ts';
 import { VARIANTS } from './variants.ts';
-import { KernelPool } from './wasm/pool.ts';
 
 /** Recipes that the fast path can train; the dense program trains all. */
 export const fastPathFits = (r: Recipe): boolean =>
@@ -20,27 +20,17 @@ const ONE_THREAD = 1 << 17;
 /** What a latent costs beside its entries, in entries, when latents are dealt to threads. */
 const LATENT_COST = 2;
 
-type Group = { encoder: Float32Array; encoderBias: Float32Array; decoder: Float32Array; decoderBias: Float32Array };
-
 export class FastTrainer implements Trainer {
   readonly recipe: Recipe;
-  private readonly pool: KernelPool;
+  private readonly memory: ReturnType<typeof fastMemory>;
   private readonly encoder: Encoder;
+  /** Whether the encoder is this trainer's own, to be released with it. */
+  private readonly ownsEncoder: boolean;
   private readonly signed: boolean;
-  /** Rows are padded with zeros to a multiple of four values. */
   private readonly stride: number;
   private readonly batch: number;
   private readonly silence: Float64Array;
   private steps: number;
-  private readonly weights: Group;
-  private readonly first: Group;
-  private readonly second: Group;
-  private readonly gradient: Group;
-  private readonly arrays;
-  /** x - b where the encoder sees x itself, else null. */
-  private readonly source: Float32Array | null;
-  /** The runtime refuses tensors over shared memory: copies for it. */
-  private readonly copies: { x: Float32Array; encoder: Float32Array };
 
   /**
    * @param batch most rows of a step
@@ -56,100 +46,30 @@ export class FastTrainer implements Trainer {
       throw new SextantError('validation_failed', `the fast path trains per-token top-k codes, not ${recipe.variant}`);
     }
     const state = 'silence' in start ? start : initialState(start);
-    const { inputs, width, k } = recipe;
     this.recipe = recipe;
     this.signed = VARIANTS[recipe.variant].signed;
     this.batch = batch;
-    this.stride = Math.ceil(inputs / 4) * 4;
+    this.stride = strideOf(recipe.inputs);
     this.steps = state.steps;
     this.silence = state.silence.slice();
-    const used = width * inputs < ONE_THREAD ? 1 : threads;
+    this.ownsEncoder = encoder === undefined;
     this.encoder = encoder ?? new Encoder({ threads, spinning: false });
-
-    const spare = recipe.auxiliaryWeight > 0 ? Math.min(recipe.auxiliaryLatents, width) : 0;
-    const entries = batch * (k + spare);
-    const matrix = width * this.stride;
-    const rows = batch * this.stride;
-    const floats = 8 * matrix + 4 * rows + 8 * (width + this.stride) + 5 * entries + 2 * batch + 4096;
-    const bytes = 4 * (floats + entries * 2 + 2 * batch + 4 * width) + 8 * width + 4096;
-    this.pool = new KernelPool(bytes, used);
-    const group = (): Group => ({
-      encoder: this.pool.floats(matrix),
-      encoderBias: this.pool.floats(Math.ceil(width / 4) * 4),
-      decoder: this.pool.floats(matrix),
-      decoderBias: this.pool.floats(this.stride),
-    });
-    [this.weights, this.first, this.second, this.gradient] = [group(), group(), group(), group()];
-    this.source = recipe.subtractBias ? null : this.pool.floats(rows);
-    this.arrays = {
-      inputs: this.pool.floats(rows),
-      errors: this.pool.floats(2 * rows),
-      losses: this.pool.floats(2 * batch),
-      starts: this.pool.integers(2 * batch + 1),
-      index: this.pool.integers(entries),
-      values: this.pool.floats(entries),
-      gradients: this.pool.floats(entries),
-      offsets: this.pool.integers(width + 1),
-      cursor: this.pool.integers(width),
-      fired: this.pool.integers(width),
-      rowOf: this.pool.integers(entries),
-      codeOf: this.pool.floats(entries),
-      gradientOf: this.pool.floats(entries),
-      norms: this.pool.doubles(width),
-    };
-    this.copies = { x: new Float32Array(rows), encoder: new Float32Array(matrix) };
-    this.load(this.weights, state.parameters);
-    this.load(this.first, state.first);
-    this.load(this.second, state.second);
-  }
-
-  private load(group: Group, p: SaeParameters): void {
-    this.padRows(group.encoder, p.encoder);
-    this.padRows(group.decoder, p.decoder);
-    group.encoderBias.set(p.encoderBias);
-    group.decoderBias.set(p.decoderBias);
-  }
-
-  private padRows(target: Float32Array, source: Float32Array): void {
-    const { inputs } = this.recipe;
-    if (this.stride === inputs) target.set(source);
-    else {
-      for (let row = 0; row * inputs < source.length; row++) {
-        target.set(source.subarray(row * inputs, (row + 1) * inputs), row * this.stride);
-      }
-    }
-  }
-
-  private unload(group: Group): SaeParameters {
-    const { inputs, width } = this.recipe;
-    const rows = (padded: Float32Array) => {
-      const out = new Float32Array(width * inputs);
-      for (let row = 0; row < width; row++) {
-        out.set(padded.subarray(row * this.stride, row * this.stride + inputs), row * inputs);
-      }
-      return out;
-    };
-    return {
-      inputs,
-      width,
-      encoder: rows(group.encoder),
-      encoderBias: group.encoderBias.slice(0, width),
-      decoder: rows(group.decoder),
-      decoderBias: group.decoderBias.slice(0, inputs),
-      threshold: null,
-    };
+    this.memory = fastMemory(recipe, batch, recipe.width * recipe.inputs < ONE_THREAD ? 1 : threads);
+    loadWeights(this.memory.weights, state.parameters);
+    loadWeights(this.memory.first, state.first);
+    loadWeights(this.memory.second, state.second);
   }
 
   async parameters(): Promise<SaeParameters> {
-    return this.unload(this.weights);
+    return unloadWeights(this.memory.weights, this.recipe);
   }
 
   async state(): Promise<TrainerState> {
     return {
       steps: this.steps,
-      parameters: this.unload(this.weights),
-      first: this.unload(this.first),
-      second: this.unload(this.second),
+      parameters: unloadWeights(this.memory.weights, this.recipe),
+      first: unloadWeights(this.memory.first, this.recipe),
+      second: unloadWeights(this.memory.second, this.recipe),
       silence: this.silence.slice(),
       cut: 0,
     };
@@ -158,18 +78,19 @@ export class FastTrainer implements Trainer {
   /** Centres the batch into the kernels' memory and the runtime's copy. */
   private admit(x: Float32Array, rows: number): void {
     const { inputs } = this.recipe;
-    const { stride, copies } = this;
-    const bias = this.weights.decoderBias;
-    const centred = this.source ?? this.arrays.inputs;
+    const { stride } = this;
+    const { copies, weights, arrays, source } = this.memory;
+    const bias = weights.decoderBias;
+    const centred = source ?? arrays.inputs;
     for (let row = 0; row < rows; row++) {
       for (let i = 0; i < inputs; i++) copies.x[row * stride + i] = x[row * inputs + i]! - bias[i]!;
     }
     centred.set(copies.x.subarray(0, rows * stride));
-    if (this.source) {
-      this.padRows(this.arrays.inputs, x);
-      copies.x.set(this.arrays.inputs.subarray(0, rows * stride));
+    if (source) {
+      padRows(arrays.inputs, x, inputs);
+      copies.x.set(arrays.inputs.subarray(0, rows * stride));
     }
-    copies.encoder.set(this.weights.encoder);
+    copies.encoder.set(weights.encoder);
   }
 
   /** Selects the codes of rows 0 .. rows; returns the number of entries. */
@@ -177,18 +98,18 @@ export class FastTrainer implements Trainer {
     const { k, width } = this.recipe;
     const { latents, values } = await this.encoder.top(
       {
-        x: this.copies.x.subarray(0, rows * this.stride),
+        x: this.memory.copies.x.subarray(0, rows * this.stride),
         rows,
         inputs: this.stride,
-        encoder: this.copies.encoder,
-        bias: this.weights.encoderBias.slice(0, width),
+        encoder: this.memory.copies.encoder,
+        bias: this.memory.weights.encoderBias.slice(0, width),
       },
       this.signed,
       k,
     );
-    this.arrays.index.set(latents);
-    this.arrays.values.set(values);
-    for (let row = 0; row <= rows; row++) this.arrays.starts[row] = row * k;
+    this.memory.arrays.index.set(latents);
+    this.memory.arrays.values.set(values);
+    for (let row = 0; row <= rows; row++) this.memory.arrays.starts[row] = row * k;
     return rows * k;
   }
 
@@ -198,17 +119,17 @@ export class FastTrainer implements Trainer {
     const k = Math.min(this.recipe.auxiliaryLatents, dead.length);
     const encoder = new Float32Array(dead.length * stride);
     dead.forEach((latent, i) => {
-      encoder.set(this.weights.encoder.subarray(latent * stride, (latent + 1) * stride), i * stride);
+      encoder.set(this.memory.weights.encoder.subarray(latent * stride, (latent + 1) * stride), i * stride);
     });
-    const bias = Float32Array.from(dead, (latent) => this.weights.encoderBias[latent]!);
-    const x = this.copies.x.subarray(0, rows * stride);
+    const bias = Float32Array.from(dead, (latent) => this.memory.weights.encoderBias[latent]!);
+    const x = this.memory.copies.x.subarray(0, rows * stride);
     const { latents, values } = await this.encoder.top({ x, rows, inputs: stride, encoder, bias }, this.signed, k);
-    this.arrays.index.set(
+    this.memory.arrays.index.set(
       latents.map((i) => dead[i]!),
       first,
     );
-    this.arrays.values.set(values, first);
-    for (let row = 0; row <= rows; row++) this.arrays.starts[rows + row] = first + row * k;
+    this.memory.arrays.values.set(values, first);
+    for (let row = 0; row <= rows; row++) this.memory.arrays.starts[rows + row] = first + row * k;
     return first + rows * k;
   }
 
@@ -226,7 +147,7 @@ export class FastTrainer implements Trainer {
     if (!Number.isInteger(rows) || rows < 1 || rows > this.batch) {
       throw new RangeError(`a step takes 1 to ${this.batch} rows of ${inputs} values, got ${x.length} values`);
     }
-    const { pool, weights, arrays } = this;
+    const { pool, weights, arrays } = this.memory;
     const rowBytes = 4 * this.stride;
     const scale = -2 / rows;
     const dead = Int32Array.from([...this.silence.keys()].filter((i) => this.silence[i]! >= deadTokens));
@@ -236,7 +157,7 @@ export class FastTrainer implements Trainer {
     const last = auxiliary ? await this.selectAuxiliary(rows, dead, entries) : entries;
 
     const common = { ...arrays, rowBytes, latents: arrays.index, decoder: weights.decoder };
-    pool.share('decode', pool.evenly(rows), { ...common, source: this.source ?? arrays.inputs, scale });
+    pool.share('decode', pool.evenly(rows), { ...common, source: this.memory.source ?? arrays.inputs, scale });
     let loss = 0;
     for (let row = 0; row < rows; row++) loss += arrays.losses[row]!;
     let extra = 0;
@@ -261,7 +182,7 @@ export class FastTrainer implements Trainer {
   }
 
   private backward(rows: number, rowBytes: number, scale: number): void {
-    const { pool, arrays, weights, gradient } = this;
+    const { pool, arrays, weights, gradient } = this.memory;
     const { width, unitRows, subtractBias } = this.recipe;
     pool.share('weight_gradients', this.dealLatents(), {
       ...arrays,
@@ -288,12 +209,12 @@ export class FastTrainer implements Trainer {
 
   /** Cuts the latents so that every thread has about the same number of entries. */
   private dealLatents(): number[] {
-    const { offsets } = this.arrays;
+    const { offsets } = this.memory.arrays;
     const { width } = this.recipe;
     const cost = (latent: number) => offsets[latent]! + LATENT_COST * latent;
     const cuts = [0];
-    for (let thread = 1; thread < this.pool.threads; thread++) {
-      const wanted = (cost(width) * thread) / this.pool.threads;
+    for (let thread = 1; thread < this.memory.pool.threads; thread++) {
+      const wanted = (cost(width) * thread) / this.memory.pool.threads;
       let [low, high] = [cuts[thread - 1]!, width];
       while (low < high) {
         const middle = (low + high) >> 1;
@@ -306,7 +227,7 @@ export class FastTrainer implements Trainer {
   }
 
   private update(rate: number, rowBytes: number): void {
-    const { pool, arrays, weights, first, second, gradient } = this;
+    const { pool, arrays, weights, first, second, gradient } = this.memory;
     const { width, beta1, beta2, epsilon, clipNorm, unitRows } = this.recipe;
     this.steps += 1;
     let square = 0;
@@ -351,7 +272,7 @@ export class FastTrainer implements Trainer {
   /** Books the tokens of silence; returns the number of codes other than 0. */
   private account(rows: number): number {
     let codes = 0;
-    const { fired } = this.arrays;
+    const { fired } = this.memory.arrays;
     for (let i = 0; i < this.silence.length; i++) {
       codes += fired[i]!;
       this.silence[i] = fired[i]! > 0 ? 0 : this.silence[i]! + rows;
@@ -360,6 +281,7 @@ export class FastTrainer implements Trainer {
   }
 
   async close(): Promise<void> {
-    await this.pool.close();
+    await this.memory.pool.close();
+    if (this.ownsEncoder) await this.encoder.release();
   }
 }
