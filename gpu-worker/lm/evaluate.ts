@@ -41,6 +41,42 @@ export async function crossEntropy(
   return { loss: total / tokens, perplexity: Math.exp(total / tokens), tokens };
 }
 
+/**
+ * Mean over all positions of KL(reference || model) in nats, of the next-token distributions that the two give on the
+ * same sequences; either may be steered. The reference may be the model itself.
+ * @throws SextantError `tokenizer_mismatch` where the vocabularies differ
+ */
+export async function meanDivergence(
+  model: LanguageModel,
+  reference: LanguageModel,
+  sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+  options: {
+    batch?: number;
+    interventions?: readonly Intervention[];
+    referenceInterventions?: readonly Intervention[];
+  } = {},
+): Promise<{ kl: number; tokens: number }> {
+  const { interventions = [], referenceInterventions = [] } = options;
+  const { vocabulary } = reference.architecture;
+  let total = 0;
+  let tokens = 0;
+  for await (const ids of groups(sequences, options.batch ?? 4)) {
+    const there = await reference.forward({ ids, interventions: referenceInterventions });
+    const here = await model.forward({ ids, interventions });
+    for (let row = 0; row < there.batch; row++)
+      for (let i = there.starts[row]!; i < there.seq; i++) {
+        const at = row * there.seq + i;
+        total += klDivergence(
+          rowOf(there.logits!.data, vocabulary, at),
+          rowOf(here.logits!.data, model.architecture.vocabulary, at),
+        );
+        tokens++;
+      }
+  }
+  if (tokens === 0) throw new SextantError('data_invalid', 'no sequence to compare on');
+  return { kl: total / tokens, tokens };
+}
+
 /** Logits [rows, vocabulary] at the last position of each prompt. */
 export async function nextTokenLogits(
   model: LanguageModel,

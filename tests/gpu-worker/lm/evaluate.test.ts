@@ -3,7 +3,9 @@ import {
   crossEntropy,
   klDivergence,
   logProbabilities,
+  meanDivergence,
   nextTokenLogits,
+  rowOf,
   targetAccuracy,
   tokenSetProbability,
 } from '../../../gpu-worker/lm/evaluate.ts';
@@ -29,6 +31,26 @@ describe('evaluation', () => {
       expect(found.perplexity).toBeCloseTo(Math.exp(total / count), 3);
     }
     await expect(crossEntropy(model, [[1], [2]])).rejects.toMatchObject({ code: 'data_invalid' });
+  });
+
+  it('averages the divergence from another model, or from itself when steered, over real positions', async () => {
+    const [model, other] = [await openTiny(TINY.llama!), await openTiny(TINY.llama!, 2)];
+    const rows = randomRows([6, 2, 4]);
+    expect((await meanDivergence(model, model, rows)).kl).toBe(0);
+    let total = 0;
+    for (const row of rows) {
+      const [p, q] = [await other.forward({ ids: [row] }), await model.forward({ ids: [row] })];
+      for (let i = 0; i < row.length; i++)
+        total += klDivergence(rowOf(p.logits!.data, 61, i), rowOf(q.logits!.data, 61, i));
+    }
+    const found = await meanDivergence(model, other, rows, { batch: 2 });
+    expect(found.tokens).toBe(12);
+    expect(found.kl).toBeCloseTo(total / 12, 4);
+    const vector = new Float32Array(16).fill(1);
+    const steered = { interventions: [{ kind: 'add' as const, hook: 'resid_post.0', vector }] };
+    expect((await meanDivergence(model, model, rows, steered)).kl).toBeGreaterThan(1e-3);
+    const small = await openTiny({ ...TINY.llama!, vocab_size: 50 });
+    await expect(meanDivergence(model, small, [[1, 2]])).rejects.toMatchObject({ code: 'tokenizer_mismatch' });
   });
 
   it('takes next-token logits at the end of each prompt', async () => {
