@@ -23,7 +23,7 @@ const SIZES = [
 ] as const;
 const ROWS = 2048;
 /** Steps of the dense program per call; its state is copied once per call. */
-const DENSE_STEPS = 3;
+const stepsPerCall = (P: number): number => (P > 8192 ? 1 : 3);
 const TORCH: readonly SaeVariant[] = ['relu', 'jumprelu', 'topk', 'abstopk', 'batch_topk', 'batch_abstopk'];
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
@@ -71,10 +71,11 @@ async function compare(
 ): Promise<Line[]> {
   const complete: Recipe = recipe({ variant, inputs: d, width: P, k, clipNorm: null, threshold: 0.1, bandwidth: 0.1 });
   const start = initialise(complete, 0);
+  const steps = stepsPerCall(P);
   const x = stream(0, 'bench/x').normal32(ROWS * d, { deviation: 1 / Math.sqrt(d) });
-  const many = new Float32Array(DENSE_STEPS * x.length);
-  for (let i = 0; i < DENSE_STEPS; i++) many.set(x, i * x.length);
-  const rates = new Array<number>(DENSE_STEPS).fill(1e-4);
+  const many = new Float32Array(steps * x.length);
+  for (let i = 0; i < steps; i++) many.set(x, i * x.length);
+  const rates = new Array<number>(steps).fill(1e-4);
   const ways: Record<string, Trainer> = { dense: await DenseTrainer.create(complete, ROWS, start, { threads }) };
   if (fastPathFits(complete)) ways.fast = new FastTrainer(complete, ROWS, start, { threads });
   const compared = torch && TORCH.includes(variant) ? torch : null;
@@ -85,11 +86,11 @@ async function compare(
       const began = performance.now();
       const reports = await trainer.run(many, rates);
       // The first round warms up.
-      if (round > 0) times[way]!.push((performance.now() - began) / DENSE_STEPS);
+      if (round > 0) times[way]!.push((performance.now() - began) / steps);
       losses[way] = reports.at(-1)!.loss;
     }
     if (compared) {
-      const ms = await compared.measure(variant, [d, P, k, ROWS], DENSE_STEPS);
+      const ms = await compared.measure(variant, [d, P, k, ROWS], steps);
       if (round > 0) times.torch!.push(ms);
     }
   }
