@@ -71,6 +71,9 @@ export type JobState = Terms & {
 };
 export type Timing = { readonly lease_ms: number; readonly resend_ms: number };
 
+/** Pause before a failed attempt is followed by another, doubling with each. */
+const RETRY_MS = 1000;
+const RETRY_LIMIT_MS = 60_000;
 /** Re-sends of a dispatch double their distance up to this. */
 const RESEND_LIMIT_MS = 3_600_000;
 
@@ -111,20 +114,30 @@ const failure = (state: JobState, code: JobError['code'], detail: string): JobEr
 });
 
 /** Back to the queue under a new dispatch; `at` is when the attempt ended, `now` when the queue has the job again. */
-const requeue = (state: JobState, at: number, now: number, dispatch: string, error: JobError | null): JobState => ({
+const requeue = (
+  state: JobState,
+  { at, now, pause_ms = 0 }: { at: number; now: number; pause_ms?: number },
+  dispatch: string,
+  error: JobError | null,
+): JobState => ({
   ...state,
   status: 'queued',
   queued_at: now,
   ran_ms: state.ran_ms + runningFor(state, at),
-  dispatch: { id: dispatch, sends: 0, next_send_at: now },
+  dispatch: { id: dispatch, sends: 0, next_send_at: now + pause_ms },
   progress: null,
   error,
 });
 
-const retryOrGiveUp = (state: JobState, at: number, now: number, dispatch: string, error: JobError): JobState =>
+const retryOrGiveUp = (
+  state: JobState,
+  when: { at: number; now: number; pause_ms?: number },
+  dispatch: string,
+  error: JobError,
+): JobState =>
   state.charged < state.max_attempts
-    ? requeue(state, at, now, dispatch, error)
-    : end(state, 'failed', at, {
+    ? requeue(state, when, dispatch, error)
+    : end(state, 'failed', when.at, {
         error: failure(
           state,
           'attempts_exhausted',
@@ -151,7 +164,7 @@ export function advance(state: JobState, now: number, dispatch: () => string): J
     'lease_lost',
     `worker ${state.attempt.worker} sent no heartbeat before its lease ran out`,
   );
-  return retryOrGiveUp(state, lost, now, dispatch(), silent);
+  return retryOrGiveUp(state, { at: lost, now }, dispatch(), silent);
 }
 
 const timeoutAt = (state: JobState): number =>
@@ -233,12 +246,16 @@ export function fail(
   dispatch: string,
 ): JobState {
   const stated = failure(state, error.code, error.detail);
-  return retryable ? retryOrGiveUp(state, now, now, dispatch, stated) : end(state, 'failed', now, { error: stated });
+  // What failed just now would often fail again at once: a hub that is away, a disk that is full.
+  const pause_ms = Math.min(RETRY_LIMIT_MS, RETRY_MS * 2 ** (state.charged - 1));
+  return retryable
+    ? retryOrGiveUp(state, { at: now, now, pause_ms }, dispatch, stated)
+    : end(state, 'failed', now, { error: stated });
 }
 
 /** The worker gives the job back unharmed: the attempt does not count. */
 export const release = (state: JobState, now: number, dispatch: string): JobState => ({
-  ...requeue(state, now, now, dispatch, state.error),
+  ...requeue(state, { at: now, now }, dispatch, state.error),
   charged: state.charged - 1,
 });
 

@@ -91,6 +91,18 @@ describe('a claim', () => {
     });
   });
 
+  it('that fails is followed by the next one after a pause that doubles, a lost lease at once', () => {
+    let state = created({ max_attempts: 10, timeout_ms: 1e9 });
+    const pauses: number[] = [];
+    for (let i = 0; i < 9; i += 1) {
+      state = life.fail(claim(state, T0), error, true, T0 + 10, nextDispatch());
+      pauses.push(state.dispatch.next_send_at - (T0 + 10));
+    }
+    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+    const lost = advance(claim(created(), T0), T0 + timing.lease_ms);
+    expect(life.sendIsDue(lost, T0 + timing.lease_ms)).toBe(true);
+  });
+
   it('that is released does not count, but what it ran does', () => {
     let state = created({ max_attempts: 1 });
     for (let i = 0; i < 4; i += 1)
