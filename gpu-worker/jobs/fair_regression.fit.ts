@@ -19,6 +19,7 @@ import { type GapMetrics, gapMetrics } from '../fairness/gap-metrics.ts';
 import { LayerEditor } from '../fairness/layer-editing.ts';
 import { importNetwork } from '../fairness/network-import.ts';
 import { trainNetwork } from '../fairness/network-training.ts';
+import { importOnnxNetwork } from '../fairness/onnx-import.ts';
 import { networkDocument, predictorThing } from '../fairness/publish.ts';
 import { pick, pickRows, type Rows, splitRows } from '../fairness/rows.ts';
 import { completeRows, numbersOf, openTable, tableReport, takeRows } from '../fairness/table-input.ts';
@@ -64,11 +65,13 @@ async function networkFor(
     });
     return { network, inputs, device };
   }
-  if ('safetensors' in how) {
-    const input = context.input(how.safetensors);
+  if ('safetensors' in how || 'onnx' in how) {
+    const id = 'onnx' in how ? how.onnx : how.safetensors;
+    const input = context.input(id);
     const blob = input.blobs[0];
-    if (!blob) throw new SextantError('input_not_found', `the artefact ${how.safetensors} has no bytes`);
-    const network = importNetwork(new Uint8Array(await readFile(await input.file(blob.name))));
+    if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+    const bytes = new Uint8Array(await readFile(await input.file(blob.name)));
+    const network = 'onnx' in how ? importOnnxNetwork(bytes) : importNetwork(bytes);
     if (network[0]!.inputs !== featureCount(inputs)) {
       throw new SextantError(
         'data_invalid',

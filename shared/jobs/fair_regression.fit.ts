@@ -46,6 +46,9 @@ export default defineJob({
         z
           .strictObject({ safetensors: randomIdSchema('art') })
           .describe('weights NAME.weight [outputs, inputs] and NAME.bias in order of their names, ReLU in between'),
+        z
+          .strictObject({ onnx: randomIdSchema('art') })
+          .describe('an ONNX file that is a chain of Gemm or MatMul, Add, Relu, Tanh and Sigmoid'),
       ])
       .default({ hidden: [256, 256, 256, 256], epochs: 20, batch: 128, learning_rate: 1e-3, decay: 0.8 }),
     layer: z
@@ -91,6 +94,7 @@ export default defineJob({
     ...tableInput(p.table),
     ...('predictor' in p.network ? [{ id: p.network.predictor, pointer: '/network/predictor' }] : []),
     ...('safetensors' in p.network ? [{ id: p.network.safetensors, pointer: '/network/safetensors' }] : []),
+    ...('onnx' in p.network ? [{ id: p.network.onnx, pointer: '/network/onnx' }] : []),
   ],
   estimate(p) {
     const hidden = 'hidden' in p.network ? p.network.hidden : [256, 256];
