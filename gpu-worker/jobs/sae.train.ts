@@ -1,6 +1,5 @@
 /** Handler of `sae.train`: a sweep of autoencoders over one stream of activations. */
 import { join } from 'node:path';
-import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Manifest } from '../../shared/contracts/thing.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
@@ -124,14 +123,8 @@ export default handle(contract, async (context) => {
   }
 });
 
-/** @throws SextantError `validation_failed` with a pointer at the autoencoder that cannot work */
 function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
   const { variant, width, k, sparsity, seed, prefixes, iterations } = spec;
-  if (VARIANTS[variant].selection !== 'threshold' && k === null) {
-    const pointer = `/saes/${params.saes.indexOf(spec)}/k`;
-    const detail = `${variant} needs k, the number of latents per token`;
-    throw new SextantError('validation_failed', detail, { errors: [{ pointer, code: 'required', detail }] });
-  }
   const complete = recipe({
     variant,
     inputs,

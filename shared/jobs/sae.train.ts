@@ -19,19 +19,28 @@ export const saeVariantSchema = z.enum(SAE_VARIANTS);
 export type SaeVariant = (typeof SAE_VARIANTS)[number];
 
 /** One autoencoder of the sweep. */
-export const saeSpecSchema = z.strictObject({
-  variant: saeVariantSchema,
-  width: z.number().int().min(2).max(262_144).describe('number of latents'),
-  k: z.number().int().min(1).max(4096).nullable().default(null).describe('latents per token, for the top-k family'),
-  sparsity: z.number().min(0).max(1e6).nullable().default(null).describe('L1 or L0 coefficient, for the others'),
-  prefixes: z
-    .array(z.number().int().min(1).max(262_144))
-    .max(16)
-    .default([])
-    .describe('numbers of first latents that must each reconstruct on their own (Matryoshka)'),
-  iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
-  seed: seedSchema.default(0),
-});
+export const saeSpecSchema = z
+  .strictObject({
+    variant: saeVariantSchema,
+    width: z.number().int().min(2).max(262_144).describe('number of latents'),
+    k: z.number().int().min(1).max(4096).nullable().default(null).describe('latents per token, for the top-k family'),
+    sparsity: z.number().min(0).max(1e6).nullable().default(null).describe('L1 or L0 coefficient, for the others'),
+    prefixes: z
+      .array(z.number().int().min(1).max(262_144))
+      .max(16)
+      .default([])
+      .describe('numbers of first latents that must each reconstruct on their own (Matryoshka)'),
+    iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
+    seed: seedSchema.default(0),
+  })
+  .superRefine(({ variant, width, k, prefixes }, context) => {
+    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    if (variant.endsWith('topk')) {
+      if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
+      else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);
+    }
+    if (prefixes.some((prefix) => prefix > width)) refuse('prefixes', `a prefix is above the width ${width}`);
+  });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
 
 export default defineJob({

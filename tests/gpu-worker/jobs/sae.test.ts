@@ -155,11 +155,41 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     expect(report.saes).toHaveLength(4);
   });
 
+  it('encodes texts, and takes an SAE to another model only when told to', async () => {
+    const sae = trained.saes[0]!.id;
+    const encode = (model: string, more: Record<string, unknown> = {}) =>
+      jobs.run('sae.encode', { model: { local: model }, sae, texts: ['+tense will soon', 'the road'], ...more });
+    const { result } = await encode('planted', { strongest: 3 });
+    const { texts, mismatch } = result as {
+      texts: { tokens: { text: string; codes: { latent: number; code: number }[]; error: number }[] }[];
+      mismatch: string[];
+    };
+    expect(mismatch).toEqual([]);
+    expect(texts[0]!.tokens.map(({ text }) => text)).toEqual(['<s>', '+tense', 'will', 'soon']);
+    for (const { codes, error } of texts.flatMap(({ tokens }) => tokens)) {
+      expect(codes).toHaveLength(3);
+      expect(Math.abs(codes[0]!.code)).toBeGreaterThanOrEqual(Math.abs(codes[2]!.code));
+      expect(error).toBeGreaterThan(0);
+    }
+
+    const models = jobs.configuration.models as Record<string, string>;
+    for (const [name, width] of [
+      ['other', 32],
+      ['narrow', 16],
+    ] as const) {
+      models[name] = join(jobs.folder, name);
+      await savePlantedModel(models[name], { steps: 1, width });
+    }
+    await expect(encode('other')).rejects.toMatchObject({ code: 'data_invalid' });
+    expect((await encode('other', { allow_mismatch: true })).result.mismatch).toEqual(['model']);
+    await expect(encode('narrow', { allow_mismatch: true })).rejects.toThrow(/reads 32 values, resid_post.1 has 16/);
+  });
+
   it('refuses what cannot work, by name', async () => {
     const train = (change: Record<string, unknown>) => jobs.run('sae.train', { ...base, steps: 4, ...change });
     const sae = { variant: 'topk', width: 64, k: 4 };
-    await expect(train({ saes: [{ ...sae, k: 65 }] })).rejects.toMatchObject({ code: 'validation_failed' });
-    await expect(train({ saes: [{ ...sae, k: null }] })).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(train({ saes: [{ ...sae, k: 65 }] })).rejects.toThrow(/k = 65 is above the width 64/);
+    await expect(train({ saes: [{ ...sae, k: null }] })).rejects.toThrow(/topk needs k/);
     await expect(train({ saes: [sae], hook: 'resid_post.9' })).rejects.toMatchObject({ code: 'hook_unknown' });
     await expect(train({ saes: [sae], model: { local: 'absent' } })).rejects.toMatchObject({ code: 'model_unknown' });
     await expect(train({ saes: [sae], corpus: { texts: ['sun fire'] }, batch: 8192 })).rejects.toMatchObject({
