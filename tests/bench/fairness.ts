@@ -46,7 +46,11 @@ function best(work: () => void, runs = 7): number {
   return least;
 }
 const random = (n: number, name: string): Float64Array => stream(1, name).normal(n);
-const say = (what: string, figure: string): void => console.log(`${what.padEnd(66)} ${figure}`);
+const figures: { what: string; figure: string }[] = [];
+function say(what: string, figure: string): void {
+  figures.push({ what, figure });
+  console.log(`${what.padEnd(84)} ${figure}`);
+}
 const perSecond = (n: number, seconds: number): string => `${(n / seconds / 1e6).toFixed(2)} million/s`;
 
 const FEATURES = 10;
@@ -279,6 +283,9 @@ export async function run(options: string[]): Promise<void> {
   predictors();
   const reading = formats();
   corrections();
-  if (options.includes('--calibrate')) calibrate(reading);
-  else audits();
+  if (options.includes('--calibrate')) return calibrate(reading);
+  audits();
+  const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time of one thread' };
+  const file = join(import.meta.dirname, 'results/fairness.json');
+  writeFileSync(file, `${JSON.stringify({ host, lines: figures }, null, 1)}\n`);
 }
