@@ -30,8 +30,17 @@ import type { Rows } from './rows.ts';
 /** Widest layer that is edited: an eigenproblem of this size takes seconds. */
 export const WIDEST_LAYER = 1024;
 
+export const REFIT_RIDGE = 1e-6;
+
 export type Refit = 'none' | 'least_squares' | 'adam';
-export type EditSettings = { c1: number; c2: number; refit: Refit; covarianceAt?: 'input' | 'pre_activation' };
+export type EditSettings = {
+  c1: number;
+  c2: number;
+  refit: Refit;
+  covarianceAt?: 'input' | 'pre_activation';
+  /** Ridge of the least-squares refit, relative to the mean variance of the hidden activations. */
+  ridge?: number;
+};
 export type EditReport = {
   /** Squared norms of the pre-activations' group mean gap and covariance gap budgets, before and after each step. */
   steps: { kind: 'mean' | 'covariance'; lambda: number; distortion: number; before: number; after: number }[];
@@ -94,7 +103,10 @@ export class LayerEditor {
   }
 
   /** Covariance step with c2, mean step with c1 on its result, then the output layer is refitted on the training rows. */
-  edit({ c1, c2, refit, covarianceAt = 'input' }: EditSettings): { network: DenseNetwork; report: EditReport } {
+  edit({ c1, c2, refit, covarianceAt = 'input', ridge = REFIT_RIDGE }: EditSettings): {
+    network: DenseNetwork;
+    report: EditReport;
+  } {
     const original = this.network[this.layer]!;
     let weights = matrixOf(original);
     const steps: EditReport['steps'] = [];
@@ -125,7 +137,7 @@ export class LayerEditor {
     }
     const edited = { ...original, weights: weights.data };
     const network = this.network.map((l, i) => (i === this.layer ? edited : l));
-    return { network: refit === 'none' ? network : this.refitted(network, refit), report: { steps } };
+    return { network: refit === 'none' ? network : this.refitted(network, refit, ridge), report: { steps } };
   }
 
   /** Hidden activations of the training rows behind the edited layer. */
@@ -138,12 +150,12 @@ export class LayerEditor {
     return forwardNetwork(network.slice(this.layer + 1), out, n, network.length - this.layer - 2);
   }
 
-  private refitted(network: DenseNetwork, refit: Refit): DenseNetwork {
+  private refitted(network: DenseNetwork, refit: Refit, ridge: number): DenseNetwork {
     const last = network.at(-1)!;
     const hidden = this.behind(network);
     const { y } = this.rows;
     if (refit === 'least_squares' && last.activation === 'identity') {
-      const { intercept, coefficients } = leastSquares(hidden, y, last.inputs, { ridge: 1e-6 });
+      const { intercept, coefficients } = leastSquares(hidden, y, last.inputs, { ridge });
       return [...network.slice(0, -1), { ...last, weights: coefficients, bias: Float64Array.of(intercept) }];
     }
     return [...network.slice(0, -1), adamRefit(last, hidden, y)];

@@ -2,7 +2,7 @@
 import type { Activation, DenseNetwork } from '../../shared/fairness/predictors/network.ts';
 import { stream } from '../../shared/math/random.ts';
 import * as g from '../graph/index.ts';
-import { adam, linear } from '../nn/index.ts';
+import { adam, linear, uniform } from '../nn/index.ts';
 import type { ProviderRequest } from '../runtime/index.ts';
 import { fromSteps, Trainer } from '../training/index.ts';
 import type { Rows } from './rows.ts';
@@ -32,6 +32,12 @@ export const NETWORK_DEFAULTS: NetworkTraining = {
   seed: 0,
 };
 
+/**
+ * Uniform in +-1 / sqrt(inputs), PyTorch's default for linear layers. The published experiments start so, and it matters here:
+ * larger weights leave many random features for a refit to win the group back from.
+ */
+const uniformFanIn: g.Initialiser = (shape, random) => uniform(1 / Math.sqrt(shape[0]!))(shape, random);
+
 /** Trains on `rows` with Adam; `device` says where. Rows of an incomplete last batch wait for the next epoch's order. */
 export async function trainNetwork(
   rows: Rows,
@@ -45,9 +51,9 @@ export async function trainNetwork(
   const perEpoch = Math.floor(n / batch);
   let layer = g.input('x', [batch, d]);
   hidden.forEach((width, l) => {
-    layer = g.relu(linear(`hidden.${l}`, layer, width));
+    layer = g.relu(linear(`hidden.${l}`, layer, width, { initial: uniformFanIn }));
   });
-  const output = linear('output', layer, 1);
+  const output = linear('output', layer, 1, { initial: uniformFanIn });
   const target = g.input('y', [batch, 1]);
   const trainer = await Trainer.create({
     name: 'dense network',

@@ -23,7 +23,7 @@ describe.skipIf(!hasData)('the public tables', () => {
     const measure = (net: typeof network) =>
       gapMetrics(forwardNetwork(net, held.x, held.y.length), held.y, pick(group.codes, test), 2);
     const before = measure(network);
-    const after = measure(editor.edit({ c1: 15, c2: 150, refit: 'least_squares' }).network);
+    const after = measure(editor.edit({ c1: 15, c2: 150, refit: 'adam' }).network);
     expect(after.ks).toBeLessThan(0.6 * before.ks);
     expect(after.mse).toBeLessThan(1.25 * before.mse);
   });

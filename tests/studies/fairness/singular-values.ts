@@ -35,7 +35,7 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
   const fitted = forwardNetwork(network, train.rows.x, train.rows.y.length);
   const plain = scores(network);
   measure('none', plain);
-  const edit = (method: string, c1: number, c2: number, refit: 'least_squares' | 'none' = 'least_squares'): void =>
+  const edit = (method: string, c1: number, c2: number, refit: 'least_squares' | 'adam' | 'none' = 'adam'): void =>
     measure(method, scores(editor.edit({ c1, c2, refit }).network));
   edit('both steps, c1 = 1.5, c2 = 150', 1.5, 150);
   edit('both steps, c1 = 5, c2 = 150', 5, 150);
@@ -44,6 +44,7 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
   edit('mean only, c1 = 15', 15, 1);
   edit('covariance only, c2 = 150', 1, 150);
   edit('both steps, c1 = 15, c2 = 150, no refit', 15, 150, 'none');
+  edit('both steps, c1 = 15, c2 = 150, refit by least squares', 15, 150, 'least_squares');
   measure('scalar head, tau = 0.25', scores(editor.scalarHead(0.25)));
   measure('scalar head, tau = 0', scores(editor.scalarHead(0)));
   const map = fitBarycentre(fitted, train.codes, groups);
