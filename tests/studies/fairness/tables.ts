@@ -193,12 +193,7 @@ export function lawLatent(): LatentTable {
 
 /** Loan applications: applicant and co-applicant income as Gaussian children (in thousands), loan amount as status. */
 export function loanLatent(): LatentTable {
-  const table = completeRows(csv(['loan', 'loan_prediction.csv']), [
-    'Gender',
-    'LoanAmount',
-    'Married',
-    'Property_Area',
-  ]);
+  const table = completeRows(csv(['loan', 'loan_prediction.csv']), ['Gender', 'LoanAmount']);
   const covariates = learnInputs(table, ['Married', 'Property_Area'], { dropFirst: true });
   const scaled = (name: string): Float64Array => numbers(table, name).map((v) => v / 1000);
   return {
