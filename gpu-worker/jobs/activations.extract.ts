@@ -4,7 +4,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
+import type { Blob } from '../../shared/contracts/thing.ts';
 import { safetensorsPrefix } from '../../shared/formats/safetensors.ts';
 import { float16Bits } from '../../shared/formats/safetensors-values.ts';
 import contract from '../../shared/jobs/activations.extract.ts';
@@ -12,6 +12,7 @@ import { activations } from '../lm/activations.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
+import { reportManifest } from './report.ts';
 
 /** Running statistics of the vectors at a hook, in float64. */
 class Statistics {
@@ -105,20 +106,16 @@ export default handle(contract, async (context) => {
       data_digest: corpus.digest,
       hooks: Object.fromEntries(params.hooks.map((hook) => [hook, statistics.get(hook)!.report()])),
     };
-    const { model: _reference, ...rest } = params;
-    const report: Manifest = {
-      kind: 'report',
-      schema: 1,
+    const report = reportManifest({
       method: contract.type,
-      params: rest,
+      params,
+      model: opened,
       seed: null,
-      model: opened.id,
-      model_digest: opened.digest,
       hook: params.hooks.length === 1 ? params.hooks[0]! : null,
-      data_digest: corpus.digest,
+      dataDigest: corpus.digest,
       blobs,
       body: result,
-    };
+    });
     return {
       result,
       things: [report],

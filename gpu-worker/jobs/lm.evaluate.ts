@@ -1,6 +1,5 @@
 /** Handler of `lm.evaluate`: the same text and prompts through the model, plain and steered. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Manifest } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
 import { steeredOutcome } from '../directions/steering.ts';
 import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
@@ -8,6 +7,7 @@ import type { Intervention } from '../lm/interventions.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
+import { reportManifest } from './report.ts';
 import { takeTokens } from './token-budget.ts';
 import { encodeTexts, tokenSet } from './tokens.ts';
 import { openVector } from './vector-input.ts';
@@ -53,20 +53,14 @@ export default handle(contract, async (context) => {
       tokens: sequences.reduce((sum, ids) => sum + ids.length, 0),
       data_digest: corpus?.digest ?? null,
     };
-    const { model: _reference, ...rest } = params;
-    const report: Manifest = {
-      kind: 'report',
-      schema: 1,
+    const report = reportManifest({
       method: contract.type,
-      params: rest,
+      params,
+      model: opened,
       seed: params.seed,
-      model: opened.id,
-      model_digest: opened.digest,
-      hook: null,
-      data_digest: result.data_digest,
-      blobs: [],
+      dataDigest: result.data_digest,
       body: result,
-    };
+    });
     return {
       result,
       things: [report],

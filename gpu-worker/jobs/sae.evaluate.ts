@@ -1,5 +1,5 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
+import type { Blob } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { AxisCorrelations, type AxisScore } from '../sae/axis-scores.ts';
@@ -15,6 +15,7 @@ import type { SparseCodes } from '../sae/sparse-codes.ts';
 import { type KnownAxes, openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
+import { reportManifest } from './report.ts';
 import { openSae } from './sae-artefact.ts';
 import { steerByLatent } from './sae-steering.ts';
 import { encodeTexts } from './tokens.ts';
@@ -117,19 +118,16 @@ export default handle(contract, async (context) => {
       'application/json',
       new TextEncoder().encode(`${JSON.stringify(report, null, 1)}\n`),
     );
-    const manifest: Manifest = {
-      kind: 'report',
-      schema: 1,
-      method: 'sae.evaluate',
-      params: { ...params },
+    const manifest = reportManifest({
+      method: contract.type,
+      params,
+      model: opened,
       seed: params.seed,
-      model: opened.id,
-      model_digest: opened.digest,
       hook: byHook.size === 1 ? [...byHook.keys()][0]! : null,
-      data_digest: corpus.digest,
+      dataDigest: corpus.digest,
       blobs: [blob, ...plots],
       body: { saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })), mismatch: mismatched },
-    };
+    });
     return {
       result: { saes, tokens, data_digest: corpus.digest, report: await manifestId(manifest) },
       things: [manifest],

@@ -68,6 +68,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   const folder = join(data, 'workers', String(n));
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'worker.json');
+  const token = process.env.HF_TOKEN;
   const configuration = {
     edge_url: edgeUrl,
     queue: {
@@ -82,6 +83,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     threads: Math.max(1, Math.floor(availableParallelism() / of)),
     data: '.',
     models,
+    hubs: { huggingface: { endpoint: 'https://huggingface.co', ...(token && { token }) } },
   };
   writeFileSync(file, `${JSON.stringify(configuration, null, 2)}\n`, { mode: 0o600 });
   const log = createWriteStream(join(folder, 'worker.log'), { flags: 'a' });

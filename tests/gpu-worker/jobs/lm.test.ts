@@ -159,6 +159,15 @@ describe('jobs of language models, one after another', () => {
   });
 
   it.each([
+    [{ local: 'nobody' }, /no model alias 'nobody'/],
+    [{ hub: 'nowhere', repo: 'a/b', revision: 'main' }, /knows no hub 'nowhere'/],
+  ])('a model that cannot be resolved, %j, fails before anything heavy', async (reference, message) => {
+    const params = { model: reference, hooks: ['resid_post.0'], corpus: { planted: { seed: 0 } } };
+    const failed = jobs.run('activations.extract', params);
+    await expect(failed).rejects.toMatchObject({ code: 'model_unknown', message: expect.stringMatching(message) });
+  });
+
+  it.each([
     [
       'vectors.derive',
       { positive: { label: 'a', texts: ['the'], tokens: ['xyzzy'] } },
