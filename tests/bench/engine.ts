@@ -4,10 +4,11 @@
  * within one run; medians are shown.
  */
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { matmulRates, median, Timed } from './engine/measure.ts';
 import { convolutional, type Model, sae, transformer } from './engine/models.ts';
-import { Torch } from './engine/torch.ts';
+import { Torch } from './torch/process.ts';
 
 const MODELS: readonly { key: string; model: () => Model; chunk: number; target: string }[] = [
   { key: 'sae_small', model: () => sae(1024, 256, 2048, 32), chunk: 10, target: '80 %, 0.85' },
@@ -32,7 +33,10 @@ export async function run(options: string[]): Promise<void> {
   });
   const threads = Number(values.threads ?? availableParallelism());
   const rounds = Number(values.rounds);
-  const torch = values.torch === undefined ? undefined : await Torch.start(values.torch, threads);
+  const torch =
+    values.torch === undefined
+      ? undefined
+      : await Torch.start(join(import.meta.dirname, 'engine/steps.py'), values.torch, threads);
   const matmul = await matmulRates(threads);
   console.log(
     `${threads} threads, ${rounds} rounds in turns, float32, Adam${torch ? `; PyTorch ${torch.version}` : ''}`,
@@ -42,11 +46,11 @@ export async function run(options: string[]): Promise<void> {
     const timed = await Timed.create(model(), threads, chunk);
     const [ours, theirs, rates]: [number[], number[], number[]] = [[], [], []];
     await timed.measure();
-    await torch?.measure(key, chunk);
+    await torch?.measure(`${key} ${chunk}`);
     for (let round = 0; round < rounds; round++) {
       rates.push(await matmul.measure());
       ours.push(await timed.measure());
-      if (torch) theirs.push(await torch.measure(key, chunk));
+      if (torch) theirs.push((await torch.measure(`${key} ${chunk}`)) / chunk);
     }
     const [step, other, rate] = [median(ours), median(theirs), median(rates)];
     const achieved = timed.model.flop / step;

@@ -14,7 +14,7 @@ import { type Recipe, recipe } from '../../gpu-worker/sae/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
-import { TorchSteps } from './sae/torch.ts';
+import { Torch } from './torch/process.ts';
 
 const SIZES = [
   [256, 4096, 32],
@@ -42,7 +42,10 @@ export async function run(options: string[]): Promise<void> {
     },
   });
   const threads = availableParallelism();
-  const torch = values.torch === undefined ? null : await TorchSteps.start(values.torch, threads);
+  const torch =
+    values.torch === undefined
+      ? null
+      : await Torch.start(join(import.meta.dirname, 'sae/steps.py'), values.torch, threads);
   const sizes = values.sizes.split(',').map((n) => SIZES[Number(n) - 1]!);
   const variants = values.variants.split(',') as SaeVariant[];
   const lines: Line[] = [];
@@ -67,7 +70,7 @@ async function compare(
   [d, P, k]: readonly [number, number, number],
   rounds: number,
   threads: number,
-  torch: TorchSteps | null,
+  torch: Torch | null,
 ): Promise<Line[]> {
   const complete: Recipe = recipe({ variant, inputs: d, width: P, k, clipNorm: null, threshold: 0.1, bandwidth: 0.1 });
   const start = initialise(complete, 0);
@@ -90,8 +93,8 @@ async function compare(
       losses[way] = reports.at(-1)!.loss;
     }
     if (compared) {
-      const ms = await compared.measure(variant, [d, P, k, ROWS], steps);
-      if (round > 0) times.torch!.push(ms);
+      const seconds = await compared.measure(`${variant} ${d} ${P} ${k} ${ROWS} ${steps}`);
+      if (round > 0) times.torch!.push((1000 * seconds) / steps);
     }
   }
   await Promise.all(Object.values(ways).map((trainer) => trainer.close()));

@@ -1,6 +1,5 @@
 /** PyTorch in a child process, asked for one measurement at a time so that it interleaves with ours. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export class Torch {
@@ -14,9 +13,11 @@ export class Torch {
     this.version = version;
   }
 
-  /** @param folder where PyTorch was installed with `pip install --target` */
-  static async start(folder: string, threads: number): Promise<Torch> {
-    const script = join(import.meta.dirname, 'steps.py');
+  /**
+   * @param script prints its PyTorch version, then answers every line of its input with seconds (and maybe more)
+   * @param folder where PyTorch was installed with `pip install --target`
+   */
+  static async start(script: string, folder: string, threads: number): Promise<Torch> {
     const child = spawn('python3', [script, String(threads)], { env: { ...process.env, PYTHONPATH: folder } });
     child.stderr.pipe(process.stderr);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -25,12 +26,12 @@ export class Torch {
     return new Torch(child, lines, value);
   }
 
-  /** Seconds per step. */
-  async measure(model: string, steps: number): Promise<number> {
-    this.process.stdin.write(`${model} ${steps}\n`);
+  /** Seconds that the script took for what the line asks. */
+  async measure(line: string): Promise<number> {
+    this.process.stdin.write(`${line}\n`);
     const { value, done } = await this.lines.next();
-    if (done) throw new Error(`PyTorch ended while measuring ${model}`);
-    return Number(value) / steps;
+    if (done) throw new Error(`PyTorch ended while measuring ${line}`);
+    return Number(value.split(' ')[0]);
   }
 
   stop(): void {
