@@ -1,7 +1,8 @@
 /** Computations that are stopped, fail, crash or take too much; and a worker whose clock is wrong. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { childrenOf, isAlive, Stack, until, type Worker } from './support/stack.ts';
+import { until } from '../support/until.ts';
+import { childrenOf, isAlive, Stack, type Worker } from './support/stack.ts';
 
 const stack = new Stack();
 beforeAll(() => stack.start(), 120_000);

@@ -5,7 +5,8 @@ import { randomId } from '../../shared/signing/digest.ts';
 import { signEnvelope } from '../../shared/signing/envelope.ts';
 import { signMessage } from '../../shared/signing/message.ts';
 import { newSigningKey } from '../support/signing-key.ts';
-import { Stack, until } from './support/stack.ts';
+import { until } from '../support/until.ts';
+import { Stack } from './support/stack.ts';
 
 const stack = new Stack({ retries: 1 });
 beforeAll(() => stack.start(), 120_000);

@@ -1,6 +1,7 @@
 /** Many small jobs through two workers: nothing is lost and nothing is done twice. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Stack, until } from './support/stack.ts';
+import { until } from '../support/until.ts';
+import { Stack } from './support/stack.ts';
 
 const JOBS = 200;
 // jobs wait longer than usual here: sending them again meanwhile would only add duplicates

@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Stack, until } from './support/stack.ts';
+import { until } from '../support/until.ts';
+import { Stack } from './support/stack.ts';
 
 const stack = new Stack();
 type Received = { path: string; headers: Record<string, string>; body: string };

@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newSigningKey } from '../support/signing-key.ts';
-import { childrenOf, isAlive, Stack, until } from './support/stack.ts';
+import { until } from '../support/until.ts';
+import { childrenOf, isAlive, Stack } from './support/stack.ts';
 
 const stack = new Stack();
 beforeAll(() => stack.start(), 120_000);

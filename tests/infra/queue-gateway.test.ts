@@ -1,7 +1,8 @@
 /** The development gateway has the shapes and habits that Cloudflare documents for pull consumers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { QUEUES_TOKEN, Stack, until } from '../end-to-end/support/stack.ts';
+import { QUEUES_TOKEN, Stack } from '../end-to-end/support/stack.ts';
+import { until } from '../support/until.ts';
 
 const stack = new Stack({ retries: 2 });
 beforeAll(() => stack.start(), 120_000);

@@ -12,6 +12,7 @@ import { SCOPES } from '../../../shared/contracts/scope.ts';
 import type { SigningKey } from '../../../shared/signing/envelope.ts';
 import { repositoryRoot } from '../../support/guide.ts';
 import { newSigningKey } from '../../support/signing-key.ts';
+import { until } from '../../support/until.ts';
 
 export const LEASE_MS = 3000;
 export const QUEUES_TOKEN = 'development-queues-token';
@@ -278,14 +279,6 @@ export class Stack {
     if (JSON.stringify(rows.map((row) => row.id).sort()) !== JSON.stringify(listed))
       throw new Error(`${id} lists ${listed.length} artefacts, but ${rows.length} are stored`);
     return job;
-  }
-}
-
-/** Waits for a condition; the limit only decides when to give up. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string, limit_ms = 45_000): Promise<void> {
-  for (const end = Date.now() + limit_ms; ; await sleep(50)) {
-    if (await holds()) return;
-    if (Date.now() > end) throw new Error(`gave up waiting for ${what}`);
   }
 }
 

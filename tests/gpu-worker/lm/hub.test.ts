@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import { fetchModel } from '../../../gpu-worker/lm/hub.ts';
 import { loadModel } from '../../../gpu-worker/lm/model.ts';
 import { COMMIT, type HubServer, hubServer } from '../../support/hub-server.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
+import { until } from '../../support/until.ts';
 
 let hub: HubServer;
 let cache: string;
@@ -53,7 +54,12 @@ describe('a model from a hub', () => {
     hub.intercept = (name, request, response) => {
       if (name !== 'model.safetensors' || request.headers.range || broken++ > 0) return false;
       response.writeHead(200, { 'content-length': size });
-      response.write(files[name]!.subarray(0, 1000), () => response.destroy());
+      response.write(files[name]!.subarray(0, 1000));
+      // a connection that breaks may take bytes with it that were sent but not yet read: break it once they lie on disk
+      const part = join(cache, readdirSync(cache)[0]!, 'owner--model', COMMIT, `${name}.part`);
+      void until(() => existsSync(part) && statSync(part).size === 1000, 'the first bytes').then(() =>
+        response.destroy(),
+      );
       return true;
     };
     const { folder: path } = await fetched();
