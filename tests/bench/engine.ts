@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- engine [--torch DIR] [--threads N] [--rounds N]`: training steps against this machine's own rate of
+ * `npm run bench -- engine [--torch DIR] [--threads N] [--rounds N] [--only STEP]`: training steps against this machine's own rate of
  * matrix products, and against PyTorch where it is installed in DIR. Everything that is compared is measured in turns
  * within one run; medians are shown.
  */
@@ -29,7 +29,12 @@ const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(1).pa
 export async function run(options: string[]): Promise<void> {
   const { values } = parseArgs({
     args: options,
-    options: { torch: { type: 'string' }, threads: { type: 'string' }, rounds: { type: 'string', default: '7' } },
+    options: {
+      torch: { type: 'string' },
+      threads: { type: 'string' },
+      rounds: { type: 'string', default: '7' },
+      only: { type: 'string' },
+    },
   });
   const threads = Number(values.threads ?? availableParallelism());
   const rounds = Number(values.rounds);
@@ -43,6 +48,7 @@ export async function run(options: string[]): Promise<void> {
   );
   console.log('ms/step    GFLOP/s   share   PyTorch ms   ratio   target       step');
   for (const { key, model, chunk, target } of MODELS) {
+    if (values.only !== undefined && values.only !== key) continue;
     const timed = await Timed.create(model(), threads, chunk);
     const [ours, theirs, rates]: [number[], number[], number[]] = [[], [], []];
     await timed.measure();
@@ -66,7 +72,7 @@ export async function run(options: string[]): Promise<void> {
   }
   torch?.stop();
   await matmul.release();
-  await crossing(threads);
+  if (values.only === undefined) await crossing(threads);
 }
 
 /** The same small steps in calls of different lengths: what it costs to come back to JavaScript. */
