@@ -1,11 +1,11 @@
 /** Matrix products. Transposes are flags of the product, so no transposed copy is made where a kernel can avoid it. */
-import { scaledSource } from './elementwise.ts';
+import { mul, scaledSource } from './elementwise.ts';
 import { GraphError } from './errors.ts';
 import { lastTwoExchanged, reshape, sumTo } from './layout.ts';
 import { broadcastOffset, eachIndex } from './oracle.ts';
 import { sum } from './reductions.ts';
 import { broadcastShapes, isStatic, sizeOf } from './shape.ts';
-import { applyOne, commonDType, type Operator, type Tensor } from './tensor.ts';
+import { applyOne, commonDType, type Emitter, type Operator, type Tensor } from './tensor.ts';
 
 type Product = { transA: boolean; transB: boolean; alpha: number };
 
@@ -22,11 +22,17 @@ const MatMul: Operator<Product> = {
   onnx(emit, [a, b], { transA, transB, alpha }, { inputs }) {
     if (!transA && !transB && alpha === 1) return emit.node('MatMul', [a!, b!]);
     const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: alpha } };
-    if (inputs[0]!.rank === 2 && inputs[1]!.rank === 2) return emit.node('Gemm', [a!, b!], flags);
+    const flat = inputs[0]!.rank === 2 && inputs[1]!.rank === 2;
+    if (flat && transA && !transB && emit.target === 'cpu' && isStatic([...inputs[0]!.shape, ...inputs[1]!.shape]))
+      return turnedProduct(emit, [a!, b!], inputs as [Tensor, Tensor], alpha);
+    if (flat) return emit.node('Gemm', [a!, b!], flags);
     if (emit.target !== 'webgpu') return emit.node('FusedMatMul', [a!, b!], flags, { domain: 'com.microsoft' });
-    const turned = (name: string, { rank }: Tensor) =>
+    const exchanged = (name: string, { rank }: Tensor) =>
       emit.node('Transpose', [name], { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] })[0]!;
-    const product = emit.node('MatMul', [transA ? turned(a!, inputs[0]!) : a!, transB ? turned(b!, inputs[1]!) : b!]);
+    const product = emit.node('MatMul', [
+      transA ? exchanged(a!, inputs[0]!) : a!,
+      transB ? exchanged(b!, inputs[1]!) : b!,
+    ]);
     return alpha === 1 ? product : emit.node('Mul', [...product, emit.scalar(alpha, inputs[0]!.dtype)]);
   },
   evaluate([a, b], { transA, transB, alpha }) {
@@ -65,14 +71,33 @@ const MatMul: Operator<Product> = {
     return [sumTo(byA, a!), sumTo(byB, b!)];
   },
 };
+/**
+ * `alpha * a^T b`. The CPU kernel reads a first factor that lies turned 10 to 20 % slower than one that does not; to turn
+ * the smaller side (and the result with it, where that is b) costs less.
+ */
+function turnedProduct(emit: Emitter, [a, b]: [string, string], [x, y]: [Tensor, Tensor], alpha: number): string[] {
+  const [rows, columns] = [x.shape[1] as number, y.shape[1] as number];
+  const scale = { alpha: { float: alpha } };
+  if (rows <= columns) return emit.node('Gemm', [turned(emit, a, x.shape as number[]), b], scale);
+  const [product] = emit.node('Gemm', [turned(emit, b, y.shape as number[]), a], scale);
+  return [turned(emit, product!, [columns, rows])];
+}
+/** A transposed copy. Written with a third axis, since the runtime folds a plain transpose back into the product. */
+function turned(emit: Emitter, name: string, [rows, columns]: readonly number[]): string {
+  const [deep] = emit.node('Reshape', [name, emit.int64([rows!, columns!, 1])]);
+  const [exchanged] = emit.node('Transpose', [deep!], { perm: [1, 0, 2] });
+  return emit.node('Reshape', [exchanged!, emit.int64([columns!, rows!])])[0]!;
+}
 const oriented = <T>(shape: readonly T[], turned: boolean): [T, T] => {
   const [rows, columns] = [shape[shape.length - 2]!, shape[shape.length - 1]!];
   return turned ? [columns, rows] : [rows, columns];
 };
-/** All axes but the last as one. */
+/** All axes but the last as one. A constant factor stays outermost, where a product can take it along. */
 export function flattenRows(x: Tensor): Tensor {
-  const lead = x.shape.slice(0, -1);
-  return reshape(x, [isStatic(lead) ? sizeOf(lead) : lead.join('*'), x.shape[x.rank - 1]!]);
+  const { source, factor } = scaledSource(x);
+  const lead = source.shape.slice(0, -1);
+  const rows = reshape(source, [isStatic(lead) ? sizeOf(lead) : lead.join('*'), source.shape[source.rank - 1]!]);
+  return mul(rows, factor);
 }
 /** An operand without its constant factors and exchanges of the last two axes: the product takes them as flags. */
 function bare(operand: Tensor): { source: Tensor; turned: boolean; factor: number } {
