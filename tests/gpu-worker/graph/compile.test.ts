@@ -34,6 +34,23 @@ describe('compilation', () => {
     expect(g.compile({ y: g.matmul(g.mul(g.transpose(a), 0.5), b) }).nodes).toBe(1);
   });
 
+  it.each([
+    [96, 400],
+    [400, 96],
+  ])('turns the smaller side of a large a^T b, %i x %i, and gives the same product', async (rows, columns) => {
+    const [a, b] = [g.input('a', [160, rows]), g.input('b', [160, columns])];
+    const y = g.mul(g.matmul(a, b, { transA: true }), 0.5);
+    const scaled = { y: g.matmul(g.mul(a, 0.5), b, { transA: true }) };
+    const program = g.compile(scaled);
+    expect(program.nodes).toBeGreaterThan(3);
+    const feeds = {
+      a: { shape: [160, rows], data: floats(160 * rows) },
+      b: { shape: [160, columns], data: floats(160 * columns, 'y') },
+    };
+    const [exact] = g.evaluate([y], feeds);
+    expect(relativeError((await runOnce(program, feeds)).y!.data as Float32Array, exact!.data)).toBeLessThan(1e-5);
+  });
+
   it('subtracts a bias before a product without computing the gradient of every row', () => {
     const [rows, bias, w] = [g.input('rows', [64, 8]), g.parameter('bias', [8]), g.parameter('w', [8, 32])];
     const loss = g.sum(g.tanh(g.matmul(g.sub(rows, bias), w)));
