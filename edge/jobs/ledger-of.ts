@@ -12,6 +12,7 @@ export type LedgerCalls = Pick<
   | 'claim'
   | 'heartbeat'
   | 'held'
+  | 'checkpoint'
   | 'complete'
   | 'fail'
   | 'release'

@@ -6,12 +6,13 @@
 import { DurableObject } from 'cloudflare:workers';
 import { isTerminal, type Job, type Progress } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Heartbeat } from '../../shared/contracts/worker-call.ts';
+import type { Checkpoint, Heartbeat } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 import { type Answer, answer } from './answer.ts';
 import { Audience } from './audience.ts';
+import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
 import { readParams } from './params.ts';
 import { indexJob, unindexJob } from './projection.ts';
@@ -32,6 +33,7 @@ export type Claimed = {
   tenant: string;
   type: string;
   params: StoredParams;
+  checkpoint: Checkpoint | null;
 };
 /** An attempt that holds its job, as the routes around uploads need it; `sealed` once its completion was accepted. */
 export type Held = { tenant: string; attempt: number; type: string; input_digest: string; sealed: boolean };
@@ -42,6 +44,7 @@ export class Ledger extends DurableObject<Env> {
   readonly #store: LedgerStore;
   readonly #audience = new Audience();
   #publishing: Promise<void> | null = null;
+  #holding: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -115,6 +118,7 @@ export class Ledger extends DurableObject<Env> {
         tenant: next.tenant,
         type: next.type,
         params: this.#store.params(),
+        checkpoint: this.#store.checkpoint(),
       };
     });
   }
@@ -143,6 +147,18 @@ export class Ledger extends DurableObject<Env> {
       if (!sealed) life.holdingAlive(state, by.fence, by.worker);
       const { tenant, type, input_digest } = state;
       return { tenant, attempt: number, type, input_digest, sealed };
+    });
+  }
+
+  /** Replaces the checkpoint by one whose uploads were checked and promoted. Raises `fence_stale`, `job_terminal`, `conflict`. */
+  async checkpoint(by: Caller, checkpoint: Checkpoint): Promise<Answer<null>> {
+    return answer(async () => {
+      const state = this.#known();
+      life.holdingAlive(state, by.fence, by.worker);
+      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      this.#store.setCheckpoint(checkpoint);
+      await this.#letOut();
+      return null;
     });
   }
 
@@ -245,6 +261,7 @@ export class Ledger extends DurableObject<Env> {
     const turned = to.status !== from.status || to.claims !== from.claims;
     this.#store.save(to, turned);
     if (to.dispatch.id !== from.dispatch.id) this.#store.issue(to.dispatch.id);
+    if (isTerminal(to.status)) this.#store.dropCheckpoint();
     if (turned) this.#announce(to);
   }
 
@@ -259,7 +276,7 @@ export class Ledger extends DurableObject<Env> {
 
   /** Sends what is due and sets the alarm for what is not; failures wait for the alarm and never reach the caller. */
   async #letOut(): Promise<void> {
-    const outputs = [this.#send(), this.#index()];
+    const outputs = [this.#send(), this.#index(), this.#hold()];
     await this.#arm();
     for (const result of await Promise.allSettled(outputs))
       if (result.status === 'rejected') console.error(this.#store.load()?.id, String(result.reason));
@@ -270,12 +287,14 @@ export class Ledger extends DurableObject<Env> {
     if (!state) return;
     const now = Date.now();
     const { revision, indexed } = this.#store.revisions();
+    const checkpoint = this.#store.checkpointRevisions();
+    const behind = indexed < revision || (checkpoint !== null && checkpoint.held < checkpoint.revision);
     const times = [
       life.nextChange(state),
       expiresAt(state),
       life.purgeAt(state),
       this.#store.outgoing()?.next_at ?? null,
-      state.sealed || indexed < revision ? now + RETRY_MS : null,
+      state.sealed || behind ? now + RETRY_MS : null,
     ].filter((time) => time !== null);
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
   }
@@ -296,6 +315,32 @@ export class Ledger extends DurableObject<Env> {
     if (indexed >= revision) return;
     await indexJob(this.env.DB, state, revision);
     this.#store.setIndexed(revision);
+  }
+
+  /**
+   * Keeps what the checkpoint names from being swept, and lets go of what it no longer names. One run at a time, each to
+   * the newest revision, so that a late one never undoes a newer one.
+   */
+  #hold(): Promise<void> {
+    this.#holding ??= this.#holdNow().finally(() => {
+      this.#holding = null;
+    });
+    return this.#holding;
+  }
+
+  async #holdNow(): Promise<void> {
+    for (;;) {
+      const state = this.#store.load();
+      const checkpoint = state && this.#store.checkpointRevisions();
+      if (!checkpoint || checkpoint.held >= checkpoint.revision) return;
+      const blobs = this.#store.checkpoint()?.blobs ?? [];
+      await holdBlobs(
+        this.env,
+        state,
+        blobs.map(({ sha256 }) => sha256),
+      );
+      this.#store.setHeld(checkpoint.revision);
+    }
   }
 
   async #deliver(): Promise<void> {
@@ -334,6 +379,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   async #forget(state: JobState): Promise<void> {
+    await this.#hold();
     await unindexJob(this.env.DB, state.id);
     await discardJob(this.env, state);
     this.#store.forget();

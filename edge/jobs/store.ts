@@ -3,8 +3,13 @@
  * out leaves nothing behind.
  */
 import type { JobEvent } from '../../shared/contracts/job-event.ts';
+import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
 import type { JobState } from './state.ts';
 
+/** Checkpoints are younger than the ledger: the table of an older job is made when it is first opened. */
+const CHECKPOINT_TABLE = `
+  CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT, revision INTEGER NOT NULL,
+    held INTEGER NOT NULL);`;
 const TABLES = `
   CREATE TABLE job (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, revision INTEGER NOT NULL,
     indexed INTEGER NOT NULL, params TEXT, params_ref TEXT, completion TEXT);
@@ -12,7 +17,7 @@ const TABLES = `
   CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, data TEXT NOT NULL);
   CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), event_id TEXT NOT NULL, body TEXT NOT NULL,
     tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);
-  CREATE TABLE deliveries (at INTEGER NOT NULL, status INTEGER, detail TEXT NOT NULL);`;
+  CREATE TABLE deliveries (at INTEGER NOT NULL, status INTEGER, detail TEXT NOT NULL);${CHECKPOINT_TABLE}`;
 
 /** Progress frames that are kept for clients that resume; status frames are few and all kept. */
 const PROGRESS_FRAMES = 200;
@@ -29,6 +34,7 @@ export class LedgerStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'job'").toArray().length > 0;
+    if (this.#exists) sql.exec(CHECKPOINT_TABLE);
   }
 
   create(state: JobState, params: StoredParams): void {
@@ -88,6 +94,30 @@ export class LedgerStore {
   }
   setCompletion(json: string | null): void {
     this.#sql.exec('UPDATE job SET completion = ?', json);
+  }
+
+  checkpoint(): Checkpoint | null {
+    const [row] = this.#sql.exec<{ body: string | null }>('SELECT body FROM checkpoint').toArray();
+    return row?.body ? (JSON.parse(row.body) as Checkpoint) : null;
+  }
+  setCheckpoint(checkpoint: Checkpoint): void {
+    this.#sql.exec(
+      `INSERT INTO checkpoint VALUES (1, ?, 1, 0)
+       ON CONFLICT DO UPDATE SET body = excluded.body, revision = revision + 1`,
+      JSON.stringify(checkpoint),
+    );
+  }
+  dropCheckpoint(): void {
+    this.#sql.exec('UPDATE checkpoint SET body = NULL, revision = revision + 1 WHERE body IS NOT NULL');
+  }
+  /** The newest revision of the checkpoint, and the one whose blobs the job holds; null where there never was one. */
+  checkpointRevisions(): { revision: number; held: number } | null {
+    return (
+      this.#sql.exec<{ revision: number; held: number }>('SELECT revision, held FROM checkpoint').toArray()[0] ?? null
+    );
+  }
+  setHeld(revision: number): void {
+    this.#sql.exec('UPDATE checkpoint SET held = max(held, ?)', revision);
   }
 
   append(event: JobEvent['event'], data: unknown): JobEvent {

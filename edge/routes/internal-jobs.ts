@@ -7,6 +7,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import {
   type Claim,
+  checkpointRequestSchema,
   claimRequestSchema,
   completeRequestSchema,
   failRequestSchema,
@@ -19,6 +20,7 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../app.ts';
 import { presignUploads } from '../artefacts/upload.ts';
 import { unwrap } from '../jobs/answer.ts';
+import { checkCheckpoint, openCheckpoint } from '../jobs/checkpoint.ts';
 import { checkCompletion } from '../jobs/completion.ts';
 import { openInputs } from '../jobs/inputs.ts';
 import { modelStatements } from '../jobs/known-models.ts';
@@ -73,6 +75,7 @@ export function registerInternalJobs(app: App): void {
         remaining_s: claimed.remaining_s,
         params_url: 'reference' in claimed.params ? await paramsAddress(c.env, claimed.tenant, id) : null,
         inputs,
+        checkpoint: claimed.checkpoint && (await openCheckpoint(c.env, claimed.tenant, claimed.checkpoint)),
       };
       return c.json(answer);
     } catch (error) {
@@ -95,6 +98,16 @@ export function registerInternalJobs(app: App): void {
     const { tenant, attempt } = unwrap(await ledgerOf(c.env, job).held(c.get('caller')));
     const answer: Uploads = { uploads: await presignUploads(c.env, { tenant, job, attempt, blobs }) };
     return c.json(answer);
+  });
+
+  calls.post('/:id/checkpoint', async (c) => {
+    const request = read(checkpointRequestSchema, c.get('body'));
+    const job = c.req.param('id');
+    const ledger = ledgerOf(c.env, job);
+    const held = unwrap(await ledger.held(c.get('caller')));
+    const checkpoint = await checkCheckpoint(c.env, { ...held, job }, request);
+    unwrap(await ledger.checkpoint(c.get('caller'), checkpoint));
+    return c.json({ kept: true });
   });
 
   calls.post('/:id/complete', async (c) => {

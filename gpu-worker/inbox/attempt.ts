@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { type Claim, type CompleteRequest, heartbeatSchema } from '../../shared/contracts/worker-call.ts';
+import {
+  type CheckpointRequest,
+  type Claim,
+  type CompleteRequest,
+  heartbeatSchema,
+} from '../../shared/contracts/worker-call.ts';
 import { Computation, type Ending } from './computation.ts';
-import type { Written } from './computation-messages.ts';
+import type { Written, WrittenCheckpoint } from './computation-messages.ts';
 import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
 import { uploadArtefacts } from './upload.ts';
@@ -54,7 +59,9 @@ export class Attempt {
     const scratch = await mkdtemp(join(folder, `${this.#job.id}-${claim.attempt}-`));
     const cache = join(data, 'cache');
     const configuration = { device, threads, models, corpora, hubs, cache, memory_limit_bytes };
-    const computation = new Computation({ type, params, inputs: claim.inputs, scratch, configuration });
+    const { inputs, checkpoint } = claim;
+    const order = { type, params, inputs, checkpoint, scratch, configuration };
+    const computation = new Computation(order, (written) => this.#keep(written));
     const giveBack = () => computation.stop(SHUTDOWN);
     shutdown.addEventListener('abort', giveBack);
     if (shutdown.aborted) giveBack();
@@ -121,6 +128,19 @@ export class Attempt {
       // Bytes that arrived damaged may arrive whole next time; a completion the edge cannot accept never will.
       const damaged = error.code === 'artefact_missing' || error.code === 'artefact_mismatch';
       return this.#fail(error.code, error.message, damaged || isPassing(error), models);
+    }
+  }
+
+  /** Whether the edge has taken the checkpoint; a run goes on without. A lost job is noticed by the heartbeat. */
+  async #keep({ state, blobs }: WrittenCheckpoint): Promise<boolean> {
+    const { id, claim } = this.#job;
+    try {
+      const listed = await uploadArtefacts(this.#edge, id, claim.fence, blobs);
+      const request: CheckpointRequest = { state, blobs: listed };
+      await this.#edge.post(`/internal/jobs/${id}/checkpoint`, request, { fence: claim.fence, schema: anything });
+      return true;
+    } catch {
+      return false;
     }
   }
 

@@ -2,7 +2,8 @@
 import { flushCompileCache } from 'node:module';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
-import type { Order, Report } from './computation-messages.ts';
+import { CheckpointLine } from './checkpoint-line.ts';
+import type { CheckpointAnswer, Order, Report } from './computation-messages.ts';
 import { createContext } from './job-context.ts';
 import { runReport } from './run-report.ts';
 
@@ -11,11 +12,13 @@ const report = (message: Report): Promise<void> =>
     process.send?.(message, undefined, undefined, () => resolve());
   });
 
+const checkpoints = new CheckpointLine((message) => void report(message));
+
 async function compute(order: Order): Promise<void> {
   const started = performance.now();
   const load = JOB_HANDLERS[order.type];
   if (!load) throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
-  const { context, artefacts } = createContext(order, (message) => void report(message));
+  const { context, artefacts } = createContext(order, (message) => void report(message), checkpoints);
   const handler = await load();
   // Kept for the next process: this one is killed, and would keep nothing at its end.
   flushCompileCache();
@@ -35,6 +38,7 @@ async function compute(order: Order): Promise<void> {
 // The inbox process is gone: nobody would take the result, and another attempt may already be running.
 process.on('disconnect', () => process.exit(1));
 process.once('message', (order: Order) => {
+  process.on('message', (answer: CheckpointAnswer) => checkpoints.answered(answer));
   compute(order).catch((error: unknown) => {
     const typed = error instanceof SextantError;
     if (!typed) console.error(error);

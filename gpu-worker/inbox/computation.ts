@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import type { Order, Report, Written } from './computation-messages.ts';
+import type { CheckpointAnswer, Order, Report, Written, WrittenCheckpoint } from './computation-messages.ts';
 
 const ENTRY = join(import.meta.dirname, 'computation-process.ts');
 const MEMORY_WATCH_MS = 100;
@@ -26,10 +26,13 @@ export class Computation {
   readonly models: ModelDescription[] = [];
   readonly ended: Promise<Ending>;
   readonly #process: ChildProcess;
+  readonly #keep: (checkpoint: WrittenCheckpoint) => Promise<boolean>;
   #stopReason: string | null = null;
   #last: Ending | null = null;
 
-  constructor(order: Order) {
+  /** @param keep takes a checkpoint to where other workers find it, and says whether it lies there */
+  constructor(order: Order, keep: (checkpoint: WrittenCheckpoint) => Promise<boolean>) {
+    this.#keep = keep;
     // The worker's own secrets stay here: a handler gets what its configuration names, by message.
     const environment = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('SEXTANT_')),
@@ -77,11 +80,20 @@ export class Computation {
       case 'model':
         this.models.push(report.model);
         return;
+      case 'checkpoint':
+        void this.#checkpoint(report.number, report.checkpoint);
+        return;
       default:
         // The process stays until it is told to go: a report could otherwise arrive after its end.
         this.#last = report;
         this.#process.kill('SIGKILL');
     }
+  }
+
+  async #checkpoint(number: number, checkpoint: WrittenCheckpoint): Promise<void> {
+    const answer: CheckpointAnswer = { kind: 'checkpoint', number, kept: await this.#keep(checkpoint) };
+    // The process may be gone by now.
+    if (this.#process.connected) this.#process.send(answer, () => {});
   }
 
   async #watchMemory(limit: number): Promise<void> {

@@ -11,7 +11,7 @@ const BATCH = 256;
 const CONCURRENT = 4;
 const TRIES = 3;
 
-/** Uploads what the tenant does not own yet; answers the list for the completion. Raises `unavailable`. */
+/** Uploads what the tenant does not own yet; answers the list for the completion. Raises `unavailable`, `artefact_missing`. */
 export async function uploadArtefacts(
   edge: EdgeCalls,
   job: string,
@@ -34,6 +34,7 @@ export async function uploadArtefacts(
 }
 
 async function put(url: string, { file, name }: WrittenArtefact): Promise<void> {
+  if (file === null) throw new SextantError('artefact_missing', `the bytes of '${name}' are no longer kept`);
   for (let tries = 1; ; tries += 1) {
     const problem = await fetch(url, { method: 'PUT', body: await openAsBlob(file) }).then(
       (response) => (response.ok ? null : `${response.status}`),

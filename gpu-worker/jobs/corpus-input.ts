@@ -1,5 +1,4 @@
 /** Corpora that params refer to, opened for a handler: token sequences in two splits, with a digest. */
-import { readFile } from 'node:fs/promises';
 import type { Corpus } from '../../shared/contracts/corpus.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
@@ -7,8 +6,16 @@ import { generate } from '../lm/generate.ts';
 import type { LanguageModel } from '../lm/model.ts';
 import { type Axis, isSigned } from '../lm/planted/axes.ts';
 import { HEADER, PlantedLanguage } from '../lm/planted/language.ts';
-import { packed, tokenised } from '../lm/sequences.ts';
+import { type CorpusFile, fileDocuments, type Place, surveyFile } from './corpus-file.ts';
+import {
+  type CorpusPosition,
+  NumberedReading,
+  type PackedDocuments,
+  PackedReading,
+  type Reading,
+} from './corpus-reading.ts';
 import type { JobContext } from './handler.ts';
+import { requireTokenizer } from './tokens.ts';
 
 export type Split = 'train' | 'held-out';
 
@@ -23,8 +30,11 @@ export type KnownAxes = {
 export type OpenedCorpus = {
   /** Digest of what the text is made from. */
   digest: string;
-  /** One pass over a split; the generated language and samples never end. */
-  sequences(split: Split, context: number): AsyncIterable<ArrayLike<number>>;
+  /**
+   * One pass over a split in sequences of `length` tokens, from where another pass of that length stood; the generated
+   * language and samples never end.
+   */
+  sequences(split: Split, length: number, from?: CorpusPosition): Reading;
   axes: KnownAxes | null;
 };
 
@@ -41,16 +51,16 @@ export async function openCorpus(
 ): Promise<OpenedCorpus> {
   if ('planted' in corpus) return planted(corpus.planted.seed, model);
   if ('sampled' in corpus) return sampled(corpus.sampled, model, modelDigest);
-  if ('texts' in corpus) return documents(corpus.texts, model, await sha256Hex(canonicalJson(corpus.texts)));
+  if ('texts' in corpus) return fromTexts(corpus.texts, await sha256Hex(canonicalJson(corpus.texts)), model);
   if ('local' in corpus) {
     const file = context.configuration.corpora[corpus.local];
     if (!file) throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
-    return fromFile(file, file.endsWith('.jsonl') ? 'jsonl' : 'text', 'text', model);
+    return fromFile({ path: file, format: file.endsWith('.jsonl') ? 'jsonl' : 'text', field: 'text' }, model);
   }
   const input = context.input(corpus.artefact);
   const blob = input.blobs[0];
   if (!blob) throw new SextantError('input_not_found', `the artefact ${corpus.artefact} has no bytes`);
-  return fromFile(await input.file(blob.name), corpus.format, corpus.field, model);
+  return fromFile({ path: await input.file(blob.name), format: corpus.format, field: corpus.field }, model);
 }
 
 async function planted(seed: number, model: LanguageModel): Promise<OpenedCorpus> {
@@ -65,8 +75,11 @@ async function planted(seed: number, model: LanguageModel): Promise<OpenedCorpus
   const axes = language.axes.map((axis: Axis) => ({ name: axis.name, signed: isSigned(axis) }));
   return {
     digest,
-    async *sequences(split, context) {
-      for (const { ids } of language.documents(split, context)) yield ids;
+    sequences(split, length, position) {
+      const from = function* (sequence: number) {
+        for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) yield ids;
+      };
+      return new NumberedReading(from, position);
     },
     axes: { axes, states: (split, sequence) => language.document(split, sequence, HEADER).states, from: HEADER },
   };
@@ -83,65 +96,51 @@ async function sampled(
   }
   return {
     digest: await sha256Hex(canonicalJson({ sampled: { seed, temperature }, model: modelDigest })),
-    async *sequences(split, context) {
-      for (let round = split === 'train' ? 0 : 1; ; round += 2) {
-        const prompts = Array.from({ length: SAMPLE_ROWS }, () => [start]);
-        const options = {
-          maxTokens: context - 1,
-          temperature,
-          seed: (seed + 1000003 * round) % Number.MAX_SAFE_INTEGER,
-        };
-        for (const { tokens } of await generate(model, prompts, options)) yield [start, ...tokens];
-      }
+    sequences(split, length, position) {
+      const from = async function* (sequence: number) {
+        const first = Math.floor(sequence / SAMPLE_ROWS);
+        for (let round = first; ; round += 1) {
+          const prompts = Array.from({ length: SAMPLE_ROWS }, () => [start]);
+          const number = 2 * round + (split === 'train' ? 0 : 1);
+          const options = {
+            maxTokens: length - 1,
+            temperature,
+            seed: (seed + 1000003 * number) % Number.MAX_SAFE_INTEGER,
+          };
+          for (const [row, { tokens }] of (await generate(model, prompts, options)).entries())
+            if (round > first || row >= sequence % SAMPLE_ROWS) yield [start, ...tokens];
+        }
+      };
+      return new NumberedReading(from, position);
     },
     axes: null,
   };
 }
 
-async function fromFile(
-  file: string,
-  format: 'text' | 'jsonl',
-  field: string,
-  model: LanguageModel,
-): Promise<OpenedCorpus> {
-  const bytes = await readFile(file);
-  const text = new TextDecoder('utf-8').decode(bytes);
-  const digest = await sha256Hex(Uint8Array.from(bytes));
-  if (format === 'text')
-    return documents(
-      text.split(/\n\s*\n/).filter((part) => part.trim() !== ''),
-      model,
-      digest,
-    );
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  return documents(
-    lines.map((line, i) => {
-      let value: unknown;
-      try {
-        value = (JSON.parse(line) as Record<string, unknown>)[field];
-      } catch {
-        throw new SextantError('data_invalid', `line ${i + 1} of the corpus is not JSON`);
-      }
-      if (typeof value !== 'string')
-        throw new SextantError('data_invalid', `line ${i + 1} has no text field '${field}'`);
-      return value;
-    }),
-    model,
-    digest,
-  );
+async function fromFile(file: CorpusFile, model: LanguageModel): Promise<OpenedCorpus> {
+  const { digest, documents } = await surveyFile(file);
+  return finite({ digest, count: documents, documents: (from) => fileDocuments(file, from) }, model);
 }
 
-function documents(texts: readonly string[], model: LanguageModel, digest: string): OpenedCorpus {
-  const { tokenizer } = model;
-  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
-  if (texts.length === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
-  // A single document serves both splits.
-  const held = (index: number) => texts.length > 1 && index % Math.min(HELD_OUT, texts.length) === 0;
+function fromTexts(texts: readonly string[], digest: string, model: LanguageModel): OpenedCorpus {
+  const documents = function* (from: Place) {
+    for (let i = from.document; i < texts.length; i++) yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
+  };
+  return finite({ digest, count: texts.length, documents }, model);
+}
+
+type FiniteCorpus = { digest: string; count: number; documents: PackedDocuments['documents'] };
+
+function finite({ digest, count, documents }: FiniteCorpus, model: LanguageModel): OpenedCorpus {
+  const tokenizer = requireTokenizer(model);
+  if (count === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
+  const held = (document: number) => document % Math.min(HELD_OUT, count) === 0;
   return {
     digest,
-    sequences(split, context) {
-      const part = texts.length === 1 ? texts : texts.filter((_, i) => held(i) === (split === 'held-out'));
-      return packed(tokenised(part, tokenizer), { length: context });
+    sequences(split, length, from) {
+      // A single document serves both splits.
+      const keep = (document: number) => count === 1 || held(document) === (split === 'held-out');
+      return new PackedReading({ documents, keep, tokenizer, length }, from);
     },
     axes: null,
   };

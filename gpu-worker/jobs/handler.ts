@@ -33,6 +33,20 @@ export type HandlerInput = {
   file(name: string): Promise<string>;
 };
 
+/** Bytes of a blob: in memory, a finished file in `scratch`, or what this attempt or the last checkpoint stored already. */
+export type BlobContent = Uint8Array | { file: string } | Blob;
+
+/** Where a job stands, kept beyond the attempt: the next one may run on another machine. */
+export type Checkpoints = {
+  /** What an earlier attempt saved last; null where there is nothing to go on from. Its form is the handler's to check. */
+  last: (Pick<HandlerInput, 'blobs' | 'file'> & { state: Readonly<Record<string, unknown>> }) | null;
+  /**
+   * Replaces the checkpoint: `state` is small JSON, anything larger a part. True once another worker could go on from
+   * here; false where the edge could not take it, which harms nothing but the insurance.
+   */
+  save(state: Record<string, unknown>, parts: readonly { name: string; content: BlobContent }[]): Promise<boolean>;
+};
+
 export type JobContext<P> = {
   params: P;
   configuration: WorkerConfiguration;
@@ -41,8 +55,9 @@ export type JobContext<P> = {
   /** By the id that stands in the params. Raises SextantError `input_not_found` for an id the claim did not carry. */
   input(id: string): HandlerInput;
   progress(progress: Progress): void;
-  /** Registers bytes, or a finished file in `scratch`, to be uploaded when the job completes. */
-  artefact(name: string, mediaType: string, content: Uint8Array | { file: string }): Promise<Blob>;
+  /** Registers what is to be uploaded when the job completes. */
+  artefact(name: string, mediaType: string, content: BlobContent): Promise<Blob>;
+  checkpoint: Checkpoints;
   /** Tells the edge what the model looks like, so that wrong hooks are refused at once from now on. */
   describeModel(description: ModelDescription): void;
 };

@@ -15,11 +15,11 @@ export async function* tokenised(texts: Stream<string>, tokenizer: Tokenizer): A
 
 /**
  * Documents laid end to end, with `separator` between them where given, cut into sequences of `length` tokens. What is
- * left at the end is dropped, unless there would be no sequence at all: then it is given as it is.
+ * left at the end is dropped, unless there would be no sequence at all and `remainder` allows it: then it is given as it is.
  */
 export async function* packed(
   documents: Stream<ArrayLike<number>>,
-  { length, separator = null }: { length: number; separator?: number | null },
+  { length, separator = null, remainder = true }: { length: number; separator?: number | null; remainder?: boolean },
 ): AsyncGenerator<Int32Array> {
   if (!(Number.isInteger(length) && length > 0))
     throw new SextantError('data_invalid', `sequences of ${length} tokens`);
@@ -42,7 +42,7 @@ export async function* packed(
     first = false;
     yield* push(ids);
   }
-  if (made === 0 && filled > 0) yield sequence.slice(0, filled);
+  if (remainder && made === 0 && filled > 0) yield sequence.slice(0, filled);
 }
 
 /** The items in an order that is random over a window of `size` items and depends on the seed alone. */

@@ -54,6 +54,31 @@ export const workerCallSchema = z.strictObject({
 });
 export type WorkerCall = z.infer<typeof workerCallSchema>;
 
+/** Longest state of a checkpoint, in characters of JSON; what is larger goes into its blobs. */
+export const CHECKPOINT_STATE_LIMIT = 16_384;
+/**
+ * Where an attempt stands, so that the next one can go on from there on any worker. Its blobs are the tenant's bytes but
+ * no artefacts: they are kept while the job lives, and shown to nobody but the worker that holds it.
+ */
+export const checkpointSchema = z.object({
+  /** What the handler makes of it is its own business. */
+  state: z
+    .record(z.string(), z.unknown())
+    .refine(
+      (state) => JSON.stringify(state).length <= CHECKPOINT_STATE_LIMIT,
+      `at most ${CHECKPOINT_STATE_LIMIT} characters`,
+    ),
+  blobs: z.array(blobSchema).max(4096),
+});
+export type Checkpoint = z.infer<typeof checkpointSchema>;
+
+/** POST /internal/jobs/{id}/checkpoint: replaces the job's checkpoint; its blobs were announced and uploaded as for a completion. */
+export const checkpointRequestSchema = z.strictObject({
+  ...checkpointSchema.shape,
+  blobs: z.array(blobSchema.extend({ n: z.number().int().nonnegative() })).max(4096),
+});
+export type CheckpointRequest = z.infer<typeof checkpointRequestSchema>;
+
 /** POST /internal/jobs/{id}/claim */
 export const claimRequestSchema = z.strictObject({ dispatch: randomIdSchema('dsp'), message: z.string().max(126_000) });
 /** A thing or artefact that the params name, with presigned addresses of its blobs. */
@@ -72,6 +97,11 @@ export const claimSchema = z.object({
   remaining_s: z.number(),
   params_url: z.string().nullable(),
   inputs: z.array(jobInputSchema),
+  /** The last checkpoint of the attempts before, with presigned addresses of its blobs. */
+  checkpoint: checkpointSchema
+    .extend({ blobs: z.array(blobSchema.extend({ url: z.string() })) })
+    .nullable()
+    .default(null),
 });
 export type Claim = z.infer<typeof claimSchema>;
 

@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobContext, JobOutcome, WorkerConfiguration } from '../../gpu-worker/jobs/handler.ts';
+import type {
+  BlobContent,
+  Checkpoints,
+  JobContext,
+  JobOutcome,
+  WorkerConfiguration,
+} from '../../gpu-worker/jobs/handler.ts';
 import { JOB_HANDLERS } from '../../gpu-worker/jobs/index.generated.ts';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
@@ -11,12 +17,16 @@ import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 
+type Last = NonNullable<Checkpoints['last']>;
+
 export class LocalJobs {
   readonly folder = mkdtempSync(join(tmpdir(), 'sextant-jobs-'));
   readonly configuration: WorkerConfiguration;
   readonly progress: Progress[] = [];
   readonly described: ModelDescription[] = [];
   readonly things = new Map<string, Manifest>();
+  /** Every checkpoint that a job saved, in order; each can be given to another run. */
+  readonly checkpoints: Last[] = [];
   private runs = 0;
 
   constructor(configuration: Partial<WorkerConfiguration> = {}) {
@@ -37,7 +47,27 @@ export class LocalJobs {
   /** The content of a blob that a job registered. */
   read = (blob: Blob): Buffer => readFileSync(this.pathOf(blob.sha256));
 
-  private context(params: unknown): JobContext<unknown> {
+  private store(name: string, media_type: string, content: BlobContent): Blob {
+    if ('sha256' in content) return { ...content, name, media_type };
+    const bytes = content instanceof Uint8Array ? content : readFileSync(content.file);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(this.pathOf(sha256), bytes);
+    return { name, sha256, bytes: bytes.length, media_type };
+  }
+
+  private checkpoint(last: Last | null): Checkpoints {
+    return {
+      last,
+      save: async (state, parts) => {
+        const blobs = parts.map(({ name, content }) => this.store(name, 'application/octet-stream', content));
+        const file = async (name: string) => this.pathOf(blobs.find((blob) => blob.name === name)!.sha256);
+        this.checkpoints.push({ state: JSON.parse(JSON.stringify(state)), blobs, file });
+        return true;
+      },
+    };
+  }
+
+  private context(params: unknown, last: Last | null): JobContext<unknown> {
     const scratch = mkdtempSync(join(this.folder, `attempt-${this.runs++}-`));
     return {
       params,
@@ -54,20 +84,20 @@ export class LocalJobs {
       },
       progress: (progress) => this.progress.push(progress),
       describeModel: (description) => this.described.push(description),
-      artefact: async (name, media_type, content) => {
-        const bytes = content instanceof Uint8Array ? content : readFileSync(content.file);
-        const sha256 = createHash('sha256').update(bytes).digest('hex');
-        writeFileSync(this.pathOf(sha256), bytes);
-        return { name, sha256, bytes: bytes.length, media_type };
-      },
+      artefact: async (name, media_type, content) => this.store(name, media_type, content),
+      checkpoint: this.checkpoint(last),
     };
   }
 
   /** Runs a job as the worker does: defaults applied, the result checked against its contract, things published. */
-  async run(type: string, params: Record<string, unknown>): Promise<JobOutcome<Record<string, unknown>>> {
+  async run(
+    type: string,
+    params: Record<string, unknown>,
+    last: Last | null = null,
+  ): Promise<JobOutcome<Record<string, unknown>>> {
     const contract = JOB_CONTRACTS[type]!;
     const handler = await JOB_HANDLERS[type]!();
-    const outcome = await handler(this.context(contract.params.parse(params)));
+    const outcome = await handler(this.context(contract.params.parse(params), last));
     contract.result.parse(JSON.parse(JSON.stringify(outcome.result)));
     for (const manifest of outcome.things) this.things.set(await manifestId(manifest), manifest);
     return outcome as JobOutcome<Record<string, unknown>>;

@@ -177,6 +177,72 @@ describe('an attempt', () => {
   });
 });
 
+describe('a checkpoint', () => {
+  const blobOf = (letter: string) => ({
+    name: `part-${letter}`,
+    sha256: letter.repeat(64),
+    bytes: 1,
+    media_type: 'application/octet-stream',
+  });
+  const holds = async (id: string) =>
+    (await rows('SELECT sha256 FROM blob_uses WHERE holder = ? ORDER BY sha256', id)).map((row) => row.sha256);
+  const requeue = async (stub: DurableObjectStub<Ledger>) => {
+    await inLedger(stub, "UPDATE job SET state = json_set(state, '$.attempt.lease_until', 1)");
+    await runDurableObjectAlarm(stub);
+  };
+
+  it('goes to the next attempt, and a stale attempt changes nothing of it', async () => {
+    const { terms, ledger, stub, by, dispatch } = await heldJob();
+    const first = { state: { tokens: 1 }, blobs: [blobOf('a'), blobOf('b')] };
+    expect(await ledger.checkpoint(by, first)).toMatchObject({ ok: true });
+    expect(await ledger.checkpoint({ ...by, worker: randomId('wkr') }, first)).toMatchObject({ code: 'fence_stale' });
+    await requeue(stub);
+    const stale = { state: { tokens: 9 }, blobs: [blobOf('z')] };
+    expect(await ledger.checkpoint(by, stale)).toMatchObject({ code: 'fence_stale' });
+    const second = unwrap(await ledger.claim(worker1, dispatch));
+    expect(second.checkpoint).toEqual(first);
+    expect(await ledger.checkpoint(by, stale)).toMatchObject({ code: 'fence_stale' });
+    expect(await holds(terms.id)).toEqual(['a'.repeat(64), 'b'.repeat(64)]);
+    // The new holder's replaces it, and lets go of what it does not name.
+    const next = { state: { tokens: 2 }, blobs: [blobOf('b'), blobOf('c')] };
+    await ledger.checkpoint({ worker: worker1, fence: second.fence }, next);
+    expect(await holds(terms.id)).toEqual(['b'.repeat(64), 'c'.repeat(64)]);
+  });
+
+  it.each(['cancel', 'fail'] as const)('goes with the job: %s', async (how) => {
+    const { terms, ledger, stub, by } = await heldJob();
+    await ledger.checkpoint(by, { state: {}, blobs: [blobOf('a')] });
+    expect(await holds(terms.id)).toHaveLength(1);
+    if (how === 'cancel') await ledger.cancel('tenant');
+    else await ledger.fail(by, { code: 'data_invalid', detail: '' }, false);
+    expect(await holds(terms.id)).toEqual([]);
+    expect(await inLedger(stub, 'SELECT body FROM checkpoint')).toEqual([{ body: null }]);
+    expect(await ledger.checkpoint(by, { state: {}, blobs: [] })).toMatchObject({ code: 'job_terminal' });
+  });
+
+  it('is held by the alarm where the edge died before it could', async () => {
+    const { terms, ledger, stub, by } = await heldJob();
+    await ledger.checkpoint(by, { state: {}, blobs: [blobOf('a')] });
+    await rows('DELETE FROM blob_uses WHERE holder = ?', terms.id);
+    await inLedger(stub, 'UPDATE checkpoint SET held = 0');
+    await runDurableObjectAlarm(stub);
+    expect(await holds(terms.id)).toEqual(['a'.repeat(64)]);
+  });
+
+  it('is refused once the completion was accepted', async () => {
+    const { ledger, stub, by } = await heldJob();
+    await inLedger(stub, "UPDATE job SET state = json_set(state, '$.sealed', json('true')), completion = '{}'");
+    expect(await ledger.checkpoint(by, { state: {}, blobs: [] })).toMatchObject({ code: 'conflict' });
+  });
+
+  it('of a job that is older than checkpoints finds its table', async () => {
+    const { terms, stub, by } = await heldJob();
+    await inLedger(stub, 'DROP TABLE checkpoint');
+    await runInDurableObject(stub, (_, state) => state.abort('restart')).catch(() => {});
+    expect(await ledgerOf(env, terms.id).checkpoint(by, { state: {}, blobs: [] })).toMatchObject({ ok: true });
+  });
+});
+
 describe('a late index write', () => {
   it('never undoes a newer one', async () => {
     const { terms, ledger } = await newJob();

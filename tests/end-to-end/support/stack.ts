@@ -20,6 +20,8 @@ export const QUEUES_TOKEN = 'development-queues-token';
 export type WorkerOptions = {
   memory_limit_bytes?: number;
   visibility_ms?: number;
+  models?: Record<string, string>;
+  corpora?: Record<string, string>;
   /** Modules preloaded into the worker's process. */
   preload?: string;
   environment?: Record<string, string>;
@@ -131,6 +133,8 @@ export class Stack {
       key_file: 'key.json',
       data: '.',
       device: 'cpu',
+      models: options.models ?? {},
+      corpora: options.corpora ?? {},
       ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
     };
     writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));
@@ -175,9 +179,14 @@ export class Stack {
   }
 
   /** Posts a `diagnostics.run` job and answers its id. */
-  async post(params: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Promise<string> {
+  post(params: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Promise<string> {
+    return this.postJob('diagnostics.run', { steps: 1, step_ms: 0, ...params }, more);
+  }
+
+  /** Posts a job of any type and answers its id. */
+  async postJob(type: string, params: unknown, more: Record<string, unknown> = {}): Promise<string> {
     const answer = await this.call('POST', '/v1/jobs', {
-      body: { type: 'diagnostics.run', params: { steps: 1, step_ms: 0, ...params }, ...more },
+      body: { type, params, ...more },
       headers: { 'idempotency-key': `e2e-${process.pid}-${++this.#posts}` },
     });
     if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
@@ -215,6 +224,15 @@ export class Stack {
     return text
       .split('\n\n')
       .filter((frame) => frame.includes('event: status'))
+      .map((frame) => JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? '{}'));
+  }
+
+  /** Progress frames of the job so far. */
+  async progress(id: string): Promise<{ attempt: number; metrics: Record<string, number> }[]> {
+    const text = await (await this.call('GET', `/v1/jobs/${id}/events`)).text();
+    return text
+      .split('\n\n')
+      .filter((frame) => frame.includes('event: progress'))
       .map((frame) => JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? '{}'));
   }
 

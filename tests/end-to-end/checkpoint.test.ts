@@ -1,0 +1,88 @@
+/** A worker dies in the middle of an extraction; another one, with folders of its own, goes on where it stood. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { stream } from '../../shared/math/random.ts';
+import { TINY, type TinyModel, tinyModel } from '../support/tiny-model.ts';
+import { until } from '../support/until.ts';
+import { wordTokenizer } from '../support/word-tokenizer.ts';
+import { Stack } from './support/stack.ts';
+
+const stack = new Stack();
+let tiny: TinyModel;
+beforeAll(async () => {
+  // Deep enough that an extraction takes some seconds, and narrow, so that its shards are small.
+  const size = { hidden_size: 64, intermediate_size: 1024, num_hidden_layers: 8, max_position_embeddings: 64 };
+  tiny = tinyModel({ ...TINY.llama!, ...size }, { tokenizer: wordTokenizer() });
+  await stack.start();
+}, 120_000);
+afterEach(() => stack.stopWorkers());
+afterAll(async () => {
+  await stack.stop();
+  tiny.remove();
+});
+
+const TOKENS = 200_000;
+const SHARD = 4096;
+const HOOKS = ['resid_post.1'];
+
+/** Each worker has a copy of the corpus in a folder of its own. */
+function corpusOf(name: string): Record<string, string> {
+  const folder = join(stack.data, `corpus-${name}`);
+  mkdirSync(folder);
+  const document = (i: number) =>
+    [...stream(i, 'document').integers(1 + ((i * 37) % 120), 57)].map((word) => `w${word + 2}`).join(' ');
+  const lines = Array.from({ length: 5000 }, (_, i) => JSON.stringify({ text: document(i) }));
+  writeFileSync(join(folder, 'words.jsonl'), lines.join('\n'));
+  return { words: join(folder, 'words.jsonl') };
+}
+const post = () =>
+  stack.postJob('activations.extract', {
+    model: { local: 'tiny' },
+    hooks: HOOKS,
+    corpus: { local: 'words' },
+    context: 48,
+    batch: 16,
+    tokens: TOKENS,
+    shard_tokens: SHARD,
+  });
+const startWorker = (name: string) =>
+  stack.startWorker({ visibility_ms: 5000, models: { tiny: tiny.folder }, corpora: corpusOf(name) });
+/** Blobs that the job holds beside its artefacts. */
+const held = async (id: string): Promise<number> =>
+  (await stack.edge.execute('SELECT sha256 FROM blob_uses WHERE holder = ?', [id])).length;
+
+describe('an extraction', () => {
+  it('whose worker was killed is finished by another one, which computes only what is missing', async () => {
+    const first = await startWorker('first');
+    const id = await post();
+    await first.logged('claimed', id);
+    // Two shards and the statistics, saved while the extraction runs.
+    await until(async () => (await held(id)) >= 3, 'a checkpoint of two shards');
+    const running = await stack.job(id);
+    await first.end('SIGKILL');
+    expect(running).toMatchObject({ status: 'running', artefacts: [] });
+    expect(await stack.edge.execute('SELECT id FROM artefacts WHERE job = ?', [id])).toEqual([]);
+    const shards = (await held(id)) - 1;
+
+    await startWorker('second');
+    const resumed = await stack.ended(id);
+    expect(resumed).toMatchObject({ status: 'succeeded', attempt: 2 });
+    await stack.assertSingleCompletion(id);
+    // A checkpoint that was on its way when the worker died may have come later.
+    const done = resumed.metrics!.tokens_resumed!;
+    expect(done).toBeGreaterThanOrEqual(shards * SHARD);
+    expect(done % SHARD).toBe(0);
+    const frames = await stack.progress(id);
+    const second = frames.filter((frame) => frame.attempt === 2);
+    expect(second[0]!.metrics.tokens).toBeGreaterThanOrEqual(done);
+    expect(await held(id)).toBe(0);
+
+    const whole = await stack.ended(await post());
+    expect(whole).toMatchObject({ status: 'succeeded', attempt: 1, metrics: { tokens_resumed: 0 } });
+    expect(resumed.published).toEqual(whole.published);
+    const digests = (job: typeof whole) => job.artefacts.map(({ name, sha256 }) => [name, sha256]);
+    expect(digests(resumed)).toEqual(digests(whole));
+    expect(resumed.result).toEqual(whole.result);
+  });
+});
