@@ -62,7 +62,8 @@ export function reshape(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
   if (x.node.operator === Expand && x.node.inputs[0]!.shape.every((dim) => dim === 1)) {
     return expand(reshape(x.node.inputs[0]!, []), shape, reference ?? x);
   }
-  if (x.node.operator === Reshape && isStatic(x.node.inputs[0]!.shape)) return reshape(x.node.inputs[0]!, shape);
+  if (x.node.operator === Reshape && inferredAxes([x.node.inputs[0]!], shape).length === 0)
+    return reshape(x.node.inputs[0]!, shape);
   const needs = reference && inferredAxes([x], shape).length > 0;
   return applyOne(Reshape, needs ? [x, reference] : [x], { shape });
 }
@@ -82,7 +83,7 @@ export function squeeze(x: Tensor, axis: number): Tensor {
 const Transpose: Operator<{ order: readonly number[] }> = {
   name: 'Transpose',
   infer: ([x], { order }) => {
-    if (order.length !== x!.rank || [...order].sort((a, b) => a - b).some((axis, i) => axis !== i)) {
+    if (!isOrder(order, x!.rank)) {
       throw new GraphError('argument_invalid', `[${order}] is not an order of the axes of rank ${x!.rank}`);
     }
     return [{ dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }];
@@ -106,10 +107,22 @@ const Transpose: Operator<{ order: readonly number[] }> = {
     ),
   ],
 };
+const isOrder = (order: readonly number[], rank: number): boolean =>
+  order.length === rank && [...order].sort((a, b) => a - b).every((axis, i) => axis === i);
+/** Whether nothing but axes of size 1 change places, so that the elements stay where they are. */
+const keepsElements = (x: Tensor, order: readonly number[]): boolean =>
+  isOrder(order, x.rank) &&
+  order.filter((axis) => x.shape[axis] !== 1).every((axis, i, long) => i === 0 || axis > long[i - 1]!);
+
 /** Axes in another order; by default the last two are exchanged. */
 export function transpose(x: Tensor, order?: readonly number[]): Tensor {
   const axes = order ?? [...Array(Math.max(x.rank - 2, 0)).keys(), x.rank - 1, x.rank - 2];
   if (axes.every((axis, i) => axis === i)) return x;
+  if (keepsElements(x, axes))
+    return reshape(
+      x,
+      axes.map((axis) => x.shape[axis]!),
+    );
   if (x.node.operator !== Transpose) return applyOne(Transpose, [x], { order: axes });
   const inner = (x.node.attributes as { order: readonly number[] }).order;
   return transpose(

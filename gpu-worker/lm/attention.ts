@@ -17,8 +17,11 @@ export type AttentionInputs = {
   positions: Tensor;
   /** Tables [positions, dims/2] of families with rotary embedding. */
   rotary: { cosines: Tensor; sines: Tensor } | null;
-  /** Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere. */
-  mask(layer: number): Tensor;
+  /**
+   * Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere; null
+   * where every query may look everywhere.
+   */
+  mask(layer: number): Tensor | null;
   /** Keys and values of earlier positions, [batch, kvHeads, past, headDim], and their part of the mask. */
   past: null | { keys: Tensor; values: Tensor; mask: Tensor }[];
 };
@@ -66,10 +69,11 @@ export function attention(
   const byHead = (rows: Tensor) => g.transpose(g.reshape(rows, [batch, seq, kvHeads, headDim]), [0, 2, 1, 3]);
   const cache = { keys: byHead(k), values: byHead(v) };
 
-  const scores = (keys: Tensor, length: g.Dim, mask: Tensor) => {
+  const scores = (keys: Tensor, length: g.Dim, mask: Tensor | null) => {
     const raw = g.matmul(queries, keys, { transB: true, alpha: a.attentionScale[layer]! });
     const capped = a.attentionCap === null ? raw : g.mul(g.tanh(g.mul(raw, 1 / a.attentionCap)), a.attentionCap);
-    return g.add(g.reshape(capped, [batch, kvHeads, group, seq, length], keys), mask);
+    const shaped = g.reshape(capped, [batch, kvHeads, group, seq, length], keys);
+    return mask ? g.add(shaped, mask) : shaped;
   };
   const flat = (weight: Tensor, length: g.Dim) => g.reshape(weight, [batch, kvHeads, rows, length]);
 

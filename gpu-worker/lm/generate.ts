@@ -130,6 +130,8 @@ async function step(
     final: false,
     padded: true,
     cached: true,
+    // A step of one token has a program of its own, with few sizes to be found out while it runs.
+    single: seq === 1 && !first && model.programs.roomy,
   });
   const feeds: Record<string, FeedValue> = {
     ids: { shape: [batch, seq], data: ids },

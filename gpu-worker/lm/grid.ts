@@ -17,7 +17,8 @@ export class Grid {
     const [batch, seq] = ids.shape as [g.Dim, g.Dim];
     this.batch = batch;
     this.seq = seq;
-    this.rows = typeof batch === 'number' && typeof seq === 'number' ? batch * seq : `${batch}*${seq}`;
+    this.rows =
+      seq === 1 ? batch : typeof batch === 'number' && typeof seq === 'number' ? batch * seq : `${batch}*${seq}`;
     this.#ids = ids;
   }
 

@@ -24,6 +24,8 @@ export type Variant = {
   padded: boolean;
   /** Keys and values of earlier positions go in, new ones come out. */
   cached: boolean;
+  /** Each row has exactly one new position, which is known when the program is compiled. */
+  single: boolean;
 };
 
 const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
@@ -61,6 +63,7 @@ export function compileVariant(
     return known.get(name)!;
   };
   const half = (a.rope?.dims ?? 2) / 2;
+  const seq = variant.single ? 1 : 'seq';
   const maskShape = variant.padded || variant.cached ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
   const cacheShape = ['batch', a.kvHeads, 'past', a.headDim];
   const out = transformer(
@@ -68,15 +71,15 @@ export function compileVariant(
     weights,
     get,
     {
-      ids: input('ids', ['batch', 'seq'], 'int64'),
-      positions: input('positions', ['batch', 'seq'], 'int64'),
+      ids: input('ids', ['batch', seq], 'int64'),
+      positions: input('positions', ['batch', seq], 'int64'),
       rotary: a.rope && { cosines: input('cosines', ['table', half]), sines: input('sines', ['table', half]) },
-      mask: (layer) => input(maskName(a.windows[layer]!), maskShape),
+      mask: (layer) => (variant.single ? null : input(maskName(a.windows[layer]!), maskShape)),
       past: variant.cached
         ? a.windows.map((window, layer) => ({
             keys: input(`keys.${layer}`, cacheShape),
             values: input(`values.${layer}`, cacheShape),
-            mask: input(`past.${maskName(window)}`, ['batch', 1, 1, 'seq', 'past']),
+            mask: input(`past.${maskName(window)}`, ['batch', 1, 1, seq, 'past']),
           }))
         : null,
     },
@@ -88,7 +91,7 @@ export function compileVariant(
   const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
   if (variant.logits === 'all') outputs.logits = grid.split(all!);
   if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
-  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
+  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', seq], 'int64'));
   if (variant.final) outputs.final = grid.split(out.final);
   for (const [hook, value] of sites.taps)
     outputs[`tap.${hook}`] =
@@ -120,8 +123,12 @@ export class Programs {
     this.#folder = folder;
     this.#options = options;
     this.#get = storedParameters(folder);
-    // Each session packs the weights for itself.
     this.#most = folder.bytes > 128 * 2 ** 20 ? 2 : 8;
+  }
+
+  /** Whether a variant more costs little: each session packs the weights for itself. */
+  get roomy(): boolean {
+    return this.#most > 2;
   }
 
   async session(variant: Variant): Promise<Session> {
