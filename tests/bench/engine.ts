@@ -1,13 +1,15 @@
 /**
  * `npm run bench -- engine [--torch DIR] [--threads N] [--rounds N] [--only STEP]`: training steps against this machine's own rate of
  * matrix products, and against PyTorch where it is installed in DIR. Everything that is compared is measured in turns
- * within one run; medians are shown.
+ * within one run. Leaves `results/engine.json`.
  */
-import { availableParallelism } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { matmulRates, median, Timed } from './engine/measure.ts';
+import { matmulRates, Timed } from './engine/measure.ts';
 import { convolutional, type Model, sae, transformer } from './engine/models.ts';
+import { ratios, type Summary, show, summary } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
 const MODELS: readonly { key: string; model: () => Model; chunk: number; target: string }[] = [
@@ -23,8 +25,20 @@ const MODELS: readonly { key: string; model: () => Model; chunk: number; target:
 ];
 const CALLS = [1, 5, 20, 100] as const;
 
-const gigaflops = (value: number): string => (value / 1e9).toFixed(1).padStart(8);
+const median = (values: readonly number[]): number => summary(values).median;
 const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(1).padStart(9);
+
+type Line = {
+  step: string;
+  ms: Summary;
+  gigaflops: Summary;
+  matmul_gigaflops: Summary;
+  /** Achieved rate in per cent of the matrix products' rate. */
+  share: Summary;
+  /** Our time as a multiple of PyTorch's. */
+  of_torch: Summary | null;
+  target: string;
+};
 
 export async function run(options: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -46,7 +60,8 @@ export async function run(options: string[]): Promise<void> {
   console.log(
     `${threads} threads, ${rounds} rounds in turns, float32, Adam${torch ? `; PyTorch ${torch.version}` : ''}`,
   );
-  console.log('ms/step    GFLOP/s   share   PyTorch ms   ratio   target       step');
+  console.log('medians of the rounds, 95 % intervals in brackets; what is compared was measured in one round');
+  const lines: Line[] = [];
   for (const { key, model, chunk, target } of MODELS) {
     if (values.only !== undefined && values.only !== key) continue;
     const timed = await Timed.create(model(), threads, chunk);
@@ -58,25 +73,37 @@ export async function run(options: string[]): Promise<void> {
       ours.push(await timed.measure());
       if (torch) theirs.push((await torch.measure(`${key} ${chunk}`)) / chunk);
     }
-    const [step, other, rate] = [median(ours), median(theirs), median(rates)];
-    const achieved = timed.model.flop / step;
-    const share = `${((100 * achieved) / rate).toFixed(0)} %`.padStart(6);
-    const compared = torch
-      ? `${milliseconds(other)}   ${(step / other).toFixed(2).padStart(7)}`
-      : '        -         -';
-    console.log(
-      `${milliseconds(step)} ${gigaflops(achieved)}  ${share}  ${compared}   ${target.padEnd(11)}  ${timed.model.name}`,
-    );
-    console.log(`${' '.repeat(9)} ${gigaflops(rate)}   matrix products in the same rounds`);
+    const { flop, name } = timed.model;
+    const line: Line = {
+      step: name,
+      ms: summary(ours.map((seconds) => 1000 * seconds)),
+      gigaflops: summary(ours.map((seconds) => flop / seconds / 1e9)),
+      matmul_gigaflops: summary(rates.map((rate) => rate / 1e9)),
+      share: summary(ours.map((seconds, i) => (100 * flop) / seconds / rates[i]!)),
+      of_torch: torch ? summary(ratios(ours, theirs)) : null,
+      target,
+    };
+    lines.push(line);
+    print(line);
     await timed.release();
   }
   torch?.stop();
   await matmul.release();
-  if (values.only === undefined) await crossing(threads);
+  if (values.only !== undefined) return;
+  const host = { cpu: cpus()[0]?.model, threads, rounds, node: process.version, torch: torch?.version ?? null };
+  const results = { host, dtype: 'float32', lines, ms_by_steps_per_call: await crossing(threads) };
+  writeFileSync(join(import.meta.dirname, 'results', 'engine.json'), `${JSON.stringify(results, null, 1)}\n`);
+}
+
+function print({ step, ms, gigaflops, matmul_gigaflops, share, of_torch, target }: Line): void {
+  console.log(step);
+  console.log(`  ${show(ms, 1)} ms/step, ${show(gigaflops, 1)} GFLOP/s; matrix products ${show(matmul_gigaflops, 1)}`);
+  const compared = of_torch ? `, ${show(of_torch, 2)} of PyTorch's time` : '';
+  console.log(`  ${show(share, 0)} % of the matrix rate${compared} (targets ${target})`);
 }
 
 /** The same small steps in calls of different lengths: what it costs to come back to JavaScript. */
-async function crossing(threads: number): Promise<void> {
+async function crossing(threads: number): Promise<Record<string, number>> {
   const model = sae(256, 128, 1024, 16);
   console.log(`\nms/step by steps per Loop call: ${model.name}`);
   const timed = await Promise.all(CALLS.map((steps) => Timed.create(model, threads, steps)));
@@ -91,4 +118,5 @@ async function crossing(threads: number): Promise<void> {
   console.log(CALLS.map((steps) => `${steps} step${steps > 1 ? 's' : ''}`.padStart(12)).join(''));
   console.log(times.map((values) => milliseconds(median(values)).padStart(12)).join(''));
   for (const item of timed) await item.release();
+  return Object.fromEntries(CALLS.map((steps, i) => [steps, 1000 * median(times[i]!)]));
 }

@@ -10,8 +10,8 @@ import { generate } from '../../gpu-worker/lm/generate.ts';
 import { type ForwardRequest, type LanguageModel, loadModel } from '../../gpu-worker/lm/model.ts';
 import { data, hasData } from '../support/guide.ts';
 import { generatedLlama } from './lm/generated.ts';
-import { interleaved, ratios, type Summary, summary, timed } from './lm/pairs.ts';
 import { type Task, Transformers } from './lm/transformers.ts';
+import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 
 const THREADS = 2;
 type Line = { model: string; what: string; ours: Summary; unit: string; against: string; ratio: Summary | null };
@@ -20,9 +20,6 @@ const rows = (model: LanguageModel, batch: number, seq: number): number[][] =>
   Array.from({ length: batch }, (_, r) =>
     Array.from({ length: seq }, (_, i) => (r * 31 + i * 17 + 5) % model.architecture.vocabulary),
   );
-
-const show = ({ median, low, high }: Summary, digits: number) =>
-  `${median.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
 
 async function measure(name: string, folder: string, pairs: number, torch: string | undefined): Promise<Line[]> {
   const model = await loadModel(folder, { threads: THREADS });

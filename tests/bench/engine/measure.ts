@@ -5,11 +5,6 @@ import { Session } from '../../../gpu-worker/runtime/index.ts';
 import { type ChunkResult, Trainer } from '../../../gpu-worker/training/index.ts';
 import type { Model } from './models.ts';
 
-export const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-};
-
 /** A model under training, timed chunk by chunk. */
 export class Timed {
   readonly model: Model;

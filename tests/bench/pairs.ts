@@ -37,3 +37,7 @@ export const timed = async (work: () => Promise<unknown>): Promise<number> => {
   await work();
   return performance.now() - start;
 };
+
+/** `median [low, high]`. */
+export const show = ({ median, low, high }: Summary, digits: number): string =>
+  `${median.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`;
