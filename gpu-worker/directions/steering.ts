@@ -19,11 +19,21 @@ export async function steeredOutcome(
   sets: readonly (readonly number[])[],
   plain: Float32Array,
 ): Promise<SteeredOutcome> {
-  const { vocabulary } = model.architecture;
   const logits = interventions.length === 0 ? plain : await nextTokenLogits(model, prompts, { interventions });
+  return outcomeOf(logits, plain, model.architecture.vocabulary, sets);
+}
+
+/** Compares logits [prompts, vocabulary] with plain ones. */
+export function outcomeOf(
+  logits: Float32Array,
+  plain: Float32Array,
+  vocabulary: number,
+  sets: readonly (readonly number[])[],
+): SteeredOutcome {
+  const prompts = logits.length / vocabulary;
   let kl = 0;
-  for (let row = 0; row < prompts.length; row++) {
-    kl += klDivergence(rowOf(logits, vocabulary, row), rowOf(plain, vocabulary, row)) / prompts.length;
+  for (let row = 0; row < prompts; row++) {
+    kl += klDivergence(rowOf(logits, vocabulary, row), rowOf(plain, vocabulary, row)) / prompts;
   }
   const probabilities = sets.map((set) => {
     const each = tokenSetProbability(logits, vocabulary, set);

@@ -3,6 +3,7 @@ import { flushCompileCache } from 'node:module';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
 import { CheckpointLine } from './checkpoint-line.ts';
+import { computationFailure } from './computation-failure.ts';
 import type { CheckpointAnswer, Order, Report } from './computation-messages.ts';
 import { createContext } from './job-context.ts';
 import { runReport } from './run-report.ts';
@@ -40,13 +41,8 @@ process.on('disconnect', () => process.exit(1));
 process.once('message', (order: Order) => {
   process.on('message', (answer: CheckpointAnswer) => checkpoints.answered(answer));
   compute(order).catch((error: unknown) => {
-    const typed = error instanceof SextantError;
-    if (!typed) console.error(error);
-    return report({
-      kind: 'failed',
-      code: typed ? error.code : 'computation_crashed',
-      detail: String(error instanceof Error ? error.message : error).slice(0, 2000),
-      retryable: !typed || error.code === 'unavailable',
-    });
+    const failure = computationFailure(error);
+    if (failure.code === 'computation_crashed') console.error(error);
+    return report({ kind: 'failed', ...failure });
   });
 });

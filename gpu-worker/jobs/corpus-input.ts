@@ -3,9 +3,10 @@ import type { Corpus } from '../../shared/contracts/corpus.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { generate } from '../lm/generate.ts';
-import type { LanguageModel } from '../lm/model.ts';
+import { LanguageModel } from '../lm/model.ts';
 import { type Axis, isSigned } from '../lm/planted/axes.ts';
 import { HEADER, PlantedLanguage } from '../lm/planted/language.ts';
+import type { Tokenizer } from '../lm/tokenizer.ts';
 import { type CorpusFile, fileDocuments, type Place, surveyFile } from './corpus-file.ts';
 import {
   type CorpusPosition,
@@ -27,6 +28,9 @@ export type KnownAxes = {
   from: number;
 };
 
+/** What a corpus has to know of the model that reads it; the model itself may not exist yet. */
+export type TextReader = { tokenizer: Tokenizer | null; architecture: { vocabulary: number } };
+
 export type OpenedCorpus = {
   /** Digest of what the text is made from. */
   digest: string;
@@ -36,34 +40,52 @@ export type OpenedCorpus = {
    */
   sequences(split: Split, length: number, from?: CorpusPosition): Reading;
   axes: KnownAxes | null;
+  /** Whether the two splits share no text; a single document serves both. */
+  unseen: boolean;
 };
 
 /** Documents of a finite corpus that are kept for evaluation: every tenth. */
 const HELD_OUT = 10;
 const SAMPLE_ROWS = 64;
 
+/** Whether a document of a corpus of `count` is in the split; a single one is in both. */
+export const belongs = (document: number, split: Split, count: number): boolean =>
+  count === 1 || (document % Math.min(HELD_OUT, count) === 0) === (split === 'held-out');
+
 /** @throws SextantError `data_invalid`, `input_not_found` */
 export async function openCorpus(
   context: Pick<JobContext<unknown>, 'configuration' | 'input'>,
   corpus: Corpus,
-  model: LanguageModel,
-  modelDigest: string,
+  model: TextReader,
+  modelDigest: string | null,
 ): Promise<OpenedCorpus> {
   if ('planted' in corpus) return planted(corpus.planted.seed, model);
-  if ('sampled' in corpus) return sampled(corpus.sampled, model, modelDigest);
+  if ('sampled' in corpus) {
+    if (!(model instanceof LanguageModel) || modelDigest === null)
+      throw new SextantError('data_invalid', 'a model that is still to be made has no samples to learn from');
+    return sampled(corpus.sampled, model, modelDigest);
+  }
   if ('texts' in corpus) return fromTexts(corpus.texts, await sha256Hex(canonicalJson(corpus.texts)), model);
+  return fromFile(await corpusFile(context, corpus), model);
+}
+
+/** The file of a corpus that is one. @throws SextantError `data_invalid`, `input_not_found` */
+export async function corpusFile(
+  context: Pick<JobContext<unknown>, 'configuration' | 'input'>,
+  corpus: Extract<Corpus, { local: string } | { artefact: string }>,
+): Promise<CorpusFile> {
   if ('local' in corpus) {
-    const file = context.configuration.corpora[corpus.local];
-    if (!file) throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
-    return fromFile({ path: file, format: file.endsWith('.jsonl') ? 'jsonl' : 'text', field: 'text' }, model);
+    const path = context.configuration.corpora[corpus.local];
+    if (!path) throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
+    return { path, format: path.endsWith('.jsonl') ? 'jsonl' : 'text', field: 'text' };
   }
   const input = context.input(corpus.artefact);
   const blob = input.blobs[0];
   if (!blob) throw new SextantError('input_not_found', `the artefact ${corpus.artefact} has no bytes`);
-  return fromFile({ path: await input.file(blob.name), format: corpus.format, field: corpus.field }, model);
+  return { path: await input.file(blob.name), format: corpus.format, field: corpus.field };
 }
 
-async function planted(seed: number, model: LanguageModel): Promise<OpenedCorpus> {
+async function planted(seed: number, model: TextReader): Promise<OpenedCorpus> {
   const language = new PlantedLanguage(seed);
   if (model.architecture.vocabulary < language.vocabulary.length) {
     throw new SextantError(
@@ -82,6 +104,7 @@ async function planted(seed: number, model: LanguageModel): Promise<OpenedCorpus
       return new NumberedReading(from, position);
     },
     axes: { axes, states: (split, sequence) => language.document(split, sequence, HEADER).states, from: HEADER },
+    unseen: true,
   };
 }
 
@@ -114,15 +137,16 @@ async function sampled(
       return new NumberedReading(from, position);
     },
     axes: null,
+    unseen: true,
   };
 }
 
-async function fromFile(file: CorpusFile, model: LanguageModel): Promise<OpenedCorpus> {
+async function fromFile(file: CorpusFile, model: TextReader): Promise<OpenedCorpus> {
   const { digest, documents } = await surveyFile(file);
   return finite({ digest, count: documents, documents: (from) => fileDocuments(file, from) }, model);
 }
 
-function fromTexts(texts: readonly string[], digest: string, model: LanguageModel): OpenedCorpus {
+function fromTexts(texts: readonly string[], digest: string, model: TextReader): OpenedCorpus {
   const documents = function* (from: Place) {
     for (let i = from.document; i < texts.length; i++) yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
   };
@@ -131,17 +155,16 @@ function fromTexts(texts: readonly string[], digest: string, model: LanguageMode
 
 type FiniteCorpus = { digest: string; count: number; documents: PackedDocuments['documents'] };
 
-function finite({ digest, count, documents }: FiniteCorpus, model: LanguageModel): OpenedCorpus {
+function finite({ digest, count, documents }: FiniteCorpus, model: TextReader): OpenedCorpus {
   const tokenizer = requireTokenizer(model);
   if (count === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
-  const held = (document: number) => document % Math.min(HELD_OUT, count) === 0;
   return {
     digest,
     sequences(split, length, from) {
-      // A single document serves both splits.
-      const keep = (document: number) => count === 1 || held(document) === (split === 'held-out');
+      const keep = (document: number) => belongs(document, split, count);
       return new PackedReading({ documents, keep, tokenizer, length }, from);
     },
     axes: null,
+    unseen: count > 1,
   };
 }

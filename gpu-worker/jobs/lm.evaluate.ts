@@ -1,21 +1,22 @@
 /** Handler of `lm.evaluate`: the same text and prompts through the model, plain and steered. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
-import { steeredOutcome } from '../directions/steering.ts';
-import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
+import { outcomeOf } from '../directions/steering.ts';
+import { crossEntropy, meanDivergence, nextTokenLogits, targetAccuracy } from '../lm/evaluate.ts';
 import type { Intervention } from '../lm/interventions.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { reportManifest } from './report.ts';
 import { takeTokens } from './token-budget.ts';
-import { encodeTexts, tokenSet } from './tokens.ts';
+import { encodeTexts, singleToken, tokenSet } from './tokens.ts';
 import { openVector } from './vector-input.ts';
 
 export default handle(contract, async (context) => {
   const { params } = context;
   const opened = await openModel(context, params.model);
   const { model } = opened;
+  const reference = params.reference ? (await openModel(context, params.reference)).model : null;
   try {
     const corpus = params.corpus ? await openCorpus(context, params.corpus, model, opened.digest) : null;
     const length = Math.min(params.context, model.architecture.context);
@@ -26,6 +27,17 @@ export default handle(contract, async (context) => {
     if (params.targets.length > 0 && prompts.length === 0) {
       throw new SextantError('data_invalid', '/prompts: targets are measured after prompts, and there is none');
     }
+    if (params.answers.length > 0 && params.answers.length !== prompts.length)
+      throw new SextantError(
+        'data_invalid',
+        `/answers: ${params.answers.length} answers to ${prompts.length} prompts; each has one`,
+      );
+    if (reference && sequences.length === 0)
+      throw new SextantError('data_invalid', '/reference: the divergence is taken on a corpus, and there is none');
+    const targets = params.answers.map(({ token }, i) => singleToken(model, token, `/answers/${i}/token`));
+    const others = params.answers.map(({ other }, i) =>
+      other === null ? null : singleToken(model, other, `/answers/${i}/other`),
+    );
     const sets = params.targets.map(({ tokens }, i) => tokenSet(model, tokens, `/targets/${i}/tokens`));
     const plain = prompts.length > 0 ? await nextTokenLogits(model, prompts) : null;
     const runs = [];
@@ -37,13 +49,21 @@ export default handle(contract, async (context) => {
           interventions.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
       }
       const measured = sequences.length > 0 ? await crossEntropy(model, sequences, { interventions }) : null;
-      const outcome = plain ? await steeredOutcome(model, prompts, interventions, sets, plain) : null;
+      const steered =
+        plain && interventions.length > 0 ? await nextTokenLogits(model, prompts, { interventions }) : plain;
+      const outcome = plain && outcomeOf(steered!, plain, model.architecture.vocabulary, sets);
+      const answered =
+        targets.length > 0 ? targetAccuracy(steered!, model.architecture.vocabulary, targets, others) : null;
+      const apart = reference && (await meanDivergence(model, reference, sequences, { interventions }));
       runs.push({
         label: run.label,
         loss: measured?.loss ?? null,
         perplexity: measured?.perplexity ?? null,
         targets: Object.fromEntries(params.targets.map(({ label }, t) => [label, outcome!.probabilities[t]!])),
         kl: outcome?.kl ?? null,
+        accuracy: answered?.accuracy ?? null,
+        logit_difference: answered?.logitDifference ?? null,
+        reference_kl: apart?.kl ?? null,
       });
       context.progress({ fraction: (i + 1) / params.runs.length, stage: 'evaluating', metrics: { runs: i + 1 } });
     }
@@ -68,6 +88,7 @@ export default handle(contract, async (context) => {
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };
   } finally {
+    await reference?.release();
     await model.release();
   }
 });

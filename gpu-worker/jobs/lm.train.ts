@@ -1,37 +1,52 @@
-/** Handler of `lm.train`: trains a Llama-style model from scratch and publishes it as a Hugging Face folder. */
-import { readdirSync } from 'node:fs';
+/** Handler of `lm.train`: trains a model, from scratch or further, and publishes it as a Hugging Face folder. */
 import { join } from 'node:path';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
-import type { ParamsOf } from '../../shared/jobs/contract.ts';
+import { modelKey } from '../../shared/contracts/model.ts';
+import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import contract from '../../shared/jobs/lm.train.ts';
 import { describe } from '../../shared/models/describe.ts';
-import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
-import { crossEntropy } from '../lm/evaluate.ts';
-import { loadModel } from '../lm/model.ts';
+import { manifestId } from '../../shared/signing/digest.ts';
+import { type CrossEntropy, type WeightedSequence, weightedCrossEntropy } from '../lm/evaluate.ts';
+import { type LanguageModel, loadModel } from '../lm/model.ts';
 import { PlantedLanguage } from '../lm/planted/language.ts';
 import { trainLanguageModel } from '../lm/train.ts';
 import { chooseProvider } from '../runtime/index.ts';
-import { handle, type JobContext } from './handler.ts';
-import { decidesComputation } from './model-input.ts';
+import { handle } from './handler.ts';
+import { publishFolder } from './model-artefact.ts';
+import { openTrainingStart, type TrainParams } from './training-start.ts';
+import { openTrainingText } from './training-text.ts';
 
-type Params = ParamsOf<typeof contract>;
-
-/** Documents of the held-out split on which the loss is measured. */
-const HELD_OUT_DOCUMENTS = 1024;
+/** Tokens that go through the model at a time while the held-out loss is measured. */
+const EVALUATION_TOKENS = 2048;
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
   const { provider } = await chooseProvider(configuration.device);
-  const language = new PlantedLanguage(params.corpus.planted.seed);
-  const length = params.context + 1;
-  const data_digest = await sha256Hex(canonicalJson({ ...params.corpus, length, vocabulary: language.vocabulary }));
-  const trained = await trainLanguageModel({
-    from: { config: configOf(params, language.vocabulary.length) },
-    sequences: language.documents('train', length),
+  const start = await openTrainingStart(context);
+  const { parent, length } = start;
+  const heldOutLoss = (model: LanguageModel, held: readonly WeightedSequence[]): Promise<CrossEntropy> =>
+    weightedCrossEntropy(model, held, { batch: Math.max(1, Math.floor(EVALUATION_TOKENS / length)) });
+  let before: CrossEntropy | null = null;
+  let text: Awaited<ReturnType<typeof openTrainingText>>;
+  let held: WeightedSequence[];
+  try {
+    text = await openTrainingText(context, start);
+    held = await text.heldOut();
+    if (parent) before = await heldOutLoss(parent.model, held);
+  } finally {
+    // Samples are drawn from the parent while it is trained further; all other texts are read without it.
+    if (parent && !('sampled' in params.corpus)) await parent.model.release();
+  }
+  const training = trainLanguageModel({
+    from: start.from,
+    sequences: text.sequences,
+    weighted: text.weighted,
     context: params.context,
     batch: params.batch,
     steps: params.steps,
     learningRate: params.learning_rate,
+    ...(params.warm_up !== null && { warmUp: params.warm_up }),
+    weightDecay: params.weight_decay,
+    freeze: params.freeze,
     seed: params.seed,
     device: provider,
     threads: configuration.threads,
@@ -42,28 +57,50 @@ export default handle(contract, async (context) => {
         metrics: { loss, tokens_per_s: tokensPerSecond, seconds_left: secondsLeft },
       }),
   });
-  const folder = join(context.scratch, 'model');
-  trained.save(folder, { tokenizer: language.tokenizer() });
-  const held = [...language.documents('held-out', length, HELD_OUT_DOCUMENTS)];
+  const trained = await training.finally(() => ('sampled' in params.corpus ? parent?.model.release() : undefined));
+  const folder = join(context.scratch, 'trained');
+  trained.save(folder, { config: start.config, shardBytes: SHARD_LIMIT });
+  start.finish(folder);
   const model = await loadModel(folder, { device: provider, threads: configuration.threads });
-  const { loss } = await crossEntropy(
-    model,
-    held.map(({ ids }) => ids),
-    { batch: 32 },
-  );
+  const after = await heldOutLoss(model, held);
   const { parameters } = describe(model.folder.config);
   await model.release();
-  const ideal = held.reduce((sum, document) => sum + language.surprisal(document), 0) / held.length;
-  const manifest = await publish(context, folder, data_digest, { held_out_loss: loss, ideal_loss: ideal, parameters });
+  const { entropy, ideal } = languageLoss(params.corpus, held, length);
+  const { from: _from, tokenizer: _tokenizer, ...rest } = params;
+  const manifest = await publishFolder(context, folder, {
+    method: contract.type,
+    // How the params named the parent is left out, since the body says which model it was.
+    params: rest,
+    seed: params.seed,
+    model: parent?.id ?? null,
+    data_digest: text.digest,
+    body: {
+      held_out_loss: after.loss,
+      ...(ideal === null ? {} : { ideal_loss: ideal }),
+      parameters,
+      tokenizer: start.tokenizer,
+      parent: parent && {
+        reference: modelKey(params.from!),
+        revision: parent.revision,
+        digest: parent.digest,
+        held_out_loss: before!.loss,
+      },
+    },
+  });
   return {
     result: {
       model: await manifestId(manifest),
       parameters,
-      held_out_loss: loss,
-      entropy_rate: language.entropyRate(length),
+      trained_parameters: trained.trainedParameters,
+      tokenizer: start.tokenizer,
+      held_out_loss: after.loss,
+      held_out_loss_before: before?.loss ?? null,
+      held_out_tokens: after.tokens,
+      held_out_unseen: text.unseen,
+      entropy_rate: entropy,
       ideal_loss: ideal,
       tokens: trained.tokens,
-      data_digest,
+      data_digest: text.digest,
     },
     things: [manifest],
     metrics: { tokens_per_s: trained.tokens / trained.seconds },
@@ -71,49 +108,15 @@ export default handle(contract, async (context) => {
   };
 });
 
-const configOf = (params: Params, vocabulary: number): Record<string, unknown> => ({
-  architectures: ['LlamaForCausalLM'],
-  model_type: 'llama',
-  vocab_size: vocabulary,
-  hidden_size: params.width,
-  intermediate_size: params.mlp_width,
-  num_hidden_layers: params.layers,
-  num_attention_heads: params.heads,
-  num_key_value_heads: params.heads,
-  // Rotary positions reach further than the training text, so that longer prompts are not refused.
-  max_position_embeddings: 4 * params.context,
-  rms_norm_eps: 1e-5,
-  rope_theta: 10_000,
-  hidden_act: 'silu',
-  tie_word_embeddings: true,
-  bos_token_id: 0,
-  eos_token_id: 1,
-});
-
-/** Registers every file of the folder and returns the manifest of the model. */
-async function publish(
-  context: JobContext<Params>,
-  folder: string,
-  data_digest: string,
-  body: Record<string, unknown>,
-): Promise<Manifest> {
-  const blobs: Blob[] = [];
-  for (const name of readdirSync(folder).sort()) {
-    const type = name.endsWith('.json') ? 'application/json' : 'application/octet-stream';
-    blobs.push(await context.artefact(name, type, { file: join(folder, name) }));
-  }
-  const digests = blobs.filter(({ name }) => decidesComputation(name)).map(({ name, sha256 }) => [name, sha256]);
-  return {
-    kind: 'model',
-    schema: 1,
-    method: 'lm.train',
-    params: context.params,
-    seed: context.params.seed,
-    model: null,
-    model_digest: await sha256Hex(canonicalJson(Object.fromEntries(digests))),
-    hook: null,
-    data_digest,
-    blobs,
-    body,
-  };
+/** What the generated language knows of its own text, nats per token; null for every other text. */
+function languageLoss(
+  corpus: TrainParams['corpus'],
+  held: readonly WeightedSequence[],
+  length: number,
+): { entropy: number | null; ideal: number | null } {
+  if (!('planted' in corpus)) return { entropy: null, ideal: null };
+  const language = new PlantedLanguage(corpus.planted.seed);
+  const documents = [...language.documents('held-out', held[0]!.ids.length, held.length)];
+  const ideal = documents.reduce((sum, document) => sum + language.surprisal(document), 0) / documents.length;
+  return { entropy: language.entropyRate(length), ideal };
 }

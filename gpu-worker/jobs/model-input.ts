@@ -18,6 +18,8 @@ export type OpenedModel = {
   id: string | null;
   /** Digest over config and weights: equal for equal models under any name. */
   digest: string;
+  /** The commit of a hub, the id, or the digest. */
+  revision: string;
   provider: Provider;
 };
 
@@ -51,7 +53,7 @@ export async function openModel(context: Surroundings, reference: ModelReference
     hooks: summary.hooks,
   };
   context.describeModel(description);
-  return { model, id: 'id' in reference ? reference.id : null, digest, provider };
+  return { model, id: 'id' in reference ? reference.id : null, digest, revision: description.revision, provider };
 }
 
 type Located = { folder: string; revision?: string; digests?: Record<string, string> };

@@ -4,7 +4,7 @@ import type { LanguageModel } from '../lm/model.ts';
 import type { Tokenizer } from '../lm/tokenizer.ts';
 
 /** @throws SextantError `data_invalid` where the model's folder has none */
-export function requireTokenizer({ tokenizer }: LanguageModel): Tokenizer {
+export function requireTokenizer({ tokenizer }: Pick<LanguageModel, 'tokenizer'>): Tokenizer {
   if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
   return tokenizer;
 }
@@ -22,6 +22,13 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
     }
     return ids;
   });
+}
+
+/** Id of a text that is one token as it stands. @throws SextantError `data_invalid` where it is none or several */
+export function singleToken(model: LanguageModel, text: string, pointer: string): number {
+  const ids = requireTokenizer(model).encode(text, { special: false });
+  if (ids.length === 1) return ids[0]!;
+  throw new SextantError('data_invalid', `${pointer}: '${text}' is ${ids.length} tokens of the model, not one`);
 }
 
 /** Ids of words that are single tokens, alone or after a space. @throws SextantError `data_invalid` naming the word that is not */

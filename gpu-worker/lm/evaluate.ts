@@ -12,33 +12,65 @@ export type CrossEntropy = {
   tokens: number;
 };
 
+/** `weights[i]` says how much predicting `ids[i]` counts; all 1 by default. */
+export type WeightedSequence = { ids: ArrayLike<number>; weights?: ArrayLike<number> };
+
 /**
  * Mean cross-entropy of the next token over sequences, each on its own; sums are float64.
  * @throws SextantError `data_invalid` where no token is predicted
  */
-export async function crossEntropy(
+export function crossEntropy(
   model: LanguageModel,
   sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
-  options: { batch?: number; interventions?: readonly Intervention[]; progress?: (tokens: number) => void } = {},
+  options: CrossEntropyOptions = {},
+): Promise<CrossEntropy> {
+  return weightedCrossEntropy(model, unweighted(sequences), options);
+}
+
+async function* unweighted(
+  sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+): AsyncGenerator<WeightedSequence> {
+  for await (const ids of sequences) yield { ids };
+}
+
+export type CrossEntropyOptions = {
+  batch?: number;
+  interventions?: readonly Intervention[];
+  progress?: (tokens: number) => void;
+};
+
+/**
+ * As `crossEntropy`, as a weighted mean; `tokens` counts those whose weight is not 0.
+ * @throws SextantError `data_invalid` where no token is predicted
+ */
+export async function weightedCrossEntropy(
+  model: LanguageModel,
+  sequences: AsyncIterable<WeightedSequence> | Iterable<WeightedSequence>,
+  options: CrossEntropyOptions = {},
 ): Promise<CrossEntropy> {
   let total = 0;
+  let weight = 0;
   let tokens = 0;
-  for await (const ids of groups(sequences, options.batch ?? 8)) {
-    const { losses } = await model.forward({
-      ids,
+  for await (const rows of groups(sequences, options.batch ?? 8)) {
+    const { losses, seq, starts } = await model.forward({
+      ids: rows.map(({ ids }) => ids),
       losses: true,
       logits: 'none',
       interventions: options.interventions ?? [],
     });
-    for (const loss of losses!)
-      if (!Number.isNaN(loss)) {
-        total += loss;
+    for (const [r, { ids, weights }] of rows.entries())
+      for (let i = 1; i < ids.length; i++) {
+        const share = weights?.[i] ?? 1;
+        if (share === 0) continue;
+        // The loss of a token stands where it is predicted.
+        total += share * losses![r * seq + starts[r]! + i - 1]!;
+        weight += share;
         tokens++;
       }
     options.progress?.(tokens);
   }
-  if (tokens === 0) throw new SextantError('data_invalid', 'no sequence has two tokens, so none is predicted');
-  return { loss: total / tokens, perplexity: Math.exp(total / tokens), tokens };
+  if (tokens === 0) throw new SextantError('data_invalid', 'there is no token to predict: sequences have two or more');
+  return { loss: total / weight, perplexity: Math.exp(total / weight), tokens };
 }
 
 /**
@@ -134,21 +166,28 @@ export function tokenSetProbability(logits: Float32Array, vocabulary: number, to
   });
 }
 
-/** Share of rows whose most likely next token is the target, and the mean logit difference target - other. */
+/**
+ * Share of rows whose most likely next token is the target, and the mean logit difference target - other over the rows
+ * that have another; null where none has.
+ */
 export function targetAccuracy(
   logits: Float32Array,
   vocabulary: number,
   targets: readonly number[],
-  others?: readonly number[],
+  others: readonly (number | null)[] = [],
 ): { accuracy: number; logitDifference: number | null } {
   let right = 0;
   let difference = 0;
+  let compared = 0;
   for (const [r, target] of targets.entries()) {
     const row = rowOf(logits, vocabulary, r);
     if (argMax(row) === target) right++;
-    if (others) difference += row[target]! - row[others[r]!]!;
+    const other = others[r] ?? null;
+    if (other === null) continue;
+    difference += row[target]! - row[other]!;
+    compared++;
   }
-  return { accuracy: right / targets.length, logitDifference: others ? difference / targets.length : null };
+  return { accuracy: right / targets.length, logitDifference: compared > 0 ? difference / compared : null };
 }
 
 /** Position of the largest element; the first of equals. */

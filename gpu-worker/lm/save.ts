@@ -2,48 +2,86 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { safetensorsPrefix } from '../../shared/formats/safetensors.ts';
-import type { Architecture } from '../../shared/models/architecture.ts';
+import type { Architecture, Weight } from '../../shared/models/architecture.ts';
 import { listWeights } from '../../shared/models/architecture.ts';
 import { familyOf } from '../../shared/models/describe.ts';
 
 export type SavedTokenizer = { json: unknown; config: Record<string, unknown> };
 
+export type SaveOptions = {
+  tokenizer?: SavedTokenizer | null;
+  config?: Record<string, unknown>;
+  /** Largest weight file, bytes; what is larger becomes several with an index. */
+  shardBytes?: number;
+};
+
 /**
- * Writes `config.json`, `model.safetensors` (float32) and the tokenizer's files; the folder is complete or absent.
+ * Writes `config.json`, the weights (float32) and the tokenizer's files; the folder is complete or absent.
  * @param values every weight of the architecture, by name
  */
 export function saveFolder(
   path: string,
   architecture: Architecture,
   values: (name: string) => Float32Array,
-  { tokenizer = null, config = {} }: { tokenizer?: SavedTokenizer | null; config?: Record<string, unknown> } = {},
+  { tokenizer = null, config = {}, shardBytes = Number.POSITIVE_INFINITY }: SaveOptions = {},
 ): void {
   if (existsSync(path)) throw new Error(`the folder exists already`);
   const family = familyOf(architecture.family);
-  const weights = listWeights(family.weights(architecture));
+  const shards = shardsOf(listWeights(family.weights(architecture)), shardBytes);
   const draft = `${path}.writing`;
   mkdirSync(draft, { recursive: true });
   const writeJson = (name: string, value: unknown) =>
     writeFileSync(join(draft, name), `${JSON.stringify(value, null, 2)}\n`);
   writeJson('config.json', { ...family.config(architecture), ...config });
-  const file = openSync(join(draft, 'model.safetensors'), 'w');
-  try {
-    const entries = weights.map(({ name, shape }) => ({ name, dtype: 'F32' as const, shape }));
-    writeAll(file, safetensorsPrefix(entries, { format: 'pt' }));
-    for (const { name, shape } of weights) {
-      const data = values(name);
-      if (data.length !== shape.reduce((a, b) => a * b, 1))
-        throw new Error(`'${name}' has ${data.length} values for [${shape}]`);
-      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    }
-  } finally {
-    closeSync(file);
-  }
+  const number = (n: number) => String(n).padStart(5, '0');
+  const nameOf = (i: number) =>
+    shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+  for (const [i, weights] of shards.entries()) writeWeights(join(draft, nameOf(i)), weights, values);
+  if (shards.length > 1)
+    writeJson('model.safetensors.index.json', {
+      metadata: { total_size: shards.flat().reduce((sum, weight) => sum + bytesOf(weight), 0) },
+      weight_map: Object.fromEntries(shards.flatMap((weights, i) => weights.map(({ name }) => [name, nameOf(i)]))),
+    });
   if (tokenizer) {
     writeJson('tokenizer.json', tokenizer.json);
     writeJson('tokenizer_config.json', { tokenizer_class: 'PreTrainedTokenizerFast', ...tokenizer.config });
   }
   renameSync(draft, path);
+}
+
+const bytesOf = ({ shape }: Weight): number => 4 * shape.reduce((a, b) => a * b, 1);
+
+/** Weights in their order, in groups that stay below the limit; a weight above it is a group of its own. */
+function shardsOf(weights: readonly Weight[], limit: number): Weight[][] {
+  // The header takes some bytes of its own.
+  const room = limit - 200 * weights.length;
+  const shards: Weight[][] = [[]];
+  let size = 0;
+  for (const weight of weights) {
+    if (size > 0 && size + bytesOf(weight) > room) {
+      shards.push([]);
+      size = 0;
+    }
+    shards.at(-1)!.push(weight);
+    size += bytesOf(weight);
+  }
+  return shards;
+}
+
+function writeWeights(path: string, weights: readonly Weight[], values: (name: string) => Float32Array): void {
+  const file = openSync(path, 'w');
+  try {
+    const entries = weights.map(({ name, shape }) => ({ name, dtype: 'F32' as const, shape }));
+    writeAll(file, safetensorsPrefix(entries, { format: 'pt' }));
+    for (const weight of weights) {
+      const data = values(weight.name);
+      if (data.byteLength !== bytesOf(weight))
+        throw new Error(`'${weight.name}' has ${data.length} values for [${weight.shape}]`);
+      writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {

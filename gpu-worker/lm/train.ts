@@ -7,7 +7,8 @@ import type { ProviderRequest } from '../runtime/index.ts';
 import { type Chunk, Trainer } from '../training/index.ts';
 import { requireContext, requireId } from './batch.ts';
 import { readFolder, readWeight } from './folder.ts';
-import { type SavedTokenizer, saveFolder } from './save.ts';
+import { matchesAny } from './name-patterns.ts';
+import { type SaveOptions, saveFolder } from './save.ts';
 import { lossGraph } from './training-graph.ts';
 
 /** A sequence of context + 1 tokens; `weights[i]` says how much predicting `ids[i]` counts (all 1 by default). */
@@ -52,6 +53,8 @@ export type TrainedModel = {
   architecture: Architecture;
   /** The device that computed. */
   device: string;
+  /** Numbers in the weights that were not frozen. */
+  trainedParameters: number;
   /** Loss of every step. */
   losses: number[];
   tokens: number;
@@ -59,7 +62,7 @@ export type TrainedModel = {
   /** Final values of a weight. */
   values(name: string): Float32Array;
   /** Writes the model as a Hugging Face folder. */
-  save(path: string, options?: { tokenizer?: SavedTokenizer | null; config?: Record<string, unknown> }): void;
+  save(path: string, options?: SaveOptions): void;
 };
 
 /**
@@ -75,15 +78,14 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
   const weights = folder?.weights ?? familyOf(a.family).weights(a);
   const { loss, parameters } = lossGraph(a, weights, { batch, seq: context, weighted });
   const frozen = options.freeze ?? [];
-  if (frozen.length > 0 && [...parameters.keys()].every((name) => isFrozen(frozen, name)))
-    throw new SextantError('data_invalid', 'the freeze patterns leave no weight to train');
+  requireSome(frozen, [...parameters.keys()]);
   const trainer = await Trainer.create({
     name: 'language_model',
     loss,
     optimiser: adamW({ beta2: 0.98, weightDecay: options.weightDecay ?? 0.01 }),
     // Vectors (norms and biases) are not decayed.
     groups: [
-      { match: (name) => isFrozen(frozen, name), frozen: true },
+      { match: (name) => matchesAny(frozen, name), frozen: true },
       { match: (name) => parameters.get(name)!.rank < 2, weightDecay: 0 },
     ],
     clipNorm: options.clipNorm ?? 1,
@@ -121,6 +123,9 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
     return {
       architecture: a,
       device: trainer.choice.provider,
+      trainedParameters: [...parameters]
+        .filter(([name]) => !matchesAny(frozen, name))
+        .reduce((sum, [name]) => sum + values(name).length, 0),
       losses,
       tokens: losses.length * batch * context,
       seconds: (performance.now() - began) / 1000,
@@ -132,17 +137,17 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
   }
 }
 
-const isFrozen = (patterns: readonly (string | RegExp)[], name: string): boolean =>
-  patterns.some((pattern) => (typeof pattern === 'string' ? globMatches(pattern, name) : pattern.test(name)));
-
-/** `*` in a freeze pattern stands for any characters. */
-const globMatches = (pattern: string, name: string): boolean =>
-  new RegExp(
-    `^${pattern
-      .split('*')
-      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-      .join('.*')}$`,
-  ).test(name);
+/** @throws SextantError `data_invalid` for a pattern that fits no weight, and where nothing is left to train */
+function requireSome(patterns: readonly (string | RegExp)[], names: readonly string[]): void {
+  const idle = patterns.find((pattern) => !names.some((name) => matchesAny([pattern], name)));
+  if (idle !== undefined)
+    throw new SextantError(
+      'data_invalid',
+      `the freeze pattern '${idle}' fits no weight; they are called ${names.slice(0, 3).join(', ')}, ...`,
+    );
+  if (names.every((name) => matchesAny(patterns, name)))
+    throw new SextantError('data_invalid', 'the freeze patterns leave no weight to train');
+}
 
 /** Batches of sequences as chunks of about a second of work. */
 async function* chunks(

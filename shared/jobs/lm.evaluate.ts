@@ -1,4 +1,4 @@
-/** `lm.evaluate`: loss and next-token probabilities of a model, plain and steered by vectors, in one run. */
+/** `lm.evaluate`: loss, divergence and next-token choices of a model, plain and steered by vectors, in one run. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
@@ -22,7 +22,7 @@ const tokenSetSchema = z.strictObject({
 export default defineJob({
   type: 'lm.evaluate',
   summary: 'Evaluate a language model, plain and steered',
-  version: 1,
+  version: 2,
   scope: 'jobs:write',
   params: z.strictObject({
     model: modelReferenceSchema,
@@ -35,6 +35,20 @@ export default defineJob({
     tokens: z.number().int().min(1).max(10_000_000).default(8192),
     context: z.number().int().min(2).max(8192).default(48),
     targets: z.array(tokenSetSchema).max(64).default([]).describe('token sets whose summed probability is reported'),
+    answers: z
+      .array(
+        z.strictObject({
+          token: z.string().min(1).max(100).describe('a single token, with its space where it has one'),
+          other: z.string().min(1).max(100).nullable().default(null).describe('the token it is compared with'),
+        }),
+      )
+      .max(10_000)
+      .default([])
+      .describe('what should follow each prompt: one answer for each of them'),
+    reference: modelReferenceSchema
+      .nullable()
+      .default(null)
+      .describe('a model of the same vocabulary, plain, from which the divergence on the corpus is taken'),
     runs: z
       .array(steeringSchema)
       .min(1)
@@ -50,7 +64,19 @@ export default defineJob({
         loss: z.number().nullable().describe('mean next-token cross-entropy, nats'),
         perplexity: z.number().nullable(),
         targets: z.record(z.string(), z.number()).describe('summed probability, mean over prompts'),
-        kl: z.number().nullable().describe('KL of this run from the first, mean over prompts, nats'),
+        kl: z
+          .number()
+          .nullable()
+          .describe('KL(run || plain) of the next token after the prompts, mean over prompts, nats'),
+        accuracy: z.number().nullable().describe('share of prompts after which the answer is the most likely token'),
+        logit_difference: z
+          .number()
+          .nullable()
+          .describe('logit of the answer minus that of the other token, mean over the answers that have one'),
+        reference_kl: z
+          .number()
+          .nullable()
+          .describe('KL(reference || run) of the next token, mean over the positions of the corpus, nats'),
       }),
     ),
     prompts: z.number(),
@@ -59,9 +85,13 @@ export default defineJob({
   }),
   progress: { runs: 'runs done' },
   produces: ['report'],
-  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  models: (p) => [
+    { reference: p.model, pointer: '/model', hooks: [] },
+    ...(p.reference ? [{ reference: p.reference, pointer: '/reference', hooks: [] }] : []),
+  ],
   inputs: (p) => [
     ...modelInput(p.model),
+    ...(p.reference ? modelInput(p.reference, '/reference') : []),
     ...(p.corpus ? corpusInput(p.corpus) : []),
     ...p.runs.flatMap((run, i) =>
       run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),

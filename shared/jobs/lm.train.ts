@@ -1,39 +1,91 @@
-/** `lm.train`: a small transformer learns a corpus from scratch; by default the generated language with planted axes. */
+/**
+ * `lm.train`: a language model learns a corpus, from scratch or from where a given model stands; by default a small one
+ * learns the generated language with planted axes.
+ */
 import { z } from 'zod';
-import { plantedCorpusSchema } from '../contracts/corpus.ts';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
 import { modelIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
+import { corpusInput, modelInput } from './references.ts';
+
+const fieldSchema = z.string().min(1).max(100);
 
 export default defineJob({
   type: 'lm.train',
-  summary: 'Train a small language model from scratch',
-  version: 1,
+  summary: 'Train a language model, from scratch or further',
+  version: 2,
   scope: 'jobs:write',
   params: z.strictObject({
-    corpus: plantedCorpusSchema.default({ planted: { seed: 0 } }),
+    from: modelReferenceSchema
+      .nullable()
+      .default(null)
+      .describe('the model to train further, with its tokenizer; null: a new one of the sizes given here'),
+    corpus: corpusSchema.default({ planted: { seed: 0 } }),
+    pairs: z
+      .strictObject({ prompt: fieldSchema.default('prompt'), completion: fieldSchema.default('completion') })
+      .nullable()
+      .default(null)
+      .describe('the fields of a JSON-lines corpus that hold prompt and completion; only completions are learnt'),
+    tokenizer: modelReferenceSchema
+      .nullable()
+      .default(null)
+      .describe(
+        "whose tokenizer a new model takes; null: the project's own, which are the words of the generated language for " +
+          'that language and bytes for every other text',
+      ),
     layers: z.number().int().min(1).max(24).default(3),
     width: z.number().int().min(16).max(2048).multipleOf(16).default(64),
     heads: z.number().int().min(1).max(64).default(4),
     mlp_width: z.number().int().min(16).max(8192).default(192),
-    context: z.number().int().min(8).max(4096).default(48),
+    freeze: z
+      .array(z.string().min(1).max(200))
+      .max(100)
+      .default([])
+      .describe('weights that keep their values, by name; * stands for any characters'),
+    context: z.number().int().min(8).max(4096).default(48).describe('tokens that a sequence predicts'),
     batch: z.number().int().min(1).max(1024).default(64),
     steps: z.number().int().min(1).max(1_000_000).default(600),
     learning_rate: z.number().positive().max(1).default(0.003),
+    warm_up: z
+      .number()
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .nullable()
+      .default(null)
+      .describe('steps over which the learning rate rises; null: a twentieth of all'),
+    weight_decay: z.number().min(0).max(1).default(0.01),
     seed: seedSchema.default(0),
   }),
   result: z.object({
     model: modelIdSchema,
     parameters: z.number(),
-    held_out_loss: z.number().describe('mean next-token cross-entropy on unseen text, in nats'),
-    entropy_rate: z.number().describe("the language's own entropy per token, in nats"),
-    ideal_loss: z.number().describe('what the language itself would lose on the same unseen text, in nats'),
+    trained_parameters: z.number().describe('those that were not frozen'),
+    tokenizer: z.string().describe("'words' of the generated language, 'bytes', or 'model': that of the model named"),
+    held_out_loss: z.number().describe('mean next-token cross-entropy on held-out text, in nats'),
+    held_out_loss_before: z.number().nullable().describe('of the model that was trained further'),
+    held_out_tokens: z.number().describe('tokens that the held-out loss is a mean over'),
+    held_out_unseen: z.boolean().describe('false for a corpus of one document, which serves both purposes'),
+    entropy_rate: z.number().nullable().describe("the generated language's own entropy per token, in nats"),
+    ideal_loss: z
+      .number()
+      .nullable()
+      .describe('what the generated language itself would lose on the same unseen text, in nats'),
     tokens: z.number(),
     data_digest: z.string(),
   }),
   progress: { loss: 'nats per token', tokens_per_s: '1/s', seconds_left: 's' },
   produces: ['model'],
-  models: () => [],
-  inputs: () => [],
+  models: (p) => [
+    ...(p.from ? [{ reference: p.from, pointer: '/from', hooks: [] }] : []),
+    ...(p.tokenizer ? [{ reference: p.tokenizer, pointer: '/tokenizer', hooks: [] }] : []),
+  ],
+  inputs: (p) => [
+    ...(p.from ? modelInput(p.from, '/from') : []),
+    ...(p.tokenizer ? modelInput(p.tokenizer, '/tokenizer') : []),
+    ...corpusInput(p.corpus),
+  ],
   estimate(p) {
     const weights = p.layers * (4 * p.width ** 2 + 3 * p.width * p.mlp_width);
     const tokens = p.steps * p.batch * p.context;

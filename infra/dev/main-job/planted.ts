@@ -21,7 +21,7 @@ export async function runPlanted(client: Client): Promise<void> {
     client,
     lmTrain,
     { corpus: CORPUS, context: CONTEXT, steps: 400 },
-    (r) => `loss ${decimal(r.held_out_loss)} nats per token; the language itself: ${decimal(r.ideal_loss)}`,
+    (r) => `loss ${decimal(r.held_out_loss)} nats per token; the language itself: ${decimal(r.ideal_loss!)}`,
     { reuse: true },
   );
   const model = { id: trained.model };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -62,6 +62,40 @@ describe('training from scratch', () => {
     await expect(trainLanguageModel({ ...common, from, steps: 2, context: 33 })).rejects.toMatchObject({
       code: 'context_exceeded',
     });
+  });
+});
+
+describe('a model too large for one file', () => {
+  it('is saved in several with an index, and opens with the same weights', async () => {
+    const trained = await trainLanguageModel({ ...common, from: { config }, steps: 1, sequences: counting() });
+    const [whole, split] = [scratch(), scratch()];
+    trained.save(whole);
+    trained.save(split, { shardBytes: 12_000 });
+    const [one, several] = [readFolder(whole), readFolder(split)];
+    expect(new Set([...several.stored.values()].map(({ file }) => file)).size).toBeGreaterThan(1);
+    for (const file of readdirSync(split))
+      if (file.endsWith('.safetensors')) expect(statSync(join(split, file)).size).toBeLessThanOrEqual(12_000);
+    for (const name of one.stored.keys()) expect(gap(readWeight(one, name), readWeight(several, name))).toBe(0);
+  });
+});
+
+describe('a token that counts nothing', () => {
+  it('changes no gradient: neither does what follows it', async () => {
+    const { folder, remove } = tinyModel(config);
+    const run = async (tail: number) => {
+      const sequences = repeated(() =>
+        [...counting()].map(({ ids }) => ({
+          ids: Array.from(ids, (id, i) => (i > 6 ? tail + (i % 3) : id)),
+          weights: Array.from(ids, (_, i) => Number(i > 2 && i <= 6)),
+        })),
+      );
+      return trainLanguageModel({ ...common, from: { folder }, steps: 3, weighted: true, sequences });
+    };
+    const [one, two] = [await run(20), await run(50)];
+    expect(one.losses).toEqual(two.losses);
+    const unseen = readFolder(folder);
+    for (const name of unseen.stored.keys()) expect([name, gap(one.values(name), two.values(name))]).toEqual([name, 0]);
+    remove();
   });
 });
 
