@@ -70,7 +70,7 @@ const PARTS: Record<string, Part> = {
     title: 'Gated predictors on COMPAS (7,214 rows, 7 features, audit by race x sex)',
     protocol: GATED,
     reading:
-      'A pooled linear model is already near the ceiling here: there is nothing to gain, and without the guard finite samples break the promises as K grows.',
+      'A pooled linear model is already near the ceiling here: there is nothing to gain. Finite samples break the promises more as K grows; the guard halves that and does not end it. ARL with a linear model chases rows that no linear model gets right, and collapses.',
     rows({ seeds, save }) {
       const table = tables.compasClassification();
       return gatedStudy(() => table, seeds, real, save);
@@ -78,17 +78,12 @@ const PARTS: Record<string, Part> = {
   },
   'dafh-adult': {
     title: 'Gated predictors on Adult (45,222 rows, audit by race x sex)',
-    protocol: `${GATED} A quarter of the seeds of the smaller tables.`,
+    protocol: GATED,
     reading:
-      'Differences between the pooled and the gated predictors are of the size of the spread over splits: read them as none unless they exceed it.',
+      'Gated predictors gain 0.001 to 0.002 in accuracy over the pooled one and 0.001 to 0.003 in the worst group, no more than the spread over splits: read it as nothing. The group that fares worst against pooled loses 0.002 to 0.003. ARL is worse on every count.',
     rows({ seeds, save }) {
       const table = tables.adult();
-      return gatedStudy(
-        () => table,
-        Math.max(2, Math.round(seeds / 4)),
-        { groups: [2, 4], steps: 300, restarts: 3 },
-        save,
-      );
+      return gatedStudy(() => table, seeds, { groups: [2, 4], steps: 300, restarts: 3 }, save);
     },
   },
   'lcf-synthetic': {
