@@ -12,14 +12,13 @@ export async function residentEngine(spec: StepSpec, initial: State, options: Se
   const program = compileStep(spec, 'webgpu');
   const session = await Session.create(program, { ...options, provider: 'webgpu', onDevice });
   const reader = await readerOf(spec, options);
+  const sender = await senderOf(spec, options);
   let state: Record<string, FeedValue> = { ...initial };
-  const free = (values: Readonly<Record<string, FeedValue>>) => {
-    for (const value of Object.values(values)) if (isDevice(value)) value.dispose();
-  };
   return {
     provider: 'webgpu',
     async run(steps, perStep, shared) {
       let current = state;
+      const resident = await sent(sender, shared);
       const rows = Object.fromEntries(Object.keys(spec.collected).map((name) => [name, [] as g.HostArray[]]));
       for (let step = 0; step < steps; step++) {
         const batch = Object.fromEntries(
@@ -28,11 +27,12 @@ export async function residentEngine(spec: StepSpec, initial: State, options: Se
             return [name, data.subarray(step * size, (step + 1) * size)];
           }),
         );
-        const outputs = await session.runRaw({ ...current, ...batch, ...shared });
+        const outputs = await session.runRaw({ ...current, ...batch, ...shared, ...resident });
         if (current !== state) free(current);
         current = Object.fromEntries(names.map((name) => [name, outputs[nextName(name)]!]));
         for (const [name, parts] of Object.entries(rows)) parts.push(outputs[name]!.data as g.HostArray);
       }
+      free(resident);
       const metrics = Object.fromEntries(Object.entries(rows).map(([name, parts]) => [name, stack(parts)]));
       return { metrics, next: current };
     },
@@ -49,10 +49,15 @@ export async function residentEngine(spec: StepSpec, initial: State, options: Se
     },
     async release() {
       free(state);
+      await sender?.release();
       await session.release();
       await reader.release();
     },
   };
+}
+
+function free(values: Readonly<Record<string, FeedValue>>): void {
+  for (const value of Object.values(values)) if (isDevice(value)) value.dispose();
 }
 
 const isDevice = (value: FeedValue): value is DeviceTensor =>
@@ -65,6 +70,22 @@ function readerOf(spec: StepSpec, options: SessionOptions): Promise<Session> {
   );
   const program = g.compile(outputs, { name: `${spec.name}.read`, target: 'webgpu' });
   return Session.create(program, { ...options, provider: 'webgpu' });
+}
+
+/** Sends frozen parameters and other values that all steps of a chunk share; integers are computed on the host anyway. */
+async function senderOf({ name, shared }: StepSpec, options: SessionOptions): Promise<Session | null> {
+  const leaves = shared.filter(({ dtype }) => dtype === 'float32');
+  if (leaves.length === 0) return null;
+  const outputs = Object.fromEntries(leaves.map((leaf) => [nextName(g.nameOf(leaf)), leaf]));
+  const program = g.compile(outputs, { name: `${name}.send`, target: 'webgpu' });
+  return Session.create(program, { ...options, provider: 'webgpu', onDevice: () => true });
+}
+
+async function sent(sender: Session | null, values: Readonly<Record<string, FeedValue>>) {
+  if (!sender) return {};
+  const names = sender.program.inputs.map(({ name }) => name);
+  const outputs = await sender.runRaw(Object.fromEntries(names.map((name) => [name, values[name]!])));
+  return Object.fromEntries(names.map((name) => [name, outputs[nextName(name)]!]));
 }
 
 function stack(parts: readonly g.HostArray[]): g.HostArray {

@@ -10,7 +10,7 @@ const STEPS = 2;
 type Compared = {
   model: Model;
   optimiser: Optimiser;
-  extras: Pick<TrainerOptions, 'average' | 'clipNorm' | 'constraints'>;
+  extras: Pick<TrainerOptions, 'average' | 'clipNorm' | 'constraints' | 'groups'>;
 };
 const compared: Record<string, Compared> = {
   sae: {
@@ -22,7 +22,7 @@ const compared: Record<string, Compared> = {
   transformer: {
     model: transformer({ layers: 1, width: 16, heads: 2, batch: 2, length: 8 }, 32),
     optimiser: sgd({ momentum: 0.9 }),
-    extras: {},
+    extras: { groups: [{ match: 'position', frozen: true }] },
   },
 };
 
