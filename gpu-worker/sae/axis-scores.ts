@@ -14,6 +14,13 @@ export type AxisScore = {
 };
 
 /**
+ * A latent carries a pole if it correlates with it at least this share as strongly as the best latent for that pole does.
+ * Where all three states are equally frequent, a latent that follows the whole axis has 0.87 of the correlation of one
+ * made for a single pole, and the latter has 0.5 of its own at the other pole.
+ */
+const POLE_SHARE = 0.8;
+
+/**
  * Running sums for Pearson's correlation of every latent's code with every axis and with each of its poles, over tokens.
  * The correlation's sign is the latent's sign on that pole; which latent is best depends on its size alone, so that
  * flipping a latent's sign changes nothing but the reported signs.
@@ -62,17 +69,22 @@ export class AxisCorrelations {
     this.tokens += codes.rows;
   }
 
-  /** The latent of the largest |correlation| with a target; 0 where nothing varies. */
-  private best(target: number): { latent: number; correlation: number } {
+  /** 0 where one of the two does not vary. */
+  private correlation(target: number, latent: number): number {
     const n = this.tokens;
     const mean = this.targets[target]! / n;
     const deviation = Math.sqrt(Math.max(this.targetSquares[target]! / n - mean * mean, 0));
+    const code = this.codes[latent]! / n;
+    const spread = Math.sqrt(Math.max(this.squares[latent]! / n - code * code, 0));
+    if (!(spread > 0 && deviation > 0)) return 0;
+    return (this.products[target * this.width + latent]! / n - mean * code) / (spread * deviation);
+  }
+
+  /** The latent of the largest |correlation| with a target; 0 where nothing varies. */
+  private best(target: number): { latent: number; correlation: number } {
     let best = { latent: 0, correlation: 0 };
     for (let latent = 0; latent < this.width; latent++) {
-      const code = this.codes[latent]! / n;
-      const spread = Math.sqrt(Math.max(this.squares[latent]! / n - code * code, 0));
-      if (!(spread > 0 && deviation > 0)) continue;
-      const correlation = (this.products[target * this.width + latent]! / n - mean * code) / (spread * deviation);
+      const correlation = this.correlation(target, latent);
       if (Math.abs(correlation) > Math.abs(best.correlation)) best = { latent, correlation };
     }
     return best;
@@ -83,7 +95,9 @@ export class AxisCorrelations {
       const whole = this.best(3 * a);
       const positive = this.best(3 * a + 1);
       const negative = signed ? this.best(3 * a + 2) : null;
-      const opposed = negative !== null && positive.correlation * negative.correlation < 0;
+      const [plus, minus] = [1, 2].map((pole) => this.correlation(3 * a + pole, whole.latent)) as [number, number];
+      const carries = (own: number, { correlation }: { correlation: number }) =>
+        Math.abs(own) >= POLE_SHARE * Math.abs(correlation);
       return {
         axis: name,
         signed,
@@ -93,7 +107,7 @@ export class AxisCorrelations {
         positive_correlation: positive.correlation,
         negative_latent: negative?.latent ?? null,
         negative_correlation: negative?.correlation ?? null,
-        both_poles: opposed && positive.latent === negative.latent,
+        both_poles: negative !== null && plus * minus < 0 && carries(plus, positive) && carries(minus, negative),
       };
     });
   }

@@ -15,7 +15,11 @@ const axisScoreSchema = z.object({
   positive_correlation: z.number().describe('of the best latent for "the axis is at its positive pole"'),
   negative_latent: z.number().nullable(),
   negative_correlation: z.number().nullable(),
-  both_poles: z.boolean().describe('one and the same latent is best for both poles, with opposite signs of its code'),
+  both_poles: z
+    .boolean()
+    .describe(
+      'the best latent of the axis tells each pole, with opposite signs, at least 0.8 times as well as the best latent for that pole',
+    ),
 });
 
 const steeredPoleSchema = z.strictObject({

@@ -94,9 +94,27 @@ describe('scores against known axes', () => {
     expect(signed).toMatchObject({ axis: 'signed', latent: 0, positive_latent: 0 });
     expect(signed!.correlation).toBeCloseTo(-1, 6);
     expect(signed!.positive_correlation).toBeLessThan(0);
-    expect(signed!.both_poles).toBe(signed!.negative_latent === 0);
+    expect(signed!.both_poles).toBe(true);
     expect(oneSided).toMatchObject({ latent: 2, negative_latent: null, both_poles: false });
     expect(oneSided!.correlation).toBeCloseTo(1, 6);
+  });
+
+  it('see that an axis is split over two latents', () => {
+    const split = Float32Array.from({ length: 2 * rows }, (_, i) => {
+      const state = states[Math.floor(i / 2)]![0]!;
+      return Math.max(i % 2 === 0 ? state : -state, 0);
+    });
+    const correlations = new AxisCorrelations(axes, 2);
+    correlations.add(
+      equalRows(
+        rows,
+        2,
+        Int32Array.from({ length: 2 * rows }, (_, i) => i % 2),
+        split,
+      ),
+      (row) => states[row]!,
+    );
+    expect(correlations.scores()[0]).toMatchObject({ positive_latent: 0, negative_latent: 1, both_poles: false });
   });
 
   it('only change their signs when a latent is flipped', () => {
