@@ -1,7 +1,17 @@
 /**
  * `npm run --silent verify -- <what> DIR [options]`: compares this build with reference outputs and prints one JSON
- * object as its last line. Exit status 0 when the comparison ran, 2 on bad usage.
+ * object as its last line. Exit status 0 when the comparison ran, 1 with one sentence when it could not, 2 on bad usage.
  */
+
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { EngineError } from '../runtime/index.ts';
+
+process.on('uncaughtException', (error) => {
+  const expected = error instanceof EngineError || error instanceof SextantError;
+  console.error(expected ? `${error.code}: ${error.message}` : error);
+  process.exit(1);
+});
+
 const [what, ...rest] = process.argv.slice(2);
 switch (what) {
   case 'describe':
