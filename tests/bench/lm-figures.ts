@@ -4,7 +4,7 @@
  * here opens there with equal logits.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -95,6 +95,39 @@ function streaming(sequences: number) {
   return JSON.parse(spawnSync(process.execPath, argv, { encoding: 'utf8' }).stdout) as object;
 }
 
+const EXTRACT = `
+import { readFileSync } from 'node:fs';
+const [, support, model, corpus, cache] = process.argv;
+const { LocalJobs } = await import(support);
+const jobs = new LocalJobs({ threads: 2, models: { model }, corpora: { corpus }, cache });
+const { result } = await jobs.run('activations.extract', {
+  model: { local: 'model' }, corpus: { local: 'corpus' }, hooks: ['resid_post.2'], context: 128, dtype: 'float16', tokens: 1e9,
+});
+jobs.close();
+const peak = Number(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+console.log(JSON.stringify({ tokens: result.tokens, peak_mib: peak }));
+`;
+/** What each line of the corpus file holds beside its story, bytes: a column that nobody asked for. */
+const OTHER_COLUMN = 100_000;
+
+/** Peak memory of the whole extraction job over a JSON-lines file of so many lines. */
+function extraction(lines: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'sextant-extraction-'));
+  try {
+    const path = join(folder, 'corpus.jsonl');
+    const texts = stories(200);
+    const other = 'x'.repeat(OTHER_COLUMN);
+    for (let i = 0; i < lines; i++)
+      appendFileSync(path, `${JSON.stringify({ other, text: texts[i % texts.length] })}\n`);
+    const support = new URL('../support/job-context.ts', import.meta.url).href;
+    const argv = ['--input-type=module', '-e', EXTRACT, support, data('models', 'stories260K-hf'), path, folder];
+    const found = JSON.parse(spawnSync(process.execPath, argv, { encoding: 'utf8' }).stdout) as object;
+    return { file_mib: statSync(path).size / 2 ** 20, ...found };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const OPEN = `
 import sys, json, warnings
 warnings.filterwarnings('ignore')
@@ -166,6 +199,7 @@ export async function run(options: string[]): Promise<void> {
     ],
     memory: memory(generatedLlama()),
     streaming: [streaming(100), streaming(2000)],
+    extraction: [extraction(200), extraction(4000)],
     opened_in_transformers: values.torch ? await opensElsewhere(values.torch) : null,
   };
   console.log(JSON.stringify(result, null, 2));
