@@ -1,7 +1,9 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Blob } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
+import type { Tokenizer } from '../lm/tokenizer.ts';
 import { AxisCorrelations, type AxisScore } from '../sae/axis-scores.ts';
 import { densitySvg } from '../sae/density-plot.ts';
 import { Encoder } from '../sae/encoder.ts';
@@ -12,13 +14,14 @@ import { metricIntervals } from '../sae/intervals.ts';
 import { labelledTasks } from '../sae/labelled-tasks.ts';
 import { Site } from '../sae/loss-recovered.ts';
 import type { SparseCodes } from '../sae/sparse-codes.ts';
+import { spellingAbsorption, spellingWords, type Vocabulary } from '../sae/spelling.ts';
 import { type KnownAxes, openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { reportManifest } from './report.ts';
 import { openSae } from './sae-artefact.ts';
 import { steerByLatent } from './sae-steering.ts';
-import { encodeTexts } from './tokens.ts';
+import { encodeTexts, requireTokenizer } from './tokens.ts';
 
 /** Tokens of one forward pass. */
 const PASS_TOKENS = 4096;
@@ -41,6 +44,8 @@ export default handle(contract, async (context) => {
     const documents = [];
     const plots: Blob[] = [];
     let mismatched = false;
+    const tokenizer = params.spelling && requireTokenizer(model);
+    const vocabulary = tokenizer && wordsToSpell(tokenizer, params.spelling!.words);
     for (const [i, id] of params.saes.entries()) {
       const use = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
       mismatched ||= use.mismatch.length > 0;
@@ -73,6 +78,13 @@ export default handle(contract, async (context) => {
         const rows = texts.map(({ label, spurious }, j) => ({ ids: ids[j]!, label, spurious }));
         labelled.push(await labelledTasks(model, hook, use.sae, { name, texts: rows }, { encoder, seed: params.seed }));
       }
+      const absorption = vocabulary
+        ? await spellingAbsorption(model, hook, use.sae, tokenizer!, vocabulary, {
+            encoder,
+            seed: params.seed,
+            examples: params.spelling!.examples,
+          })
+        : null;
       const steering = params.steering
         ? await steerByLatent(model, hook, use.sae, params.steering, {
             encoder,
@@ -100,6 +112,11 @@ export default handle(contract, async (context) => {
         loss,
         intervals,
         labelled,
+        absorption: absorption && {
+          words: vocabulary!.words.length,
+          dropped: vocabulary!.dropped,
+          ...absorption,
+        },
         steering,
         axes,
       };
@@ -139,6 +156,13 @@ export default handle(contract, async (context) => {
     await model.release();
   }
 });
+
+/** @throws SextantError `data_invalid` where no word is a single token */
+function wordsToSpell(tokenizer: Tokenizer, words: readonly string[] | null): Vocabulary {
+  const found = spellingWords(tokenizer, words);
+  if (found.words.length > 0) return found;
+  throw new SextantError('data_invalid', '/spelling: no word is a single token of the model');
+}
 
 /** Scores over the tokens from which the text depends on the states. */
 function axisScores(known: KnownAxes, held: HeldOut, codes: SparseCodes, width: number): AxisScore[] {

@@ -4,43 +4,11 @@
  * activations are means over tokens, so removing latents from the activations while keeping what the autoencoder does not
  * explain is exact: x - sum_i z_i D_i over the removed latents.
  */
-import { logisticRegression } from '../../shared/math/logistic.ts';
+import { accuracyOf, columns, type Probe, trainProbe } from './linear-probe.ts';
 import type { PooledTexts } from './pooled.ts';
 import { largest } from './variants.ts';
 
 export type Split = { train: readonly number[]; test: readonly number[] };
-/** A linear probe: coefficients on standardised columns, the intercept last. */
-type Probe = { weights: Float64Array; accuracy(rows: readonly number[], x?: Float64Array): number };
-
-const PROBE_L2 = 1e-3;
-
-/** Columns with mean 0 and deviation 1 over the given rows: [rows of x, columns]. */
-function standardised(x: Float64Array, width: number, rows: readonly number[]) {
-  const [mean, deviation] = [new Float64Array(width), new Float64Array(width)];
-  for (const row of rows) for (let j = 0; j < width; j++) mean[j]! += x[row * width + j]! / rows.length;
-  for (const row of rows) {
-    for (let j = 0; j < width; j++) deviation[j]! += (x[row * width + j]! - mean[j]!) ** 2 / rows.length;
-  }
-  const scale = deviation.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
-  return { apply: (values: Float64Array) => values.map((v, i) => (v - mean[i % width]!) * scale[i % width]!), scale };
-}
-
-function trainProbe(x: Float64Array, width: number, y: readonly number[], train: readonly number[]): Probe {
-  const { apply, scale } = standardised(x, width, train);
-  const own = apply(x);
-  const beta = logisticRegression(own, y, width, { rows: train, l2: PROBE_L2 });
-  const accuracy = (rows: readonly number[], values = x) => {
-    const given = values === x ? own : apply(values);
-    let right = 0;
-    for (const row of rows) {
-      let a = beta[width]!;
-      for (let j = 0; j < width; j++) a += beta[j]! * given[row * width + j]!;
-      if (a > 0 === y[row]! > 0.5) right += 1;
-    }
-    return right / rows.length;
-  };
-  return { weights: Float64Array.from({ length: width }, (_, j) => beta[j]! * scale[j]!), accuracy };
-}
 
 /** Mean of each latent on the rows with y = 1 minus the mean on the others. */
 function meanDifferences({ z, width }: PooledTexts, y: readonly number[], rows: readonly number[]): Float64Array {
@@ -53,12 +21,6 @@ function meanDifferences({ z, width }: PooledTexts, y: readonly number[], rows: 
   return out;
 }
 
-const columns = (x: Float64Array, width: number, chosen: readonly number[]): Float64Array =>
-  Float64Array.from({ length: (x.length / width) * chosen.length }, (_, at) => {
-    const [row, j] = [Math.floor(at / chosen.length), at % chosen.length];
-    return x[row * width + chosen[j]!]!;
-  });
-
 /** Accuracy on the test rows of a probe on the k latents with the largest |mean difference|, for each k. */
 export function sparseProbing(
   texts: PooledTexts,
@@ -70,13 +32,13 @@ export function sparseProbing(
   return ks.map((k) => {
     const latents = largest(differences, Math.min(k, texts.width));
     const z = columns(texts.z, texts.width, latents);
-    return { k, latents, accuracy: trainProbe(z, latents.length, y, train).accuracy(test) };
+    return { k, latents, accuracy: accuracyOf(trainProbe(z, latents.length, y, train), y, test) };
   });
 }
 
 /** Accuracy on the test rows of a probe on the activations themselves: the ceiling of sparse probing. */
 export const denseProbing = ({ x, inputs }: PooledTexts, y: readonly number[], { train, test }: Split): number =>
-  trainProbe(x, inputs, y, train).accuracy(test);
+  accuracyOf(trainProbe(x, inputs, y, train), y, test);
 
 /** Activations with latents removed and the error of the autoencoder kept. */
 function without(texts: PooledTexts, decoder: Float32Array, latents: readonly number[]): Float64Array {
@@ -116,7 +78,7 @@ export function targetedPerturbation(
   const classes = [...new Set(texts.labels)].sort();
   const targets = classes.map((name) => texts.labels.map((label) => (label === name ? 1 : 0)));
   const probes = targets.map((y) => trainProbe(texts.x, texts.inputs, y, train));
-  const base = probes.map((probe) => probe.accuracy(test));
+  const base = probes.map((probe, c) => accuracyOf(probe, targets[c]!, test));
   const effects = targets.map((y, c) => {
     const aligned = alignments(probes[c]!, decoder, texts.inputs);
     const differences = meanDifferences(texts, y, train);
@@ -131,7 +93,7 @@ export function targetedPerturbation(
       const ranked = largest(effects[c]![form], removed).filter((i) => effects[c]![form][i]! > 0);
       const x = without(texts, decoder, ranked);
       probes.forEach((probe, other) => {
-        const drop = base[other]! - probe.accuracy(test, x);
+        const drop = base[other]! - accuracyOf(probe, targets[other]!, test, x);
         if (other === c) own += drop / classes.length;
         else others += drop / (classes.length * Math.max(classes.length - 1, 1));
       });
@@ -163,13 +125,13 @@ export function spuriousRemoval(
   const both = (rows: readonly number[]) => rows.some((row) => y[row] === 1) && rows.some((row) => y[row] === 0);
   if (!both(confounded) || !both(train)) return null;
   const biased = trainProbe(texts.x, texts.inputs, y, confounded);
-  const clean = trainProbe(texts.x, texts.inputs, y, train).accuracy(test);
+  const clean = accuracyOf(trainProbe(texts.x, texts.inputs, y, train), y, test);
   const attribute = trainProbe(texts.x, texts.inputs, spurious, train);
   const aligned = alignments(attribute, decoder, texts.inputs);
   const effects = meanDifferences(texts, spurious, train).map((value, i) => Math.abs(value * aligned[i]!));
-  const start = biased.accuracy(test);
+  const start = accuracyOf(biased, y, test);
   return counts.map((removed) => {
-    const accuracy = biased.accuracy(test, without(texts, decoder, largest(effects, removed)));
+    const accuracy = accuracyOf(biased, y, test, without(texts, decoder, largest(effects, removed)));
     const score = clean - start < LEAST_GAP ? 0 : (accuracy - start) / (clean - start);
     return { removed, fixed: score, original: score };
   });

@@ -66,6 +66,30 @@ const tasksSchema = z.object({
   tpp: z.array(perturbationSchema),
   scr: z.array(perturbationSchema).nullable().describe('null without two labels and two values of the attribute'),
 });
+const absorbedSchema = z.object({
+  full: z.number().describe('share of words on which one other latent stands in for those of the letter'),
+  fraction: z.number().describe('mean share of the letter that up to three other latents carry'),
+});
+const letterFormSchema = absorbedSchema.extend({
+  main: z.array(z.number()).describe('latents that stand for the letter'),
+  f1: z.number().describe('of a probe on them, held-out words'),
+});
+const absorptionSchema = z.object({
+  words: z.number().describe('words of one token'),
+  dropped: z.number().describe('given words that are not one token of letters'),
+  fixed: absorbedSchema.nullable().describe('by the sign-safe form, over all letters; null: no letter can be scored'),
+  original: absorbedSchema.nullable().describe("by SAEBench's form"),
+  letters: z.array(
+    z.object({
+      letter: z.string(),
+      words: z.number().describe('held-out words that a dense probe gets right'),
+      probe_f1: z.number().describe('of the dense probe on held-out words'),
+      fixed: letterFormSchema,
+      original: letterFormSchema,
+    }),
+  ),
+  left_out: z.array(z.object({ letter: z.string(), reason: z.string() })),
+});
 const intervalSchema = z.object({ estimate: z.number(), low: z.number(), high: z.number(), error: z.number() });
 
 const spliceSchema = z.object({
@@ -106,6 +130,20 @@ export default defineJob({
       .max(16)
       .default([])
       .describe('labelled texts for k-sparse probing, TPP and (with a spurious attribute) SCR'),
+    spelling: z
+      .strictObject({
+        words: z
+          .array(z.string().min(2).max(100))
+          .min(50)
+          .max(50_000)
+          .nullable()
+          .default(null)
+          .describe("null: the tokenizer's words"),
+        examples: z.number().int().min(0).max(32).default(10).describe('words that the prompt spells first'),
+      })
+      .nullable()
+      .default(null)
+      .describe('absorption on first letters, of those that the activations spell'),
     steering: z
       .strictObject({
         positive: steeredPoleSchema,
@@ -144,6 +182,7 @@ export default defineJob({
           .object({ mse: intervalSchema, nmse: intervalSchema, fvu: intervalSchema, l0: intervalSchema })
           .describe('95 % bootstrap intervals over sequences'),
         labelled: z.array(tasksSchema),
+        absorption: absorptionSchema.nullable(),
         steering: steeringResultSchema.nullable(),
         axes: z.array(axisScoreSchema),
       }),

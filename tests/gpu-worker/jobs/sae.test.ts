@@ -17,6 +17,7 @@ type Evaluated = {
     l0: number;
     loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
     labelled: { name: string; texts: number; dense_accuracy: number }[];
+    absorption: { words: number; dropped: number; fixed: unknown; left_out: { letter: string; reason: string }[] };
     steering: { frontiers: Record<string, { strength: number; effect: number; off_target_kl: number }[]> };
     intervals: Record<string, { low: number; high: number }>;
     axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
@@ -105,6 +106,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       context: 24,
       tokens: 2048,
       loss_sequences: 16,
+      spelling: {},
       steering: {
         positive: { texts: ['+tense the', '+tense road', '+tense a stone'], tokens: ['will', 'soon'] },
         negative: { texts: ['-tense the', '-tense road', '-tense a stone'], tokens: ['was', 'once'] },
@@ -144,7 +146,10 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       expect(means[4]!.effect).toBeGreaterThan(0);
       expect(means[0]!.effect).toBeLessThan(0);
     }
-    for (const { labelled, intervals, fvu } of saes) {
+    for (const { labelled, intervals, fvu, absorption } of saes) {
+      // The planted language has too few words to a letter to learn from, and its model no reason to spell.
+      expect(absorption).toMatchObject({ words: 78, dropped: 0, fixed: null });
+      expect(absorption.left_out[0]).toEqual({ letter: 'a', reason: expect.stringContaining('words to learn from') });
       expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, scr: null });
       expect(labelled[0]!.dense_accuracy).toBe(1);
       expect(intervals.fvu!.low).toBeLessThanOrEqual(fvu + 0.02);
