@@ -1,7 +1,8 @@
 /** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
 import contract from '../../shared/jobs/lm.generate.ts';
 import { renderChat } from '../lm/chat.ts';
-import { type GenerationIntervention, generate } from '../lm/generate.ts';
+import type { GenerationIntervention } from '../lm/generate.ts';
+import { generateInBatches } from '../lm/generate-batches.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { encodeTexts, requireTokenizer } from './tokens.ts';
@@ -28,7 +29,7 @@ export default handle(contract, async (context) => {
         const add = { kind: 'add', hook, vector: values, strength: strength * residualNorm } as const;
         if (strength !== 0) interventions.push({ ...add, during: params.steer });
       }
-      const texts = await generate(model, prompts, {
+      const options = {
         maxTokens: params.max_tokens,
         temperature: params.temperature,
         ...(params.top_k !== null && { topK: params.top_k }),
@@ -37,6 +38,14 @@ export default handle(contract, async (context) => {
         stop: params.stop,
         seed: params.seed,
         interventions,
+      };
+      const texts = await generateInBatches(model, prompts, options, {
+        done: (prompts_done) =>
+          context.progress({
+            fraction: (i + prompts_done / prompts.length) / params.runs.length,
+            stage: 'generating',
+            metrics: { runs: i, prompts: prompts_done },
+          }),
       });
       tokens += texts.reduce((sum, text) => sum + text.tokens.length, 0);
       runs.push({
@@ -48,7 +57,6 @@ export default handle(contract, async (context) => {
           finish,
         })),
       });
-      context.progress({ fraction: (i + 1) / params.runs.length, stage: 'generating', metrics: { runs: i + 1 } });
     }
     return {
       result: { runs, tokens },

@@ -27,6 +27,8 @@ export type GenerateOptions = SamplingOptions & {
   stopTokens?: readonly number[];
   /** Row r draws from the stream named after r, so a row's tokens do not depend on its batch. */
   seed?: number;
+  /** The numbers by which the rows draw, where they are part of a longer list; by default 0, 1, 2, ... */
+  rowNumbers?: readonly number[];
   interventions?: readonly GenerationIntervention[];
 };
 
@@ -57,12 +59,15 @@ export async function* generateTokens(
   checkSampling(options);
   const { maxTokens = 128, stop = [], seed = 0, interventions = [] } = options;
   const { architecture: a, tokenizer } = model;
+  if (!(Number.isInteger(maxTokens) && maxTokens >= 0))
+    throw new SextantError('data_invalid', `${maxTokens} tokens to generate; it must be a whole number from 0`);
+  if (stop.includes('')) throw new SextantError('data_invalid', 'an empty stop string is in every text');
   if (stop.length > 0 && !tokenizer) throw new SextantError('tokenizer_mismatch', 'stop strings need a tokenizer');
   const stopTokens = new Set(options.stopTokens ?? endTokens(model));
   const batch = makeBatch(a, prompts);
   const rows = Array.from(prompts, (prompt, row) => ({
     seen: Array.from(prompt),
-    random: stream(seed, `generate row ${row}`),
+    random: stream(seed, `generate row ${options.rowNumbers?.[row] ?? row}`),
     result: { tokens: [], logProbabilities: [], text: '', finish: 'length' } as Generation,
     done: false,
   }));

@@ -42,7 +42,7 @@ const unfit = (hook: string, what: string) => new SextantError('width_mismatch',
 
 /**
  * Prepares intervention number `index` for `batch` rows of `seq` positions.
- * @throws SextantError `hook_unknown`, `width_mismatch`
+ * @throws SextantError `hook_unknown`, `width_mismatch`, `data_invalid` for numbers that are not finite
  */
 export function prepareEdit(
   a: Architecture,
@@ -58,6 +58,8 @@ export function prepareEdit(
   const feeds: Record<string, FeedValue> = {};
   const feed = (part: string, shape: readonly number[], data: Float32Array | Uint8Array) => {
     const values = data instanceof Float32Array ? data : Float32Array.from(data);
+    if (!values.every(Number.isFinite))
+      throw new SextantError('data_invalid', `intervention at '${hook}': its numbers must be finite`);
     feeds[`edit${index}.${part}`] = { shape, data: values };
   };
   const input = (part: string, ...shape: g.Dim[]) => g.input(`edit${index}.${part}`, ['batch', ...shape]);
@@ -86,6 +88,7 @@ export function prepareEdit(
     }
     case 'project': {
       const count = intervention.count ?? 1;
+      if (!(Number.isInteger(count) && count > 0)) throw unfit(hook, `${count} directions; there must be one or more`);
       const directions = perRow(hook, `${count} direction(s)`, intervention.directions, count * width!, batch);
       requireOrthonormal(hook, directions, count, width!);
       const change = rowFactors(hook, intervention.factor ?? 0, batch).map((factor) => factor - 1);

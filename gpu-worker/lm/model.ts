@@ -1,4 +1,5 @@
 /** A loaded language model: forward passes with taps and interventions. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Architecture } from '../../shared/models/architecture.ts';
 import { formatHook, hookWidth, listHooks, requireHook } from '../../shared/models/hooks.ts';
 import type { FeedValue, HostTensor } from '../runtime/index.ts';
@@ -79,6 +80,7 @@ export class LanguageModel {
     const { logits = 'all', losses = false, final = false, tapAt = 'all', interventions = [] } = request;
     const taps = (request.taps ?? []).map((hook) => formatHook(requireHook(this.architecture, hook)));
     const batch = makeBatch(this.architecture, request.ids);
+    if (typeof tapAt !== 'string') requirePositions(tapAt, batch);
     const edits = interventions.map((intervention, index) =>
       prepareEdit(this.architecture, intervention, index, batch.batch, batch.seq),
     );
@@ -121,6 +123,12 @@ export class LanguageModel {
   release(): Promise<void> {
     return this.programs.release();
   }
+}
+
+function requirePositions(positions: readonly number[], { batch, seq }: Batch): void {
+  const wrong = positions.find((at) => !(Number.isInteger(at) && at >= 0 && at < batch * seq));
+  if (wrong !== undefined)
+    throw new SextantError('data_invalid', `position ${wrong} to tap; the batch has 0 to ${batch * seq - 1}`);
 }
 
 /**

@@ -53,7 +53,7 @@ export default defineJob({
     ),
     tokens: z.number(),
   }),
-  progress: { runs: 'runs done' },
+  progress: { runs: 'runs done', prompts: 'prompts done in the current run' },
   produces: [],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
   inputs: (p) => [

@@ -55,11 +55,17 @@ export class ConfigReader {
     return value;
   }
 
-  /** A positive integer below 2^31. */
-  count(name: string, fallback?: number): number {
+  /** A positive integer up to `most`, by default below 2^31. */
+  count(name: string, fallback?: number, most = 2 ** 31 - 1): number {
     const value = this.number(name, fallback);
-    if (!Number.isInteger(value) || value < 1 || value >= 2 ** 31) throw this.#wrong(name, 'a positive integer', value);
+    if (!Number.isInteger(value) || value < 1) throw this.#wrong(name, 'a positive integer', value);
+    if (value > most) throw this.#wrong(name, `at most ${most}`, value);
     return value;
+  }
+
+  /** How many layers or heads: lists are made of them before any weight is looked at, so they are bounded. */
+  parts(name: string, fallback?: number): number {
+    return this.count(name, fallback, 1024);
   }
 
   flag(name: string, fallback: boolean): boolean {

@@ -14,8 +14,8 @@ export const gptNeox: Family = {
   aliases: { 'embed_out.weight': 'lm_head.weight' },
   architecture(config): Architecture {
     const width = config.count('hidden_size');
-    const layers = config.count('num_hidden_layers');
-    const heads = config.count('num_attention_heads');
+    const layers = config.parts('num_hidden_layers');
+    const heads = config.parts('num_attention_heads');
     if (width % heads !== 0) throw config.refuse('num_attention_heads', `must divide the width ${width}`);
     const headDim = width / heads;
     const bias = config.flag('attention_bias', true);

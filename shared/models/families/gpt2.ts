@@ -18,8 +18,8 @@ export const gpt2: Family = {
   prefix: 'transformer.',
   architecture(config): Architecture {
     const width = config.count('n_embd', 768);
-    const layers = config.count('n_layer', 12);
-    const heads = config.count('n_head', 12);
+    const layers = config.parts('n_layer', 12);
+    const heads = config.parts('n_head', 12);
     if (width % heads !== 0) throw config.refuse('n_head', `must divide the width ${width}`);
     config.only('add_cross_attention', false);
     const base = config.flag('scale_attn_weights', true) ? (width / heads) ** -0.5 : 1;

@@ -35,8 +35,8 @@ export const activationName = (activation: Activation): string =>
 
 /** Heads and key/value heads, checked. */
 export function readHeads(config: ConfigReader, width: number) {
-  const heads = config.count('num_attention_heads');
-  const kvHeads = config.count('num_key_value_heads', heads);
+  const heads = config.parts('num_attention_heads');
+  const kvHeads = config.parts('num_key_value_heads', heads);
   const headDim = config.raw('head_dim') === undefined ? width / heads : config.count('head_dim');
   if (heads % kvHeads !== 0) throw config.refuse('num_key_value_heads', `must divide the ${heads} attention heads`);
   if (!Number.isInteger(headDim)) throw config.refuse('hidden_size', `${width} is not a multiple of ${heads} heads`);
@@ -50,7 +50,7 @@ export function readLlamaLike(
   defaults: { activation?: string; activationField?: string; eps?: number; theta?: number; tied?: boolean } = {},
 ): Architecture {
   const width = config.count('hidden_size');
-  const layers = config.count('num_hidden_layers');
+  const layers = config.parts('num_hidden_layers');
   const { heads, kvHeads, headDim } = readHeads(config, width);
   const vocabulary = config.count('vocab_size');
   return {

@@ -4,6 +4,30 @@ import { generate } from '../../../gpu-worker/lm/generate.ts';
 import { openTiny } from '../../support/open-tiny.ts';
 import { gap, randomRows, TINY } from '../../support/tiny-model.ts';
 
+describe('a forward pass', () => {
+  it.each([
+    [{ taps: ['q.0'], tapAt: [7] }, 'data_invalid', /position 7 to tap; the batch has 0 to 1/],
+    [{ taps: ['q.0'], tapAt: [0.5] }, 'data_invalid', /position 0.5/],
+    [{ taps: ['q.9'] }, 'hook_unknown', /layers 0 to 1/],
+    [
+      { interventions: [{ kind: 'add', hook: 'q.0', vector: new Float32Array(16).fill(Number.NaN) }] },
+      'data_invalid',
+      /'q.0': its numbers must be finite/,
+    ],
+    [
+      { interventions: [{ kind: 'project', hook: 'q.0', directions: new Float32Array(0), count: 0 }] },
+      'width_mismatch',
+      /0 directions/,
+    ],
+  ] as const)('refuses %j', async (request, code, message) => {
+    const model = await openTiny(TINY.llama!);
+    await expect(model.forward({ ids: [[1, 2]], ...request })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
 describe.each(Object.keys(TINY))('a random %s', (name) => {
   it('gives a left-padded row what it gives the row alone', async () => {
     const model = await openTiny(TINY[name]!);

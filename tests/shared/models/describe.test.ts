@@ -19,6 +19,12 @@ describe('a config.json', () => {
     expect(parseArchitecture(FAMILIES[a.family]!.config(a))).toEqual(a);
   });
 
+  it('with more layers or heads than any model has is refused before lists are made of them', () => {
+    expect(refusal({ ...llama, num_hidden_layers: 1e9 })).toMatch(/'num_hidden_layers': must be at most 1024/);
+    expect(refusal({ ...llama, num_attention_heads: 1e9 })).toMatch(/'num_attention_heads'/);
+    expect(refusal({ model_type: 'gpt2', n_layer: 1e9 })).toMatch(/'n_layer'/);
+  });
+
   it('is counted like the publisher counts', () => {
     // GPT-2 small and Pythia-70m, by their model cards.
     expect(describeModel({ model_type: 'gpt2' }).parameters).toBe(124_439_808);
