@@ -4,6 +4,7 @@ import { HTTPException } from 'hono/http-exception';
 import type { z } from 'zod';
 import {
   type FieldError,
+  jsonPointer,
   PROBLEMS,
   type Problem,
   type ProblemCode,
@@ -68,10 +69,6 @@ export function refuseMisfit(result: { target: string; success: boolean; error?:
   const where = first ? `${first.pointer || 'the whole body'}: ${first.detail}` : 'the request';
   throw new SextantError(code, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, { errors });
 }
-
-const escaped = (part: PropertyKey): string => String(part).replaceAll('~', '~0').replaceAll('/', '~1');
-/** JSON pointer (RFC 6901) of a path; the root is the empty string. */
-export const jsonPointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${escaped(part)}`).join('');
 
 /** Issues of a schema as field errors; of a union, those of the alternative that fits best. */
 export function fieldErrors(issues: readonly z.core.$ZodIssue[], at: readonly PropertyKey[] = []): FieldError[] {

@@ -1,7 +1,8 @@
 /** Predictors and reports as manifested things. */
 import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
-import type { InputEncoding, NetworkDocument, PredictorDocument } from '../../shared/fairness/predictors/document.ts';
+import type { NetworkDocument, PredictorDocument } from '../../shared/fairness/predictors/document.ts';
+import type { InputEncoding } from '../../shared/fairness/predictors/input.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import type { DenseNetwork } from '../../shared/fairness/predictors/network.ts';
 import { manifestId } from '../../shared/signing/digest.ts';

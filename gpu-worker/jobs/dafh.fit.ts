@@ -5,8 +5,9 @@ import { type Grouping, grouping, intersection } from '../../shared/fairness/aud
 import { gatedDeviation } from '../../shared/fairness/gated/demographics.ts';
 import { guard } from '../../shared/fairness/gated/guard.ts';
 import { type GatedPredictor, predictGated, scoreEveryHead } from '../../shared/fairness/gated/predictor.ts';
-import type { GatedDocument, InputEncoding } from '../../shared/fairness/predictors/document.ts';
+import type { GatedDocument } from '../../shared/fairness/predictors/document.ts';
 import { encodeTable, featureCount, learnInputs } from '../../shared/fairness/predictors/encode.ts';
+import type { InputEncoding } from '../../shared/fairness/predictors/input.ts';
 import { columnOf, columnTexts } from '../../shared/formats/table.ts';
 import contract, { type dafhMethodSchema } from '../../shared/jobs/dafh.fit.ts';
 import { accuracy, areaUnderCurve, demographicSummary } from '../fairness/classification-metrics.ts';

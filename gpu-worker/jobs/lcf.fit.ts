@@ -9,9 +9,9 @@ import {
 import { freeVariables, lookaheadMoments, refitLookahead } from '../../shared/fairness/lookahead/refit.ts';
 import { abduct, type LinearScm } from '../../shared/fairness/lookahead/scm.ts';
 import { futureGapPlot } from '../../shared/fairness/plots/audit-plots.ts';
-import { attributeCodes, scmOf } from '../../shared/fairness/predictors/compile.ts';
-import type { LookaheadDocument } from '../../shared/fairness/predictors/document.ts';
+import { attributeCodes, scmOf } from '../../shared/fairness/predictors/compile-lookahead.ts';
 import { encodeTable, learnInputs } from '../../shared/fairness/predictors/encode.ts';
+import type { LookaheadDocument } from '../../shared/fairness/predictors/lookahead-document.ts';
 import { columnOf, type Table } from '../../shared/formats/table.ts';
 import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/lcf.fit.ts';

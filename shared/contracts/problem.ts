@@ -70,6 +70,10 @@ export const fieldErrorSchema = z.strictObject({
 });
 export type FieldError = z.infer<typeof fieldErrorSchema>;
 
+const escaped = (part: PropertyKey): string => String(part).replaceAll('~', '~0').replaceAll('/', '~1');
+/** JSON pointer (RFC 6901) of a path; the root is the empty string. */
+export const jsonPointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${escaped(part)}`).join('');
+
 export const problemSchema = z.object({
   type: z.string(),
   title: z.string(),

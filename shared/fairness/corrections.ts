@@ -8,8 +8,8 @@ import { layerMs, mappingMs, momentsMs, requireFits, solveMs } from './costs.ts'
 import { dataError, requireFinite } from './data-error.ts';
 import { refitLookahead } from './lookahead/refit.ts';
 import { type GroupMoments, momentsByGroup } from './moments.ts';
-import { lookaheadOf } from './predictors/compile.ts';
-import { lookaheadDocumentSchema } from './predictors/document.ts';
+import { lookaheadOf } from './predictors/compile-lookahead.ts';
+import { lookaheadDocumentSchema } from './predictors/lookahead-document.ts';
 import { solveBudget } from './spectral/budget.ts';
 import { correctScalarHead, exactMeanStep } from './spectral/exact-mean.ts';
 import { correctLayer, stepMatrix } from './spectral/layer.ts';

@@ -9,6 +9,7 @@ export type DataFault =
   | 'arrow_malformed'
   | 'length_mismatch'
   | 'value_not_finite'
+  | 'value_out_of_range'
   | 'label_not_binary'
   | 'group_count'
   | 'group_too_small'

@@ -1,4 +1,5 @@
 /** Tables as JSON columns: `{"age": [1, 2, null], "sex": ["f", "m", "f"]}`. */
+import { jsonPointer } from '../contracts/problem.ts';
 import {
   type Column,
   categories,
@@ -29,7 +30,7 @@ export function tableFromColumns(
 }
 
 function columnFrom(name: string, values: readonly unknown[], rows: number, limits: TableLimits): Column {
-  const pointer = `/columns/${name}`;
+  const pointer = jsonPointer(['columns', name]);
   if (values.length !== rows)
     throw tableError('columns_malformed', pointer, `${name} has ${values.length} values, the first column has ${rows}`);
   const numbers = new Float64Array(rows);

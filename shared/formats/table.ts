@@ -1,5 +1,5 @@
 /** Tables as columns: what the CSV, Arrow and JSON readers give, with the schema they inferred. */
-import { SextantError } from '../contracts/problem.ts';
+import { jsonPointer, SextantError } from '../contracts/problem.ts';
 
 /** `values` holds NaN where a number is missing. */
 export type NumberColumn = { name: string; kind: 'number'; values: Float64Array; missing: number };
@@ -82,7 +82,7 @@ export function categories(
       if (code >= limits.levels)
         throw tableError(
           'table_too_large',
-          `/columns/${name}`,
+          jsonPointer(['columns', name]),
           `${name} has more than ${limits.levels} different values`,
         );
     }

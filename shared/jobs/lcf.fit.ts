@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
-import { scmSchema } from '../fairness/predictors/document.ts';
+import { scmSchema } from '../fairness/predictors/lookahead-document.ts';
 import { defineJob } from './contract.ts';
 
 const name = z.string().min(1).max(200);

@@ -108,6 +108,51 @@ describe('fair predictors', () => {
     expect(answer).toMatchObject({ scores: [2], present_gap: [1], future_gap: [0] });
   });
 
+  it('serve every structural model of a lookahead predictor, with the gap each person is left with', async () => {
+    const client = await newClient();
+    const common = { attribute: lookahead.attribute, eta: 1 };
+    const scm = { values: [0, 1], status: 'y', variables: [{ name: 'y', effects: 1 }] };
+    const serve = async (document: object, columns: Record<string, unknown[]>): Promise<Predictions> => {
+      const path = `/v1/fairness/predictors/${await register(client, { ...common, ...document })}/predictions`;
+      const answer = await client.call('POST', path, { body: { columns: { ...columns, a: ['yes'] } } });
+      expect(answer.status, await answer.clone().text()).toBe(200);
+      return (await answer.json()) as Predictions;
+    };
+    // X = a (U + beta), Y = X, T = 1 / (1 * 2): half the gap at rho = 1/2. Yc = 3, score T/4 * 9.
+    const scaled = {
+      kind: 'lookahead_multiplicative',
+      values: [1, 2],
+      features: [{ name: 'x', weight: 1, alpha: 1 }],
+      status: { name: 'y' },
+      rho: 0.5,
+    };
+    expect(await serve(scaled, { x: [6] })).toMatchObject({ scores: [9 / 8], present_gap: [3], future_gap: [1.5] });
+    // The curvature of sqrt-like scores is stated at the least index; a person above it keeps more of the gap.
+    const power = { kind: 'lookahead', scm, status_observed: true, outer: { kind: 'power', exponent: 1.5 }, lowest: 1 };
+    const kept = 3 - 2 - (1.5 / 0.75) * (Math.sqrt(3) - Math.sqrt(2));
+    expect((await serve(power, { y: [3] })).future_gap![0]).toBeCloseTo(kept, 12);
+    const curve = { kind: 'lookahead', scm, status_observed: true, curve: { scale: 1, exponent: 2 / 3 }, lowest: 1 };
+    const bent = await serve(curve, { y: [8 ** (2 / 3)] });
+    expect(bent.present_gap![0]).toBeCloseTo(8 ** (2 / 3) - 7 ** (2 / 3), 9);
+    expect(bent.future_gap![0]).toBeLessThan(bent.present_gap![0]!);
+    // Two children of equal weight and noise: K has mean (1 + 1) / 3 after seeing 1 and 1; the status w K + 0.5 a.
+    const child = { family: 'gaussian', effects: [0, 0], weight: 1, deviation: 1 };
+    const latent = {
+      kind: 'lookahead_latent',
+      children: [
+        { ...child, name: 'g' },
+        { ...child, name: 'l' },
+      ],
+      status: { name: 'y', effects: [0, 0.5], weight: 1 },
+      rho: 1,
+    };
+    const known = await serve(latent, { g: [1], l: [1] });
+    expect(known.scores[0]).toBeCloseTo((1 / 2) * (4 / 9 + 1 / 3), 12);
+    expect([known.present_gap, known.future_gap]).toEqual([[0.5], [0]]);
+    const counted = { ...latent, children: [{ family: 'poisson', name: 'n', effects: [0, 0], weight: 1 }] };
+    expect((await serve(counted, { n: [3] })).future_gap).toEqual([0]);
+  });
+
   it.each([
     ['weights_misfit', { ...gated, gate: [[1, 0, 0]] }],
     ['weights_misfit', { ...network, layers: network.layers.slice(0, 1) }],
@@ -115,6 +160,8 @@ describe('fair predictors', () => {
     ['response_invalid', { ...lookahead, rho: 7 }],
     ['scm_cycle', { ...lookahead, scm: { ...lookahead.scm, variables: [{ name: 'y', parents: { y: 1 } }] } }],
     ['scm_invalid', { ...lookahead, attribute: { name: 'a', labels: ['no', 'yes', 'maybe'] } }],
+    ['response_invalid', { ...lookahead, curve: { scale: 1, exponent: 0.9 } }],
+    ['response_invalid', { ...lookahead, outer: { kind: 'knots', at: [0, 1], slopes: [1, 0] } }],
   ])('are refused where they cannot work: %s', async (code, body) => {
     const client = await newClient();
     const problem = await problemOf(await client.call('POST', '/v1/fairness/predictors', { body }));

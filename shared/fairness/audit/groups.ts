@@ -1,4 +1,5 @@
 /** Groups of an audit: attributes as codes, intersections of attributes, and the size below which nothing is claimed. */
+import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
 
 /** One attribute's values as codes into `levels`, which are in order of first appearance sorted by name. */
@@ -11,7 +12,7 @@ export function grouping(name: string, labels: readonly unknown[]): Grouping {
     if (missing)
       throw dataError(
         'group_unknown',
-        `/groups/${name}/${i}`,
+        jsonPointer(['groups', name, i]),
         `row ${i} has no ${name}; drop it or give it a label of its own`,
       );
     return String(label);
@@ -42,20 +43,24 @@ export function eligibleGroups({ name, codes, levels }: Grouping, minimum: numbe
   const counts = new Array<number>(levels.length).fill(0);
   for (const code of codes) counts[code]! += 1;
   if (levels.length < 2) {
-    throw dataError('group_count', `/groups/${name}`, `${name} has one group only; gaps are between at least two`);
+    throw dataError(
+      'group_count',
+      jsonPointer(['groups', name]),
+      `${name} has one group only; gaps are between at least two`,
+    );
   }
   const kept = levels.flatMap((_, g) => (counts[g]! >= minimum ? [g] : []));
   if (kept.length < 2) {
     throw dataError(
       'group_too_small',
-      `/groups/${name}`,
+      jsonPointer(['groups', name]),
       `fewer than two groups of ${name} have the minimum of ${minimum} rows`,
     );
   }
   if (kept.length > most) {
     throw dataError(
       'group_count',
-      `/groups/${name}`,
+      jsonPointer(['groups', name]),
       `${name} has ${kept.length} groups of enough rows; at most ${most} are compared`,
     );
   }

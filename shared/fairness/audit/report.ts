@@ -1,5 +1,6 @@
 /** An audit: predictions, labels and groups in, metrics with intervals and p-values out. */
 
+import { jsonPointer } from '../../contracts/problem.ts';
 import { stream } from '../../math/random.ts';
 import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
 import { dataError, requireFinite } from '../data-error.ts';
@@ -104,7 +105,11 @@ export function checkAuditColumns({ predictions, labels, groups }: AuditInput, t
   if (groups.length === 0) throw dataError('group_count', '/groups', 'an audit needs at least one grouping');
   for (const { name, codes } of groups) {
     if (codes.length !== n)
-      throw dataError('length_mismatch', `/groups/${name}`, `${codes.length} values of ${name} for ${n} predictions`);
+      throw dataError(
+        'length_mismatch',
+        jsonPointer(['groups', name]),
+        `${codes.length} values of ${name} for ${n} predictions`,
+      );
   }
   for (let i = 1; i < n; i++) if (predictions[i] !== predictions[0]) return;
   throw dataError(

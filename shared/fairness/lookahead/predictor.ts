@@ -1,16 +1,21 @@
 /**
  * A deployable lookahead-fair predictor: a linear structural model, the reaction strength it was made for and the score
- *   Y^ = p1 sum_b E[Yc_b^2] + p2 sum_b E[Yc_b] + p3 + h . U,      b over the other attribute values,
- * where the expectation is over what is not observed of U. Everything is affine in the row, so a prediction costs O(d).
+ *   Y^ = p1 sum_b E[s(Yc_b)] + p2 sum_b E[Yc_b] + p3 + h . U,      b over the other attribute values,
+ * where s is a square unless the shape says otherwise and the expectation is over what is not observed of U. The index is
+ * affine in the row, so a prediction costs O(d).
  */
+import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
-import { additiveConstant, gapFactor, quadraticCoefficient } from './constants.ts';
+import { additiveConstant, quadraticCoefficient } from './constants.ts';
 import { type CompiledScm, compileScm, type LinearScm, statusOffset } from './scm.ts';
+import { compileShape, type OuterForm, type Shape, type StatusCurve } from './shape.ts';
+import { predictShaped } from './shaped-prediction.ts';
 
 /**
  * `statusObserved`: rows carry the status, so all of U is known. Otherwise the status's own exogenous variable is averaged
  * over its prior (`noise`), the published score does not contain it and nobody can move it: T leaves it out.
  * `path.fair`: variables whose direct attribute effect is fair; `path.frozen`: these variables do not react (their U stays).
+ * With a `curve`, the model's status variable is the index V and rows carry the status f(V).
  */
 export type LookaheadPredictor = {
   scm: LinearScm;
@@ -19,6 +24,10 @@ export type LookaheadPredictor = {
   statusObserved: boolean;
   noise: { mean: number; variance: number };
   path?: { fair: readonly string[]; frozen: boolean };
+  outer?: OuterForm;
+  curve?: StatusCurve;
+  /** Least index (status, without a curve) of any world, for a power; rows below it are refused. */
+  lowest?: number;
   p2: number;
   p3: number;
   /** Coefficient of each variable's U in h, by name; the status's own only where the status is observed. */
@@ -32,9 +41,14 @@ export type CompiledLookahead = {
   inputs: readonly string[];
   constant: number;
   p1: number;
-  /** |1 - 2 p1 / T|: the future gap as a share of the present one. */
-  factor: number;
+  shape: Shape;
+  /** The future gap as a share of the present one, |1 - rho|; null where it differs between people. */
+  factor: number | null;
   frozen: Uint8Array;
+  /** Input that holds the status, -1 where rows lack it. */
+  statusColumn: number;
+  /** What h alone moves the index by. */
+  drift: number;
   /** Row r: E[Y] under factual value a is statusBase[a] + statusWeights . x. */
   statusBase: Float64Array;
   statusWeights: Float64Array;
@@ -50,7 +64,7 @@ export type CompiledLookahead = {
 const unknownVariables = (compiled: CompiledScm, names: Iterable<string>, pointer: string): void => {
   for (const name of names) {
     if (!compiled.index.has(name))
-      throw dataError('scm_invalid', `${pointer}/${name}`, `${name} is not a variable of the model`);
+      throw dataError('scm_invalid', `${pointer}${jsonPointer([name])}`, `${name} is not a variable of the model`);
   }
 };
 
@@ -74,7 +88,7 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
   if (!observed && predictor.free[predictor.scm.status]) {
     throw dataError(
       'weights_misfit',
-      `/free/${predictor.scm.status}`,
+      jsonPointer(['free', predictor.scm.status]),
       'h cannot read the noise of a status that is not observed',
     );
   }
@@ -82,7 +96,15 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
     Number((predictor.path?.frozen && fair.has(v.name)) || (!observed && j === status)),
   );
   const constant = additiveConstant(slopes, predictor.eta, frozen);
-  const p1 = quadraticCoefficient(constant, predictor.rho);
+  const shape = compileShape(predictor.outer ?? { kind: 'quadratic' }, predictor.curve, predictor.lowest);
+  if (!shape.plain && !observed && order[status]!.scale !== 0) {
+    throw dataError(
+      'response_invalid',
+      '/status_observed',
+      "only the square of an uncurved status is averaged over the status's own U: rows must carry the status, or its scale be 0",
+    );
+  }
+  const p1 = (2 / shape.curvature) * quadraticCoefficient(constant, predictor.rho);
   const inputs = order.filter((_, j) => observed || j !== status).map((v) => v.name);
   const column = new Map(inputs.map((name, i) => [name, i]));
   const values = predictor.scm.values.length;
@@ -105,7 +127,7 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
     const v = order[index.get(name)!]!;
     if (coefficient === 0) continue;
     if (v.scale === 0)
-      throw dataError('weights_misfit', `/free/${name}`, `${name} has no exogenous variable of its own`);
+      throw dataError('weights_misfit', jsonPointer(['free', name]), `${name} has no exogenous variable of its own`);
     const per = coefficient / v.scale;
     freeWeights[column.get(name)!]! += per;
     for (const [parent, weight] of Object.entries(v.parents)) freeWeights[column.get(parent)!]! -= per * weight;
@@ -117,8 +139,16 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
     inputs,
     constant,
     p1,
-    factor: gapFactor(p1, constant),
+    shape,
+    factor: shape.plain ? Math.abs(1 - predictor.rho) : null,
     frozen,
+    statusColumn: column.get(own.name) ?? -1,
+    drift:
+      predictor.eta *
+      Object.entries(predictor.free).reduce((sum, [name, coefficient]) => {
+        const j = index.get(name)!;
+        return frozen[j] ? sum : sum + slopes[j]! * coefficient;
+      }, 0),
     statusBase,
     statusWeights,
     shift,
@@ -141,6 +171,10 @@ export function predictLookahead(
 ): void {
   const { p1, factor, statusBase, statusWeights, shift, freeBase, freeWeights, unknown } = compiled;
   const { p2, p3 } = compiled.predictor;
+  if (factor === null) {
+    predictShaped(compiled, rows, codes, scores, gaps);
+    return;
+  }
   const d = statusWeights.length;
   const values = statusBase.length;
   for (let i = 0; i < scores.length; i++) {

@@ -49,7 +49,11 @@ export function lookaheadMoments(
   const second = zeros(size, size);
   for (let i = 0; i < n; i++) {
     x.fill(Number.NaN);
-    for (let j = 0; j < d; j++) x[column[j]!] = rows[i * d + j]!;
+    for (let j = 0; j < d; j++) {
+      const given = rows[i * d + j]!;
+      // The model's own variable is the index, rows hold the status.
+      x[column[j]!] = j === compiled.statusColumn ? compiled.shape.status.inverse(given) : given;
+    }
     abduct(compiled.scm, x, codes[i]!, compiled.predictor.noise.mean, u);
     v[0] = 1;
     v[1] = linear[i]!;
@@ -70,7 +74,8 @@ export type LookaheadRefit = {
   error: number;
   constant: number;
   p1: number;
-  factor: number;
+  /** Null where the gap factor differs between people. */
+  factor: number | null;
 };
 
 /**

@@ -1,15 +1,9 @@
 /** Predictor documents checked once and made ready to run over feature matrices. */
-import { columnOf, columnTexts, type Table } from '../../formats/table.ts';
-import { dataError } from '../data-error.ts';
+import type { Table } from '../../formats/table.ts';
+import { dataError, requireFinite } from '../data-error.ts';
 import { checkGated, type GatedPredictor, predictGated } from '../gated/predictor.ts';
-import {
-  type CompiledLookahead,
-  compileLookahead,
-  type LookaheadPredictor,
-  predictLookahead,
-} from '../lookahead/predictor.ts';
-import type { LinearScm } from '../lookahead/scm.ts';
-import type { GatedDocument, InputEncoding, LookaheadDocument, PredictorDocument, ScmDocument } from './document.ts';
+import { compileKnowledge, compileLinear, compileScaled } from './compile-lookahead.ts';
+import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
 import { encodeTable, featureCount } from './encode.ts';
 import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './network.ts';
 
@@ -66,7 +60,7 @@ export function gatedOf(document: GatedDocument): GatedPredictor {
   return predictor;
 }
 
-export function networkOf(document: Extract<PredictorDocument, { kind: 'network' }>): DenseNetwork {
+export function networkOf(document: NetworkDocument): DenseNetwork {
   let inputs = featureCount(document.inputs);
   const layers = document.layers.map(({ weights, bias, activation }, l) => {
     const layer = {
@@ -83,84 +77,21 @@ export function networkOf(document: Extract<PredictorDocument, { kind: 'network'
   return layers;
 }
 
-/** Effects given as one number stand for that number times the attribute's value. */
-export const scmOf = ({ values, status, variables }: ScmDocument): LinearScm => ({
-  values,
-  status,
-  variables: variables.map((v) => ({
-    ...v,
-    effects: typeof v.effects === 'number' ? values.map((a) => a * (v.effects as number)) : v.effects,
-  })),
-});
-
-export function lookaheadOf(document: LookaheadDocument): LookaheadPredictor {
-  const scm = scmOf(document.scm);
-  if (document.attribute.labels.length !== scm.values.length) {
-    throw dataError(
-      'scm_invalid',
-      '/attribute/labels',
-      `the attribute has ${scm.values.length} values, so it needs as many labels`,
-    );
-  }
+/** Checks a document and makes it ready. Raises `data_invalid` (weights_misfit, scm_*, response_invalid, ...). */
+export function compilePredictor(document: PredictorDocument): CompiledPredictor {
+  const compiled = compileKind(document);
   return {
-    scm,
-    eta: document.eta,
-    rho: document.rho,
-    statusObserved: document.status_observed,
-    noise: document.noise,
-    ...(document.path && { path: document.path }),
-    p2: document.p2,
-    p3: document.p3,
-    free: document.free,
-  };
-}
-
-/** Attribute value numbers of a table's rows. Raises `data_invalid` (group_unknown) for a label that is not listed. */
-export function attributeCodes(table: Table, name: string, labels: readonly string[]): Int32Array {
-  const at = new Map(labels.map((label, k) => [label, k]));
-  return Int32Array.from(columnTexts(columnOf(table, name)), (text, i) => {
-    const code = text === null ? undefined : at.get(text);
-    if (code === undefined) {
-      throw dataError(
-        'group_unknown',
-        `/columns/${name}/${i}`,
-        `row ${i} has ${text === null ? 'no value' : `"${text.slice(0, 60)}"`} for ${name}; known: ${labels.join(', ')}`,
-      );
-    }
-    return code;
-  });
-}
-
-/** The columns a lookahead predictor reads, as plain numbers. */
-export const plainInputs = (names: readonly string[]): InputEncoding[] =>
-  names.map((name) => ({ kind: 'number', name, mean: 0, scale: 1, missing: null }));
-
-function lookahead(document: LookaheadDocument): CompiledPredictor {
-  const compiled: CompiledLookahead = compileLookahead(lookaheadOf(document));
-  const { name, labels } = document.attribute;
-  const inputs = plainInputs(compiled.inputs);
-  return {
-    kind: 'lookahead',
-    columns: [...compiled.inputs, name],
-    attribute: name,
-    features: inputs.length,
-    cost: { multiplyAdds: 2 * inputs.length + 8 * labels.length, exponentials: 0 },
+    ...compiled,
     predict(table) {
-      const rows = encodeTable(table, inputs);
-      const codes = attributeCodes(table, name, labels);
-      const [scores, presentGap, futureGap] = [0, 1, 2].map(() => new Float64Array(table.rows)) as [
-        Float64Array,
-        Float64Array,
-        Float64Array,
-      ];
-      predictLookahead(compiled, rows, codes, scores, { present: presentGap, future: futureGap });
-      return { scores, presentGap, futureGap };
+      const prediction = compiled.predict(table);
+      // Weights and cells that are finite can still overflow; JSON has no way to say so.
+      requireFinite(prediction.scores, '/scores');
+      return prediction;
     },
   };
 }
 
-/** Checks a document and makes it ready. Raises `data_invalid` (weights_misfit, scm_*, response_invalid, ...). */
-export function compilePredictor(document: PredictorDocument): CompiledPredictor {
+function compileKind(document: PredictorDocument): CompiledPredictor {
   switch (document.kind) {
     case 'network': {
       const layers = networkOf(document);
@@ -193,7 +124,11 @@ export function compilePredictor(document: PredictorDocument): CompiledPredictor
       };
     }
     case 'lookahead':
-      return lookahead(document);
+      return compileLinear(document);
+    case 'lookahead_multiplicative':
+      return compileScaled(document);
+    case 'lookahead_latent':
+      return compileKnowledge(document);
     default:
       return document satisfies never;
   }

@@ -1,7 +1,8 @@
 /** Tables into feature matrices, as a predictor's inputs say; nothing about a table is guessed at prediction time. */
+import { jsonPointer } from '../../contracts/problem.ts';
 import { type Column, columnOf, type Table } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
-import type { InputEncoding } from './document.ts';
+import type { InputEncoding } from './input.ts';
 
 /** Number of features that the inputs make. */
 export const featureCount = (inputs: readonly InputEncoding[]): number =>
@@ -32,7 +33,7 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
       if (column.kind !== 'number' && column.missing < table.rows) {
         throw dataError(
           'value_not_finite',
-          `/columns/${input.name}`,
+          jsonPointer(['columns', input.name]),
           `${input.name} must be numbers; it holds texts such as "${column.levels[0]?.slice(0, 60)}"`,
         );
       }
@@ -41,7 +42,11 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
         let value = column.kind === 'number' ? column.values[i]! : Number.NaN;
         if (Number.isNaN(value)) {
           if (missing === null)
-            throw dataError('value_not_finite', `/columns/${input.name}/${i}`, `row ${i} has no ${input.name}`);
+            throw dataError(
+              'value_not_finite',
+              jsonPointer(['columns', input.name, i]),
+              `row ${i} has no ${input.name}`,
+            );
           value = missing;
         }
         out[i * width + at] = (value - mean) / scale;
@@ -60,7 +65,7 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
         const shown = level === null ? 'nothing' : `"${level.slice(0, 60)}"`;
         throw dataError(
           'group_unknown',
-          `/columns/${input.name}/${i}`,
+          jsonPointer(['columns', input.name, i]),
           `row ${i} has ${shown} for ${input.name}; known: ${input.levels.slice(0, 20).join(', ')}`,
         );
       }
@@ -99,7 +104,7 @@ export function learnInputs(
     if (levels.length > 1000)
       throw dataError(
         'table_too_large',
-        `/columns/${name}`,
+        jsonPointer(['columns', name]),
         `${name} has ${levels.length} levels; at most 1000 are encoded`,
       );
     // With the first level dropped it becomes the reference, and so does a level never seen.

@@ -206,6 +206,23 @@ describe('refitting from moments', () => {
     }
   });
 
+  it('takes scores that are not squares: the error is the one of the rows, and no other p2 has less', () => {
+    const shaped = { ...plain, outer: { kind: 'power', exponent: 1.5 } as const, lowest: 0.1 };
+    const { compiled, codes, rows, y } = sample(shaped, 300);
+    const refit = refitLookahead(shaped, lookaheadMoments(compiled, rows, codes, y));
+    expect(refit.factor).toBeNull();
+    const errorOf = (predictor: LookaheadPredictor): number => {
+      const scores = new Float64Array(300);
+      predictLookahead(compileLookahead(predictor), rows, codes, scores);
+      return scores.reduce((sum, value, i) => sum + (value - y[i]!) ** 2 / 300, 0);
+    };
+    expect(refit.error).toBeCloseTo(errorOf(refit.predictor), 9);
+    for (const step of [-1e-3, 1e-3]) {
+      const p2 = refit.predictor.p2 + step;
+      expect(errorOf({ ...refit.predictor, p2 })).toBeGreaterThan(refit.error);
+    }
+  });
+
   it('is nearly exact when U is known: fairness costs what the closed form says at least', () => {
     const { compiled, codes, rows, y } = sample(plain, 4000);
     const exact = refitLookahead(plain, lookaheadMoments(compiled, rows, codes, y));

@@ -1,0 +1,61 @@
+/** Predictions of lookahead scores whose gap factor differs between people: curved statuses and scores that are not squares. */
+import { jsonPointer } from '../../contracts/problem.ts';
+import { dataError } from '../data-error.ts';
+import type { CompiledLookahead } from './predictor.ts';
+
+/**
+ * As `predictLookahead`, from every world's index, its pull on the others, and the status after the reaction. Raises
+ * `data_invalid` (value_out_of_range) for a row with an index below the least one, in any world.
+ */
+export function predictShaped(
+  { predictor, inputs, scm, p1, constant, drift, shape, ...c }: CompiledLookahead,
+  rows: Float64Array,
+  codes: ArrayLike<number>,
+  scores: Float64Array,
+  gaps?: { present: Float64Array; future: Float64Array },
+): void {
+  const { status, outer, lowest } = shape;
+  const d = inputs.length;
+  const values = c.statusBase.length;
+  const [worlds, pulls] = [new Float64Array(values), new Float64Array(values)];
+  const outside = (i: number, what: string): Error =>
+    dataError(
+      'value_out_of_range',
+      c.statusColumn < 0 ? '/columns' : jsonPointer(['columns', scm.scm.status, i]),
+      what,
+    );
+  for (let i = 0; i < scores.length; i++) {
+    const a = codes[i]!;
+    let own = c.statusBase[a]!;
+    let total = predictor.p3 + c.freeBase[a]!;
+    for (let j = 0; j < d; j++) {
+      const given = rows[i * d + j]!;
+      const x = j === c.statusColumn ? status.inverse(given) : given;
+      own += c.statusWeights[j]! * x;
+      total += c.freeWeights[j]! * x;
+    }
+    let pull = 0;
+    for (let b = 0; b < values; b++) {
+      const v = own + c.shift[a * values + b]!;
+      if (!(v >= lowest)) {
+        throw outside(i, `row ${i} has the index ${v} in world ${b}; the predictor is made for ${lowest} and above`);
+      }
+      worlds[b] = v;
+      const y = status.value(v);
+      pulls[b] = (p1 * outer.slope(y) + predictor.p2) * status.slope(v);
+      pull += pulls[b]!;
+      if (b !== a) total += p1 * outer.value(y) + predictor.p2 * y;
+    }
+    scores[i] = total;
+    if (!gaps) continue;
+    const after = (b: number): number => status.value(worlds[b]! + (pull - pulls[b]!) / constant + drift);
+    let [present, future] = [0, 0];
+    for (let b = 0; b < values; b++) {
+      present += Math.abs(status.value(worlds[a]!) - status.value(worlds[b]!));
+      future += Math.abs(after(a) - after(b));
+    }
+    if (Number.isNaN(future)) throw outside(i, `the reaction takes row ${i} out of the range of the status`);
+    gaps.present[i] = present / (values - 1);
+    gaps.future[i] = future / (values - 1);
+  }
+}
