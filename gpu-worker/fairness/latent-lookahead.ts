@@ -3,6 +3,7 @@
  * attribute and covariates, and a score is published per posterior draw of K.
  */
 import { additiveConstant, quadraticCoefficient } from '../../shared/fairness/lookahead/constants.ts';
+import { compileLatent, type LatentPredictor, predictLatent } from '../../shared/fairness/lookahead/latent.ts';
 import { leastSquares } from '../../shared/math/least-squares.ts';
 import type { LatentFit } from './latent-knowledge.ts';
 
@@ -98,4 +99,38 @@ export function latentScore(
     constant,
     p1,
   };
+}
+
+/** People as a deployed latent predictor sees them: children (and status), covariate features, attribute value numbers. */
+export type LatentRows = { rows: Float64Array; features: Float64Array; codes: ArrayLike<number>; y: Float64Array };
+
+/** Scores of `people`, with other coefficients than the predictor's own where they are given. */
+export function latentScores(
+  predictor: LatentPredictor,
+  { rows, features, codes, y }: LatentRows,
+  { p1, ...part }: { p1?: number; p2?: number; p3?: number; free?: number } = {},
+): Float64Array {
+  const compiled = compileLatent({ ...predictor, ...part });
+  const scores = new Float64Array(y.length);
+  predictLatent({ ...compiled, p1: p1 ?? compiled.p1 }, rows, features, codes, scores);
+  return scores;
+}
+
+/** The predictor with p2, p3 and h fitted by least squares to what it will see of people, not to draws that knew the status. */
+export function fitDeployed(predictor: LatentPredictor, people: LatentRows): LatentPredictor {
+  const none = { p1: 0, p2: 0, p3: 0, free: 0 };
+  const own = latentScores(predictor, people, { p2: 0, p3: 0, free: 0 });
+  const [linear, latent] = [
+    latentScores(predictor, people, { ...none, p2: 1 }),
+    latentScores(predictor, people, { ...none, free: 1 }),
+  ];
+  const n = people.y.length;
+  const x = new Float64Array(2 * n);
+  for (let i = 0; i < n; i++) {
+    x[2 * i] = linear[i]!;
+    x[2 * i + 1] = latent[i]!;
+  }
+  const target = people.y.map((y, i) => y - own[i]!);
+  const { intercept, coefficients } = leastSquares(x, target, 2, { ridge: 1e-9 });
+  return { ...predictor, p2: coefficients[0]!, p3: intercept, free: coefficients[1]! };
 }

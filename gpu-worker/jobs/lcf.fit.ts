@@ -9,16 +9,22 @@ import {
 import { freeVariables, lookaheadMoments, refitLookahead } from '../../shared/fairness/lookahead/refit.ts';
 import { abduct, type LinearScm } from '../../shared/fairness/lookahead/scm.ts';
 import { futureGapPlot } from '../../shared/fairness/plots/audit-plots.ts';
-import { attributeCodes, scmOf } from '../../shared/fairness/predictors/compile-lookahead.ts';
+import { attributeCodes, plainInputs, scmOf } from '../../shared/fairness/predictors/compile-lookahead.ts';
 import { encodeTable, learnInputs } from '../../shared/fairness/predictors/encode.ts';
-import type { LookaheadDocument } from '../../shared/fairness/predictors/lookahead-document.ts';
+import type { LatentDocument, LookaheadDocument } from '../../shared/fairness/predictors/lookahead-document.ts';
 import { columnOf, type Table } from '../../shared/formats/table.ts';
 import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/lcf.fit.ts';
 import { leastSquares } from '../../shared/math/least-squares.ts';
 import { toRows } from '../../shared/math/matrix.ts';
 import { fitLatentKnowledge } from '../fairness/latent-knowledge.ts';
-import { type LatentWorld, latentScore } from '../fairness/latent-lookahead.ts';
+import {
+  fitDeployed,
+  type LatentRows,
+  type LatentWorld,
+  latentScore,
+  latentScores,
+} from '../fairness/latent-lookahead.ts';
 import { predictorThing } from '../fairness/publish.ts';
 import { splitRows } from '../fairness/rows.ts';
 import { completeRows, numbersOf, openTable, tableReport, takeRows } from '../fairness/table-input.ts';
@@ -109,8 +115,7 @@ async function linear(
   const compiled = compileLookahead(base);
   const part = (rows: Uint32Array) => {
     const own = takeRows(table, rows);
-    const inputs = compiled.inputs.map((name) => ({ kind: 'number' as const, name, mean: 0, scale: 1, missing: null }));
-    return { x: encodeTable(own, inputs), codes: pickCodes(rows), y: numbersOf(own, status) };
+    return { x: encodeTable(own, plainInputs(compiled.inputs)), codes: pickCodes(rows), y: numbersOf(own, status) };
   };
   const [fitted, held] = [part(train), part(test)];
   const moments = lookaheadMoments(compiled, fitted.x, fitted.codes, fitted.y);
@@ -214,10 +219,10 @@ async function linear(
 
 async function latent(
   context: JobContext<Params>,
-  { table, codes, train, test, report }: Prepared,
+  { table, codes, train, test, report, digest }: Prepared,
   model: Extract<Params['model'], { latent: unknown }>['latent'],
 ): Promise<Outcome> {
-  const { params, progress } = context;
+  const { params, progress, artefact } = context;
   const values = params.attribute.labels.length;
   const inputs = learnInputs(table, model.covariates, { dropFirst: true }).map((input) =>
     input.kind === 'number' ? input : { ...input, unknown: 'zeros' as const },
@@ -279,20 +284,70 @@ async function latent(
     }),
   );
   await plotSweep(context, points);
+  const equation = ({ name, intercept, attributes: own, weight }: (typeof fit.children)[number]) => ({
+    name,
+    intercept,
+    effects: [0, ...own.slice(0, values - 1)],
+    covariates: own.slice(values - 1),
+    weight,
+  });
+  const deviation = (child: (typeof fit.children)[number]): number => Math.sqrt(child.variance!);
+  const document: LatentDocument = {
+    kind: 'lookahead_latent',
+    attribute: { name: params.attribute.column, labels: params.attribute.labels },
+    covariates: inputs,
+    children: fit.children
+      .slice(0, -1)
+      .map((child) =>
+        child.family === 'gaussian'
+          ? { family: 'gaussian', ...equation(child), deviation: deviation(child) }
+          : { family: 'poisson', ...equation(child) },
+      ),
+    status: { ...equation(own), deviation: params.status_observed ? deviation(own) : null },
+    eta: params.eta[0]!,
+    rho: params.rho[0]!,
+    p2: 0,
+    p3: 0,
+    free: 0,
+  };
+  const shown = [...model.children.map((child) => child.name), ...(params.status_observed ? [params.status] : [])];
+  const seen = (rows: Uint32Array): LatentRows => {
+    const part = takeRows(table, rows);
+    return {
+      rows: encodeTable(part, plainInputs(shown)),
+      features: inputs.length ? encodeTable(part, inputs) : new Float64Array(0),
+      codes: Int32Array.from(rows, (i) => codes[i]!),
+      y: Float64Array.from(rows, (i) => y[i]!),
+    };
+  };
+  const held = seen(test);
+  const deployed = fitDeployed({ ...document, values, covariates: width }, seen(train));
+  const { p2, p3, free } = deployed;
+  const origin = {
+    method: 'lcf.fit',
+    params: { eta: document.eta, rho: document.rho },
+    seed: params.seed,
+    dataDigest: digest,
+  };
+  const thing = await predictorThing({ ...document, p2, p3, free }, origin, artefact);
   const fair = latentScore(world, train, test, { eta: params.eta[0]!, rho: 0, counterfactual: true });
   return {
     result: {
       table: report,
       model: { latent: 'K ~ N(0, 1)', inputs, children: fit.children },
-      fit: { latent_acceptance: fit.acceptance.latent, poisson_acceptance: fit.acceptance.poisson },
+      fit: {
+        latent_acceptance: fit.acceptance.latent,
+        poisson_acceptance: fit.acceptance.poisson,
+        published_mse: meanSquare(latentScores(deployed, held), held.y),
+      },
       baselines: [
         { method: 'counterfactually_fair', mse: fair.mse, present_gap: fair.presentGap, future_gap: fair.futureGap },
       ],
       points,
       moments: null,
-      predictor: null,
+      predictor: thing.id,
     },
-    things: [],
+    things: [thing.manifest],
     metrics: { mse: points[0]!.mse, present_gap: points[0]!.present_gap, future_gap: points[0]!.future_gap },
     run: run(params.seed),
   };

@@ -11,7 +11,7 @@ export const lcfPointSchema = z.object({
   rho: z.number(),
   constant: z.number().describe('T'),
   p1: z.number(),
-  mse: z.number().describe('on test rows'),
+  mse: z.number().describe('on test rows; of a latent model, of scores of single draws that knew the status'),
   present_gap: z.number(),
   future_gap: z.number().describe('average future causal effect'),
 });
@@ -87,7 +87,11 @@ export default defineJob({
   result: z.object({
     table: tableReportSchema,
     model: z.record(z.string(), z.unknown()).describe('the structural model with every coefficient'),
-    fit: z.record(z.string(), z.number()).describe('R squared per variable, or acceptance rates of the sampler'),
+    fit: z
+      .record(z.string(), z.number())
+      .describe(
+        'R squared per variable; or acceptance rates of the sampler and the error of the published predictor on test rows',
+      ),
     baselines: z.array(
       z.object({
         method: z.string(),
@@ -98,7 +102,7 @@ export default defineJob({
     ),
     points: z.array(lcfPointSchema),
     moments: z.record(z.string(), z.unknown()).nullable().describe('second moments for what-if refits at the edge'),
-    predictor: predictorIdSchema.nullable().describe('null for latent models: predicting needs the sampler'),
+    predictor: predictorIdSchema,
   }),
   progress: { sweep: 'sampler sweeps', sweeps: 'of so many' },
   produces: ['predictor'],

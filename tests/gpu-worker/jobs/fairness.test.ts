@@ -10,7 +10,10 @@ import type { Handler, HandlerInput, JobOutcome } from '../../../gpu-worker/jobs
 import lcf from '../../../gpu-worker/jobs/lcf.fit.ts';
 import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
 import { manifestSchema } from '../../../shared/contracts/thing.ts';
+import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
+import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
+import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import type { JobContract } from '../../../shared/jobs/contract.ts';
 import dafhContract from '../../../shared/jobs/dafh.fit.ts';
@@ -260,22 +263,39 @@ describe('lcf.fit', () => {
     expect(result.predictor).toMatch(/^prd_/);
   });
 
-  it('samples a latent model and scores on draws of it', async () => {
+  it('samples a latent model, scores on draws of it, and publishes what the edge can run', async () => {
     const k = Array.from({ length: n }, (_, i) => z[4 * i]!);
     const gpa = k.map((v, i) => 3 + 0.8 * v + (i % 2 ? 0.3 : 0) + 0.4 * z[4 * i + 1]!);
     const fya = k.map((v, i) => 0.7 * v + (i % 2 ? 0.5 : 0) + z[4 * i + 3]!);
-    const { outcome } = await runJob(lcfContract, lcf, {
+    const { outcome, files } = await runJob(lcfContract, lcf, {
       table: { columns: { a, gpa, fya } },
       attribute: { column: 'a', labels: ['m', 'f'] },
       status: 'fya',
       model: { latent: { children: [{ name: 'gpa' }], burn_in: 80, samples: 100 } },
       rho: [1, 0],
     });
-    const result = outcome.result as { points: { present_gap: number; future_gap: number }[]; predictor: null };
+    const result = outcome.result as {
+      points: { present_gap: number; future_gap: number }[];
+      fit: { published_mse: number };
+      predictor: string;
+    };
     expect(result.points[0]!.future_gap).toBeLessThan(1e-9);
     expect(result.points[1]!.future_gap).toBeCloseTo(result.points[1]!.present_gap, 9);
     expect(Math.abs(result.points[0]!.present_gap - 0.5)).toBeLessThan(0.35);
-    expect(result.predictor).toBeNull();
+    expect(result.predictor).toMatch(/^prd_/);
+    const stored = JSON.parse(readFileSync(files.get('predictor.json')!.path, 'utf8'));
+    const predictor = compilePredictor(predictorDocumentSchema.parse(stored));
+    expect(predictor.columns).toEqual(['gpa', 'a']);
+    const { scores, presentGap, futureGap } = predictor.predict(tableFromColumns({ a, gpa }));
+    expect(presentGap![0]).toBeCloseTo(result.points[0]!.present_gap, 9);
+    expect(Math.max(...futureGap!)).toBeLessThan(1e-9);
+    // Knowing K exactly would leave the noise of the status, 1; the mean of the status is what a blind score leaves.
+    const mean = fya.reduce((sum, v) => sum + v, 0) / n;
+    const [error, blind] = [scores, fya.map(() => mean)].map((s) =>
+      fya.reduce((sum, v, i) => sum + (v - s[i]!) ** 2 / n, 0),
+    );
+    expect(error).toBeLessThan(0.95 * blind!);
+    expect(Math.abs(result.fit.published_mse - error!)).toBeLessThan(0.5);
   });
 
   it.each([
