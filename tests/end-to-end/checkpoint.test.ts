@@ -67,15 +67,17 @@ describe('an extraction', () => {
 
     await startWorker('second');
     const resumed = await stack.ended(id);
-    expect(resumed).toMatchObject({ status: 'succeeded', attempt: 2 });
+    // On a machine that is very busy the second worker may lose its lease as well, and go on in a third attempt.
+    expect(resumed).toMatchObject({ status: 'succeeded' });
+    expect(resumed.attempt).toBeGreaterThanOrEqual(2);
     await stack.assertSingleCompletion(id);
     // A checkpoint that was on its way when the worker died may have come later.
     const done = resumed.metrics!.tokens_resumed!;
     expect(done).toBeGreaterThanOrEqual(shards * SHARD);
     expect(done % SHARD).toBe(0);
     const frames = await stack.progress(id);
-    const second = frames.filter((frame) => frame.attempt === 2);
-    expect(second[0]!.metrics.tokens).toBeGreaterThanOrEqual(done);
+    const last = frames.filter((frame) => frame.attempt === resumed.attempt);
+    expect(last[0]!.metrics.tokens).toBeGreaterThanOrEqual(done);
     expect(await held(id)).toBe(0);
 
     const whole = await stack.ended(await post());
