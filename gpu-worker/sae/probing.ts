@@ -67,15 +67,17 @@ export type Perturbation = { removed: number; fixed: number; original: number };
 /**
  * TPP: removing the latents that matter for one class should hurt the probe of that class and no other. Latents are
  * ranked by (mean difference) x <probe, D_i>, which no flip of signs changes; `original` clamps mean differences at 0
- * first, as SAEBench does, and so overlooks latents whose negative pole codes the class.
+ * first, as SAEBench does, and so overlooks latents whose negative pole codes the class. Null for two classes: the probe
+ * of one is that of the other turned round, so that both lose the same and the score is 0 whatever the autoencoder.
  */
 export function targetedPerturbation(
   texts: PooledTexts,
   decoder: Float32Array,
   { train, test }: Split,
   counts: readonly number[],
-): Perturbation[] {
+): Perturbation[] | null {
   const classes = [...new Set(texts.labels)].sort();
+  if (classes.length < 3) return null;
   const targets = classes.map((name) => texts.labels.map((label) => (label === name ? 1 : 0)));
   const probes = targets.map((y) => trainProbe(texts.x, texts.inputs, y, train));
   const base = probes.map((probe, c) => accuracyOf(probe, targets[c]!, test));
@@ -95,7 +97,7 @@ export function targetedPerturbation(
       probes.forEach((probe, other) => {
         const drop = base[other]! - accuracyOf(probe, targets[other]!, test, x);
         if (other === c) own += drop / classes.length;
-        else others += drop / (classes.length * Math.max(classes.length - 1, 1));
+        else others += drop / (classes.length * (classes.length - 1));
       });
     });
     return own - others;

@@ -61,9 +61,11 @@ const perturbationSchema = z.object({
 const tasksSchema = z.object({
   name: z.string(),
   texts: z.number(),
+  tested: z.number().describe('texts that the accuracies are measured on'),
+  chance: z.number().describe('accuracy of the more frequent answer, mean over the classes against the rest'),
   probing: z.array(z.object({ k: z.number(), accuracy: z.number() })),
   dense_accuracy: z.number().describe('of a probe on the activations themselves'),
-  tpp: z.array(perturbationSchema),
+  tpp: z.array(perturbationSchema).nullable().describe('null for two labels, where the score is 0 by definition'),
   scr: z.array(perturbationSchema).nullable().describe('null without two labels and two values of the attribute'),
 });
 const absorbedSchema = z.object({

@@ -16,7 +16,7 @@ type Evaluated = {
     fvu: number;
     l0: number;
     loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
-    labelled: { name: string; texts: number; dense_accuracy: number }[];
+    labelled: { name: string; texts: number; chance: number; dense_accuracy: number }[];
     absorption: { words: number; dropped: number; fixed: unknown; left_out: { letter: string; reason: string }[] };
     steering: { frontiers: Record<string, { strength: number; effect: number; off_target_kl: number }[]> };
     intervals: Record<string, { low: number; high: number }>;
@@ -150,7 +150,8 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       // The planted language has too few words to a letter to learn from, and its model no reason to spell.
       expect(absorption).toMatchObject({ words: 78, dropped: 0, fixed: null });
       expect(absorption.left_out[0]).toEqual({ letter: 'a', reason: expect.stringContaining('words to learn from') });
-      expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, scr: null });
+      expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, tested: 12, scr: null });
+      expect(labelled[0]!.chance).toBeLessThan(1);
       expect(labelled[0]!.dense_accuracy).toBe(1);
       expect(intervals.fvu!.low).toBeLessThanOrEqual(fvu + 0.02);
       expect(intervals.fvu!.high).toBeGreaterThanOrEqual(fvu - 0.02);
@@ -201,5 +202,11 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       code: 'data_invalid',
     });
     await expect(train({ saes: [{ ...sae, variant: 'nope' }] })).rejects.toThrow(/variant/);
+    const { model, corpus, context } = base;
+    const texts = Array.from({ length: 20 }, () => ({ text: '+tense the road', label: 'one' }));
+    const evaluate = { model, corpus, context, saes: [trained.saes[0]!.id], tokens: 256, loss_sequences: 0 };
+    await expect(jobs.run('sae.evaluate', { ...evaluate, labelled: [{ name: 'same', texts }] })).rejects.toThrow(
+      /'same': every text is labelled 'one'/,
+    );
   });
 });

@@ -50,14 +50,15 @@ describe('k-sparse probing', () => {
 describe('targeted probe perturbation', () => {
   it('scores latents that serve one class each, and does not depend on their signs', () => {
     const pooled = example([1, 1, 1], 0.5);
-    const plain = targetedPerturbation(pooled, decoder, split, [1]);
+    const plain = targetedPerturbation(pooled, decoder, split, [1])!;
     const other = flipped(pooled, [0, 1, 2]);
-    const turned = targetedPerturbation(other.pooled, other.decoder, split, [1]);
+    const turned = targetedPerturbation(other.pooled, other.decoder, split, [1])!;
     expect(plain[0]!.fixed).toBeGreaterThan(0.15);
     expect(turned[0]!.fixed).toBeCloseTo(plain[0]!.fixed, 12);
     // The form with the clamp sees nothing once the codes are negative.
     expect(plain[0]!.original).toBeCloseTo(plain[0]!.fixed, 12);
     expect(turned[0]!.original).toBeLessThan(0.05);
+    expect(targetedPerturbation(example([1, -1], 0.5), decoder, split, [1])).toBeNull();
   });
 });
 
