@@ -16,10 +16,16 @@ const ms = (ns: number): number => ns / 1e6;
 export const readingMs = (format: TableFormat, bytes: number): number => ms(bytes * BYTE_COST[format]);
 
 /** Encoding, predicting and answering `rows` rows. */
-export const predictionMs = (rows: number, features: number, { multiplyAdds, exponentials }: RowCost): number =>
+export const predictionMs = (
+  rows: number,
+  features: number,
+  { multiplyAdds, exponentials, answers }: RowCost,
+): number =>
   ms(
     rows *
-      (UNIT_NS.answerRow + (2 * features + multiplyAdds) * UNIT_NS.multiplyAdd + exponentials * UNIT_NS.exponential),
+      (UNIT_NS.answerRow * answers +
+        (2 * features + multiplyAdds) * UNIT_NS.multiplyAdd +
+        exponentials * UNIT_NS.exponential),
   );
 
 export type AuditSize = {

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- fairness [--calibrate]`: rows per second of each predictor in the kernel and with each format, an audit of
  * 100,000 rows with 1,000 bootstrap draws beside the same in numpy, corrections at widths 8 to 64, all in CPU time. `--calibrate` writes the
- * unit costs by which the edge decides what it takes on.
+ * unit costs by which the edge decides what it takes on; a run without it shows those estimates beside measurements.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -11,11 +11,12 @@ import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { layOut } from '../../shared/fairness/audit/layout.ts';
 import { permutationTests } from '../../shared/fairness/audit/permutation.ts';
 import { auditStatistics } from '../../shared/fairness/audit/statistics.ts';
+import { auditMs, layerMs, predictionMs } from '../../shared/fairness/costs.ts';
 import { predictGated } from '../../shared/fairness/gated/predictor.ts';
 import { compileLookahead, predictLookahead } from '../../shared/fairness/lookahead/predictor.ts';
 import type { GroupMoments } from '../../shared/fairness/moments.ts';
 import { compilePredictor, gatedOf } from '../../shared/fairness/predictors/compile.ts';
-import type { GatedDocument } from '../../shared/fairness/predictors/document.ts';
+import type { GatedDocument, PredictorDocument } from '../../shared/fairness/predictors/document.ts';
 import { type DenseNetwork, forwardNetwork } from '../../shared/fairness/predictors/network.ts';
 import { correctLayer } from '../../shared/fairness/spectral/layer.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
@@ -126,6 +127,92 @@ function predictors(): void {
       ),
     );
   }
+}
+
+/** One document of every lookahead model, over columns x0 .. x9 (numbers above 0), n (counts) and g (labels). */
+const lookaheadDocuments = (): Record<string, PredictorDocument> => {
+  const score = { attribute: { name: 'g', labels: ['a', 'b'] }, eta: 1, rho: 1, p2: 0, p3: 0 };
+  const noise = { mean: 0, variance: 1 };
+  const features = Array.from({ length: FEATURES }, (_, j) => ({ name: `x${j}`, weight: 0.2, alpha: 1 }));
+  const parents = Object.fromEntries(features.map(({ name, weight }) => [name, weight]));
+  const variable = { intercept: 0, parents: {}, effects: [0, 1], scale: 1 };
+  const child = (name: string) => ({ name, intercept: 0, effects: [0, 0.1], covariates: [], weight: 0.5 });
+  const scm = {
+    values: [0, 1],
+    status: 'y',
+    variables: [
+      { ...variable, name: 'y', parents, intercept: 3, scale: 0 },
+      ...features.map(({ name }) => ({ ...variable, name })),
+    ],
+  };
+  const linear = { kind: 'lookahead' as const, ...score, scm, status_observed: false, noise, free: {} };
+  const latent = {
+    kind: 'lookahead_latent' as const,
+    ...score,
+    covariates: [],
+    status: { ...child('y'), deviation: null },
+    free: 0,
+  };
+  const gaussian = { ...child('x1'), family: 'gaussian' as const, deviation: 1 };
+  return {
+    'lookahead, linear': linear,
+    'lookahead, curved status': { ...linear, curve: { scale: 1, exponent: 0.6 }, lowest: 1 },
+    'lookahead, attribute scales': {
+      kind: 'lookahead_multiplicative',
+      ...score,
+      values: [1, 2],
+      features,
+      status: { name: 'y', intercept: 0, gamma: 1 },
+      status_observed: false,
+      noise,
+      free: 0,
+    },
+    'lookahead, latent with Gaussian children': { ...latent, children: [gaussian] },
+    'lookahead, latent with a count': { ...latent, children: [gaussian, { ...child('n'), family: 'poisson' }] },
+  };
+};
+
+/** The static operation count beside what the same work takes: what calibration is for. */
+function estimates(): void {
+  const n = 5000;
+  const columns: Record<string, (number | string)[]> = {
+    n: [...stream(1, 'counts').integers(n, 6)],
+    g: Array.from({ length: n }, (_, i) => (i % 2 ? 'a' : 'b')),
+  };
+  for (let j = 0; j < FEATURES; j++)
+    columns[`x${j}`] = [...stream(1, `estimate${j}`).uniform(n, { low: 0.5, high: 2 })];
+  const table = tableFromColumns(columns);
+  const compare = (what: string, estimate: number, work: () => void): void => {
+    const measured = best(work, 5) * 1000;
+    say(what, `estimated ${estimate.toFixed(1)} ms, measured ${measured.toFixed(1)} ms`);
+  };
+  for (const [name, document] of Object.entries({ 'gate + heads, K = 4': gatedDocument(4), ...lookaheadDocuments() })) {
+    const predictor = compilePredictor(document);
+    compare(`${n} rows, ${name}`, predictionMs(n, predictor.features, predictor.cost), () => {
+      const { scores, presentGap, futureGap } = predictor.predict(table);
+      JSON.stringify([[...scores], presentGap && [...presentGap], futureGap && [...futureGap]]);
+    });
+  }
+  for (const width of [16, 64]) {
+    const [w, groups] = [matrix(width, width, random(width * width, `w${width}`)), momentsOf(width)];
+    compare(
+      `both steps on a ${width} x ${width} layer`,
+      layerMs(width, width, 2),
+      () => void correctLayer(w, groups, { c1: 15, c2: 150 }),
+    );
+  }
+  const { predictions, labels, rows, counts } = auditData(500);
+  compare(
+    'audit of 500 rows, 400 draws',
+    auditMs({ rows: 500, groups: [2], draws: 400, permutations: 0, thresholds: 1, labelled: true }),
+    () => {
+      const { keys, evaluate } = auditStatistics(
+        layOut({ predictions, labels }, rows, counts, [0.5]),
+        'classification',
+      );
+      bootstrapIntervals({ strata: counts, size: keys.length, evaluate, draws: 400, random: stream(1, 'estimate') });
+    },
+  );
 }
 
 function formats(): Record<'csvByte' | 'jsonByte' | 'arrowByte' | 'answerRow', number> {
@@ -284,6 +371,7 @@ export async function run(options: string[]): Promise<void> {
   const reading = formats();
   corrections();
   if (options.includes('--calibrate')) return calibrate(reading);
+  estimates();
   audits();
   const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time of one thread' };
   const file = join(import.meta.dirname, 'results/fairness.json');

@@ -29,6 +29,7 @@ export type Shape = {
   plain: boolean;
 };
 
+const square: OuterFunction = { value: (y) => y * y, slope: (y) => 2 * y };
 const identity: Shape['status'] = { value: (v) => v, slope: () => 1, inverse: (y) => y };
 
 /** Raises `data_invalid` (response_invalid) for a form without a finite positive curvature on its range. */
@@ -39,7 +40,6 @@ export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, l
   }
   const exponent = outer.kind === 'quadratic' ? 2 : outer.exponent;
   if (!curve && exponent === 2) {
-    const square: OuterFunction = { value: (y) => y * y, slope: (y) => 2 * y };
     return { status: identity, outer: square, lowest: Number.NEGATIVE_INFINITY, curvature: 2, plain: true };
   }
   const { scale, exponent: bend } = curve ?? { scale: 1, exponent: 1 };
@@ -56,7 +56,7 @@ export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, l
     status: curve
       ? { ...powerCurve(scale, bend), inverse: (y) => (y > 0 ? (y / scale) ** (1 / bend) : Number.NaN) }
       : identity,
-    outer: powerCurve(1, exponent),
+    outer: exponent === 2 ? square : powerCurve(1, exponent),
     lowest,
     curvature: scale ** exponent * total * (total - 1) * lowest ** (total - 2),
     plain: false,

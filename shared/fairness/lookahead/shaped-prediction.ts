@@ -17,7 +17,11 @@ export function predictShaped(
   const { status, outer, lowest } = shape;
   const d = inputs.length;
   const values = c.statusBase.length;
-  const [worlds, pulls] = [new Float64Array(values), new Float64Array(values)];
+  const [worlds, pulls, statuses] = [0, 1, 2].map(() => new Float64Array(values)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
   const outside = (i: number, what: string): Error =>
     dataError(
       'value_out_of_range',
@@ -42,6 +46,7 @@ export function predictShaped(
       }
       worlds[b] = v;
       const y = status.value(v);
+      statuses[b] = y;
       pulls[b] = (p1 * outer.slope(y) + predictor.p2) * status.slope(v);
       pull += pulls[b]!;
       if (b !== a) total += p1 * outer.value(y) + predictor.p2 * y;
@@ -49,10 +54,12 @@ export function predictShaped(
     scores[i] = total;
     if (!gaps) continue;
     const after = (b: number): number => status.value(worlds[b]! + (pull - pulls[b]!) / constant + drift);
+    const settled = after(a);
     let [present, future] = [0, 0];
     for (let b = 0; b < values; b++) {
-      present += Math.abs(status.value(worlds[a]!) - status.value(worlds[b]!));
-      future += Math.abs(after(a) - after(b));
+      if (b === a) continue;
+      present += Math.abs(statuses[a]! - statuses[b]!);
+      future += Math.abs(settled - after(b));
     }
     if (Number.isNaN(future)) throw outside(i, `the reaction takes row ${i} out of the range of the status`);
     gaps.present[i] = present / (values - 1);

@@ -80,19 +80,28 @@ function predictWithGaps(
   return { scores, presentGap, futureGap };
 }
 
+/** A score and two gaps. */
+const ANSWERS = 3;
+/** A power costs about as much as this many exponentials. */
+const POWER = 4;
+
 export function compileLinear(document: LookaheadDocument): CompiledPredictor {
   const compiled = compileLookahead(lookaheadOf(document));
   const { attribute } = document;
   const inputs = plainInputs(compiled.inputs);
   const values = attribute.labels.length;
-  // Every world of a shaped score takes up to six powers: status, its slope, the outer function and its slope, the future.
-  const exponentials = compiled.shape.plain ? 0 : 6 * values;
+  // Every world of a shaped score takes a status, its slope and the future, and its outer function and slope.
+  const powers = (document.curve ? 3 : 0) + (document.outer && document.outer.kind !== 'quadratic' ? 2 : 0);
   return {
     kind: document.kind,
     columns: [...compiled.inputs, attribute.name],
     attribute: attribute.name,
     features: inputs.length,
-    cost: { multiplyAdds: 2 * inputs.length + 8 * values, exponentials },
+    cost: {
+      multiplyAdds: 2 * inputs.length + 8 * values,
+      exponentials: POWER * powers * values,
+      answers: ANSWERS,
+    },
     predict: (table) =>
       predictWithGaps(table, attribute, (codes, scores, gaps) =>
         predictLookahead(compiled, encodeTable(table, inputs), codes, scores, gaps),
@@ -109,7 +118,7 @@ export function compileScaled(document: MultiplicativeDocument): CompiledPredict
     columns: [...compiled.inputs, attribute.name],
     attribute: attribute.name,
     features: inputs.length,
-    cost: { multiplyAdds: inputs.length + 12, exponentials: 0 },
+    cost: { multiplyAdds: inputs.length + 12, exponentials: 0, answers: ANSWERS },
     predict: (table) =>
       predictWithGaps(table, attribute, (codes, scores, gaps) =>
         predictMultiplicative(compiled, encodeTable(table, inputs), codes, scores, gaps),
@@ -136,6 +145,7 @@ export function compileKnowledge(document: LatentDocument): CompiledPredictor {
     cost: {
       multiplyAdds: equations * (covariates + 8) + 8 * predictor.values + 8 * evaluations * equations,
       exponentials: evaluations * (compiled.poisson + 1),
+      answers: ANSWERS,
     },
     predict: (table) =>
       predictWithGaps(table, attribute, (codes, scores, gaps) =>

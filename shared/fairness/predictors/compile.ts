@@ -7,8 +7,8 @@ import type { GatedDocument, NetworkDocument, PredictorDocument } from './docume
 import { encodeTable, featureCount } from './encode.ts';
 import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './network.ts';
 
-/** Multiply-adds and transcendental functions per row. */
-export type RowCost = { multiplyAdds: number; exponentials: number };
+/** Multiply-adds, transcendental functions and answered numbers (beside routes) per row. */
+export type RowCost = { multiplyAdds: number; exponentials: number; answers: number };
 export type Prediction = {
   scores: Float64Array;
   /** Learned group of every row (gated). */
@@ -104,7 +104,7 @@ function compileKind(document: PredictorDocument): CompiledPredictor {
         columns: document.inputs.map((input) => input.name),
         attribute: null,
         features: layers[0]!.inputs,
-        cost: { multiplyAdds: networkSize(layers), exponentials },
+        cost: { multiplyAdds: networkSize(layers), exponentials, answers: 1 },
         predict: (table) => ({ scores: forwardNetwork(layers, encodeTable(table, document.inputs), table.rows) }),
       };
     }
@@ -115,7 +115,7 @@ function compileKind(document: PredictorDocument): CompiledPredictor {
         columns: document.inputs.map((input) => input.name),
         attribute: null,
         features: predictor.features,
-        cost: { multiplyAdds: (predictor.groups + 1) * (predictor.features + 1), exponentials: 1 },
+        cost: { multiplyAdds: (predictor.groups + 1) * (predictor.features + 1), exponentials: 1, answers: 1 },
         predict(table) {
           const [scores, routed] = [new Float64Array(table.rows), new Uint8Array(table.rows)];
           predictGated(predictor, encodeTable(table, document.inputs), scores, routed);

@@ -122,8 +122,9 @@ describe('predictor documents', () => {
 
 describe('costs', () => {
   it('grow with what is asked for, and the refusal names the job', () => {
-    const cost = { multiplyAdds: 55, exponentials: 1 };
+    const cost = { multiplyAdds: 55, exponentials: 1, answers: 1 };
     expect(predictionMs(2000, 10, cost)).toBeCloseTo(2 * predictionMs(1000, 10, cost), 9);
+    expect(predictionMs(1000, 10, { ...cost, answers: 3 })).toBeGreaterThan(predictionMs(1000, 10, cost));
     const size = { rows: 1000, groups: [2], draws: 500, permutations: 200, thresholds: 1, labelled: true };
     expect(auditMs({ ...size, groups: [2, 3, 6] })).toBeGreaterThan(auditMs(size));
     expect(auditMs({ ...size, heads: 5 })).toBeGreaterThan(auditMs(size));
