@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--out FILE]`: training steps per
- * variant, dense program and fast path, beside eager PyTorch in the same run. Medians of interleaved rounds.
+ * variant, dense program and fast path, beside eager PyTorch in the same run; then training from a language model against
+ * its two stages, and the peak memory at the last size. Medians of interleaved rounds, with the fastest and the slowest.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { type Recipe, recipe } from '../../gpu-worker/sae/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
+import { describePipeline, pipeline } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
 
 const SIZES = [
@@ -24,11 +26,26 @@ const SIZES = [
 const ROWS = 2048;
 /** Steps of the dense program per call; its state is copied once per call. */
 const stepsPerCall = (P: number): number => (P > 8192 ? 1 : 3);
+/** Rounds at sizes where one takes many seconds. */
+const FEW_ROUNDS = 3;
 const TORCH: readonly SaeVariant[] = ['relu', 'jumprelu', 'topk', 'abstopk', 'batch_topk', 'batch_abstopk'];
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
-type Line = { variant: SaeVariant; d: number; P: number; k: number; way: string; ms: number; ratio: number | null };
+type Line = {
+  variant: SaeVariant;
+  d: number;
+  P: number;
+  k: number;
+  way: string;
+  rounds: number;
+  /** Per step: the median over rounds, the fastest and the slowest. */
+  ms: number;
+  fastest: number;
+  slowest: number;
+  /** Median of the round's time over PyTorch's in the same round. */
+  ratio: number | null;
+};
 
 export async function run(options: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -50,19 +67,26 @@ export async function run(options: string[]): Promise<void> {
   const variants = values.variants.split(',') as SaeVariant[];
   const lines: Line[] = [];
   console.log(`${threads} threads, batch ${ROWS}, float32, Adam${torch ? `; PyTorch ${torch.version}` : ''}`);
-  console.log('variant             d      P   k   way       ms/step   activations/s   of PyTorch   loss difference');
+  console.log(
+    'variant             d      P   k   way       ms/step    fastest    slowest   activations/s   of PyTorch   loss difference',
+  );
   for (const [d, P, k] of sizes) {
-    for (const variant of variants)
-      lines.push(...(await compare(variant, [d, P, k], Number(values.rounds), threads, torch)));
+    const rounds = P > 8192 ? Math.min(FEW_ROUNDS, Number(values.rounds)) : Number(values.rounds);
+    for (const variant of variants) lines.push(...(await compare(variant, [d, P, k], rounds, threads, torch)));
   }
   torch?.stop();
   const [d, P, k] = SIZES.at(-1)!;
   const probe = join(import.meta.dirname, 'sae', 'memory.ts');
   const bytes = Number(execFileSync(process.execPath, [probe, ...[d, P, k, ROWS].map(String)], { encoding: 'utf8' }));
   console.log(`peak memory of the fast path at (${d}, ${P}), batch ${ROWS}: ${(bytes / 1e9).toFixed(2)} GB`);
+  const streamed = await pipeline(FEW_ROUNDS, threads);
+  if (streamed) console.log(describePipeline(streamed));
   mkdirSync(dirname(values.out), { recursive: true });
   const host = { cpu: cpus()[0]?.model, threads, node: process.version, torch: torch?.version ?? null };
-  writeFileSync(values.out, `${JSON.stringify({ host, batch: ROWS, lines, peak_bytes: bytes }, null, 1)}\n`);
+  writeFileSync(
+    values.out,
+    `${JSON.stringify({ host, batch: ROWS, lines, peak_bytes: bytes, pipeline: streamed }, null, 1)}\n`,
+  );
 }
 
 async function compare(
@@ -98,22 +122,23 @@ async function compare(
     }
   }
   await Promise.all(Object.values(ways).map((trainer) => trainer.close()));
-  const reference = compared ? median(times.torch!) : null;
   const difference = losses.fast === undefined ? null : Math.abs(losses.fast / losses.dense! - 1);
   const lines = Object.entries(times)
     .filter(([, list]) => list.length > 0)
     .map(([way, list]): Line => {
       const ms = median(list);
-      return { variant, d, P, k, way, ms, ratio: reference === null ? null : ms / reference };
+      const [fastest, slowest] = [Math.min(...list), Math.max(...list)];
+      const ratio = compared ? median(list.map((own, i) => own / times.torch![i]!)) : null;
+      return { variant, d, P, k, way, rounds: list.length, ms, fastest, slowest, ratio };
     });
-  for (const { way, ms, ratio } of lines) {
+  for (const { way, ms, fastest, slowest, ratio } of lines) {
     const cells = [
       variant.padEnd(17),
       String(d).padStart(4),
       String(P).padStart(6),
       String(k).padStart(3),
       ` ${way.padEnd(6)}`,
-      ms.toFixed(1).padStart(9),
+      ...[ms, fastest, slowest].map((time) => time.toFixed(1).padStart(9)),
       Math.round((1000 * ROWS) / ms)
         .toString()
         .padStart(14),
