@@ -35,3 +35,19 @@ export function requireFinite(values: ArrayLike<number>, pointer: string): void 
     }
   }
 }
+
+/** Values beyond this size have squares, or sums of squares, that double precision cannot hold. */
+const LARGEST = 1e150;
+/** Refuses values of which no variance or squared error could be told. */
+export function requireSquarable(values: ArrayLike<number>, pointer: string): void {
+  requireFinite(values, pointer);
+  for (let i = 0; i < values.length; i++) {
+    if (Math.abs(values[i]!) > LARGEST) {
+      throw dataError(
+        'value_out_of_range',
+        `${pointer}/${i}`,
+        `value ${i} is ${values[i]}; at most ${LARGEST} in size`,
+      );
+    }
+  }
+}

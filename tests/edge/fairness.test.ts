@@ -252,9 +252,35 @@ describe('audits', () => {
     ['prediction_constant', { predictions: predictions.map(() => 1) }],
     ['label_not_binary', { labels: labels.map((y) => 2 * y) }],
     ['length_mismatch', { labels: [1] }],
+    ['value_out_of_range', { predictions: predictions.map((p, i) => (i === 5 ? 1e200 : p)) }],
   ])('refuse data without an answer: %s', async (code, change) => {
     const answer = await audit({ task: 'classification', predictions, labels, groups, ...change });
     expect(await problemOf(answer)).toMatchObject({ status: 422, code: 'data_invalid', errors: [{ code }] });
+  });
+
+  it('name columns with JSON pointers, whatever their names', async () => {
+    const answer = await audit({ predictions, groups: { '<b>/~"': predictions.map(() => 'one') } });
+    expect(await problemOf(answer)).toMatchObject({ errors: [{ code: 'group_count', pointer: '/groups/<b>~1~0"' }] });
+  });
+
+  it('store nothing of a request or its answer, idempotency key or not', async () => {
+    const client = await newClient();
+    const headers = { 'idempotency-key': crypto.randomUUID() };
+    const rows = predictions.map((p, i) => [p, Math.sin(i)]);
+    const correction = { method: 'scalar_head', weights: [1, 1], data: { rows, groups: groups.g } };
+    const [first, again] = [
+      await client.call('POST', '/v1/fairness/corrections', { body: correction, headers }),
+      await client.call('POST', '/v1/fairness/corrections', { body: { ...correction, tau: 1 }, headers }),
+    ];
+    // A replay would give the first answer again, or refuse another body under the same key.
+    expect(((await first.json()) as { gap_after: number }).gap_after).toBeCloseTo(0, 9);
+    expect(((await again.json()) as { weights: number[] }).weights).toEqual([1, 1]);
+    const audited = await client.call('POST', '/v1/fairness/audits', { body: { predictions, groups }, headers });
+    expect(audited.status).toBe(200);
+    const { results } = await env.DB.prepare('SELECT id FROM things WHERE tenant = ?').bind(client.tenant).all();
+    expect(results).toHaveLength(0);
+    const { objects } = await env.R2.list({ prefix: `t/${client.tenant}/` });
+    expect(objects).toHaveLength(0);
   });
 
   it('send what is too large to a job, and unknown fields back', async () => {

@@ -3,7 +3,7 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { stream } from '../../math/random.ts';
 import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
-import { dataError, requireFinite } from '../data-error.ts';
+import { dataError, requireSquarable } from '../data-error.ts';
 import { eligibleGroups, type Grouping, intersection } from './groups.ts';
 import { layOut } from './layout.ts';
 import { holm, permutationTests } from './permutation.ts';
@@ -91,11 +91,11 @@ export const measured = (metric: string, interval: Interval, threshold?: number)
 export function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Task): void {
   const n = predictions.length;
   if (n === 0) throw dataError('length_mismatch', '/predictions', 'an audit needs at least one row');
-  requireFinite(predictions, '/predictions');
+  requireSquarable(predictions, '/predictions');
   if (labels) {
     if (labels.length !== n)
       throw dataError('length_mismatch', '/labels', `${labels.length} labels for ${n} predictions`);
-    requireFinite(labels, '/labels');
+    requireSquarable(labels, '/labels');
     for (let i = 0; task === 'classification' && i < n; i++) {
       if (labels[i] !== 0 && labels[i] !== 1) {
         throw dataError('label_not_binary', `/labels/${i}`, `label ${i} is ${labels[i]}; classification needs 0 or 1`);

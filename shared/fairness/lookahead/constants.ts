@@ -5,17 +5,23 @@
 import { dataError } from '../data-error.ts';
 import { requireEta } from './response.ts';
 
-const inverse = (eta: number, square: number, what: string): number => {
+const inverse = (eta: number, square: number, what: string, pointer: string): number => {
   requireEta(eta);
-  if (!(square > 0)) throw dataError('response_invalid', '/scm', `${what} is 0: no reaction can change the status`);
+  if (!(square > 0))
+    throw dataError('response_invalid', pointer, `${what} is not above 0: no reaction can change the status`);
   return 1 / (eta * square);
 };
 
-/** T = 1 / (eta ||c||^2) over the slopes c = dY/dU that are not frozen. */
-export function additiveConstant(slopes: ArrayLike<number>, eta: number, frozen?: ArrayLike<number>): number {
+/** T = 1 / (eta ||c||^2) over the slopes c = dY/dU that are not frozen; `pointer` is where they are stated. */
+export function additiveConstant(
+  slopes: ArrayLike<number>,
+  eta: number,
+  frozen?: ArrayLike<number>,
+  pointer = '/scm',
+): number {
   let square = 0;
   for (let i = 0; i < slopes.length; i++) if (!frozen?.[i]) square += slopes[i]! ** 2;
-  return inverse(eta, square, 'the slope of the status in the variables that people can move');
+  return inverse(eta, square, 'the slope of the status in the variables that people can move', pointer);
 }
 
 /** T = 1 / (eta (a1 a2 sum w_i^2 alpha_i^2 + gamma^2)) for X = a (alpha U_X + beta). */
@@ -28,7 +34,7 @@ export function multiplicativeConstant(
 ): number {
   let square = 0;
   for (let i = 0; i < w.length; i++) square += (w[i]! * alpha[i]!) ** 2;
-  return inverse(eta, values[0] * values[1] * square + gamma ** 2, 'a1 a2 sum (w alpha)^2 + gamma^2');
+  return inverse(eta, values[0] * values[1] * square + gamma ** 2, 'a1 a2 sum (w alpha)^2 + gamma^2', '/features');
 }
 
 /** The quadratic coefficient that leaves 1 - rho of the gap: p1 = rho T / 2. rho = 1 is exact fairness. */

@@ -60,7 +60,7 @@ export function compileLatent(predictor: LatentPredictor): CompiledLatent {
         `${equation.name} needs ${covariates} weights, one per feature of the covariates`,
       );
   });
-  const constant = additiveConstant([status.weight], eta);
+  const constant = additiveConstant([status.weight], eta, undefined, '/status/weight');
   return {
     predictor,
     inputs: [...children.map((c) => c.name), ...(status.deviation === null ? [] : [status.name])],

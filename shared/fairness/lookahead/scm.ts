@@ -30,29 +30,32 @@ export type CompiledScm = {
   slopes: Float64Array;
 };
 
-/** Checks and orders a model. Raises `data_invalid` (scm_invalid, scm_cycle) with a pointer to the variable. */
+/**
+ * Checks and orders a model. Raises `data_invalid` (scm_invalid, scm_cycle) with a pointer to the variable, as in a document
+ * that holds the model as `scm`.
+ */
 export function compileScm(scm: LinearScm): CompiledScm {
   const at = new Map(scm.variables.map((v, i) => [v.name, i]));
   if (at.size !== scm.variables.length)
-    throw dataError('scm_invalid', '/variables', 'two variables have the same name');
-  if (!at.has(scm.status)) throw dataError('scm_invalid', '/status', `the status ${scm.status} is not a variable`);
+    throw dataError('scm_invalid', '/scm/variables', 'two variables have the same name');
+  if (!at.has(scm.status)) throw dataError('scm_invalid', '/scm/status', `the status ${scm.status} is not a variable`);
   if (scm.values.length < 2 || new Set(scm.values).size !== scm.values.length) {
-    throw dataError('scm_invalid', '/values', 'the attribute needs at least two different values');
+    throw dataError('scm_invalid', '/scm/values', 'the attribute needs at least two different values');
   }
   scm.variables.forEach((v, i) => {
     const numbers = [v.intercept, v.scale, ...v.effects, ...Object.values(v.parents)];
     if (!numbers.every(Number.isFinite))
-      throw dataError('scm_invalid', `/variables/${i}`, `${v.name} has a coefficient that is not finite`);
+      throw dataError('scm_invalid', `/scm/variables/${i}`, `${v.name} has a coefficient that is not finite`);
     if (v.effects.length !== scm.values.length) {
       throw dataError(
         'scm_invalid',
-        `/variables/${i}/effects`,
+        `/scm/variables/${i}/effects`,
         `${v.name} needs ${scm.values.length} effects, one per attribute value`,
       );
     }
     for (const parent of Object.keys(v.parents)) {
       if (!at.has(parent))
-        throw dataError('scm_invalid', `/variables/${i}/parents`, `${v.name} has an unknown parent ${parent}`);
+        throw dataError('scm_invalid', `/scm/variables/${i}/parents`, `${v.name} has an unknown parent ${parent}`);
     }
   });
   const order: ScmVariable[] = [];
@@ -74,7 +77,7 @@ export function compileScm(scm: LinearScm): CompiledScm {
       } else if (state.get(parent) === 'open') {
         throw dataError(
           'scm_cycle',
-          `/variables/${at.get(top.v.name)}/parents`,
+          `/scm/variables/${at.get(top.v.name)}/parents`,
           `${top.v.name} depends on itself through ${parent}`,
         );
       } else if (!state.has(parent)) enter(scm.variables[at.get(parent)!]!);

@@ -46,6 +46,21 @@ export function lookaheadOf(document: LookaheadDocument): LookaheadPredictor {
   };
 }
 
+/** The columns of a predictor. Raises `data_invalid` where labels repeat or the attribute is also read as something else. */
+function columnsWith(inputs: readonly string[], { name, labels }: LookaheadDocument['attribute']): string[] {
+  labels.forEach((label, k) => {
+    if (labels.indexOf(label) !== k)
+      throw dataError('scm_invalid', `/attribute/labels/${k}`, `two values of the attribute have the label "${label}"`);
+  });
+  if (inputs.includes(name))
+    throw dataError(
+      'scm_invalid',
+      '/attribute/name',
+      `${name} is a variable of the model; labels need a column of their own`,
+    );
+  return [...inputs, name];
+}
+
 /** Attribute value numbers of a table's rows. Raises `data_invalid` (group_unknown) for a label that is not listed. */
 export function attributeCodes(table: Table, name: string, labels: readonly string[]): Int32Array {
   const at = new Map(labels.map((label, k) => [label, k]));
@@ -94,7 +109,7 @@ export function compileLinear(document: LookaheadDocument): CompiledPredictor {
   const powers = (document.curve ? 3 : 0) + (document.outer && document.outer.kind !== 'quadratic' ? 2 : 0);
   return {
     kind: document.kind,
-    columns: [...compiled.inputs, attribute.name],
+    columns: columnsWith(compiled.inputs, attribute),
     attribute: attribute.name,
     features: inputs.length,
     cost: {
@@ -115,7 +130,7 @@ export function compileScaled(document: MultiplicativeDocument): CompiledPredict
   const inputs = plainInputs(compiled.inputs);
   return {
     kind: document.kind,
-    columns: [...compiled.inputs, attribute.name],
+    columns: columnsWith(compiled.inputs, attribute),
     attribute: attribute.name,
     features: inputs.length,
     cost: { multiplyAdds: inputs.length + 12, exponentials: 0, answers: ANSWERS },
@@ -139,7 +154,7 @@ export function compileKnowledge(document: LatentDocument): CompiledPredictor {
   const evaluations = compiled.poisson > 0 ? POSTERIOR_EVALUATIONS : 0;
   return {
     kind: document.kind,
-    columns: [...compiled.inputs, ...document.covariates.map((input) => input.name), attribute.name],
+    columns: columnsWith([...compiled.inputs, ...document.covariates.map((input) => input.name)], attribute),
     attribute: attribute.name,
     features: inputs.length + covariates,
     cost: {
