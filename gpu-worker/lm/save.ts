@@ -32,7 +32,7 @@ export function saveFolder(
   mkdirSync(draft, { recursive: true });
   const writeJson = (name: string, value: unknown) =>
     writeFileSync(join(draft, name), `${JSON.stringify(value, null, 2)}\n`);
-  writeJson('config.json', { ...family.config(architecture), ...config });
+  writeFileSync(join(draft, 'config.json'), configText({ ...family.config(architecture), ...config }));
   const number = (n: number) => String(n).padStart(5, '0');
   const nameOf = (i: number) =>
     shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
@@ -48,6 +48,15 @@ export function saveFolder(
   }
   renameSync(draft, path);
 }
+
+/** Fields of a config that `transformers` refuses where they are written as whole numbers. */
+const REALS = ['attn_logit_softcapping', 'final_logit_softcapping'];
+
+const configText = (config: Record<string, unknown>): string =>
+  `${JSON.stringify(config, null, 2)}\n`.replace(
+    new RegExp(`^( {2}"(?:${REALS.join('|')})": -?\\d+)(?=,?$)`, 'gm'),
+    '$1.0',
+  );
 
 const bytesOf = ({ shape }: Weight): number => 4 * shape.reduce((a, b) => a * b, 1);
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -62,6 +62,17 @@ describe('training from scratch', () => {
     await expect(trainLanguageModel({ ...common, from, steps: 2, context: 33 })).rejects.toMatchObject({
       code: 'context_exceeded',
     });
+  });
+});
+
+describe('a saved config', () => {
+  it('writes soft caps as transformers wants them: never as whole numbers', () => {
+    const { folder, remove } = tinyModel({ ...TINY.gemma2!, attn_logit_softcapping: 50, final_logit_softcapping: 2.5 });
+    const text = readFileSync(join(folder, 'config.json'), 'utf8');
+    expect(text).toContain('"attn_logit_softcapping": 50.0,');
+    expect(text).toContain('"final_logit_softcapping": 2.5,');
+    expect(readFolder(folder).architecture).toMatchObject({ attentionCap: 50, logitCap: 2.5 });
+    remove();
   });
 });
 
