@@ -8,7 +8,7 @@ import type { Encoder } from './encoder.ts';
 import { encodeActivations, type TrainedSae } from './evaluate.ts';
 
 export type SpellingOptions = { encoder: Encoder; seed: number; examples: number };
-/** Words of one token, and those given that are not. */
+/** Different words of one token, and the number of those given that are not, or again. */
 export type Vocabulary = { words: { word: string; token: number }[]; dropped: number };
 
 const WORD = /^[A-Za-z]{2,}$/;
@@ -21,11 +21,15 @@ export function spellingWords(tokenizer: Tokenizer, given: readonly string[] | n
   const words = given ?? [
     ...new Set(Array.from({ length: tokenizer.size }, (_, id) => tokenizer.decode([id]).trim()).filter(isWord)),
   ];
+  const seen = new Set<number>();
   const found = words.flatMap((word) => {
     // SentencePiece puts the space before a word itself.
     const single = [` ${word}`, word].map((text) => tokenizer.encode(text, { special: false }));
     const ids = single.find(({ length }) => length === 1);
-    return isWord(word) && ids ? [{ word, token: ids[0]! }] : [];
+    // A word given twice must not be both learned from and held out.
+    if (!isWord(word) || !ids || seen.has(ids[0]!)) return [];
+    seen.add(ids[0]!);
+    return [{ word, token: ids[0]! }];
   });
   return { words: found, dropped: given === null ? 0 : words.length - found.length };
 }

@@ -78,7 +78,7 @@ const letterFormSchema = absorbedSchema.extend({
 });
 const absorptionSchema = z.object({
   words: z.number().describe('words of one token'),
-  dropped: z.number().describe('given words that are not one token of letters'),
+  dropped: z.number().describe('given words that are not one token of letters, or again'),
   fixed: absorbedSchema.nullable().describe('by the sign-safe form, over all letters; null: no letter can be scored'),
   original: absorbedSchema.nullable().describe("by SAEBench's form"),
   letters: z.array(

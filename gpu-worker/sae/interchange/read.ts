@@ -6,7 +6,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readSafetensors, type Safetensors } from '../../../shared/formats/safetensors.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../../shared/jobs/sae.train.ts';
 import type { TrainedSae } from '../evaluate.ts';
-import type { SaeParameters } from '../parameters.ts';
+import { notFinite, type SaeParameters } from '../parameters.ts';
 import { transpose } from './saelens.ts';
 
 type Config = Readonly<Record<string, unknown>>;
@@ -59,7 +59,8 @@ const isPickle = (bytes: Uint8Array): boolean =>
 
 /**
  * Reads weights with the configuration that lies beside them.
- * @throws SextantError `data_invalid` for pickles, unknown layouts, wrong shapes and codes that are not supported
+ * @throws SextantError `data_invalid` for pickles, unknown layouts, wrong shapes and codes that are not supported;
+ * `not_finite`
  */
 export function readSae(weights: Uint8Array, config: Config): TrainedSae {
   if (isPickle(weights)) {
@@ -87,6 +88,8 @@ export function readSae(weights: Uint8Array, config: Config): TrainedSae {
   if (needsThreshold(code.variant) && !parameters.threshold) throw invalid(`a ${code.variant} needs its 'threshold'`);
   if (code.k !== null && code.k > parameters.width)
     throw invalid(`k = ${code.k} is above the width ${parameters.width}`);
+  const bad = notFinite(parameters);
+  if (bad) throw new SextantError('not_finite', `the weights hold a value that is not finite, in the ${bad}`);
   return { ...code, parameters };
 }
 

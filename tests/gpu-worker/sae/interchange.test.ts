@@ -166,5 +166,14 @@ describe('layouts of other libraries', () => {
     expect(refusal(good, { architecture: 'gated' })).toThrow(/no variant 'gated'/);
     expect(refusal(good, { architecture: 'jumprelu' })).toThrow(/needs its 'threshold'/);
     expect(refusal(good, { activation: 'topk', k, normalize_activations: 'layer_norm' })).toThrow(/folded/);
+    const broken = p.encoder.slice();
+    broken[3] = Number.NaN;
+    const parts = [
+      floatTensor('encoder.weight', [width, inputs], broken),
+      shared[1]!,
+      floatTensor('W_dec', [width, inputs], p.decoder),
+      floatTensor('b_dec', [inputs], p.decoderBias),
+    ];
+    expect(refusal(writeSafetensors(parts), { activation: 'topk', k })).toThrow(/not finite, in the encoder/);
   });
 });
