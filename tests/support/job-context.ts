@@ -67,7 +67,8 @@ export class LocalJobs {
     };
   }
 
-  private context(params: unknown, last: Last | null): JobContext<unknown> {
+  /** The surroundings of one attempt. */
+  context(params: unknown, last: Last | null = null): JobContext<unknown> {
     const scratch = mkdtempSync(join(this.folder, `attempt-${this.runs++}-`));
     return {
       params,

@@ -1,11 +1,16 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSae } from '../../../gpu-worker/sae/interchange/read.ts';
+import { CONFIG_FILE, saelensFolder, WEIGHTS_FILE } from '../../../gpu-worker/sae/interchange/saelens.ts';
 import {
   LATENT_INDEX_BLOB,
   latentIndexSchema,
   latentSchema,
   latentShardBlob,
 } from '../../../shared/contracts/latent.ts';
+import type { Manifest } from '../../../shared/contracts/thing.ts';
+import { stream } from '../../../shared/math/random.ts';
+import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
 
@@ -23,6 +28,21 @@ type Evaluated = {
     axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
   }[];
 };
+
+const SEED = Number(process.env.SEED ?? 11);
+
+/** An evaluation without its id, signs as they depend on the latent's, and TPP in the form that is not safe for signs. */
+function signless(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(signless);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).filter(([name]) => !['id', 'sign', 'original'].includes(name));
+  return Object.fromEntries(
+    entries.map(([name, own]) => [
+      name,
+      name.endsWith('correlation') && typeof own === 'number' ? Math.abs(own) : signless(own),
+    ]),
+  );
+}
 
 describe('sae.train and sae.evaluate on a small planted model', () => {
   const jobs = new LocalJobs();
@@ -159,6 +179,58 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     expect(things[0]!.blobs.map(({ name }) => name)).toContain('density-3.svg');
     const report = JSON.parse(jobs.read(things[0]!.blobs[0]!).toString()) as { saes: unknown[] };
     expect(report.saes).toHaveLength(4);
+  });
+
+  it(`measures the same when the signs of latents are flipped, seed ${SEED}`, async () => {
+    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    const context = jobs.context({});
+    const file = (name: string) => jobs.read(manifest.blobs.find((blob) => blob.name === name)!);
+    const config = JSON.parse(file(CONFIG_FILE).toString()) as Record<string, unknown>;
+    const sae = readSae(file(WEIGHTS_FILE), config);
+    const { inputs, width, encoder, encoderBias, decoder } = sae.parameters;
+    const random = stream(SEED, 'flips').uniform(width);
+    for (let i = 0; i < width; i++) {
+      if (random[i]! < 0.5) continue;
+      encoderBias[i] = -encoderBias[i]!;
+      for (let j = i * inputs; j < (i + 1) * inputs; j++) {
+        encoder[j] = -encoder[j]!;
+        decoder[j] = -decoder[j]!;
+      }
+    }
+    const { weights } = saelensFolder(sae, { model_name: null, hook_name: null, input_scale: 1 });
+    const blob = { ...(await context.artefact('flipped', 'application/octet-stream', weights)), name: WEIGHTS_FILE };
+    const flipped: Manifest = {
+      ...manifest,
+      blobs: manifest.blobs.map((own) => (own.name === WEIGHTS_FILE ? blob : own)),
+    };
+    const id = await manifestId(flipped);
+    jobs.things.set(id, flipped);
+    const { result } = await jobs.run('sae.evaluate', {
+      model: base.model,
+      corpus: base.corpus,
+      context: 24,
+      tokens: 1024,
+      loss_sequences: 4,
+      spelling: { examples: 2 },
+      steering: {
+        positive: { texts: ['+tense the', '+tense road'], tokens: ['will', 'soon'] },
+        negative: { texts: ['-tense the', '-tense road'], tokens: ['was', 'once'] },
+        prompts: ['~tense the'],
+        strengths: [1],
+      },
+      labelled: [
+        {
+          name: 'tense',
+          texts: Array.from({ length: 60 }, (_, i) => ({
+            text: `${'+-~'[i % 3]}tense ${i % 2 ? 'the' : 'a'} ${i % 5 ? 'road' : 'stone'}`,
+            label: String(i % 3),
+          })),
+        },
+      ],
+      saes: [trained.saes[0]!.id, id],
+    });
+    const [one, other] = (result as { saes: Record<string, unknown>[] }).saes.map(signless);
+    expect(other).toEqual(one);
   });
 
   it('encodes texts, and takes an SAE to another model only when told to', async () => {
