@@ -12,7 +12,7 @@ import { markdown, type Row } from './fairness/spread.ts';
 import * as tables from './fairness/tables.ts';
 
 /** What the page says around a part's rows; it can change without a new run. */
-type Frame = { title: string; protocol: string; reading: string };
+type Frame = { title: string; protocol: string; reading: string; digits?: number };
 type Context = {
   seeds: number;
   note(text: string): void;
@@ -89,13 +89,16 @@ const PARTS: Record<string, Part> = {
   'lcf-synthetic': {
     title: 'Future gaps in the published synthetic models (numpy seed 42, eta = 10)',
     protocol: '1,000 people; the present and future gaps of the status under each score.',
-    reading: 'The linear and multiplicative rows are the closed forms |1 - 2 p1/T| exactly.',
+    digits: 4,
+    reading:
+      'The linear and multiplicative rows are the closed forms |1 - 2 p1/T| exactly. The released result files hold single people of the other models, so those figures differ with the person.',
     rows: () => syntheticGaps(),
   },
   'lcf-synthetic-error': {
     title: 'Errors in the published linear model (seeds 42 to 46, eta = 10)',
     protocol:
-      '20 % train, 40 % test, labels of training rows with fresh noise, 100 draws of U_Y per test row; ± standard deviation over splits.',
+      "20 % train, 40 % test by scikit-learn's splits of these seeds, labels of training rows with fresh noise, 100 draws of U_Y per test row; ± standard deviation over splits.",
+    digits: 4,
     reading:
       'Exact fairness costs about as much error as the noise it is told to publish; counterfactual fairness costs far more and leaves the gap.',
     rows: () => syntheticErrors(),
@@ -133,12 +136,12 @@ function page(): string {
   const sections = Object.keys(PARTS)
     .filter((part) => existsSync(fileOf(part)))
     .map((part) => {
-      const { title, protocol, reading } = PARTS[part]!;
+      const { title, protocol, reading, digits } = PARTS[part]!;
       const { rows, seeds, facts } = JSON.parse(readFileSync(fileOf(part), 'utf8')) as Stored;
       const counted = seeds === null ? '' : ` ${seeds} seeds.`;
       const fitted = Object.entries(facts).map(([name, value]) => `${name}: ${value.toFixed(3)}`);
       const shown = fitted.length ? `\nFitted ${fitted.join('; ')}.` : '';
-      return `## ${title}\n\n${protocol}${counted}\n\n${markdown(rows)}\n\n${reading}${shown}\n`;
+      return `## ${title}\n\n${protocol}${counted}\n\n${markdown(rows, digits)}\n\n${reading}${shown}\n`;
     });
   return `# Fairness results\n\nMade by \`npm run study -- fairness\`; the numbers lie beside this page as JSON.\n\n${sections.join('\n')}`;
 }
@@ -172,7 +175,7 @@ async function runPart(part: string, seeds: number): Promise<void> {
     },
   });
   store(rows, counted);
-  console.log(`## ${PARTS[part]!.title}\n\n${markdown(rows)}\n`);
+  console.log(`## ${PARTS[part]!.title}\n\n${markdown(rows, PARTS[part]!.digits)}\n`);
 }
 
 export async function run(options: string[]): Promise<void> {

@@ -1,8 +1,8 @@
 /**
- * The uniform numbers of `numpy.random.seed(s)` (MT19937, Matsumoto and Nishimura 1998; 53-bit doubles), so that published
- * synthetic models drawn with it can be rebuilt exactly.
+ * The random numbers of `numpy.random.seed(s)` (MT19937, Matsumoto and Nishimura 1998), so that published synthetic models
+ * and splits drawn with it can be rebuilt exactly.
  */
-export function numpyUniform(seed: number): (n: number) => Float64Array {
+function words(seed: number): () => number {
   const state = new Uint32Array(624);
   state[0] = seed;
   for (let i = 1; i < 624; i++) {
@@ -10,7 +10,7 @@ export function numpyUniform(seed: number): (n: number) => Float64Array {
     state[i] = Math.imul(previous, 1812433253) + i;
   }
   let at = 624;
-  const word = (): number => {
+  return () => {
     if (at === 624) {
       for (let i = 0; i < 624; i++) {
         const y = (state[i]! & 0x80000000) | (state[(i + 1) % 624]! & 0x7fffffff);
@@ -24,5 +24,29 @@ export function numpyUniform(seed: number): (n: number) => Float64Array {
     y ^= (y << 15) & 0xefc60000;
     return (y ^ (y >>> 18)) >>> 0;
   };
+}
+
+/** `random.uniform(size=n)`, again and again: 53-bit doubles. */
+export function numpyUniform(seed: number): (n: number) => Float64Array {
+  const word = words(seed);
   return (n) => Float64Array.from({ length: n }, () => ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992);
+}
+
+/** `RandomState(seed).permutation(n)`: swaps from the end, indices by masked rejection. */
+export function numpyPermutation(seed: number, n: number): Uint32Array {
+  const word = words(seed);
+  const order = Uint32Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const mask = 2 ** (32 - Math.clz32(i)) - 1;
+    let j = word() & mask;
+    while (j > i) j = word() & mask;
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
+
+/** scikit-learn's `train_test_split(rows, test_size=tests, random_state=seed)`: [train, test]. */
+export function sklearnSplit(rows: Uint32Array, tests: number, seed: number): [Uint32Array, Uint32Array] {
+  const order = numpyPermutation(seed, rows.length).map((i) => rows[i]!);
+  return [order.subarray(tests), order.subarray(0, tests)];
 }

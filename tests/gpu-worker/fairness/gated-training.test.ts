@@ -37,6 +37,24 @@ describe('gated training', () => {
     expect(pooled).toBeLessThan(0.6);
   });
 
+  it('serves every demographic better where demographics say nothing about the structure', () => {
+    const [train, validation, test] = [xor(3000, 11), xor(600, 12), xor(3000, 13)];
+    const coin = (rows: Rows, name: string) =>
+      Uint8Array.from(stream(11, name).uniform(rows.y.length), (u) => Number(u < 0.5));
+    const { predictor } = trainGated(train, validation, { groups: 2, seed: 4, steps: 300, restarts: 4 });
+    const models = baselines.decoupled(train, coin(train, 'train'), 2);
+    const codes = coin(test, 'test');
+    const pooled = baselines.linearScores(logisticRegression(train.x, train.y, 2), test);
+    const decoupled = baselines.decoupledScores(models, test, codes);
+    expect(Math.abs(accuracy(decoupled, test.y) - accuracy(pooled, test.y))).toBeLessThan(0.1);
+    const served = scoresOf(predictor, test);
+    for (const z of [0, 1]) {
+      const own = (scores: Float64Array): Float64Array => scores.filter((_, i) => codes[i] === z);
+      expect(accuracy(own(served), own(test.y))).toBeGreaterThan(0.98);
+      expect(accuracy(own(pooled), own(test.y))).toBeLessThan(0.7);
+    }
+  });
+
   it('routes by x alone: the routing of training rows is that of prediction', () => {
     const train = xor(800, 5);
     const { predictor } = trainGated(train, xor(300, 6), { groups: 3, steps: 80, restarts: 2 });

@@ -12,7 +12,7 @@ import {
 } from '../../../shared/fairness/lookahead/response.ts';
 import * as status from '../../../shared/fairness/lookahead/status.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
-import { numpyUniform } from '../../support/numpy-random.ts';
+import { numpyUniform, sklearnSplit } from '../../support/numpy-random.ts';
 import { linearGap, linearSlopes, referenceModel } from '../../support/reference-scm.ts';
 import { type Row, spread, summarise } from './spread.ts';
 import type { LatentTable } from './tables.ts';
@@ -76,7 +76,10 @@ export function syntheticGaps(): Row[] {
   ];
 }
 
-/** Mean squared errors in the linear model by the released protocol: 20 % train, 40 % test, five splits, 100 draws of U_Y. */
+/**
+ * Mean squared errors in the linear model by the released protocol: 20 % train and 40 % test by scikit-learn's splits of the
+ * five seeds, 100 draws of U_Y per test row.
+ */
 export function syntheticErrors(): Row[] {
   const model = referenceModel();
   const { alpha, beta, w, gamma, uniform } = model;
@@ -92,10 +95,12 @@ export function syntheticErrors(): Row[] {
   const gap = linearGap(model);
   const y = base.map((v, i) => v + gamma * uy[i]!);
   const runs = [42, 43, 44, 45, 46].map((seed) => {
-    const [train, , test] = splitRows(n, [0.2, 0.4, 0.4], seed) as [Uint32Array, Uint32Array, Uint32Array];
+    const everybody = Uint32Array.from({ length: n }, (_, i) => i);
+    const [train, rest] = sklearnSplit(everybody, 800, seed);
+    const [, test] = sklearnSplit(rest, 400, seed);
     const noise = numpyUniform(seed);
     const fresh = noise(n);
-    const draws = noise(100 * n);
+    const draws = noise(100 * test.length);
     const other = (i: number, u: number): number => base[i]! + gamma * u + gap * (1 - 2 * a[i]!);
     const errorOf = (columns: (i: number, u: number) => number[], p1: number): number => {
       const width = columns(0, 0).length;
@@ -107,9 +112,9 @@ export function syntheticErrors(): Row[] {
       );
       const { intercept, coefficients } = leastSquares(x, target, width, { ridge: 1e-9 });
       let sum = 0;
-      for (const i of test) {
+      for (const [at, i] of test.entries()) {
         for (let s = 0; s < 100; s++) {
-          const u = draws[i * 100 + s]!;
+          const u = draws[at * 100 + s]!;
           const value = columns(i, u).reduce((t, c, j) => t + c * coefficients[j]!, intercept) + p1 * other(i, u) ** 2;
           sum += (value - y[i]!) ** 2 / (100 * test.length);
         }

@@ -20,17 +20,17 @@ export function summarise(runs: readonly ReadonlyMap<string, Readonly<Record<str
   });
 }
 
-const shown = (x: number): string =>
-  Math.abs(x) >= 1000 ? x.toFixed(0) : Math.abs(x) >= 100 ? x.toFixed(1) : x.toFixed(3);
+const shown = (x: number, digits: number): string =>
+  Math.abs(x) >= 1000 ? x.toFixed(0) : Math.abs(x) >= 100 ? x.toFixed(1) : x.toFixed(digits);
 
 /** A Markdown table of rows; every metric as mean +- standard deviation. */
-export function markdown(rows: readonly Row[]): string {
+export function markdown(rows: readonly Row[], digits = 3): string {
   const metrics = Object.keys(rows[0] ?? {}).filter((key) => key !== 'method');
   const cell = (value: Spread | string): string => {
     if (typeof value === 'string') return value;
     const { mean, deviation, n } = value;
     if (mean === null || deviation === null || Number.isNaN(mean)) return '–';
-    return n > 1 ? `${shown(mean)} ± ${shown(deviation)}` : shown(mean);
+    return n > 1 ? `${shown(mean, digits)} ± ${shown(deviation, digits)}` : shown(mean, digits);
   };
   const lines = [`| method | ${metrics.join(' | ')} |`, `|---|${metrics.map(() => '---').join('|')}|`];
   for (const row of rows) lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
