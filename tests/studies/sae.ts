@@ -1,6 +1,7 @@
 /**
- * `npm run study -- sae [planted|stories|embedded ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
- * dictionaries, on a pretrained story model (needs the reference data) and on the embedded default's model. Leaves
+ * `npm run study -- sae [planted|stories|embedded|labelled ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
+ * dictionaries, on a pretrained story model (needs the reference data), on the embedded default's model, and on labelled
+ * texts (needs the reference data). Leaves
  * `results/sae-<part>.json` and shows them in `results/sae.md`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,11 +10,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { data, hasData } from '../support/guide.ts';
 import { LocalJobs } from '../support/job-context.ts';
+import { type LabelledResult, labelledMarkdown, labelledStudy } from './sae/labelled-study.ts';
 import { type PlantedLine, plantedChecks, plantedMarkdown } from './sae/planted-checks.ts';
 import { type Subject, type SweepRow, type SweepSettings, sweepMarkdown, sweepTable } from './sae/sweep-table.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
-const THREADS = 2;
+/** Steps of this size gain nothing from a second thread: give the other core another part of the study. */
+const THREADS = 1;
 const note = (text: string): void => console.error(text);
 type Options = { seeds: number[]; steps: number };
 
@@ -26,7 +29,8 @@ const settings = ({ seeds, steps }: Options): SweepSettings => ({
   tokens: 8192,
 });
 
-async function stories(options: Options) {
+/** Does something with the pretrained story model and its texts. */
+async function withStories<T>(body: (jobs: LocalJobs, subject: Subject) => Promise<T>): Promise<T> {
   if (!hasData) throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
   const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', 'stories260K-hf') } });
   try {
@@ -42,11 +46,16 @@ async function stories(options: Options) {
       corpus: { local: 'stories' },
       context: 128,
     };
-    return await sweepTable(jobs, subject, settings(options), note);
+    return await body(jobs, subject);
   } finally {
     jobs.close();
   }
 }
+
+const stories = (options: Options) =>
+  withStories((jobs, subject) => sweepTable(jobs, subject, settings(options), note));
+const labelled = (options: Options) =>
+  withStories((jobs, subject) => labelledStudy(jobs, subject, { ...settings(options), k: 8 }));
 
 async function embedded(options: Options) {
   const jobs = new LocalJobs({ threads: THREADS });
@@ -83,6 +92,11 @@ const PARTS = {
     run: (options: Options): Promise<unknown> => embedded(options),
     show: (result: unknown) => sweepMarkdown((result as { rows: SweepRow[] }).rows),
   },
+  labelled: {
+    title: 'Labelled texts and steering (story model, resid_post.2, P = 1024, k = 8)',
+    run: (options: Options): Promise<unknown> => labelled(options),
+    show: (result: unknown) => labelledMarkdown(result as LabelledResult),
+  },
 };
 type Part = keyof typeof PARTS;
 
@@ -90,7 +104,7 @@ export async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { seeds: { type: 'string', default: '3' }, steps: { type: 'string', default: '1000' } },
+    options: { seeds: { type: 'string', default: '3' }, steps: { type: 'string', default: '3000' } },
   });
   const seeds = Array.from({ length: Number(values.seeds) }, (_, seed) => seed);
   const options = { seeds, steps: Number(values.steps) };

@@ -15,7 +15,11 @@ export type SweepRow = {
   k: number;
   what: string;
   width: number;
+  /** Numbers in both matrices and both biases. */
+  parameters: number;
   nmse: Cell;
+  /** nMSE minus that of TopK(P) at the same k and seed. */
+  excess: Cell;
   fvu: Cell;
   recovered: Cell;
   minority_share: Cell;
@@ -41,7 +45,7 @@ type Measured = {
   loss: { recovered: number; original: number; cross_entropy: { identity: number } };
 };
 
-const cell = (values: readonly number[]): Cell => {
+export const cell = (values: readonly number[]): Cell => {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(square / Math.max(values.length - 1, 1)), seeds: values.length };
@@ -92,11 +96,15 @@ export async function sweepTable(
     ways.map(({ what, variant, width }): SweepRow => {
       const own = measured.filter((sae) => sae.k === k && sae.variant === variant && sae.width === width);
       const of = (value: (sae: Measured) => number) => cell(own.map(value));
+      const plain = measured.filter((sae) => sae.k === k && sae.variant === 'topk' && sae.width === P);
       return {
         k,
         what,
         width,
+        parameters: 2 * width * subject.width + width + subject.width,
         nmse: of((sae) => sae.nmse),
+        // Both lists are in the order of the seeds.
+        excess: cell(own.map((sae, i) => sae.nmse - plain[i]!.nmse)),
         fvu: of((sae) => sae.fvu),
         recovered: of((sae) => sae.loss.recovered),
         minority_share: of((sae) => sae.minority_share_05),
@@ -113,11 +121,11 @@ const show = ({ mean, deviation }: Cell): string => `${mean.toFixed(4)} ± ${dev
 export function sweepMarkdown(rows: readonly SweepRow[]): string {
   const lines = rows.map(
     (row) =>
-      `| ${row.k} | ${row.what} | ${row.width} | ${show(row.nmse)} | ${show(row.recovered)} | ${row.minority_share.mean.toFixed(3)} | ${row.dead_share.mean.toFixed(3)} |`,
+      `| ${row.k} | ${row.what} | ${row.parameters} | ${show(row.nmse)} | ${show(row.excess)} | ${show(row.recovered)} | ${row.minority_share.mean.toFixed(3)} | ${row.dead_share.mean.toFixed(3)} |`,
   );
   return [
-    '| k | code | latents | nMSE | loss recovered | BD(0.05) | dead |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
+    '| k | code | parameters | nMSE | minus TopK(P) | loss recovered | BD(0.05) | dead |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
     ...lines,
   ].join('\n');
 }
