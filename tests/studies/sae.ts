@@ -100,7 +100,7 @@ const PARTS = {
 };
 /** What `sweep-table.ts` asks for, and the defaults of `sae.train` that it leaves as they are. */
 const RECIPE =
-  'On language models every autoencoder is trained by one recipe on the same batches, tuned to none of them: Adam ' +
+  'On language models every autoencoder is trained by one recipe on the same batches (other rates and encoder scales were tried on the story model before these runs; none was adopted): Adam ' +
   'at 2e-3 with 100 steps of warm-up and decay over the last fifth, batches of 512, activations scaled to a mean square ' +
   'of 1, decoder bias begun at the geometric median, unit decoder rows, gradient norm at most 1, auxiliary loss 1/32 for ' +
   'latents silent over a tenth of the tokens. TopK applies ReLU after the selection. Each k is trained on its own; nMSE, ' +

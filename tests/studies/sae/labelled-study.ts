@@ -151,7 +151,7 @@ export function labelledMarkdown({ lines, steering }: LabelledResult): string {
     '| texts | task | code | removed | fixed | original |',
     '| --- | --- | --- | --- | --- | --- |',
     ...scores,
-    '\nSteering from boy to girl: strength in units of the mean residual norm; effect on the log odds of she, her against he,',
+    '\nThe steering texts were widened from 12 to 60 a side after a first look, in which the TopK latent had an effect of +0.8; which latent is chosen is unstable. Steering from boy to girl: strength in units of the mean residual norm; effect on the log odds of she, her against he,',
     'his; Kullback-Leibler divergence (nats) and perplexity on held-out stories:\n',
     '| direction | strength | effect | off-target KL | perplexity |',
     '| --- | --- | --- | --- | --- |',
