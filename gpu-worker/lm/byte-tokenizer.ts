@@ -3,6 +3,7 @@
  * document. It is written in the publishers' format, so that a model trained with it opens everywhere.
  */
 import type { SavedTokenizer } from './save.ts';
+import { tokenizerDocument } from './tokenizer-document.ts';
 
 const SPECIAL = ['<s>', '</s>'];
 
@@ -19,27 +20,9 @@ export function byteTokenizer(): SavedTokenizer {
   const vocab = Object.fromEntries([...SPECIAL, ...byteCharacters()].map((token, id) => [token, id]));
   const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
   return {
-    json: {
-      version: '1.0',
-      truncation: null,
-      padding: null,
-      added_tokens: SPECIAL.map((content, id) => ({
-        id,
-        content,
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: true,
-      })),
-      normalizer: null,
+    json: tokenizerDocument({
+      special: SPECIAL,
       pre_tokenizer: byteLevel,
-      post_processor: {
-        type: 'TemplateProcessing',
-        single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
-        pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
-        special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] } },
-      },
       decoder: byteLevel,
       model: {
         type: 'BPE',
@@ -52,7 +35,7 @@ export function byteTokenizer(): SavedTokenizer {
         vocab,
         merges: [],
       },
-    },
+    }),
     config: { bos_token: '<s>', eos_token: '</s>', clean_up_tokenization_spaces: false },
   };
 }

@@ -10,6 +10,7 @@
  */
 import { type RandomStream, stream } from '../../../shared/math/random.ts';
 import type { SavedTokenizer } from '../save.ts';
+import { tokenizerDocument } from '../tokenizer-document.ts';
 import { AXES, type Axis, announcement, isSigned, LINKS, statesOf } from './axes.ts';
 
 export const SPECIAL = ['<s>', '</s>', '<unk>'] as const;
@@ -201,27 +202,9 @@ export class PlantedLanguage {
   /** A tokenizer of whole words, in the format of `tokenizer.json`. */
   tokenizer(): SavedTokenizer {
     return {
-      json: {
-        version: '1.0',
-        truncation: null,
-        padding: null,
-        added_tokens: SPECIAL.map((content, id) => ({
-          id,
-          content,
-          single_word: false,
-          lstrip: false,
-          rstrip: false,
-          normalized: false,
-          special: true,
-        })),
-        normalizer: null,
+      json: tokenizerDocument({
+        special: SPECIAL,
         pre_tokenizer: { type: 'WhitespaceSplit' },
-        post_processor: {
-          type: 'TemplateProcessing',
-          single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
-          pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
-          special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] } },
-        },
         // Whole words are in the vocabulary and no continuation is, so word pieces are words.
         decoder: { type: 'WordPiece', prefix: '##', cleanup: false },
         model: {
@@ -231,7 +214,7 @@ export class PlantedLanguage {
           max_input_chars_per_word: 100,
           vocab: Object.fromEntries(this.#ids),
         },
-      },
+      }),
       config: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>', clean_up_tokenization_spaces: false },
     };
   }
