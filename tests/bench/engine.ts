@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- engine [--torch DIR] [--threads N] [--rounds N] [--only STEP]`: training steps against this machine's own rate of
- * matrix products, and against PyTorch where it is installed in DIR. Everything that is compared is measured in turns
- * within one run. Leaves `results/engine.json`.
+ * `npm run bench -- engine [--torch DIR] [--threads N] [--rounds N] [--only STEP]`: training steps against this
+ * machine's own rate of matrix products, and against PyTorch where it is installed in DIR. Everything that is compared
+ * is measured in turns within one run. Leaves `results/engine.json`.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { matmulRates, Timed } from './engine/measure.ts';
 import { convolutional, type Model, sae, transformer } from './engine/models.ts';
-import { ratios, type Summary, show, summary } from './pairs.ts';
+import { median, ratios, type Summary, show, summary } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
 const MODELS: readonly { key: string; model: () => Model; chunk: number; target: string }[] = [
@@ -25,7 +25,6 @@ const MODELS: readonly { key: string; model: () => Model; chunk: number; target:
 ];
 const CALLS = [1, 5, 20, 100] as const;
 
-const median = (values: readonly number[]): number => summary(values).median;
 const milliseconds = (seconds: number): string => (seconds * 1000).toFixed(1).padStart(9);
 
 type Line = {

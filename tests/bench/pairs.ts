@@ -12,6 +12,9 @@ export function summary(values: readonly number[]): Summary {
   return { median: middle, low: sorted[low]!, high: sorted[n - 1 - low]! };
 }
 
+/** The median alone. */
+export const median = (values: readonly number[]): number => summary(values).median;
+
 /** Runs each alternative once per round, in turn, after one round to warm up; milliseconds by alternative. */
 export async function interleaved(
   rounds: number,

@@ -15,6 +15,7 @@ import { type Recipe, recipe } from '../../gpu-worker/sae/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
+import { median } from './pairs.ts';
 import { describePipeline, pipeline } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
 
@@ -29,8 +30,6 @@ const stepsPerCall = (P: number): number => (P > 8192 ? 1 : 3);
 /** Rounds at sizes where one takes many seconds. */
 const FEW_ROUNDS = 3;
 const TORCH: readonly SaeVariant[] = ['relu', 'jumprelu', 'topk', 'abstopk', 'batch_topk', 'batch_abstopk'];
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 type Line = {
   variant: SaeVariant;

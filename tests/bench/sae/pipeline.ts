@@ -12,6 +12,7 @@ import { recipe } from '../../../gpu-worker/sae/recipe.ts';
 import { trainSweep } from '../../../gpu-worker/sae/sweep.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { data, hasData } from '../../support/guide.ts';
+import { median } from '../pairs.ts';
 
 const [MODEL, HOOK, CONTEXT, PASS] = ['bitstories3M-hf', 'resid_post.4', 128, 32];
 const [ROWS, BATCHES] = [2048, 16];
@@ -32,8 +33,6 @@ export type Pipeline = {
   of_sum: number;
   floor_of_slower: number;
 };
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
 async function timed(body: () => Promise<void>): Promise<Stage> {
   const [began, used] = [performance.now(), process.cpuUsage()];
