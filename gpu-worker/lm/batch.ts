@@ -49,11 +49,11 @@ export function requireContext(a: Architecture, length: number): void {
     throw new SextantError('context_exceeded', `${length} tokens; the context of the model holds ${a.context}`);
 }
 
-/** Positions int64 [batch, seq] counted from each row's first token, the first column being number `offset`. */
-export function positionsOf(starts: readonly number[], seq: number, offset = 0): BigInt64Array {
+/** Positions int64 [batch, seq] counted from each row's first token. */
+export function positionsOf(starts: readonly number[], seq: number): BigInt64Array {
   const positions = new BigInt64Array(starts.length * seq);
   for (const [row, start] of starts.entries())
-    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.max(0, offset + i - start));
+    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.max(0, i - start));
   return positions;
 }
 
@@ -81,18 +81,24 @@ export class ShapeFeeds {
 
   /** The masks of a batch without a cache, by input name. */
   masks({ seq, starts, padded }: Batch): Record<string, FeedValue> {
+    if (!padded) return this.causal(seq);
+    const feeds: Record<string, FeedValue> = {};
+    for (const window of new Set(this.#a.windows))
+      feeds[maskName(window)] = { shape: [starts.length, 1, 1, seq, seq], data: paddedMask(seq, window, starts) };
+    return feeds;
+  }
+
+  /** The masks of `seq` positions without padding, by input name. */
+  causal(seq: number): Record<string, FeedValue> {
     const feeds: Record<string, FeedValue> = {};
     for (const window of new Set(this.#a.windows)) {
       const name = maskName(window);
-      if (padded) feeds[name] = { shape: [starts.length, 1, 1, seq, seq], data: paddedMask(seq, window, starts) };
-      else {
-        const key = `${name}:${seq}`;
-        if (!this.#masks.has(key)) {
-          if (this.#masks.size > 16) this.#masks.clear();
-          this.#masks.set(key, { shape: [seq, seq], data: causalMask(seq, window) });
-        }
-        feeds[name] = this.#masks.get(key)!;
+      const key = `${name}:${seq}`;
+      if (!this.#masks.has(key)) {
+        if (this.#masks.size > 16) this.#masks.clear();
+        this.#masks.set(key, { shape: [seq, seq], data: causalMask(seq, window) });
       }
+      feeds[name] = this.#masks.get(key)!;
     }
     return feeds;
   }

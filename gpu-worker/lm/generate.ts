@@ -1,14 +1,14 @@
 /** Generation: prompts in, texts with token log-probabilities out, with keys and values cached between steps. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { stream } from '../../shared/math/random.ts';
+import { hookWidth, requireHook } from '../../shared/models/hooks.ts';
 import type { FeedValue } from '../runtime/index.ts';
-import { type Batch, makeBatch, positionsOf, type TokenRows } from './batch.ts';
-import { logNormaliser, rowOf } from './evaluate.ts';
+import { makeBatch, type TokenRows } from './batch.ts';
+import { rowOf } from './evaluate.ts';
 import { type Intervention, prepareEdit } from './interventions.ts';
 import { KvCache } from './kv-cache.ts';
-import { causalMask, paddedMask } from './masks.ts';
 import type { LanguageModel } from './model.ts';
-import { maskName } from './programs.ts';
+import { isFused, type Variant } from './programs.ts';
 import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
 
 /** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
@@ -64,27 +64,35 @@ export async function* generateTokens(
   if (stop.includes('')) throw new SextantError('data_invalid', 'an empty stop string is in every text');
   if (stop.length > 0 && !tokenizer) throw new SextantError('tokenizer_mismatch', 'stop strings need a tokenizer');
   const stopTokens = new Set(options.stopTokens ?? endTokens(model));
-  const batch = makeBatch(a, prompts);
+  refusePatterns(model, interventions);
+  const { seq, ...padded } = makeBatch(a, prompts);
+  const lengths = padded.starts.map((start) => seq - start);
   const rows = Array.from(prompts, (prompt, row) => ({
     seen: Array.from(prompt),
     random: stream(seed, `generate row ${options.rowNumbers?.[row] ?? row}`),
     result: { tokens: [], logProbabilities: [], text: '', finish: 'length' } as Generation,
     done: false,
   }));
-  const cache = new KvCache(a, batch.starts);
-  // The last token is not fed back, so one more than the context has room for can be chosen.
-  const limit = Math.min(maxTokens, a.context - batch.seq + 1);
-  let ids = batch.ids;
-  for (let made = 0; made < limit && rows.some(({ done }) => !done); made++) {
+  const cache = new KvCache(a, rows.length);
+  let ids = toTheLeft(padded.ids, padded.starts, seq);
+  // Of the prompts all tokens are new, afterwards one of each row that goes on.
+  let fresh = lengths;
+  for (let made = 0; made < maxTokens && rows.some(({ done }) => !done); made++) {
     const during = made === 0 ? 'prompt' : 'generated';
     const edits = interventions.filter(({ during: when = 'all' }) => when === 'all' || when === during);
-    const logits = await step(model, batch, cache, ids, edits);
+    const { logits, normalisers } = await step(
+      model,
+      cache,
+      ids,
+      fresh,
+      made === 0 ? edits.map((edit) => aligned(model, edit, padded.starts, seq)) : edits,
+    );
     ids = new BigInt64Array(rows.length);
     for (const [r, row] of rows.entries()) {
       if (row.done) continue;
       const own = rowOf(logits, a.vocabulary, r);
       const token = sample(own, options, row.seen, () => row.random.uniform(1, { start: made })[0]!);
-      const logProbability = own[token]! - logNormaliser(own);
+      const logProbability = own[token]! - normalisers[r]!;
       ids[r] = BigInt(token);
       row.seen.push(token);
       row.result.tokens.push(token);
@@ -95,7 +103,10 @@ export async function* generateTokens(
         const text = tokenizer!.decode(row.result.tokens);
         if (stop.some((part) => text.includes(part))) [row.done, row.result.finish] = [true, 'stop_string'];
       }
+      // The last token is not fed back, so one more than the context has room for can be chosen.
+      if (row.seen.length > a.context) row.done = true;
     }
+    fresh = rows.map(({ done }) => (done ? 0 : 1));
   }
   return rows.map(({ result }) => ({ ...result, text: textOf(model, result, stop) }));
 }
@@ -113,58 +124,94 @@ export async function generate(
   }
 }
 
-/** Logits [batch, vocabulary] after new tokens (all of the prompt, or one per row), which join the cache. */
+/**
+ * Logits [batch, vocabulary] after each row's `fresh` new tokens, the first ones of its part of `ids`, and the logs of
+ * their sums of exp [batch]; the tokens join the cache. What follows them in `ids` is computed and never looked at.
+ */
 async function step(
   model: LanguageModel,
-  { batch, starts, padded }: Batch,
   cache: KvCache,
   ids: BigInt64Array,
+  fresh: readonly number[],
   interventions: readonly GenerationIntervention[],
-): Promise<Float32Array> {
+): Promise<Record<'logits' | 'normalisers', Float32Array>> {
+  const batch = fresh.length;
   const seq = ids.length / batch;
   const first = cache.length === 0;
   const edits = interventions.map((intervention, index) =>
     prepareEdit(model.architecture, intervention as Intervention, index, batch, seq),
   );
-  const session = await model.programs.session({
+  const variant: Variant = {
     taps: [],
     edits,
     logits: 'rows',
     tapRows: false,
     losses: false,
     final: false,
-    padded: true,
+    padded: false,
     cached: true,
     // A step of one token has a program of its own, with few sizes to be found out while it runs.
     single: seq === 1 && !first && model.programs.roomy,
-  });
+  };
+  const fused = isFused(model.architecture, variant, model.device);
+  const session = await model.programs.session(variant);
+  cache.reserve(seq);
+  // A row that has ended may have filled the context; what it computes is not looked at.
+  const last = model.architecture.context - 1;
+  const positions = new BigInt64Array(batch * seq);
+  for (const [row, length] of cache.lengths.entries())
+    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.min(last, length + i));
   const feeds: Record<string, FeedValue> = {
     ids: { shape: [batch, seq], data: ids },
-    positions: { shape: [batch, seq], data: positionsOf(starts, seq, cache.length) },
+    positions: { shape: [batch, seq], data: positions },
     logit_rows: {
       shape: [batch],
-      data: BigInt64Array.from({ length: batch }, (_, row) => BigInt((row + 1) * seq - 1)),
+      data: BigInt64Array.from(fresh, (count, row) => BigInt(row * seq + Math.max(0, count - 1))),
     },
     ...model.shapes.rotary(cache.length + seq),
-    ...cache.feeds(seq),
+    ...cache.buffers(),
+    ...(fused
+      ? {
+          last: { shape: [batch], data: Int32Array.from(cache.lengths, (length) => length + seq - 1) },
+          total: { shape: [], data: Int32Array.of(cache.length + seq) },
+        }
+      : { ...cache.masks(seq), ...model.shapes.causal(seq) }),
   };
-  for (const window of new Set(model.architecture.windows)) {
-    // Among new positions padding occurs in the prompt only.
-    const data = first && padded ? paddedMask(seq, window, starts) : repeat(causalMask(seq, window), batch);
-    feeds[maskName(window)] = { shape: [batch, 1, 1, seq, seq], data };
-  }
   for (const edit of edits) Object.assign(feeds, edit.feeds);
   const used = session.program.inputs.map(({ name }) => name);
-  const out = await session.run(Object.fromEntries(used.map((name) => [name, feeds[name]!])));
-  cache.append(out, seq);
-  return out.logits!.data as Float32Array;
+  const given = Object.fromEntries(used.map((name) => [name, feeds[name]!]));
+  const out = await session.run(given);
+  cache.append(out, seq, fresh);
+  return { logits: out.logits!.data as Float32Array, normalisers: out.normalisers!.data as Float32Array };
 }
 
-function repeat(values: Float32Array, times: number): Float32Array {
-  if (times === 1) return values;
-  const all = new Float32Array(values.length * times);
-  for (let i = 0; i < times; i++) all.set(values, i * values.length);
-  return all;
+/** A prompt's intervention, whose values for every position come in left-padded rows, for rows padded behind. */
+function aligned(
+  { architecture: a }: LanguageModel,
+  edit: GenerationIntervention,
+  starts: readonly number[],
+  seq: number,
+): GenerationIntervention {
+  if (edit.kind !== 'replace') return edit;
+  const width = hookWidth(a, requireHook(a, edit.hook))!;
+  if (edit.values.length !== starts.length * seq * width) return edit;
+  return { ...edit, values: toTheLeft(edit.values, starts, seq) };
+}
+
+/** Looking at patterns is not part of attention over cached keys. */
+function refusePatterns({ architecture }: LanguageModel, interventions: readonly GenerationIntervention[]): void {
+  for (const { hook } of interventions)
+    if (requireHook(architecture, hook).kind === 'attn_pattern')
+      throw new SextantError('data_invalid', `'${hook}': attention patterns can be edited in a forward pass only`);
+}
+
+/** Left-padded rows with their padding moved behind them, where causal attention never looks. */
+function toTheLeft<T extends BigInt64Array | Float32Array>(padded: T, starts: readonly number[], seq: number): T {
+  const moved = padded.slice() as T;
+  const perPosition = padded.length / (starts.length * seq);
+  for (const [row, start] of starts.entries())
+    moved.subarray(row * seq * perPosition, (row + 1) * seq * perPosition).copyWithin(0, start * perPosition);
+  return moved;
 }
 
 /** Tokens that end a text, by the model's config and its tokenizer. */

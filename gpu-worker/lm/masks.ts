@@ -34,20 +34,19 @@ export function paddedMask(seq: number, window: number | null, starts: readonly 
 }
 
 /**
- * [batch, seq, capacity]: how `seq` new positions, the first of which is number `length` of its row, look at a cache
- * with room for `capacity` positions of which `length` are filled and the first `starts[row]` are padding.
+ * [batch, seq, capacity]: how `seq` new positions of each row, the first of which is number `lengths[row]`, look at a
+ * cache with room for `capacity` positions of which the row fills the first `lengths[row]`.
  */
 export function cacheMask(
   seq: number,
   capacity: number,
-  length: number,
+  lengths: readonly number[],
   window: number | null,
-  starts: readonly number[],
 ): Float32Array {
-  const mask = new Float32Array(starts.length * seq * capacity).fill(BLOCKED);
-  for (const [row, start] of starts.entries())
+  const mask = new Float32Array(lengths.length * seq * capacity).fill(BLOCKED);
+  for (const [row, length] of lengths.entries())
     for (let i = 0; i < seq; i++) {
-      const first = window === null ? start : Math.max(start, length + i - window + 1);
+      const first = window === null ? 0 : Math.max(0, length + i - window + 1);
       const at = (row * seq + i) * capacity;
       if (first < length) mask.fill(0, at + first, at + length);
     }

@@ -6,7 +6,7 @@ import type { FeedValue, HostTensor } from '../runtime/index.ts';
 import { type Batch, makeBatch, positionsOf, ShapeFeeds, type TokenRows } from './batch.ts';
 import { type ModelFolder, readFolder } from './folder.ts';
 import { type Intervention, prepareEdit } from './interventions.ts';
-import { type DeviceOptions, Programs, type Variant } from './programs.ts';
+import { type DeviceOptions, isFused, Programs, type Variant } from './programs.ts';
 import { readTokenizer, requireFit, type Tokenizer } from './tokenizer.ts';
 
 export type ForwardRequest = {
@@ -100,7 +100,7 @@ export class LanguageModel {
       ids: { shape: [batch.batch, batch.seq], data: batch.ids },
       positions: { shape: [batch.batch, batch.seq], data: positionsOf(batch.starts, batch.seq) },
       ...this.shapes.rotary(batch.seq),
-      ...this.shapes.masks(batch),
+      ...(isFused(this.architecture, variant, this.device) ? wholeRows(batch) : this.shapes.masks(batch)),
     };
     for (const edit of edits) Object.assign(feeds, edit.feeds);
     if (losses) feeds.labels = { shape: [batch.batch, batch.seq], data: nextTokens(batch) };
@@ -145,6 +145,12 @@ export async function loadModel(path: string, options: DeviceOptions = {}): Prom
 const tapOf = ({ shape, data }: HostTensor): Tap => ({ shape, data: data as Float32Array });
 
 const lastRows = ({ batch, seq }: Batch): number[] => Array.from({ length: batch }, (_, row) => (row + 1) * seq - 1);
+
+/** The sizes that fused attention asks for where every row is new and as long as the others. */
+const wholeRows = ({ batch, seq }: Batch): Record<string, FeedValue> => ({
+  last: { shape: [batch], data: new Int32Array(batch).fill(seq - 1) },
+  total: { shape: [], data: Int32Array.of(seq) },
+});
 
 const rowFeed = (rows: readonly number[]): FeedValue => ({
   shape: [rows.length],

@@ -4,6 +4,7 @@ import { requireHook } from '../../shared/models/hooks.ts';
 import * as g from '../graph/index.ts';
 import { type Provider, Session } from '../runtime/index.ts';
 import type { ModelFolder } from './folder.ts';
+import { fusedFits } from './fused-attention.ts';
 import type { PreparedEdit } from './interventions.ts';
 import { HookSites } from './sites.ts';
 import { transformer } from './transformer.ts';
@@ -20,9 +21,9 @@ export type Variant = {
   losses: boolean;
   /** The stream after the final norm. */
   final: boolean;
-  /** Rows carry padding, so each needs its own mask. */
+  /** Rows begin with padding, so each needs its own mask. */
   padded: boolean;
-  /** Keys and values of earlier positions go in, new ones come out. */
+  /** Keys and values of earlier positions go in, new ones come out; beside logits, the logs of their sums of exp. */
   cached: boolean;
   /** Each row has exactly one new position, which is known when the program is compiled. */
   single: boolean;
@@ -48,6 +49,15 @@ export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Ten
   };
 }
 
+/** Whether a variant's attention can be the runtime's own node: no padding, and nobody looks at the patterns. */
+export const isFused = (a: Architecture, variant: Variant, target: g.Target): boolean =>
+  target === 'cpu' &&
+  fusedFits(a.headDim) &&
+  !variant.padded &&
+  ![...variant.taps, ...variant.edits.map(({ hook }) => hook)].some(
+    (hook) => requireHook(a, hook).kind === 'attn_pattern',
+  );
+
 /** The program of a variant. */
 export function compileVariant(
   a: Architecture,
@@ -64,7 +74,8 @@ export function compileVariant(
   };
   const half = (a.rope?.dims ?? 2) / 2;
   const seq = variant.single ? 1 : 'seq';
-  const maskShape = variant.padded || variant.cached ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
+  const maskShape = variant.padded ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
+  const fused = isFused(a, variant, target);
   const cacheShape = ['batch', a.kvHeads, 'past', a.headDim];
   const out = transformer(
     a,
@@ -74,14 +85,15 @@ export function compileVariant(
       ids: input('ids', ['batch', seq], 'int64'),
       positions: input('positions', ['batch', seq], 'int64'),
       rotary: a.rope && { cosines: input('cosines', ['table', half]), sines: input('sines', ['table', half]) },
-      mask: (layer) => (variant.single ? null : input(maskName(a.windows[layer]!), maskShape)),
+      mask: (layer) => (fused || variant.single ? null : input(maskName(a.windows[layer]!), maskShape)),
       past: variant.cached
         ? a.windows.map((window, layer) => ({
             keys: input(`keys.${layer}`, cacheShape),
             values: input(`values.${layer}`, cacheShape),
-            mask: input(`past.${maskName(window)}`, ['batch', 1, 1, seq, 'past']),
+            mask: fused ? null : input(`past.${maskName(window)}`, ['batch', 1, 1, seq, 'past']),
           }))
         : null,
+      fused: fused ? { last: input('last', ['batch'], 'int32'), total: input('total', [], 'int32') } : null,
     },
     sites,
   );
@@ -91,6 +103,8 @@ export function compileVariant(
   const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
   if (variant.logits === 'all') outputs.logits = grid.split(all!);
   if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
+  // A token's log-probability is its logit minus this; over a whole vocabulary the host is slow to find it.
+  if (variant.cached && outputs.logits) outputs.normalisers = g.logSumExp(outputs.logits, -1);
   if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', seq], 'int64'));
   if (variant.final) outputs.final = grid.split(out.final);
   for (const [hook, value] of sites.taps)

@@ -52,6 +52,7 @@ export function lossGraph(
       },
       mask: (layer) => masks.get(a.windows[layer]!)!,
       past: null,
+      fused: null,
     },
     sites,
   );

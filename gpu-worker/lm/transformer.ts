@@ -19,7 +19,7 @@ export type TransformerOutputs = {
   final: Tensor;
   /** Logits of any rows of the final stream: [n, width] -> [n, vocabulary]. */
   logits(final: Tensor): Tensor;
-  /** New keys and values of each layer, [batch, kvHeads, seq, headDim]. */
+  /** Of each layer. */
   caches: LayerCache[];
 };
 
@@ -31,7 +31,7 @@ export function transformer(
   inputs: TransformerInputs,
   sites: Sites,
 ): TransformerOutputs {
-  const grid = new Grid(inputs.ids);
+  const grid = new Grid(inputs.ids, inputs.fused !== null);
   let stream = grid.join(lookUp(get, weights.embedding, inputs.ids, a.paddingToken), a.width);
   if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
   if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));

@@ -46,6 +46,19 @@ export const TINY: Record<string, Record<string, unknown>> = {
   bitnet: { ...llamaLike, model_type: 'bitnet', tie_word_embeddings: true },
 };
 
+/**
+ * The same families with heads wide enough for the runtime's own attention node: of 16, which it can turn by itself, and
+ * where only a part of each head is turned, of 16 turned before.
+ */
+export const WIDE: Record<string, Record<string, unknown>> = Object.fromEntries(
+  Object.entries(TINY).map(([name, config]) => [
+    name,
+    config.model_type === 'gpt2'
+      ? { ...config, n_embd: 32 }
+      : { ...config, hidden_size: 64, ...('head_dim' in config && { head_dim: 16 }) },
+  ]),
+);
+
 export type TinyModel = { folder: string; remove: () => void };
 
 /** Writes a random model; every weight is random (norms and biases too), so that no term is hidden by a zero. */

@@ -40,9 +40,8 @@ describe.each(Object.entries(TINY))('interventions on a random %s', (_name, conf
 
   it('that patch a run into itself change nothing, bit for bit, at every hook', async () => {
     const model = await openTiny(config);
-    const hooks = [...hooksOf(model), 'attn_pattern.1'];
-    const own = await model.forward({ ids: IDS, taps: hooks });
-    for (const hook of hooks) {
+    for (const hook of [...hooksOf(model), 'attn_pattern.1']) {
+      const own = await model.forward({ ids: IDS, taps: [hook] });
       const patch: Intervention = { kind: 'replace', hook, values: own.taps[hook]!.data };
       const patched = await logits(model, patch);
       // A head's share is exchanged by adding the difference, which is exactly zero here.

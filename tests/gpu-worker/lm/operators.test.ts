@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as g from '../../../gpu-worker/graph/index.ts';
+import { type FusedAttributes, fusedAttention } from '../../../gpu-worker/lm/fused-attention.ts';
 import { rotary, rotaryTables } from '../../../gpu-worker/lm/rotary.ts';
 import { splitSoftmax } from '../../../gpu-worker/lm/split-softmax.ts';
 import { Session } from '../../../gpu-worker/runtime/index.ts';
@@ -8,7 +9,7 @@ import { gap } from '../../support/tiny-model.ts';
 
 async function both(
   outputs: Record<string, g.Tensor>,
-  feeds: Record<string, { shape: number[]; data: Float32Array | BigInt64Array }>,
+  feeds: Record<string, { shape: number[]; data: Float32Array | BigInt64Array | Int32Array }>,
 ) {
   const exact = g.evaluate(Object.values(outputs), feeds);
   const session = await Session.create(g.compile(outputs), { threads: 1 });
@@ -64,5 +65,58 @@ describe('a softmax over two blocks', () => {
       expect(parts.reduce((s, p) => s + p, 0)).toBeCloseTo(1, 6);
       expect(parts[5]! / parts[0]!).toBeCloseTo(Math.exp(b.data[row * 2]! - a.data[row * 5]!), 4);
     }
+  });
+});
+
+describe('attention in one node', () => {
+  const [heads, kvHeads, capacity] = [4, 2, 12];
+  it.each<[string, number, Omit<FusedAttributes, 'heads' | 'kvHeads' | 'scale'>]>([
+    ['one new position, turned here', 1, { headDim: 16, cap: null, window: null, dims: 16 }],
+    ['a window', 1, { headDim: 16, cap: null, window: 3, dims: 16 }],
+    ['a window and a cap, turned before', 1, { headDim: 8, cap: 5, window: 4, dims: 0 }],
+    ['a part of each head turned', 1, { headDim: 32, cap: null, window: null, dims: 16 }],
+    ['a prompt', 5, { headDim: 16, cap: null, window: null, dims: 16 }],
+    ['a prompt with a window and a cap', 5, { headDim: 16, cap: 2, window: 3, dims: 16 }],
+  ])('agrees with its definition: %s', async (_what, seq, attributes) => {
+    const { headDim, dims } = attributes;
+    const cache = ['b', kvHeads, 'capacity', headDim];
+    const table = rotaryTables({ theta: 100, dims: 16, period: 16, scaling: null }, 32);
+    const out = fusedAttention(
+      {
+        q: g.input('q', ['b', seq, heads * headDim]),
+        k: g.input('k', ['b', seq, kvHeads * headDim]),
+        v: g.input('v', ['b', seq, kvHeads * headDim]),
+        past: { keys: g.input('keys', cache), values: g.input('values', cache) },
+        last: g.input('last', ['b'], 'int32'),
+        total: g.input('total', [], 'int32'),
+        tables: dims > 0 ? { cosines: g.input('cosines', [32, 8]), sines: g.input('sines', [32, 8]) } : null,
+      },
+      { ...attributes, heads, kvHeads, scale: 0.3 },
+    );
+    const last = seq === 1 ? [2, 7, 9] : [4, 4, 4];
+    const feeds = {
+      q: noise([3, seq, heads * headDim], 'q'),
+      k: noise([3, seq, kvHeads * headDim], 'k'),
+      v: noise([3, seq, kvHeads * headDim], 'v'),
+      keys: noise([3, kvHeads, capacity, headDim], 'keys'),
+      values: noise([3, kvHeads, capacity, headDim], 'values'),
+      last: { shape: [3], data: Int32Array.from(last) },
+      total: { shape: [], data: Int32Array.of(Math.max(...last) + 1) },
+      ...(dims > 0 && {
+        cosines: { shape: [32, 8], data: table.cosines },
+        sines: { shape: [32, 8], data: table.sines },
+      }),
+    };
+    const [[found, exact]] = (await both({ out }, feeds)) as [readonly [Float32Array, Float64Array]];
+    expect(gap(found, exact)).toBeLessThan(2e-6);
+  });
+
+  it('refuses heads that the runtime has no form for', () => {
+    const q = g.input('q', [1, 1, 12]);
+    const one = g.input('one', [1], 'int32');
+    const attributes = { heads: 1, kvHeads: 1, headDim: 12, scale: 1, cap: null, window: null, dims: 0 };
+    expect(() =>
+      fusedAttention({ q, k: q, v: q, past: null, last: one, total: one, tables: null }, attributes),
+    ).toThrow(/heads of 12 with 0 turned entries/);
   });
 });
