@@ -1,4 +1,8 @@
 /** Interleaved measurement of alternatives, and what is said of it: medians with 95 % intervals. */
+import { setTimeout as rest } from 'node:timers/promises';
+
+/** Threads of the side that ran before spin for some milliseconds, on the cores that are to be measured. */
+const REST_MS = 50;
 
 export type Summary = { median: number; low: number; high: number };
 
@@ -26,6 +30,7 @@ export async function interleaved(
     // The order turns, so that no alternative always follows the same one.
     for (const offset of names.keys()) {
       const name = names[(offset + Math.max(round, 0)) % names.length]!;
+      await rest(REST_MS);
       const ms = await alternatives[name]!();
       if (round >= 0) times[name]!.push(ms);
     }
