@@ -158,7 +158,7 @@ const elementOffset = (index: readonly number[], strides: readonly number[], axi
   index.reduce((sum, i, k) => sum + (k === axis ? position : i) * strides[k]!, 0);
 
 /** The k largest elements along the last axis, in descending order, with their positions (int64). */
-const TopK: Operator<{ k: number }> = {
+const TopK: Operator<{ k: number; sorted: boolean }> = {
   name: 'TopK',
   infer([x], { k }) {
     const size = x!.shape[x!.rank - 1];
@@ -171,7 +171,8 @@ const TopK: Operator<{ k: number }> = {
       { dtype: 'int64', shape },
     ];
   },
-  onnx: (emit, [x], { k }) => emit.node('TopK', [x!, emit.int64([k])], { axis: -1 }, { outputs: 2 }),
+  onnx: (emit, [x], { k, sorted }) =>
+    emit.node('TopK', [x!, emit.int64([k])], { axis: -1, sorted: sorted ? 1 : 0 }, { outputs: 2 }),
   evaluate([x], { k }) {
     const [values, positions]: [number[], number[]] = [[], []];
     eachLine(x!, x!.shape.length - 1, (line) => {
@@ -186,11 +187,11 @@ const TopK: Operator<{ k: number }> = {
   ],
 };
 export function topK(x: Tensor, k: number): { values: Tensor; positions: Tensor } {
-  const [values, positions] = apply(TopK, [x], { k });
+  const [values, positions] = apply(TopK, [x], { k, sorted: true });
   return { values: values!, positions: positions! };
 }
-/** The k-th largest value along the last axis, kept as an axis of size 1. */
-export const kthLargest = (x: Tensor, k: number): Tensor => min(topK(x, k).values, -1, true);
+/** The k-th largest value along the last axis, kept as an axis of size 1. The order of the others is not asked for. */
+export const kthLargest = (x: Tensor, k: number): Tensor => min(apply(TopK, [x], { k, sorted: false })[0]!, -1, true);
 /** True at the k largest elements of the last axis; where elements tie with the k-th, all of them are included. */
 export const topKMask = (x: Tensor, k: number): Tensor => greaterEqual(x, kthLargest(x, k));
 

@@ -3,7 +3,7 @@ import { cast, equal } from './comparison.ts';
 import { div, exp, mul, scaledSource, sub } from './elementwise.ts';
 import { expandLike, reshape } from './layout.ts';
 import { eachIndex, eachLine } from './oracle.ts';
-import { axisOf, type Dim, sameShape, sizeOf, staticShape, stridesOf } from './shape.ts';
+import { axisOf, type Dim, isStatic, sameShape, sizeOf, staticShape, stridesOf } from './shape.ts';
 import { applyOne, type Emitter, type Operator, type Tensor } from './tensor.ts';
 
 type Axes = { axes: readonly number[]; keep: boolean };
@@ -16,7 +16,8 @@ const keptShape = (x: Tensor, reduced: Tensor, axes: readonly number[]): Tensor 
 
 type ReductionForm = {
   fold(values: Float64Array): number;
-  onnx?(emit: Emitter, x: string, attributes: Axes): string[];
+  /** Another form than the operator's own; undefined where that is the better one. */
+  onnx?(emit: Emitter, x: string, attributes: Axes, type: Tensor): string[] | undefined;
   gradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor;
 };
 
@@ -24,10 +25,9 @@ function reduction(name: string, { fold, onnx, gradient }: ReductionForm): Opera
   return {
     name,
     infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
-    onnx: (emit, [x], attributes) => {
-      if (onnx) return onnx(emit, x!, attributes);
-      return emit.node(name, [x!, emit.int64(attributes.axes)], { keepdims: attributes.keep ? 1 : 0 });
-    },
+    onnx: (emit, [x], attributes, { inputs }) =>
+      onnx?.(emit, x!, attributes, inputs[0]!) ??
+      emit.node(name, [x!, emit.int64(attributes.axes)], { keepdims: attributes.keep ? 1 : 0 }),
     evaluate([x], { axes }) {
       const shape = x!.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
       const strides = stridesOf(shape);
@@ -52,7 +52,32 @@ function extremeGradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number
   return mul(hit, div(dy, sum(hit, axes, true)));
 }
 
-const ReduceSum = reduction('ReduceSum', { fold: total, gradient: (dy, x) => expandLike(dy, x) });
+/** Fewer rows than this are added as fast by the operator itself. */
+const MANY_ROWS = 64;
+/** Sums over all axes but the last (a bias's gradient): the CPU does them two to three times faster as a product. */
+function sumOfRows(
+  emit: Emitter,
+  x: string,
+  { axes, keep }: Axes,
+  { shape, dtype, rank }: Tensor,
+): string[] | undefined {
+  const leading = axes.length === rank - 1 && axes.every((axis, i) => axis === i);
+  if (emit.target !== 'cpu' || dtype !== 'float32' || !leading || !isStatic(shape)) return undefined;
+  const columns = shape[rank - 1] as number;
+  const rows = sizeOf(shape as number[]) / columns;
+  if (rows < MANY_ROWS) return undefined;
+  const flat = rank === 2 ? x : emit.node('Reshape', [x, emit.int64([rows, columns])])[0]!;
+  const [ones] = emit.node('Expand', [emit.scalar(1, dtype), emit.int64([1, rows])]);
+  const summed = emit.node('Gemm', [ones!, flat]);
+  return keep && rank === 2
+    ? summed
+    : emit.node('Reshape', [summed[0]!, emit.int64(reducedShape(shape, { axes, keep }) as number[])]);
+}
+const ReduceSum = reduction('ReduceSum', {
+  fold: total,
+  onnx: sumOfRows,
+  gradient: (dy, x) => expandLike(dy, x),
+});
 const ReduceMean = reduction('ReduceMean', {
   fold: (values) => total(values) / values.length,
   gradient(dy, x, _, axes) {

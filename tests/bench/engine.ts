@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { matmulRates, Timed } from './engine/measure.ts';
 import { convolutional, type Model, sae, transformer } from './engine/models.ts';
-import { median, ratios, type Summary, show, summary } from './pairs.ts';
+import { median, ratios, rest, type Summary, show, summary } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
 const MODELS: readonly { key: string; model: () => Model; chunk: number; target: string }[] = [
@@ -68,9 +68,12 @@ export async function run(options: string[]): Promise<void> {
     await timed.measure();
     await torch?.measure(`${key} ${chunk}`);
     for (let round = 0; round < rounds; round++) {
+      await rest();
       rates.push(await matmul.measure());
       ours.push(await timed.measure());
-      if (torch) theirs.push((await torch.measure(`${key} ${chunk}`)) / chunk);
+      if (!torch) continue;
+      await rest();
+      theirs.push((await torch.measure(`${key} ${chunk}`)) / chunk);
     }
     const { flop, name } = timed.model;
     const line: Line = {

@@ -1,8 +1,8 @@
 /** Interleaved measurement of alternatives, and what is said of it: medians with 95 % intervals. */
-import { setTimeout as rest } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 
-/** Threads of the side that ran before spin for some milliseconds, on the cores that are to be measured. */
-const REST_MS = 50;
+/** Before a measurement: threads of the side that ran before spin for some milliseconds, on the cores it is about. */
+export const rest = (): Promise<void> => setTimeout(50);
 
 export type Summary = { median: number; low: number; high: number };
 
@@ -30,7 +30,7 @@ export async function interleaved(
     // The order turns, so that no alternative always follows the same one.
     for (const offset of names.keys()) {
       const name = names[(offset + Math.max(round, 0)) % names.length]!;
-      await rest(REST_MS);
+      await rest();
       const ms = await alternatives[name]!();
       if (round >= 0) times[name]!.push(ms);
     }

@@ -15,7 +15,7 @@ import { type Recipe, recipe } from '../../gpu-worker/sae/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
-import { median } from './pairs.ts';
+import { median, rest } from './pairs.ts';
 import { describePipeline, pipeline } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
 
@@ -109,6 +109,7 @@ async function compare(
   const losses: Record<string, number> = {};
   for (let round = 0; round <= rounds; round++) {
     for (const [way, trainer] of Object.entries(ways)) {
+      await rest();
       const began = performance.now();
       const reports = await trainer.run(many, rates);
       // The first round warms up.
@@ -116,6 +117,7 @@ async function compare(
       losses[way] = reports.at(-1)!.loss;
     }
     if (compared) {
+      await rest();
       const seconds = await compared.measure(`${variant} ${d} ${P} ${k} ${ROWS} ${steps}`);
       if (round > 0) times.torch!.push((1000 * seconds) / steps);
     }
