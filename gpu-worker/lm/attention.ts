@@ -1,103 +1,59 @@
-/** Self-attention of one block: projections, rotary embedding, scores, and the heads' sum. */
-
-import type { Architecture, LayerWeights, Linear } from '../../shared/models/architecture.ts';
-import type { HookKind } from '../../shared/models/hooks.ts';
+/** Self-attention of one block: scores, softmax, and the heads' sum. */
 import * as g from '../graph/index.ts';
 import { fusedAttention, fusedTurns } from './fused-attention.ts';
-import type { Grid } from './grid.ts';
-import { linear, norm, type Parameters, value } from './layers.ts';
-import { rotary } from './rotary.ts';
-import type { Sites } from './sites.ts';
+import { linear, value } from './layers.ts';
+import { type AttentionInputs, type AttentionPart, project } from './projections.ts';
 import { splitSoftmax } from './split-softmax.ts';
 
 type Tensor = g.Tensor;
 
-/** What attention reads besides the stream. */
-export type AttentionInputs = {
-  /** int64 [batch, seq]: index of each token among its row's real tokens. */
-  positions: Tensor;
-  /** Tables [positions, dims/2] of families with rotary embedding. */
-  rotary: { cosines: Tensor; sines: Tensor } | null;
-  /**
-   * Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere; null
-   * where every query may look everywhere.
-   */
-  mask(layer: number): Tensor | null;
-  /** Keys and values of earlier positions, [batch, kvHeads, past, headDim], and their part of the mask. */
-  past: null | { keys: Tensor; values: Tensor; mask: Tensor | null }[];
-  /**
-   * Where present, attention is the runtime's own node, which knows causal masks and windows only: `mask` and the mask
-   * of `past` are not read, and rows begin at position 0. See `FusedInputs`.
-   */
-  fused: null | { last: Tensor; total: Tensor };
-};
-
 /** Keys and values of the new positions, [batch, seq, kvHeads * headDim]. */
 export type LayerCache = { keys: Tensor; values: Tensor };
 
+/** The heads' sums [batch, seq, heads * headDim], before the output projection. */
+type Mixed = { mixed: Tensor; cache: LayerCache };
+
 /**
- * The attention half of block `layer` for normed input x [rows, width]: what the output projection gives, before any
+ * The attention half of a block for normed input x [rows, width]: what the output projection gives, before any
  * post-norm; and the new keys and values.
  */
-export function attention(
-  a: Architecture,
-  layer: number,
-  weights: LayerWeights,
-  get: Parameters,
-  x: Tensor,
-  grid: Grid,
-  inputs: AttentionInputs,
-  sites: Sites,
-): { out: Tensor; cache: LayerCache } {
-  const { heads, headDim } = a;
-  const { batch, seq } = grid;
-  const at = (kind: HookKind, rows: Tensor) => grid.at(sites, kind, layer, rows);
-
-  const projected = project(a, weights, get, x, grid);
-  // Where keys are kept, they are kept turned.
-  const turnsItself =
-    inputs.fused !== null && inputs.past === null && a.rope !== null && fusedTurns(headDim, a.rope.dims);
-  const rotate = (vectors: Tensor, count: number, which: 'queryNorm' | 'keyNorm') => {
-    const normed = weights[which] ? norm(a, weights[which], get, grid.split(vectors, [count, headDim])) : vectors;
-    const shaped = grid.shaped(normed, [batch, seq, count * headDim]);
-    if (!inputs.rotary || !a.rope || turnsItself) return shaped;
-    return rotary(shaped, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
-  };
-  const q = rotate(at('q', projected.q), heads, 'queryNorm');
-  const k = rotate(at('k', projected.k), a.kvHeads, 'keyNorm');
-  const v = grid.split(at('v', projected.v));
-
-  const mixed = inputs.fused
-    ? fusedAttention(
-        { q, k, v, past: inputs.past?.[layer] ?? null, tables: turnsItself ? inputs.rotary : null, ...inputs.fused },
-        {
-          heads,
-          kvHeads: a.kvHeads,
-          headDim,
-          scale: a.attentionScale[layer]!,
-          cap: a.attentionCap,
-          window: a.windows[layer]!,
-          dims: turnsItself ? a.rope!.dims : 0,
-        },
-      )
-    : spelledOut(a, layer, { q, k, v }, grid, inputs, sites);
-  const joined = grid.join(mixed, heads * headDim);
-  const z = weights.attentionSubNorm ? norm(a, weights.attentionSubNorm, get, joined) : joined;
-  return { out: byHeads(a, layer, weights.output, get, z, grid, sites), cache: { keys: k, values: v } };
+export function attention(part: AttentionPart, x: Tensor): { out: Tensor; cache: LayerCache } {
+  const { a, weights, grid, norm } = part;
+  const { mixed, cache } = part.inputs.fused ? fused(part, part.inputs.fused, x) : spelledOut(part, x);
+  const joined = grid.join(mixed, a.heads * a.headDim);
+  const z = weights.attentionSubNorm ? norm(weights.attentionSubNorm, joined) : joined;
+  return { out: byHeads(part, z), cache };
 }
 
-/** Scores, softmax and sums from turned q, k and v [batch, seq, heads * headDim], with any mask and a gradient. */
-function spelledOut(
-  a: Architecture,
-  layer: number,
-  { q, k, v }: Record<'q' | 'k' | 'v', Tensor>,
-  grid: Grid,
-  inputs: AttentionInputs,
-  sites: Sites,
-): Tensor {
+/** In the runtime's own node. */
+function fused(part: AttentionPart, sizes: NonNullable<AttentionInputs['fused']>, x: Tensor): Mixed {
+  const { a, layer, inputs } = part;
+  const past = inputs.past?.[layer] ?? null;
+  // Where keys are kept, they are kept turned.
+  const turnsItself = past === null && a.rope !== null && fusedTurns(a.headDim, a.rope.dims);
+  const { q, k, v } = project(part, x, !turnsItself);
+  const mixed = fusedAttention(
+    { q, k, v, past, tables: turnsItself ? inputs.rotary : null, ...sizes },
+    {
+      heads: a.heads,
+      kvHeads: a.kvHeads,
+      headDim: a.headDim,
+      scale: a.attentionScale[layer]!,
+      cap: a.attentionCap,
+      window: a.windows[layer]!,
+      dims: turnsItself ? a.rope!.dims : 0,
+    },
+  );
+  return { mixed, cache: { keys: k, values: v } };
+}
+
+/** In scores, softmax and sums, with any mask, watched patterns and a gradient. */
+function spelledOut(part: AttentionPart, x: Tensor): Mixed {
+  const { a, layer, grid, inputs, sites } = part;
   const { heads, kvHeads, headDim } = a;
   const group = heads / kvHeads;
   const { batch, seq } = grid;
+  const { q, k, v } = project(part, x, true);
   // Queries that share a key/value head become rows of one product: [batch, kvHeads, group * seq, headDim].
   const rows = typeof seq === 'number' ? group * seq : group === 1 ? seq : `${group}*${seq}`;
   const queries = g.reshape(g.transpose(g.reshape(q, [batch, seq, kvHeads, group, headDim]), [0, 2, 3, 1, 4]), [
@@ -132,40 +88,14 @@ function spelledOut(
       values,
     );
   }
-  return g.transpose(grid.shaped(mixed, [batch, kvHeads, group, seq, headDim]), [0, 3, 1, 2, 4]);
-}
-
-/** Queries [rows, heads * headDim], keys and values [rows, kvHeads * headDim], biases included. */
-function project(
-  a: Architecture,
-  weights: LayerWeights,
-  get: Parameters,
-  x: Tensor,
-  grid: Grid,
-): Record<'q' | 'k' | 'v', Tensor> {
-  const { qkv } = weights;
-  if ('q' in qkv) return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
-  const all = linear(qkv.fused, get, x);
-  const width = a.heads * a.headDim;
-  const blocks =
-    qkv.order === 'blocks'
-      ? g.split(all, [width, width, width])
-      : g
-          .split(g.reshape(all, [...grid.lead, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
-          .map((part) => g.reshape(part, [...grid.lead, width]));
-  return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
+  return {
+    mixed: g.transpose(grid.shaped(mixed, [batch, kvHeads, group, seq, headDim]), [0, 3, 1, 2, 4]),
+    cache: { keys: k, values: v },
+  };
 }
 
 /** The output projection; where a head is watched, its own share is computed and what an edit changes is added. */
-function byHeads(
-  a: Architecture,
-  layer: number,
-  output: Linear,
-  get: Parameters,
-  z: Tensor,
-  grid: Grid,
-  sites: Sites,
-): Tensor {
+function byHeads({ a, layer, weights: { output }, get, grid, sites }: AttentionPart, z: Tensor): Tensor {
   let out = linear(output, get, z);
   for (let head = 0; head < a.heads; head++) {
     if (!sites.has('head_out', layer, head)) continue;

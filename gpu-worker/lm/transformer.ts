@@ -1,9 +1,10 @@
 /** A decoder-only transformer as a function over symbolic tensors. */
 import type { Architecture, LayerWeights, ModelWeights } from '../../shared/models/architecture.ts';
 import * as g from '../graph/index.ts';
-import { type AttentionInputs, attention, type LayerCache } from './attention.ts';
+import { attention, type LayerCache } from './attention.ts';
 import { Grid } from './grid.ts';
 import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
+import type { AttentionInputs } from './projections.ts';
 import type { Sites } from './sites.ts';
 
 type Tensor = g.Tensor;
@@ -64,7 +65,10 @@ function block(
 ): { out: Tensor; cache: LayerCache } {
   const before = grid.at(sites, 'resid_pre', layer, stream);
   const normed = norm(a, weights.attentionNorm, get, before);
-  const { out, cache } = attention(a, layer, weights, get, normed, grid, inputs, sites);
+  const { out, cache } = attention(
+    { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, sites },
+    normed,
+  );
   const attended = grid.at(
     sites,
     'attn_out',
