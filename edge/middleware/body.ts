@@ -1,7 +1,8 @@
-/** JSON bodies are bounded, decoded and checked for depth before anything looks at them. */
+/** JSON bodies are bounded, decoded and checked for depth and names before anything looks at them. */
 import { createMiddleware } from 'hono/factory';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { AppEnv } from '../environment.ts';
+import { checkJsonText } from './json-text.ts';
 
 export const JSON_LIMIT = 1024 * 1024;
 export const TABLE_LIMIT = 8 * 1024 * 1024;
@@ -13,7 +14,7 @@ export const jsonBody = (limit: number = JSON_LIMIT) =>
     checkContentType(c.req.raw.headers);
     const bytes = await readBounded(c.req.raw, limit);
     const text = decodeUtf8(bytes);
-    checkDepth(text, DEPTH_LIMIT);
+    checkJsonText(text, DEPTH_LIMIT);
     try {
       JSON.parse(text);
     } catch (cause) {
@@ -88,22 +89,5 @@ export function decodeUtf8(bytes: Uint8Array): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     throw new SextantError('body_malformed', 'the body is not valid UTF-8');
-  }
-}
-
-/** Raises body_malformed where brackets nest deeper than `limit`; looks at characters alone, so depth costs nothing. */
-export function checkDepth(text: string, limit: number): void {
-  let depth = 0;
-  let quoted = false;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (quoted) {
-      if (code === 0x5c) i += 1;
-      else if (code === 0x22) quoted = false;
-    } else if (code === 0x22) quoted = true;
-    else if (code === 0x7b || code === 0x5b) {
-      depth += 1;
-      if (depth > limit) throw new SextantError('body_malformed', `the body nests deeper than ${limit} levels`);
-    } else if (code === 0x7d || code === 0x5d) depth -= 1;
   }
 }

@@ -1,5 +1,6 @@
 /** Audits: predictions, labels and groups in, metrics with intervals out; nothing of it is stored. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { columnNameSchema } from '../../shared/contracts/column-name.ts';
 import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
@@ -19,7 +20,7 @@ const auditRequestSchema = auditOptionsSchema
     predictions: numbers,
     labels: numbers.optional().describe('outcomes; 0 or 1 for classification'),
     groups: z
-      .record(z.string().min(1).max(200), labels)
+      .record(columnNameSchema, labels)
       .describe('group labels by attribute; the intersection of all is audited too'),
     routing: z
       .strictObject({ routed: numbers, heads: z.array(numbers).min(2).max(65) })

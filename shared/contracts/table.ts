@@ -1,13 +1,15 @@
 /** Where a job takes a table from, and what a result says it understood of it. */
 import { z } from 'zod';
+import { columnNameSchema } from './column-name.ts';
 import { randomIdSchema } from './thing.ts';
-
-const nameSchema = z.string().min(1).max(200);
 
 export const tableSourceSchema = z.union([
   z
     .strictObject({
-      columns: z.record(nameSchema, z.array(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()]))),
+      columns: z.record(
+        columnNameSchema,
+        z.array(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()])),
+      ),
     })
     .describe('cells by column, in the request itself'),
   z
@@ -15,7 +17,7 @@ export const tableSourceSchema = z.union([
       artefact: randomIdSchema('art'),
       format: z.enum(['csv', 'arrow']).default('csv'),
       delimiter: z.string().length(1).default(','),
-      names: z.array(nameSchema).max(1000).optional().describe('columns of a CSV file without a header line'),
+      names: z.array(columnNameSchema).max(1000).optional().describe('columns of a CSV file without a header line'),
       trim: z.boolean().default(false).describe('drop blanks around fields'),
       missing: z.array(z.string().max(100)).max(50).optional().describe('cells that mean "no value"'),
     })
@@ -46,8 +48,8 @@ export type TableReport = z.output<typeof tableReportSchema>;
 
 /** Columns that become features, and how. */
 export const featuresSchema = z.strictObject({
-  columns: z.array(nameSchema).min(1).max(1000).describe('in this order'),
-  categorical: z.array(nameSchema).max(1000).default([]).describe('numeric columns to treat as categories'),
+  columns: z.array(columnNameSchema).min(1).max(1000).describe('in this order'),
+  categorical: z.array(columnNameSchema).max(1000).default([]).describe('numeric columns to treat as categories'),
   drop_first: z.boolean().default(false).describe('leave out the first level of every category'),
   missing: z
     .enum(['drop', 'mean'])

@@ -1,5 +1,6 @@
 /** Closed-form corrections as the API takes and answers them; every one is a function of the request alone. */
 import { z } from 'zod';
+import { columnNameSchema } from '../contracts/column-name.ts';
 import { SextantError } from '../contracts/problem.ts';
 import { fromRows, type Matrix, toRows } from '../math/matrix.ts';
 import { grouping } from './audit/groups.ts';
@@ -91,7 +92,7 @@ export const correctionSchema = z.discriminatedUnion('method', [
     predictor: lookaheadDocumentSchema,
     moments: z.strictObject({
       count: z.number().int().min(1),
-      free: z.array(z.string().min(1).max(200)).max(200),
+      free: z.array(columnNameSchema).max(200),
       second: rowsOf(204, 204).describe('mean of v v^T for v = (1, s, U of `free`, q, y)'),
     }),
     settings: z

@@ -1,10 +1,11 @@
 /** `dafh.fit`: a gate and decoupled heads learned without demographics, guarded, audited with them (after arXiv:2509.24077). */
 import { z } from 'zod';
+import { columnNameSchema } from '../contracts/column-name.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 
-const name = z.string().min(1).max(200);
+const name = columnNameSchema;
 export const dafhMethodSchema = z.object({
   method: z.string(),
   needs_demographics: z.boolean(),

@@ -1,5 +1,6 @@
 /** `fair_regression.fit`: a regressor made fair by reshaping the singular values of one layer (arXiv:2504.03093). */
 import { z } from 'zod';
+import { columnNameSchema } from '../contracts/column-name.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, randomIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
@@ -28,8 +29,8 @@ export default defineJob({
   scope: 'jobs:write',
   params: z.strictObject({
     table: tableSourceSchema,
-    target: z.string().min(1).max(200),
-    group: z.string().min(1).max(200).describe('column of group labels: used to fit, never by the predictor'),
+    target: columnNameSchema,
+    group: columnNameSchema.describe('column of group labels: used to fit, never by the predictor'),
     features: featuresSchema,
     network: z
       .union([

@@ -1,11 +1,12 @@
 /** `fairness.audit`: the audit of the edge for tables of any size, with plots. */
 import { z } from 'zod';
+import { columnNameSchema } from '../contracts/column-name.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { reportIdSchema } from '../contracts/thing.ts';
 import { auditOptionsSchema } from '../fairness/audit/document.ts';
 import { defineJob } from './contract.ts';
 
-const name = z.string().min(1).max(200);
+const name = columnNameSchema;
 
 export default defineJob({
   type: 'fairness.audit',

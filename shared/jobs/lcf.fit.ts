@@ -1,11 +1,12 @@
 /** `lcf.fit`: a predictor that is fair in the future it causes (arXiv:2412.01065), with its structural model. */
 import { z } from 'zod';
+import { columnNameSchema } from '../contracts/column-name.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
 import { scmSchema } from '../fairness/predictors/lookahead-document.ts';
 import { defineJob } from './contract.ts';
 
-const name = z.string().min(1).max(200);
+const name = columnNameSchema;
 export const lcfPointSchema = z.object({
   eta: z.number(),
   rho: z.number(),

@@ -77,7 +77,7 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
   unknownVariables(scm, Object.keys(predictor.free), '/free');
   const observed = predictor.statusObserved;
   order.forEach((v, j) => {
-    if (!observed && j !== status && v.parents[predictor.scm.status] !== undefined) {
+    if (!observed && j !== status && Object.hasOwn(v.parents, predictor.scm.status)) {
       throw dataError(
         'scm_invalid',
         '/status_observed',
@@ -85,10 +85,11 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
       );
     }
   });
-  if (!observed && predictor.free[predictor.scm.status]) {
+  const own = order[status]!;
+  if (!observed && Object.hasOwn(predictor.free, own.name) && predictor.free[own.name] !== 0) {
     throw dataError(
       'weights_misfit',
-      jsonPointer(['free', predictor.scm.status]),
+      jsonPointer(['free', own.name]),
       'h cannot read the noise of a status that is not observed',
     );
   }
@@ -108,7 +109,6 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
   const inputs = order.filter((_, j) => observed || j !== status).map((v) => v.name);
   const column = new Map(inputs.map((name, i) => [name, i]));
   const values = predictor.scm.values.length;
-  const own = order[status]!;
 
   const statusBase = new Float64Array(values);
   const statusWeights = new Float64Array(inputs.length);

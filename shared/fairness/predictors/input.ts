@@ -1,20 +1,19 @@
 /** How the columns of a table become the features of a predictor. */
 import { z } from 'zod';
-
-export const nameSchema = z.string().min(1).max(200);
+import { columnNameSchema } from '../../contracts/column-name.ts';
 
 /** How one column of a table becomes features: a standardised number, or one indicator per level. */
 export const inputSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('number'),
-    name: nameSchema,
+    name: columnNameSchema,
     mean: z.number().default(0).describe('subtracted first'),
     scale: z.number().positive().default(1).describe('divided by next'),
     missing: z.number().nullable().default(null).describe('value of a missing cell; null: missing cells are refused'),
   }),
   z.strictObject({
     kind: z.literal('category'),
-    name: nameSchema,
+    name: columnNameSchema,
     levels: z.array(z.string().max(1000)).min(1).max(1000).describe('one 0/1 feature per level, in this order'),
     unknown: z
       .enum(['refuse', 'zeros'])

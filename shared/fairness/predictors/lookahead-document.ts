@@ -1,16 +1,17 @@
 /** Lookahead-fair predictors as the API takes them: one document for every structural model they are made for. */
 import { z } from 'zod';
-import { inputSchema, nameSchema } from './input.ts';
+import { columnNameSchema } from '../../contracts/column-name.ts';
+import { inputSchema } from './input.ts';
 
 export const scmSchema = z.strictObject({
   values: z.array(z.number()).min(2).max(32).describe('values of the sensitive attribute'),
-  status: nameSchema,
+  status: columnNameSchema,
   variables: z
     .array(
       z.strictObject({
-        name: nameSchema,
+        name: columnNameSchema,
         intercept: z.number().default(0),
-        parents: z.record(nameSchema, z.number()).default({}),
+        parents: z.record(columnNameSchema, z.number()).default({}),
         effects: z
           .union([z.number(), z.array(z.number()).max(32)])
           .default(0)
@@ -25,7 +26,7 @@ export const scmSchema = z.strictObject({
 const MOST_VALUES = 32;
 const labels = (most: number) =>
   z.array(z.string().max(1000)).min(2).max(most).describe('cell of the attribute column for each value, in order');
-const attributeSchema = (most = MOST_VALUES) => z.strictObject({ name: nameSchema, labels: labels(most) });
+const attributeSchema = (most = MOST_VALUES) => z.strictObject({ name: columnNameSchema, labels: labels(most) });
 const noiseSchema = z
   .strictObject({ mean: z.number().default(0), variance: z.number().min(0).default(1) })
   .default({ mean: 0, variance: 1 })
@@ -66,7 +67,7 @@ export const lookaheadDocumentSchema = z.strictObject({
   noise: noiseSchema,
   path: z
     .strictObject({
-      fair: z.array(nameSchema).max(500).describe('variables whose direct attribute effect is fair'),
+      fair: z.array(columnNameSchema).max(500).describe('variables whose direct attribute effect is fair'),
       frozen: z.boolean().default(false).describe('these variables do not react'),
     })
     .optional(),
@@ -82,7 +83,7 @@ export const lookaheadDocumentSchema = z.strictObject({
     .describe(
       'least index (status, without a curve) of any world, where `curve` or a power is used; rows below are refused',
     ),
-  free: z.record(nameSchema, z.number()).default({}).describe('coefficient of each variable’s U in h'),
+  free: z.record(columnNameSchema, z.number()).default({}).describe('coefficient of each variable’s U in h'),
 });
 
 export const multiplicativeDocumentSchema = z
@@ -93,7 +94,7 @@ export const multiplicativeDocumentSchema = z
     features: z
       .array(
         z.strictObject({
-          name: nameSchema,
+          name: columnNameSchema,
           weight: z.number().describe('w: of the feature in the status'),
           alpha: z.number().describe('factor of the feature’s own U'),
         }),
@@ -101,7 +102,7 @@ export const multiplicativeDocumentSchema = z
       .min(1)
       .max(500),
     status: z.strictObject({
-      name: nameSchema,
+      name: columnNameSchema,
       intercept: z.number().default(0),
       gamma: z.number().default(0).describe('factor of the status’s own U'),
     }),
@@ -116,7 +117,7 @@ export const multiplicativeDocumentSchema = z
   .describe('the attribute scales the features: X = a (alpha U + beta)');
 
 const equation = {
-  name: nameSchema,
+  name: columnNameSchema,
   intercept: z.number().default(0),
   effects: z.array(z.number()).min(2).max(MOST_VALUES).describe('of the attribute, one per label'),
   covariates: z.array(z.number()).max(4096).default([]).describe('weight of each feature of the covariates'),

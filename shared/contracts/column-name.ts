@@ -1,0 +1,9 @@
+/** Names that requests give to columns and variables; tables, maps and results are keyed by them. */
+import { z } from 'zod';
+
+/** `__proto__` is no name: as the key of a map it would be dropped, here or by whoever reads the answer. */
+export const columnNameSchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((name) => name !== '__proto__', 'this name cannot be used; any other can');
