@@ -1,6 +1,8 @@
 /** Corrections in closed form: weights, scores or moments in, corrected ones out; group labels are used and dropped. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { correct, correctionSchema, requireCorrectionFits } from '../../shared/fairness/corrections.ts';
+import { correct } from '../../shared/fairness/corrections/correct.ts';
+import { correctionSchema } from '../../shared/fairness/corrections/document.ts';
+import { requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
 import type { App } from '../app.ts';
 import { TABLE_LIMIT } from '../middleware/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from './declaration.ts';

@@ -27,6 +27,17 @@ export type DataFault =
 export const dataError = (fault: DataFault, pointer: string, detail: string): SextantError =>
   new SextantError('data_invalid', detail, { errors: [{ pointer, code: fault, detail }] });
 
+/** Runs `work`; pointers of its errors come out as `place` puts them, to where the caller's document holds the value. */
+export function placed<T>(place: (pointer: string) => string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof SextantError && error.errors)) throw error;
+    const errors = error.errors.map((e) => ({ ...e, pointer: place(e.pointer) }));
+    throw new SextantError(error.code, error.message, { ...error, errors, cause: error.cause });
+  }
+}
+
 /** Refuses NaN and infinities, naming the first offending position. */
 export function requireFinite(values: ArrayLike<number>, pointer: string): void {
   for (let i = 0; i < values.length; i++) {

@@ -81,12 +81,16 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
   if (!labels) throw dataError('column_missing', '/labels', 'gaps of learned groups need labels');
   const n = labels.length;
   if (heads.length < 2)
-    throw dataError('length_mismatch', '/heads', 'scores of at least one head and of the pooled one are needed');
+    throw dataError(
+      'length_mismatch',
+      '/routing/heads',
+      'scores of at least one head and of the pooled one are needed',
+    );
   heads.forEach((scores, j) => {
-    requireLength(scores, n, `/heads/${j}`);
+    requireLength(scores, n, `/routing/heads/${j}`);
   });
   if (routed.length !== n)
-    throw dataError('length_mismatch', '/routed', `${routed.length} learned groups for ${n} predictions`);
+    throw dataError('length_mismatch', '/routing/routed', `${routed.length} learned groups for ${n} predictions`);
   const error = options.task === 'classification';
   const losses = heads.map((scores) =>
     scores.map((score, i) => (error ? Number(score > 0.5 !== labels[i]! > 0.5) : (score - labels[i]!) ** 2)),
@@ -165,8 +169,9 @@ export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDoc
     report.counterfactual_gap = meanOf(absoluteGap(input.predictions, input.counterfactual), 'counterfactual_gap');
   }
   if (input.futures) {
-    for (const [name, values] of Object.entries(input.futures)) requireLength(values, n, `/futures/${name}`);
     const { present, presentOther, future, futureOther } = input.futures;
+    const named = { present, present_counterfactual: presentOther, future, future_counterfactual: futureOther };
+    for (const [name, values] of Object.entries(named)) requireLength(values, n, `/futures/${name}`);
     const presentGap = meanOf(absoluteGap(present, presentOther), 'present_gap');
     const futureGap = meanOf(absoluteGap(future, futureOther), 'future_gap');
     const improvement = presentGap.estimate ? 1 - futureGap.estimate! / presentGap.estimate : null;

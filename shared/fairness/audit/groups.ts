@@ -5,14 +5,21 @@ import { dataError } from '../data-error.ts';
 /** One attribute's values as codes into `levels`, which are in order of first appearance sorted by name. */
 export type Grouping = { name: string; codes: Int32Array; levels: string[] };
 
-/** Codes a column of labels (strings, numbers or booleans). Raises `data_invalid` for a missing (null, NaN) label. */
-export function grouping(name: string, labels: readonly unknown[]): Grouping {
+/**
+ * Codes a column of labels (strings, numbers or booleans). Raises `data_invalid` for a missing (null, NaN) label; `pointer`
+ * is where the request has the column.
+ */
+export function grouping(
+  name: string,
+  labels: readonly unknown[],
+  pointer: string = jsonPointer(['groups', name]),
+): Grouping {
   const text = labels.map((label, i) => {
     const missing = label === null || label === undefined || label === '' || Number.isNaN(label);
     if (missing)
       throw dataError(
         'group_unknown',
-        jsonPointer(['groups', name, i]),
+        `${pointer}/${i}`,
         `row ${i} has no ${name}; drop it or give it a label of its own`,
       );
     return String(label);
@@ -25,8 +32,12 @@ export function grouping(name: string, labels: readonly unknown[]): Grouping {
 /** The grouping by all given attributes at once, with only the combinations that occur. */
 export function intersection(groupings: readonly Grouping[]): Grouping {
   const rows = groupings[0]?.codes.length ?? 0;
-  const labels = Array.from({ length: rows }, (_, i) => groupings.map((g) => g.levels[g.codes[i]!]!).join(' & '));
-  return grouping(groupings.map((g) => g.name).join(' & '), labels);
+  const by = (write: (level: string) => string): string[] =>
+    Array.from({ length: rows }, (_, i) => groupings.map((g) => write(g.levels[g.codes[i]!]!)).join(' & '));
+  const [plain, quoted] = [by((level) => level), by((level) => JSON.stringify(level))];
+  // Levels that hold the joint themselves would run two combinations into one.
+  const clear = new Set(plain).size === new Set(quoted).size;
+  return grouping(groupings.map((g) => g.name).join(' & '), clear ? plain : quoted, '/groups');
 }
 
 export type EligibleGroups = {
@@ -40,27 +51,20 @@ export type EligibleGroups = {
 
 /** Groups of at least `minimum` rows. Raises `data_invalid` (group_count, group_too_small) where fewer than two are left. */
 export function eligibleGroups({ name, codes, levels }: Grouping, minimum: number, most = 64): EligibleGroups {
+  const pointer = jsonPointer(['groups', name]);
   const counts = new Array<number>(levels.length).fill(0);
   for (const code of codes) counts[code]! += 1;
   if (levels.length < 2) {
-    throw dataError(
-      'group_count',
-      jsonPointer(['groups', name]),
-      `${name} has one group only; gaps are between at least two`,
-    );
+    throw dataError('group_count', pointer, `${name} has one group only; gaps are between at least two`);
   }
   const kept = levels.flatMap((_, g) => (counts[g]! >= minimum ? [g] : []));
   if (kept.length < 2) {
-    throw dataError(
-      'group_too_small',
-      jsonPointer(['groups', name]),
-      `fewer than two groups of ${name} have the minimum of ${minimum} rows`,
-    );
+    throw dataError('group_too_small', pointer, `fewer than two groups of ${name} have the minimum of ${minimum} rows`);
   }
   if (kept.length > most) {
     throw dataError(
       'group_count',
-      jsonPointer(['groups', name]),
+      pointer,
       `${name} has ${kept.length} groups of enough rows; at most ${most} are compared`,
     );
   }

@@ -10,7 +10,7 @@ function byCode(codes: ArrayLike<number>, groups: number): { rows: Uint32Array; 
   const counts = new Array<number>(groups).fill(0);
   for (let i = 0; i < codes.length; i++) {
     if (!(codes[i]! >= 0 && codes[i]! < groups))
-      throw dataError('group_unknown', `/routed/${i}`, `there is no group ${codes[i]}`);
+      throw dataError('group_unknown', `/routing/routed/${i}`, `there is no group ${codes[i]}`);
     counts[codes[i]!]! += 1;
   }
   const rows = Uint32Array.from({ length: codes.length }, (_, i) => i).sort((i, j) => codes[i]! - codes[j]!);

@@ -3,7 +3,7 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { stream } from '../../math/random.ts';
 import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
-import { dataError, requireSquarable } from '../data-error.ts';
+import { dataError, placed, requireSquarable } from '../data-error.ts';
 import { eligibleGroups, type Grouping, intersection } from './groups.ts';
 import { layOut } from './layout.ts';
 import { holm, permutationTests } from './permutation.ts';
@@ -169,6 +169,14 @@ export function audit(input: AuditInput, given: Partial<AuditOptions> = {}): Aud
       seed: options.seed,
       minimum_group: options.minimum,
     },
-    attributes: groupings.map((grouping) => auditAttribute(input, grouping, options)),
+    attributes: groupings.map((grouping, k) =>
+      k < input.groups.length
+        ? auditAttribute(input, grouping, options)
+        : // No field of the request holds the intersection: it is made of all of them.
+          placed(
+            () => '/groups',
+            () => auditAttribute(input, grouping, options),
+          ),
+    ),
   };
 }

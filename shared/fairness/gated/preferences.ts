@@ -23,8 +23,8 @@ export function riskMatrix(
   for (let i = 0; i < routed.length; i++) {
     const k = routed[i]!;
     const weight = weights ? weights[i]! : 1;
-    if (!(k >= 0 && k < groups))
-      throw dataError('group_unknown', `/routed/${i}`, `group ${k} has no head; there are ${groups}`);
+    if (!(Number.isInteger(k) && k >= 0 && k < groups))
+      throw dataError('group_unknown', `/routing/routed/${i}`, `group ${k} has no head; there are ${groups}`);
     counts[k]! += weight;
     for (let j = 0; j < losses.length; j++) risks[k * losses.length + j]! += weight * losses[j]![i]!;
   }

@@ -61,20 +61,31 @@ export type CompiledLookahead = {
   unknown: number;
 };
 
-const unknownVariables = (compiled: CompiledScm, names: Iterable<string>, pointer: string): void => {
-  for (const name of names) {
+/** `pointers[k]` is where the document has name k. */
+const requireVariables = (compiled: CompiledScm, names: readonly string[], pointers: readonly string[]): void => {
+  names.forEach((name, k) => {
     if (!compiled.index.has(name))
-      throw dataError('scm_invalid', `${pointer}${jsonPointer([name])}`, `${name} is not a variable of the model`);
-  }
+      throw dataError('scm_invalid', pointers[k]!, `${name} is not a variable of the model`);
+  });
 };
 
 /** Checks and compiles. Raises `data_invalid` (scm_*, response_invalid, weights_misfit). */
 export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahead {
   const scm = compileScm(predictor.scm);
   const { order, index, status, slopes } = scm;
-  const fair = new Set(predictor.path?.fair);
-  unknownVariables(scm, fair, '/path/fair');
-  unknownVariables(scm, Object.keys(predictor.free), '/free');
+  const listed = predictor.path?.fair ?? [];
+  const fair = new Set(listed);
+  requireVariables(
+    scm,
+    listed,
+    listed.map((_, k) => `/path/fair/${k}`),
+  );
+  const terms = Object.keys(predictor.free);
+  requireVariables(
+    scm,
+    terms,
+    terms.map((name) => jsonPointer(['free', name])),
+  );
   const observed = predictor.statusObserved;
   order.forEach((v, j) => {
     if (!observed && j !== status && Object.hasOwn(v.parents, predictor.scm.status)) {

@@ -78,6 +78,28 @@ export type LookaheadRefit = {
   factor: number | null;
 };
 
+/** Refuses terms that h cannot have and a matrix that is no mean of v v^T with v = (1, ...). */
+function requireMoments({ free, second }: LookaheadMoments, allowed: readonly string[]): void {
+  free.forEach((name, k) => {
+    if (!allowed.includes(name) || free.indexOf(name) !== k)
+      throw dataError(
+        'weights_misfit',
+        `/moments/free/${k}`,
+        `${name} is no term of h or is there twice; those of this model are: ${allowed.slice(0, 20).join(', ')}`,
+      );
+  });
+  const { data, rows } = second;
+  if (Math.abs(data[0]! - 1) > 1e-6)
+    throw dataError('weights_misfit', '/moments/second/0/0', `the mean of 1 is 1, got ${data[0]}`);
+  for (let j = 0; j < rows; j++) {
+    for (let k = 0; k < j; k++) {
+      const [a, b] = [data[j * rows + k]!, data[k * rows + j]!];
+      if (Math.abs(a - b) > 1e-6 * Math.max(Math.abs(a), Math.abs(b)))
+        throw dataError('weights_misfit', `/moments/second/${j}/${k}`, `moments are symmetric: ${a} is not ${b}`);
+    }
+  }
+}
+
 /**
  * The best p2, p3 and h for the given eta and rho. Where the columns are collinear (the mean counterfactual status is
  * itself affine in U) a small relative ridge picks one of the equal solutions. Raises `data_invalid` for moments that do
@@ -99,6 +121,7 @@ export function refitLookahead(
     );
   }
   if (!data.every(Number.isFinite)) throw dataError('value_not_finite', '/moments/second', 'moments must be finite');
+  requireMoments(moments, freeVariables(compiled));
   const { p1 } = compiled;
   const width = size - 2;
   const [q, y] = [size - 2, size - 1];

@@ -1,6 +1,6 @@
 /** Predictor documents checked once and made ready to run over feature matrices. */
 import type { Table } from '../../formats/table.ts';
-import { dataError, requireFinite } from '../data-error.ts';
+import { dataError } from '../data-error.ts';
 import { checkGated, type GatedPredictor, predictGated } from '../gated/predictor.ts';
 import { compileKnowledge, compileLinear, compileScaled } from './compile-lookahead.ts';
 import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
@@ -85,7 +85,9 @@ export function compilePredictor(document: PredictorDocument): CompiledPredictor
     predict(table) {
       const prediction = compiled.predict(table);
       // Weights and cells that are finite can still overflow; JSON has no way to say so.
-      requireFinite(prediction.scores, '/scores');
+      const bad = prediction.scores.findIndex((score) => !Number.isFinite(score));
+      if (bad >= 0)
+        throw dataError('value_not_finite', '/columns', `the score of row ${bad} is beyond double precision`);
       return prediction;
     },
   };

@@ -20,7 +20,7 @@ const solve = (m: Matrix, d: Float64Array, ridge: number): Float64Array => {
     if (!(error instanceof SingularMatrixError)) throw error;
     throw dataError(
       'matrix_singular',
-      '/ridge',
+      '/moments',
       `the features' second moments are singular; a ridge above ${ridge} helps`,
     );
   }

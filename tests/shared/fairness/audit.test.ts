@@ -182,6 +182,13 @@ describe('groups', () => {
     });
     expect([...eligible.rows]).toEqual([0, 4, 5, 1, 3]);
   });
+
+  it('stay apart where levels hold what joins them', () => {
+    const [left, right] = [grouping('l', ['a & b', 'a', 'a']), grouping('r', ['c', 'b & c', 'b & c'])];
+    const both = intersection([left, right]);
+    expect(both.levels).toEqual(['"a & b" & "c"', '"a" & "b & c"']);
+    expect([...both.codes]).toEqual([0, 1, 1]);
+  });
 });
 
 describe('an audit', () => {

@@ -445,7 +445,7 @@ describe('lookahead documents that cannot work', () => {
     ['response_invalid', '/outer/slopes', { ...linear, outer: { kind: 'knots', at: [0, 1], slopes: [1, 1] } }],
     ['response_invalid', '/outer/slopes', { ...linear, outer: { kind: 'knots', at: [0, 1, 2], slopes: [1, 2] } }],
     ['response_invalid', '/status_observed', { ...linear, status_observed: false, curve, lowest: 1 }],
-    ['scm_invalid', '/path/fair/nobody~1here', { ...linear, path: { fair: ['nobody/here'] } }],
+    ['scm_invalid', '/path/fair/0', { ...linear, path: { fair: ['nobody/here'] } }],
     ['response_invalid', '/eta', { ...scaled, eta: -1 }],
     ['response_invalid', '/features', { ...scaled, values: [-1, 1] }],
     ['scm_invalid', '/values', { ...scaled, values: [0, 1] }],
@@ -486,7 +486,7 @@ describe('lookahead documents that cannot work', () => {
       );
     }
     const huge = tableFromColumns({ 'a/b~c': [1e200], y: [1e200], a: ['v0'] });
-    expect(() => compile(linear).predict(huge)).toThrow(fault('value_not_finite', '/scores/0'));
+    expect(() => compile(linear).predict(huge)).toThrow(fault('value_not_finite', '/columns'));
     const missing = tableFromColumns({ 'a/b~c': [null], y: [1], a: ['v0'] });
     expect(() => compile(linear).predict(missing)).toThrow(fault('value_not_finite', '/columns/a~1b~0c/0'));
   });

@@ -234,8 +234,12 @@ describe('refitting from moments', () => {
   it('refuses moments that do not fit', () => {
     const moments = { count: 3, free: ['x1'], second: { rows: 2, cols: 2, data: new Float64Array(4) } };
     expect(() => refitLookahead(plain, moments)).toThrow(/need 5 x 5/);
-    const zero = { count: 3, free: [], second: { rows: 4, cols: 4, data: new Float64Array(16) } };
-    expect(() => refitLookahead(plain, zero)).toThrow(/singular/);
+    const constant = {
+      count: 3,
+      free: [],
+      second: { rows: 4, cols: 4, data: Float64Array.of(1, ...Array(15).fill(0)) },
+    };
+    expect(() => refitLookahead(plain, constant)).toThrow(/singular/);
   });
 });
 

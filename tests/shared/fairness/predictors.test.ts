@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  correct,
-  correctionMs,
-  correctionSchema,
-  requireCorrectionFits,
-} from '../../../shared/fairness/corrections.ts';
+import { correct } from '../../../shared/fairness/corrections/correct.ts';
+import { correctionSchema } from '../../../shared/fairness/corrections/document.ts';
+import { correctionMs, requireCorrectionFits } from '../../../shared/fairness/corrections/size.ts';
 import { auditMs, EDGE_BUDGET_MS, layerMs, predictionMs, requireFits } from '../../../shared/fairness/costs.ts';
 import { Chart, escapeText } from '../../../shared/fairness/plots/svg.ts';
 import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
