@@ -1,12 +1,12 @@
 /** Bodies that are tables: JSON columns, CSV or Arrow, told apart by their content type. */
 import { createMiddleware } from 'hono/factory';
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { jsonPointer, SextantError } from '../../shared/contracts/problem.ts';
 import { readingMs, type TableFormat } from '../../shared/fairness/costs.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
-import type { Table } from '../../shared/formats/table.ts';
+import { type Table, tableError } from '../../shared/formats/table.ts';
 import type { AppEnv } from '../environment.ts';
-import { jsonBody, readBounded, TABLE_LIMIT } from '../middleware/body.ts';
+import { charsetIsUtf8, jsonBody, readBounded, TABLE_LIMIT } from '../middleware/body.ts';
 
 export const CSV_TYPE = 'text/csv';
 export const ARROW_TYPES = ['application/vnd.apache.arrow.stream', 'application/vnd.apache.arrow.file'] as const;
@@ -34,6 +34,8 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
       },
     );
   }
+  if (format === 'csv' && !charsetIsUtf8(c.req.header('content-type')!))
+    throw new SextantError('media_type_unsupported', 'send text/csv in UTF-8');
   const encoding = c.req.header('content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
@@ -42,9 +44,27 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
   await next();
 });
 
-/** A CSV or Arrow body as a table. Raises `data_invalid`. */
-export const readTableBody = (format: 'csv' | 'arrow', bytes: Uint8Array, delimiter: string | undefined): Table =>
-  format === 'csv' ? readCsv(bytes, delimiter === undefined ? {} : { delimiter }) : readArrow(bytes);
+/**
+ * A CSV or Arrow body as a table with rows, for a reader of the columns `read`. Raises `data_invalid`; pointers into such a
+ * body are those of its readers.
+ */
+export function readTableBody(
+  format: 'csv' | 'arrow',
+  bytes: Uint8Array,
+  delimiter: string | undefined,
+  read: readonly string[],
+): Table {
+  const table = format === 'csv' ? readCsv(bytes, delimiter === undefined ? {} : { delimiter }) : readArrow(bytes);
+  const twice = read.find((name) => table.repeated?.has(name));
+  if (twice !== undefined)
+    throw tableError(
+      'columns_malformed',
+      jsonPointer(['columns', twice]),
+      `two columns are called "${twice}", and the predictor reads one; give every column a name of its own`,
+    );
+  if (table.rows === 0) throw tableError('table_empty', '', 'the body: the table has no rows');
+  return table;
+}
 
 /** CPU time to read the body, before it is read. */
 export const bodyMs = (format: TableFormat, bytes: Uint8Array): number => readingMs(format, bytes.length);

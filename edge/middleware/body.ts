@@ -26,12 +26,17 @@ export const jsonBody = (limit: number = JSON_LIMIT) =>
     await next();
   });
 
+/** Whether a content type names no charset but UTF-8, which is also what is meant where it names none. */
+export function charsetIsUtf8(contentType: string): boolean {
+  const parameters = contentType.toLowerCase().split(';').slice(1);
+  const charset = parameters.map((p) => p.trim()).find((p) => p.startsWith('charset='));
+  return charset === undefined || /^charset="?utf-?8"?$/.test(charset);
+}
+
 function checkContentType(headers: Headers): void {
   const presented = headers.get('content-type') ?? '';
-  const [essence = '', ...parameters] = presented.toLowerCase().split(';');
-  const charset = parameters.map((p) => p.trim()).find((p) => p.startsWith('charset='));
-  const utf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
-  if (!/^application\/([a-z0-9.-]+\+)?json$/.test(essence.trim()) || !utf8)
+  const essence = presented.toLowerCase().split(';')[0]!.trim();
+  if (!/^application\/([a-z0-9.-]+\+)?json$/.test(essence) || !charsetIsUtf8(presented))
     throw new SextantError(
       'media_type_unsupported',
       `the content type is ${presented ? `"${presented.slice(0, 100)}"` : 'missing'}; send application/json in UTF-8`,

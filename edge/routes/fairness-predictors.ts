@@ -1,13 +1,13 @@
 /** Fair predictors: immutable, registered once, run over small tables at once. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
-import { SextantError } from '../../shared/contracts/problem.ts';
 import { predictorIdSchema } from '../../shared/contracts/thing.ts';
 import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { Prediction } from '../../shared/fairness/predictors/compile.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { writeCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
+import { tableError } from '../../shared/formats/table.ts';
 import type { App } from '../app.ts';
 import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
 import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../fairness/table-body.ts';
@@ -71,7 +71,7 @@ const predict = createRoute({
   tags,
   summary: 'Predict for the rows of a small table',
   description:
-    'Only columns that the predictor names are read. Group labels are needed by lookahead predictors alone. Nothing of the request or the answer is stored. The answer is JSON, or CSV or Arrow where `Accept` asks for it.',
+    'Only columns that the predictor names are read. Group labels are needed by lookahead predictors alone. Nothing of the request or the answer is stored. Errors in a CSV or Arrow body point at `/lines/N`, at `/columns/NAME/ROW`, or at the body as a whole (an empty pointer). The answer is JSON, or CSV or Arrow where `Accept` asks for it.',
   request: {
     params: idParams,
     query: z.strictObject({ delimiter: z.string().length(1).optional().describe('of a CSV body; a comma by default') }),
@@ -129,8 +129,8 @@ export function registerFairnessPredictors(app: App): void {
     const table =
       format === 'json'
         ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns)
-        : readTableBody(format, bytes, c.req.valid('query').delimiter);
-    if (table.rows === 0) throw new SextantError('data_invalid', 'the table has no rows');
+        : readTableBody(format, bytes, c.req.valid('query').delimiter, predictor.columns);
+    if (table.rows === 0) throw tableError('table_empty', '/columns', 'the table has no rows');
     requireFits(reading + predictionMs(table.rows, predictor.features, predictor.cost), 'fairness.predict');
     const prediction = predictor.predict(table);
     c.header('cache-control', 'no-store');

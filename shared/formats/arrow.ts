@@ -1,9 +1,11 @@
 /** Arrow IPC (stream or file) into typed columns: numbers, booleans, texts and dictionaries; flechette reads the format. */
 import { tableFromIPC } from '@uwdata/flechette';
+import { jsonPointer } from '../contracts/problem.ts';
 import {
   type Column,
   categories,
   columnNames,
+  repeatedNames,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -12,7 +14,8 @@ import {
 
 /**
  * Reads a table. Booleans become 0 and 1, 64-bit integers numbers where they are exact. Raises `data_invalid`:
- * arrow_malformed for bytes that are not Arrow or a column of another type (dates, lists, structs); table_too_large.
+ * arrow_malformed for bytes that are not Arrow or a column of another type (dates, lists, structs); table_too_large. A
+ * pointer is empty for the bytes as a whole.
  */
 export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): Table {
   const limits = { ...TABLE_LIMITS, ...given };
@@ -22,22 +25,28 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
     if (source.numCols > limits.columns)
       throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
     if (source.numRows > limits.rows)
-      throw tableError('table_too_large', '/rows', `the table has more than ${limits.rows} rows`);
-    const names = columnNames(source.names.map(String));
+      throw tableError('table_too_large', '', `the table has more than ${limits.rows} rows`);
+    // Of no bytes, or zeros alone, the reader makes a table without columns.
+    if (source.numCols === 0) throw new RangeError('no schema');
+    const given = source.names.map(String);
+    const names = columnNames(given);
     const columns = names.map((name, j) => readColumn(name, source.getChildAt(j).toArray(), source.numRows, limits));
-    return { rows: source.numRows, columns };
+    return { rows: source.numRows, columns, repeated: repeatedNames(given) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'data_invalid') throw error;
+    // What the reader says of damaged bytes is about itself.
     throw tableError(
       'arrow_malformed',
-      '/',
-      `the bytes are not an Arrow table that can be read: ${(error as Error).message.slice(0, 200)}`,
+      '',
+      'the body: the bytes are no Arrow stream or file, or were damaged or cut short on the way',
     );
   }
 }
 
 function readColumn(name: string, values: ArrayLike<unknown>, rows: number, limits: TableLimits): Column {
-  if (values.length !== rows) throw new RangeError(`column ${name} has ${values.length} values for ${rows} rows`);
+  const pointer = jsonPointer(['columns', name]);
+  if (values.length !== rows)
+    throw tableError('arrow_malformed', pointer, `column ${name} has ${values.length} values for ${rows} rows`);
   const texts: (string | null)[] = [];
   const numbers = new Float64Array(rows);
   let [kind, missing]: ['number' | 'category' | undefined, number] = [undefined, 0];
@@ -56,7 +65,7 @@ function readColumn(name: string, values: ArrayLike<unknown>, rows: number, limi
           ? 'number'
           : undefined;
     if (own === undefined || (kind !== undefined && own !== kind))
-      throw new TypeError(`column ${name} is neither numbers, booleans nor texts`);
+      throw tableError('arrow_malformed', pointer, `column ${name} is neither numbers, booleans nor texts`);
     kind = own;
     if (own === 'category') texts.push(value as string);
     else {

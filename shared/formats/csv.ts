@@ -7,6 +7,7 @@ import {
   categories,
   columnNames,
   MISSING_MARKS,
+  repeatedNames,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -28,13 +29,18 @@ const POWERS = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
 
 /**
  * Reads a table. Raises `data_invalid`: csv_malformed (with the line) for ragged lines, an open quote, text that is not
- * UTF-8 or a delimiter that cannot be right; table_too_large; column_name_invalid.
+ * UTF-8 or a delimiter that cannot be right; table_too_large; column_name_invalid. Bytes are no JSON document:
+ * a pointer is empty for the whole of them, else `/lines/N`, `/columns/...` or the option `/delimiter`.
  */
 export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const { delimiter = ',', names, trim = false, missing = MISSING_MARKS } = options;
   const limits = { ...TABLE_LIMITS, ...options.limits };
-  if (delimiter.length !== 1 || delimiter === '"' || delimiter.charCodeAt(0) > 0x7f || delimiter < '\t') {
-    throw tableError('csv_malformed', '/delimiter', 'a delimiter is one ASCII character other than a quote');
+  if (!/^[\t -!#-~]$/.test(delimiter)) {
+    throw tableError(
+      'csv_malformed',
+      '/delimiter',
+      'a delimiter is one ASCII character other than a quote or a line end',
+    );
   }
   const separator = delimiter.charCodeAt(0);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -42,7 +48,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     try {
       return decoder.decode(bytes.subarray(from, to));
     } catch {
-      throw tableError('csv_malformed', '/', 'the text is not valid UTF-8');
+      throw tableError('csv_malformed', '', 'the body: the text is not valid UTF-8');
     }
   };
   let at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
@@ -92,7 +98,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   if (names) header.push(...names);
   else {
     if (at >= end)
-      throw tableError('csv_malformed', '/lines/1', 'the table is empty; the first line names the columns');
+      throw tableError('csv_malformed', '', 'the body: the table is empty; the first line names the columns');
     do {
       field();
       header.push(text());
@@ -165,8 +171,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
         line += 1;
         continue;
       }
-      if (rows === limits.rows)
-        throw tableError('table_too_large', '/rows', `the table has more than ${limits.rows} rows`);
+      if (rows === limits.rows) throw tableError('table_too_large', '', `the table has more than ${limits.rows} rows`);
       const first = line;
       for (let column = 0; column < columnCount; column++) {
         field();
@@ -219,7 +224,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     if (list) return categories(name, list, limits);
     return { name, kind: 'number', values: numbers[j]!.slice(0, rows), missing: missingCounts[j]! };
   });
-  return { rows, columns };
+  return { rows, columns, repeated: repeatedNames(header) };
 }
 
 /** One field, quoted where it must be. */

@@ -38,6 +38,8 @@ function columnFrom(name: string, values: readonly unknown[], rows: number, limi
   for (let i = 0; i < rows; i++) {
     const value = values[i];
     if (typeof value === 'number') {
+      if (!Number.isFinite(value))
+        throw tableError('columns_malformed', `${pointer}/${i}`, 'the number is beyond double precision');
       numbers[i] = value;
       numeric = true;
     } else if (value === null) {

@@ -6,7 +6,8 @@ export type NumberColumn = { name: string; kind: 'number'; values: Float64Array;
 /** `codes` index `levels` (in order of first appearance); -1 where a value is missing. */
 export type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
 export type Column = NumberColumn | CategoryColumn;
-export type Table = { rows: number; columns: Column[] };
+/** `repeated`: names that more than one column was given, of which the first has it; see `columnNames`. */
+export type Table = { rows: number; columns: Column[]; repeated?: ReadonlySet<string> };
 
 export type TableLimits = { columns: number; rows: number; levels: number };
 export const TABLE_LIMITS: TableLimits = { columns: 1000, rows: 5_000_000, levels: 100_000 };
@@ -17,6 +18,7 @@ export type TableFault =
   | 'csv_malformed'
   | 'arrow_malformed'
   | 'columns_malformed'
+  | 'table_empty'
   | 'table_too_large'
   | 'column_name_invalid'
   | 'column_missing';
@@ -50,6 +52,10 @@ export function columnNames(given: readonly string[]): string[] {
     return `${name}.${suffix}`;
   });
 }
+
+/** The names that are given more than once. */
+export const repeatedNames = (given: readonly string[]): ReadonlySet<string> =>
+  new Set(given.filter((name, i) => given.indexOf(name) !== i));
 
 /** The column of this name. Raises `data_invalid` (column_missing), naming what there is. */
 export function columnOf(table: Table, name: string, pointer = '/columns'): Column {

@@ -170,21 +170,6 @@ describe('fair predictors', () => {
     expect(results).toHaveLength(0);
   });
 
-  it.each([
-    ['column_missing', 'z\n1\n', 'text/csv'],
-    ['csv_malformed', 'x;c\n1;a\n', 'text/csv'],
-    ['value_not_finite', 'x,c\nfoo,a\n', 'text/csv'],
-    ['group_unknown', 'x,c\n1,q\n', 'text/csv'],
-    ['table_too_large', `${Array.from({ length: 10_000 }, (_, i) => `c${i}`).join(',')}\n`, 'text/csv'],
-    ['arrow_malformed', 'x,c\n1,a\n', 'application/vnd.apache.arrow.stream'],
-    ['columns_malformed', '{"columns":{"x":[1,2],"c":["a"]}}', 'application/json'],
-  ])('refuse tables they cannot read: %s', async (code, body, type) => {
-    const client = await newClient();
-    const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;
-    const answer = await client.call('POST', path, { body, headers: { 'content-type': type } });
-    expect(await problemOf(answer)).toMatchObject({ code: 'data_invalid', errors: [{ code }] });
-  });
-
   it('refuse other content types and tables beyond what fits', async () => {
     const client = await newClient();
     const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;

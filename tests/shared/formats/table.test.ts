@@ -52,6 +52,8 @@ describe('CSV', () => {
     ['csv_malformed', 'a,b\n"1"x,2', {}],
     ['csv_malformed', '', {}],
     ['csv_malformed', 'a,b', { delimiter: '""' }],
+    ['csv_malformed', 'a,b', { delimiter: '\n' }],
+    ['csv_malformed', 'a,b', { delimiter: 'ü' }],
     ['table_too_large', `${Array.from({ length: 10_000 }, (_, i) => `c${i}`).join(',')}\n`, {}],
     ['table_too_large', 'a,b\n1,2\n3,4', { limits: { rows: 1 } }],
     ['table_too_large', 'a\nx\ny\nz', { limits: { levels: 2 } }],
@@ -109,13 +111,17 @@ describe('Arrow', () => {
 
   it('refuses other bytes, damaged bytes and other types', () => {
     const good = tableToIPC(source, { format: 'stream' })!;
-    expect(() => readArrow(bytes('a,b\n1,2'))).toThrow(fault('arrow_malformed'));
+    for (const other of [bytes('a,b\n1,2'), new Uint8Array(0), new Uint8Array(500)])
+      expect(() => readArrow(other)).toThrow(fault('arrow_malformed'));
     for (let cut = 8; cut < good.length - 40; cut += 97) {
+      // Between two messages a stream may end: what is left then has no rows, and none are made up.
+      let rows = 0;
       try {
-        readArrow(good.slice(0, cut));
+        rows = readArrow(good.slice(0, cut)).rows;
       } catch (error) {
-        expect(error).toMatchObject({ code: 'data_invalid' });
+        expect(error).toMatchObject({ code: 'data_invalid', errors: [{ code: 'arrow_malformed', pointer: '' }] });
       }
+      expect(rows).toBe(0);
     }
     const dates = tableToIPC(tableFromArrays({ d: [new Date(0)] }), { format: 'stream' })!;
     const lists = tableToIPC(tableFromArrays({ l: [[1, 2], [3]] }), { format: 'stream' })!;
