@@ -84,6 +84,8 @@ export function fieldErrors(issues: readonly z.core.$ZodIssue[], at: readonly Pr
       const alternatives = issue.errors.map((branch) => fieldErrors(branch, path));
       return alternatives.reduce((best, next) => (next.length < best.length ? next : best));
     }
-    return [{ pointer: jsonPointer(path), code: issue.code, detail: issue.message }];
+    // A check of our own says what it found in the issue's params.
+    const own = issue.code === 'custom' ? issue.params?.code : undefined;
+    return [{ pointer: jsonPointer(path), code: typeof own === 'string' ? own : issue.code, detail: issue.message }];
   });
 }

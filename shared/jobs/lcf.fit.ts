@@ -1,12 +1,19 @@
 /** `lcf.fit`: a predictor that is fair in the future it causes (arXiv:2412.01065), with its structural model. */
 import { z } from 'zod';
-import { columnNameSchema } from '../contracts/column-name.ts';
+import { SextantError } from '../contracts/problem.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
-import { scmSchema } from '../fairness/predictors/lookahead-document.ts';
+import { lookaheadFitFields } from '../fairness/predictors/lookahead-fit.ts';
+import { checkLookaheadFit } from '../fairness/predictors/lookahead-fit-check.ts';
 import { defineJob } from './contract.ts';
 
-const name = columnNameSchema;
+/** The path of a JSON pointer. */
+const pathOf = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+
 export const lcfPointSchema = z.object({
   eta: z.number(),
   rho: z.number(),
@@ -15,6 +22,10 @@ export const lcfPointSchema = z.object({
   mse: z.number().describe('on test rows; of a latent model, of scores of single draws that knew the status'),
   present_gap: z.number(),
   future_gap: z.number().describe('average future causal effect'),
+  improvement: z.number().nullable().describe('1 - future gap / present gap; null where there is no gap'),
+  score_gap: z
+    .number()
+    .describe('mean |difference of the score| to the counterfactual worlds: what fairness in the future costs'),
 });
 
 export default defineJob({
@@ -22,69 +33,22 @@ export default defineJob({
   summary: 'Fit a structural model and a predictor that keeps the future gap small',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    table: tableSourceSchema,
-    attribute: z.strictObject({
-      column: name,
-      labels: z.array(z.string().max(1000)).min(2).max(32).describe('cells of the attribute column, one per value'),
-      values: z
-        .array(z.number())
-        .min(2)
-        .max(32)
-        .optional()
-        .describe('their numbers in the model; 0, 1, ... by default'),
+  params: z
+    .strictObject({
+      table: tableSourceSchema,
+      ...lookaheadFitFields,
+      test_share: z.number().min(0).max(0.9).default(0.2),
+      seed: seedSchema.default(0),
+    })
+    .superRefine(function check(params, context) {
+      try {
+        checkLookaheadFit(params);
+      } catch (error) {
+        if (!(error instanceof SextantError && error.errors)) throw error;
+        for (const { pointer, code, detail } of error.errors)
+          context.addIssue({ code: 'custom', path: pathOf(pointer), message: detail, params: { code } });
+      }
     }),
-    status: name,
-    model: z.union([
-      z
-        .strictObject({
-          estimate: z
-            .array(
-              z.strictObject({
-                name,
-                parents: z.array(name).max(100).default([]),
-                attribute: z.boolean().default(true),
-              }),
-            )
-            .min(1)
-            .max(100)
-            .describe('what depends on what: every coefficient is fitted by least squares'),
-        })
-        .describe('linear model of the given shape'),
-      z.strictObject({ coefficients: scmSchema }).describe('linear model with the given coefficients'),
-      z
-        .strictObject({
-          latent: z.strictObject({
-            children: z
-              .array(z.strictObject({ name, family: z.enum(['gaussian', 'poisson']).default('gaussian') }))
-              .min(1)
-              .max(10),
-            covariates: z
-              .array(name)
-              .max(20)
-              .default([])
-              .describe(
-                'observed columns that act beside the attribute; categories get an indicator per level but the first',
-              ),
-            burn_in: z.number().int().min(10).max(100_000).default(300),
-            samples: z.number().int().min(10).max(100_000).default(500),
-            status_variance: z.number().positive().nullable().default(1).describe('null: sampled'),
-          }),
-        })
-        .describe('one latent variable behind the children and the status; it is what people can move'),
-    ]),
-    eta: z.array(z.number()).min(1).max(20).default([10]).describe('strengths of reaction; the first is published'),
-    rho: z
-      .array(z.number())
-      .min(1)
-      .max(20)
-      .default([1, 0.5, 0])
-      .describe('shares of the gap to remove; the first is published'),
-    status_observed: z.boolean().default(false).describe('rows to predict will carry the status'),
-    path: z.strictObject({ fair: z.array(name).max(100), frozen: z.boolean().default(false) }).optional(),
-    test_share: z.number().min(0).max(0.9).default(0.2),
-    seed: seedSchema.default(0),
-  }),
   result: z.object({
     table: tableReportSchema,
     model: z.record(z.string(), z.unknown()).describe('the structural model with every coefficient'),

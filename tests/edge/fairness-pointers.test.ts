@@ -254,4 +254,23 @@ describe('errors of fairness requests', () => {
       at(body, pointer);
     },
   );
+
+  it('are of a job too, before it exists: a model with a cycle', async () => {
+    const client = await newClient();
+    const model = { coefficients: { values: [0, 1], status: 'y', variables: [{ name: 'y', parents: { y: 1 } }] } };
+    const params = {
+      table: { columns: { a: ['no', 'yes'], y: [1, 2] } },
+      attribute: { column: 'a', labels: ['no', 'yes'] },
+      status: 'y',
+      model,
+    };
+    const headers = { 'idempotency-key': crypto.randomUUID() };
+    const body = { type: 'lcf.fit', params };
+    const problem = await problemOf(await client.call('POST', '/v1/jobs', { body, headers }));
+    const pointer = '/params/model/coefficients/variables/0/parents';
+    expect(problem).toMatchObject({ status: 422, code: 'validation_failed', errors: [{ code: 'scm_cycle', pointer }] });
+    at(body, pointer);
+    const listed = (await (await client.call('GET', '/v1/jobs')).json()) as { data: unknown[] };
+    expect(listed.data).toHaveLength(0);
+  });
 });

@@ -8,6 +8,7 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
 import { additiveConstant, quadraticCoefficient } from './constants.ts';
+import type { LookaheadGapColumns } from './gaps.ts';
 import { type GaussianChild, gaussianPosterior, gridPosterior, type PoissonChild } from './posterior.ts';
 
 /** Intercept, one effect per attribute value, one weight per covariate feature, weight of K; the mean or the log rate. */
@@ -87,7 +88,7 @@ export function predictLatent(
   features: Float64Array,
   codes: ArrayLike<number>,
   scores: Float64Array,
-  gaps?: { present: Float64Array; future: Float64Array },
+  gaps?: LookaheadGapColumns,
 ): void {
   const { values, covariates, children, status, p2, p3, free } = predictor;
   const width = inputs.length;
@@ -117,18 +118,21 @@ export function predictLatent(
         deviation: status.deviation,
       });
     const k = poisson.length > 0 ? gridPosterior(gaussian, poisson) : gaussianPosterior(gaussian);
-    let [squares, sum, gap] = [0, 0, 0];
+    const y = mean + status.weight * k.mean;
+    let [squares, sum, gap, change] = [0, 0, 0, 0];
     for (let b = 0; b < values; b++) {
       if (b === a) continue;
       const shift = status.effects[b]! - status.effects[a]!;
-      const other = mean + shift + status.weight * k.mean;
+      const other = y + shift;
       squares += other * other + status.weight ** 2 * k.variance;
       sum += other;
       gap += Math.abs(shift);
+      change += Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
     }
     scores[i] = p1 * squares + p2 * sum + p3 + free * k.mean;
     if (!gaps) continue;
     gaps.present[i] = gap / (values - 1);
     gaps.future[i] = factor * gaps.present[i]!;
+    if (gaps.score) gaps.score[i] = change / (values - 1);
   }
 }

@@ -7,6 +7,7 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
 import { multiplicativeConstant, quadraticCoefficient } from './constants.ts';
+import type { LookaheadGapColumns } from './gaps.ts';
 
 /** `beta` plays no part in a score: Yc = Y + (a'/a - 1) w . X. */
 export type MultiplicativePredictor = {
@@ -65,7 +66,7 @@ export function predictMultiplicative(
   rows: Float64Array,
   codes: ArrayLike<number>,
   scores: Float64Array,
-  gaps?: { present: Float64Array; future: Float64Array },
+  gaps?: LookaheadGapColumns,
 ): void {
   const { values, status, statusObserved, noise, p2, p3, free } = predictor;
   const width = inputs.length;
@@ -83,5 +84,6 @@ export function predictMultiplicative(
     if (!gaps) continue;
     gaps.present[i] = Math.abs(step);
     gaps.future[i] = factor * gaps.present[i]!;
+    if (gaps.score) gaps.score[i] = Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
   }
 }

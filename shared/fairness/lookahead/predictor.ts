@@ -7,6 +7,7 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
 import { additiveConstant, quadraticCoefficient } from './constants.ts';
+import type { LookaheadGapColumns } from './gaps.ts';
 import { type CompiledScm, compileScm, type LinearScm, statusOffset } from './scm.ts';
 import { compileShape, type OuterForm, type Shape, type StatusCurve } from './shape.ts';
 import { predictShaped } from './shaped-prediction.ts';
@@ -170,15 +171,15 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
 }
 
 /**
- * Scores for `rows` (n x inputs, row-major) and attribute value numbers `codes` (n), into `scores`; where given, `present`
- * and `future` (n) receive each person's mean |gap| now and after the reaction. No allocation per row.
+ * Scores for `rows` (n x inputs, row-major) and attribute value numbers `codes` (n), into `scores`; where given, `gaps` (n
+ * each) receive each person's. No allocation per row.
  */
 export function predictLookahead(
   compiled: CompiledLookahead,
   rows: Float64Array,
   codes: ArrayLike<number>,
   scores: Float64Array,
-  gaps?: { present: Float64Array; future: Float64Array },
+  gaps?: LookaheadGapColumns,
 ): void {
   const { p1, factor, statusBase, statusWeights, shift, freeBase, freeWeights, unknown } = compiled;
   const { p2, p3 } = compiled.predictor;
@@ -197,17 +198,20 @@ export function predictLookahead(
       status += statusWeights[j]! * x;
       free += freeWeights[j]! * x;
     }
-    let [squares, sum, gap] = [0, 0, 0];
+    let [squares, sum, gap, change] = [0, 0, 0, 0];
     for (let b = 0; b < values; b++) {
       if (b === a) continue;
       const other = status + shift[a * values + b]!;
       squares += other * other + unknown;
       sum += other;
       gap += Math.abs(shift[a * values + b]!);
+      // h and all worlds but these two are in both scores, and so is what is not known of the status.
+      change += Math.abs(p1 * (status * status - other * other) + p2 * (status - other));
     }
     scores[i] = p1 * squares + p2 * sum + p3 + free;
     if (!gaps) continue;
     gaps.present[i] = gap / (values - 1);
     gaps.future[i] = (factor * gap) / (values - 1);
+    if (gaps.score) gaps.score[i] = change / (values - 1);
   }
 }

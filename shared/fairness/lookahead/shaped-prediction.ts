@@ -1,6 +1,7 @@
 /** Predictions of lookahead scores whose gap factor differs between people: curved statuses and scores that are not squares. */
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
+import type { LookaheadGapColumns } from './gaps.ts';
 import type { CompiledLookahead } from './predictor.ts';
 
 /**
@@ -12,12 +13,13 @@ export function predictShaped(
   rows: Float64Array,
   codes: ArrayLike<number>,
   scores: Float64Array,
-  gaps?: { present: Float64Array; future: Float64Array },
+  gaps?: LookaheadGapColumns,
 ): void {
   const { status, outer, lowest } = shape;
   const d = inputs.length;
   const values = c.statusBase.length;
-  const [worlds, pulls, statuses] = [0, 1, 2].map(() => new Float64Array(values)) as [
+  const [worlds, pulls, statuses, parts] = [0, 1, 2, 3].map(() => new Float64Array(values)) as [
+    Float64Array,
     Float64Array,
     Float64Array,
     Float64Array,
@@ -49,20 +51,23 @@ export function predictShaped(
       statuses[b] = y;
       pulls[b] = (p1 * outer.slope(y) + predictor.p2) * status.slope(v);
       pull += pulls[b]!;
-      if (b !== a) total += p1 * outer.value(y) + predictor.p2 * y;
+      parts[b] = p1 * outer.value(y) + predictor.p2 * y;
+      if (b !== a) total += parts[b]!;
     }
     scores[i] = total;
     if (!gaps) continue;
     const after = (b: number): number => status.value(worlds[b]! + (pull - pulls[b]!) / constant + drift);
     const settled = after(a);
-    let [present, future] = [0, 0];
+    let [present, future, change] = [0, 0, 0];
     for (let b = 0; b < values; b++) {
       if (b === a) continue;
       present += Math.abs(statuses[a]! - statuses[b]!);
       future += Math.abs(settled - after(b));
+      change += Math.abs(parts[a]! - parts[b]!);
     }
     if (Number.isNaN(future)) throw outside(i, `the reaction takes row ${i} out of the range of the status`);
     gaps.present[i] = present / (values - 1);
     gaps.future[i] = future / (values - 1);
+    if (gaps.score) gaps.score[i] = change / (values - 1);
   }
 }

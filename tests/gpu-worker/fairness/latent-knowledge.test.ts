@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fitLatentKnowledge, gammaDraw } from '../../../gpu-worker/fairness/latent-knowledge.ts';
+import { fitLatentKnowledge, gammaDraw } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { gaussianPosterior } from '../../../shared/fairness/lookahead/posterior.ts';
 import { stream } from '../../../shared/math/random.ts';
 

@@ -1,94 +1,18 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
 import dafh from '../../../gpu-worker/jobs/dafh.fit.ts';
 import fairRegression from '../../../gpu-worker/jobs/fair_regression.fit.ts';
 import audit from '../../../gpu-worker/jobs/fairness.audit.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
-import type { Handler, HandlerInput, JobOutcome } from '../../../gpu-worker/jobs/handler.ts';
-import lcf from '../../../gpu-worker/jobs/lcf.fit.ts';
-import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
-import { manifestSchema } from '../../../shared/contracts/thing.ts';
-import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
-import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
-import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import type { JobContract } from '../../../shared/jobs/contract.ts';
 import dafhContract from '../../../shared/jobs/dafh.fit.ts';
 import regressionContract from '../../../shared/jobs/fair_regression.fit.ts';
 import auditContract from '../../../shared/jobs/fairness.audit.ts';
 import predictContract from '../../../shared/jobs/fairness.predict.ts';
-import lcfContract from '../../../shared/jobs/lcf.fit.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { manifestId, sha256Hex } from '../../../shared/signing/digest.ts';
-
-const scratch = mkdtempSync(join(tmpdir(), 'sextant-fairness-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
-
-type Files = Map<string, { blob: Blob; path: string }>;
-type Ran = { outcome: JobOutcome<Record<string, unknown>>; files: Files; progress: number[] };
-
-/** Runs a handler as the inbox would: params through the contract, the result against its schema. */
-async function runJob(
-  contract: JobContract,
-  handler: Handler,
-  params: unknown,
-  inputs: Record<string, HandlerInput> = {},
-): Promise<Ran> {
-  const files: Files = new Map();
-  const progress: number[] = [];
-  const outcome = (await handler({
-    params: contract.params.parse(params),
-    configuration: {
-      device: 'cpu',
-      threads: 1,
-      models: {},
-      corpora: {},
-      hubs: {},
-      cache: scratch,
-      memory_limit_bytes: 1e9,
-    },
-    scratch,
-    input(id) {
-      const found = inputs[id];
-      if (!found) throw new Error(`no input ${id}`);
-      return found;
-    },
-    progress: ({ fraction }) => progress.push(fraction),
-    async artefact(name, media_type, content) {
-      if (!(content instanceof Uint8Array)) throw new Error('bytes expected');
-      const path = join(scratch, `${files.size}-${crypto.randomUUID()}`);
-      writeFileSync(path, content);
-      const blob = { name, media_type, bytes: content.length, sha256: await sha256Hex(new Uint8Array(content)) };
-      files.set(name, { blob, path });
-      return blob;
-    },
-    describeModel: () => undefined,
-    checkpoint: { last: null, save: async () => true },
-  })) as Ran['outcome'];
-  contract.result.parse(outcome.result);
-  for (const thing of outcome.things) manifestSchema.parse(thing);
-  return { outcome, files, progress };
-}
-
-/** What a published thing looks like as an input of the next job. */
-const asInput = (manifest: Manifest, files: Files): HandlerInput => ({
-  manifest,
-  blobs: manifest.blobs,
-  file: async (name) => files.get(name)!.path,
-});
-function upload(name: string, bytes: Uint8Array | string): HandlerInput {
-  const path = join(scratch, `${crypto.randomUUID()}-${name}`);
-  writeFileSync(path, bytes);
-  return {
-    manifest: null,
-    blobs: [{ name, sha256: '0'.repeat(64), bytes: bytes.length, media_type: 'text/csv' }],
-    file: async () => path,
-  };
-}
-const ART = `art_${'a'.repeat(26)}`;
+import { manifestId } from '../../../shared/signing/digest.ts';
+import { ART, asInput, runJob, upload } from './support/run-job.ts';
 
 const n = 900;
 const z = stream(1, 'table').normal(4 * n);
@@ -231,100 +155,6 @@ describe('dafh.fit', () => {
       runJob(dafhContract, dafh, { table: { columns: { x1, label } }, label: 'label', features: { columns: ['x1'] } }),
     ).rejects.toThrow(/numbers are needed/);
   }, 60_000);
-});
-
-describe('lcf.fit', () => {
-  const a = Array.from({ length: n }, (_, i) => (i % 2 ? 'f' : 'm'));
-  const x = a.map((label, i) => 2 * z[4 * i]! + (label === 'f' ? 1 : 0));
-  const status = x.map((v, i) => 0.5 * v + 0.3 * z[4 * i + 1]!);
-  const table = { columns: { a, x, status } };
-
-  it('estimates a linear model and keeps the gap that rho asks for', async () => {
-    const { outcome } = await runJob(lcfContract, lcf, {
-      table,
-      attribute: { column: 'a', labels: ['m', 'f'] },
-      status: 'status',
-      model: { estimate: [{ name: 'x' }, { name: 'status', parents: ['x'], attribute: false }] },
-      eta: [2, 10],
-      rho: [1, 0.5],
-    });
-    const result = outcome.result as {
-      points: { eta: number; rho: number; mse: number; present_gap: number; future_gap: number; constant: number }[];
-      baselines: { mse: number }[];
-      predictor: string;
-    };
-    for (const p of result.points) {
-      expect(p.future_gap).toBeCloseTo(Math.abs(1 - p.rho) * p.present_gap, 9);
-      expect(Math.abs(p.present_gap - 0.5)).toBeLessThan(0.15);
-      // T = 1 / (eta (0.5 * 2)^2): the status's own noise is averaged out of the score.
-      expect(p.constant * p.eta).toBeCloseTo(1, 0);
-    }
-    expect(result.baselines).toHaveLength(2);
-    expect(result.predictor).toMatch(/^prd_/);
-  });
-
-  it('samples a latent model, scores on draws of it, and publishes what the edge can run', async () => {
-    const k = Array.from({ length: n }, (_, i) => z[4 * i]!);
-    const gpa = k.map((v, i) => 3 + 0.8 * v + (i % 2 ? 0.3 : 0) + 0.4 * z[4 * i + 1]!);
-    const fya = k.map((v, i) => 0.7 * v + (i % 2 ? 0.5 : 0) + z[4 * i + 3]!);
-    const { outcome, files } = await runJob(lcfContract, lcf, {
-      table: { columns: { a, gpa, fya } },
-      attribute: { column: 'a', labels: ['m', 'f'] },
-      status: 'fya',
-      model: { latent: { children: [{ name: 'gpa' }], burn_in: 80, samples: 100 } },
-      rho: [1, 0],
-    });
-    const result = outcome.result as {
-      points: { present_gap: number; future_gap: number }[];
-      fit: { published_mse: number };
-      predictor: string;
-    };
-    expect(result.points[0]!.future_gap).toBeLessThan(1e-9);
-    expect(result.points[1]!.future_gap).toBeCloseTo(result.points[1]!.present_gap, 9);
-    expect(Math.abs(result.points[0]!.present_gap - 0.5)).toBeLessThan(0.35);
-    expect(result.predictor).toMatch(/^prd_/);
-    const stored = JSON.parse(readFileSync(files.get('predictor.json')!.path, 'utf8'));
-    const predictor = compilePredictor(predictorDocumentSchema.parse(stored));
-    expect(predictor.columns).toEqual(['gpa', 'a']);
-    const { scores, presentGap, futureGap } = predictor.predict(tableFromColumns({ a, gpa }));
-    expect(presentGap![0]).toBeCloseTo(result.points[0]!.present_gap, 9);
-    expect(Math.max(...futureGap!)).toBeLessThan(1e-9);
-    // Knowing K exactly would leave the noise of the status, 1; the mean of the status is what a blind score leaves.
-    const mean = fya.reduce((sum, v) => sum + v, 0) / n;
-    const [error, blind] = [scores, fya.map(() => mean)].map((s) =>
-      fya.reduce((sum, v, i) => sum + (v - s[i]!) ** 2 / n, 0),
-    );
-    expect(error).toBeLessThan(0.95 * blind!);
-    expect(Math.abs(result.fit.published_mse - error!)).toBeLessThan(0.5);
-  });
-
-  it.each([
-    [/no column q/, { model: { estimate: [{ name: 'status', parents: ['q'] }] }, columns: { ...table.columns, q: x } }],
-    [
-      /depends on itself/,
-      {
-        model: {
-          estimate: [
-            { name: 'x', parents: ['status'] },
-            { name: 'status', parents: ['x'] },
-          ],
-        },
-      },
-    ],
-    [/known: m/, { attribute: { column: 'a', labels: ['m', 'w'] } }],
-    [/eta/, { eta: [0] }],
-  ])(
-    'refuses what cannot be fitted: %s',
-    async (message, { columns: other, ...change }: { columns?: unknown } & Record<string, unknown>) => {
-      const base = {
-        table: other ? { columns: other } : table,
-        attribute: { column: 'a', labels: ['m', 'f'] },
-        status: 'status',
-        model: { estimate: [{ name: 'x' }, { name: 'status', parents: ['x'] }] },
-      };
-      await expect(runJob(lcfContract, lcf, { ...base, ...change })).rejects.toThrow(message);
-    },
-  );
 });
 
 describe('fairness.audit', () => {

@@ -1,6 +1,7 @@
 /** Lookahead-fair predictors on the published synthetic models and on two real tables. */
-import { fitLatentKnowledge } from '../../../gpu-worker/fairness/latent-knowledge.ts';
-import { type LatentWorld, latentScore } from '../../../gpu-worker/fairness/latent-lookahead.ts';
+
+import { type LatentWorld, latentScore } from '../../../gpu-worker/fairness/lookahead/latent-draws.ts';
+import { fitLatentKnowledge } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { splitRows } from '../../../gpu-worker/fairness/rows.ts';
 import * as constants from '../../../shared/fairness/lookahead/constants.ts';
 import {

@@ -2,9 +2,8 @@
  * Lookahead-fair prediction on the latent-knowledge model: K is what people can move, the status is linear in K, the
  * attribute and covariates, and a score is published per posterior draw of K.
  */
-import { additiveConstant, quadraticCoefficient } from '../../shared/fairness/lookahead/constants.ts';
-import { compileLatent, type LatentPredictor, predictLatent } from '../../shared/fairness/lookahead/latent.ts';
-import { leastSquares } from '../../shared/math/least-squares.ts';
+import { additiveConstant, quadraticCoefficient } from '../../../shared/fairness/lookahead/constants.ts';
+import { leastSquares } from '../../../shared/math/least-squares.ts';
 import type { LatentFit } from './latent-knowledge.ts';
 
 export type LatentWorld = {
@@ -25,6 +24,8 @@ export type LatentScore = {
   mse: number;
   presentGap: number;
   futureGap: number;
+  /** Mean |difference of the score| between a draw's world and the others. */
+  scoreGap: number;
   constant: number;
   p1: number;
 };
@@ -89,6 +90,18 @@ export function latentScore(
     for (let j = 0; j < d; j++) score += coefficients[j]! * held.x[r * d + j]!;
     mse += (held.target[r]! - score) ** 2 / held.target.length;
   }
+  const p2 = counterfactual ? 0 : coefficients[1]!; // the columns are K, then the sum of the other worlds
+  let [scoreGap, pairs] = [0, 0];
+  for (let r = 0; r < held.target.length; r++) {
+    const i = test[Math.floor(r / draws)]!;
+    const y = offset(i, codes[i]!) + weight * held.x[r * d]!;
+    for (let b = 0; b < values; b++) {
+      if (b === codes[i]) continue;
+      const other = offset(i, b) + weight * held.x[r * d]!;
+      scoreGap += Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
+      pairs += 1;
+    }
+  }
   const present = presentGap(world, test);
   const factor = Math.abs(1 - (2 * p1) / constant);
   return {
@@ -96,41 +109,8 @@ export function latentScore(
     mse,
     presentGap: present,
     futureGap: factor * present,
+    scoreGap: scoreGap / pairs,
     constant,
     p1,
   };
-}
-
-/** People as a deployed latent predictor sees them: children (and status), covariate features, attribute value numbers. */
-export type LatentRows = { rows: Float64Array; features: Float64Array; codes: ArrayLike<number>; y: Float64Array };
-
-/** Scores of `people`, with other coefficients than the predictor's own where they are given. */
-export function latentScores(
-  predictor: LatentPredictor,
-  { rows, features, codes, y }: LatentRows,
-  { p1, ...part }: { p1?: number; p2?: number; p3?: number; free?: number } = {},
-): Float64Array {
-  const compiled = compileLatent({ ...predictor, ...part });
-  const scores = new Float64Array(y.length);
-  predictLatent({ ...compiled, p1: p1 ?? compiled.p1 }, rows, features, codes, scores);
-  return scores;
-}
-
-/** The predictor with p2, p3 and h fitted by least squares to what it will see of people, not to draws that knew the status. */
-export function fitDeployed(predictor: LatentPredictor, people: LatentRows): LatentPredictor {
-  const none = { p1: 0, p2: 0, p3: 0, free: 0 };
-  const own = latentScores(predictor, people, { p2: 0, p3: 0, free: 0 });
-  const [linear, latent] = [
-    latentScores(predictor, people, { ...none, p2: 1 }),
-    latentScores(predictor, people, { ...none, free: 1 }),
-  ];
-  const n = people.y.length;
-  const x = new Float64Array(2 * n);
-  for (let i = 0; i < n; i++) {
-    x[2 * i] = linear[i]!;
-    x[2 * i + 1] = latent[i]!;
-  }
-  const target = people.y.map((y, i) => y - own[i]!);
-  const { intercept, coefficients } = leastSquares(x, target, 2, { ridge: 1e-9 });
-  return { ...predictor, p2: coefficients[0]!, p3: intercept, free: coefficients[1]! };
 }

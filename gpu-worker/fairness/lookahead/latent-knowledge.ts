@@ -4,10 +4,10 @@
  * sampling: conjugate draws for the Gaussian parts, Laplace-proposal Metropolis steps for the Poisson part and for K.
  */
 
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { cholesky, choleskySolve } from '../../shared/math/cholesky.ts';
-import { type Matrix, zeros } from '../../shared/math/matrix.ts';
-import { stream } from '../../shared/math/random.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { cholesky, choleskySolve } from '../../../shared/math/cholesky.ts';
+import { type Matrix, zeros } from '../../../shared/math/matrix.ts';
+import { stream } from '../../../shared/math/random.ts';
 
 export type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
 /** `attributes` (n x p, row-major) holds no constant: the intercept is added. The status is one more Gaussian child. */

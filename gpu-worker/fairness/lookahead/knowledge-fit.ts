@@ -1,0 +1,51 @@
+/** Lookahead predictors on a latent variable whose model is given: the free part of the score is all there is to fit. */
+import { compileLatent, type LatentPredictor } from '../../../shared/fairness/lookahead/latent.ts';
+import type { FitModelOf } from '../../../shared/fairness/predictors/lookahead-fit.ts';
+import { knowledgeDocument } from '../../../shared/fairness/predictors/lookahead-fit-check.ts';
+import {
+  counterfactuallyFair,
+  fitDeployed,
+  latentPredictorOf,
+  latentRows,
+  measureDeployed,
+} from './deployed-latent.ts';
+import {
+  type FitParams,
+  type FitPoint,
+  type Fitted,
+  type OnProgress,
+  type PreparedRows,
+  settingsOf,
+} from './fitted.ts';
+
+export function fitKnowledge(
+  params: FitParams,
+  model: FitModelOf<'knowledge'>,
+  prepared: PreparedRows,
+  onProgress: OnProgress,
+): Fitted {
+  const unfitted = knowledgeDocument(params, model);
+  const base = latentPredictorOf(unfitted);
+  const [trained, held] = [
+    latentRows(prepared, prepared.train, unfitted),
+    latentRows(prepared, prepared.test, unfitted),
+  ];
+  const settings = settingsOf(params);
+  let published: LatentPredictor | undefined;
+  const points = settings.map((setting, k): FitPoint => {
+    const predictor = fitDeployed({ ...base, ...setting }, trained);
+    published ??= predictor;
+    onProgress((k + 1) / settings.length, 'fitting', {});
+    const { constant, p1 } = compileLatent(predictor);
+    return { ...setting, constant, p1, ...measureDeployed(predictor, held) };
+  });
+  const { p2, p3, free } = published!;
+  return {
+    model: { ...model.knowledge },
+    fit: {},
+    baselines: [counterfactuallyFair(base, trained, held)],
+    points,
+    moments: null,
+    document: { ...unfitted, p2, p3, free },
+  };
+}

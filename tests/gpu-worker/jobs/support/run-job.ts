@@ -1,0 +1,76 @@
+/** Runs a job's handler as the inbox would, with its artefacts in a folder that goes with the test file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import type { Handler, HandlerInput, JobOutcome } from '../../../../gpu-worker/jobs/handler.ts';
+import type { Blob, Manifest } from '../../../../shared/contracts/thing.ts';
+import { manifestSchema } from '../../../../shared/contracts/thing.ts';
+import type { JobContract } from '../../../../shared/jobs/contract.ts';
+import { sha256Hex } from '../../../../shared/signing/digest.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'sextant-fairness-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+export type Files = Map<string, { blob: Blob; path: string }>;
+export type Ran = { outcome: JobOutcome<Record<string, unknown>>; files: Files; progress: number[] };
+
+/** Runs a handler as the inbox would: params through the contract, the result against its schema. */
+export async function runJob(
+  contract: JobContract,
+  handler: Handler,
+  params: unknown,
+  inputs: Record<string, HandlerInput> = {},
+): Promise<Ran> {
+  const files: Files = new Map();
+  const progress: number[] = [];
+  const outcome = (await handler({
+    params: contract.params.parse(params),
+    configuration: {
+      device: 'cpu',
+      threads: 1,
+      models: {},
+      corpora: {},
+      hubs: {},
+      cache: scratch,
+      memory_limit_bytes: 1e9,
+    },
+    scratch,
+    input(id) {
+      const found = inputs[id];
+      if (!found) throw new Error(`no input ${id}`);
+      return found;
+    },
+    progress: ({ fraction }) => progress.push(fraction),
+    async artefact(name, media_type, content) {
+      if (!(content instanceof Uint8Array)) throw new Error('bytes expected');
+      const path = join(scratch, `${files.size}-${crypto.randomUUID()}`);
+      writeFileSync(path, content);
+      const blob = { name, media_type, bytes: content.length, sha256: await sha256Hex(new Uint8Array(content)) };
+      files.set(name, { blob, path });
+      return blob;
+    },
+    describeModel: () => undefined,
+    checkpoint: { last: null, save: async () => true },
+  })) as Ran['outcome'];
+  contract.result.parse(outcome.result);
+  for (const thing of outcome.things) manifestSchema.parse(thing);
+  return { outcome, files, progress };
+}
+
+/** What a published thing looks like as an input of the next job. */
+export const asInput = (manifest: Manifest, files: Files): HandlerInput => ({
+  manifest,
+  blobs: manifest.blobs,
+  file: async (name) => files.get(name)!.path,
+});
+export function upload(name: string, bytes: Uint8Array | string): HandlerInput {
+  const path = join(scratch, `${crypto.randomUUID()}-${name}`);
+  writeFileSync(path, bytes);
+  return {
+    manifest: null,
+    blobs: [{ name, sha256: '0'.repeat(64), bytes: bytes.length, media_type: 'text/csv' }],
+    file: async () => path,
+  };
+}
+export const ART = `art_${'a'.repeat(26)}`;
