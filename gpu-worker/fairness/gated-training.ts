@@ -148,7 +148,12 @@ function descend(rows: Rows, options: GatedTraining, restart: number): { gate: F
 }
 
 /** Gradient of -ln sum_k G_k exp(-l_k) with respect to the logits: (G_k - r_k) / T, r_k the posterior of expert k. */
-function mixtureGradient(gate: Float64Array, losses: Float64Array, temperature: number, out: Float64Array): void {
+export function mixtureGradient(
+  gate: Float64Array,
+  losses: Float64Array,
+  temperature: number,
+  out: Float64Array,
+): void {
   let least = Number.POSITIVE_INFINITY;
   for (const loss of losses) least = Math.min(least, loss);
   let total = 0;
