@@ -122,6 +122,10 @@ function nodeOf(message: Uint8Array): Node {
 const ACTIVATION: Readonly<Record<string, Activation>> = { Relu: 'relu', Tanh: 'tanh', Sigmoid: 'logistic' };
 const PASSED = new Set(['Identity', 'Flatten', 'Dropout', 'Cast']);
 
+/** A cast to float or double changes nothing here; any other rounds. */
+const keepsValues = ({ type, attributes }: Node): boolean =>
+  type !== 'Cast' || [FLOAT, DOUBLE].includes(attributes.get('to') ?? 0);
+
 /** The network of an ONNX file. Raises `data_invalid` for operators or shapes that are no chain of dense layers. */
 export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
   const graph = all(file, 7)[0];
@@ -139,6 +143,8 @@ export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
       const weight = tensors.get(weightName ?? '');
       if (weight?.dims.length !== 2 || node.inputs[1] !== weightName)
         throw refuse(`has a ${node.type} without a weight matrix on its right`);
+      if (node.inputs[2] && !tensors.has(node.inputs[2]))
+        throw refuse(`has a ${node.type} whose bias is computed; biases are stored numbers`);
       layers.push(denseOf(node, weight, tensors.get(node.inputs[2] ?? '')));
     } else if (node.type === 'Add' && last) {
       const bias = tensors.get(weightName ?? '');
@@ -147,7 +153,7 @@ export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
       last.bias.set(last.bias.map((b, o) => b + bias.values[o]!));
     } else if (ACTIVATION[node.type] && last?.activation === 'identity') {
       layers[layers.length - 1] = { ...last, activation: ACTIVATION[node.type]! };
-    } else if (!PASSED.has(node.type)) {
+    } else if (!PASSED.has(node.type) || !keepsValues(node)) {
       throw refuse(
         `has the operator ${node.type.slice(0, 60)}; dense layers are Gemm, MatMul, Add, Relu, Tanh and Sigmoid`,
       );
@@ -155,6 +161,9 @@ export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
     flow = node.outputs[0];
   }
   if (layers.length === 0) throw refuse('holds no dense layer');
+  const outputs = all(graph, 12).map((bytes) => decoder.decode(all(bytes, 1)[0]));
+  if (outputs.length !== 1 || outputs[0] !== flow)
+    throw refuse(`answers with ${outputs.join(', ').slice(0, 200)}; its one output must be what the last node gives`);
   checkNetwork(layers);
   return layers;
 }
@@ -165,6 +174,8 @@ function denseOf({ attributes }: Node, { dims, values }: Tensor, bias: Tensor | 
   const [alpha, beta] = [attributes.get('alpha') ?? 1, attributes.get('beta') ?? 1];
   const [rows, cols] = dims as [number, number];
   const [outputs, inputs] = transposed ? [rows, cols] : [cols, rows];
+  // Of other types nothing is read: without this, dimensions without numbers would still be given their memory.
+  if (values.length !== rows * cols) throw refuse('keeps weights in another type than float or double');
   const weights = new Float64Array(outputs * inputs);
   for (let o = 0; o < outputs; o++) {
     for (let i = 0; i < inputs; i++)

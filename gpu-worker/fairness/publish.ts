@@ -1,7 +1,12 @@
 /** Predictors and reports as manifested things. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
-import type { NetworkDocument, PredictorDocument } from '../../shared/fairness/predictors/document.ts';
+import {
+  NETWORK_LIMITS,
+  type NetworkDocument,
+  type PredictorDocument,
+} from '../../shared/fairness/predictors/document.ts';
 import type { InputEncoding } from '../../shared/fairness/predictors/input.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import type { DenseNetwork } from '../../shared/fairness/predictors/network.ts';
@@ -39,6 +44,19 @@ async function thing(kind: 'predictor' | 'report', origin: Origin, blobs: Blob[]
     body,
   };
   return { id: await manifestId(manifest), manifest };
+}
+
+/** Refuses a network that no predictor document holds, before anything is computed with it. Raises `data_invalid`. */
+export function requirePublishable(network: DenseNetwork): void {
+  const { layers, outputs, inputs } = NETWORK_LIMITS;
+  if (network.length < 2 || network.length > layers)
+    throw new SextantError('data_invalid', `the network has ${network.length} layers; 2 to ${layers} can be edited`);
+  const wide = network.find((layer) => layer.outputs > outputs || layer.inputs > inputs);
+  if (wide)
+    throw new SextantError(
+      'data_invalid',
+      `the network has a layer of ${wide.outputs} x ${wide.inputs}; at most ${outputs} x ${inputs} are published`,
+    );
 }
 
 export const networkDocument = (network: DenseNetwork, inputs: InputEncoding[]): NetworkDocument => ({

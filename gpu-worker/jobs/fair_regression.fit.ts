@@ -21,7 +21,7 @@ import { LayerEditor } from '../fairness/layer-editing.ts';
 import { importNetwork } from '../fairness/network-import.ts';
 import { trainNetwork } from '../fairness/network-training.ts';
 import { importOnnxNetwork } from '../fairness/onnx-import.ts';
-import { networkDocument, predictorThing } from '../fairness/publish.ts';
+import { networkDocument, predictorThing, requirePublishable } from '../fairness/publish.ts';
 import { pick, pickRows, type Rows, splitRows } from '../fairness/rows.ts';
 import { completeRows, numbersOf, openTable, tableReport, takeRows } from '../fairness/table-input.ts';
 import { handle, type JobContext } from './handler.ts';
@@ -73,6 +73,7 @@ async function networkFor(
     if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
     const bytes = new Uint8Array(await readFile(await input.file(blob.name)));
     const network = 'onnx' in how ? importOnnxNetwork(bytes) : importNetwork(bytes);
+    requirePublishable(network);
     if (network[0]!.inputs !== featureCount(inputs)) {
       throw new SextantError(
         'data_invalid',

@@ -7,19 +7,22 @@ import { ACTIVATIONS } from './network.ts';
 const vector = (most: number) => z.array(z.number()).min(1).max(most);
 const rowsOf = (mostRows: number, mostCols: number) => z.array(vector(mostCols)).min(1).max(mostRows);
 
+/** Networks that a document holds: so many layers at most, of so many outputs and inputs. */
+export const NETWORK_LIMITS = { layers: 16, outputs: 1024, inputs: 4096 } as const;
+
 export const networkDocumentSchema = z.strictObject({
   kind: z.literal('network'),
   inputs: z.array(inputSchema).min(1).max(1000),
   layers: z
     .array(
       z.strictObject({
-        weights: rowsOf(1024, 4096).describe('outputs x inputs'),
-        bias: vector(1024),
+        weights: rowsOf(NETWORK_LIMITS.outputs, NETWORK_LIMITS.inputs).describe('outputs x inputs'),
+        bias: vector(NETWORK_LIMITS.outputs),
         activation: z.enum(ACTIVATIONS),
       }),
     )
     .min(1)
-    .max(16)
+    .max(NETWORK_LIMITS.layers)
     .describe('the edited network, folded: nothing but its weights differs from the one it was made of'),
 });
 

@@ -17,6 +17,8 @@ export type DenseNetwork = readonly DenseLayer[];
 export function checkNetwork(layers: DenseNetwork): void {
   layers.forEach((layer, l) => {
     const { inputs, outputs, weights, bias } = layer;
+    if (!(inputs >= 1 && outputs >= 1))
+      throw dataError('weights_misfit', `/layers/${l}`, `layer ${l} is ${outputs} x ${inputs}: it holds nothing`);
     const before = layers[l - 1]?.outputs ?? inputs;
     if (inputs !== before)
       throw dataError(

@@ -26,6 +26,10 @@ const good: OnnxNode[] = [
   { type: 'Add', inputs: ['m', 'b1'], outputs: ['y'] },
 ];
 
+// Dimensions of 7 GB of weights, with eight bytes behind them.
+const huge: OnnxTensor = { name: 'huge', type: 'int64', dims: [30_000, 30_000], data: { raw: new Uint8Array(8) } };
+const counts: OnnxTensor = { name: 'counts', type: 'int64', dims: [1], data: { raw: new Uint8Array(8) } };
+
 describe('ONNX networks', () => {
   it('are read with their layouts, factors, biases and activations', () => {
     const network = importOnnxNetwork(model(good, [w0, b0, w1, b1]));
@@ -49,8 +53,13 @@ describe('ONNX networks', () => {
     [/weight matrix on its right/, [{ type: 'MatMul', inputs: ['w0', 'x'], outputs: ['y'] }]],
     [/transposes/, [{ ...good[0]!, attributes: { transA: 1 } }]],
     [/no bias/, [good[0]!, { type: 'Add', inputs: ['h', 'b1'], outputs: ['y'] }]],
+    [/bias is computed/, [good[0]!, { type: 'Gemm', inputs: ['h', 'w1', 'x'], outputs: ['y'] }]],
+    [/operator Cast/, [good[0]!, { type: 'Cast', inputs: ['h'], outputs: ['i'], attributes: { to: 7 } }]],
+    [/answers with y/, good.slice(0, 3)],
+    [/another type/, [{ type: 'MatMul', inputs: ['x', 'huge'], outputs: ['y'] }]],
+    [/bias of 0/, [good[0]!, { type: 'Gemm', inputs: ['h', 'w1', 'counts'], outputs: ['y'] }]],
   ] as [RegExp, OnnxNode[]][])('are refused otherwise: %s', (message, nodes) => {
-    expect(() => importOnnxNetwork(model(nodes, [w0, b0, w1, b1]))).toThrow(message);
+    expect(() => importOnnxNetwork(model(nodes, [w0, b0, w1, b1, huge, counts]))).toThrow(message);
   });
 
   it('survive no damage silently', () => {

@@ -4,6 +4,8 @@ import dafh from '../../../gpu-worker/jobs/dafh.fit.ts';
 import fairRegression from '../../../gpu-worker/jobs/fair_regression.fit.ts';
 import audit from '../../../gpu-worker/jobs/fairness.audit.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
+import type { HandlerInput } from '../../../gpu-worker/jobs/handler.ts';
+import { encodeModel, type OnnxGraph, type OnnxTensor } from '../../../gpu-worker/onnx/model.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import dafhContract from '../../../shared/jobs/dafh.fit.ts';
@@ -80,25 +82,56 @@ describe('fair_regression.fit', () => {
           ),
         ),
       );
-    const network = (inputs: number) =>
+    const network = (inputs: number, width = 8) =>
       upload(
         'net.safetensors',
         writeSafetensors([
-          tensor('0.weight', [8, inputs]),
-          tensor('0.bias', [8]),
-          tensor('2.weight', [1, 8]),
+          tensor('0.weight', [width, inputs]),
+          tensor('0.bias', [width]),
+          tensor('2.weight', [1, width]),
           tensor('2.bias', [1]),
         ]),
       );
     const imported = { ...params, network: { safetensors: ART } };
-    const { outcome } = await runJob(regressionContract, fairRegression, imported, { [ART]: network(5) });
-    expect((outcome.result as { points: unknown[] }).points.length).toBe(1 + 3 + 3 + 1);
-    await expect(runJob(regressionContract, fairRegression, imported, { [ART]: network(4) })).rejects.toThrow(
-      /takes 4 features, the table gives 5/,
-    );
-    await expect(
-      runJob(regressionContract, fairRegression, imported, { [ART]: upload('x', 'junk') }),
-    ).rejects.toMatchObject({ code: 'data_invalid' });
+    const run = (file: HandlerInput) => runJob(regressionContract, fairRegression, imported, { [ART]: file });
+    const { outcome } = await run(network(5));
+    const { points } = outcome.result as { points: unknown[] };
+    expect(points).toHaveLength(1 + 3 + 3 + 1);
+    const initializer = (name: string, dims: number[]): OnnxTensor => {
+      const { bytes } = tensor(name, dims);
+      return { name, type: 'float32', dims, data: { raw: bytes } };
+    };
+    const graph = {
+      name: 'net',
+      inputs: [{ name: 'x', type: 'float32', shape: ['n', 5] }],
+      outputs: [{ name: 'y', type: 'float32', shape: ['n', 1] }],
+      initializers: [
+        initializer('0.weight', [8, 5]),
+        initializer('0.bias', [8]),
+        initializer('2.weight', [1, 8]),
+        initializer('2.bias', [1]),
+      ],
+      nodes: [
+        { type: 'Gemm', inputs: ['x', '0.weight', '0.bias'], outputs: ['h'], attributes: { transB: 1 } },
+        { type: 'Relu', inputs: ['h'], outputs: ['r'] },
+        { type: 'Gemm', inputs: ['r', '2.weight', '2.bias'], outputs: ['y'], attributes: { transB: 1 } },
+      ],
+    } as OnnxGraph;
+    const onnx = { ...params, network: { onnx: ART } };
+    const same = await runJob(regressionContract, fairRegression, onnx, {
+      [ART]: upload('net.onnx', encodeModel(graph)),
+    });
+    expect((same.outcome.result as { points: unknown[] }).points).toEqual(points);
+    const single = upload('net.safetensors', writeSafetensors([tensor('0.weight', [1, 5])]));
+    for (const [message, file] of [
+      [/takes 4 features, the table gives 5/, network(4)],
+      [/at most 1024 x 4096 are published/, network(5, 1025)],
+      [/2 to 16 can be edited/, single],
+      [/not readable as safetensors/, upload('x', 'junk')],
+    ] as const) {
+      const refused = expect(run(file)).rejects;
+      await refused.toMatchObject({ code: 'data_invalid', message: expect.stringMatching(message) });
+    }
   });
 
   it('refuses tables it cannot use', async () => {
