@@ -106,6 +106,7 @@ const auditSchema = z
             groups: z.array(
               sizedGroup.extend({ rationality: measuredSchema, harmed: z.boolean(), routing: z.array(z.number()) }),
             ),
+            excluded: z.array(sizedGroup).describe('groups below the minimum size: nothing is claimed of them'),
           }),
         ),
       })

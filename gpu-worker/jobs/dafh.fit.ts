@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { auditOptionsSchema, preferencesReport } from '../../shared/fairness/audit/document.ts';
 import { type Grouping, grouping, intersection } from '../../shared/fairness/audit/groups.ts';
-import { gatedDeviation } from '../../shared/fairness/gated/demographics.ts';
+import { gatedDeviation, linearGateDimension } from '../../shared/fairness/gated/demographics.ts';
 import { guard } from '../../shared/fairness/gated/guard.ts';
 import { type GatedPredictor, predictGated, scoreEveryHead } from '../../shared/fairness/gated/predictor.ts';
 import type { GatedDocument } from '../../shared/fairness/predictors/document.ts';
@@ -154,7 +154,12 @@ export default handle(contract, async ({ params, input, artefact, progress }) =>
       })),
       methods,
       preferences,
-      generalisation_bound: gatedDeviation(train.y.length, predictor.groups, all.d + 1, all.d + 1),
+      generalisation_bound: gatedDeviation(
+        train.y.length,
+        predictor.groups,
+        linearGateDimension(predictor.groups, all.d),
+        all.d + 1,
+      ),
       predictor: thing.id,
     },
     things: [thing.manifest],

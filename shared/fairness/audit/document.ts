@@ -57,6 +57,8 @@ export type PreferencesReport = {
     /** Information of the learned group about the attribute, in nats. */
     mutual_information: number;
     groups: { level: string; count: number; rationality: Measured; harmed: boolean; routing: number[] }[];
+    /** Groups below the minimum size: nothing is claimed of them. */
+    excluded: { level: string; count: number }[];
   }[];
 };
 export type AuditDocument = AuditReport & {
@@ -115,17 +117,17 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
     worst_gap: harm.worst,
     demographics: groupings.map(({ name, codes, levels }) => {
       const intervals = meanIntervals(gain, codes, levels.length, settings, `rationality/${name}`);
+      const sizes = levels.map((level, g) => ({ level, g, count: codes.reduce((sum, c) => sum + Number(c === g), 0) }));
+      const [large, small] = [true, false].map((wanted) =>
+        sizes.filter(({ count }) => count >= options.minimum_group === wanted),
+      ) as [typeof sizes, typeof sizes];
       return {
         attribute: name,
         mutual_information: mutualInformation(routed, k, codes, levels.length),
-        groups: levels.map((level, g) => {
+        excluded: small.map(({ level, count }) => ({ level, count })),
+        groups: large.map(({ level, g, count }) => {
           const routing = new Array<number>(k).fill(0);
-          let count = 0;
-          for (let i = 0; i < n; i++) {
-            if (codes[i] !== g) continue;
-            count += 1;
-            routing[routed[i]!]! += 1;
-          }
+          for (let i = 0; i < n; i++) if (codes[i] === g) routing[routed[i]!]! += 1;
           const interval: Interval = intervals[g]!;
           // The point gap flags harm: an audit errs on the side of the group, the interval says how sure it is.
           return {

@@ -134,6 +134,12 @@ export function discrepancies(
 }
 
 /**
+ * Natarajan dimension, at most, of a linear gate over `groups` labels: only differences of its scores decide, and those are
+ * linear in (groups - 1) (features + 1) weights (Shalev-Shwartz and Ben-David 2014, theorem 29.7).
+ */
+export const linearGateDimension = (groups: number, features: number): number => (groups - 1) * (features + 1);
+
+/**
  * Uniform deviation of empirical from true risk with probability 1 - delta, for n rows, a gate class of Natarajan dimension
  * `gateDimension` over `groups` labels and heads of VC dimension `headDimension` (a loose VC argument).
  */

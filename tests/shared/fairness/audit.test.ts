@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { auditOptionsSchema, preferencesReport } from '../../../shared/fairness/audit/document.ts';
 import { frontier } from '../../../shared/fairness/audit/frontier.ts';
 import { eligibleGroups, grouping, intersection } from '../../../shared/fairness/audit/groups.ts';
 import { layOut } from '../../../shared/fairness/audit/layout.ts';
@@ -353,6 +354,28 @@ describe('intervals of preferences and means', () => {
     expect(() => preferenceIntervals(losses, Uint8Array.of(7), { draws: 2, level: 0.9, seed: 0 })).toThrow(
       /no group 7/,
     );
+  });
+});
+
+describe('gaps of demographic groups', () => {
+  it('are claimed of groups of enough rows alone', () => {
+    const n = 100;
+    const scores = stream(6, 'scores').uniform(n);
+    const labels = scores.map((score) => Number(score > 0.4));
+    const groups = [
+      grouping(
+        'g',
+        Array.from(labels, (_, i) => (i < 3 ? 'few' : i % 2 ? 'odd' : 'even')),
+      ),
+    ];
+    const routing = { routed: new Uint8Array(n), heads: [scores, scores.map((score) => 1 - score)] };
+    const options = auditOptionsSchema.parse({ task: 'classification', minimum_group: 10, draws: 20 });
+    const [report] = preferencesReport({ predictions: scores, labels, groups, routing }, options).demographics;
+    expect(report!.groups.map((g) => [g.level, g.count, g.routing])).toEqual([
+      ['even', 48, [1]],
+      ['odd', 49, [1]],
+    ]);
+    expect(report!.excluded).toEqual([{ level: 'few', count: 3 }]);
   });
 });
 

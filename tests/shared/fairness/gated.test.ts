@@ -298,7 +298,12 @@ describe('the guard', () => {
 
 describe('bounds and scores', () => {
   it('give the figures of the VC argument', () => {
-    expect(demographics.gatedDeviation(1e5, 2, 11, 11)).toBeCloseTo(0.177, 3);
+    const bound = (groups: number) =>
+      demographics.gatedDeviation(1e5, groups, demographics.linearGateDimension(groups, 10), 11);
+    expect(bound(2)).toBeCloseTo(0.177, 3);
+    // One group has nothing to route: the bound of the pooled predictor. Every further one adds a gate's worth of weights.
+    expect(bound(1)).toBeCloseTo(demographics.decoupledDeviation([1e5], 11), 12);
+    expect(demographics.linearGateDimension(4, 10)).toBe(33);
     expect(demographics.decoupledDeviation([1e5], 11)).toBeCloseTo(0.099, 3);
     expect(demographics.decoupledDeviation([5e4, 5e4], 11)).toBeGreaterThan(demographics.decoupledDeviation([1e5], 11));
   });
