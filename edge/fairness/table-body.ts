@@ -1,10 +1,10 @@
 /** Bodies that are tables: JSON columns, CSV or Arrow, told apart by their content type. */
 import { createMiddleware } from 'hono/factory';
-import { jsonPointer, SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
 import { readingMs, type TableFormat } from '../../shared/fairness/costs.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
-import { type Table, tableError } from '../../shared/formats/table.ts';
+import { requireOneOfEach, type Table, tableError } from '../../shared/formats/table.ts';
 import type { AppEnv } from '../environment.ts';
 import { charsetIsUtf8, jsonBody, readBounded, TABLE_LIMIT } from '../middleware/body.ts';
 
@@ -55,13 +55,7 @@ export function readTableBody(
   read: readonly string[],
 ): Table {
   const table = format === 'csv' ? readCsv(bytes, delimiter === undefined ? {} : { delimiter }) : readArrow(bytes);
-  const twice = read.find((name) => table.repeated?.has(name));
-  if (twice !== undefined)
-    throw tableError(
-      'columns_malformed',
-      jsonPointer(['columns', twice]),
-      `two columns are called "${twice}", and the predictor reads one; give every column a name of its own`,
-    );
+  requireOneOfEach(table, read);
   if (table.rows === 0) throw tableError('table_empty', '', 'the body: the table has no rows');
   return table;
 }

@@ -1,11 +1,20 @@
 /** Tables that params name, opened and narrowed to the rows a job can use. */
 import { readFile } from 'node:fs/promises';
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { jsonPointer, SextantError } from '../../shared/contracts/problem.ts';
 import type { TableReport, TableSource } from '../../shared/contracts/table.ts';
+import { requireSquarable } from '../../shared/fairness/data-error.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
-import { type Column, columnOf, columnTexts, type Table, tableSchema } from '../../shared/formats/table.ts';
+import {
+  type Column,
+  columnOf,
+  columnTexts,
+  requireOneOfEach,
+  type Table,
+  tableError,
+  tableSchema,
+} from '../../shared/formats/table.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 
 /** The part of a handler's context that inputs are read through. */
@@ -14,10 +23,12 @@ export type Inputs = {
 };
 export type OpenedTable = { table: Table; digest: string };
 
-/** Raises `data_invalid` for a table that cannot be read, `input_not_found` for an artefact without bytes. */
+/** Raises `data_invalid` for a table that cannot be read or has no rows, `input_not_found` for an artefact without bytes. */
 export async function openTable(context: Inputs, source: TableSource): Promise<OpenedTable> {
-  if ('columns' in source)
-    return { table: tableFromColumns(source.columns), digest: await sha256Hex(canonicalJson(source.columns)) };
+  if ('columns' in source) {
+    const table = requireRows(tableFromColumns(source.columns));
+    return { table, digest: await sha256Hex(canonicalJson(source.columns)) };
+  }
   const input = context.input(source.artefact);
   const blob = input.blobs[0];
   if (!blob) throw new SextantError('input_not_found', `the artefact ${source.artefact} has no bytes`);
@@ -27,7 +38,12 @@ export async function openTable(context: Inputs, source: TableSource): Promise<O
     format === 'arrow'
       ? readArrow(bytes)
       : readCsv(bytes, { delimiter, trim, ...(names && { names }), ...(missing && { missing }) });
-  return { table, digest: blob.sha256 };
+  return { table: requireRows(table), digest: blob.sha256 };
+}
+
+function requireRows(table: Table): Table {
+  if (table.rows === 0) throw tableError('table_empty', '/table', 'the table has no rows');
+  return table;
 }
 
 const hasValue = (column: Column, i: number): boolean =>
@@ -35,6 +51,7 @@ const hasValue = (column: Column, i: number): boolean =>
 
 /** The table without the rows that lack a value in one of the `needed` columns. Raises `data_invalid` if none is left. */
 export function completeRows(table: Table, needed: readonly string[]): Table {
+  requireOneOfEach(table, needed);
   const columns = needed.map((name) => columnOf(table, name));
   const kept: number[] = [];
   for (let i = 0; i < table.rows; i++) if (columns.every((column) => hasValue(column, i))) kept.push(i);
@@ -66,6 +83,7 @@ export function numbersOf(table: Table, name: string): Float64Array {
     );
   }
   if (column.missing > 0) throw new SextantError('data_invalid', `the column ${name} lacks ${column.missing} values`);
+  requireSquarable(column.values, jsonPointer(['columns', name]));
   return column.values;
 }
 

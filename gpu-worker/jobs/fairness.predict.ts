@@ -5,6 +5,7 @@ import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { PREDICTOR_BLOB } from '../../shared/fairness/predictors/manifest.ts';
 import { writeCsv } from '../../shared/formats/csv.ts';
+import { requireOneOfEach } from '../../shared/formats/table.ts';
 import contract from '../../shared/jobs/fairness.predict.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
@@ -14,6 +15,7 @@ export default handle(contract, async ({ params, artefact, input }) => {
   const thing = input(params.predictor);
   const stored = thing.manifest?.body.document ?? JSON.parse(await readFile(await thing.file(PREDICTOR_BLOB), 'utf8'));
   const predictor = compilePredictor(predictorDocumentSchema.parse(stored));
+  requireOneOfEach(opened.table, predictor.columns);
   const began = performance.now();
   const { scores, routed, presentGap, futureGap } = predictor.predict(opened.table);
   const seconds = (performance.now() - began) / 1000;

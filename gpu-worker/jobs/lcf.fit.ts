@@ -1,4 +1,5 @@
 /** Handler of `lcf.fit`. */
+import { dataError } from '../../shared/fairness/data-error.ts';
 import { futureGapPlot } from '../../shared/fairness/plots/audit-plots.ts';
 import { attributeCodes } from '../../shared/fairness/predictors/compile-lookahead.ts';
 import type { FitModel } from '../../shared/fairness/predictors/lookahead-fit.ts';
@@ -23,6 +24,22 @@ function columnsOf(model: FitModel): string[] {
   return [...children.map((c) => c.name), ...covariates.map((input) => input.name)];
 }
 
+/** Least rows with each attribute value that effects are estimated from. */
+const SMALLEST_GROUP = 4;
+
+/** Refuses to estimate the effect of an attribute value that (almost) nobody has. */
+function requireGroups({ attribute }: FitParams, codes: Int32Array): void {
+  attribute.labels.forEach((label, b) => {
+    const count = codes.reduce((sum, code) => sum + Number(code === b), 0);
+    if (count < SMALLEST_GROUP)
+      throw dataError(
+        'group_too_small',
+        `/attribute/labels/${b}`,
+        `${count} rows have "${label}" for ${attribute.column}; its effects need at least ${SMALLEST_GROUP}`,
+      );
+  });
+}
+
 function fitModel(params: FitParams, prepared: PreparedRows, onProgress: OnProgress): Fitted {
   const { model } = params;
   if ('multiplicative' in model) return fitMultiplicative(params, model, prepared, onProgress);
@@ -45,6 +62,7 @@ export default handle(contract, async (context) => {
   const parts = splitRows(table.rows, [1 - params.test_share, params.test_share], seed);
   const [train, test] = params.test_share === 0 ? [parts[0]!, parts[0]!] : (parts as [Uint32Array, Uint32Array]);
   const codes = attributeCodes(table, attribute.column, attribute.labels);
+  if ('estimate' in model || 'latent' in model) requireGroups(params, codes);
   const { document, ...found } = fitModel(params, { table, codes, train, test }, (fraction, stage, metrics) =>
     progress({ fraction, stage, metrics }),
   );

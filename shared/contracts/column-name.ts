@@ -7,3 +7,19 @@ export const columnNameSchema = z
   .min(1)
   .max(200)
   .refine((name) => name !== '__proto__', 'this name cannot be used; any other can');
+
+/** Refuses the second of two equal names, where it stands. */
+const refuseRepeats = (names: readonly string[], context: z.core.$RefinementCtx): void => {
+  names.forEach((name, k) => {
+    if (names.indexOf(name) !== k)
+      context.addIssue({
+        code: 'custom',
+        path: [k],
+        message: `${name} is listed twice`,
+        params: { code: 'name_repeated' },
+      });
+  });
+};
+
+/** A list of different names. */
+export const distinctNamesSchema = z.array(columnNameSchema).superRefine(refuseRepeats);

@@ -1,6 +1,6 @@
 /** Where a job takes a table from, and what a result says it understood of it. */
 import { z } from 'zod';
-import { columnNameSchema } from './column-name.ts';
+import { columnNameSchema, distinctNamesSchema } from './column-name.ts';
 import { randomIdSchema } from './thing.ts';
 
 export const tableSourceSchema = z.union([
@@ -48,7 +48,7 @@ export type TableReport = z.output<typeof tableReportSchema>;
 
 /** Columns that become features, and how. */
 export const featuresSchema = z.strictObject({
-  columns: z.array(columnNameSchema).min(1).max(1000).describe('in this order'),
+  columns: distinctNamesSchema.min(1).max(1000).describe('in this order'),
   categorical: z.array(columnNameSchema).max(1000).default([]).describe('numeric columns to treat as categories'),
   drop_first: z.boolean().default(false).describe('leave out the first level of every category'),
   missing: z

@@ -71,7 +71,7 @@ function readColumn(name: string, values: ArrayLike<unknown>, rows: number, limi
     else {
       const number = Number(value);
       numbers[i] = Number.isFinite(number) ? number : Number.NaN;
-      if (Number.isNaN(number)) missing += 1;
+      if (!Number.isFinite(number)) missing += 1;
     }
   }
   return kind === 'category' ? categories(name, texts, limits) : { name, kind: 'number', values: numbers, missing };

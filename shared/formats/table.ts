@@ -57,6 +57,17 @@ export function columnNames(given: readonly string[]): string[] {
 export const repeatedNames = (given: readonly string[]): ReadonlySet<string> =>
   new Set(given.filter((name, i) => given.indexOf(name) !== i));
 
+/** Refuses a table in which a column that is read shares its name with another. Raises `data_invalid`. */
+export function requireOneOfEach(table: Table, read: readonly string[]): void {
+  const twice = read.find((name) => table.repeated?.has(name));
+  if (twice !== undefined)
+    throw tableError(
+      'columns_malformed',
+      jsonPointer(['columns', twice]),
+      `two columns are called "${twice}", and one is read; give every column a name of its own`,
+    );
+}
+
 /** The column of this name. Raises `data_invalid` (column_missing), naming what there is. */
 export function columnOf(table: Table, name: string, pointer = '/columns'): Column {
   const found = table.columns.find((column) => column.name === name);

@@ -1,6 +1,6 @@
 /** `dafh.fit`: a gate and decoupled heads learned without demographics, guarded, audited with them (after arXiv:2509.24077). */
 import { z } from 'zod';
-import { columnNameSchema } from '../contracts/column-name.ts';
+import { columnNameSchema, distinctNamesSchema } from '../contracts/column-name.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
@@ -24,47 +24,56 @@ export default defineJob({
   summary: 'Learn groups and a classifier for each, with no group worse off than under the pooled classifier',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    table: tableSourceSchema,
-    label: name,
-    positive: z
-      .string()
-      .max(1000)
-      .nullable()
-      .default(null)
-      .describe('cell that counts as 1; null: the label is 0 or 1'),
-    features: featuresSchema,
-    demographics: z
-      .array(name)
-      .max(8)
-      .default([])
-      .describe('columns for the audit and for baselines; never features unless listed there'),
-    groups: z
-      .array(z.number().int().min(1).max(32))
-      .min(1)
-      .max(10)
-      .default([2, 3, 4])
-      .describe('candidates for K; 1 is always among them'),
-    restarts: z.number().int().min(1).max(100).default(6),
-    steps: z.number().int().min(10).max(100_000).default(400),
-    batch: z.number().int().min(16).max(65_536).default(2048),
-    l2: z.number().positive().max(100).default(1e-4),
-    split: z
-      .tuple([z.number().positive(), z.number().positive(), z.number().positive(), z.number().positive()])
-      .default([0.5, 0.1, 0.1, 0.3])
-      .describe('training, validation (choice of K), guard, test: disjoint, so that no gap is optimistic'),
-    guard: z
-      .strictObject({
-        level: z.number().positive().max(1).default(0.05),
-        tolerance: z.number().min(0).max(1).default(0),
-        minimum: z.number().int().min(1).default(20),
-        merge: z.boolean().default(false),
-      })
-      .default({ level: 0.05, tolerance: 0, minimum: 20, merge: false }),
-    baselines: z.boolean().default(true),
-    minimum_group: z.number().int().min(2).default(30),
-    seed: seedSchema.default(0),
-  }),
+  params: z
+    .strictObject({
+      table: tableSourceSchema,
+      label: name,
+      positive: z
+        .string()
+        .max(1000)
+        .nullable()
+        .default(null)
+        .describe('cell that counts as 1; null: the label is 0 or 1'),
+      features: featuresSchema,
+      demographics: distinctNamesSchema
+        .max(8)
+        .default([])
+        .describe('columns for the audit and for baselines; never features unless listed there'),
+      groups: z
+        .array(z.number().int().min(1).max(32))
+        .min(1)
+        .max(10)
+        .default([2, 3, 4])
+        .describe('candidates for K; 1 is always among them'),
+      restarts: z.number().int().min(1).max(100).default(6),
+      steps: z.number().int().min(10).max(100_000).default(400),
+      batch: z.number().int().min(16).max(65_536).default(2048),
+      l2: z.number().positive().max(100).default(1e-4),
+      split: z
+        .tuple([z.number().positive(), z.number().positive(), z.number().positive(), z.number().positive()])
+        .default([0.5, 0.1, 0.1, 0.3])
+        .describe('training, validation (choice of K), guard, test: disjoint, so that no gap is optimistic'),
+      guard: z
+        .strictObject({
+          level: z.number().positive().max(1).default(0.05),
+          tolerance: z.number().min(0).max(1).default(0),
+          minimum: z.number().int().min(1).default(20),
+          merge: z.boolean().default(false),
+        })
+        .default({ level: 0.05, tolerance: 0, minimum: 20, merge: false }),
+      baselines: z.boolean().default(true),
+      minimum_group: z.number().int().min(2).default(30),
+      seed: seedSchema.default(0),
+    })
+    .superRefine(({ features, label }, context) => {
+      const at = features.columns.indexOf(label);
+      if (at >= 0)
+        context.addIssue({
+          code: 'custom',
+          path: ['features', 'columns', at],
+          message: `${label} is the label; a predictor reads other columns`,
+        });
+    }),
   result: z.object({
     table: tableReportSchema,
     inputs: z.array(z.unknown()),

@@ -27,60 +27,73 @@ export default defineJob({
   summary: 'Train or import a regressor and make it fair by editing one layer',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    table: tableSourceSchema,
-    target: columnNameSchema,
-    group: columnNameSchema.describe('column of group labels: used to fit, never by the predictor'),
-    features: featuresSchema,
-    network: z
-      .union([
-        z.strictObject({
-          hidden: z.array(z.number().int().min(1).max(1024)).min(1).max(8).default([256, 256, 256, 256]),
-          epochs: z.number().int().min(1).max(10_000).default(20),
-          batch: z.number().int().min(1).max(65_536).default(128),
-          learning_rate: z.number().positive().max(1).default(1e-3),
-          decay: z.number().positive().max(1).default(0.8).describe('factor of the rate after every epoch'),
-        }),
-        z
-          .strictObject({ predictor: predictorIdSchema })
-          .describe('a registered network predictor; its inputs replace `features`'),
-        z
-          .strictObject({ safetensors: randomIdSchema('art') })
-          .describe('weights NAME.weight [outputs, inputs] and NAME.bias in order of their names, ReLU in between'),
-        z
-          .strictObject({ onnx: randomIdSchema('art') })
-          .describe('an ONNX file that is a chain of Gemm or MatMul, Add, Relu, Tanh and Sigmoid'),
-      ])
-      .default({ hidden: [256, 256, 256, 256], epochs: 20, batch: 128, learning_rate: 1e-3, decay: 0.8 }),
-    layer: z
-      .number()
-      .int()
-      .min(0)
-      .max(15)
-      .nullable()
-      .default(null)
-      .describe('the layer to edit, from 0; null: the last hidden one'),
-    c1: z.array(z.number().min(1).max(1e9)).min(1).max(20).default([1, 1.5, 2, 5, 10, 15, 50]),
-    c2: z.array(z.number().min(1).max(1e9)).min(1).max(20).default([1, 5, 20, 50, 150]),
-    covariance_at: z.enum(['input', 'pre_activation']).default('input'),
-    refit: z
-      .enum(['adam', 'least_squares', 'none'])
-      .default('adam')
-      .describe(
-        'of the output layer: 50 epochs of Adam as published, or to convergence, which wins much of the gap back',
-      ),
-    split: z
-      .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
-      .default([0.7, 0.15, 0.15])
-      .describe('shares of training, validation and test rows'),
-    error_allowance: z
-      .number()
-      .min(0)
-      .max(10)
-      .default(0.15)
-      .describe('the published point is the fairest on validation whose error grows by no more than this share'),
-    seed: seedSchema.default(0),
-  }),
+  params: z
+    .strictObject({
+      table: tableSourceSchema,
+      target: columnNameSchema,
+      group: columnNameSchema.describe('column of group labels: used to fit, never by the predictor'),
+      features: featuresSchema,
+      network: z
+        .union([
+          z.strictObject({
+            hidden: z.array(z.number().int().min(1).max(1024)).min(1).max(8).default([256, 256, 256, 256]),
+            epochs: z.number().int().min(1).max(10_000).default(20),
+            batch: z.number().int().min(1).max(65_536).default(128),
+            learning_rate: z.number().positive().max(1).default(1e-3),
+            decay: z.number().positive().max(1).default(0.8).describe('factor of the rate after every epoch'),
+          }),
+          z
+            .strictObject({ predictor: predictorIdSchema })
+            .describe('a registered network predictor; its inputs replace `features`'),
+          z
+            .strictObject({ safetensors: randomIdSchema('art') })
+            .describe('weights NAME.weight [outputs, inputs] and NAME.bias in order of their names, ReLU in between'),
+          z
+            .strictObject({ onnx: randomIdSchema('art') })
+            .describe('an ONNX file that is a chain of Gemm or MatMul, Add, Relu, Tanh and Sigmoid'),
+        ])
+        .default({ hidden: [256, 256, 256, 256], epochs: 20, batch: 128, learning_rate: 1e-3, decay: 0.8 }),
+      layer: z
+        .number()
+        .int()
+        .min(0)
+        .max(15)
+        .nullable()
+        .default(null)
+        .describe('the layer to edit, from 0; null: the last hidden one'),
+      c1: z.array(z.number().min(1).max(1e9)).min(1).max(20).default([1, 1.5, 2, 5, 10, 15, 50]),
+      c2: z.array(z.number().min(1).max(1e9)).min(1).max(20).default([1, 5, 20, 50, 150]),
+      covariance_at: z.enum(['input', 'pre_activation']).default('input'),
+      refit: z
+        .enum(['adam', 'least_squares', 'none'])
+        .default('adam')
+        .describe(
+          'of the output layer: 50 epochs of Adam as published, or to convergence, which wins much of the gap back',
+        ),
+      split: z
+        .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
+        .default([0.7, 0.15, 0.15])
+        .describe('shares of training, validation and test rows'),
+      error_allowance: z
+        .number()
+        .min(0)
+        .max(10)
+        .default(0.15)
+        .describe('the published point is the fairest on validation whose error grows by no more than this share'),
+      seed: seedSchema.default(0),
+    })
+    .superRefine(({ features, target, group, network }, context) => {
+      if ('predictor' in network) return;
+      // The predictor would read what it is to predict, or the group that it promises not to need.
+      features.columns.forEach((name, k) => {
+        if (name === target || name === group)
+          context.addIssue({
+            code: 'custom',
+            path: ['features', 'columns', k],
+            message: `${name} is the ${name === target ? 'target' : 'group'}; a predictor reads other columns`,
+          });
+      });
+    }),
   result: z.object({
     table: tableReportSchema,
     groups: z.array(z.object({ level: z.string(), count: z.number() })),

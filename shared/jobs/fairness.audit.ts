@@ -1,6 +1,6 @@
 /** `fairness.audit`: the audit of the edge for tables of any size, with plots. */
 import { z } from 'zod';
-import { columnNameSchema } from '../contracts/column-name.ts';
+import { columnNameSchema, distinctNamesSchema } from '../contracts/column-name.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { reportIdSchema } from '../contracts/thing.ts';
 import { auditOptionsSchema } from '../fairness/audit/document.ts';
@@ -18,7 +18,7 @@ export default defineJob({
     prediction: name.describe('column of scores'),
     before: name.nullable().default(null).describe('column of scores before a correction, for the plot'),
     label: name.nullable().default(null),
-    groups: z.array(name).min(1).max(8),
+    groups: distinctNamesSchema.min(1).max(8),
     routing: z
       .strictObject({ routed: name, heads: z.array(name).min(2).max(65) })
       .nullable()

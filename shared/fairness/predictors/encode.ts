@@ -1,7 +1,7 @@
 /** Tables into feature matrices, as a predictor's inputs say; nothing about a table is guessed at prediction time. */
 import { jsonPointer } from '../../contracts/problem.ts';
 import { type Column, columnOf, type Table } from '../../formats/table.ts';
-import { dataError } from '../data-error.ts';
+import { dataError, requireSquarable } from '../data-error.ts';
 import type { InputEncoding } from './input.ts';
 
 /** Number of features that the inputs make. */
@@ -90,6 +90,10 @@ export function learnInputs(
         sum += value;
         count += 1;
       }
+      requireSquarable(
+        column.values.map((value) => (Number.isNaN(value) ? 0 : value)),
+        jsonPointer(['columns', name]),
+      );
       const mean = count > 0 ? sum / count : 0;
       for (const value of column.values) if (!Number.isNaN(value)) square += (value - mean) ** 2;
       const scale = Math.sqrt(square / Math.max(1, count));

@@ -84,7 +84,13 @@ function checkModel(params: LookaheadFit): void {
       (at) => (at === '/values' ? '/attribute/values' : `/model/multiplicative${at}`),
       () => compileMultiplicative(multiplicativeOf(params, model)),
     );
-  } else if ('knowledge' in model) {
+  } else if ('latent' in model) {
+    const names = model.latent.children.map((child) => child.name);
+    names.forEach((name, k) => {
+      if (name === status || names.indexOf(name) !== k)
+        throw dataError('scm_invalid', `/model/latent/children/${k}/name`, `two variables are called ${name}`);
+    });
+  } else {
     const { knowledge } = model;
     placed(
       (at) => `/model/knowledge${at}`,

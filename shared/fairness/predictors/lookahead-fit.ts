@@ -1,6 +1,6 @@
 /** What `lcf.fit` takes besides the table: the structural model, estimated or given, and what is asked of the score. */
 import { z } from 'zod';
-import { columnNameSchema } from '../../contracts/column-name.ts';
+import { columnNameSchema, distinctNamesSchema } from '../../contracts/column-name.ts';
 import {
   latentDocumentSchema,
   lookaheadDocumentSchema,
@@ -12,7 +12,7 @@ const estimateSchema = z
   .array(
     z.strictObject({
       name: columnNameSchema,
-      parents: z.array(columnNameSchema).max(100).default([]),
+      parents: distinctNamesSchema.max(100).default([]),
       attribute: z.boolean().default(true),
     }),
   )
@@ -25,8 +25,7 @@ const latentSchema = z.strictObject({
     .array(z.strictObject({ name: columnNameSchema, family: z.enum(['gaussian', 'poisson']).default('gaussian') }))
     .min(1)
     .max(10),
-  covariates: z
-    .array(columnNameSchema)
+  covariates: distinctNamesSchema
     .max(20)
     .default([])
     .describe('observed columns that act beside the attribute; categories get an indicator per level but the first'),

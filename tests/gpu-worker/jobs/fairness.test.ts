@@ -137,12 +137,40 @@ describe('fair_regression.fit', () => {
   it('refuses tables it cannot use', async () => {
     const one = { ...params, table: { columns: { ...columns, g: columns.g.map(() => 'a'), y } } };
     await expect(runJob(regressionContract, fairRegression, one)).rejects.toThrow(/one group only/);
-    await expect(runJob(regressionContract, fairRegression, { ...params, target: 'kind' })).rejects.toThrow(
-      /numbers are needed/,
-    );
+    await expect(
+      runJob(regressionContract, fairRegression, { ...params, target: 'kind', features: { columns: ['x1'] } }),
+    ).rejects.toThrow(/numbers are needed/);
     await expect(runJob(regressionContract, fairRegression, { ...params, target: 'nothing' })).rejects.toThrow(
       /no column "nothing"/,
     );
+    const changed = (change: object) =>
+      runJob(regressionContract, fairRegression, { ...params, table: { columns: { ...columns, y, ...change } } });
+    // Their squares overflow: standardised by an infinite deviation, such a feature would silently be 0.
+    for (const name of ['x1', 'y']) {
+      const huge = columns.x1.map((v) => v * 1e200);
+      await expect(changed({ [name]: huge })).rejects.toMatchObject({ errors: [{ code: 'value_out_of_range' }] });
+    }
+    const none = { table: { columns: { x1: [], x2: [], kind: [], g: [], y: [] } } };
+    await expect(runJob(regressionContract, fairRegression, { ...params, ...none })).rejects.toThrow(/no rows/);
+    const twice = upload('twice.csv', 'x1,x2,kind,g,y,y\n1,2,p,a,1,2\n');
+    await expect(
+      runJob(regressionContract, fairRegression, { ...params, table: { artefact: ART } }, { [ART]: twice }),
+    ).rejects.toThrow(/two columns are called "y"/);
+  });
+});
+
+describe('contracts of fairness jobs', () => {
+  const regression = { table: { columns: {} }, target: 'y', group: 'g', features };
+  const gated = { table: { columns: {} }, label: 'y', features };
+  it.each([
+    ['features.columns.1', regressionContract, { ...regression, features: { columns: ['x', 'x'] } }],
+    ['features.columns.0', regressionContract, { ...regression, features: { columns: ['y', 'x'] } }],
+    ['features.columns.1', regressionContract, { ...regression, features: { columns: ['x', 'g'] } }],
+    ['features.columns.0', dafhContract, { ...gated, features: { columns: ['y'] } }],
+    ['demographics.1', dafhContract, { ...gated, demographics: ['g', 'g'] }],
+    ['groups.1', auditContract, { table: { columns: {} }, prediction: 'p', groups: ['g', 'g'] }],
+  ] as const)('refuse columns listed twice and targets among features, at %s', (path, contract, given) => {
+    expect(contract.params.safeParse(given).error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
   });
 });
 

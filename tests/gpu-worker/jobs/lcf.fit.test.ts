@@ -94,6 +94,11 @@ describe('lcf.fit', () => {
     ],
     [/known: m/, { attribute: { column: 'a', labels: ['m', 'w'] } }],
     [/eta/, { eta: [0] }],
+    [/0 rows have "f"/, { columns: { ...table.columns, a: a.map(() => 'm') } }],
+    [/3 rows have "f"/, { columns: { ...table.columns, a: a.map((_, i) => (i < 3 ? 'f' : 'm')) } }],
+    [/listed twice/, { model: { estimate: [{ name: 'x' }, { name: 'status', parents: ['x', 'x'] }] } }],
+    [/two variables are called status/, { model: { latent: { children: [{ name: 'status' }] } } }],
+    [/at most 1e\+150/, { columns: { ...table.columns, x: x.map((v) => v * 1e200) } }],
   ])(
     'refuses what cannot be fitted: %s',
     async (message, { columns: other, ...change }: { columns?: unknown } & Record<string, unknown>) => {

@@ -107,6 +107,8 @@ describe('Arrow', () => {
       ['n', 'number', 0],
     ]);
     expect(columnTexts(table.columns[2]!)).toEqual(['a', 'b', null]);
+    const infinite = readArrow(tableToIPC(tableFromArrays({ x: [1, 1 / 0, 0 / 0] }), { format })!);
+    expect(infinite.columns[0]).toMatchObject({ missing: 2 });
   });
 
   it('refuses other bytes, damaged bytes and other types', () => {
