@@ -19,7 +19,8 @@ export function tableFormat(contentType: string | undefined): TableFormat | unde
   return /^application\/([a-z0-9.-]+\+)?json$/.test(essence) ? 'json' : undefined;
 }
 
-const readJson = jsonBody(TABLE_LIMIT);
+const JOB = 'fairness.predict';
+const readJson = jsonBody(TABLE_LIMIT, JOB);
 
 /** Takes a table of at most the table limit; JSON is checked like every JSON body, other bytes are only bounded. */
 export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, next) {
@@ -40,7 +41,7 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
   }
-  c.set('body', await readBounded(c.req.raw, TABLE_LIMIT));
+  c.set('body', await readBounded(c.req.raw, TABLE_LIMIT, JOB));
   await next();
 });
 

@@ -8,11 +8,11 @@ export const JSON_LIMIT = 1024 * 1024;
 export const TABLE_LIMIT = 8 * 1024 * 1024;
 export const DEPTH_LIMIT = 32;
 
-/** Takes a JSON body of at most `limit` bytes; leaves its bytes in the variable `body`. */
-export const jsonBody = (limit: number = JSON_LIMIT) =>
+/** Takes a JSON body of at most `limit` bytes; leaves its bytes in the variable `body`. See `readBounded` for `jobType`. */
+export const jsonBody = (limit: number = JSON_LIMIT, jobType?: string) =>
   createMiddleware<AppEnv>(async function jsonBody(c, next) {
     checkContentType(c.req.raw.headers);
-    const bytes = await readBounded(c.req.raw, limit);
+    const bytes = await readBounded(c.req.raw, limit, jobType);
     const text = decodeUtf8(bytes);
     checkJsonText(text, DEPTH_LIMIT);
     try {
@@ -47,9 +47,16 @@ function checkContentType(headers: Headers): void {
     throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
 }
 
-/** The body's bytes. Raises body_too_large as soon as there are more than `limit`, reading no further. */
-export async function readBounded(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = () => new SextantError('body_too_large', `the body may have at most ${limit} bytes`);
+/**
+ * The body's bytes. Raises body_too_large as soon as there are more than `limit`, reading no further; the error names
+ * `jobType`, where jobs of that type take what is larger.
+ */
+export async function readBounded(request: Request, limit: number, jobType?: string): Promise<Uint8Array<ArrayBuffer>> {
+  const otherwise = jobType ? `; upload it and create a job of type ${jobType} instead` : '';
+  const tooLarge = () =>
+    new SextantError('body_too_large', `the body may have at most ${limit} bytes${otherwise}`, {
+      extensions: jobType ? { job_type: jobType } : {},
+    });
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -14,6 +14,9 @@ import type { AppEnv } from '../environment.ts';
 
 const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(PROBLEMS, code);
 
+/** Errors that an answer lists at most: a column of a million wrong cells is not told cell by cell. */
+const MOST_ERRORS = 100;
+
 /** The answer for any error that a handler raised. */
 export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   const known = asSextantError(error);
@@ -29,7 +32,7 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     instance: c.req.path.slice(0, 500),
     code,
     request_id: c.get('requestId'),
-    ...(known.errors ? { errors: known.errors } : {}),
+    ...(known.errors ? { errors: known.errors.slice(0, MOST_ERRORS) } : {}),
   };
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...known.headers };
   if (status === 401) headers['www-authenticate'] = 'Bearer realm="sextant"';

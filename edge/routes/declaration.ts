@@ -32,10 +32,10 @@ export const keyed = (scope: Scope | null, policy: KeyPolicy = 'reads') => ({
   middleware: [access(scope, policy)],
 });
 
-/** The same for a route that takes a JSON body. */
-export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', limit?: number) => ({
+/** The same for a route that takes a JSON body; jobs of `jobType` take what is larger than `limit`. */
+export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', limit?: number, jobType?: string) => ({
   security: [{ bearer: scope === null ? [] : [scope] }],
-  middleware: [access(scope, policy), jsonBody(limit)],
+  middleware: [access(scope, policy), jsonBody(limit, jobType)],
 });
 
 /** A route with a JSON body that creates something at once: repeats under one Idempotency-Key create nothing new. */

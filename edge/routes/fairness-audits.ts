@@ -119,7 +119,7 @@ const auditSchema = z
   .openapi('Audit');
 
 const create = createRoute({
-  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT),
+  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fairness.audit'),
   method: 'post',
   path: '/v1/fairness/audits',
   tags: ['fairness'],
@@ -146,7 +146,12 @@ export function registerFairnessAudits(app: App): void {
     } = c.req.valid('json');
     const attributes = Object.entries(groups);
     const levels = attributes.map(([, column]) => new Set(column).size);
-    const intersected = options.intersections && levels.length > 1 ? [levels.reduce((a, b) => a * b, 1)] : [];
+    // No more combinations occur than there are rows.
+    const combined = Math.min(
+      predictions.length,
+      levels.reduce((a, b) => a * b, 1),
+    );
+    const intersected = options.intersections && levels.length > 1 ? [combined] : [];
     requireFits(
       auditMs({
         rows: predictions.length,

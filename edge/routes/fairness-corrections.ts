@@ -8,7 +8,7 @@ import { TABLE_LIMIT } from '../middleware/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from './declaration.ts';
 
 const create = createRoute({
-  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT),
+  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fair_regression.fit'),
   method: 'post',
   path: '/v1/fairness/corrections',
   tags: ['fairness'],

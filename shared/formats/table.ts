@@ -1,4 +1,5 @@
 /** Tables as columns: what the CSV, Arrow and JSON readers give, with the schema they inferred. */
+import { CONTROL_CHARACTERS } from '../contracts/column-name.ts';
 import { jsonPointer, SextantError } from '../contracts/problem.ts';
 
 /** `values` holds NaN where a number is missing. */
@@ -35,8 +36,7 @@ export function columnNames(given: readonly string[]): string[] {
   const filled = given.map((name) => name || 'unnamed');
   const taken = new Set(filled);
   return filled.map((name, i) => {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-    if (name.length > 200 || /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(name)) {
+    if (name.length > 200 || CONTROL_CHARACTERS.test(name)) {
       throw tableError(
         'column_name_invalid',
         `/columns/${i}`,

@@ -139,6 +139,31 @@ const corrections: [string, string, object][] = [
       moments: { count: 9, free: [], second: second.map((r, j) => r.map((x, k) => (j === 3 && k === 1 ? 5 : x))) },
     }),
   ],
+  [
+    'value_out_of_range',
+    '/weights',
+    layer({
+      weights: [
+        [1e200, 0],
+        [0, 1],
+      ],
+    }),
+  ],
+  [
+    'value_out_of_range',
+    '',
+    {
+      method: 'gaussian_barycentre',
+      groups: [
+        { share: 1, mean: 0, deviation: 1 },
+        { share: 1, mean: 1e200, deviation: 1 },
+      ],
+    },
+  ],
+  ['value_out_of_range', '/squares', retune({ squares: [1e308, 1e308] })],
+  ['budget_invalid', '/ratios/0', retune({ ratios: [1e308], squares: [1, 1e-300], costs: [1, 1] })],
+  ['prediction_constant', '/scores', barycentre({ scores: rows.map(() => 2) })],
+  ['response_invalid', '/settings/0/eta', refit({ settings: [{ eta: 1e-320, rho: 1 }] })],
   ['budget_invalid', '/ratios/1', retune({ ratios: [1, 0.5] })],
   ['weights_misfit', '/vectors/1', retune({ vectors: [[1, 0], [1]] })],
   ['weights_misfit', '/costs/1', retune({ costs: [1, -1] })],

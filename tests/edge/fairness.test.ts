@@ -175,6 +175,11 @@ describe('fair predictors', () => {
     const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;
     const xml = await client.call('POST', path, { body: '<x/>', headers: { 'content-type': 'text/xml' } });
     expect((await problemOf(xml)).code).toBe('media_type_unsupported');
+    const huge = await client.call('POST', path, {
+      body: 'x,c\n'.concat('1.2345678,a\n'.repeat(800_000)),
+      headers: { 'content-type': 'text/csv' },
+    });
+    expect(await problemOf(huge)).toMatchObject({ status: 413, code: 'body_too_large', job_type: 'fairness.predict' });
     const rows = 'x,c\n'.concat('1.2345678,a\n'.repeat(600_000));
     const large = await client.call('POST', path, { body: rows, headers: { 'content-type': 'text/csv' } });
     expect(await problemOf(large)).toMatchObject({
@@ -276,6 +281,32 @@ describe('audits', () => {
     expect(await problemOf(large)).toMatchObject({ status: 413, job_type: 'fairness.audit', budget_ms: 50 });
     expect((await problemOf(await audit({ predictions, groups, typo: 1 }))).code).toBe('validation_failed');
   });
+
+  it('count no more combinations than rows, and list no more than a hundred errors', async () => {
+    // Twelve attributes of four levels have 4^12 combinations, of which 120 rows show a few.
+    const many = Object.fromEntries(
+      Array.from({ length: 3 }, (_, k) => [`g${k}`, predictions.map((_, i) => (i + k) % 2)]),
+    );
+    const wide = { ...many, h: predictions.map((_, i) => `${i % 4}`), k: predictions.map((_, i) => `${(i >> 2) % 2}`) };
+    const options = { draws: 10, permutations: 10, minimum_group: 10, intersections: true };
+    const answer = await audit({ predictions, groups: wide, ...options });
+    expect(answer.status, await answer.clone().text()).toBe(200);
+    const wrong = await problemOf(await audit({ predictions: predictions.map(String), groups }));
+    expect(wrong.errors).toHaveLength(100);
+    expect(wrong.detail).toContain('(and 119 more)');
+  });
+});
+
+describe('bodies beyond the limit', () => {
+  it.each([
+    ['audits', 'fairness.audit'],
+    ['corrections', 'fair_regression.fit'],
+  ])('name the job that takes them: %s', async (path, job_type) => {
+    const body = ' '.repeat(8 * 1024 * 1024 + 1);
+    const headers = { 'content-type': 'application/json' };
+    const answer = (await newClient()).call('POST', `/v1/fairness/${path}`, { body, headers });
+    expect(await problemOf(await answer)).toMatchObject({ status: 413, code: 'body_too_large', job_type });
+  });
 });
 
 describe('corrections', () => {
@@ -342,6 +373,8 @@ describe('corrections', () => {
         { share: 0.7, mean: 2, deviation: 3 },
       ],
     });
+    const shares = [1e308, 1e308].map((share, k) => ({ share, mean: 4 * k, deviation: 1 }));
+    expect(await (await correct({ method: 'gaussian_barycentre', groups: shares })).json()).toMatchObject({ mean: 2 });
     expect(await gaussian.json()).toMatchObject({
       mean: expect.closeTo(1.4, 9),
       deviation: expect.closeTo(2.4, 9),

@@ -60,8 +60,22 @@ function refit({ predictor: document, moments: given, settings }: Extract<Correc
   };
 }
 
+/** Whether JSON can say every number of an answer. */
+const canSay = (answer: unknown): boolean => {
+  if (typeof answer === 'number') return Number.isFinite(answer);
+  if (answer === null || typeof answer !== 'object') return true;
+  return (Array.isArray(answer) ? answer : Object.values(answer)).every(canSay);
+};
+
 /** Carries a correction out; the answer's shape is the method's. Raises `data_invalid`. */
 export function correct(c: Correction): Record<string, unknown> {
+  const answer = carryOut(c);
+  if (!canSay(answer))
+    throw dataError('value_out_of_range', '', 'numbers of this size have answers beyond double precision; scale them');
+  return answer;
+}
+
+function carryOut(c: Correction): Record<string, unknown> {
   switch (c.method) {
     case 'scalar_head': {
       requireFinite(c.weights, '/weights');
@@ -78,7 +92,11 @@ export function correct(c: Correction): Record<string, unknown> {
     }
     case 'layer': {
       const w = matrixOf(c.weights, '/weights');
-      const done = correctLayer(w, momentsOf(c.data, w.cols), { c1: c.c1, c2: c.c2, covarianceAt: c.covariance_at });
+      const moments = momentsOf(c.data, w.cols);
+      const done = placed(
+        (pointer) => (pointer === '/squares' ? '/weights' : pointer),
+        () => correctLayer(w, moments, { c1: c.c1, c2: c.c2, covarianceAt: c.covariance_at }),
+      );
       return {
         weights: toRows(done.weights),
         multiplier: toRows(done.multiplier),
@@ -119,7 +137,7 @@ export function correct(c: Correction): Record<string, unknown> {
       return {
         settings: c.ratios.map((ratio, k) => {
           const { factors, lambda, distortion, before, after } = placed(
-            () => `/ratios/${k}`,
+            (pointer) => (pointer === '/squares' ? pointer : `/ratios/${k}`),
             () => solveBudget(c.kind, c.squares, c.costs, ratio),
           );
           return {
@@ -138,6 +156,8 @@ export function correct(c: Correction): Record<string, unknown> {
       if (c.scores.length !== c.groups.length)
         throw dataError('length_mismatch', '/groups', `${c.groups.length} groups for ${c.scores.length} scores`);
       requireFinite(c.scores, '/scores');
+      if (c.scores.every((score) => score === c.scores[0]))
+        throw dataError('prediction_constant', '/scores', 'all scores are equal: there is nothing to map');
       const { codes, levels } = grouping('groups', c.groups, '/groups');
       if (levels.length < 2)
         throw dataError('group_count', '/groups', 'there is one group only; a barycentre is between groups');
@@ -162,8 +182,10 @@ export function correct(c: Correction): Record<string, unknown> {
       };
     }
     case 'gaussian_barycentre': {
-      const total = c.groups.reduce((sum, g) => sum + g.share, 0);
-      const { mean, deviation, cost } = gaussianBarycentre(c.groups.map((g) => ({ ...g, share: g.share / total })));
+      const largest = Math.max(...c.groups.map((g) => g.share));
+      const total = c.groups.reduce((sum, g) => sum + g.share / largest, 0);
+      const shares = c.groups.map((g) => ({ ...g, share: g.share / largest / total }));
+      const { mean, deviation, cost } = gaussianBarycentre(shares);
       return {
         mean,
         deviation,

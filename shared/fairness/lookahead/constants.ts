@@ -9,7 +9,11 @@ const inverse = (eta: number, square: number, what: string, pointer: string): nu
   requireEta(eta);
   if (!(square > 0))
     throw dataError('response_invalid', pointer, `${what} is not above 0: no reaction can change the status`);
-  return 1 / (eta * square);
+  const constant = 1 / (eta * square);
+  // Beyond what a number can hold the score would be 0 or infinite, and keep no promise.
+  if (!(constant > 0 && Number.isFinite(constant)))
+    throw dataError('response_invalid', '/eta', `1 / (eta * ${square}) is beyond double precision for eta = ${eta}`);
+  return constant;
 };
 
 /** T = 1 / (eta ||c||^2) over the slopes c = dY/dU that are not frozen; `pointer` is where they are stated. */

@@ -54,6 +54,8 @@ export function solveBudget(
     largestPower = Math.max(largestPower, power(i));
     largestCost = Math.max(largestCost, costs[i]!);
   }
+  if (!(Number.isFinite(before) && Number.isFinite(largestCost)))
+    throw dataError('value_out_of_range', '/squares', 'the budgeted sum is beyond double precision');
   if (ratio === 1 || before === 0) return { factors, lambda: 0, distortion: 0, before, after: before };
   // Solved in units where the largest value and the largest cost are 1, so that the bracket never depends on scale.
   const costUnit = largestCost || 1;
@@ -70,7 +72,13 @@ export function solveBudget(
     return total;
   };
   const goal = before / largestPower / ratio;
-  const scaled = largestCost === 0 ? 0 : fallingRoot((lambda) => spent(lambda) - goal);
+  let scaled = 0;
+  try {
+    if (largestCost > 0) scaled = fallingRoot((lambda) => spent(lambda) - goal);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw dataError('budget_invalid', `/${name}`, `no multiplier reaches ${name} = ${ratio} for these values`);
+  }
   if (largestCost === 0) factors.fill(kind === 'mean' ? ratio ** -0.5 : ratio ** -0.25);
   const after = largestCost === 0 ? before / ratio : spent(scaled) * largestPower;
   let distortion = 0;

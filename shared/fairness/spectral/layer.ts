@@ -15,6 +15,7 @@ import {
   outer,
   zeros,
 } from '../../math/matrix.ts';
+import { dataError } from '../data-error.ts';
 import { type GroupMoments, pairDifferences, pooledGram } from '../moments.ts';
 import { type BudgetKind, type BudgetSolution, solveBudget } from './budget.ts';
 
@@ -30,6 +31,12 @@ const NEGLIGIBLE = 1e-12;
 export type Spectrum = { kind: BudgetKind; vectors: Matrix; squares: Float64Array; costs: Float64Array };
 
 function spectrumOf(kind: BudgetKind, difference: Matrix, gram: Matrix): Spectrum {
+  if (!(difference.data.every(Number.isFinite) && gram.data.every(Number.isFinite)))
+    throw dataError(
+      'value_out_of_range',
+      '/weights',
+      'the products of weights and moments are beyond double precision',
+    );
   const { values, vectors } = symmetricEigen(difference);
   // In pre-activation space eigenvalues of both signs count by their size; elsewhere the matrix has none below zero.
   const kept = Array.from(values, (value, i) => ({ size: Math.abs(value), i }))
