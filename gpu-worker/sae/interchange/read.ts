@@ -7,7 +7,7 @@ import { readSafetensors, type Safetensors } from '../../../shared/formats/safet
 import { SAE_VARIANTS, type SaeVariant } from '../../../shared/jobs/sae.train.ts';
 import type { TrainedSae } from '../evaluate.ts';
 import { notFinite, type SaeParameters } from '../parameters.ts';
-import { transpose } from './saelens.ts';
+import { keepsEqual, nextAbove, transpose } from './saelens.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -84,7 +84,7 @@ export function readSae(weights: Uint8Array, config: Config): TrainedSae {
     throw invalid(`no known layout has the tensors ${names}; known: ${LAYOUTS.map(({ name }) => name).join(', ')}`);
   }
   const code = codeOf(config);
-  const parameters = rescaled(parametersOf(file, layout), config);
+  const parameters = rescaled(inclusive(parametersOf(file, layout), code.variant, config), config);
   if (needsThreshold(code.variant) && !parameters.threshold) throw invalid(`a ${code.variant} needs its 'threshold'`);
   if (code.k !== null && code.k > parameters.width)
     throw invalid(`k = ${code.k} is above the width ${parameters.width}`);
@@ -125,6 +125,9 @@ function parametersOf(file: Safetensors, layout: Layout): SaeParameters {
   };
 }
 
+/** What a folder of ours says beyond SAELens' own fields. */
+const ownOf = ({ metadata }: Config): Config | undefined => (metadata as { sextant?: Config } | undefined)?.sextant;
+
 /** Which code the configuration means: ours where it says so, else by the names of the other libraries. */
 function codeOf(config: Config): Omit<TrainedSae, 'parameters'> {
   if ((config.normalize_activations ?? 'none') !== 'none') {
@@ -132,8 +135,7 @@ function codeOf(config: Config): Omit<TrainedSae, 'parameters'> {
       `normalize_activations '${String(config.normalize_activations)}' must be folded into the weights first`,
     );
   }
-  const metadata = (config.metadata ?? {}) as { sextant?: Record<string, unknown> };
-  const own = metadata.sextant;
+  const own = ownOf(config);
   const variant = own?.variant ?? variantName(config);
   if (!SAE_VARIANTS.includes(variant as SaeVariant)) throw invalid(`there is no variant '${String(variant)}'`);
   const k = Number(own?.k ?? config.k ?? (config.activation_fn_kwargs as Config | undefined)?.k ?? Number.NaN);
@@ -162,6 +164,12 @@ function variantName(config: Config): string {
   };
   const isTopk = config.activation_fn_str === 'topk' || (name === 'standard' && config.activation_fn === 'topk');
   return isTopk ? 'topk' : (names[name] ?? name);
+}
+
+/** Our own batch variants are written with thresholds that codes must exceed, and used with those that they must reach. */
+function inclusive(p: SaeParameters, variant: SaeVariant, config: Config): SaeParameters {
+  const above = ownOf(config)?.threshold === 'kept_above';
+  return p.threshold && above && keepsEqual(variant) ? { ...p, threshold: p.threshold.map(nextAbove) } : p;
 }
 
 /** SAELens may rank and scale codes by the norm of their decoder row: the same as unit rows. */

@@ -1,18 +1,21 @@
 /**
  * The SAELens folder: `cfg.json` and `sae_weights.safetensors` (W_enc [d_in, d_sae], b_enc, W_dec [d_sae, d_in], b_dec,
  * threshold). Weights are written for activations as the model gives them: the input scaling of training is folded in.
+ * What SAELens opens gives our reconstruction there; what it cannot compute has an architecture that it refuses.
  */
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
 import type { TrainedSae } from '../evaluate.ts';
 import type { SaeParameters } from '../parameters.ts';
+import { VARIANTS } from '../variants.ts';
 
 export const CONFIG_FILE = 'cfg.json';
 export const WEIGHTS_FILE = 'sae_weights.safetensors';
 
 /**
- * SAELens' name of each code. It has no signed codes of its own but AbsTopK; batch variants are used by their threshold,
- * which for non-negative codes is a JumpReLU.
+ * SAELens' name of each code; batch variants are used by their threshold, which for non-negative codes is a JumpReLU.
+ * SAELens knows no signed codes: it refuses these two names until a class is registered for them (README.md shows how to
+ * write them as non-negative codes of twice the latents).
  */
 const ARCHITECTURES: Readonly<Record<SaeVariant, string>> = {
   relu: 'standard',
@@ -23,6 +26,12 @@ const ARCHITECTURES: Readonly<Record<SaeVariant, string>> = {
   batch_abstopk: 'two_sided_jumprelu',
   two_sided_jumprelu: 'two_sided_jumprelu',
 };
+
+/**
+ * The version of SAELens' config that is written. SAELens takes a config without one for an older form, whose metadata it
+ * looks for elsewhere, and forgets model and hook.
+ */
+const FORMAT_VERSION = '6.0.0';
 
 /** Where an autoencoder belongs; goes into `metadata`. */
 export type SaeOrigin = {
@@ -45,6 +54,21 @@ export function foldScale(p: SaeParameters, scale: number): SaeParameters {
   };
 }
 
+/** Whether a code equal to the threshold is kept: it was one of the batch's largest. SAELens keeps what is above. */
+export const keepsEqual = (variant: SaeVariant): boolean => VARIANTS[variant].selection === 'batch';
+
+/** A threshold is positive, or 0 where nothing is to be cut. */
+const neighbour = (value: number, step: 1 | -1): number => {
+  if (!(value > 0)) return value;
+  const bits = new Uint32Array(Float32Array.of(value).buffer);
+  bits[0]! += step;
+  return new Float32Array(bits.buffer)[0]!;
+};
+/** The largest float32 below a threshold, so that `u > nextBelow(t)` means `u >= t`; 0 stays. */
+export const nextBelow = (threshold: number): number => neighbour(threshold, -1);
+/** Undoes `nextBelow`. */
+export const nextAbove = (threshold: number): number => neighbour(threshold, 1);
+
 export function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(values.length);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = values[i * columns + j]!;
@@ -53,9 +77,11 @@ export function transpose(values: Float32Array, rows: number, columns: number): 
 
 /** The two files of the folder. */
 export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uint8Array; weights: Uint8Array } {
-  const { parameters: p } = sae;
+  const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
   const { inputs, width } = p;
-  const architecture = ARCHITECTURES[sae.variant];
+  // SAELens encodes in one step, so that several must not go by the name of one.
+  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${ARCHITECTURES[sae.variant]}`;
+  const threshold = p.threshold && (keepsEqual(sae.variant) ? p.threshold.map(nextBelow) : p.threshold);
   const config = {
     architecture,
     d_in: inputs,
@@ -69,12 +95,15 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
     metadata: {
       model_name: origin.model_name,
       hook_name: origin.hook_name,
+      sae_lens_version: FORMAT_VERSION,
+      sae_lens_training_version: null,
       sextant: {
         variant: sae.variant,
         k: sae.k,
-        iterations: sae.iterations ?? 1,
-        iteration_step: sae.iterationStep ?? 1,
+        iterations,
+        iteration_step: iterationStep,
         input_scale: origin.input_scale,
+        threshold: 'kept_above',
       },
     },
   };
@@ -83,7 +112,7 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
     floatTensor('b_enc', [width], p.encoderBias),
     floatTensor('W_dec', [width, inputs], p.decoder),
     floatTensor('b_dec', [inputs], p.decoderBias),
-    ...(p.threshold ? [floatTensor('threshold', [width], p.threshold)] : []),
+    ...(threshold ? [floatTensor('threshold', [width], threshold)] : []),
   ];
   return {
     config: new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`),
