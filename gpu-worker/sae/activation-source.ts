@@ -31,6 +31,8 @@ export class ActivationSource {
   private readonly options: SourceOptions;
   /** Largest norm kept; known once the first block was seen. */
   private limit: number | null = null;
+  /** The first block from the time it was looked at until it is trained on, so that it is read once. */
+  private first: Float32Array | null = null;
 
   /** @throws SextantError `hook_unknown` */
   constructor(options: SourceOptions) {
@@ -44,6 +46,11 @@ export class ActivationSource {
 
   /** The rows of the first block in the order of the text: the sample that statistics are taken of. */
   async sample(): Promise<Float32Array> {
+    this.first ??= await this.firstBlock();
+    return this.first;
+  }
+
+  private async firstBlock(): Promise<Float32Array> {
     for await (const rows of this.blocks(0)) return rows;
     throw new SextantError('data_invalid', 'the corpus has no tokens');
   }
@@ -72,14 +79,18 @@ export class ActivationSource {
 
   private async *blocks(from: number): AsyncGenerator<Float32Array, void, void> {
     const { block: size } = this.options;
-    if (from > 0 && this.limit === null && this.options.normCap !== null) await this.sample();
+    if (from > 0 && this.limit === null && this.options.normCap !== null) await this.firstBlock();
+    let first = from === 0 ? this.first : null;
+    this.first = null;
     let held: ArrayLike<number>[] = [];
     let seen = 0;
     for await (const sequence of this.endless()) {
       if (seen++ < from * size) continue;
       held.push(sequence);
       if (held.length < size) continue;
-      yield await this.read(held);
+      const known = first;
+      first = null;
+      yield known ?? (await this.read(held));
       held = [];
     }
   }

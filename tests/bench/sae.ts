@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--out FILE]`: training steps per
- * variant, dense program and fast path, beside eager PyTorch in the same run; then training from a language model against
- * its two stages, and the peak memory at the last size. Medians of interleaved rounds, with the fastest and the slowest.
+ * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--only pipeline] [--out FILE]`:
+ * training steps per variant, dense program and fast path, beside eager PyTorch in the same run; the peak memory at the
+ * last size; then training from language models against its two stages, which `--only pipeline` runs by itself. Medians of
+ * interleaved rounds, with the fastest and the slowest.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
 import { median, rest } from './pairs.ts';
-import { describePipeline, pipeline } from './sae/pipeline.ts';
+import { pipelines } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
 
 const SIZES = [
@@ -46,6 +47,8 @@ type Line = {
   ratio: number | null;
 };
 
+const RESULTS = join(import.meta.dirname, 'results');
+
 export async function run(options: string[]): Promise<void> {
   const { values } = parseArgs({
     args: options,
@@ -54,10 +57,24 @@ export async function run(options: string[]): Promise<void> {
       rounds: { type: 'string', default: '5' },
       sizes: { type: 'string', default: '1,2,3' },
       variants: { type: 'string', default: SAE_VARIANTS.join(',') },
-      out: { type: 'string', default: join(import.meta.dirname, 'results', 'sae.json') },
+      only: { type: 'string' },
+      out: { type: 'string' },
     },
   });
+  const { only } = values;
+  if (only !== undefined && only !== 'pipeline') throw new Error(`--only takes 'pipeline', not '${only}'`);
   const threads = availableParallelism();
+  const rounds = Number(values.rounds);
+  const host = { cpu: cpus()[0]?.model, threads, node: process.version };
+  const write = (name: string, result: object): void => {
+    const file = values.out ?? join(RESULTS, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+  };
+  if (only) {
+    write('sae-pipeline.json', { host, pipelines: await pipelines(rounds, threads) });
+    return;
+  }
   const torch =
     values.torch === undefined
       ? null
@@ -69,23 +86,23 @@ export async function run(options: string[]): Promise<void> {
   console.log(
     'variant             d      P   k   way       ms/step    fastest    slowest   activations/s   of PyTorch   loss difference',
   );
-  for (const [d, P, k] of sizes) {
-    const rounds = P > 8192 ? Math.min(FEW_ROUNDS, Number(values.rounds)) : Number(values.rounds);
-    for (const variant of variants) lines.push(...(await compare(variant, [d, P, k], rounds, threads, torch)));
+  for (const size of sizes) {
+    const few = size[1] > 8192 ? Math.min(FEW_ROUNDS, rounds) : rounds;
+    for (const variant of variants) lines.push(...(await compare(variant, size, few, threads, torch)));
   }
   torch?.stop();
   const [d, P, k] = SIZES.at(-1)!;
   const probe = join(import.meta.dirname, 'sae', 'memory.ts');
   const bytes = Number(execFileSync(process.execPath, [probe, ...[d, P, k, ROWS].map(String)], { encoding: 'utf8' }));
   console.log(`peak memory of the fast path at (${d}, ${P}), batch ${ROWS}: ${(bytes / 1e9).toFixed(2)} GB`);
-  const streamed = await pipeline(FEW_ROUNDS, threads);
-  if (streamed) console.log(describePipeline(streamed));
-  mkdirSync(dirname(values.out), { recursive: true });
-  const host = { cpu: cpus()[0]?.model, threads, node: process.version, torch: torch?.version ?? null };
-  writeFileSync(
-    values.out,
-    `${JSON.stringify({ host, batch: ROWS, lines, peak_bytes: bytes, pipeline: streamed }, null, 1)}\n`,
-  );
+  const streamed = await pipelines(Math.min(FEW_ROUNDS, rounds), threads);
+  write('sae.json', {
+    host: { ...host, torch: torch?.version ?? null },
+    batch: ROWS,
+    lines,
+    peak_bytes: bytes,
+    pipelines: streamed,
+  });
 }
 
 async function compare(

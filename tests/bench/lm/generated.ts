@@ -1,4 +1,4 @@
-/** A Llama of 61 million parameters (245 MB) with random weights, written once into the temporary folder. */
+/** Llamas with random weights, each written once into the temporary folder. */
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { saveFolder } from '../../../gpu-worker/lm/save.ts';
 import { listWeights } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
 
+/** 61 million parameters (245 MB). */
 export const CONFIG = {
   model_type: 'llama',
   vocab_size: 32000,
@@ -20,10 +21,15 @@ export const CONFIG = {
   tie_word_embeddings: false,
 };
 
-export function generatedLlama(): string {
-  const folder = join(tmpdir(), 'sextant-bench-llama-61m');
+/** As deep as a Llama of 7 thousand million parameters, as wide as the one above: 105 million parameters (421 MB). */
+export const DEEP_CONFIG = { ...CONFIG, vocab_size: 4096, num_hidden_layers: 32 };
+
+/** The folder of the model of a config. */
+export function generatedLlama(config: typeof CONFIG = CONFIG): string {
+  const millions = Math.round(parametersOf(config) / 1e6);
+  const folder = join(tmpdir(), `sextant-bench-llama-${millions}m`);
   if (existsSync(folder)) return folder;
-  const a = parseArchitecture(CONFIG);
+  const a = parseArchitecture(config);
   const shapes = new Map(listWeights(familyOf('llama').weights(a)).map(({ name, shape }) => [name, shape]));
   let state = 12345;
   const uniform = () => {
@@ -39,3 +45,8 @@ export function generatedLlama(): string {
   });
   return folder;
 }
+
+const parametersOf = (config: typeof CONFIG): number =>
+  listWeights(familyOf('llama').weights(parseArchitecture(config)))
+    .map(({ shape }) => shape.reduce((x, y) => x * y, 1))
+    .reduce((x, y) => x + y, 0);

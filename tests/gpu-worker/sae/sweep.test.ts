@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/model.ts';
 import { PlantedLanguage } from '../../../gpu-worker/lm/planted/language.ts';
 import { ActivationSource, requireFinite } from '../../../gpu-worker/sae/activation-source.ts';
@@ -100,6 +100,22 @@ describe('a sweep', () => {
         break;
       }
     }
+  });
+
+  it('reads every block once, the one it first looked at included', async () => {
+    const forward = vi.spyOn(model, 'forward');
+    const passes = async (work: () => Promise<unknown>) => {
+      forward.mockClear();
+      await work();
+      return forward.mock.calls.length;
+    };
+    const reading = await passes(async () => {
+      let batches = 0;
+      for await (const _ of source().batches()) if (++batches === STEPS) break;
+    });
+    const training = await passes(() => trainSweep(options({ members: members.slice(0, 1) })));
+    forward.mockRestore();
+    expect(training).toBe(reading);
   });
 
   it('refuses activations that do not vary, and text that does not fill a batch', async () => {
