@@ -62,7 +62,7 @@ export default handle(contract, async (context) => {
       shard = new ActivationShard(widths, params.dtype);
       if (!saves.due) return;
       const checkpoint = extractionCheckpoint(state);
-      saves.begin(checkpoint.state, checkpoint.parts);
+      void saves.begin(checkpoint.state, checkpoint.parts);
     };
     const reading = corpus.sequences('train', length, state.position);
     if (state.tokens < params.tokens)

@@ -3,12 +3,12 @@ import type { BlobContent, Checkpoints } from './handler.ts';
 
 export class BackgroundSaves {
   readonly #checkpoints: Checkpoints;
-  readonly #pause_ms: number;
+  readonly #pause_ms: () => number;
   #busy = false;
   #dueAt = 0;
 
-  /** @param pause_ms shortest time between two saves */
-  constructor(checkpoints: Checkpoints, pause_ms = 1000) {
+  /** @param pause_ms shortest time between two saves, asked for after each */
+  constructor(checkpoints: Checkpoints, pause_ms: () => number = () => 1000) {
     this.#checkpoints = checkpoints;
     this.#pause_ms = pause_ms;
   }
@@ -18,18 +18,19 @@ export class BackgroundSaves {
     return !this.#busy && performance.now() >= this.#dueAt;
   }
 
-  /** Begins to save; what fails is worth a line in the log and no more. */
-  begin(state: Record<string, unknown>, parts: readonly { name: string; content: BlobContent }[]): void {
+  /** Begins to save; what fails is worth a line in the log and no more. Settles when the parts are needed no longer. */
+  begin(state: Record<string, unknown>, parts: readonly { name: string; content: BlobContent }[]): Promise<void> {
     const began = performance.now();
     this.#busy = true;
-    this.#checkpoints
+    return this.#checkpoints
       .save(state, parts)
+      .then(() => {})
       .catch((error: unknown) => console.error('checkpoint:', String(error)))
       .finally(() => {
         const now = performance.now();
         this.#busy = false;
         // A slow line gets pauses as long as what they follow.
-        this.#dueAt = now + Math.max(this.#pause_ms, now - began);
+        this.#dueAt = now + Math.max(this.#pause_ms(), now - began);
       });
   }
 }

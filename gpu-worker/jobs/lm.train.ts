@@ -1,4 +1,9 @@
-/** Handler of `lm.train`: trains a model, from scratch or further, and publishes it as a Hugging Face folder. */
+/**
+ * Handler of `lm.train`: trains a model, from scratch or further, and publishes it as a Hugging Face folder. Now and then it
+ * publishes its state for other workers, so that the next attempt goes on from there and gives the same weights; text that was
+ * learned already is read again, and samples drawn again, to find the place. States above `PUBLISHED_LIMIT` (12 bytes per
+ * weight that is trained) are not published: there the next attempt starts anew.
+ */
 import { join } from 'node:path';
 import { modelKey } from '../../shared/contracts/model.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
@@ -12,6 +17,7 @@ import { trainLanguageModel } from '../lm/train.ts';
 import { chooseProvider } from '../runtime/index.ts';
 import { handle } from './handler.ts';
 import { publishFolder } from './model-artefact.ts';
+import { PublishedTraining } from './published-training.ts';
 import { openTrainingStart, type TrainParams } from './training-start.ts';
 import { openTrainingText } from './training-text.ts';
 
@@ -36,6 +42,12 @@ export default handle(contract, async (context) => {
     // Samples are drawn from the parent while it is trained further; all other texts are read without it.
     if (parent && !('sampled' in params.corpus)) await parent.model.release();
   }
+  const published = new PublishedTraining(context, {
+    parent: parent?.digest ?? null,
+    corpus: text.digest,
+    device: provider,
+  });
+  const resume = await published.load();
   const training = trainLanguageModel({
     from: start.from,
     sequences: text.sequences,
@@ -50,6 +62,8 @@ export default handle(contract, async (context) => {
     seed: params.seed,
     device: provider,
     threads: configuration.threads,
+    ...(resume && { resume }),
+    checkpoint: (take) => published.save(take),
     progress: ({ step, steps, loss, tokensPerSecond, secondsLeft }) =>
       context.progress({
         fraction: (0.97 * step) / steps,
@@ -103,8 +117,11 @@ export default handle(contract, async (context) => {
       data_digest: text.digest,
     },
     things: [manifest],
-    metrics: { tokens_per_s: trained.tokens / trained.seconds },
-    run: { device: trained.device, dtype: 'float32', seed: params.seed, tolerance: null },
+    metrics: {
+      tokens_per_s: (trained.losses.length * params.batch * params.context) / trained.seconds,
+      steps_resumed: trained.firstStep,
+    },
+    run: { device: published.devices.join(' + '), dtype: 'float32', seed: params.seed, tolerance: null },
   };
 });
 

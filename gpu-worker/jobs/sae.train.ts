@@ -1,4 +1,9 @@
-/** Handler of `sae.train`: a sweep of autoencoders over one stream of activations. */
+/**
+ * Handler of `sae.train`: a sweep of autoencoders over one stream of activations. Its state is saved in the worker's cache
+ * every minute, and published for other workers now and then, so that the next attempt goes on from there with the same
+ * batches and gives the same weights. States above `PUBLISHED_LIMIT` (12 bytes per parameter over all autoencoders) stay in
+ * the cache: there only the worker itself goes on, and any other starts anew.
+ */
 import { join } from 'node:path';
 import type { Manifest } from '../../shared/contracts/thing.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
@@ -19,7 +24,9 @@ import { VARIANTS } from '../sae/variants.ts';
 import { openCorpus } from './corpus-input.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
+import { PublishedSweep } from './published-sweep.ts';
 import { publishSae } from './sae-artefact.ts';
+import { PUBLISHED_FILE } from './training-checkpoints.ts';
 
 type Params = ParamsOf<typeof contract>;
 
@@ -48,7 +55,11 @@ export default handle(contract, async (context) => {
     });
     const members = params.saes.map((spec) => memberOf(spec, source.width, params));
     const key = await sha256Hex(canonicalJson({ params, model: opened.digest, corpus: corpus.digest }));
-    const files = new SweepFiles(join(configuration.cache, 'checkpoints', `sae.train-${key.slice(0, 32)}`));
+    const files = new SweepFiles(join(configuration.cache, 'checkpoints', `sae.train-${key.slice(0, 32)}`), {
+      fileBytes: PUBLISHED_FILE,
+    });
+    const of = { model: opened.digest, corpus: corpus.digest, device: opened.provider };
+    const store = new PublishedSweep(context, files, of);
     const swept = await trainSweep({
       source,
       members,
@@ -58,7 +69,7 @@ export default handle(contract, async (context) => {
       provider: opened.provider,
       scaling: params.input_scaling,
       centre: params.decoder_bias,
-      files,
+      files: store,
       progress: ({ step, loss, fvu, l0, deadShare, tokensPerSecond, secondsLeft }) =>
         context.progress({
           fraction: (0.95 * step) / params.steps,
@@ -115,8 +126,8 @@ export default handle(contract, async (context) => {
         warnings: warnings(members, source.width),
       },
       things,
-      metrics: { tokens_per_s: swept.tokensPerSecond },
-      run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
+      metrics: { tokens_per_s: swept.tokensPerSecond, steps_resumed: swept.firstStep },
+      run: { device: store.devices.join(' + '), dtype: 'float32', seed: params.seed, tolerance: null },
     };
   } finally {
     await model.release();

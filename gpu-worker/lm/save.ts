@@ -5,6 +5,7 @@ import { safetensorsPrefix } from '../../shared/formats/safetensors.ts';
 import type { Architecture, Weight } from '../../shared/models/architecture.ts';
 import { listWeights } from '../../shared/models/architecture.ts';
 import { familyOf } from '../../shared/models/describe.ts';
+import { groupsBelow } from '../training/index.ts';
 
 export type SavedTokenizer = { json: unknown; config: Record<string, unknown> };
 
@@ -27,7 +28,9 @@ export function saveFolder(
 ): void {
   if (existsSync(path)) throw new Error(`the folder exists already`);
   const family = familyOf(architecture.family);
-  const shards = shardsOf(listWeights(family.weights(architecture)), shardBytes);
+  const weights = listWeights(family.weights(architecture));
+  // The header takes some bytes of its own.
+  const shards = groupsBelow(weights, bytesOf, shardBytes - 200 * weights.length);
   const draft = `${path}.writing`;
   mkdirSync(draft, { recursive: true });
   const writeJson = (name: string, value: unknown) =>
@@ -36,11 +39,11 @@ export function saveFolder(
   const number = (n: number) => String(n).padStart(5, '0');
   const nameOf = (i: number) =>
     shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
-  for (const [i, weights] of shards.entries()) writeWeights(join(draft, nameOf(i)), weights, values);
+  for (const [i, shard] of shards.entries()) writeWeights(join(draft, nameOf(i)), shard, values);
   if (shards.length > 1)
     writeJson('model.safetensors.index.json', {
       metadata: { total_size: shards.flat().reduce((sum, weight) => sum + bytesOf(weight), 0) },
-      weight_map: Object.fromEntries(shards.flatMap((weights, i) => weights.map(({ name }) => [name, nameOf(i)]))),
+      weight_map: Object.fromEntries(shards.flatMap((shard, i) => shard.map(({ name }) => [name, nameOf(i)]))),
     });
   if (tokenizer) {
     writeJson('tokenizer.json', tokenizer.json);
@@ -59,23 +62,6 @@ const configText = (config: Record<string, unknown>): string =>
   );
 
 const bytesOf = ({ shape }: Weight): number => 4 * shape.reduce((a, b) => a * b, 1);
-
-/** Weights in their order, in groups that stay below the limit; a weight above it is a group of its own. */
-function shardsOf(weights: readonly Weight[], limit: number): Weight[][] {
-  // The header takes some bytes of its own.
-  const room = limit - 200 * weights.length;
-  const shards: Weight[][] = [[]];
-  let size = 0;
-  for (const weight of weights) {
-    if (size > 0 && size + bytesOf(weight) > room) {
-      shards.push([]);
-      size = 0;
-    }
-    shards.at(-1)!.push(weight);
-    size += bytesOf(weight);
-  }
-  return shards;
-}
 
 function writeWeights(path: string, weights: readonly Weight[], values: (name: string) => Float32Array): void {
   const file = openSync(path, 'w');

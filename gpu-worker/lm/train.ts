@@ -4,7 +4,7 @@ import type { Architecture } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import { adamW, cosineRate, warmUp } from '../nn/index.ts';
 import type { ProviderRequest } from '../runtime/index.ts';
-import { type Chunk, Trainer } from '../training/index.ts';
+import { type Checkpoint, type Chunk, Trainer } from '../training/index.ts';
 import { requireContext, requireId } from './batch.ts';
 import { readFolder, readWeight } from './folder.ts';
 import { matchesAny } from './name-patterns.ts';
@@ -47,6 +47,10 @@ export type TrainOptions = {
   device?: ProviderRequest;
   threads?: number;
   progress?: (progress: TrainProgress) => void;
+  /** Goes on from this state; `sequences` begin as ever, and those of the steps done are passed over. */
+  resume?: Checkpoint;
+  /** Asked between steps; `take` copies the state. */
+  checkpoint?: (take: () => Promise<Checkpoint>) => Promise<void>;
 };
 
 export type TrainedModel = {
@@ -55,9 +59,13 @@ export type TrainedModel = {
   device: string;
   /** Numbers in the weights that were not frozen. */
   trainedParameters: number;
-  /** Loss of every step. */
+  /** The step that this run began with: above 0 where it went on from a state. */
+  firstStep: number;
+  /** Loss of every step from there on. */
   losses: number[];
+  /** Of all steps. */
   tokens: number;
+  /** Of this run, as `losses`. */
   seconds: number;
   /** Final values of a weight. */
   values(name: string): Float32Array;
@@ -68,7 +76,7 @@ export type TrainedModel = {
 /**
  * Trains for `steps` steps or until the sequences end. The same options and seed give the same model on one machine.
  * @throws SextantError `model_unsupported`, `data_invalid`, `context_exceeded`; EngineError `loss_not_finite`,
- *   `memory_budget_exceeded`
+ *   `memory_budget_exceeded`, `checkpoint_mismatch`
  */
 export async function trainLanguageModel(options: TrainOptions): Promise<TrainedModel> {
   const { from, context, batch, steps, learningRate = 3e-3, weighted = false, seed = 0 } = options;
@@ -99,24 +107,27 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
     seed,
     provider: options.device ?? 'cpu',
     ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.resume && { resume: options.resume }),
   });
   try {
     const losses: number[] = [];
     const pace = { stepsPerChunk: 1 };
     const began = performance.now();
-    const source = () => chunks(a, options, pace);
+    const firstStep = trainer.step;
+    const source = (first: number) => chunks(a, options, pace, first);
     for await (const { metrics, seconds, steps: done } of trainer.run(source)) {
       losses.push(...metrics.loss);
       pace.stepsPerChunk = Math.max(1, Math.min(256, Math.round(done / Math.max(seconds, 1e-3))));
       const elapsed = (performance.now() - began) / 1000;
       options.progress?.({
-        step: losses.length,
+        step: trainer.step,
         steps,
         loss: metrics.loss.reduce((sum, value) => sum + value, 0) / done,
-        tokens: losses.length * batch * context,
+        tokens: trainer.step * batch * context,
         tokensPerSecond: (losses.length * batch * context) / elapsed,
-        secondsLeft: ((steps - losses.length) * elapsed) / losses.length,
+        secondsLeft: ((steps - trainer.step) * elapsed) / losses.length,
       });
+      if (trainer.step < steps) await options.checkpoint?.(() => trainer.checkpoint());
     }
     const final = await trainer.parameters();
     const values = (name: string) => final[name]!.data as Float32Array;
@@ -126,8 +137,9 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
       trainedParameters: [...parameters]
         .filter(([name]) => !matchesAny(frozen, name))
         .reduce((sum, [name]) => sum + values(name).length, 0),
+      firstStep,
       losses,
-      tokens: losses.length * batch * context,
+      tokens: trainer.step * batch * context,
       seconds: (performance.now() - began) / 1000,
       values,
       save: (path, more) => saveFolder(path, a, values, more),
@@ -149,14 +161,16 @@ function requireSome(patterns: readonly (string | RegExp)[], names: readonly str
     throw new SextantError('data_invalid', 'the freeze patterns leave no weight to train');
 }
 
-/** Batches of sequences as chunks of about a second of work. */
+/** Batches of sequences from a step on, as chunks of about a second of work. */
 async function* chunks(
   a: Architecture,
   { sequences, context, batch, steps, weighted = false }: TrainOptions,
   pace: { stepsPerChunk: number },
+  first: number,
 ): AsyncGenerator<Chunk> {
   const iterator = Symbol.asyncIterator in sequences ? sequences[Symbol.asyncIterator]() : sequences[Symbol.iterator]();
-  let made = 0;
+  for (let passed = 0; passed < first * batch; passed++) if ((await iterator.next()).done) break;
+  let made = first;
   while (made < steps) {
     const rows: TrainingSequence[] = [];
     const wanted = Math.min(pace.stepsPerChunk, steps - made) * batch;

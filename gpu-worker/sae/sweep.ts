@@ -6,7 +6,7 @@ import { makeTrainer } from './fit.ts';
 import { activationStatistics, geometricMedian, initialise, inputScale } from './initialise.ts';
 import { notFinite, type SaeParameters } from './parameters.ts';
 import { type Recipe, rateAt, type Schedule } from './recipe.ts';
-import type { SweepCheckpoint, SweepFiles } from './sweep-checkpoint.ts';
+import type { SweepCheckpoint, SweepStore } from './sweep-checkpoint.ts';
 import type { StepReport, Trainer } from './trainer.ts';
 
 export type SweepMember = { recipe: Recipe; schedule: Schedule; seed: number };
@@ -23,7 +23,7 @@ export type SweepOptions = {
   /** Where the decoder bias begins. */
   centre: 'geometric_median' | 'mean' | 'zero';
   /** Saves the state now and then, and continues from what is found there. */
-  files?: SweepFiles;
+  files?: SweepStore;
   progress?: (progress: SweepProgress) => void;
 };
 

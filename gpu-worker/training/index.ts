@@ -1,4 +1,12 @@
 /** The public interface of the training layer. */
+export {
+  bytesOfArrays,
+  groupsBelow,
+  readArrays,
+  type StoredArray,
+  type StoredArrays,
+  writeArrays,
+} from './array-files.ts';
 export type { Checkpoint } from './checkpoint.ts';
 export { type Constraint, nonNegative, unitRows } from './constraints.ts';
 export { type Chunk, type ChunkSource, fromSteps } from './data.ts';

@@ -1,4 +1,4 @@
-/** A worker dies in the middle of an extraction; another one, with folders of its own, goes on where it stood. */
+/** A worker dies in the middle of long work; another one, with folders of its own, goes on where it stood. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -92,5 +92,47 @@ describe('an extraction', () => {
     const digests = (job: typeof whole) => job.artefacts.map(({ name, sha256 }) => [name, sha256]);
     expect(digests(resumed)).toEqual(digests(whole));
     expect(resumed.result).toEqual(whole.result);
+  }, 180_000);
+});
+
+describe('a training of autoencoders', () => {
+  it('whose worker was killed is finished by another one, with the same weights', async () => {
+    const train = () =>
+      stack.postJob(
+        'sae.train',
+        {
+          model: { local: 'tiny' },
+          hook: HOOKS[0],
+          corpus: { local: 'words' },
+          context: 48,
+          batch: 256,
+          steps: 1200,
+          evaluation_tokens: 1024,
+          latent_pages: false,
+          saes: [
+            { variant: 'abstopk', width: 512, k: 8 },
+            { variant: 'topk', width: 256, k: 8 },
+          ],
+        },
+        { max_attempts: 10 },
+      );
+    const first = await startWorker('third');
+    const id = await train();
+    await first.logged('claimed', id);
+    await until(async () => (await held(id)) > 0, 'a checkpoint');
+    await first.end('SIGKILL');
+
+    await startWorker('fourth');
+    const resumed = await stack.ended(id);
+    expect(resumed.status).toBe('succeeded');
+    expect(resumed.attempt).toBeGreaterThan(1);
+    await stack.assertSingleCompletion(id);
+    expect(resumed.metrics!.steps_resumed).toBeGreaterThan(0);
+    expect(resumed.result!.first_step).toBe(resumed.metrics!.steps_resumed);
+    expect(await held(id)).toBe(0);
+
+    const whole = await stack.ended(await train());
+    expect(whole.status).toBe('succeeded');
+    expect(resumed.published).toEqual(whole.published);
   }, 180_000);
 });

@@ -75,7 +75,7 @@ describe('a sweep', () => {
     const whole = await trainSweep(options());
     const files = join(folder, 'checkpoint');
     await expect(trainSweep(options({ files: new Interrupted(files) }))).rejects.toThrow('killed');
-    const rest = await trainSweep(options({ files: new SweepFiles(files, 1e9) }));
+    const rest = await trainSweep(options({ files: new SweepFiles(files) }));
     expect(rest.firstStep).toBe(16);
     expect(rest.scale).toBe(whole.scale);
     for (const [i, { parameters, last, deadShare }] of rest.members.entries()) {
