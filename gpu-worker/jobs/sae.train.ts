@@ -90,13 +90,14 @@ export default handle(contract, async (context) => {
       const sae = trained(member.recipe, swept, i);
       const { measures, codes, metrics } = await measure(sae, held.x, encoder);
       const pages = params.latent_pages
-        ? describeLatents(
+        ? await describeLatents(
             sae.parameters,
             codes,
             metrics,
             held,
             textOf(model),
             await tokenEffects(model, sae.parameters),
+            encoder,
           )
         : null;
       const manifest = await publishSae(context, sae, {

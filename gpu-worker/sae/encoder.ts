@@ -62,6 +62,24 @@ export class Encoder {
     return { latents: out.latents!.data as Int32Array, values: out.values!.data as Float32Array };
   }
 
+  /** The k pre-activations of largest magnitude in every row, with their signs, and the least one. */
+  async extremes(
+    input: EncodeInput,
+    k: number,
+  ): Promise<{ latents: Int32Array; values: Float32Array; least: Float32Array }> {
+    const session = await this.session(`extremes ${k}`, (u) => {
+      const { positions } = g.topK(g.abs(u), k);
+      const least = g.neg(g.topK(g.neg(u), 1).values);
+      return { latents: g.cast(positions, 'int32'), values: g.gatherElements(u, positions), least };
+    });
+    const out = await this.run(session, input);
+    return {
+      latents: out.latents!.data as Int32Array,
+      values: out.values!.data as Float32Array,
+      least: out.least!.data as Float32Array,
+    };
+  }
+
   /** rows x width. */
   async preActivations(input: EncodeInput): Promise<Float32Array> {
     const out = await this.run(await this.session('dense', (u) => ({ u })), input);

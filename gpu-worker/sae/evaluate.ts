@@ -1,8 +1,9 @@
 /** Applying a trained autoencoder to activations, and its measures. */
 
 import type { SaeVariant } from '../../shared/jobs/sae.train.ts';
+import { type DecoderCosines, decoderCosines } from './decoder-cosines.ts';
 import { centred, Encoder } from './encoder.ts';
-import { type DecoderCosines, decoderCosines, MetricsAccumulator, type ReconstructionMetrics } from './metrics.ts';
+import { MetricsAccumulator, type ReconstructionMetrics } from './metrics.ts';
 import type { SaeParameters } from './parameters.ts';
 import { decodeCodes, type SparseCodes } from './sparse-codes.ts';
 import { unrolledCodes } from './unrolled.ts';
@@ -66,7 +67,7 @@ export async function measure(
     dead_share: metrics.deadShare(),
     minority_share_05: metrics.minorityShare(0.05),
     minority_share_20: metrics.minorityShare(0.2),
-    decoder: decoderCosines(sae.parameters.decoder, sae.parameters.inputs),
+    decoder: await decoderCosines(sae.parameters, encoder),
   };
   return { measures, codes, metrics };
 }

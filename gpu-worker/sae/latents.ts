@@ -1,6 +1,8 @@
 /** The page of every latent: when it fires, on what, what it does to the next token, and its relatives. */
 import type { Latent, LatentIndex } from '../../shared/contracts/latent.ts';
 import { LATENTS_PER_SHARD } from '../../shared/contracts/latent.ts';
+import { neighbours } from './decoder-cosines.ts';
+import type { Encoder } from './encoder.ts';
 import type { HeldOut } from './held-out.ts';
 import type { MetricsAccumulator } from './metrics.ts';
 import type { SaeParameters } from './parameters.ts';
@@ -73,40 +75,20 @@ function histogram(codes: readonly number[], bins: number): Latent['histogram'] 
   return { low: round(low), high: round(high), counts };
 }
 
-/** For each latent the others with the largest |cosine| of decoder rows; O(width^2 inputs). */
-function nearestLatents({ decoder, inputs, width }: SaeParameters, count: number): Latent['nearest'][] {
-  const norms = Float64Array.from({ length: width }, (_, i) =>
-    Math.sqrt(decoder.subarray(i * inputs, (i + 1) * inputs).reduce((sum, value) => sum + value * value, 0)),
-  );
-  return Array.from({ length: width }, (_, i) => {
-    const best: { latent: number; cosine: number }[] = [];
-    for (let j = 0; j < width; j++) {
-      if (j === i || !(norms[i]! > 0 && norms[j]! > 0)) continue;
-      let product = 0;
-      for (let c = 0; c < inputs; c++) product += decoder[i * inputs + c]! * decoder[j * inputs + c]!;
-      const cosine = product / (norms[i]! * norms[j]!);
-      if (best.length === count && Math.abs(cosine) <= Math.abs(best[count - 1]!.cosine)) continue;
-      best.push({ latent: j, cosine: round(cosine) });
-      best.sort((a, b) => Math.abs(b.cosine) - Math.abs(a.cosine));
-      best.length = Math.min(best.length, count);
-    }
-    return best;
-  });
-}
-
 /** Pages of all latents from the codes of held-out tokens. */
-export function describeLatents(
+export async function describeLatents(
   parameters: SaeParameters,
   codes: SparseCodes,
   metrics: MetricsAccumulator,
   held: HeldOut,
   text: (token: number) => string,
   effects: TokenEffects | null,
+  encoder: Encoder,
   options: Partial<LatentOptions> = {},
-): { latents: Latent[]; index: LatentIndex } {
+): Promise<{ latents: Latent[]; index: LatentIndex }> {
   const complete = { ...DEFAULTS, ...options };
   const { width } = parameters;
-  const near = nearestLatents(parameters, complete.nearest);
+  const { nearest: near } = await neighbours(parameters, complete.nearest, encoder);
   const latents = byLatent(codes, width).map((entries, latent): Latent => {
     const values = entries.map(({ code }) => code);
     return {
@@ -124,7 +106,7 @@ export function describeLatents(
       },
       promotes: effects?.[latent]?.promotes ?? [],
       suppresses: effects?.[latent]?.suppresses ?? [],
-      nearest: near[latent]!,
+      nearest: near[latent]!.map(({ latent: other, cosine }) => ({ latent: other, cosine: round(cosine) })),
       histogram: histogram(values, complete.bins),
     };
   });

@@ -132,39 +132,3 @@ export class MetricsAccumulator {
     return { edges, counts, dead };
   }
 }
-
-export type DecoderCosines = {
-  /** AP(rho): share of latents with some other decoder row at a cosine of at most -rho. */
-  antipodal: number;
-  /** Mean and largest over latents of the largest |cosine| with another row. */
-  meanNearest: number;
-  largest: number;
-};
-
-/** Cosines between decoder rows (width x inputs, any norms); O(width^2 inputs). */
-export function decoderCosines(decoder: Float32Array, inputs: number, rho = 0.95): DecoderCosines {
-  const width = decoder.length / inputs;
-  const unit = new Float32Array(decoder.length);
-  for (let i = 0; i < width; i++) {
-    const row = decoder.subarray(i * inputs, (i + 1) * inputs);
-    const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    if (norm > 0) for (let j = 0; j < inputs; j++) unit[i * inputs + j] = row[j]! / norm;
-  }
-  const nearest = new Float64Array(width);
-  const opposed = new Uint8Array(width);
-  for (let a = 0; a < width; a++) {
-    for (let b = a + 1; b < width; b++) {
-      let cosine = 0;
-      for (let j = 0; j < inputs; j++) cosine += unit[a * inputs + j]! * unit[b * inputs + j]!;
-      if (cosine <= -rho) opposed[a] = opposed[b] = 1;
-      const size = Math.abs(cosine);
-      if (size > nearest[a]!) nearest[a] = size;
-      if (size > nearest[b]!) nearest[b] = size;
-    }
-  }
-  return {
-    antipodal: opposed.reduce((sum, flag) => sum + flag, 0) / width,
-    meanNearest: nearest.reduce((sum, value) => sum + value, 0) / width,
-    largest: nearest.reduce((most, value) => Math.max(most, value), 0),
-  };
-}
