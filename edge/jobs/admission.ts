@@ -28,13 +28,13 @@ export type Admitted = {
  */
 export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Admitted> {
   const request = createJobSchema.safeParse(body);
-  if (!request.success) throw misfit(withKnownFields(fieldErrors(request.error.issues), createJobSchema));
+  if (!request.success) throw misfit(withKnownFields(fieldErrors(request.error.issues), createJobSchema, body));
   const contract = contractOf(request.data.type);
   if (!key.scopes.has(contract.scope))
     throw new SextantError('scope_missing', `jobs of type ${contract.type} need the scope ${contract.scope}`);
   const parsed = contract.params.safeParse(request.data.params);
   if (!parsed.success) {
-    const errors = withKnownFields(fieldErrors(parsed.error.issues), contract.params);
+    const errors = withKnownFields(fieldErrors(parsed.error.issues), contract.params, request.data.params);
     throw misfit(errors.map((error) => ({ ...error, pointer: `/params${error.pointer}` })));
   }
   const params = parsed.data as Record<string, unknown>;

@@ -28,6 +28,12 @@ const summarySchema = z
     minimum: z.number(),
   })
   .openapi('LatentSummary');
+/** As it is printed, so that a latent has one address. */
+const latentNumberSchema = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,7})$/)
+  .transform(Number)
+  .openapi({ type: 'integer', minimum: 0 });
 const tags = ['saes'];
 
 const list = createRoute({
@@ -51,7 +57,7 @@ const read = createRoute({
   path: '/v1/saes/{id}/latents/{latent}',
   tags,
   summary: 'Read one latent: when it fires, on what, and what it does',
-  request: { params: z.object({ id: saeIdSchema, latent: z.coerce.number().int().min(0).max(10_000_000) }) },
+  request: { params: z.object({ id: saeIdSchema, latent: latentNumberSchema }) },
   responses: {
     200: json(latentSchema.openapi('Latent'), 'The latent; both signs of its code are shown'),
     ...problems(...KEYED, 'not_found'),
@@ -64,12 +70,18 @@ async function indexOf(env: Env, sae: Thing): Promise<LatentIndex> {
   return index;
 }
 
-/** Cursors name the sort they belong to and the number of rows before the page. */
-function offsetOf(cursor: string | undefined, sort: string): number {
+/** Cursors name the list they belong to and the number of rows before the page. */
+const cursorAt = (list: string, offset: number): string => encodeKeyCursor(`${list} ${offset}`);
+function offsetOf(cursor: string | undefined, list: string): number {
   if (cursor === undefined) return 0;
-  const match = /^latents ([a-z_]+) (\d{1,9})$/.exec(decodeKeyCursor(cursor));
-  if (match?.[1] !== sort) throw new SextantError('parameter_invalid', 'the cursor belongs to another list');
-  return Number(match[2]);
+  const key = decodeKeyCursor(cursor);
+  const offset = key.slice(list.length + 1);
+  if (key.startsWith(`${list} `) && /^\d{1,9}$/.test(offset)) return Number(offset);
+  throw new SextantError('parameter_invalid', 'the cursor belongs to another list', {
+    errors: [
+      { pointer: '/cursor', code: 'cursor_invalid', detail: 'it goes on where it was given out: the same id and sort' },
+    ],
+  });
 }
 
 export function registerSaeLatents(app: App): void {
@@ -77,7 +89,8 @@ export function registerSaeLatents(app: App): void {
     const { limit, cursor, sort } = c.req.valid('query');
     const sae = await readThing(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
     const index = await indexOf(c.env, sae);
-    const first = offsetOf(cursor, sort);
+    const listed = `latents ${sae.id} ${sort}`;
+    const first = offsetOf(cursor, listed);
     const { positive, negative, maximum, minimum } = index.columns;
     const data = latentOrder(index, sort)
       .slice(first, first + limit)
@@ -88,7 +101,7 @@ export function registerSaeLatents(app: App): void {
         maximum: maximum[latent]!,
         minimum: minimum[latent]!,
       }));
-    const next = first + limit < index.count ? encodeKeyCursor(`latents ${sort} ${first + limit}`) : null;
+    const next = first + limit < index.count ? cursorAt(listed, first + limit) : null;
     if (next) c.header('link', nextLink(c.req.url, next));
     for (const [name, value] of thingCaching(sae)) c.header(name, value);
     return c.json({ data, next_cursor: next }, 200);

@@ -1,6 +1,6 @@
 /** Directions from two sets of texts: the difference of their mean activations. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { activations, groups } from '../lm/activations.ts';
+import { activations, groups, requireFinite } from '../lm/activations.ts';
 import type { TokenRows } from '../lm/batch.ts';
 import type { LanguageModel } from '../lm/model.ts';
 
@@ -35,7 +35,7 @@ export function meanOfRows(blocks: Iterable<Float32Array>, width: number): MeanA
 
 /**
  * Mean activation at a hook over all tokens of the sequences but special ones, or over each sequence's last.
- * @throws SextantError `hook_unknown`, `data_invalid`
+ * @throws SextantError `hook_unknown`, `data_invalid`, `not_finite`
  */
 export async function meanActivation(
   model: LanguageModel,
@@ -56,6 +56,7 @@ export async function meanActivation(
       blocks.push(taps[hook]!.data);
     }
   }
+  for (const x of blocks) requireFinite(x, hook);
   return meanOfRows(blocks, width);
 }
 

@@ -10,7 +10,7 @@ import type { LanguageModel } from '../lm/model.ts';
 import type { Encoder } from '../sae/encoder.ts';
 import { encodeActivations, type TrainedSae } from '../sae/evaluate.ts';
 import { separatingLatent } from '../sae/latent-choice.ts';
-import { encodeTexts, tokenSet } from './tokens.ts';
+import { encodeTexts, poleTokens } from './tokens.ts';
 
 type Steering = NonNullable<ParamsOf<typeof contract>['steering']>;
 
@@ -37,6 +37,7 @@ export async function steerByLatent(
   steering: Steering,
   { encoder, seed, offTarget }: { encoder: Encoder; seed: number; offTarget: readonly ArrayLike<number>[] },
 ) {
+  const tokens = poleTokens(model, steering, '/steering');
   const ids = (name: 'positive' | 'negative') => encodeTexts(model, steering[name].texts, `/steering/${name}/texts`);
   const [up, down] = [ids('positive'), ids('negative')];
   const { inputs, width, decoder } = sae.parameters;
@@ -60,8 +61,7 @@ export async function steerByLatent(
     residualNorm: (means[0]!.norm + means[1]!.norm) / 2,
     strengths: steering.strengths,
     prompts: encodeTexts(model, steering.prompts, '/steering/prompts'),
-    positive: tokenSet(model, steering.positive.tokens, '/steering/positive/tokens'),
-    negative: tokenSet(model, steering.negative.tokens, '/steering/negative/tokens'),
+    ...tokens,
     offTarget,
   });
   return { ...choice, frontiers };

@@ -1,5 +1,6 @@
 /** Handler of `sae.encode`. */
 import contract from '../../shared/jobs/sae.encode.ts';
+import { requireFinite } from '../lm/activations.ts';
 import { Encoder } from '../sae/encoder.ts';
 import { encodeActivations, reconstruct } from '../sae/evaluate.ts';
 import { handle } from './handler.ts';
@@ -23,6 +24,7 @@ export default handle(contract, async (context) => {
     for (const [i, ids] of sequences.entries()) {
       const { taps } = await model.forward({ ids: [ids], taps: [hook], logits: 'none' });
       const x = taps[hook]!.data;
+      requireFinite(x, hook);
       const codes = await encodeActivations(sae, x, encoder);
       const hat = reconstruct(sae, codes);
       texts.push({

@@ -106,7 +106,6 @@ export default handle(contract, async (context) => {
         hook,
         mismatch: use.mismatch,
         ...numbers,
-        fvu: measures.fvu ?? 0,
         antipodal_share: decoder.antipodal,
         decoder_cosines: decoder,
         loss,
@@ -121,7 +120,7 @@ export default handle(contract, async (context) => {
         axes,
       };
       saes.push(entry);
-      documents.push({ ...entry, fvu: measures.fvu, density_histogram: histogram });
+      documents.push({ ...entry, density_histogram: histogram });
       context.progress({
         fraction: 0.3 + (0.7 * (i + 1)) / params.saes.length,
         stage: 'measuring',

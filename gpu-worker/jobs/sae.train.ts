@@ -210,7 +210,7 @@ async function summary(
     k: VARIANTS[r.variant].selection === 'threshold' ? null : r.k,
     seed,
     loss: last?.loss ?? Number.NaN,
-    fvu: measures.fvu ?? 0,
+    fvu: measures.fvu,
     l0: measures.l0,
     dead_share: deadShare,
     minority_share: measures.minority_share_05,

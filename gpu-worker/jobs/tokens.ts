@@ -46,3 +46,23 @@ export function tokenSet(model: LanguageModel, words: readonly string[], pointer
     return [...new Set(found)];
   });
 }
+
+/**
+ * The ids of the two poles' tokens, by which steering is judged.
+ * @throws SextantError `data_invalid` as `tokenSet`, and where a token is on both poles
+ */
+export function poleTokens(
+  model: LanguageModel,
+  { positive, negative }: Record<'positive' | 'negative', { tokens: readonly string[] }>,
+  pointer: string,
+): { positive: number[]; negative: number[] } {
+  const up = tokenSet(model, positive.tokens, `${pointer}/positive/tokens`);
+  const down = tokenSet(model, negative.tokens, `${pointer}/negative/tokens`);
+  const shared = down.find((id) => up.includes(id));
+  if (shared === undefined) return { positive: up, negative: down };
+  const text = requireTokenizer(model).decode([shared]);
+  throw new SextantError(
+    'data_invalid',
+    `${pointer}/negative/tokens: '${text.trim()}' is on the positive pole too, and tells nothing of either`,
+  );
+}

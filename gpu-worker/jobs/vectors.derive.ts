@@ -10,7 +10,7 @@ import { calibrate, calibratedStrength } from '../directions/steering.ts';
 import { handle, type JobContext } from './handler.ts';
 import { type OpenedModel, openModel } from './model-input.ts';
 import { openSae } from './sae-artefact.ts';
-import { encodeTexts, tokenSet } from './tokens.ts';
+import { encodeTexts, poleTokens } from './tokens.ts';
 
 type Params = ParamsOf<typeof contract>;
 type Direction = { unit: Float32Array; residualNorm: number; mismatch: boolean; provenance: Record<string, unknown> };
@@ -20,14 +20,11 @@ export default handle(contract, async (context) => {
   const opened = await openModel(context, params.model);
   const { model } = opened;
   try {
+    const { positive, negative } = poleTokens(model, params, '');
     context.progress({ fraction: 0.1, stage: 'reading texts', metrics: {} });
     const { unit, residualNorm, mismatch, provenance } = await derive(context, opened);
     context.progress({ fraction: 0.5, stage: 'calibrating', metrics: {} });
     const prompts = encodeTexts(model, params.prompts, '/prompts');
-    const poles = [params.positive, params.negative] as const;
-    const [positive, negative] = poles.map((pole, i) =>
-      tokenSet(model, pole.tokens, `/${i === 0 ? 'positive' : 'negative'}/tokens`),
-    ) as [number[], number[]];
     const curve =
       prompts.length === 0
         ? []

@@ -89,6 +89,12 @@ async function read(
   };
 }
 
+/** @throws SextantError `not_finite` where one of the values is not; `what` names where they are from */
+export function requireFinite(x: Float32Array, what: string): void {
+  const bad = x.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
+}
+
 /** Items of a stream in groups of `size`; the last may be smaller. */
 export async function* groups<T>(items: AsyncIterable<T> | Iterable<T>, size: number): AsyncGenerator<T[]> {
   let group: T[] = [];

@@ -5,7 +5,7 @@
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { stream } from '../../shared/math/random.ts';
-import { activations } from '../lm/activations.ts';
+import { activations, requireFinite } from '../lm/activations.ts';
 import type { LanguageModel } from '../lm/model.ts';
 
 export type SourceOptions = {
@@ -136,12 +136,6 @@ function joined(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return out;
-}
-
-/** @throws SextantError `not_finite` */
-export function requireFinite(x: Float32Array, what: string): void {
-  const bad = x.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
 }
 
 export function rowNorms(x: Float32Array, width: number): Float64Array {

@@ -1,8 +1,7 @@
 /** Activations for evaluation: a bounded number of tokens, with where each one stands. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { activations } from '../lm/activations.ts';
+import { activations, requireFinite } from '../lm/activations.ts';
 import type { LanguageModel } from '../lm/model.ts';
-import { requireFinite } from './activation-source.ts';
 
 export type HeldOut = {
   /** tokens x width. */

@@ -2,26 +2,33 @@
 import { stream } from '../../shared/math/random.ts';
 import { bootstrapIntervals, type Interval } from '../../shared/math/resample.ts';
 import type { HeldOut } from './held-out.ts';
+import { varianceOf } from './metrics.ts';
 import type { SparseCodes } from './sparse-codes.ts';
 
 const DRAWS = 500;
 /** Statistics of a sequence: tokens, |x|^2, |x - x_hat|^2, relative errors, codes. */
 const PARTS = 5;
 
-export type MetricIntervals = { mse: Interval; nmse: Interval; fvu: Interval; l0: Interval };
+/** `fvu` is null where the activations do not vary. */
+export type MetricIntervals = { mse: Interval; nmse: Interval; fvu: Interval | null; l0: Interval };
 
-/** 95 % BCa intervals over sequences; the variance in the FVU is that of all tokens. */
+/**
+ * 95 % BCa intervals over sequences; the variance in the FVU is that of all tokens. Null for a single sequence, which says
+ * nothing of how others would differ.
+ */
 export function metricIntervals(
   held: Pick<HeldOut, 'x' | 'sequences'>,
   reconstruction: Float32Array,
   codes: SparseCodes,
   inputs: number,
   seed: number,
-): MetricIntervals {
+): MetricIntervals | null {
   const names = [...new Set(held.sequences)];
+  if (names.length < 2) return null;
   const index = new Map(names.map((sequence, i) => [sequence, i]));
   const parts = new Float64Array(names.length * PARTS);
   const mean = new Float64Array(inputs);
+  let squares = 0;
   const rows = held.sequences.length;
   for (let row = 0; row < rows; row++) {
     const at = index.get(held.sequences[row]!)! * PARTS;
@@ -35,6 +42,7 @@ export function metricIntervals(
     for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
       if (codes.values[entry] !== 0) active += 1;
     }
+    squares += square;
     [1, square, error, square > 0 ? error / square : 0, active].forEach((value, part) => {
       parts[at + part]! += value;
     });
@@ -58,5 +66,6 @@ export function metricIntervals(
       out[3] = active / tokens;
     },
   }) as [Interval, Interval, Interval, Interval];
-  return { mse, nmse, fvu, l0 };
+  const constant = varianceOf(squares / rows, centre) === null;
+  return { mse, nmse, fvu: constant ? null : fvu, l0 };
 }

@@ -20,6 +20,12 @@ export type ReconstructionMetrics = {
   l1: number;
 };
 
+/** Total variance from the mean square and the squared norm of the mean; null below rounding of the two: constant. */
+export function varianceOf(meanSquare: number, centre: number): number | null {
+  const variance = meanSquare - centre;
+  return variance > 1e-12 * meanSquare ? variance : null;
+}
+
 /** Running sums for `ReconstructionMetrics`, and counts per latent and sign. */
 export class MetricsAccumulator {
   readonly width: number;
@@ -85,14 +91,12 @@ export class MetricsAccumulator {
   reconstruction(): ReconstructionMetrics {
     const n = this.rows;
     const centre = this.sums.reduce((sum, value) => sum + (value / n) ** 2, 0);
-    const variance = this.squares / n - centre;
-    // Below rounding of the two sums the activations are constant.
-    const varies = variance > 1e-12 * (this.squares / n);
+    const variance = varianceOf(this.squares / n, centre);
     return {
       tokens: n,
       mse: this.error / n / this.inputs,
       nmse: this.relativeRows > 0 ? this.relative / this.relativeRows : 0,
-      fvu: varies ? this.error / n / variance : null,
+      fvu: variance === null ? null : this.error / n / variance,
       cosine: this.relativeRows > 0 ? this.cosine / this.relativeRows : 0,
       l0: this.codes / n,
       l1: this.magnitudes / n,

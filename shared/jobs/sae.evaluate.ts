@@ -169,7 +169,7 @@ export default defineJob({
         width: z.number(),
         mse: z.number(),
         nmse: z.number(),
-        fvu: z.number(),
+        fvu: z.number().nullable().describe('null where the activations do not vary'),
         cosine: z.number(),
         l0: z.number(),
         dead_share: z.number(),
@@ -181,8 +181,9 @@ export default defineJob({
         mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
         loss: lossSchema.nullable(),
         intervals: z
-          .object({ mse: intervalSchema, nmse: intervalSchema, fvu: intervalSchema, l0: intervalSchema })
-          .describe('95 % bootstrap intervals over sequences'),
+          .object({ mse: intervalSchema, nmse: intervalSchema, fvu: intervalSchema.nullable(), l0: intervalSchema })
+          .nullable()
+          .describe('95 % bootstrap intervals over sequences; null for a single sequence'),
         labelled: z.array(tasksSchema),
         absorption: absorptionSchema.nullable(),
         steering: steeringResultSchema.nullable(),

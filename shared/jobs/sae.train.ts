@@ -23,8 +23,21 @@ export const saeSpecSchema = z
   .strictObject({
     variant: saeVariantSchema,
     width: z.number().int().min(2).max(262_144).describe('number of latents'),
-    k: z.number().int().min(1).max(4096).nullable().default(null).describe('latents per token, for the top-k family'),
-    sparsity: z.number().min(0).max(1e6).nullable().default(null).describe('L1 or L0 coefficient, for the others'),
+    k: z
+      .number()
+      .int()
+      .min(1)
+      .max(4096)
+      .nullable()
+      .default(null)
+      .describe('latents per token: needed by the top-k family, refused by the others'),
+    sparsity: z
+      .number()
+      .min(0)
+      .max(1e6)
+      .nullable()
+      .default(null)
+      .describe('L1 (relu) or L0 coefficient, null: 0.004; refused by the top-k family'),
     prefixes: z
       .array(z.number().int().min(1).max(262_144))
       .max(16)
@@ -33,12 +46,13 @@ export const saeSpecSchema = z
     iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
     seed: seedSchema.default(0),
   })
-  .superRefine(({ variant, width, k, prefixes }, context) => {
+  .superRefine(({ variant, width, k, sparsity, prefixes }, context) => {
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
     if (variant.endsWith('topk')) {
       if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
       else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);
-    }
+      if (sparsity !== null) refuse('sparsity', `${variant} has k latents per token and no penalty: leave it out`);
+    } else if (k !== null) refuse('k', `${variant} is made sparse by 'sparsity', not by k: leave it out`);
     if (prefixes.some((prefix) => prefix > width)) refuse('prefixes', `a prefix is above the width ${width}`);
   });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
@@ -102,7 +116,10 @@ export default defineJob({
         k: z.number().nullable(),
         seed: z.number(),
         loss: z.number(),
-        fvu: z.number().describe('fraction of variance unexplained on held-out activations'),
+        fvu: z
+          .number()
+          .nullable()
+          .describe('fraction of variance unexplained on held-out activations; null where these do not vary'),
         l0: z.number(),
         dead_share: z.number(),
         minority_share: z.number().describe('BD(0.05): alive latents whose rarer sign makes up at least 5 %'),

@@ -2,7 +2,13 @@ import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyAndPromote } from '../../edge/artefacts/promotion.ts';
 import { nameThings, thingStatements } from '../../edge/things/index-rows.ts';
-import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../shared/contracts/latent.ts';
+import {
+  LATENT_INDEX_BLOB,
+  LATENT_SORTS,
+  type Latent,
+  type LatentIndex,
+  latentShardBlob,
+} from '../../shared/contracts/latent.ts';
 import { newClient } from './support/client.ts';
 import { announce, newArea, stage } from './support/staging.ts';
 
@@ -30,6 +36,7 @@ describe('the latents of an SAE', () => {
   const tenant = 'latents';
   let id: string;
   let plain: string;
+  let second: string;
   let client: Awaited<ReturnType<typeof newClient>>;
 
   beforeAll(async () => {
@@ -62,8 +69,8 @@ describe('the latents of an SAE', () => {
       blobs,
       body: {},
     };
-    const things = await nameThings(env, tenant, [manifest, { ...manifest, blobs: [] }]);
-    [id, plain] = things.map((thing) => thing.id) as [string, string];
+    const things = await nameThings(env, tenant, [manifest, { ...manifest, blobs: [] }, { ...manifest, seed: 1 }]);
+    [id, plain, second] = things.map((thing) => thing.id) as [string, string, string];
     await env.DB.batch(thingStatements(env, { tenant, job: null, things, created: 1 }));
     client = await newClient({ tenant });
   });
@@ -89,8 +96,34 @@ describe('the latents of an SAE', () => {
     expect(second.data.map((row) => row.latent)).toEqual([0, 3]);
     const last = await order(`?sort=magnitude&limit=2&cursor=${second.next_cursor}`);
     expect(last).toMatchObject({ data: [{ latent: 2 }], next_cursor: null });
-    const other = await client.call('GET', `/v1/saes/${id}/latents?sort=density&cursor=${first.next_cursor}`);
-    expect(other.status).toBe(400);
+  });
+
+  it('come whole through pages of any size, in every order', async () => {
+    for (const sort of LATENT_SORTS)
+      for (const limit of [1, 2, 3, 4, 5, 6]) {
+        const seen: number[] = [];
+        let cursor: string | null = '';
+        for (let pages = 0; cursor !== null && pages < 9; pages++) {
+          const read: Awaited<ReturnType<typeof order>> = await order(
+            `?sort=${sort}&limit=${limit}${cursor && `&cursor=${cursor}`}`,
+          );
+          seen.push(...read.data.map((row) => row.latent));
+          cursor = read.next_cursor;
+        }
+        expect(seen, `${sort} ${limit}`).toEqual((await order(`?sort=${sort}`)).data.map((row) => row.latent));
+      }
+  });
+
+  it('refuse a cursor of another order or another SAE', async () => {
+    const { next_cursor } = await order('?sort=magnitude&limit=2');
+    for (const path of [`${id}/latents?sort=density`, `${second}/latents?sort=magnitude`]) {
+      const response = await client.call('GET', `/v1/saes/${path}&cursor=${next_cursor}`);
+      expect(response.status, path).toBe(400);
+      expect(await response.json(), path).toMatchObject({
+        code: 'parameter_invalid',
+        errors: [{ pointer: '/cursor', code: 'cursor_invalid' }],
+      });
+    }
   });
 
   it('are read one by one', async () => {
@@ -99,7 +132,15 @@ describe('the latents of an SAE', () => {
       expect(response.status).toBe(200);
       expect(await response.json()).toEqual(latent(n));
     }
-    for (const path of [`${id}/latents/5`, `${id}/latents/x`, `${plain}/latents`, `${plain}/latents/0`]) {
+    for (const path of [
+      `${id}/latents/5`,
+      `${id}/latents/x`,
+      `${id}/latents/03`,
+      `${id}/latents/3e0`,
+      `${id}/latents/0x3`,
+      `${plain}/latents`,
+      `${plain}/latents/0`,
+    ]) {
       expect((await client.call('GET', `/v1/saes/${path}`)).status, path).toBe(404);
     }
   });

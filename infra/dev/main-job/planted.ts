@@ -111,7 +111,7 @@ export async function runPlanted(client: Client): Promise<void> {
 How well one latent follows each axis of the language (|correlation|, 1 is perfect),
 and whether that same latent carries both poles of a two-pole axis:
 ${table(['axis', 'AbsTopK', 'both poles', 'TopK', 'both poles'], rows)}
-  both: ${WIDTH} latents, ${K} per token; variance unexplained ${percent(absScore.fvu)} (AbsTopK), ${percent(topScore.fvu)} (TopK)
+  both: ${WIDTH} latents, ${K} per token; variance unexplained ${percent(absScore.fvu!)} (AbsTopK), ${percent(topScore.fvu!)} (TopK)
 ${steering}
 `);
 }

@@ -101,7 +101,7 @@ export async function runPretrained(client: Client, alias: string, folder: strin
   });
   const rows = scored.saes.map((sae) => [
     sae.variant,
-    percent(sae.fvu),
+    sae.fvu === null ? '-' : percent(sae.fvu),
     sae.l0.toFixed(1),
     percent(sae.dead_share),
     percent(sae.minority_share_05),

@@ -55,6 +55,14 @@ describe('POST /v1/jobs', () => {
     const outer = await problemOf(await post(client, { ...diagnostics(), timeout: 3 }));
     expect(outer.errors?.[0]).toMatchObject({ pointer: '/timeout', code: 'unknown_field' });
     expect(outer.detail).toContain('timeout_s');
+    // Of a union, only the fields of the alternative that was named: the refused one is a field of the other.
+    const pole = { label: 'a pole' };
+    const means = { method: 'difference_in_means', model: { local: 'm' }, hook: 'resid_post.0', positive: pole };
+    const { detail } = await problemOf(
+      await post(client, { type: 'vectors.derive', params: { ...means, negative: pole, sae: 'sae_1' } }),
+    );
+    expect(detail).toMatch(/no field sae here; the fields are method, hook, positions, model/);
+    expect(detail).not.toMatch(/latent|allow_mismatch/);
     const range = await problemOf(await post(client, diagnostics({ steps: 0, step_ms: -1 })));
     expect(range.errors?.map(({ pointer }) => pointer)).toEqual(['/params/steps', '/params/step_ms']);
   });

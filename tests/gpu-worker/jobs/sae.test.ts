@@ -1,3 +1,4 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readSae } from '../../../gpu-worker/sae/interchange/read.ts';
@@ -9,6 +10,7 @@ import {
   latentShardBlob,
 } from '../../../shared/contracts/latent.ts';
 import type { Manifest } from '../../../shared/contracts/thing.ts';
+import { headerLength, parseHeader } from '../../../shared/formats/safetensors-header.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
@@ -274,11 +276,69 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       code: 'data_invalid',
     });
     await expect(train({ saes: [{ ...sae, variant: 'nope' }] })).rejects.toThrow(/variant/);
+    // What a variant would not use is refused, not ignored.
+    await expect(train({ saes: [{ ...sae, variant: 'relu' }] })).rejects.toThrow(/sparse by 'sparsity', not by k/);
+    await expect(train({ saes: [{ ...sae, sparsity: 0.1 }] })).rejects.toThrow(
+      /has k latents per token and no penalty/,
+    );
     const { model, corpus, context } = base;
     const texts = Array.from({ length: 20 }, () => ({ text: '+tense the road', label: 'one' }));
     const evaluate = { model, corpus, context, saes: [trained.saes[0]!.id], tokens: 256, loss_sequences: 0 };
     await expect(jobs.run('sae.evaluate', { ...evaluate, labelled: [{ name: 'same', texts }] })).rejects.toThrow(
       /'same': every text is labelled 'one'/,
     );
+    const pole = (tokens: string[]) => ({ texts: ['+tense the'], tokens });
+    const steering = { positive: pole(['will', 'soon']), negative: pole(['was', 'soon']), prompts: ['~tense the'] };
+    await expect(jobs.run('sae.evaluate', { ...evaluate, steering })).rejects.toThrow(
+      /\/steering\/negative\/tokens: 'soon' is on the positive pole too/,
+    );
+  });
+
+  it('claims nothing of the share of a variance that is none, nor an interval of one text', async () => {
+    const { model, context } = base;
+    const evaluate = async (texts: string[], more: Record<string, unknown> = {}) => {
+      const saes = [trained.saes[0]!.id];
+      const { result } = await jobs.run('sae.evaluate', {
+        model,
+        context,
+        saes,
+        tokens: 256,
+        corpus: { texts },
+        ...more,
+      });
+      return (result as Evaluated).saes[0]!;
+    };
+    // Every sequence is the beginning and one word: beside the special token all activations are the same.
+    const constant = await evaluate(new Array(40).fill('the'), { context: 2, loss_sequences: 0 });
+    expect(constant).toMatchObject({ fvu: null, intervals: { fvu: null, l0: { low: 4, high: 4 } } });
+    expect(await evaluate(['the road was a stone'], { loss_sequences: 0 })).toMatchObject({ intervals: null });
+  });
+
+  it('never lets activations that are not finite through', async () => {
+    const models = jobs.configuration.models as Record<string, string>;
+    models.broken = join(jobs.folder, 'broken');
+    cpSync(models.planted!, models.broken, { recursive: true });
+    const file = join(models.broken, 'model.safetensors');
+    const bytes = readFileSync(file);
+    const { begin } = parseHeader(bytes.subarray(8, 8 + headerLength(bytes, bytes.length)), bytes.length).tensors.get(
+      'model.layers.0.mlp.down_proj.weight',
+    )!;
+    bytes.writeFloatLE(Number.NaN, begin);
+    writeFileSync(file, bytes);
+    const model = { local: 'broken' };
+    const sae = trained.saes[0]!.id;
+    const refused = { code: 'not_finite', message: expect.stringContaining('resid_post.1 hold NaN') };
+    const pole = (texts: string[], tokens: string[]) => ({ label: 'x', texts, tokens });
+    const poles = { positive: pole(['+tense the'], ['will']), negative: pole(['-tense the'], ['was']) };
+    const common = { model, hook: 'resid_post.1', ...poles, prompts: ['the road'], allow_mismatch: true };
+    const { allow_mismatch: _, ...means } = common;
+    for (const [type, params] of [
+      ['sae.encode', { model, sae, texts: ['the road'], allow_mismatch: true }],
+      ['sae.train', { ...base, model, steps: 4, saes: [{ variant: 'topk', width: 64, k: 4 }] }],
+      ['sae.evaluate', { model, saes: [sae], corpus: base.corpus, tokens: 256, context: 24, allow_mismatch: true }],
+      ['vectors.derive', { method: 'sae_latent', sae, latent: 1, ...common }],
+      ['vectors.derive', { method: 'difference_in_means', ...means }],
+    ] as const)
+      await expect(jobs.run(type, params), `${type} ${JSON.stringify(params)}`).rejects.toMatchObject(refused);
   });
 });
