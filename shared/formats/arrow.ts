@@ -30,7 +30,9 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
     if (source.numCols === 0) throw new RangeError('no schema');
     const given = source.names.map(String);
     const names = columnNames(given);
-    const columns = names.map((name, j) => readColumn(name, source.getChildAt(j).toArray(), source.numRows, limits));
+    const columns = names.map((name, j) =>
+      readColumn(name, () => source.getChildAt(j).toArray(), source.numRows, limits),
+    );
     return { rows: source.numRows, columns, repeated: repeatedNames(given) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'data_invalid') throw error;
@@ -43,8 +45,14 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
   }
 }
 
-function readColumn(name: string, values: ArrayLike<unknown>, rows: number, limits: TableLimits): Column {
+function readColumn(name: string, read: () => ArrayLike<unknown>, rows: number, limits: TableLimits): Column {
   const pointer = jsonPointer(['columns', name]);
+  let values: ArrayLike<unknown>;
+  try {
+    values = read();
+  } catch {
+    throw tableError('arrow_malformed', pointer, `column ${name} cannot be read; an integer may be beyond 2^53`);
+  }
   if (values.length !== rows)
     throw tableError('arrow_malformed', pointer, `column ${name} has ${values.length} values for ${rows} rows`);
   const texts: (string | null)[] = [];

@@ -128,6 +128,8 @@ describe('Arrow', () => {
     const dates = tableToIPC(tableFromArrays({ d: [new Date(0)] }), { format: 'stream' })!;
     const lists = tableToIPC(tableFromArrays({ l: [[1, 2], [3]] }), { format: 'stream' })!;
     expect(() => readArrow(lists)).toThrow(fault('arrow_malformed'));
+    const large = tableToIPC(tableFromArrays({ id: BigInt64Array.of(1n, 2n ** 60n) }), { format: 'stream' })!;
+    expect(() => readArrow(large)).toThrow(/column id cannot be read; an integer may be beyond 2\^53/);
     // A date is a number of milliseconds to the reader; what matters is that nothing else comes out of it.
     expect(readArrow(dates).columns[0]!.kind).toBe('number');
     expect(() => readArrow(good, { columns: 2 })).toThrow(fault('table_too_large'));
