@@ -41,6 +41,8 @@ export default defineJob({
       seed: seedSchema.default(0),
     })
     .superRefine(function check(params, context) {
+      // What does not even fit the schema has been said.
+      if (context.issues.length > 0) return;
       try {
         checkLookaheadFit(params);
       } catch (error) {

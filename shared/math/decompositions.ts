@@ -25,10 +25,14 @@ export type SymmetricEigen = { values: Float64Array; vectors: Matrix };
 export function symmetricEigen(a: Matrix): SymmetricEigen {
   if (a.rows !== a.cols) throw new RangeError(`an eigenproblem needs a square matrix, got ${a.rows} x ${a.cols}`);
   if (!a.data.every(Number.isFinite)) throw new RangeError('an eigenproblem needs finite entries');
-  const solved = new EigenvalueDecomposition(toLibrary(a), { assumeSymmetric: true });
+  // By a power of two, so that nothing is rounded: the library squares entries, and loses itself where they overflow.
+  const largest = a.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const unit = largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
+  const scaled = { ...a, data: a.data.map((x) => x / unit) };
+  const solved = new EigenvalueDecomposition(toLibrary(scaled), { assumeSymmetric: true });
   const order = descending(solved.realEigenvalues);
   return {
-    values: Float64Array.from(order, (k) => solved.realEigenvalues[k]!),
+    values: Float64Array.from(order, (k) => solved.realEigenvalues[k]! * unit),
     vectors: pickColumns(solved.eigenvectorMatrix, order),
   };
 }

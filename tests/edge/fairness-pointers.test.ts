@@ -162,6 +162,34 @@ const corrections: [string, string, object][] = [
   ],
   ['value_out_of_range', '/squares', retune({ squares: [1e308, 1e308] })],
   ['budget_invalid', '/ratios/0', retune({ ratios: [1e308], squares: [1, 1e-300], costs: [1, 1] })],
+  [
+    'value_out_of_range',
+    '/weights',
+    layer({
+      covariance_at: 'pre_activation',
+      weights: [
+        [1e160, 0],
+        [0, 1e160],
+      ],
+    }),
+  ],
+  [
+    'value_out_of_range',
+    '/weights',
+    layer({
+      covariance_at: 'pre_activation',
+      weights: [
+        [1e160, 0],
+        [0, 1],
+      ],
+      data: { moments: [...moments, moments[0]] },
+    }),
+  ],
+  [
+    'response_invalid',
+    '/predictor/curve/exponent',
+    refit({ predictor: { ...predictor, status_observed: true, curve: { scale: 1, exponent: 0.4 }, lowest: 1 } }),
+  ],
   ['prediction_constant', '/scores', barycentre({ scores: rows.map(() => 2) })],
   ['response_invalid', '/settings/0/eta', refit({ settings: [{ eta: 1e-320, rho: 1 }] })],
   ['budget_invalid', '/ratios/1', retune({ ratios: [1, 0.5] })],

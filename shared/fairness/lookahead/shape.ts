@@ -47,7 +47,7 @@ export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, l
   if (!(total > 1 && total <= 2))
     throw dataError(
       'response_invalid',
-      '/outer',
+      outer.kind === 'power' ? '/outer/exponent' : '/curve/exponent',
       `the score must be convex in the index: exponents multiply to ${total}, which must lie in (1, 2]`,
     );
   if (lowest === undefined || !(lowest > 0))

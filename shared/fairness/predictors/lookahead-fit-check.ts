@@ -59,7 +59,10 @@ export const knowledgeDocument = (params: LookaheadFit, { knowledge }: FitModelO
 const prefixed = (from: string, to: string, pointer: string): string | undefined =>
   pointer === from || pointer.startsWith(`${from}/`) ? `${to}${pointer.slice(from.length)}` : undefined;
 
-function checkModel(params: LookaheadFit): void {
+/** Checks the model with one eta, which stands at place `k`, and the first rho. */
+function checkModel(params: LookaheadFit, k: number): void {
+  const setting = (at: string): string | undefined =>
+    at === '/eta' ? `/eta/${k}` : at === '/rho' ? '/rho/0' : undefined;
   const { model, status } = params;
   if ('estimate' in model) {
     const variables = model.estimate.map(({ name, parents }) => ({
@@ -76,12 +79,15 @@ function checkModel(params: LookaheadFit): void {
     );
   } else if ('coefficients' in model) {
     placed(
-      (at) => prefixed('/scm', '/model/coefficients', at) ?? (/^\/(outer|curve|lowest)/.test(at) ? `/model${at}` : at),
+      (at) =>
+        setting(at) ??
+        prefixed('/scm', '/model/coefficients', at) ??
+        (/^\/(outer|curve|lowest)/.test(at) ? `/model${at}` : at),
       () => compileLookahead(lookaheadOf(additiveDocument(params, model))),
     );
   } else if ('multiplicative' in model) {
     placed(
-      (at) => (at === '/values' ? '/attribute/values' : `/model/multiplicative${at}`),
+      (at) => setting(at) ?? (at === '/values' ? '/attribute/values' : `/model/multiplicative${at}`),
       () => compileMultiplicative(multiplicativeOf(params, model)),
     );
   } else if ('latent' in model) {
@@ -93,7 +99,7 @@ function checkModel(params: LookaheadFit): void {
   } else {
     const { knowledge } = model;
     placed(
-      (at) => `/model/knowledge${at}`,
+      (at) => setting(at) ?? `/model/knowledge${at}`,
       () =>
         compileLatent({
           ...knowledgeDocument(params, model),
@@ -148,5 +154,7 @@ export function checkLookaheadFit(params: LookaheadFit): void {
       '/status_observed',
       'a status that rows carry has a deviation, one that they do not carry has none',
     );
-  checkModel(params);
+  eta.forEach((value, k) => {
+    checkModel({ ...params, eta: [value] }, k);
+  });
 }

@@ -30,14 +30,23 @@ const NEGLIGIBLE = 1e-12;
  */
 export type Spectrum = { kind: BudgetKind; vectors: Matrix; squares: Float64Array; costs: Float64Array };
 
-function spectrumOf(kind: BudgetKind, difference: Matrix, gram: Matrix): Spectrum {
-  if (!(difference.data.every(Number.isFinite) && gram.data.every(Number.isFinite)))
+/** Products of weights and moments that are finite themselves can still overflow. */
+function requireProducts({ data }: Matrix): void {
+  if (!data.every(Number.isFinite))
     throw dataError(
       'value_out_of_range',
       '/weights',
       'the products of weights and moments are beyond double precision',
     );
-  const { values, vectors } = symmetricEigen(difference);
+}
+const eigenOf = (m: Matrix): ReturnType<typeof symmetricEigen> => {
+  requireProducts(m);
+  return symmetricEigen(m);
+};
+
+function spectrumOf(kind: BudgetKind, difference: Matrix, gram: Matrix): Spectrum {
+  requireProducts(gram);
+  const { values, vectors } = eigenOf(difference);
   // In pre-activation space eigenvalues of both signs count by their size; elsewhere the matrix has none below zero.
   const kept = Array.from(values, (value, i) => ({ size: Math.abs(value), i }))
     .sort((a, b) => b.size - a.size)
@@ -77,7 +86,7 @@ export function meanSpectrum(w: Matrix, groups: readonly GroupMoments[], ridge =
 
 /** |D| of a symmetric matrix: its eigenvalues by their size. */
 export function absolute(d: Matrix): Matrix {
-  const { values, vectors } = symmetricEigen(d);
+  const { values, vectors } = eigenOf(d);
   const scaled = { ...vectors, data: vectors.data.map((x, i) => x * Math.abs(values[i % d.cols]!)) };
   return multiplyTransposed(scaled, vectors);
 }
@@ -98,7 +107,7 @@ export function preActivationSpectrum(w: Matrix, groups: readonly GroupMoments[]
   const differences = pairDifferences(groups).covariances.map((c) => congruence(w, c));
   if (differences.length === 1) return spectrumOf('covariance', differences[0]!, gram);
   const summed = differences.reduce((sum, c) => add(sum, multiply(c, c)), zeros(w.rows, w.rows));
-  const { values, vectors } = symmetricEigen(summed);
+  const { values, vectors } = eigenOf(summed);
   const roots = { ...vectors, data: vectors.data.map((x, i) => x * Math.sqrt(Math.max(0, values[i % w.rows]!))) };
   return spectrumOf('covariance', multiplyTransposed(roots, vectors), gram);
 }

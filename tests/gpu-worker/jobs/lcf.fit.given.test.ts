@@ -330,6 +330,9 @@ describe('lcf.fit on given coefficients', () => {
     ],
     ['eta.1', { model: { coefficients: chainScm }, eta: [1, -1] }],
     ['eta.0', { model: { coefficients: chainScm }, eta: [0] }],
+    ['eta.1', { model: { coefficients: chainScm }, eta: [1, 1e-320] }],
+    ['eta.0', { model: { multiplicative }, ...scaling, eta: [1e-320] }],
+    ['eta', { model: { multiplicative }, ...scaling, eta: [] }],
     ['rho.0', { model: { coefficients: chainScm }, rho: [2.5] }],
     [
       'status_observed',

@@ -438,7 +438,7 @@ describe('lookahead documents that cannot work', () => {
   const curve = { scale: 1, exponent: 0.6 };
   it.each([
     ['response_invalid', '/lowest', { ...linear, curve }],
-    ['response_invalid', '/outer', { ...linear, curve: { ...curve, exponent: 0.5 }, lowest: 1 }],
+    ['response_invalid', '/curve/exponent', { ...linear, curve: { ...curve, exponent: 0.5 }, lowest: 1 }],
     ['response_invalid', '/outer', { ...linear, curve, outer: { kind: 'knots', at: [0, 1], slopes: [0, 1] } }],
     ['response_invalid', '/outer/at/1', { ...linear, outer: { kind: 'knots', at: [0, 0], slopes: [0, 1] } }],
     ['response_invalid', '/outer/slopes/1', { ...linear, outer: { kind: 'knots', at: [0, 1], slopes: [1, 0] } }],

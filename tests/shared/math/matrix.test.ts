@@ -52,6 +52,13 @@ describe('decompositions', () => {
     expect(largest(m.multiplyTransposed(scaled, right), a)).toBeLessThan(1e-12);
   });
 
+  it('has eigenvalues of matrices whose squares are beyond double precision', () => {
+    for (const unit of [1e300, 1e-300]) {
+      const { values } = symmetricEigen({ rows: 2, cols: 2, data: Float64Array.of(2 * unit, unit, unit, 2 * unit) });
+      expect([...values].map((value) => value / unit)).toEqual([expect.closeTo(3, 12), expect.closeTo(1, 12)]);
+    }
+  });
+
   it('refuse what has no decomposition', () => {
     expect(() => symmetricEigen(random(2, 3, 'x'))).toThrow(RangeError);
     expect(() => symmetricEigen(m.matrix(1, 1, [Number.NaN]))).toThrow(/finite/);
