@@ -1,6 +1,6 @@
 /**
- * `npm run study -- sae [planted|stories|embedded|labelled ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
- * dictionaries, on a pretrained story model (needs the reference data), on the embedded default's model, and on labelled
+ * `npm run study -- sae [planted|stories|larger|embedded|labelled ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
+ * dictionaries, on pretrained story models (need the reference data), on the embedded default's model, and on labelled
  * texts (needs the reference data). `--show` runs nothing and writes the tables from the results that are there. Leaves
  * `results/sae-<part>.json` and shows them in `results/sae.md`.
  */
@@ -29,10 +29,17 @@ const settings = ({ seeds, steps }: Options): SweepSettings => ({
   tokens: 8192,
 });
 
-/** Does something with the pretrained story model and its texts. */
-async function withStories<T>(body: (jobs: LocalJobs, subject: Subject) => Promise<T>): Promise<T> {
+/** A pretrained story model and where its stream is read. */
+const SMALL = { folder: 'stories260K-hf', hook: 'resid_post.2', width: 64 };
+const LARGER = { folder: 'bitstories3M-hf', hook: 'resid_post.4', width: 256 };
+
+/** Does something with a pretrained story model and its texts. */
+async function withStories<T>(
+  { folder, ...place }: typeof SMALL,
+  body: (jobs: LocalJobs, subject: Subject) => Promise<T>,
+): Promise<T> {
   if (!hasData) throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
-  const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', 'stories260K-hf') } });
+  const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', folder) } });
   try {
     const texts = JSON.parse(readFileSync(data('text', 'tinystories', 'tinystories_1000.json'), 'utf8')) as string[];
     const corpus = join(jobs.folder, 'stories.jsonl');
@@ -41,8 +48,7 @@ async function withStories<T>(body: (jobs: LocalJobs, subject: Subject) => Promi
     (jobs.configuration.corpora as Record<string, string>).stories = corpus;
     const subject: Subject = {
       model: { local: 'stories' },
-      hook: 'resid_post.2',
-      width: 64,
+      ...place,
       corpus: { local: 'stories' },
       context: 128,
     };
@@ -53,9 +59,11 @@ async function withStories<T>(body: (jobs: LocalJobs, subject: Subject) => Promi
 }
 
 const stories = (options: Options) =>
-  withStories((jobs, subject) => sweepTable(jobs, subject, settings(options), note));
+  withStories(SMALL, (jobs, subject) => sweepTable(jobs, subject, settings(options), note));
+const larger = (options: Options) =>
+  withStories(LARGER, (jobs, subject) => sweepTable(jobs, subject, { ...settings(options), ks: [8, 16, 32] }, note));
 const labelled = (options: Options) =>
-  withStories((jobs, subject) => labelledStudy(jobs, subject, { ...settings(options), k: 8 }));
+  withStories(SMALL, (jobs, subject) => labelledStudy(jobs, subject, { ...settings(options), k: 8 }));
 
 async function embedded(options: Options) {
   const jobs = new LocalJobs({ threads: THREADS });
@@ -85,6 +93,11 @@ const PARTS = {
   stories: {
     title: 'Pretrained story model (260 K parameters, resid_post.2, P = 16 d = 1024)',
     run: (options: Options): Promise<unknown> => stories(options),
+    show: (result: unknown) => sweepMarkdown((result as { rows: SweepRow[] }).rows),
+  },
+  larger: {
+    title: 'Larger pretrained story model (3.3 M parameters, resid_post.4, P = 16 d = 4096)',
+    run: (options: Options): Promise<unknown> => larger(options),
     show: (result: unknown) => sweepMarkdown((result as { rows: SweepRow[] }).rows),
   },
   embedded: {

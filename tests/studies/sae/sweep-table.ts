@@ -116,7 +116,9 @@ export async function sweepTable(
   return { rows, tokensPerSecond: result.tokens_per_s, identityError };
 }
 
-const show = ({ mean, deviation }: Cell): string => `${mean.toFixed(4)} ± ${deviation.toFixed(4)}`;
+/** One seed has no deviation. */
+const show = ({ mean, deviation, seeds }: Cell): string =>
+  seeds > 1 ? `${mean.toFixed(4)} ± ${deviation.toFixed(4)}` : mean.toFixed(4);
 
 export function sweepMarkdown(rows: readonly SweepRow[]): string {
   const lines = rows.map(
