@@ -45,7 +45,7 @@ export default handle(contract, async (context) => {
     const plots: Blob[] = [];
     let mismatched = false;
     const tokenizer = params.spelling && requireTokenizer(model);
-    const vocabulary = tokenizer && wordsToSpell(tokenizer, params.spelling!.words);
+    const vocabulary = tokenizer && wordsToSpell(tokenizer, params.spelling!);
     for (const [i, id] of params.saes.entries()) {
       const use = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
       mismatched ||= use.mismatch.length > 0;
@@ -156,11 +156,14 @@ export default handle(contract, async (context) => {
   }
 });
 
-/** @throws SextantError `data_invalid` where no word is a single token */
-function wordsToSpell(tokenizer: Tokenizer, words: readonly string[] | null): Vocabulary {
-  const found = spellingWords(tokenizer, words);
+/** @throws SextantError `data_invalid` where no word is short enough */
+function wordsToSpell(
+  tokenizer: Tokenizer,
+  { words, longest }: { words: readonly string[] | null; longest: number },
+): Vocabulary {
+  const found = spellingWords(tokenizer, words, longest);
   if (found.words.length > 0) return found;
-  throw new SextantError('data_invalid', '/spelling: no word is a single token of the model');
+  throw new SextantError('data_invalid', `/spelling: no word has at most ${longest} tokens of the model`);
 }
 
 /** Scores over the tokens from which the text depends on the states. */

@@ -77,8 +77,8 @@ const letterFormSchema = absorbedSchema.extend({
   f1: z.number().describe('of a probe on them, held-out words'),
 });
 const absorptionSchema = z.object({
-  words: z.number().describe('words of one token'),
-  dropped: z.number().describe('given words that are not one token of letters, or again'),
+  words: z.number().describe('words of at most `longest` tokens'),
+  dropped: z.number().describe('given words of more tokens, not of letters, or again'),
   fixed: absorbedSchema.nullable().describe('by the sign-safe form, over all letters; null: no letter can be scored'),
   original: absorbedSchema.nullable().describe("by SAEBench's form"),
   letters: z.array(
@@ -141,6 +141,7 @@ export default defineJob({
           .nullable()
           .default(null)
           .describe("null: the tokenizer's words"),
+        longest: z.number().int().min(1).max(16).default(1).describe('most tokens of a word; it is read at its last'),
         examples: z.number().int().min(0).max(32).default(10).describe('words that the prompt spells first'),
       })
       .nullable()

@@ -1,5 +1,5 @@
 /**
- * `npm run study -- sae [planted|stories|larger|embedded|labelled ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
+ * `npm run study -- sae [planted|stories|larger|embedded|labelled|spelling ...] [--seeds N] [--steps N]`: AbsTopK against TopK on planted
  * dictionaries, on pretrained story models (need the reference data), on the embedded default's model, and on labelled
  * texts (needs the reference data). `--show` runs nothing and writes the tables from the results that are there. Leaves
  * `results/sae-<part>.json` and shows them in `results/sae.md`.
@@ -12,11 +12,14 @@ import { data, hasData } from '../support/guide.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { type LabelledResult, labelledMarkdown, labelledStudy } from './sae/labelled-study.ts';
 import { type PlantedLine, plantedChecks, plantedMarkdown } from './sae/planted-checks.ts';
+import { type SpellingResult, spellingMarkdown, spellingStudy, wordsOf } from './sae/spelling-study.ts';
 import { type Subject, type SweepRow, type SweepSettings, sweepMarkdown, sweepTable } from './sae/sweep-table.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 /** Steps of this size gain nothing from a second thread: give the other core another part of the study. */
 const THREADS = 1;
+/** Of a word in the stories, for it to be spelled. */
+const LEAST_OCCURRENCES = 5;
 const note = (text: string): void => console.error(text);
 type Options = { seeds: number[]; steps: number };
 
@@ -32,11 +35,12 @@ const settings = ({ seeds, steps }: Options): SweepSettings => ({
 /** A pretrained story model and where its stream is read. */
 const SMALL = { folder: 'stories260K-hf', hook: 'resid_post.2', width: 64 };
 const LARGER = { folder: 'bitstories3M-hf', hook: 'resid_post.4', width: 256 };
+const SPELLING = { ...LARGER, hook: 'resid_post.3' };
 
 /** Does something with a pretrained story model and its texts. */
 async function withStories<T>(
   { folder, ...place }: typeof SMALL,
-  body: (jobs: LocalJobs, subject: Subject) => Promise<T>,
+  body: (jobs: LocalJobs, subject: Subject, texts: string[]) => Promise<T>,
 ): Promise<T> {
   if (!hasData) throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
   const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', folder) } });
@@ -52,7 +56,7 @@ async function withStories<T>(
       corpus: { local: 'stories' },
       context: 128,
     };
-    return await body(jobs, subject);
+    return await body(jobs, subject, texts);
   } finally {
     jobs.close();
   }
@@ -64,6 +68,11 @@ const larger = (options: Options) =>
   withStories(LARGER, (jobs, subject) => sweepTable(jobs, subject, { ...settings(options), ks: [8, 16, 32] }, note));
 const labelled = (options: Options) =>
   withStories(SMALL, (jobs, subject) => labelledStudy(jobs, subject, { ...settings(options), k: 8 }));
+const spelling = (options: Options) =>
+  withStories(SPELLING, (jobs, subject, texts) => {
+    const words = wordsOf(texts, LEAST_OCCURRENCES);
+    return spellingStudy(jobs, subject, { ...settings(options), expansion: 8, k: 16, words });
+  });
 
 async function embedded(options: Options) {
   const jobs = new LocalJobs({ threads: THREADS });
@@ -109,6 +118,11 @@ const PARTS = {
     title: 'Labelled texts and steering (story model, resid_post.2, P = 1024, k = 8)',
     run: (options: Options): Promise<unknown> => labelled(options),
     show: (result: unknown) => labelledMarkdown(result as LabelledResult),
+  },
+  spelling: {
+    title: 'Absorption of first letters (story model of 3.3 M parameters, resid_post.3, P = 8 d = 2048, k = 16)',
+    run: (options: Options): Promise<unknown> => spelling(options),
+    show: (result: unknown) => spellingMarkdown(result as SpellingResult),
   },
 };
 /** What `sweep-table.ts` asks for, and the defaults of `sae.train` that it leaves as they are. */
