@@ -103,8 +103,8 @@ function byHeads({ a, layer, weights: { output }, get, grid, sites }: AttentionP
     const weight = value(get, output.weight);
     const share =
       output.layout === 'out_in'
-        ? g.matmul(g.slice(z, -1, from, to), g.slice(weight, 1, from, to), { transB: true })
-        : g.matmul(g.slice(z, -1, from, to), g.slice(weight, 0, from, to));
+        ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })
+        : g.matmul(g.slice(z, 1, from, to), g.slice(weight, 0, from, to));
     const edited = grid.at(sites, 'head_out', layer, share, head);
     if (edited !== share) out = g.add(out, g.sub(edited, share));
   }

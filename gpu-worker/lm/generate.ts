@@ -127,6 +127,7 @@ export async function generate(
 /**
  * Logits [batch, vocabulary] after each row's `fresh` new tokens, the first ones of its part of `ids`, and the logs of
  * their sums of exp [batch]; the tokens join the cache. What follows them in `ids` is computed and never looked at.
+ * Prompts and single tokens run in one session: the threads of a second one would spin on the cores of the first.
  */
 async function step(
   model: LanguageModel,
@@ -137,7 +138,6 @@ async function step(
 ): Promise<Record<'logits' | 'normalisers', Float32Array>> {
   const batch = fresh.length;
   const seq = ids.length / batch;
-  const first = cache.length === 0;
   const edits = interventions.map((intervention, index) =>
     prepareEdit(model.architecture, intervention as Intervention, index, batch, seq),
   );
@@ -150,8 +150,6 @@ async function step(
     final: false,
     padded: false,
     cached: true,
-    // A step of one token has a program of its own, with few sizes to be found out while it runs.
-    single: seq === 1 && !first && model.programs.roomy,
   };
   const fused = isFused(model.architecture, variant, model.device);
   const session = await model.programs.session(variant);

@@ -1,7 +1,6 @@
 /**
  * The stream is computed as rows [batch * seq, width]: a weight then meets one tall matrix, which is read once however
- * many rows the batch has. Attention and hook points see the same numbers as [batch, seq, width]. With one position to
- * a row the two are alike, and where every node counts `keep` leaves the stream [batch, 1, width].
+ * many rows the batch has. Attention and hook points see the same numbers as [batch, seq, width].
  */
 import type { HookKind } from '../../shared/models/hooks.ts';
 import * as g from '../graph/index.ts';
@@ -10,29 +9,26 @@ import type { Sites } from './sites.ts';
 export class Grid {
   readonly batch: g.Dim;
   readonly seq: g.Dim;
-  /** Sizes before the width: [batch * seq], or [batch, 1]. */
-  readonly lead: g.Shape;
+  readonly rows: g.Dim;
   readonly #ids: g.Tensor;
 
   /** `ids` is [batch, seq] and lends its sizes. */
-  constructor(ids: g.Tensor, keep = false) {
+  constructor(ids: g.Tensor) {
     const [batch, seq] = ids.shape as [g.Dim, g.Dim];
     this.batch = batch;
     this.seq = seq;
-    const rows =
-      seq === 1 ? batch : typeof batch === 'number' && typeof seq === 'number' ? batch * seq : `${batch}*${seq}`;
-    this.lead = keep && seq === 1 ? [batch, 1] : [rows];
+    this.rows = typeof batch === 'number' && typeof seq === 'number' ? batch * seq : `${batch}*${seq}`;
     this.#ids = ids;
   }
 
   /** [rows, width] as [batch, seq, ...rest]; by default rest = [width]. */
-  split(x: g.Tensor, rest: g.Shape = x.shape.slice(this.lead.length)): g.Tensor {
+  split(x: g.Tensor, rest: g.Shape = x.shape.slice(1)): g.Tensor {
     return g.reshape(x, [this.batch, this.seq, ...rest], this.#ids);
   }
 
   /** [batch, seq, ...] as [rows, width]. */
   join(x: g.Tensor, width: number): g.Tensor {
-    return g.reshape(x, [...this.lead, width]);
+    return g.reshape(x, [this.rows, width]);
   }
 
   /** Any shape made of the batch's sizes. */
@@ -45,6 +41,6 @@ export class Grid {
     if (!sites.has(kind, layer, head)) return x;
     const before = this.split(x);
     const after = sites.at(kind, layer, before, head);
-    return after === before ? x : this.join(after, x.shape.at(-1) as number);
+    return after === before ? x : this.join(after, x.shape[1] as number);
   }
 }

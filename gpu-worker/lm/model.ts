@@ -93,7 +93,6 @@ export class LanguageModel {
       final,
       padded: batch.padded,
       cached: false,
-      single: false,
     };
     const session = await this.programs.session(variant);
     const feeds: Record<string, FeedValue> = {

@@ -25,8 +25,6 @@ export type Variant = {
   padded: boolean;
   /** Keys and values of earlier positions go in, new ones come out; beside logits, the logs of their sums of exp. */
   cached: boolean;
-  /** Each row has exactly one new position, which is known when the program is compiled. */
-  single: boolean;
 };
 
 const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
@@ -73,7 +71,6 @@ export function compileVariant(
     return known.get(name)!;
   };
   const half = (a.rope?.dims ?? 2) / 2;
-  const seq = variant.single ? 1 : 'seq';
   const maskShape = variant.padded ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
   const fused = isFused(a, variant, target);
   const cacheShape = ['batch', a.kvHeads, 'past', a.headDim];
@@ -82,15 +79,15 @@ export function compileVariant(
     weights,
     get,
     {
-      ids: input('ids', ['batch', seq], 'int64'),
-      positions: input('positions', ['batch', seq], 'int64'),
+      ids: input('ids', ['batch', 'seq'], 'int64'),
+      positions: input('positions', ['batch', 'seq'], 'int64'),
       rotary: a.rope && { cosines: input('cosines', ['table', half]), sines: input('sines', ['table', half]) },
-      mask: (layer) => (fused || variant.single ? null : input(maskName(a.windows[layer]!), maskShape)),
+      mask: (layer) => (fused ? null : input(maskName(a.windows[layer]!), maskShape)),
       past: variant.cached
         ? a.windows.map((window, layer) => ({
             keys: input(`keys.${layer}`, cacheShape),
             values: input(`values.${layer}`, cacheShape),
-            mask: fused ? null : input(`past.${maskName(window)}`, ['batch', 1, 1, seq, 'past']),
+            mask: fused ? null : input(`past.${maskName(window)}`, ['batch', 1, 1, 'seq', 'past']),
           }))
         : null,
       fused: fused ? { last: input('last', ['batch'], 'int32'), total: input('total', [], 'int32') } : null,
@@ -105,7 +102,7 @@ export function compileVariant(
   if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
   // A token's log-probability is its logit minus this; over a whole vocabulary the host is slow to find it.
   if (variant.cached && outputs.logits) outputs.normalisers = g.logSumExp(outputs.logits, -1);
-  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', seq], 'int64'));
+  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
   if (variant.final) outputs.final = grid.split(out.final);
   for (const [hook, value] of sites.taps)
     outputs[`tap.${hook}`] =
@@ -138,11 +135,6 @@ export class Programs {
     this.#options = options;
     this.#get = storedParameters(folder);
     this.#most = folder.bytes > 128 * 2 ** 20 ? 2 : 8;
-  }
-
-  /** Whether a variant more costs little: each session packs the weights for itself. */
-  get roomy(): boolean {
-    return this.#most > 2;
   }
 
   async session(variant: Variant): Promise<Session> {

@@ -72,7 +72,7 @@ function threeOf({ a, weights: { qkv }, get, grid }: AttentionPart, x: Tensor): 
     qkv.order === 'blocks'
       ? g.split(all, [width, width, width])
       : g
-          .split(g.reshape(all, [...grid.lead, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
-          .map((block) => g.reshape(block, [...grid.lead, width]));
+          .split(g.reshape(all, [grid.rows, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
+          .map((block) => g.reshape(block, [grid.rows, width]));
   return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
 }

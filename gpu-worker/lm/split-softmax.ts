@@ -17,12 +17,6 @@ const SplitSoftmax: Operator<Record<never, never>> = {
     const axis = inputs[0]!.rank - 1;
     const [joined] = emit.node('Concat', [a!, b!], { axis });
     const [probabilities] = emit.node('Softmax', [joined!], { axis });
-    const last = inputs[1]!.shape[axis]!;
-    if (typeof last === 'number') {
-      const part = (from: number, to: number) =>
-        emit.node('Slice', [probabilities!, ...[from, to, axis].map((at) => emit.int64([at]))])[0]!;
-      return [part(0, -last), part(-last, Number.MAX_SAFE_INTEGER)];
-    }
     const sizes = [a!, b!].map((name) => emit.node('Shape', [name], { start: axis, end: axis + 1 })[0]!);
     const [both] = emit.node('Concat', sizes, { axis: 0 });
     return emit.node('Split', [probabilities!, both!], { axis }, { outputs: 2 });

@@ -32,7 +32,7 @@ export function transformer(
   inputs: TransformerInputs,
   sites: Sites,
 ): TransformerOutputs {
-  const grid = new Grid(inputs.ids, inputs.fused !== null);
+  const grid = new Grid(inputs.ids);
   let stream = grid.join(lookUp(get, weights.embedding, inputs.ids, a.paddingToken), a.width);
   if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
   if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
