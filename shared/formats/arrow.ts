@@ -2,10 +2,10 @@
 import { tableFromIPC } from '@uwdata/flechette';
 import { jsonPointer } from '../contracts/problem.ts';
 import {
+  ambiguousNames,
   type Column,
   categories,
   columnNames,
-  repeatedNames,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -33,7 +33,7 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
     const columns = names.map((name, j) =>
       readColumn(name, () => source.getChildAt(j).toArray(), source.numRows, limits),
     );
-    return { rows: source.numRows, columns, repeated: repeatedNames(given) };
+    return { rows: source.numRows, columns, ambiguous: ambiguousNames(given, columns) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'data_invalid') throw error;
     // What the reader says of damaged bytes is about itself.

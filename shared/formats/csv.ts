@@ -3,11 +3,11 @@
  * directly; a column is numeric when every value that is not missing is a finite number.
  */
 import {
+  ambiguousNames,
   type Column,
   categories,
   columnNames,
   MISSING_MARKS,
-  repeatedNames,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -224,7 +224,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     if (list) return categories(name, list, limits);
     return { name, kind: 'number', values: numbers[j]!.slice(0, rows), missing: missingCounts[j]! };
   });
-  return { rows, columns, repeated: repeatedNames(header) };
+  return { rows, columns, ambiguous: ambiguousNames(header, columns) };
 }
 
 /** One field, quoted where it must be. */

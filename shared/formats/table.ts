@@ -7,8 +7,8 @@ export type NumberColumn = { name: string; kind: 'number'; values: Float64Array;
 /** `codes` index `levels` (in order of first appearance); -1 where a value is missing. */
 export type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
 export type Column = NumberColumn | CategoryColumn;
-/** `repeated`: names that more than one column was given, of which the first has it; see `columnNames`. */
-export type Table = { rows: number; columns: Column[]; repeated?: ReadonlySet<string> };
+/** `ambiguous`: names given to columns that differ, of which the first has it; see `columnNames`. */
+export type Table = { rows: number; columns: Column[]; ambiguous?: ReadonlySet<string> };
 
 export type TableLimits = { columns: number; rows: number; levels: number };
 export const TABLE_LIMITS: TableLimits = { columns: 1000, rows: 5_000_000, levels: 100_000 };
@@ -53,18 +53,34 @@ export function columnNames(given: readonly string[]): string[] {
   });
 }
 
-/** The names that are given more than once. */
-export const repeatedNames = (given: readonly string[]): ReadonlySet<string> =>
-  new Set(given.filter((name, i) => given.indexOf(name) !== i));
+/**
+ * The names that are given more than once, and not to copies of one column: exports do repeat a column (that of COMPAS two),
+ * and then it does not matter which is read.
+ */
+export function ambiguousNames(given: readonly string[], columns: readonly Column[]): ReadonlySet<string> {
+  const first = new Map<string, Column>();
+  const ambiguous = new Set<string>();
+  for (const [j, column] of columns.entries()) {
+    const before = first.get(given[j]!);
+    if (!before) first.set(given[j]!, column);
+    else if (!sameCells(before, column)) ambiguous.add(given[j]!);
+  }
+  return ambiguous;
+}
 
-/** Refuses a table in which a column that is read shares its name with another. Raises `data_invalid`. */
+function sameCells(a: Column, b: Column): boolean {
+  if (a.kind === 'number') return b.kind === 'number' && a.values.every((value, i) => Object.is(value, b.values[i]));
+  return b.kind === 'category' && a.codes.every((code, i) => a.levels[code] === b.levels[b.codes[i]!]);
+}
+
+/** Refuses a table in which a column that is read shares its name with another one. Raises `data_invalid`. */
 export function requireOneOfEach(table: Table, read: readonly string[]): void {
-  const twice = read.find((name) => table.repeated?.has(name));
+  const twice = read.find((name) => table.ambiguous?.has(name));
   if (twice !== undefined)
     throw tableError(
       'columns_malformed',
       jsonPointer(['columns', twice]),
-      `two columns are called "${twice}", and one is read; give every column a name of its own`,
+      `two different columns are called "${twice}", and one is read; give each a name of its own`,
     );
 }
 

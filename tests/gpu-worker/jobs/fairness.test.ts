@@ -155,7 +155,7 @@ describe('fair_regression.fit', () => {
     const twice = upload('twice.csv', 'x1,x2,kind,g,y,y\n1,2,p,a,1,2\n');
     await expect(
       runJob(regressionContract, fairRegression, { ...params, table: { artefact: ART } }, { [ART]: twice }),
-    ).rejects.toThrow(/two columns are called "y"/);
+    ).rejects.toThrow(/two different columns are called "y"/);
   });
 });
 

@@ -2,7 +2,7 @@ import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { describe, expect, it } from 'vitest';
 import { readArrow } from '../../../shared/formats/arrow.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
-import { columnNames, columnOf, columnTexts, tableSchema } from '../../../shared/formats/table.ts';
+import { columnNames, columnOf, columnTexts, requireOneOfEach, tableSchema } from '../../../shared/formats/table.ts';
 import { stream } from '../../../shared/math/random.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -67,6 +67,13 @@ describe('CSV', () => {
     expect(() => csv('a\tb\n1\t2')).toThrow(/a tab; is that the delimiter/);
     expect(() => csv('a,b\n1,2\n3\n')).toThrow(/line 3 has only 1/);
     expect(() => readCsv(Uint8Array.of(0x61, 0x0a, 0xff, 0xfe))).toThrow(fault('csv_malformed'));
+  });
+
+  it('tells copies of a column from others of its name', () => {
+    const table = csv('a,a,b,b,c,c,d,d\n1,1,x,x,1,2,x,y\n?,?,?,?,3,3,z,z\n2,2,y,y,4,4,x,x\n');
+    expect([...table.ambiguous!]).toEqual(['c', 'd']);
+    expect(() => requireOneOfEach(table, ['a', 'b'])).not.toThrow();
+    expect(() => requireOneOfEach(table, ['a', 'd'])).toThrow(/two different columns are called "d"/);
   });
 
   it('survives what it writes', () => {
