@@ -19,20 +19,23 @@ export function summary(values: readonly number[]): Summary {
 /** The median alone. */
 export const median = (values: readonly number[]): number => summary(values).median;
 
-/** Runs each alternative once per round, in turn, after one round to warm up; milliseconds by alternative. */
+/**
+ * Runs the alternatives in turn, `rounds` times; milliseconds by alternative. Each rests first, and runs once unmeasured:
+ * what is measured is its steady state, not what the other left in the caches.
+ */
 export async function interleaved(
   rounds: number,
   alternatives: Record<string, () => Promise<number>>,
 ): Promise<Record<string, number[]>> {
   const names = Object.keys(alternatives);
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]]));
-  for (let round = -1; round < rounds; round++)
+  for (let round = 0; round < rounds; round++)
     // The order turns, so that no alternative always follows the same one.
     for (const offset of names.keys()) {
-      const name = names[(offset + Math.max(round, 0)) % names.length]!;
+      const name = names[(offset + round) % names.length]!;
       await rest();
-      const ms = await alternatives[name]!();
-      if (round >= 0) times[name]!.push(ms);
+      await alternatives[name]!();
+      times[name]!.push(await alternatives[name]!());
     }
   return times;
 }
