@@ -3,6 +3,7 @@ import contract from '../../shared/jobs/lm.generate.ts';
 import { renderChat } from '../lm/chat.ts';
 import type { GenerationIntervention } from '../lm/generate.ts';
 import { generateInBatches } from '../lm/generate-batches.ts';
+import { GenerationThreads } from '../lm/generation-threads.ts';
 import { handle } from './handler.ts';
 import { openModel } from './model-input.ts';
 import { encodeTexts, requireTokenizer } from './tokens.ts';
@@ -12,6 +13,7 @@ export default handle(contract, async (context) => {
   const { params } = context;
   const opened = await openModel(context, params.model);
   const { model } = opened;
+  const threads = GenerationThreads.for(model, params.prompts.length, context.configuration.threads);
   try {
     const tokenizer = requireTokenizer(model);
     const prompts = params.prompts.map((prompt, i) =>
@@ -40,6 +42,7 @@ export default handle(contract, async (context) => {
         interventions,
       };
       const texts = await generateInBatches(model, prompts, options, {
+        threads,
         done: (prompts_done) =>
           context.progress({
             fraction: (i + prompts_done / prompts.length) / params.runs.length,
@@ -65,6 +68,7 @@ export default handle(contract, async (context) => {
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };
   } finally {
+    await threads?.close();
     await model.release();
   }
 });

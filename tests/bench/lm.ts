@@ -6,7 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { generate } from '../../gpu-worker/lm/generate.ts';
+import { generateInBatches } from '../../gpu-worker/lm/generate-batches.ts';
+import { GenerationThreads } from '../../gpu-worker/lm/generation-threads.ts';
 import { type ForwardRequest, type LanguageModel, loadModel } from '../../gpu-worker/lm/model.ts';
 import { data, hasData } from '../support/guide.ts';
 import { generatedLlama } from './lm/generated.ts';
@@ -51,13 +52,17 @@ async function measure(name: string, folder: string, pairs: number, torch: strin
       seq,
     });
   const tokens = 48;
-  for (const batch of [1, 8])
+  for (const batch of [1, 8]) {
+    const options = { maxTokens: tokens, stopTokens: [] };
+    const generations = GenerationThreads.for(model, batch, THREADS);
     await compare(
       `decode ${batch} stream${batch > 1 ? 's' : ''}`,
       batch * tokens,
-      () => generate(model, rows(model, batch, 16), { maxTokens: tokens, stopTokens: [] }),
+      () => generateInBatches(model, rows(model, batch, 16), options, { threads: generations }),
       { op: 'decode', batch, seq: 16, tokens },
     );
+    await generations?.close();
+  }
   lines.push(...(await measureHooks(name, model, pairs)));
   other?.stop();
   await model.release();
