@@ -3,21 +3,7 @@ import { type GroupMoments, momentsByGroup } from '../../shared/fairness/moments
 import { toRows } from '../../shared/math/matrix.ts';
 import { stream } from '../../shared/math/random.ts';
 import { newClient, problemOf } from './support/client.ts';
-
-const lookahead = {
-  kind: 'lookahead',
-  attribute: { name: 'a', labels: ['no', 'yes'] },
-  scm: {
-    values: [0, 1],
-    status: 'y',
-    variables: [
-      { name: 'x', effects: 1 },
-      { name: 'y', parents: { x: 1 }, scale: 0 },
-    ],
-  },
-  eta: 1,
-  rho: 1,
-};
+import { lookahead } from './support/predictors.ts';
 
 describe('corrections', () => {
   const correct = async (body: unknown): Promise<Response> =>

@@ -1,27 +1,12 @@
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { describe, expect, it } from 'vitest';
 import { type Client, newClient, problemOf } from './support/client.ts';
+import { gated } from './support/predictors.ts';
 
 const ARROW = 'application/vnd.apache.arrow.stream';
 const arrow = tableToIPC(tableFromArrays({ x: Float64Array.of(1, 2, 3), c: ['a', 'a', 'b'] }), { format: 'stream' })!;
 /** The schema message alone: a stream may end there, and then has columns but no rows. */
 const schemaOnly = arrow.slice(0, 8 + new DataView(arrow.buffer, arrow.byteOffset).getInt32(4, true));
-const gated = {
-  kind: 'gated',
-  inputs: [
-    { kind: 'number', name: 'x' },
-    { kind: 'category', name: 'c', levels: ['a', 'b'] },
-  ],
-  gate: [
-    [1, 0, 0, 0],
-    [-1, 0, 0, 0],
-  ],
-  heads: [
-    [0, 2, -2, 0],
-    [0, -2, 2, 0],
-  ],
-  pooled: [0, 0, 0, 0],
-};
 /** Where the predictor takes tables. */
 async function pathOf(client: Client): Promise<string> {
   const created = await client.call('POST', '/v1/fairness/predictors', { body: gated });

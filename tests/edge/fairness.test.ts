@@ -2,23 +2,8 @@ import { env } from 'cloudflare:workers';
 import { tableFromArrays, tableFromIPC, tableToIPC } from '@uwdata/flechette';
 import { describe, expect, it } from 'vitest';
 import { type Client, newClient, problemOf } from './support/client.ts';
+import { gated, lookahead } from './support/predictors.ts';
 
-const gated = {
-  kind: 'gated',
-  inputs: [
-    { kind: 'number', name: 'x' },
-    { kind: 'category', name: 'c', levels: ['a', 'b'] },
-  ],
-  gate: [
-    [1, 0, 0, 0],
-    [-1, 0, 0, 0],
-  ],
-  heads: [
-    [0, 2, -2, 0],
-    [0, -2, 2, 0],
-  ],
-  pooled: [0, 0, 0, 0],
-};
 const network = {
   kind: 'network',
   inputs: [{ kind: 'number', name: 'x', mean: 1, scale: 2, missing: 1 }],
@@ -26,20 +11,6 @@ const network = {
     { weights: [[1], [-1]], bias: [0, 0], activation: 'relu' },
     { weights: [[1, 1]], bias: [0.5], activation: 'identity' },
   ],
-};
-const lookahead = {
-  kind: 'lookahead',
-  attribute: { name: 'a', labels: ['no', 'yes'] },
-  scm: {
-    values: [0, 1],
-    status: 'y',
-    variables: [
-      { name: 'x', effects: 1 },
-      { name: 'y', parents: { x: 1 }, scale: 0 },
-    ],
-  },
-  eta: 1,
-  rho: 1,
 };
 const register = async (client: Client, body: unknown): Promise<string> => {
   const answer = await client.call('POST', '/v1/fairness/predictors', { body });

@@ -2,6 +2,7 @@
 import type { LocalJobs } from '../../support/job-context.ts';
 import { GENDER_STEERING, labelledTexts } from './labelled-texts.ts';
 import { type Cell, cell, type Subject } from './sweep-table.ts';
+import { trainAndEvaluate } from './trained.ts';
 
 type Perturbation = { removed: number; fixed: number; original: number };
 type Tasks = {
@@ -38,39 +39,17 @@ const VARIANTS = ['abstopk', 'topk'];
 
 export async function labelledStudy(
   jobs: LocalJobs,
-  { model, hook, width, corpus, context }: Subject,
-  {
-    seeds,
-    steps,
-    batch,
-    expansion,
-    k,
-  }: { seeds: readonly number[]; steps: number; batch: number; expansion: number; k: number },
+  subject: Subject,
+  settings: { seeds: readonly number[]; steps: number; batch: number; expansion: number; k: number },
 ): Promise<LabelledResult> {
-  const saes = VARIANTS.flatMap((variant) => seeds.map((seed) => ({ variant, width: expansion * width, k, seed })));
-  const trained = await jobs.run('sae.train', {
-    model,
-    hook,
-    corpus,
-    context,
-    saes,
-    steps,
-    batch,
-    learning_rate: 2e-3,
-    dead_tokens: Math.round((steps * batch) / 10),
-    latent_pages: false,
-  });
-  const { result } = await jobs.run('sae.evaluate', {
-    model,
-    corpus,
-    context,
-    saes: (trained.result as { saes: { id: string }[] }).saes.map(({ id }) => id),
-    tokens: 8192,
-    loss_sequences: 0,
-    labelled: labelledTexts(),
-    steering: GENDER_STEERING,
-  });
-  const evaluated = (result as { saes: Evaluated[] }).saes;
+  const { seeds, expansion, k } = settings;
+  const { evaluated } = await trainAndEvaluate<Evaluated>(
+    jobs,
+    subject,
+    settings,
+    VARIANTS.flatMap((variant) => seeds.map((seed) => ({ variant, width: expansion * subject.width, k, seed }))),
+    { tokens: 8192, loss_sequences: 0, labelled: labelledTexts(), steering: GENDER_STEERING },
+  );
   const of = (variant: string) => evaluated.filter((sae) => sae.variant === variant);
   return {
     lines: evaluated[0]!.labelled.flatMap((_, set) =>

@@ -8,6 +8,7 @@ import { spelledActivations, spellingWords } from '../../../gpu-worker/sae/spell
 import { data } from '../../support/guide.ts';
 import type { LocalJobs } from '../../support/job-context.ts';
 import { type Cell, cell, type Subject } from './sweep-table.ts';
+import { trainAndEvaluate } from './trained.ts';
 
 type Rates = { full: number; fraction: number };
 type Absorption = {
@@ -56,32 +57,17 @@ export function wordsOf(texts: readonly string[], least: number): string[] {
 
 export async function spellingStudy(
   jobs: LocalJobs,
-  { model, hook, width, corpus, context }: Subject,
+  subject: Subject,
   settings: { seeds: readonly number[]; steps: number; batch: number; expansion: number; k: number; words: string[] },
 ): Promise<SpellingResult> {
-  const { seeds, steps, batch, expansion, k, words } = settings;
-  const trained = await jobs.run('sae.train', {
-    model,
-    hook,
-    corpus,
-    context,
-    saes: VARIANTS.flatMap((variant) => seeds.map((seed) => ({ variant, width: expansion * width, k, seed }))),
-    steps,
-    batch,
-    learning_rate: 2e-3,
-    dead_tokens: Math.round((steps * batch) / 10),
-    latent_pages: false,
-  });
-  const { result } = await jobs.run('sae.evaluate', {
-    model,
-    corpus,
-    context,
-    saes: (trained.result as { saes: { id: string }[] }).saes.map(({ id }) => id),
-    tokens: 8192,
-    loss_sequences: 0,
-    spelling: { words, longest: LONGEST },
-  });
-  const evaluated = (result as { saes: { variant: string; nmse: number; absorption: Absorption }[] }).saes;
+  const { seeds, expansion, k, words } = settings;
+  const { evaluated } = await trainAndEvaluate<{ variant: string; nmse: number; absorption: Absorption }>(
+    jobs,
+    subject,
+    settings,
+    VARIANTS.flatMap((variant) => seeds.map((seed) => ({ variant, width: expansion * subject.width, k, seed }))),
+    { tokens: 8192, loss_sequences: 0, spelling: { words, longest: LONGEST } },
+  );
   // Probes on the activations do not depend on the autoencoder.
   const { letters, left_out, words: total } = evaluated[0]!.absorption;
   const scored = letters.reduce((sum, letter) => sum + letter.words, 0);
@@ -89,7 +75,7 @@ export async function spellingStudy(
     letters.reduce((sum, letter) => sum + (letter.words / scored) * value(letter), 0);
   const shareOf = (letter: string) => words.filter((word) => word[0] === letter).length / words.length;
   return {
-    hook,
+    hook: subject.hook,
     words: total,
     scored: { letters: letters.length, words: scored },
     left_out: left_out.length,

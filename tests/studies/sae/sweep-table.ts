@@ -1,5 +1,6 @@
 /** AbsTopK against TopK on a language model, through the jobs a client would run: the reproducible part of check 15. */
 import type { LocalJobs } from '../../support/job-context.ts';
+import { trainAndEvaluate } from './trained.ts';
 
 export type SweepSettings = {
   ks: readonly number[];
@@ -67,31 +68,11 @@ export async function sweepTable(
   const specs = settings.ks.flatMap((k) =>
     ways.flatMap((way) => settings.seeds.map((seed) => ({ variant: way.variant, width: way.width, k, seed }))),
   );
-  const { model, hook, corpus, context } = subject;
-  const trained = await jobs.run('sae.train', {
-    model,
-    hook,
-    corpus,
-    context,
-    saes: specs,
-    steps: settings.steps,
-    batch: settings.batch,
-    learning_rate: 2e-3,
-    dead_tokens: Math.round((settings.steps * settings.batch) / 10),
-    latent_pages: false,
-  });
-  const result = trained.result as { saes: { id: string }[]; tokens_per_s: number };
-  note(`trained ${specs.length} autoencoders, ${Math.round(result.tokens_per_s)} tokens/s through all of them`);
-  const ids = result.saes.map(({ id }) => id);
-  const evaluated = await jobs.run('sae.evaluate', {
-    model,
-    corpus,
-    context,
-    saes: ids,
+  const { evaluated: measured, tokensPerSecond } = await trainAndEvaluate<Measured>(jobs, subject, settings, specs, {
     tokens: settings.tokens,
     loss_sequences: 48,
   });
-  const measured = (evaluated.result as { saes: Measured[] }).saes;
+  note(`trained ${specs.length} autoencoders, ${Math.round(tokensPerSecond)} tokens/s through all of them`);
   const rows = settings.ks.flatMap((k) =>
     ways.map(({ what, variant, width }): SweepRow => {
       const own = measured.filter((sae) => sae.k === k && sae.variant === variant && sae.width === width);
@@ -113,7 +94,7 @@ export async function sweepTable(
     }),
   );
   const identityError = Math.max(...measured.map(({ loss }) => Math.abs(loss.cross_entropy.identity - loss.original)));
-  return { rows, tokensPerSecond: result.tokens_per_s, identityError };
+  return { rows, tokensPerSecond, identityError };
 }
 
 /** One seed has no deviation. */

@@ -1,0 +1,34 @@
+/** Autoencoders of a study: trained by one recipe in one sweep, and evaluated together, through the jobs a client would run. */
+import type { LocalJobs } from '../../support/job-context.ts';
+import type { Subject } from './sweep-table.ts';
+
+type Spec = { variant: string; width: number; k: number; seed: number };
+
+/**
+ * @param evaluation what `sae.evaluate` is asked for besides
+ * @returns what it says of each autoencoder, in the order of `saes`
+ */
+export async function trainAndEvaluate<Evaluated>(
+  jobs: LocalJobs,
+  { model, hook, corpus, context }: Subject,
+  { steps, batch }: { steps: number; batch: number },
+  saes: readonly Spec[],
+  evaluation: Record<string, unknown>,
+): Promise<{ evaluated: Evaluated[]; tokensPerSecond: number }> {
+  const trained = await jobs.run('sae.train', {
+    model,
+    hook,
+    corpus,
+    context,
+    saes,
+    steps,
+    batch,
+    learning_rate: 2e-3,
+    dead_tokens: Math.round((steps * batch) / 10),
+    latent_pages: false,
+  });
+  const { saes: made, tokens_per_s } = trained.result as { saes: { id: string }[]; tokens_per_s: number };
+  const ids = made.map(({ id }) => id);
+  const { result } = await jobs.run('sae.evaluate', { model, corpus, context, saes: ids, ...evaluation });
+  return { evaluated: (result as { saes: Evaluated[] }).saes, tokensPerSecond: tokens_per_s };
+}
