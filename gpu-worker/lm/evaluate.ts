@@ -127,7 +127,7 @@ export async function nextTokenLogits(
 }
 
 /** log of the sum of exp over one row of logits, in float64: a token's log-probability is its logit minus this. */
-export function logNormaliser(logits: Float32Array): number {
+function logNormaliser(logits: Float32Array): number {
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) if (logits[i]! > largest) largest = logits[i]!;
   let sum = 0;
