@@ -1,9 +1,9 @@
 /** The HTTP surface: what every request passes through, and the routes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { AppEnv } from './environment.ts';
-import { envelope } from './middleware/envelope.ts';
-import { answerUnrouted } from './middleware/no-route.ts';
-import { problemAnswer, refuseMisfit } from './middleware/problem.ts';
+import { envelope } from './http/envelope.ts';
+import { answerUnrouted } from './http/no-route.ts';
+import { problemAnswer, refuseMisfit } from './http/problem.ts';
 import { registerArtefacts } from './routes/artefacts.ts';
 import { registerCapabilities } from './routes/capabilities.ts';
 import { registerFairnessAudits } from './routes/fairness-audits.ts';

@@ -1,5 +1,5 @@
 /** What the Worker is given to work with; the bindings are declared in `wrangler.toml`. */
-import type { Idempotency } from './jobs/idempotency.ts';
+import type { Idempotency } from './idempotency/keys.ts';
 import type { Ledger } from './jobs/ledger.ts';
 import type { AccessKey } from './keys/access-key.ts';
 import type { QuotaKeeper } from './quota/keeper.ts';

@@ -5,7 +5,7 @@ import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
 import { fastVector } from './vectors/fast-path.ts';
 
-export { Idempotency } from './jobs/idempotency.ts';
+export { Idempotency } from './idempotency/keys.ts';
 export { Ledger } from './jobs/ledger.ts';
 export { QuotaKeeper } from './quota/keeper.ts';
 

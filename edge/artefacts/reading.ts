@@ -1,7 +1,7 @@
 /** Reading a tenant's artefacts: its own and those of the public tenant. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
-import type { Position } from '../routes/pages.ts';
+import type { Position } from '../http/pages.ts';
 
 /** Row of the D1 table `artefacts`. */
 export type ArtefactRow = {

@@ -6,8 +6,8 @@ import { type PredictorDocument, predictorDocumentSchema } from '../../shared/fa
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import { blobKey } from '../artefacts/addresses.ts';
 import type { Env } from '../environment.ts';
-import { nameThings, thingStatements } from '../things/index-rows.ts';
-import { readThing, type Thing } from '../things/reading.ts';
+import { nameThings, thingStatements } from '../published/index-rows.ts';
+import { readThing, type Thing } from '../published/reading.ts';
 
 /** A manifest lies in one row of D1; above this, the document has to come as a job's blob. */
 const DOCUMENT_LIMIT = 900_000;

@@ -5,13 +5,13 @@ import type { Estimate, JobContract } from '../../shared/jobs/contract.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
+import { withKnownFields } from '../http/known-fields.ts';
+import { fieldErrors } from '../http/problem.ts';
 import type { AccessKey } from '../keys/access-key.ts';
-import { fieldErrors } from '../middleware/problem.ts';
+import { checkHooks } from '../models/known-models.ts';
+import { checkWebhookAddress } from '../webhooks/address.ts';
 import { checkInputs } from './inputs.ts';
-import { withKnownFields } from './known-fields.ts';
-import { checkHooks } from './known-models.ts';
 import type { Terms } from './state.ts';
-import { checkWebhookAddress } from './webhook-address.ts';
 
 export type Admitted = {
   request: CreateJob;

@@ -5,8 +5,8 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { verifyAndPromote } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
-import { fieldErrors } from '../middleware/problem.ts';
-import { nameThings } from '../things/index-rows.ts';
+import { fieldErrors } from '../http/problem.ts';
+import { nameThings } from '../published/index-rows.ts';
 import type { Held } from './ledger.ts';
 import type { Completion } from './publish.ts';
 

@@ -2,9 +2,9 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
+import { fingerprintOf, idempotencyOf } from '../idempotency/keys.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { admit, termsOf } from './admission.ts';
-import { fingerprintOf, idempotencyOf } from './idempotency.ts';
 import { ledgerOf } from './ledger-of.ts';
 import { storeParams } from './params.ts';
 

@@ -6,8 +6,8 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { queueBodySchema } from '../../shared/contracts/worker-call.ts';
 import type { Env } from '../environment.ts';
+import { openOwnMessage } from '../workers/message-check.ts';
 import { ledgerOf } from './ledger-of.ts';
-import { openOwnMessage } from './message-check.ts';
 
 export async function consumeDeadLetters(batch: MessageBatch<unknown>, env: Env): Promise<void> {
   for (const letter of batch.messages) {

@@ -1,7 +1,7 @@
 /** Puts a job's signed message onto the queue. */
 import { signMessage } from '../../shared/signing/message.ts';
 import type { Env } from '../environment.ts';
-import { signingKeys } from './signing-keys.ts';
+import { signingKeys } from '../workers/signing-keys.ts';
 import type { JobState } from './state.ts';
 import type { StoredParams } from './store.ts';
 

@@ -4,7 +4,7 @@ import type { JobInput } from '../../shared/contracts/worker-call.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
 import { presignRead } from '../artefacts/addresses.ts';
 import type { Env } from '../environment.ts';
-import { findThings } from '../things/reading.ts';
+import { findThings } from '../published/reading.ts';
 
 type Found = Omit<JobInput, 'blobs'> & { tenant: string; blobs: Omit<JobInput['blobs'][number], 'url'>[] };
 type ArtefactRow = { id: string; sha256: string; bytes: number; media_type: string; name: string };

@@ -10,6 +10,7 @@ import type { Checkpoint, Heartbeat } from '../../shared/contracts/worker-call.t
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
+import { deliver, eventBody } from '../webhooks/delivery.ts';
 import { type Answer, answer } from './answer.ts';
 import { Audience } from './audience.ts';
 import { holdBlobs } from './checkpoint.ts';
@@ -21,7 +22,6 @@ import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
 import { type Delivery, LedgerStore, type StoredParams } from './store.ts';
 import { expiresAt, jobView } from './view.ts';
-import { deliver, eventBody } from './webhook.ts';
 
 /** Who makes a worker's call: the registered worker, and the fencing token it presents. */
 export type Caller = { worker: string; fence: string | null };

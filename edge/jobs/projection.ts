@@ -3,7 +3,7 @@
  * late write never undoes a newer one.
  */
 import type { Job, JobStatus } from '../../shared/contracts/job.ts';
-import type { Position } from '../routes/pages.ts';
+import type { Position } from '../http/pages.ts';
 import type { JobState } from './state.ts';
 import { expiresAt, jobView } from './view.ts';
 

@@ -4,9 +4,9 @@ import { vectorNameSchema } from '../../shared/contracts/vector.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
 import type { Env } from '../environment.ts';
-import { type NewThing, thingStatements } from '../things/index-rows.ts';
+import { modelStatements } from '../models/known-models.ts';
+import { type NewThing, thingStatements } from '../published/index-rows.ts';
 import { pointName } from '../vectors/names.ts';
-import { modelStatements } from './known-models.ts';
 import { deleteParams } from './params.ts';
 import type { JobState, Outcome } from './state.ts';
 

@@ -9,7 +9,6 @@ import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts
 import { byteRange } from '../artefacts/range.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
 import { PUBLIC_TENANT } from '../environment.ts';
-import { matches } from '../vectors/response.ts';
 import {
   BODY,
   idempotencyHeader,
@@ -22,8 +21,9 @@ import {
   page,
   pageQuery,
   problems,
-} from './declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
+} from '../http/declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { matches } from '../vectors/response.ts';
 
 const artefactSchema = z
   .object({

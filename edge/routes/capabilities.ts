@@ -5,8 +5,8 @@ import { VECTOR_FORMATS, vectorDtypeSchema } from '../../shared/contracts/vector
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../app.ts';
-import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../middleware/body.ts';
-import { json, open } from './declaration.ts';
+import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../http/body.ts';
+import { json, open } from '../http/declaration.ts';
 
 const capabilitiesSchema = z
   .object({

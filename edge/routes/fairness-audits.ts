@@ -5,8 +5,8 @@ import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../..
 import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { App } from '../app.ts';
-import { TABLE_LIMIT } from '../middleware/body.ts';
-import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from './declaration.ts';
+import { TABLE_LIMIT } from '../http/body.ts';
+import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const MOST_ROWS = 1_000_000;
 const numbers = z.array(z.number()).min(1).max(MOST_ROWS);

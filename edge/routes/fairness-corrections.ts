@@ -4,17 +4,17 @@ import { correct } from '../../shared/fairness/corrections/correct.ts';
 import { correctionSchema } from '../../shared/fairness/corrections/document.ts';
 import { requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
 import type { App } from '../app.ts';
-import { TABLE_LIMIT } from '../middleware/body.ts';
-import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from './declaration.ts';
+import { TABLE_LIMIT } from '../http/body.ts';
+import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const create = createRoute({
-  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fair_regression.fit'),
+  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fairness.edit_layer'),
   method: 'post',
   path: '/v1/fairness/corrections',
   tags: ['fairness'],
   summary: 'Correct a head, a layer or scores at once',
   description:
-    'Nothing of the request or the answer is stored, and no idempotent replay is kept. Wider layers and training: fair_regression.fit and lcf.fit.',
+    'Nothing of the request or the answer is stored, and no idempotent replay is kept. Wider layers and training: fairness.edit_layer and fairness.fit_lookahead.',
   request: { body: jsonRequest(correctionSchema.openapi('Correction')) },
   responses: {
     200: json(z.record(z.string(), z.unknown()).openapi('Corrected'), 'What the method answers with'),

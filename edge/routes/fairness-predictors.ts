@@ -10,11 +10,11 @@ import { tableFromColumns } from '../../shared/formats/json-table.ts';
 import { tableError } from '../../shared/formats/table.ts';
 import type { App } from '../app.ts';
 import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
-import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../fairness/table-body.ts';
-import { access } from '../middleware/access.ts';
-import { readThing } from '../things/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../things/view.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from './declaration.ts';
+import { access } from '../http/access.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from '../http/declaration.ts';
+import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../http/table-body.ts';
+import { readThing } from '../published/reading.ts';
+import { thingCaching, thingSchema, thingView } from '../published/view.ts';
 
 const tags = ['fairness'];
 const idParams = z.object({ id: predictorIdSchema });

@@ -1,7 +1,7 @@
 /** Liveness. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { App } from '../app.ts';
-import { json, open } from './declaration.ts';
+import { json, open } from '../http/declaration.ts';
 
 const health = createRoute({
   ...open,

@@ -19,17 +19,17 @@ import {
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../app.ts';
 import { presignUploads } from '../artefacts/upload.ts';
+import { decodeUtf8 } from '../http/body.ts';
+import { fieldErrors } from '../http/problem.ts';
 import { unwrap } from '../jobs/answer.ts';
 import { checkCheckpoint, openCheckpoint } from '../jobs/checkpoint.ts';
 import { checkCompletion } from '../jobs/completion.ts';
 import { openInputs } from '../jobs/inputs.ts';
-import { modelStatements } from '../jobs/known-models.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
-import { checkMessage } from '../jobs/message-check.ts';
 import { paramsAddress, readParams } from '../jobs/params.ts';
-import { type WorkerEnv, workerAccess } from '../jobs/worker-access.ts';
-import { decodeUtf8 } from '../middleware/body.ts';
-import { fieldErrors } from '../middleware/problem.ts';
+import { modelStatements } from '../models/known-models.ts';
+import { type WorkerEnv, workerAccess } from '../workers/access.ts';
+import { checkMessage } from '../workers/message-check.ts';
 
 /** A cancellation reaches the computation with a heartbeat: they are frequent, whatever the lease. */
 const HEARTBEAT_MS = 1000;

@@ -5,8 +5,8 @@ import { jobEventSchema } from '../../shared/contracts/job-event.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
+import { KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
-import { KEYED, keyed, problems } from './declaration.ts';
 
 const route = createRoute({
   ...keyed('jobs:read'),

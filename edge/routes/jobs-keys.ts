@@ -2,8 +2,8 @@
 import { createRoute } from '@hono/zod-openapi';
 import { keySetSchema } from '../../shared/signing/key-set.ts';
 import type { App } from '../app.ts';
-import { publishedKeys } from '../jobs/signing-keys.ts';
-import { json, open } from './declaration.ts';
+import { json, open } from '../http/declaration.ts';
+import { publishedKeys } from '../workers/signing-keys.ts';
 
 const route = createRoute({
   ...open,

@@ -3,9 +3,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
+import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
-import { webhookSecret } from '../jobs/webhook.ts';
-import { json, KEYED, keyed, problems } from './declaration.ts';
+import { webhookSecret } from '../webhooks/delivery.ts';
 
 const secretRoute = createRoute({
   ...keyed('webhooks:admin'),

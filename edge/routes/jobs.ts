@@ -7,16 +7,16 @@ import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
+import { access } from '../http/access.ts';
+import { jsonBody } from '../http/body.ts';
+import { BODY, json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeCursor, nextLink, pageOf } from '../http/pages.ts';
+import { preferredWait } from '../http/prefer.ts';
 import { admit } from '../jobs/admission.ts';
 import { unwrap } from '../jobs/answer.ts';
 import { createOnce } from '../jobs/creation.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
-import { preferredWait } from '../jobs/prefer.ts';
 import { listJobs } from '../jobs/projection.ts';
-import { access } from '../middleware/access.ts';
-import { jsonBody } from '../middleware/body.ts';
-import { BODY, json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
-import { decodeCursor, nextLink, pageOf } from './pages.ts';
 
 const jobBody = jobSchema.openapi('Job');
 const summaryBody = jobSchema

@@ -5,11 +5,7 @@ import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
 import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
-import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
-import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
-import { forgetKey } from '../keys/registry.ts';
-import { access } from '../middleware/access.ts';
-import { idempotent } from '../middleware/idempotency.ts';
+import { access } from '../http/access.ts';
 import {
   BODY,
   idempotencyHeader,
@@ -22,8 +18,12 @@ import {
   page,
   pageQuery,
   problems,
-} from './declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
+} from '../http/declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { idempotent } from '../idempotency/middleware.ts';
+import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
+import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
+import { forgetKey } from '../keys/registry.ts';
 
 const keySchema = z
   .object({

@@ -3,9 +3,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { modelDescriptionSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../app.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
-import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from './pages.ts';
 
 const modelSchema = modelDescriptionSchema
   .extend({ key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'), seen_at: z.string() })

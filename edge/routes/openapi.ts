@@ -1,6 +1,6 @@
 /** The contract. */
 import type { App } from '../app.ts';
-import { anonymous } from '../middleware/access.ts';
+import { anonymous } from '../http/access.ts';
 import { openApiDocument } from '../openapi.ts';
 
 export function registerOpenApi(app: App): void {

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { PROBLEMS, type ProblemCode, SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../app.ts';
-import { json, open, problems } from './declaration.ts';
+import { json, open, problems } from '../http/declaration.ts';
 
 const read = createRoute({
   ...open,

@@ -2,9 +2,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { reportIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
-import { readThing } from '../things/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../things/view.ts';
-import { json, KEYED, keyed, problems } from './declaration.ts';
+import { json, KEYED, keyed, problems } from '../http/declaration.ts';
+import { readThing } from '../published/reading.ts';
+import { thingCaching, thingSchema, thingView } from '../published/view.ts';
 
 const reportSchema = thingSchema(reportIdSchema).openapi('Report');
 

@@ -13,11 +13,11 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { saeIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
-import { readJsonBlob } from '../things/blobs.ts';
-import { readThing, type Thing } from '../things/reading.ts';
-import { thingCaching } from '../things/view.ts';
-import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from './pages.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
+import { readJsonBlob } from '../published/blobs.ts';
+import { readThing, type Thing } from '../published/reading.ts';
+import { thingCaching } from '../published/view.ts';
 
 const summarySchema = z
   .object({

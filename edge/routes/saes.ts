@@ -2,10 +2,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { saeIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
-import { listThings, readThing } from '../things/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../things/view.ts';
-import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { listThings, readThing } from '../published/reading.ts';
+import { thingCaching, thingSchema, thingView } from '../published/view.ts';
 
 const saeSchema = thingSchema(saeIdSchema).openapi('Sae');
 const tags = ['saes'];

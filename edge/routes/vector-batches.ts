@@ -4,10 +4,10 @@ import { vectorIdSchema } from '../../shared/contracts/thing.ts';
 import { vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { floatTensor, writeSafetensors } from '../../shared/formats/safetensors.ts';
 import type { App } from '../app.ts';
+import { BODY, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { lookUp } from '../vectors/lookup.ts';
 import { floats, jsonValues } from '../vectors/representation.ts';
 import { MEDIA_TYPES, selectionOf } from '../vectors/selection.ts';
-import { BODY, jsonRequest, KEYED, keyedBody, problems } from './declaration.ts';
 import { vectorValuesSchema } from './vectors.ts';
 
 const requestSchema = z

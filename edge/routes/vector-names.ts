@@ -5,10 +5,10 @@ import { vectorIdSchema } from '../../shared/contracts/thing.ts';
 import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
-import { findThings } from '../things/reading.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
+import { findThings } from '../published/reading.ts';
 import { createName, deleteName, findName, listNames, moveName, readName, type VectorName } from '../vectors/names.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from './declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from './pages.ts';
 
 const nameSchema = z
   .object({

@@ -4,13 +4,13 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorIdSchema } from '../../shared/contracts/thing.ts';
 import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../app.ts';
-import { deleteThing } from '../things/deletion.ts';
-import { listThings, readThing } from '../things/reading.ts';
+import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { deleteThing } from '../published/deletion.ts';
+import { listThings, readThing } from '../published/reading.ts';
 import { forgetVector, lookUp } from '../vectors/lookup.ts';
 import { vectorResponse } from '../vectors/response.ts';
 import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
-import { json, KEYED, keyed, page, pageQuery, problems } from './declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from './pages.ts';
 
 const vectorSchema = vectorBodySchema
   .extend({

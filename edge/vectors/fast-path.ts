@@ -3,8 +3,9 @@
  * it is sure of (a remembered key with its scope, a leased quota, a remembered representation, a query it has seen
  * spelled); everything else, errors included, takes the ordinary route, which shares every rule with it.
  */
+
+import { requestIdOf, stamp } from '../http/envelope.ts';
 import { rememberedKey } from '../keys/registry.ts';
-import { requestIdOf, stamp } from '../middleware/envelope.ts';
 import { takeLeased } from '../quota/lease.ts';
 import { remembered } from './lookup.ts';
 import { vectorResponse } from './response.ts';

@@ -5,7 +5,7 @@
 
 import { blobKey } from '../artefacts/addresses.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
-import { findThings, type Thing } from '../things/reading.ts';
+import { findThings, type Thing } from '../published/reading.ts';
 import { RECHECK_MS, type Remembered, VectorMemory } from './memory.ts';
 import { packRecord, recordOf, unpackRecord, type VectorRecord, valuesBlob } from './record.ts';
 import { type Representation, represent, type Tier } from './representation.ts';

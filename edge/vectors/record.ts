@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { VECTOR_BLOB, type VectorBody, vectorBodySchema } from '../../shared/contracts/vector.ts';
 import { PUBLIC_TENANT } from '../environment.ts';
-import type { Thing } from '../things/reading.ts';
+import type { Thing } from '../published/reading.ts';
 
 /** What the API shows of a vector beside its values. */
 export type VectorDescription = VectorBody & {

@@ -1,8 +1,8 @@
 /** Directions from two sets of texts: the difference of their mean activations. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { activations, groups, requireFinite } from '../lm/activations.ts';
-import type { TokenRows } from '../lm/batch.ts';
-import type { LanguageModel } from '../lm/model.ts';
+import { activations, groups, requireFinite } from '../lm/inference/activations.ts';
+import type { TokenRows } from '../lm/inference/batch.ts';
+import type { LanguageModel } from '../lm/inference/model.ts';
 
 export type MeanActivation = {
   mean: Float64Array;

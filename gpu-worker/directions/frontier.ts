@@ -1,8 +1,9 @@
 /** Steering by different directions of equal norm, each over a whole sweep of strengths: a frontier, not a single point. */
-import type { TokenRows } from '../lm/batch.ts';
+
 import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
-import type { Intervention } from '../lm/interventions.ts';
-import type { LanguageModel } from '../lm/model.ts';
+import type { TokenRows } from '../lm/inference/batch.ts';
+import type { Intervention } from '../lm/inference/interventions.ts';
+import type { LanguageModel } from '../lm/inference/model.ts';
 import { steeredOutcome } from './steering.ts';
 
 export type FrontierPoint = {

@@ -1,8 +1,9 @@
 /** What adding a direction to the residual stream does to the next token, over a set of prompts and strengths. */
-import type { TokenRows } from '../lm/batch.ts';
+
 import { klDivergence, nextTokenLogits, rowOf, tokenSetProbability } from '../lm/evaluate.ts';
-import type { Intervention } from '../lm/interventions.ts';
-import type { LanguageModel } from '../lm/model.ts';
+import type { TokenRows } from '../lm/inference/batch.ts';
+import type { Intervention } from '../lm/inference/interventions.ts';
+import type { LanguageModel } from '../lm/inference/model.ts';
 
 export type SteeredOutcome = {
   /** Summed probability of each token set, mean over prompts. */

@@ -2,7 +2,7 @@
 import { encodeModel, type OnnxValue } from '../onnx/model.ts';
 import type { DType } from './dtype.ts';
 import { GraphWriter, namedLeaves } from './emit.ts';
-import { nameOf } from './leaves.ts';
+import { nameOf } from './operators/leaves.ts';
 import type { Shape } from './shape.ts';
 import type { Target, Tensor } from './tensor.ts';
 

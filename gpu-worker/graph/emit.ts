@@ -14,7 +14,7 @@ import {
   isNamed,
   nameOf,
   Parameter,
-} from './leaves.ts';
+} from './operators/leaves.ts';
 import { type Shape, showShape } from './shape.ts';
 import type { Emitter, Node, Target, Tensor } from './tensor.ts';
 import { topological } from './topology.ts';

@@ -1,6 +1,13 @@
 /** The float64 reference evaluator: any graph by the naive loops of its operators. An oracle, not a runtime. */
 import { GraphError } from './errors.ts';
-import { Constant, type ConstantAttributes, External, type ExternalAttributes, isNamed, nameOf } from './leaves.ts';
+import {
+  Constant,
+  type ConstantAttributes,
+  External,
+  type ExternalAttributes,
+  isNamed,
+  nameOf,
+} from './operators/leaves.ts';
 import { showShape, sizeOf } from './shape.ts';
 import type { Dense, Tensor } from './tensor.ts';
 import { topological } from './topology.ts';

@@ -1,7 +1,8 @@
 /** Reverse mode: gradients of a scalar as more graph. */
-import { add } from './elementwise.ts';
+
 import { GraphError } from './errors.ts';
-import { filled, isNamed, nameOf, scalar } from './leaves.ts';
+import { add } from './operators/elementwise.ts';
+import { filled, isNamed, nameOf, scalar } from './operators/leaves.ts';
 import type { Node, Tensor } from './tensor.ts';
 import { topological } from './topology.ts';
 

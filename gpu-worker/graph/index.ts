@@ -1,9 +1,25 @@
-/** The public interface of the graph layer: `import * as g from '../graph/index.ts'`. */
-export { and, cast, equal, greater, greaterEqual, less, lessEqual, masked, not, or, where } from './comparison.ts';
+/** The public interface of the graph layer: `import * as g from './index.ts'`. */
+
 export { compile, type Port, type Program } from './compile.ts';
-export { conv1d, reverse, transposedConv1d } from './convolution.ts';
-export { straightThrough, withGradient } from './custom.ts';
 export { type DType, type HostArray, hostArray } from './dtype.ts';
+export { GraphError, type GraphErrorCode } from './errors.ts';
+export { evaluate, type Feed } from './evaluate.ts';
+export { gradients } from './gradients.ts';
+export {
+  and,
+  cast,
+  equal,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  masked,
+  not,
+  or,
+  where,
+} from './operators/comparison.ts';
+export { conv1d, reverse, transposedConv1d } from './operators/convolution.ts';
+export { straightThrough, withGradient } from './operators/custom.ts';
 export {
   abs,
   add,
@@ -35,11 +51,8 @@ export {
   square,
   sub,
   tanh,
-} from './elementwise.ts';
-export { GraphError, type GraphErrorCode } from './errors.ts';
-export { evaluate, type Feed } from './evaluate.ts';
-export { gradients } from './gradients.ts';
-export { addElements, addRows, gather, gatherElements, kthLargest, topK, topKMask } from './indexing.ts';
+} from './operators/elementwise.ts';
+export { addElements, addRows, gather, gatherElements, kthLargest, topK, topKMask } from './operators/indexing.ts';
 export {
   addAll,
   expand,
@@ -50,13 +63,13 @@ export {
   transpose,
   unsqueeze,
   zerosLike,
-} from './layout.ts';
-export { constant, external, filled, type Initialiser, input, nameOf, parameter, scalar } from './leaves.ts';
-export { binaryCrossEntropy, crossEntropy, crossEntropyRows, meanSquaredError } from './losses.ts';
-export { flattenRows, kroneckerMatmul, matmul } from './matmul.ts';
-export { layerNorm, logSoftmax, rmsNorm, softmax } from './normalise.ts';
-export { concat, lowerTriangle, pad, slice, split, upperTriangle } from './parts.ts';
-export { argMax, cumulativeSum, logSumExp, max, mean, min, sum } from './reductions.ts';
+} from './operators/layout.ts';
+export { constant, external, filled, type Initialiser, input, nameOf, parameter, scalar } from './operators/leaves.ts';
+export { binaryCrossEntropy, crossEntropy, crossEntropyRows, meanSquaredError } from './operators/losses.ts';
+export { flattenRows, kroneckerMatmul, matmul } from './operators/matmul.ts';
+export { layerNorm, logSoftmax, rmsNorm, softmax } from './operators/normalise.ts';
+export { concat, lowerTriangle, pad, slice, split, upperTriangle } from './operators/parts.ts';
+export { argMax, cumulativeSum, logSumExp, max, mean, min, sum } from './operators/reductions.ts';
+export { positionsAlong, renamed, sizeAlong } from './operators/sizes.ts';
 export type { Dim, Shape } from './shape.ts';
-export { positionsAlong, renamed, sizeAlong } from './sizes.ts';
 export type { Target, Tensor } from './tensor.ts';

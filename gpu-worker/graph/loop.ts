@@ -6,7 +6,7 @@ import { encodeModel, type OnnxGraph } from '../onnx/model.ts';
 import { onnxValue, type Port, type Program, portOf } from './compile.ts';
 import { GraphWriter, namedLeaves } from './emit.ts';
 import { GraphError } from './errors.ts';
-import { nameOf } from './leaves.ts';
+import { nameOf } from './operators/leaves.ts';
 import type { Target, Tensor } from './tensor.ts';
 
 export type StepSpec = {

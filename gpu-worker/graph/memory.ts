@@ -1,6 +1,6 @@
 /** Memory that a program needs, estimated before anything is allocated. */
 import { BYTES_PER_ELEMENT } from './dtype.ts';
-import { isLeaf } from './leaves.ts';
+import { isLeaf } from './operators/leaves.ts';
 import type { Tensor } from './tensor.ts';
 import { topological } from './topology.ts';
 

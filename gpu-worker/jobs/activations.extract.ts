@@ -6,15 +6,15 @@
 import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/activations.extract.ts';
-import { activations } from '../lm/activations.ts';
-import { ActivationShard } from './activation-shard.ts';
-import { ActivationStatistics } from './activation-statistics.ts';
-import { BackgroundSaves } from './background-saves.ts';
-import { openCorpus } from './corpus-input.ts';
-import { type ExtractionState, extractionCheckpoint, resumedExtraction } from './extraction-checkpoint.ts';
+import { activations } from '../lm/inference/activations.ts';
+import { BackgroundSaves } from './checkpoints/background-saves.ts';
+import { type ExtractionState, extractionCheckpoint, resumedExtraction } from './checkpoints/extraction-checkpoint.ts';
 import { handle } from './handler.ts';
-import { openModel } from './model-input.ts';
-import { reportManifest } from './report.ts';
+import { openCorpus } from './inputs/corpus-input.ts';
+import { openModel } from './inputs/model-input.ts';
+import { ActivationShard } from './outputs/activation-shard.ts';
+import { ActivationStatistics } from './outputs/activation-statistics.ts';
+import { reportManifest } from './outputs/report.ts';
 
 /** Largest shard, bytes; the limit of an artefact is a little higher. */
 const SHARD_BYTES = 200e6;

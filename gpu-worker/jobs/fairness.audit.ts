@@ -5,7 +5,7 @@ import {
   auditDocument,
 } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
-import { distributionPlot, futureGapPlot, gapPlot } from '../../shared/fairness/plots/audit-plots.ts';
+import { distributionPlot, futureGapPlot, gapPlot } from '../../shared/fairness/audit/plots.ts';
 import { columnOf, columnTexts } from '../../shared/formats/table.ts';
 import contract from '../../shared/jobs/fairness.audit.ts';
 import { reportThing } from '../fairness/publish.ts';

@@ -1,6 +1,6 @@
 /**
  * The interface between a job handler and what surrounds it. A handler runs in a child process of its own: it reads
- * params and inputs, writes artefacts into the attempt's scratch folder and returns an outcome; the inbox process
+ * params and inputs, writes artefacts into the attempt's scratch folder and returns an outcome; the worker process
  * uploads, completes, and kills the child on cancellation, loss of the lease or a memory limit.
  */
 

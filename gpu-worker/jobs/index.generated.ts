@@ -3,12 +3,12 @@ import type { Handler } from './handler.ts';
 
 export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'activations.extract': async () => (await import('./activations.extract.ts')).default as Handler,
-  'dafh.fit': async () => (await import('./dafh.fit.ts')).default as Handler,
   'diagnostics.run': async () => (await import('./diagnostics.run.ts')).default as Handler,
-  'fair_regression.fit': async () => (await import('./fair_regression.fit.ts')).default as Handler,
   'fairness.audit': async () => (await import('./fairness.audit.ts')).default as Handler,
+  'fairness.edit_layer': async () => (await import('./fairness.edit_layer.ts')).default as Handler,
+  'fairness.fit_gated': async () => (await import('./fairness.fit_gated.ts')).default as Handler,
+  'fairness.fit_lookahead': async () => (await import('./fairness.fit_lookahead.ts')).default as Handler,
   'fairness.predict': async () => (await import('./fairness.predict.ts')).default as Handler,
-  'lcf.fit': async () => (await import('./lcf.fit.ts')).default as Handler,
   'lm.evaluate': async () => (await import('./lm.evaluate.ts')).default as Handler,
   'lm.generate': async () => (await import('./lm.generate.ts')).default as Handler,
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,

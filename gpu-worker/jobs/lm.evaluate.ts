@@ -3,14 +3,14 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
 import { outcomeOf } from '../directions/steering.ts';
 import { crossEntropy, meanDivergence, nextTokenLogits, targetAccuracy } from '../lm/evaluate.ts';
-import type { Intervention } from '../lm/interventions.ts';
-import { openCorpus } from './corpus-input.ts';
+import type { Intervention } from '../lm/inference/interventions.ts';
 import { handle } from './handler.ts';
-import { openModel } from './model-input.ts';
-import { reportManifest } from './report.ts';
-import { takeTokens } from './token-budget.ts';
-import { encodeTexts, singleToken, tokenSet } from './tokens.ts';
-import { openVector } from './vector-input.ts';
+import { openCorpus } from './inputs/corpus-input.ts';
+import { openModel } from './inputs/model-input.ts';
+import { takeTokens } from './inputs/token-budget.ts';
+import { encodeTexts, singleToken, tokenSet } from './inputs/tokens.ts';
+import { openVector } from './inputs/vector-input.ts';
+import { reportManifest } from './outputs/report.ts';
 
 export default handle(contract, async (context) => {
   const { params } = context;

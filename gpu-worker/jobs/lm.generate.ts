@@ -1,13 +1,13 @@
 /** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
 import contract from '../../shared/jobs/lm.generate.ts';
-import { renderChat } from '../lm/chat.ts';
-import type { GenerationIntervention } from '../lm/generate.ts';
-import { generateInBatches } from '../lm/generate-batches.ts';
-import { GenerationThreads } from '../lm/generation-threads.ts';
+import type { GenerationIntervention } from '../lm/generation/generate.ts';
+import { generateInBatches } from '../lm/generation/generate-batches.ts';
+import { GenerationThreads } from '../lm/generation/generation-threads.ts';
+import { renderChat } from '../lm/tokenizer/chat.ts';
 import { handle } from './handler.ts';
-import { openModel } from './model-input.ts';
-import { encodeTexts, requireTokenizer } from './tokens.ts';
-import { openVector } from './vector-input.ts';
+import { openModel } from './inputs/model-input.ts';
+import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
+import { openVector } from './inputs/vector-input.ts';
 
 export default handle(contract, async (context) => {
   const { params } = context;

@@ -10,16 +10,16 @@ import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import contract from '../../shared/jobs/lm.train.ts';
 import { describe } from '../../shared/models/describe.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
+import { PlantedLanguage } from '../lm/corpus/planted/language.ts';
 import { type CrossEntropy, type WeightedSequence, weightedCrossEntropy } from '../lm/evaluate.ts';
-import { type LanguageModel, loadModel } from '../lm/model.ts';
-import { PlantedLanguage } from '../lm/planted/language.ts';
-import { trainLanguageModel } from '../lm/train.ts';
+import { type LanguageModel, loadModel } from '../lm/inference/model.ts';
+import { trainLanguageModel } from '../lm/training/train.ts';
 import { chooseProvider } from '../runtime/index.ts';
+import { PublishedTraining } from './checkpoints/published-training.ts';
 import { handle } from './handler.ts';
-import { publishFolder } from './model-artefact.ts';
-import { PublishedTraining } from './published-training.ts';
-import { openTrainingStart, type TrainParams } from './training-start.ts';
-import { openTrainingText } from './training-text.ts';
+import { openTrainingStart, type TrainParams } from './inputs/training-start.ts';
+import { openTrainingText } from './inputs/training-text.ts';
+import { publishFolder } from './outputs/model-artefact.ts';
 
 /** Tokens that go through the model at a time while the held-out loss is measured. */
 const EVALUATION_TOKENS = 2048;

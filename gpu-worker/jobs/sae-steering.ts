@@ -5,12 +5,12 @@ import type contract from '../../shared/jobs/sae.evaluate.ts';
 import { stream } from '../../shared/math/random.ts';
 import { differenceInMeans, meanActivation, unitVector } from '../directions/difference-in-means.ts';
 import { steeringFrontier } from '../directions/frontier.ts';
-import { groups } from '../lm/activations.ts';
-import type { LanguageModel } from '../lm/model.ts';
-import type { Encoder } from '../sae/encoder.ts';
-import { encodeActivations, type TrainedSae } from '../sae/evaluate.ts';
-import { separatingLatent } from '../sae/latent-choice.ts';
-import { encodeTexts, poleTokens } from './tokens.ts';
+import { groups } from '../lm/inference/activations.ts';
+import type { LanguageModel } from '../lm/inference/model.ts';
+import type { Encoder } from '../sae/codes/encoder.ts';
+import { encodeActivations, type TrainedSae } from '../sae/measures/evaluate.ts';
+import { separatingLatent } from '../sae/probes/latent-choice.ts';
+import { encodeTexts, poleTokens } from './inputs/tokens.ts';
 
 type Steering = NonNullable<ParamsOf<typeof contract>['steering']>;
 

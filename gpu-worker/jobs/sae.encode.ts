@@ -1,12 +1,12 @@
 /** Handler of `sae.encode`. */
 import contract from '../../shared/jobs/sae.encode.ts';
-import { requireFinite } from '../lm/activations.ts';
-import { Encoder } from '../sae/encoder.ts';
-import { encodeActivations, reconstruct } from '../sae/evaluate.ts';
+import { requireFinite } from '../lm/inference/activations.ts';
+import { Encoder } from '../sae/codes/encoder.ts';
+import { encodeActivations, reconstruct } from '../sae/measures/evaluate.ts';
 import { handle } from './handler.ts';
-import { openModel } from './model-input.ts';
-import { openSae } from './sae-artefact.ts';
-import { encodeTexts } from './tokens.ts';
+import { openModel } from './inputs/model-input.ts';
+import { encodeTexts } from './inputs/tokens.ts';
+import { openSae } from './outputs/sae-artefact.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;

@@ -8,9 +8,9 @@ import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/diges
 import { differenceInMeans, meanActivation, unitVector } from '../directions/difference-in-means.ts';
 import { calibrate, calibratedStrength } from '../directions/steering.ts';
 import { handle, type JobContext } from './handler.ts';
-import { type OpenedModel, openModel } from './model-input.ts';
-import { openSae } from './sae-artefact.ts';
-import { encodeTexts, poleTokens } from './tokens.ts';
+import { type OpenedModel, openModel } from './inputs/model-input.ts';
+import { encodeTexts, poleTokens } from './inputs/tokens.ts';
+import { openSae } from './outputs/sae-artefact.ts';
 
 type Params = ParamsOf<typeof contract>;
 type Direction = { unit: Float32Array; residualNorm: number; mismatch: boolean; provenance: Record<string, unknown> };

@@ -1,9 +1,9 @@
 /** Evaluation of a language model: cross-entropy, divergence from a reference, probabilities of chosen tokens. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { groups } from './activations.ts';
-import type { TokenRows } from './batch.ts';
-import type { Intervention } from './interventions.ts';
-import type { LanguageModel } from './model.ts';
+import { groups } from './inference/activations.ts';
+import type { TokenRows } from './inference/batch.ts';
+import type { Intervention } from './inference/interventions.ts';
+import type { LanguageModel } from './inference/model.ts';
 
 export type CrossEntropy = {
   /** Mean over predicted tokens, nats. */

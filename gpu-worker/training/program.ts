@@ -1,8 +1,8 @@
 /** From a loss and an optimiser to the program of one training step. */
 import { namedLeaves } from '../graph/emit.ts';
 import * as g from '../graph/index.ts';
-import { Parameter } from '../graph/leaves.ts';
 import type { StepSpec } from '../graph/loop.ts';
+import { Parameter } from '../graph/operators/leaves.ts';
 import type { Optimiser } from '../nn/optimisers.ts';
 import { type Constraint, type Match, matches } from './constraints.ts';
 

@@ -3,7 +3,7 @@
 import { stream } from '../../shared/math/random.ts';
 import type { HostArray, Tensor } from '../graph/index.ts';
 import { nameOf } from '../graph/index.ts';
-import type { ParameterAttributes } from '../graph/leaves.ts';
+import type { ParameterAttributes } from '../graph/operators/leaves.ts';
 import type { Schedule } from '../nn/schedules.ts';
 import {
   chooseProvider,

@@ -8,9 +8,9 @@ import { parseArgs } from 'node:util';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
 import { toFloat64 } from '../../shared/formats/safetensors-values.ts';
 import { familyOf } from '../../shared/models/describe.ts';
-import { generate } from '../lm/generate.ts';
-import { type LanguageModel, loadModel } from '../lm/model.ts';
-import { weightGradients } from '../lm/weight-gradients.ts';
+import { generate } from '../lm/generation/generate.ts';
+import { type LanguageModel, loadModel } from '../lm/inference/model.ts';
+import { weightGradients } from '../lm/training/weight-gradients.ts';
 import { chooseProvider } from '../runtime/index.ts';
 
 export type Comparison = {

@@ -14,10 +14,11 @@ const LAYERS = [
   ['training'],
   ['lm'],
   ['sae'],
+  ['study'],
   ['directions'],
   ['compression', 'circuits', 'block-sparse', 'fairness', 'ecg'],
   ['jobs'],
-  ['inbox', 'verify'],
+  ['worker', 'verify'],
 ] as const;
 
 /** Packages that `shared/` may use: pure code that runs in any JavaScript runtime. */

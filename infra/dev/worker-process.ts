@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const ENTRY = join(import.meta.dirname, '../../gpu-worker/inbox/index.ts');
+const ENTRY = join(import.meta.dirname, '../../gpu-worker/worker/index.ts');
 const STOP_LIMIT_MS = 8000;
 
 export type WorkerOptions = {

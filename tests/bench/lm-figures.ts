@@ -8,12 +8,12 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { packed, repeated, tokenised } from '../../gpu-worker/lm/corpus/sequences.ts';
 import { crossEntropy } from '../../gpu-worker/lm/evaluate.ts';
-import { generate } from '../../gpu-worker/lm/generate.ts';
-import type { Intervention } from '../../gpu-worker/lm/interventions.ts';
-import { loadModel } from '../../gpu-worker/lm/model.ts';
-import { packed, repeated, tokenised } from '../../gpu-worker/lm/sequences.ts';
-import { trainLanguageModel } from '../../gpu-worker/lm/train.ts';
+import { generate } from '../../gpu-worker/lm/generation/generate.ts';
+import type { Intervention } from '../../gpu-worker/lm/inference/interventions.ts';
+import { loadModel } from '../../gpu-worker/lm/inference/model.ts';
+import { trainLanguageModel } from '../../gpu-worker/lm/training/train.ts';
 import { data } from '../support/guide.ts';
 import { generatedLlama } from './lm/generated.ts';
 
@@ -65,7 +65,7 @@ console.log(JSON.stringify({ file_mib: model.folder.bytes / 2 ** 20, peak_above_
 
 /** Peak memory of a fresh process that loads a model and runs it once. */
 function memory(folder: string) {
-  const module = new URL('../../gpu-worker/lm/model.ts', import.meta.url).href;
+  const module = new URL('../../gpu-worker/lm/inference/model.ts', import.meta.url).href;
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', MEMORY, module, folder], {
     encoding: 'utf8',
   });

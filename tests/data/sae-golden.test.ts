@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { DenseTrainer } from '../../gpu-worker/sae/dense-trainer.ts';
-import { FastTrainer } from '../../gpu-worker/sae/fast-trainer.ts';
-import type { SaeParameters } from '../../gpu-worker/sae/parameters.ts';
-import { recipe } from '../../gpu-worker/sae/recipe.ts';
-import type { Trainer } from '../../gpu-worker/sae/trainer.ts';
+import type { SaeParameters } from '../../gpu-worker/sae/codes/parameters.ts';
+import { DenseTrainer } from '../../gpu-worker/sae/training/dense-trainer.ts';
+import { FastTrainer } from '../../gpu-worker/sae/training/fast-trainer.ts';
+import { recipe } from '../../gpu-worker/sae/training/recipe.ts';
+import type { Trainer } from '../../gpu-worker/sae/training/trainer.ts';
 import { readSafetensors } from '../../shared/formats/safetensors.ts';
 import { golden, hasGolden } from '../support/guide.ts';
 

@@ -1,6 +1,6 @@
 /** Opens a tiny random model for the running test and closes it afterwards. */
 import { onTestFinished } from 'vitest';
-import { type LanguageModel, loadModel } from '../../gpu-worker/lm/model.ts';
+import { type LanguageModel, loadModel } from '../../gpu-worker/lm/inference/model.ts';
 import { tinyModel } from './tiny-model.ts';
 
 export async function openTiny(config: Record<string, unknown>, seed = 1): Promise<LanguageModel> {

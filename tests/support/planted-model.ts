@@ -1,6 +1,6 @@
 /** A small language model of the generated language, trained for a test. */
-import { PlantedLanguage } from '../../gpu-worker/lm/planted/language.ts';
-import { trainLanguageModel } from '../../gpu-worker/lm/train.ts';
+import { PlantedLanguage } from '../../gpu-worker/lm/corpus/planted/language.ts';
+import { trainLanguageModel } from '../../gpu-worker/lm/training/train.ts';
 
 /** Trains for some seconds and saves a folder in Hugging Face layout. */
 export async function savePlantedModel(folder: string, { steps = 120, context = 24, width = 32 } = {}): Promise<void> {

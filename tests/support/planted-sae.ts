@@ -1,9 +1,9 @@
 /** The acceptance runs of AbsTopK on planted dictionaries, and what they are measured by. */
 
-import { measure, type SaeMeasures, type TrainedSae } from '../../gpu-worker/sae/evaluate.ts';
-import { type FitOptions, fit as trainOn } from '../../gpu-worker/sae/fit.ts';
-import { recipe } from '../../gpu-worker/sae/recipe.ts';
-import { denseCodes } from '../../gpu-worker/sae/sparse-codes.ts';
+import { denseCodes } from '../../gpu-worker/sae/codes/sparse-codes.ts';
+import { measure, type SaeMeasures, type TrainedSae } from '../../gpu-worker/sae/measures/evaluate.ts';
+import { type FitOptions, fit as trainOn } from '../../gpu-worker/sae/training/fit.ts';
+import { recipe } from '../../gpu-worker/sae/training/recipe.ts';
 import { type Planted, plantedDictionary } from './planted-dictionary.ts';
 
 export type PlantedRun = {

@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { initialisers } from '../../gpu-worker/lm/initialise.ts';
-import { type SavedTokenizer, saveFolder } from '../../gpu-worker/lm/save.ts';
+import { initialisers } from '../../gpu-worker/lm/weights/initialise.ts';
+import { type SavedTokenizer, saveFolder } from '../../gpu-worker/lm/weights/save.ts';
 import { stream } from '../../shared/math/random.ts';
 import { listWeights } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';

@@ -1,6 +1,7 @@
 /** A whole-word tokenizer over w0 .. w59 with a BOS token, in the publishers' format. */
-import type { SavedTokenizer } from '../../gpu-worker/lm/save.ts';
-import { tokenizerDocument } from '../../gpu-worker/lm/tokenizer-document.ts';
+
+import { tokenizerDocument } from '../../gpu-worker/lm/tokenizer/tokenizer-document.ts';
+import type { SavedTokenizer } from '../../gpu-worker/lm/weights/save.ts';
 
 export function wordTokenizer(words = 59): SavedTokenizer {
   const vocab: Record<string, number> = { '<unk>': 0, '<s>': 1 };

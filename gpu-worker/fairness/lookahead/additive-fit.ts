@@ -1,12 +1,13 @@
 /** Lookahead predictors on additive models, estimated by least squares or given: linear, post-nonlinear, path-dependent. */
+
+import { lookaheadOf } from '../../../shared/fairness/lookahead/compile.ts';
+import type { LookaheadDocument, ScmDocument } from '../../../shared/fairness/lookahead/document.ts';
 import { estimateScm } from '../../../shared/fairness/lookahead/estimate.ts';
+import type { FitModelOf } from '../../../shared/fairness/lookahead/fit.ts';
+import { additiveDocument, attributeValues } from '../../../shared/fairness/lookahead/fit-check.ts';
 import { compileLookahead, predictLookahead } from '../../../shared/fairness/lookahead/predictor.ts';
 import { lookaheadMoments, refitLookahead } from '../../../shared/fairness/lookahead/refit.ts';
 import type { LinearScm } from '../../../shared/fairness/lookahead/scm.ts';
-import { lookaheadOf } from '../../../shared/fairness/predictors/compile-lookahead.ts';
-import type { LookaheadDocument, ScmDocument } from '../../../shared/fairness/predictors/lookahead-document.ts';
-import type { FitModelOf } from '../../../shared/fairness/predictors/lookahead-fit.ts';
-import { additiveDocument, attributeValues } from '../../../shared/fairness/predictors/lookahead-fit-check.ts';
 import { toRows } from '../../../shared/math/matrix.ts';
 import { numbersOf, takeRows } from '../table-input.ts';
 import { additiveBaselines } from './additive-baselines.ts';

@@ -1,8 +1,9 @@
 /** Latent predictors as they are deployed: what a row reveals of K, not draws that knew the status. */
+
+import { plainInputs } from '../../../shared/fairness/lookahead/compile.ts';
+import type { LatentDocument } from '../../../shared/fairness/lookahead/document.ts';
 import { compileLatent, type LatentPredictor, predictLatent } from '../../../shared/fairness/lookahead/latent.ts';
-import { plainInputs } from '../../../shared/fairness/predictors/compile-lookahead.ts';
 import { encodeTable, featureCount } from '../../../shared/fairness/predictors/encode.ts';
-import type { LatentDocument } from '../../../shared/fairness/predictors/lookahead-document.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
 import { numbersOf, takeRows } from '../table-input.ts';
 import { type Baseline, meanSquare, measured, type PreparedRows } from './fitted.ts';

@@ -1,11 +1,11 @@
 /** What every fit of a lookahead predictor starts from and ends in, whatever its structural model. */
 
-import { plainInputs } from '../../../shared/fairness/predictors/compile-lookahead.ts';
+import { plainInputs } from '../../../shared/fairness/lookahead/compile.ts';
 import type { PredictorDocument } from '../../../shared/fairness/predictors/document.ts';
 import { encodeTable } from '../../../shared/fairness/predictors/encode.ts';
 import type { Table } from '../../../shared/formats/table.ts';
 import type { ParamsOf, ResultOf } from '../../../shared/jobs/contract.ts';
-import type contract from '../../../shared/jobs/lcf.fit.ts';
+import type contract from '../../../shared/jobs/fairness.fit_lookahead.ts';
 import { numbersOf, takeRows } from '../table-input.ts';
 
 export type FitParams = ParamsOf<typeof contract>;

@@ -1,7 +1,8 @@
 /** Lookahead predictors on a latent variable whose model is given: the free part of the score is all there is to fit. */
+
+import type { FitModelOf } from '../../../shared/fairness/lookahead/fit.ts';
+import { knowledgeDocument } from '../../../shared/fairness/lookahead/fit-check.ts';
 import { compileLatent, type LatentPredictor } from '../../../shared/fairness/lookahead/latent.ts';
-import type { FitModelOf } from '../../../shared/fairness/predictors/lookahead-fit.ts';
-import { knowledgeDocument } from '../../../shared/fairness/predictors/lookahead-fit-check.ts';
 import {
   counterfactuallyFair,
   fitDeployed,

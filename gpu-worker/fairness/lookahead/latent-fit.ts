@@ -1,8 +1,9 @@
 /** Lookahead predictors on a latent variable whose model is sampled from the rows. */
+
+import type { LatentDocument } from '../../../shared/fairness/lookahead/document.ts';
+import type { FitModelOf } from '../../../shared/fairness/lookahead/fit.ts';
 import { encodeTable, featureCount, learnInputs } from '../../../shared/fairness/predictors/encode.ts';
 import type { InputEncoding } from '../../../shared/fairness/predictors/input.ts';
-import type { LatentDocument } from '../../../shared/fairness/predictors/lookahead-document.ts';
-import type { FitModelOf } from '../../../shared/fairness/predictors/lookahead-fit.ts';
 import { columnOf } from '../../../shared/formats/table.ts';
 import { numbersOf } from '../table-input.ts';
 import { fitDeployed, latentPredictorOf, latentRows, latentScores } from './deployed-latent.ts';

@@ -1,13 +1,14 @@
 /** Lookahead predictors where the attribute scales the features, on given coefficients (arXiv:2412.01065, theorem 5.4). */
+
+import type { MultiplicativeDocument } from '../../../shared/fairness/lookahead/document.ts';
+import type { FitModelOf } from '../../../shared/fairness/lookahead/fit.ts';
+import { multiplicativeOf } from '../../../shared/fairness/lookahead/fit-check.ts';
 import {
   type CompiledMultiplicative,
   compileMultiplicative,
   type MultiplicativePredictor,
   predictMultiplicative,
 } from '../../../shared/fairness/lookahead/multiplicative.ts';
-import type { MultiplicativeDocument } from '../../../shared/fairness/predictors/lookahead-document.ts';
-import type { FitModelOf } from '../../../shared/fairness/predictors/lookahead-fit.ts';
-import { multiplicativeOf } from '../../../shared/fairness/predictors/lookahead-fit-check.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
 import {
   type Baseline,

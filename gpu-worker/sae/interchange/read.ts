@@ -5,8 +5,8 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readSafetensors, type Safetensors } from '../../../shared/formats/safetensors.ts';
 import { SAE_VARIANTS, type SaeVariant } from '../../../shared/jobs/sae.train.ts';
-import type { TrainedSae } from '../evaluate.ts';
-import { notFinite, type SaeParameters } from '../parameters.ts';
+import { notFinite, type SaeParameters } from '../codes/parameters.ts';
+import type { TrainedSae } from '../measures/evaluate.ts';
 import { keepsEqual, nextAbove, transpose } from './saelens.ts';
 
 type Config = Readonly<Record<string, unknown>>;

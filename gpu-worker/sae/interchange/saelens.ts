@@ -5,9 +5,9 @@
  */
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
-import type { TrainedSae } from '../evaluate.ts';
-import type { SaeParameters } from '../parameters.ts';
-import { VARIANTS } from '../variants.ts';
+import type { SaeParameters } from '../codes/parameters.ts';
+import { VARIANTS } from '../codes/variants.ts';
+import type { TrainedSae } from '../measures/evaluate.ts';
 
 export const CONFIG_FILE = 'cfg.json';
 export const WEIGHTS_FILE = 'sae_weights.safetensors';

@@ -1,7 +1,7 @@
 /** Closed-form corrections as the API takes them. */
 import { z } from 'zod';
 import { columnNameSchema } from '../../contracts/column-name.ts';
-import { lookaheadDocumentSchema } from '../predictors/lookahead-document.ts';
+import { lookaheadDocumentSchema } from '../lookahead/document.ts';
 
 const number = z.number();
 const vector = (most: number) => z.array(number).min(1).max(most);

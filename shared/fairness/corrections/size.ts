@@ -34,7 +34,7 @@ export function correctionMs(c: Correction): number {
 
 /** Refuses a request that is too large for the edge: computation_too_large names the job that does it. */
 export function requireCorrectionFits(c: Correction): void {
-  const job = c.method === 'lookahead_refit' ? 'lcf.fit' : 'fair_regression.fit';
+  const job = c.method === 'lookahead_refit' ? 'fairness.fit_lookahead' : 'fairness.edit_layer';
   const width = c.method === 'layer' ? Math.max(c.weights.length, c.weights[0]!.length) : 0;
   if (width > EDGE_WIDTH) {
     throw new SextantError(

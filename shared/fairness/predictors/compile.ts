@@ -2,7 +2,7 @@
 import type { Table } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
 import { checkGated, type GatedPredictor, predictGated } from '../gated/predictor.ts';
-import { compileKnowledge, compileLinear, compileScaled } from './compile-lookahead.ts';
+import { compileKnowledge, compileLinear, compileScaled } from '../lookahead/compile.ts';
 import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
 import { encodeTable, featureCount } from './encode.ts';
 import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './network.ts';

@@ -1,7 +1,7 @@
 /** A predictor as the API takes it and as it is stored: immutable JSON, compiled before use. */
 import { z } from 'zod';
+import { latentDocumentSchema, lookaheadDocumentSchema, multiplicativeDocumentSchema } from '../lookahead/document.ts';
 import { inputSchema } from './input.ts';
-import { latentDocumentSchema, lookaheadDocumentSchema, multiplicativeDocumentSchema } from './lookahead-document.ts';
 import { ACTIVATIONS } from './network.ts';
 
 const vector = (most: number) => z.array(z.number()).min(1).max(most);

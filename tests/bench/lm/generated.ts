@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { saveFolder } from '../../../gpu-worker/lm/save.ts';
+import { saveFolder } from '../../../gpu-worker/lm/weights/save.ts';
 import { listWeights } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
 

@@ -1,7 +1,7 @@
 /** Peak resident memory of fast-path steps in a process of their own: `node memory.ts d P k B`. */
-import { FastTrainer } from '../../../gpu-worker/sae/fast-trainer.ts';
-import { initialise } from '../../../gpu-worker/sae/initialise.ts';
-import { recipe } from '../../../gpu-worker/sae/recipe.ts';
+import { FastTrainer } from '../../../gpu-worker/sae/training/fast-trainer.ts';
+import { initialise } from '../../../gpu-worker/sae/training/initialise.ts';
+import { recipe } from '../../../gpu-worker/sae/training/recipe.ts';
 import { stream } from '../../../shared/math/random.ts';
 
 const [inputs, width, k, rows] = process.argv.slice(2).map(Number) as [number, number, number, number];

@@ -4,12 +4,12 @@
  * arrangement of the same work, overlapped or not.
  */
 
-import { loadModel } from '../../../gpu-worker/lm/model.ts';
-import { ActivationSource } from '../../../gpu-worker/sae/activation-source.ts';
-import { FastTrainer } from '../../../gpu-worker/sae/fast-trainer.ts';
-import { initialise } from '../../../gpu-worker/sae/initialise.ts';
-import { recipe } from '../../../gpu-worker/sae/recipe.ts';
-import { type SweepMember, trainSweep } from '../../../gpu-worker/sae/sweep.ts';
+import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
+import { ActivationSource } from '../../../gpu-worker/sae/training/activation-source.ts';
+import { FastTrainer } from '../../../gpu-worker/sae/training/fast-trainer.ts';
+import { initialise } from '../../../gpu-worker/sae/training/initialise.ts';
+import { recipe } from '../../../gpu-worker/sae/training/recipe.ts';
+import { type SweepMember, trainSweep } from '../../../gpu-worker/sae/training/sweep.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { data, hasData } from '../../support/guide.ts';
 import { CONFIG, DEEP_CONFIG, generatedLlama } from '../lm/generated.ts';

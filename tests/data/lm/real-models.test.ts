@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { crossEntropy } from '../../../gpu-worker/lm/evaluate.ts';
-import { generate } from '../../../gpu-worker/lm/generate.ts';
-import { loadModel } from '../../../gpu-worker/lm/model.ts';
+import { generate } from '../../../gpu-worker/lm/generation/generate.ts';
+import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { data, hasData } from '../../support/guide.ts';
 
 /** The first `count` ASCII stories, as the published losses were measured: single newlines, BOS in front, 513 tokens. */

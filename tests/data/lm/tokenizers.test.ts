@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { readTokenizer } from '../../../gpu-worker/lm/tokenizer.ts';
+import { readTokenizer } from '../../../gpu-worker/lm/tokenizer/tokenizer.ts';
 import { data, hasData } from '../../support/guide.ts';
 
 const read = (...path: string[]) => readFileSync(data('text', ...path), 'utf8');

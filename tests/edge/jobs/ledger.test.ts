@@ -12,8 +12,8 @@ import { unwrap } from '../../../edge/jobs/answer.ts';
 import type { Ledger } from '../../../edge/jobs/ledger.ts';
 import { ledgerOf } from '../../../edge/jobs/ledger-of.ts';
 import type { Completion } from '../../../edge/jobs/publish.ts';
-import { signingKeys } from '../../../edge/jobs/signing-keys.ts';
 import type { Terms } from '../../../edge/jobs/state.ts';
+import { signingKeys } from '../../../edge/workers/signing-keys.ts';
 import { randomId } from '../../../shared/signing/digest.ts';
 import { signMessage } from '../../../shared/signing/message.ts';
 

@@ -2,7 +2,7 @@
 import { env } from 'cloudflare:workers';
 import { artefactStatements } from '../../../edge/artefacts/index-rows.ts';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
-import { nameThings, thingStatements } from '../../../edge/things/index-rows.ts';
+import { nameThings, thingStatements } from '../../../edge/published/index-rows.ts';
 import type { Manifest } from '../../../shared/contracts/thing.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../../shared/contracts/vector.ts';
 import { announce, newArea, stage } from './staging.ts';

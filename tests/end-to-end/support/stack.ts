@@ -139,7 +139,7 @@ export class Stack {
     };
     writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));
     const preload = options.preload ? ['--import', options.preload] : [];
-    const entry = join(repositoryRoot, 'gpu-worker/inbox/index.ts');
+    const entry = join(repositoryRoot, 'gpu-worker/worker/index.ts');
     const child = spawn(process.execPath, [...preload, entry, join(folder, 'worker.json')], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, ...options.environment },

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import dafh from '../../../gpu-worker/jobs/dafh.fit.ts';
-import fairRegression from '../../../gpu-worker/jobs/fair_regression.fit.ts';
 import audit from '../../../gpu-worker/jobs/fairness.audit.ts';
+import fairRegression from '../../../gpu-worker/jobs/fairness.edit_layer.ts';
+import dafh from '../../../gpu-worker/jobs/fairness.fit_gated.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
 import type { HandlerInput } from '../../../gpu-worker/jobs/handler.ts';
 import { encodeModel, type OnnxGraph, type OnnxTensor } from '../../../gpu-worker/onnx/model.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import dafhContract from '../../../shared/jobs/dafh.fit.ts';
-import regressionContract from '../../../shared/jobs/fair_regression.fit.ts';
 import auditContract from '../../../shared/jobs/fairness.audit.ts';
+import regressionContract from '../../../shared/jobs/fairness.edit_layer.ts';
+import dafhContract from '../../../shared/jobs/fairness.fit_gated.ts';
 import predictContract from '../../../shared/jobs/fairness.predict.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
@@ -27,7 +27,7 @@ const columns = {
 const y = columns.x1.map((x, i) => Math.tanh(x) + 0.4 * columns.x2[i]! + 0.2 * z[4 * i + 2]!);
 const features = { columns: ['x1', 'x2', 'kind'] };
 
-describe('fair_regression.fit', () => {
+describe('fairness.edit_layer', () => {
   const params = {
     table: { columns: { ...columns, y } },
     target: 'y',
@@ -174,7 +174,7 @@ describe('contracts of fairness jobs', () => {
   });
 });
 
-describe('dafh.fit', () => {
+describe('fairness.fit_gated', () => {
   it('learns groups without demographics and reports what they get', async () => {
     const [x1, x2] = [0, 1].map((j) =>
       Array.from({ length: 1600 }, (_, i) => stream(2, 'xor').uniform(1, { start: 2 * i + j, low: -1 })[0]!),

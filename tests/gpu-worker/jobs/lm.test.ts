@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AXES, announcement } from '../../../gpu-worker/lm/planted/axes.ts';
-import { PlantedLanguage } from '../../../gpu-worker/lm/planted/language.ts';
+import { AXES, announcement } from '../../../gpu-worker/lm/corpus/planted/axes.ts';
+import { PlantedLanguage } from '../../../gpu-worker/lm/corpus/planted/language.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 

@@ -1,7 +1,11 @@
 /** Trainings that end on another worker than they began on: what the two publish is what one alone would have. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PUBLISHED_LIMIT, pauseAfter, TrainingCheckpoints } from '../../../gpu-worker/jobs/training-checkpoints.ts';
+import {
+  PUBLISHED_LIMIT,
+  pauseAfter,
+  TrainingCheckpoints,
+} from '../../../gpu-worker/jobs/checkpoints/training-checkpoints.ts';
 import type { StoredArrays } from '../../../gpu-worker/training/index.ts';
 import type { Manifest } from '../../../shared/contracts/thing.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';

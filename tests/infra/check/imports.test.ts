@@ -6,7 +6,7 @@ const rules = (file: string, source: string) => violations(file, source).map(({ 
 describe('the import rule', () => {
   test.each([
     ['edge/app.ts', "import { x } from '../gpu-worker/lm/model.ts';", /edge\/ never imports gpu-worker/],
-    ['gpu-worker/inbox/inbox.ts', "import { x } from '../../edge/app.ts';", /gpu-worker\/ never imports edge/],
+    ['gpu-worker/worker/worker.ts', "import { x } from '../../edge/app.ts';", /gpu-worker\/ never imports edge/],
     ['shared/math/matrix.ts', "import { x } from '../../edge/app.ts';", /shared\/ never imports edge/],
     ['shared/math/matrix.ts', "import { readFileSync } from 'node:fs';", /pure packages/],
     ['shared/math/matrix.ts', "export * from 'hono';", /pure packages/],
@@ -23,7 +23,7 @@ describe('the import rule', () => {
   test.each([
     ['edge/app.ts', "import { x } from '../shared/contracts/job.ts'; import { Hono } from 'hono';"],
     ['gpu-worker/lm/model.ts', "import { x } from '../graph/index.ts';\nimport { y } from './folder.ts';"],
-    ['gpu-worker/inbox/inbox.ts', "import { x } from '../jobs/handler.ts'; import fs from 'node:fs';"],
+    ['gpu-worker/worker/worker.ts', "import { x } from '../jobs/handler.ts'; import fs from 'node:fs';"],
     ['shared/signing/digest.ts', "import canonicalize from 'canonicalize';"],
     ['tests/edge/keys.test.ts', "import { x } from '../../edge/keys/mint.ts';"],
   ])('%s: %s is allowed', (file, source) => {

@@ -2,9 +2,9 @@
  * Absorption of first letters on the larger story model. Its vocabulary has 61 words of one token, so words of several are
  * read at their last: what the activations there say of the first letter, the model has carried over from earlier tokens.
  */
-import { loadModel } from '../../../gpu-worker/lm/model.ts';
-import { f1Of, trainProbe } from '../../../gpu-worker/sae/linear-probe.ts';
-import { spelledActivations, spellingWords } from '../../../gpu-worker/sae/spelling.ts';
+import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
+import { f1Of, trainProbe } from '../../../gpu-worker/sae/probes/linear-probe.ts';
+import { spelledActivations, spellingWords } from '../../../gpu-worker/sae/probes/spelling.ts';
 import { data } from '../../support/guide.ts';
 import type { LocalJobs } from '../../support/job-context.ts';
 import { type Cell, cell, type Subject } from './sweep-table.ts';

@@ -1,4 +1,4 @@
-/** Runs a job's handler as the inbox would, with its artefacts in a folder that goes with the test file. */
+/** Runs a job's handler as the worker would, with its artefacts in a folder that goes with the test file. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 export type Files = Map<string, { blob: Blob; path: string }>;
 export type Ran = { outcome: JobOutcome<Record<string, unknown>>; files: Files; progress: number[] };
 
-/** Runs a handler as the inbox would: params through the contract, the result against its schema. */
+/** Runs a handler as the worker would: params through the contract, the result against its schema. */
 export async function runJob(
   contract: JobContract,
   handler: Handler,

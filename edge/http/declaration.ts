@@ -1,0 +1,81 @@
+/** Pieces that route declarations are put together from. */
+import { z } from '@hono/zod-openapi';
+import { PROBLEMS, type ProblemCode, problemSchema } from '../../shared/contracts/problem.ts';
+import type { Scope } from '../../shared/contracts/scope.ts';
+import { idempotent } from '../idempotency/middleware.ts';
+import type { KeyPolicy } from '../keys/access-key.ts';
+import { access, anonymous } from './access.ts';
+import { jsonBody } from './body.ts';
+
+const problemDocument = problemSchema.openapi('Problem');
+
+/** Problem answers by code, for a route's `responses`; codes of one status share an entry. */
+export function problems(...codes: ProblemCode[]) {
+  const responses: Record<
+    string,
+    { description: string; content: { 'application/problem+json': { schema: typeof problemDocument } } }
+  > = {};
+  for (const code of codes) {
+    const [status, title] = PROBLEMS[code];
+    const before = responses[status]?.description;
+    responses[status] = {
+      description: before ? `${before}; ${title} (\`${code}\`)` : `${title} (\`${code}\`)`,
+      content: { 'application/problem+json': { schema: problemDocument } },
+    };
+  }
+  return responses;
+}
+
+/** A route for holders of a key with this scope (null: any key). */
+export const keyed = (scope: Scope | null, policy: KeyPolicy = 'reads') => ({
+  security: [{ bearer: scope === null ? [] : [scope] }],
+  middleware: [access(scope, policy)],
+});
+
+/** The same for a route that takes a JSON body; jobs of `jobType` take what is larger than `limit`. */
+export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', limit?: number, jobType?: string) => ({
+  security: [{ bearer: scope === null ? [] : [scope] }],
+  middleware: [access(scope, policy), jsonBody(limit, jobType)],
+});
+
+/** A route with a JSON body that creates something at once: repeats under one Idempotency-Key create nothing new. */
+export const keyedOnce = (scope: Scope, policy: KeyPolicy = 'writes') => ({
+  security: [{ bearer: [scope] }],
+  middleware: [access(scope, policy), jsonBody(), idempotent],
+});
+export const idempotencyHeader = z.object({
+  'idempotency-key': z.string().max(255).optional().describe('a repeat creates nothing new; kept for 24 h'),
+});
+/** Problems of an Idempotency-Key. */
+export const ONCE: readonly ProblemCode[] = ['idempotency_in_flight', 'idempotency_key_reused'];
+
+/** A route for everybody. */
+export const open = { security: [], middleware: [anonymous] };
+
+/** Problems that a keyed route can always answer with. */
+export const KEYED: readonly ProblemCode[] = ['unauthenticated', 'scope_missing', 'quota_exceeded', 'internal'];
+/** Problems that a route with a JSON body can always answer with. */
+export const BODY: readonly ProblemCode[] = [
+  'body_malformed',
+  'body_too_large',
+  'media_type_unsupported',
+  'validation_failed',
+];
+
+export const json = <S extends z.ZodType>(schema: S, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+export const jsonRequest = <S extends z.ZodType>(schema: S) => ({
+  required: true,
+  content: { 'application/json': { schema } },
+});
+
+/** `?limit=` and `?cursor=` of every list. */
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+  cursor: z.string().max(1200).optional(),
+});
+/** Body of a list's page, newest first. */
+export const page = <S extends z.ZodType>(item: S) =>
+  z.object({ data: z.array(item), next_cursor: z.string().nullable() });

@@ -1,0 +1,170 @@
+/** Corpora that params refer to, opened for a handler: token sequences in two splits, with a digest. */
+import type { Corpus } from '../../../shared/contracts/corpus.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
+import { type CorpusFile, fileDocuments, type Place, surveyFile } from '../../lm/corpus/corpus-file.ts';
+import {
+  type CorpusPosition,
+  NumberedReading,
+  type PackedDocuments,
+  PackedReading,
+  type Reading,
+} from '../../lm/corpus/corpus-reading.ts';
+import { type Axis, isSigned } from '../../lm/corpus/planted/axes.ts';
+import { HEADER, PlantedLanguage } from '../../lm/corpus/planted/language.ts';
+import { generate } from '../../lm/generation/generate.ts';
+import { LanguageModel } from '../../lm/inference/model.ts';
+import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+import type { JobContext } from '../handler.ts';
+import { requireTokenizer } from './tokens.ts';
+
+export type Split = 'train' | 'held-out';
+
+/** Sequence `sequence` of a split of a language whose axes are known. */
+export type KnownAxes = {
+  axes: readonly { name: string; signed: boolean }[];
+  states(split: Split, sequence: number): ArrayLike<number>;
+  /** Position in a sequence from which the text depends on the states. */
+  from: number;
+};
+
+/** What a corpus has to know of the model that reads it; the model itself may not exist yet. */
+export type TextReader = { tokenizer: Tokenizer | null; architecture: { vocabulary: number } };
+
+export type OpenedCorpus = {
+  /** Digest of what the text is made from. */
+  digest: string;
+  /**
+   * One pass over a split in sequences of `length` tokens, from where another pass of that length stood; the generated
+   * language and samples never end.
+   */
+  sequences(split: Split, length: number, from?: CorpusPosition): Reading;
+  axes: KnownAxes | null;
+  /** Whether the two splits share no text; a single document serves both. */
+  unseen: boolean;
+};
+
+/** Documents of a finite corpus that are kept for evaluation: every tenth. */
+const HELD_OUT = 10;
+const SAMPLE_ROWS = 64;
+
+/** Whether a document of a corpus of `count` is in the split; a single one is in both. */
+export const belongs = (document: number, split: Split, count: number): boolean =>
+  count === 1 || (document % Math.min(HELD_OUT, count) === 0) === (split === 'held-out');
+
+/** @throws SextantError `data_invalid`, `input_not_found` */
+export async function openCorpus(
+  context: Pick<JobContext<unknown>, 'configuration' | 'input'>,
+  corpus: Corpus,
+  model: TextReader,
+  modelDigest: string | null,
+): Promise<OpenedCorpus> {
+  if ('planted' in corpus) return planted(corpus.planted.seed, model);
+  if ('sampled' in corpus) {
+    if (!(model instanceof LanguageModel) || modelDigest === null)
+      throw new SextantError('data_invalid', 'a model that is still to be made has no samples to learn from');
+    return sampled(corpus.sampled, model, modelDigest);
+  }
+  if ('texts' in corpus) return fromTexts(corpus.texts, await sha256Hex(canonicalJson(corpus.texts)), model);
+  return fromFile(await corpusFile(context, corpus), model);
+}
+
+/** The file of a corpus that is one. @throws SextantError `data_invalid`, `input_not_found` */
+export async function corpusFile(
+  context: Pick<JobContext<unknown>, 'configuration' | 'input'>,
+  corpus: Extract<Corpus, { local: string } | { artefact: string }>,
+): Promise<CorpusFile> {
+  if ('local' in corpus) {
+    const path = context.configuration.corpora[corpus.local];
+    if (!path) throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
+    return { path, format: path.endsWith('.jsonl') ? 'jsonl' : 'text', field: 'text' };
+  }
+  const input = context.input(corpus.artefact);
+  const blob = input.blobs[0];
+  if (!blob) throw new SextantError('input_not_found', `the artefact ${corpus.artefact} has no bytes`);
+  return { path: await input.file(blob.name), format: corpus.format, field: corpus.field };
+}
+
+async function planted(seed: number, model: TextReader): Promise<OpenedCorpus> {
+  const language = new PlantedLanguage(seed);
+  if (model.architecture.vocabulary < language.vocabulary.length) {
+    throw new SextantError(
+      'data_invalid',
+      `the generated language has ${language.vocabulary.length} words, the model ${model.architecture.vocabulary}`,
+    );
+  }
+  const digest = await sha256Hex(canonicalJson({ planted: { seed }, vocabulary: language.vocabulary }));
+  const axes = language.axes.map((axis: Axis) => ({ name: axis.name, signed: isSigned(axis) }));
+  return {
+    digest,
+    sequences(split, length, position) {
+      const from = function* (sequence: number) {
+        for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) yield ids;
+      };
+      return new NumberedReading(from, position);
+    },
+    axes: { axes, states: (split, sequence) => language.document(split, sequence, HEADER).states, from: HEADER },
+    unseen: true,
+  };
+}
+
+async function sampled(
+  { seed, temperature }: { seed: number; temperature: number },
+  model: LanguageModel,
+  modelDigest: string,
+): Promise<OpenedCorpus> {
+  const start = model.tokenizer?.bos ?? model.tokenizer?.eos;
+  if (start === undefined || start === null) {
+    throw new SextantError('data_invalid', 'the model has no beginning-of-sequence token to sample from');
+  }
+  return {
+    digest: await sha256Hex(canonicalJson({ sampled: { seed, temperature }, model: modelDigest })),
+    sequences(split, length, position) {
+      const from = async function* (sequence: number) {
+        const first = Math.floor(sequence / SAMPLE_ROWS);
+        for (let round = first; ; round += 1) {
+          const prompts = Array.from({ length: SAMPLE_ROWS }, () => [start]);
+          const number = 2 * round + (split === 'train' ? 0 : 1);
+          const options = {
+            maxTokens: length - 1,
+            temperature,
+            seed: (seed + 1000003 * number) % Number.MAX_SAFE_INTEGER,
+          };
+          for (const [row, { tokens }] of (await generate(model, prompts, options)).entries())
+            if (round > first || row >= sequence % SAMPLE_ROWS) yield [start, ...tokens];
+        }
+      };
+      return new NumberedReading(from, position);
+    },
+    axes: null,
+    unseen: true,
+  };
+}
+
+async function fromFile(file: CorpusFile, model: TextReader): Promise<OpenedCorpus> {
+  const { digest, documents } = await surveyFile(file);
+  return finite({ digest, count: documents, documents: (from) => fileDocuments(file, from) }, model);
+}
+
+function fromTexts(texts: readonly string[], digest: string, model: TextReader): OpenedCorpus {
+  const documents = function* (from: Place) {
+    for (let i = from.document; i < texts.length; i++) yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
+  };
+  return finite({ digest, count: texts.length, documents }, model);
+}
+
+type FiniteCorpus = { digest: string; count: number; documents: PackedDocuments['documents'] };
+
+function finite({ digest, count, documents }: FiniteCorpus, model: TextReader): OpenedCorpus {
+  const tokenizer = requireTokenizer(model);
+  if (count === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
+  return {
+    digest,
+    sequences(split, length, from) {
+      const keep = (document: number) => belongs(document, split, count);
+      return new PackedReading({ documents, keep, tokenizer, length }, from);
+    },
+    axes: null,
+    unseen: count > 1,
+  };
+}

@@ -1,0 +1,103 @@
+/** Models that params refer to, opened for a handler: by id, by alias or from a hub. */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readdirSync } from 'node:fs';
+import { copyFile, link, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ModelDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { describe } from '../../../shared/models/describe.ts';
+import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
+import { type LanguageModel, loadModel } from '../../lm/inference/model.ts';
+import { fetchModel } from '../../lm/weights/hub.ts';
+import { chooseProvider, type Provider } from '../../runtime/index.ts';
+import type { JobContext } from '../handler.ts';
+
+export type OpenedModel = {
+  model: LanguageModel;
+  /** `mdl_...` where the reference was one, else null. */
+  id: string | null;
+  /** Digest over config and weights: equal for equal models under any name. */
+  digest: string;
+  /** The commit of a hub, the id, or the digest. */
+  revision: string;
+  provider: Provider;
+};
+
+type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel'>;
+
+/** Files that decide what a model computes. */
+export const decidesComputation = (name: string): boolean => name === 'config.json' || name.endsWith('.safetensors');
+
+/**
+ * Finds the model's files, loads it and tells the edge what it looks like.
+ * @throws SextantError `model_unknown`, `model_unsupported`, `input_not_found`
+ */
+export async function openModel(context: Surroundings, reference: ModelReference): Promise<OpenedModel> {
+  const { configuration } = context;
+  const { folder, revision, digests } = await locate(context, reference);
+  const { provider } = await chooseProvider(configuration.device);
+  const model = await loadModel(folder, { device: provider, threads: configuration.threads, spinning: false });
+  const digest = await sha256Hex(canonicalJson(digests ?? (await fileDigests(folder))));
+  const summary = describe(model.folder.config);
+  const description: ModelDescription = {
+    key: modelKey(reference),
+    family: summary.family,
+    revision: revision ?? digest,
+    digest,
+    layers: summary.layers,
+    heads: summary.heads,
+    width: summary.width,
+    vocabulary: summary.vocabulary,
+    context: summary.context,
+    parameters: summary.parameters,
+    hooks: summary.hooks,
+  };
+  context.describeModel(description);
+  return { model, id: 'id' in reference ? reference.id : null, digest, revision: description.revision, provider };
+}
+
+type Located = { folder: string; revision?: string; digests?: Record<string, string> };
+
+async function locate(context: Surroundings, reference: ModelReference): Promise<Located> {
+  const { configuration } = context;
+  if ('local' in reference) {
+    const folder = configuration.models[reference.local];
+    if (!folder || !existsSync(folder)) {
+      throw new SextantError('model_unknown', `this worker has no model alias '${reference.local}'`);
+    }
+    return { folder };
+  }
+  if ('hub' in reference) {
+    const hub = configuration.hubs[reference.hub];
+    if (!hub) throw new SextantError('model_unknown', `this worker knows no hub '${reference.hub}'`);
+    const { repo, revision } = reference;
+    const cache = join(configuration.cache, 'hub');
+    const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision });
+    return { folder, revision: commit };
+  }
+  return published(context, reference.id);
+}
+
+/** Files of a published model, side by side under their own names: the runtime refuses links that leave a folder. */
+async function published(context: Surroundings, id: string): Promise<Located> {
+  const input = context.input(id);
+  const folder = join(context.scratch, `model-${id.slice(4, 16)}`);
+  await mkdir(folder, { recursive: true });
+  for (const { name } of input.blobs) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) throw new SextantError('model_unknown', `blob '${name}' of ${id}`);
+    const [from, to] = [await input.file(name), join(folder, name)];
+    if (!existsSync(to)) await link(from, to).catch(() => copyFile(from, to));
+  }
+  const own = input.blobs.filter(({ name }) => decidesComputation(name));
+  return { folder, revision: id, digests: Object.fromEntries(own.map(({ name, sha256 }) => [name, sha256])) };
+}
+
+async function fileDigests(folder: string): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const name of readdirSync(folder).filter(decidesComputation).sort()) {
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(join(folder, name))) hash.update(chunk as Buffer);
+    digests[name] = hash.digest('hex');
+  }
+  return digests;
+}

@@ -1,0 +1,68 @@
+/** Texts and words of params as token ids of the job's model. */
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { LanguageModel } from '../../lm/inference/model.ts';
+import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+
+/** @throws SextantError `data_invalid` where the model's folder has none */
+export function requireTokenizer({ tokenizer }: Pick<LanguageModel, 'tokenizer'>): Tokenizer {
+  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  return tokenizer;
+}
+
+/** @throws SextantError `data_invalid` where the model has no tokenizer or a text has no tokens; `context_exceeded` */
+export function encodeTexts(model: LanguageModel, texts: readonly string[], pointer: string): number[][] {
+  const { architecture } = model;
+  const tokenizer = requireTokenizer(model);
+  return texts.map((text, i) => {
+    const ids = tokenizer.encode(text);
+    if (ids.length === 0) throw new SextantError('data_invalid', `${pointer}/${i} has no tokens`);
+    if (ids.length > architecture.context) {
+      const detail = `${pointer}/${i} has ${ids.length} tokens, the model reads ${architecture.context}`;
+      throw new SextantError('context_exceeded', detail);
+    }
+    return ids;
+  });
+}
+
+/** Id of a text that is one token as it stands. @throws SextantError `data_invalid` where it is none or several */
+export function singleToken(model: LanguageModel, text: string, pointer: string): number {
+  const ids = requireTokenizer(model).encode(text, { special: false });
+  if (ids.length === 1) return ids[0]!;
+  throw new SextantError('data_invalid', `${pointer}: '${text}' is ${ids.length} tokens of the model, not one`);
+}
+
+/** Ids of words that are single tokens, alone or after a space. @throws SextantError `data_invalid` naming the word that is not */
+export function tokenSet(model: LanguageModel, words: readonly string[], pointer: string): number[] {
+  const tokenizer = requireTokenizer(model);
+  const unknown = tokenizer.encode('\u{10ffff}', { special: false });
+  return words.flatMap((word, i) => {
+    const found = [word, ` ${word}`]
+      .map((text) => tokenizer.encode(text, { special: false }))
+      .filter((ids) => ids.length === 1 && !(unknown.length === 1 && ids[0] === unknown[0]))
+      .map(([id]) => id!);
+    if (found.length === 0) {
+      throw new SextantError('data_invalid', `${pointer}/${i}: '${word}' is not a single token of the model`);
+    }
+    return [...new Set(found)];
+  });
+}
+
+/**
+ * The ids of the two poles' tokens, by which steering is judged.
+ * @throws SextantError `data_invalid` as `tokenSet`, and where a token is on both poles
+ */
+export function poleTokens(
+  model: LanguageModel,
+  { positive, negative }: Record<'positive' | 'negative', { tokens: readonly string[] }>,
+  pointer: string,
+): { positive: number[]; negative: number[] } {
+  const up = tokenSet(model, positive.tokens, `${pointer}/positive/tokens`);
+  const down = tokenSet(model, negative.tokens, `${pointer}/negative/tokens`);
+  const shared = down.find((id) => up.includes(id));
+  if (shared === undefined) return { positive: up, negative: down };
+  const text = requireTokenizer(model).decode([shared]);
+  throw new SextantError(
+    'data_invalid',
+    `${pointer}/negative/tokens: '${text.trim()}' is on the positive pole too, and tells nothing of either`,
+  );
+}

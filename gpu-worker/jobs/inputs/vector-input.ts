@@ -1,0 +1,31 @@
+/** Steering vectors that params refer to, checked against the model they are to be used on. */
+import { readFile } from 'node:fs/promises';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { VECTOR_BLOB, vectorBodySchema } from '../../../shared/contracts/vector.ts';
+import type { JobContext } from '../handler.ts';
+import type { OpenedModel } from './model-input.ts';
+
+export type OpenedVector = { hook: string; values: Float32Array; residualNorm: number };
+
+/** @throws SextantError `input_not_found`; `data_invalid` for a vector of another model (unless allowed) or width */
+export async function openVector(
+  context: Pick<JobContext<unknown>, 'input'>,
+  id: string,
+  model: OpenedModel,
+  allowMismatch: boolean,
+): Promise<OpenedVector> {
+  const { manifest, file } = context.input(id);
+  if (manifest?.kind !== 'vector' || manifest.hook === null) {
+    throw new SextantError('input_not_found', `${id} is not a steering vector`);
+  }
+  const body = vectorBodySchema.parse(manifest.body);
+  if (manifest.model_digest !== model.digest && !allowMismatch) {
+    throw new SextantError('data_invalid', `${id} was derived from another model; pass allow_mismatch to use it here`);
+  }
+  const width = model.model.widthAt(manifest.hook);
+  if (width !== body.width) {
+    throw new SextantError('width_mismatch', `${id} has ${body.width} values, ${manifest.hook} has ${width}`);
+  }
+  const bytes = Uint8Array.from(await readFile(await file(VECTOR_BLOB)));
+  return { hook: manifest.hook, values: new Float32Array(bytes.buffer), residualNorm: body.residual_norm };
+}

@@ -1,0 +1,42 @@
+/** Reports as manifested things: what a job measured on a model, without the device and time it took. */
+import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
+import type { OpenedModel } from '../inputs/model-input.ts';
+
+export type ReportOf = {
+  /** The job type. */
+  method: string;
+  /** As validated; how the params named the model is left out, since its digest says what it is. */
+  params: { model: unknown };
+  model: OpenedModel;
+  seed: number | null;
+  hook?: string | null;
+  dataDigest: string | null;
+  blobs?: Blob[];
+  body: Record<string, unknown>;
+};
+
+export function reportManifest({
+  method,
+  params,
+  model,
+  seed,
+  hook = null,
+  dataDigest,
+  blobs = [],
+  body,
+}: ReportOf): Manifest {
+  const { model: _reference, ...rest } = params;
+  return {
+    kind: 'report',
+    schema: 1,
+    method,
+    params: rest,
+    seed,
+    model: model.id,
+    model_digest: model.digest,
+    hook,
+    data_digest: dataDigest,
+    blobs,
+    body,
+  };
+}

@@ -1,0 +1,101 @@
+/** Autoencoders as manifested things: publishing one, and reading one that params name. */
+import { readFile } from 'node:fs/promises';
+import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../../shared/contracts/latent.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
+import { readSae } from '../../sae/interchange/read.ts';
+import { CONFIG_FILE, saelensFolder, WEIGHTS_FILE } from '../../sae/interchange/saelens.ts';
+import type { TrainedSae } from '../../sae/measures/evaluate.ts';
+import type { JobContext } from '../handler.ts';
+import type { OpenedModel } from '../inputs/model-input.ts';
+
+export type SaeDetails = {
+  /** Number within the job, for the names of its artefacts. */
+  index: number;
+  model: OpenedModel;
+  hook: string;
+  scale: number;
+  dataDigest: string;
+  seed: number;
+  params: Record<string, unknown>;
+  measures: Record<string, unknown>;
+  /** Pages of the latents, or null where none were made. */
+  pages: { latents: readonly Latent[]; index: LatentIndex } | null;
+};
+
+/** Registers the SAELens files and returns the manifest that binds them to model, hook and input scaling. */
+export async function publishSae(
+  context: Pick<JobContext<unknown>, 'artefact'>,
+  sae: TrainedSae,
+  details: SaeDetails,
+): Promise<Manifest> {
+  const { index, model, hook, scale, dataDigest, seed, params, measures, pages } = details;
+  const { config, weights } = saelensFolder(sae, {
+    model_name: model.id ?? model.digest,
+    hook_name: hook,
+    input_scale: scale,
+  });
+  const blobs: Blob[] = [];
+  const add = async (name: string, type: string, content: Uint8Array) => {
+    blobs.push({ ...(await context.artefact(`sae-${index}.${name}`, type, content)), name });
+  };
+  await add(CONFIG_FILE, 'application/json', config);
+  await add(WEIGHTS_FILE, 'application/octet-stream', weights);
+  if (pages) {
+    await add(LATENT_INDEX_BLOB, 'application/json', json(pages.index));
+    for (let shard = 0; shard * pages.index.shard < pages.latents.length; shard++) {
+      const part = pages.latents.slice(shard * pages.index.shard, (shard + 1) * pages.index.shard);
+      await add(latentShardBlob(shard), 'application/json', json(part));
+    }
+  }
+  const { inputs, width } = sae.parameters;
+  return {
+    kind: 'sae',
+    schema: 1,
+    method: sae.variant,
+    params,
+    seed,
+    model: model.id,
+    model_digest: model.digest,
+    hook,
+    data_digest: dataDigest,
+    blobs,
+    body: { variant: sae.variant, width, inputs, k: sae.k, input_scale: scale, measures },
+  };
+}
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+/** What an autoencoder was trained for differs from what it is applied to. */
+export type SaeUse = { sae: TrainedSae; manifest: Manifest; mismatch: string[] };
+
+/**
+ * Reads a published autoencoder for use on a model, at `hook` or its own.
+ * @throws SextantError `data_invalid` where model or hook differ and `allowMismatch` is false, or the width does not fit
+ */
+export async function openSae(
+  context: Pick<JobContext<unknown>, 'input'>,
+  id: string,
+  model: OpenedModel,
+  { hook, allowMismatch }: { hook?: string; allowMismatch: boolean },
+): Promise<SaeUse> {
+  const input = context.input(id);
+  const { manifest } = input;
+  if (manifest?.kind !== 'sae') throw new SextantError('input_not_found', `${id} is not an SAE`);
+  const config = JSON.parse(await readFile(await input.file(CONFIG_FILE), 'utf8')) as Record<string, unknown>;
+  const sae = readSae(await readFile(await input.file(WEIGHTS_FILE)), config);
+  const at = hook ?? manifest.hook ?? '';
+  const mismatch = [
+    ...(manifest.model_digest !== null && manifest.model_digest !== model.digest ? ['model'] : []),
+    ...(manifest.hook !== at ? ['hook'] : []),
+  ];
+  if (mismatch.length > 0 && !allowMismatch) {
+    const what = mismatch.map((part) => (part === 'hook' ? `hook ${manifest.hook}` : 'another model')).join(' and ');
+    throw new SextantError('data_invalid', `${id} was trained for ${what}; pass allow_mismatch to use it here`);
+  }
+  const width = model.model.widthAt(at);
+  if (width !== sae.parameters.inputs) {
+    throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, ${at} has ${width}`);
+  }
+  return { sae, manifest, mismatch };
+}

@@ -1,0 +1,34 @@
+/** Generation for any number of prompts, in batches that bound the memory. */
+import type { TokenRows } from '../inference/batch.ts';
+import type { LanguageModel } from '../inference/model.ts';
+import { type GenerateOptions, type Generation, generate } from './generate.ts';
+import type { GenerationThreads } from './generation-threads.ts';
+
+/**
+ * As `generate`, in the order of the prompts; interventions carry one vector for all rows. Prompts of like length share
+ * a batch, because a batch computes as many positions for each as its longest has.
+ * @param done is told how many prompts have their text
+ * @param threads compute instead of the model's own session where they are given
+ */
+export async function generateInBatches(
+  model: LanguageModel,
+  prompts: TokenRows,
+  options: Omit<GenerateOptions, 'rowNumbers'>,
+  {
+    rows = 32,
+    done = () => {},
+    threads = null,
+  }: { rows?: number; done?: (prompts: number) => void; threads?: GenerationThreads | null } = {},
+): Promise<Generation[]> {
+  const byLength = [...prompts.keys()].sort((a, b) => prompts[a]!.length - prompts[b]!.length);
+  const results: Generation[] = [];
+  for (let from = 0; from < byLength.length; from += rows) {
+    const rowNumbers = byLength.slice(from, from + rows);
+    const batch = rowNumbers.map((row) => prompts[row]!);
+    const all = { ...options, rowNumbers };
+    const generations = await (threads ? threads.generate(batch, all) : generate(model, batch, all));
+    for (const [i, row] of rowNumbers.entries()) results[row] = generations[i]!;
+    done(Math.min(from + rows, byLength.length));
+  }
+  return results;
+}

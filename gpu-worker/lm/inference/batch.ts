@@ -1,0 +1,105 @@
+/** Token rows as a batch: checked, padded on the left, with positions and the inputs that depend on shape alone. */
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { Architecture } from '../../../shared/models/architecture.ts';
+import type { FeedValue } from '../../runtime/index.ts';
+import { causalMask, paddedMask } from '../network/masks.ts';
+import { rotaryTables } from '../network/rotary.ts';
+import { maskName } from './programs.ts';
+
+export type TokenRows = readonly ArrayLike<number>[];
+
+export type Batch = {
+  batch: number;
+  seq: number;
+  /** How many positions at the beginning of each row are padding. */
+  starts: number[];
+  padded: boolean;
+  /** [batch * seq]; 1 where there is a token. */
+  mask: Uint8Array;
+  ids: BigInt64Array;
+};
+
+/**
+ * Rows of ids as a batch; shorter rows are padded on the left with id 0, which nothing looks at.
+ * @throws SextantError `data_invalid`, `tokenizer_mismatch`, `context_exceeded`
+ */
+export function makeBatch(a: Architecture, rows: TokenRows): Batch {
+  const seq = Math.max(0, ...rows.map((row) => row.length));
+  if (rows.length === 0 || rows.some((row) => row.length === 0))
+    throw new SextantError('data_invalid', 'every row of a batch needs at least one token');
+  requireContext(a, seq);
+  const ids = new BigInt64Array(rows.length * seq);
+  const mask = new Uint8Array(rows.length * seq);
+  const starts = rows.map((row) => seq - row.length);
+  for (const [r, row] of rows.entries())
+    for (let i = 0; i < row.length; i++) {
+      ids[r * seq + starts[r]! + i] = BigInt(requireId(a, row[i]!));
+      mask[r * seq + starts[r]! + i] = 1;
+    }
+  return { batch: rows.length, seq, starts, padded: starts.some((start) => start > 0), mask, ids };
+}
+
+export function requireId(a: Architecture, id: number): number {
+  if (Number.isInteger(id) && id >= 0 && id < a.vocabulary) return id;
+  throw new SextantError('tokenizer_mismatch', `token id ${id}: the model embeds ids 0 to ${a.vocabulary - 1}`);
+}
+
+export function requireContext(a: Architecture, length: number): void {
+  if (length > a.context)
+    throw new SextantError('context_exceeded', `${length} tokens; the context of the model holds ${a.context}`);
+}
+
+/** Positions int64 [batch, seq] counted from each row's first token. */
+export function positionsOf(starts: readonly number[], seq: number): BigInt64Array {
+  const positions = new BigInt64Array(starts.length * seq);
+  for (const [row, start] of starts.entries())
+    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.max(0, i - start));
+  return positions;
+}
+
+/** Rotary tables and causal masks that grow on demand and are then shared by all runs of a model. */
+export class ShapeFeeds {
+  readonly #a: Architecture;
+  readonly #masks = new Map<string, FeedValue>();
+  #tables: { count: number; cosines: Float32Array; sines: Float32Array } | null = null;
+
+  constructor(architecture: Architecture) {
+    this.#a = architecture;
+  }
+
+  /** The rotary tables for at least `count` positions, as feeds. */
+  rotary(count: number): Record<string, FeedValue> {
+    const { rope } = this.#a;
+    if (rope === null) return {};
+    if (this.#tables === null || this.#tables.count < count) {
+      const room = Math.max(64, 2 ** Math.ceil(Math.log2(count)));
+      this.#tables = { count: room, ...rotaryTables(rope, room) };
+    }
+    const shape = [this.#tables.count, rope.dims / 2];
+    return { cosines: { shape, data: this.#tables.cosines }, sines: { shape, data: this.#tables.sines } };
+  }
+
+  /** The masks of a batch without a cache, by input name. */
+  masks({ seq, starts, padded }: Batch): Record<string, FeedValue> {
+    if (!padded) return this.causal(seq);
+    const feeds: Record<string, FeedValue> = {};
+    for (const window of new Set(this.#a.windows))
+      feeds[maskName(window)] = { shape: [starts.length, 1, 1, seq, seq], data: paddedMask(seq, window, starts) };
+    return feeds;
+  }
+
+  /** The masks of `seq` positions without padding, by input name. */
+  causal(seq: number): Record<string, FeedValue> {
+    const feeds: Record<string, FeedValue> = {};
+    for (const window of new Set(this.#a.windows)) {
+      const name = maskName(window);
+      const key = `${name}:${seq}`;
+      if (!this.#masks.has(key)) {
+        if (this.#masks.size > 16) this.#masks.clear();
+        this.#masks.set(key, { shape: [seq, seq], data: causalMask(seq, window) });
+      }
+      feeds[name] = this.#masks.get(key)!;
+    }
+    return feeds;
+  }
+}

@@ -1,0 +1,158 @@
+/**
+ * Interventions: what can be done to the value at a hook point. Each is a few nodes of the graph with its vectors as
+ * inputs, so every row of a batch may carry its own, and one compiled program serves all vectors.
+ */
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { Architecture } from '../../../shared/models/architecture.ts';
+import { hookWidth, requireHook } from '../../../shared/models/hooks.ts';
+import * as g from '../../graph/index.ts';
+import type { FeedValue } from '../../runtime/index.ts';
+import type { Edit } from '../network/sites.ts';
+
+/** Which positions are rewritten: all, or those where the mask [batch * seq] is not 0. */
+export type Positions = 'all' | Uint8Array;
+
+type At = { hook: string; positions?: Positions };
+export type Intervention =
+  /** x + strength * v; v [width], or [batch * width] for one per row; strength one number or one per row. */
+  | (At & { kind: 'add'; vector: Float32Array; strength?: number | readonly number[] })
+  /**
+   * The part of x within the span of `directions` ([count * width] or [batch * count * width], orthonormal rows) times
+   * `factor`: 0 (the default) projects it out, other numbers weaken or strengthen it. One factor, or one per row.
+   */
+  | (At & { kind: 'project'; directions: Float32Array; count?: number; factor?: number | readonly number[] })
+  /** x becomes `values`: [width] (a mean, say), [batch * width], or [batch * seq * width] (another run's tap). */
+  | (At & { kind: 'replace'; values: Float32Array })
+  /** x becomes build(x): any function of the graph, such as an SAE's reconstruction. `key` names it for compiling. */
+  | (At & { kind: 'splice'; key: string; build: Splice; feeds?: Readonly<Record<string, FeedValue>> });
+
+/** Builds the replacement of x [batch, seq, width]; `feed` declares an input that `feeds` fills. */
+export type Splice = (x: g.Tensor, feed: (name: string, shape: g.Shape) => g.Tensor) => g.Tensor;
+
+/** An intervention ready for one batch: its part of the program, and its inputs. */
+export type PreparedEdit = {
+  hook: string;
+  /** Equal signatures build equal programs. */
+  signature: string;
+  edit: Edit;
+  feeds: Record<string, FeedValue>;
+};
+
+const unfit = (hook: string, what: string) => new SextantError('width_mismatch', `intervention at '${hook}': ${what}`);
+
+/**
+ * Prepares intervention number `index` for `batch` rows of `seq` positions.
+ * @throws SextantError `hook_unknown`, `width_mismatch`, `data_invalid` for numbers that are not finite
+ */
+export function prepareEdit(
+  a: Architecture,
+  intervention: Intervention,
+  index: number,
+  batch: number,
+  seq: number,
+): PreparedEdit {
+  const { hook, kind, positions = 'all' } = intervention;
+  const width = hookWidth(a, requireHook(a, hook));
+  if (width === null && (positions !== 'all' || !(kind === 'splice' || kind === 'replace')))
+    throw unfit(hook, 'attention patterns can be replaced or spliced, at all positions');
+  const feeds: Record<string, FeedValue> = {};
+  const feed = (part: string, shape: readonly number[], data: Float32Array | Uint8Array) => {
+    const values = data instanceof Float32Array ? data : Float32Array.from(data);
+    if (!values.every(Number.isFinite))
+      throw new SextantError('data_invalid', `intervention at '${hook}': its numbers must be finite`);
+    feeds[`edit${index}.${part}`] = { shape, data: values };
+  };
+  const input = (part: string, ...shape: g.Dim[]) => g.input(`edit${index}.${part}`, ['batch', ...shape]);
+  if (positions !== 'all') {
+    if (positions.length !== batch * seq) throw unfit(hook, `the mask needs ${batch} x ${seq} positions`);
+    feed('mask', [batch, seq, 1], positions);
+  }
+  const select = (x: g.Tensor, y: g.Tensor) =>
+    positions === 'all' ? y : g.where(g.greater(input('mask', 'seq', 1), 0), y, x);
+  const done = (detail: string | number, change: Edit): PreparedEdit => ({
+    hook,
+    signature: `${kind}@${hook}:${detail}:${positions === 'all' ? 'all' : 'mask'}`,
+    edit: (x) => select(x, change(x)),
+    feeds,
+  });
+  switch (kind) {
+    case 'add': {
+      const vectors = perRow(hook, 'a vector', intervention.vector, width!, batch);
+      const strengths = rowFactors(hook, intervention.strength ?? 1, batch);
+      feed(
+        'vector',
+        [batch, 1, width!],
+        vectors.map((value, i) => value * strengths[Math.floor(i / width!)]!),
+      );
+      return done('', (x) => g.add(x, input('vector', 1, width!)));
+    }
+    case 'project': {
+      const count = intervention.count ?? 1;
+      if (!(Number.isInteger(count) && count > 0)) throw unfit(hook, `${count} directions; there must be one or more`);
+      const directions = perRow(hook, `${count} direction(s)`, intervention.directions, count * width!, batch);
+      requireOrthonormal(hook, directions, count, width!);
+      const change = rowFactors(hook, intervention.factor ?? 0, batch).map((factor) => factor - 1);
+      feed('directions', [batch, count, width!], directions);
+      feed('change', [batch, 1, 1], Float32Array.from(change));
+      return done(count, (x) => {
+        const basis = input('directions', count, width!);
+        const within = g.matmul(g.matmul(x, basis, { transB: true }), basis);
+        return g.add(x, g.mul(within, input('change', 1, 1)));
+      });
+    }
+    case 'replace': {
+      const { values } = intervention;
+      if (width === null) {
+        if (values.length !== batch * a.heads * seq * seq)
+          throw unfit(hook, `patterns need ${batch} x ${a.heads} x ${seq} x ${seq} values, got ${values.length}`);
+        feed('values', [batch, a.heads, seq, seq], values);
+        return done('', () => input('values', a.heads, 'seq', 'seq'));
+      }
+      if (values.length === batch * seq * width) {
+        feed('values', [batch, seq, width], values);
+        return done('each', () => input('values', 'seq', width));
+      }
+      feed('values', [batch, 1, width], perRow(hook, 'the values', values, width, batch));
+      return done('row', (x) => g.expandLike(input('values', 1, width), x));
+    }
+    case 'splice': {
+      for (const [part, value] of Object.entries(intervention.feeds ?? {})) feeds[`edit${index}.${part}`] = value;
+      return done(intervention.key, (x) =>
+        intervention.build(x, (part, shape) => g.input(`edit${index}.${part}`, shape)),
+      );
+    }
+    default:
+      return intervention satisfies never;
+  }
+}
+
+/** `size` numbers per row, from one row's or all rows'. */
+function perRow(hook: string, what: string, values: Float32Array, size: number, batch: number): Float32Array {
+  if (values.length === batch * size) return values;
+  if (values.length !== size)
+    throw unfit(hook, `${what} must have ${size} numbers, or ${batch * size} for ${batch} rows; got ${values.length}`);
+  const all = new Float32Array(batch * size);
+  for (let row = 0; row < batch; row++) all.set(values, row * size);
+  return all;
+}
+
+function rowFactors(hook: string, factors: number | readonly number[], batch: number): readonly number[] {
+  if (typeof factors === 'number') return new Array<number>(batch).fill(factors);
+  if (factors.length !== batch) throw unfit(hook, `${factors.length} factors for ${batch} rows`);
+  return factors;
+}
+
+/** Projecting along rows that are not orthonormal is not a projection. */
+function requireOrthonormal(hook: string, directions: Float32Array, count: number, width: number): void {
+  for (let start = 0; start < directions.length; start += count * width)
+    for (let i = 0; i < count; i++)
+      for (let j = 0; j <= i; j++) {
+        let dot = 0;
+        for (let k = 0; k < width; k++) dot += directions[start + i * width + k]! * directions[start + j * width + k]!;
+        if (Math.abs(dot - (i === j ? 1 : 0)) > 1e-3)
+          throw unfit(
+            hook,
+            `directions must be orthonormal; rows ${j} and ${i} have the product ${dot.toPrecision(4)}`,
+          );
+      }
+}

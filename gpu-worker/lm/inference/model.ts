@@ -1,0 +1,171 @@
+/** A loaded language model: forward passes with taps and interventions. */
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { Architecture } from '../../../shared/models/architecture.ts';
+import { formatHook, hookWidth, listHooks, requireHook } from '../../../shared/models/hooks.ts';
+import type { FeedValue, HostTensor } from '../../runtime/index.ts';
+import { readTokenizer, requireFit, type Tokenizer } from '../tokenizer/tokenizer.ts';
+import { type ModelFolder, readFolder } from '../weights/folder.ts';
+import { type Batch, makeBatch, positionsOf, ShapeFeeds, type TokenRows } from './batch.ts';
+import { type Intervention, prepareEdit } from './interventions.ts';
+import { type DeviceOptions, isFused, Programs, type Variant } from './programs.ts';
+
+export type ForwardRequest = {
+  /** Token ids; rows of different lengths are padded on the left. */
+  ids: TokenRows;
+  /** Hook points to read, as `parseHook` spells them. */
+  taps?: readonly string[];
+  /** Where to read them: everywhere, at each row's last position, or at positions counted over the whole batch. */
+  tapAt?: 'all' | 'last' | readonly number[];
+  interventions?: readonly Intervention[];
+  /** Logits of all positions (default), of each row's last one, or none. */
+  logits?: 'all' | 'last' | 'none';
+  /** Also the cross-entropy of each position's prediction of the next token. */
+  losses?: boolean;
+  /** Also the stream after the final norm. */
+  final?: boolean;
+};
+
+export type Tap = {
+  /** [batch, seq, width] or [positions, width]; attention patterns [batch, heads, seq, seq]. */
+  shape: readonly number[];
+  data: Float32Array;
+};
+
+export type ForwardResult = {
+  batch: number;
+  seq: number;
+  /** Positions of padding at the beginning of each row. */
+  starts: number[];
+  /** [batch, seq, vocabulary], or [batch, vocabulary] for the last positions. */
+  logits: Tap | null;
+  /** By hook, in the spelling of `formatHook`. */
+  taps: Record<string, Tap>;
+  /** [batch, seq] nats; NaN where there is no next token and at padding. */
+  losses: Float32Array | null;
+  final: Tap | null;
+};
+
+export class LanguageModel {
+  readonly folder: ModelFolder;
+  readonly architecture: Architecture;
+  readonly device: NonNullable<DeviceOptions['device']>;
+  readonly tokenizer: Tokenizer | null;
+  readonly programs: Programs;
+  readonly shapes: ShapeFeeds;
+
+  constructor(folder: ModelFolder, tokenizer: Tokenizer | null, options: DeviceOptions) {
+    this.folder = folder;
+    this.architecture = folder.architecture;
+    this.tokenizer = tokenizer;
+    this.device = options.device ?? 'cpu';
+    this.programs = new Programs(folder, options);
+    this.shapes = new ShapeFeeds(folder.architecture);
+  }
+
+  /** Every hook point of the model. */
+  get hooks(): string[] {
+    return listHooks(this.architecture);
+  }
+
+  /** Width of the vectors at a hook; null for attention patterns. @throws SextantError `hook_unknown` */
+  widthAt(hook: string): number | null {
+    return hookWidth(this.architecture, requireHook(this.architecture, hook));
+  }
+
+  /**
+   * One pass over a batch.
+   * @throws SextantError `hook_unknown`, `width_mismatch`, `context_exceeded`, `tokenizer_mismatch`, `data_invalid`
+   */
+  async forward(request: ForwardRequest): Promise<ForwardResult> {
+    const { logits = 'all', losses = false, final = false, tapAt = 'all', interventions = [] } = request;
+    const taps = (request.taps ?? []).map((hook) => formatHook(requireHook(this.architecture, hook)));
+    const batch = makeBatch(this.architecture, request.ids);
+    if (typeof tapAt !== 'string') requirePositions(tapAt, batch);
+    const edits = interventions.map((intervention, index) =>
+      prepareEdit(this.architecture, intervention, index, batch.batch, batch.seq),
+    );
+    const variant: Variant = {
+      taps,
+      edits,
+      logits: logits === 'last' ? 'rows' : logits,
+      tapRows: taps.length > 0 && tapAt !== 'all',
+      losses,
+      final,
+      padded: batch.padded,
+      cached: false,
+    };
+    const session = await this.programs.session(variant);
+    const feeds: Record<string, FeedValue> = {
+      ids: { shape: [batch.batch, batch.seq], data: batch.ids },
+      positions: { shape: [batch.batch, batch.seq], data: positionsOf(batch.starts, batch.seq) },
+      ...this.shapes.rotary(batch.seq),
+      ...(isFused(this.architecture, variant, this.device) ? wholeRows(batch) : this.shapes.masks(batch)),
+    };
+    for (const edit of edits) Object.assign(feeds, edit.feeds);
+    if (losses) feeds.labels = { shape: [batch.batch, batch.seq], data: nextTokens(batch) };
+    if (logits === 'last') feeds.logit_rows = rowFeed(lastRows(batch));
+    if (variant.tapRows) feeds.tap_rows = rowFeed(tapAt === 'last' ? lastRows(batch) : (tapAt as readonly number[]));
+    const used = new Set(session.program.inputs.map(({ name }) => name));
+    const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
+    return {
+      batch: batch.batch,
+      seq: batch.seq,
+      starts: batch.starts,
+      logits: out.logits ? tapOf(out.logits) : null,
+      taps: Object.fromEntries(taps.map((hook) => [hook, tapOf(out[`tap.${hook}`]!)])),
+      losses: out.losses ? maskLosses(out.losses.data as Float32Array, batch) : null,
+      final: out.final ? tapOf(out.final) : null,
+    };
+  }
+
+  /** Gives the sessions' memory back. */
+  release(): Promise<void> {
+    return this.programs.release();
+  }
+}
+
+function requirePositions(positions: readonly number[], { batch, seq }: Batch): void {
+  const wrong = positions.find((at) => !(Number.isInteger(at) && at >= 0 && at < batch * seq));
+  if (wrong !== undefined)
+    throw new SextantError('data_invalid', `position ${wrong} to tap; the batch has 0 to ${batch * seq - 1}`);
+}
+
+/**
+ * The model in a folder. Nothing is compiled before the first pass.
+ * @throws SextantError `model_unknown`, `model_unsupported`, `weights_invalid`, `tokenizer_mismatch`
+ */
+export async function loadModel(path: string, options: DeviceOptions = {}): Promise<LanguageModel> {
+  const folder = readFolder(path);
+  const tokenizer = readTokenizer(path);
+  if (tokenizer) requireFit(tokenizer, folder.architecture.vocabulary);
+  return new LanguageModel(folder, tokenizer, options);
+}
+
+const tapOf = ({ shape, data }: HostTensor): Tap => ({ shape, data: data as Float32Array });
+
+const lastRows = ({ batch, seq }: Batch): number[] => Array.from({ length: batch }, (_, row) => (row + 1) * seq - 1);
+
+/** The sizes that fused attention asks for where every row is new and as long as the others. */
+const wholeRows = ({ batch, seq }: Batch): Record<string, FeedValue> => ({
+  last: { shape: [batch], data: new Int32Array(batch).fill(seq - 1) },
+  total: { shape: [], data: Int32Array.of(seq) },
+});
+
+const rowFeed = (rows: readonly number[]): FeedValue => ({
+  shape: [rows.length],
+  data: BigInt64Array.from(rows, BigInt),
+});
+
+function nextTokens({ batch, seq, ids }: Batch): BigInt64Array {
+  const labels = new BigInt64Array(batch * seq);
+  for (let row = 0; row < batch; row++) labels.set(ids.subarray(row * seq + 1, (row + 1) * seq), row * seq);
+  return labels;
+}
+
+function maskLosses(losses: Float32Array, { batch, seq, starts }: Batch): Float32Array {
+  for (let row = 0; row < batch; row++) {
+    losses.fill(Number.NaN, row * seq, row * seq + starts[row]!);
+    losses[(row + 1) * seq - 1] = Number.NaN;
+  }
+  return losses;
+}

@@ -1,0 +1,170 @@
+/** Compiled variants of a model: one program for each set of taps, edits and outputs, kept while they are in use. */
+import type { Architecture, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
+import { requireHook } from '../../../shared/models/hooks.ts';
+import * as g from '../../graph/index.ts';
+import { type Provider, Session } from '../../runtime/index.ts';
+import { fusedFits } from '../network/fused-attention.ts';
+import { HookSites } from '../network/sites.ts';
+import { transformer } from '../network/transformer.ts';
+import type { ModelFolder } from '../weights/folder.ts';
+import type { PreparedEdit } from './interventions.ts';
+
+/** What decides a program. */
+export type Variant = {
+  taps: readonly string[];
+  edits: readonly PreparedEdit[];
+  /** Logits of all positions, of the rows in the input `logit_rows`, or none. */
+  logits: 'all' | 'rows' | 'none';
+  /** Taps at all positions, or at those of the input `tap_rows`. */
+  tapRows: boolean;
+  /** Cross-entropy of each position against the input `labels`. */
+  losses: boolean;
+  /** The stream after the final norm. */
+  final: boolean;
+  /** Rows begin with padding, so each needs its own mask. */
+  padded: boolean;
+  /** Keys and values of earlier positions go in, new ones come out; beside logits, the logs of their sums of exp. */
+  cached: boolean;
+};
+
+const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+
+/** Name of the mask input of layers with this window. */
+export const maskName = (window: number | null): string => `mask.${window ?? 'full'}`;
+
+/** The weights of a folder as tensors that refer into its files. */
+export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
+  const known = new Map<string, g.Tensor>();
+  return ({ name }) => {
+    let tensor = known.get(name);
+    if (!tensor) {
+      const { file, begin, end, dtype, shape } = folder.stored.get(name)!;
+      const type = DTYPES[dtype as keyof typeof DTYPES];
+      tensor = g.external({ file, offset: begin, length: end - begin }, shape, type);
+      known.set(name, tensor);
+    }
+    return tensor;
+  };
+}
+
+/** Whether a variant's attention can be the runtime's own node: no padding, and nobody looks at the patterns. */
+export const isFused = (a: Architecture, variant: Variant, target: g.Target): boolean =>
+  target === 'cpu' &&
+  fusedFits(a.headDim) &&
+  !variant.padded &&
+  ![...variant.taps, ...variant.edits.map(({ hook }) => hook)].some(
+    (hook) => requireHook(a, hook).kind === 'attn_pattern',
+  );
+
+/** The program of a variant. */
+export function compileVariant(
+  a: Architecture,
+  weights: ModelWeights,
+  get: (weight: Weight) => g.Tensor,
+  variant: Variant,
+  target: g.Target,
+): g.Program {
+  const sites = new HookSites(variant.taps, variant.edits);
+  const known = new Map<string, g.Tensor>();
+  const input = (name: string, shape: g.Shape, dtype: g.DType = 'float32'): g.Tensor => {
+    if (!known.has(name)) known.set(name, g.input(name, shape, dtype));
+    return known.get(name)!;
+  };
+  const half = (a.rope?.dims ?? 2) / 2;
+  const maskShape = variant.padded ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
+  const fused = isFused(a, variant, target);
+  const cacheShape = ['batch', a.kvHeads, 'past', a.headDim];
+  const out = transformer(
+    a,
+    weights,
+    get,
+    {
+      ids: input('ids', ['batch', 'seq'], 'int64'),
+      positions: input('positions', ['batch', 'seq'], 'int64'),
+      rotary: a.rope && { cosines: input('cosines', ['table', half]), sines: input('sines', ['table', half]) },
+      mask: (layer) => (fused ? null : input(maskName(a.windows[layer]!), maskShape)),
+      past: variant.cached
+        ? a.windows.map((window, layer) => ({
+            keys: input(`keys.${layer}`, cacheShape),
+            values: input(`values.${layer}`, cacheShape),
+            mask: fused ? null : input(`past.${maskName(window)}`, ['batch', 1, 1, 'seq', 'past']),
+          }))
+        : null,
+      fused: fused ? { last: input('last', ['batch'], 'int32'), total: input('total', [], 'int32') } : null,
+    },
+    sites,
+  );
+  const { grid } = out;
+  const rows = (x: g.Tensor, name: string) => g.gather(x, input(name, [name], 'int64'));
+  const outputs: Record<string, g.Tensor> = {};
+  const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
+  if (variant.logits === 'all') outputs.logits = grid.split(all!);
+  if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
+  // A token's log-probability is its logit minus this; over a whole vocabulary the host is slow to find it.
+  if (variant.cached && outputs.logits) outputs.normalisers = g.logSumExp(outputs.logits, -1);
+  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
+  if (variant.final) outputs.final = grid.split(out.final);
+  for (const [hook, value] of sites.taps)
+    outputs[`tap.${hook}`] =
+      variant.tapRows && requireHook(a, hook).kind !== 'attn_pattern' ? rows(g.flattenRows(value), 'tap_rows') : value;
+  if (variant.cached)
+    for (const [layer, { keys, values }] of out.caches.entries()) {
+      outputs[`keys.${layer}.new`] = keys;
+      outputs[`values.${layer}.new`] = values;
+    }
+  return g.compile(outputs, { name: `${a.family}`, target });
+}
+
+export type DeviceOptions = {
+  device?: Provider;
+  threads?: number;
+  /** See `SessionOptions`. */
+  spinning?: boolean;
+};
+
+/** Sessions of a model by variant; the least recently used are released when there are too many. */
+export class Programs {
+  readonly #folder: ModelFolder;
+  readonly #options: DeviceOptions;
+  readonly #get: (weight: Weight) => g.Tensor;
+  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #most: number;
+
+  constructor(folder: ModelFolder, options: DeviceOptions) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#get = storedParameters(folder);
+    this.#most = folder.bytes > 128 * 2 ** 20 ? 2 : 8;
+  }
+
+  async session(variant: Variant): Promise<Session> {
+    const { taps, edits, ...rest } = variant;
+    const key = JSON.stringify([[...taps], edits.map(({ signature }) => signature), rest]);
+    let session = this.#sessions.get(key);
+    if (session) this.#sessions.delete(key);
+    else {
+      while (this.#sessions.size >= this.#most) await this.#drop(this.#sessions.keys().next().value!);
+      session = this.#create(variant);
+    }
+    this.#sessions.set(key, session);
+    return session;
+  }
+
+  #create(variant: Variant): Promise<Session> {
+    const { device = 'cpu', ...options } = this.#options;
+    const { architecture, weights, path } = this.#folder;
+    const program = compileVariant(architecture, weights, this.#get, variant, device);
+    return Session.create(program, { ...options, provider: device, weightsFolder: path, flushDenormals: true });
+  }
+
+  async #drop(key: string): Promise<void> {
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await (await session)?.release();
+  }
+
+  /** Gives all sessions back. */
+  async release(): Promise<void> {
+    for (const key of [...this.#sessions.keys()]) await this.#drop(key);
+  }
+}

@@ -1,0 +1,78 @@
+/** What a block's attention is computed of: its projections, with the norms and the rotary embedding of each head. */
+import type { Architecture, LayerWeights, Norm } from '../../../shared/models/architecture.ts';
+import * as g from '../../graph/index.ts';
+import type { Grid } from './grid.ts';
+import { linear, type Parameters } from './layers.ts';
+import { rotary } from './rotary.ts';
+import type { Sites } from './sites.ts';
+
+type Tensor = g.Tensor;
+
+/** What attention reads besides the stream. */
+export type AttentionInputs = {
+  /** int64 [batch, seq]: index of each token among its row's real tokens. */
+  positions: Tensor;
+  /** Tables [positions, dims/2] of families with rotary embedding. */
+  rotary: { cosines: Tensor; sines: Tensor } | null;
+  /**
+   * Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere; null
+   * where every query may look everywhere.
+   */
+  mask(layer: number): Tensor | null;
+  /** Keys and values of earlier positions, [batch, kvHeads, past, headDim], and their part of the mask. */
+  past: null | { keys: Tensor; values: Tensor; mask: Tensor | null }[];
+  /**
+   * Where present, attention is the runtime's own node, which knows causal masks and windows only: `mask` and the mask
+   * of `past` are not read, and rows begin at position 0. See `FusedInputs`.
+   */
+  fused: null | { last: Tensor; total: Tensor };
+};
+
+/** One block's attention: where it is and what it computes with. */
+export type AttentionPart = {
+  a: Architecture;
+  layer: number;
+  weights: LayerWeights;
+  get: Parameters;
+  /** The architecture's norm. */
+  norm: (norm: Norm, x: Tensor) => Tensor;
+  grid: Grid;
+  inputs: AttentionInputs;
+  sites: Sites;
+};
+
+/**
+ * Queries [batch, seq, heads * headDim], keys and values [batch, seq, kvHeads * headDim] of x [rows, width], past their
+ * hook points; with `turned`, past the rotary embedding too.
+ */
+export function project(part: AttentionPart, x: Tensor, turned: boolean): Record<'q' | 'k' | 'v', Tensor> {
+  const { a, layer, weights, norm, grid, inputs, sites } = part;
+  const { heads, kvHeads, headDim } = a;
+  const projected = threeOf(part, x);
+  const at = (kind: 'q' | 'k' | 'v') => grid.at(sites, kind, layer, projected[kind]);
+  const rotate = (vectors: Tensor, count: number, headNorm: Norm | null) => {
+    const normed = headNorm ? norm(headNorm, grid.split(vectors, [count, headDim])) : vectors;
+    const shaped = grid.shaped(normed, [grid.batch, grid.seq, count * headDim]);
+    if (!turned || !inputs.rotary || !a.rope) return shaped;
+    return rotary(shaped, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
+  };
+  return {
+    q: rotate(at('q'), heads, weights.queryNorm),
+    k: rotate(at('k'), kvHeads, weights.keyNorm),
+    v: grid.split(at('v')),
+  };
+}
+
+/** Queries, keys and values as rows, biases included. */
+function threeOf({ a, weights: { qkv }, get, grid }: AttentionPart, x: Tensor): Record<'q' | 'k' | 'v', Tensor> {
+  if ('q' in qkv) return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
+  const all = linear(qkv.fused, get, x);
+  const width = a.heads * a.headDim;
+  const blocks =
+    qkv.order === 'blocks'
+      ? g.split(all, [width, width, width])
+      : g
+          .split(g.reshape(all, [grid.rows, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
+          .map((block) => g.reshape(block, [grid.rows, width]));
+  return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
+}

@@ -1,0 +1,108 @@
+/** A decoder-only transformer as a function over symbolic tensors. */
+import type { Architecture, LayerWeights, ModelWeights } from '../../../shared/models/architecture.ts';
+import * as g from '../../graph/index.ts';
+import { attention, type LayerCache } from './attention.ts';
+import { Grid } from './grid.ts';
+import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
+import type { AttentionInputs } from './projections.ts';
+import type { Sites } from './sites.ts';
+
+type Tensor = g.Tensor;
+
+export type TransformerInputs = AttentionInputs & {
+  /** int64 [batch, seq]. */
+  ids: Tensor;
+};
+
+export type TransformerOutputs = {
+  grid: Grid;
+  /** The stream after the final norm, [rows, width] with rows = batch * seq. */
+  final: Tensor;
+  /** Logits of any rows of the final stream: [n, width] -> [n, vocabulary]. */
+  logits(final: Tensor): Tensor;
+  /** Of each layer. */
+  caches: LayerCache[];
+};
+
+/** Embeddings, blocks and final norm; `sites` reads and rewrites the hook points on the way. */
+export function transformer(
+  a: Architecture,
+  weights: ModelWeights,
+  get: Parameters,
+  inputs: TransformerInputs,
+  sites: Sites,
+): TransformerOutputs {
+  const grid = new Grid(inputs.ids);
+  let stream = grid.join(lookUp(get, weights.embedding, inputs.ids, a.paddingToken), a.width);
+  if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
+  if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
+  const caches: LayerCache[] = [];
+  for (const [layer, layerWeights] of weights.layers.entries()) {
+    const { out, cache } = block(a, layer, layerWeights, get, stream, grid, inputs, sites);
+    stream = out;
+    caches.push(cache);
+  }
+  return {
+    final: norm(a, weights.finalNorm, get, stream),
+    logits(final) {
+      const logits = linear(weights.head, get, final);
+      return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
+    },
+    caches,
+    grid,
+  };
+}
+
+function block(
+  a: Architecture,
+  layer: number,
+  weights: LayerWeights,
+  get: Parameters,
+  stream: Tensor,
+  grid: Grid,
+  inputs: AttentionInputs,
+  sites: Sites,
+): { out: Tensor; cache: LayerCache } {
+  const before = grid.at(sites, 'resid_pre', layer, stream);
+  const normed = norm(a, weights.attentionNorm, get, before);
+  const { out, cache } = attention(
+    { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, sites },
+    normed,
+  );
+  const attended = grid.at(
+    sites,
+    'attn_out',
+    layer,
+    weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
+  );
+  if (a.parallel) {
+    const fed = mlp(a, layer, weights, get, before, grid, sites);
+    return { out: grid.at(sites, 'resid_post', layer, g.add(g.add(fed, attended), before)), cache };
+  }
+  const middle = grid.at(sites, 'resid_mid', layer, g.add(before, attended));
+  return {
+    out: grid.at(sites, 'resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, grid, sites))),
+    cache,
+  };
+}
+
+/** The MLP half of a block for the stream x, norms included: what is added to the stream. */
+function mlp(
+  a: Architecture,
+  layer: number,
+  weights: LayerWeights,
+  get: Parameters,
+  x: Tensor,
+  grid: Grid,
+  sites: Sites,
+): Tensor {
+  const normed = norm(a, weights.mlpNorm, get, x);
+  const up = linear(weights.up, get, normed);
+  const active = weights.gate
+    ? g.mul(activate(a.activation, linear(weights.gate, get, normed)), up)
+    : activate(a.activation, up);
+  const activations = grid.at(sites, 'mlp_act', layer, active);
+  const inner = weights.mlpSubNorm ? norm(a, weights.mlpSubNorm, get, activations) : activations;
+  const out = linear(weights.down, get, inner);
+  return grid.at(sites, 'mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
+}

@@ -1,0 +1,64 @@
+/** The loss of a transformer as a function of its weights, with static sizes, for training and for gradients. */
+import type { Architecture, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
+import * as g from '../../graph/index.ts';
+import { positionsOf } from '../inference/batch.ts';
+import { causalMask } from '../network/masks.ts';
+import { rotaryTables } from '../network/rotary.ts';
+import { HookSites, type Sites } from '../network/sites.ts';
+import { transformer } from '../network/transformer.ts';
+import { initialisers } from '../weights/initialise.ts';
+
+export type LossGraph = {
+  /** Mean cross-entropy in nats, of the inputs `ids` and `labels`, int64 [batch, seq] each. */
+  loss: g.Tensor;
+  logits: g.Tensor;
+  /** The parameter of each weight, by name. */
+  parameters: ReadonlyMap<string, g.Tensor>;
+};
+
+/**
+ * `seq` positions that each predict a label. With `weighted`, the input `weights` [batch, seq] says how much each
+ * prediction counts, and the loss is the weighted mean.
+ */
+export function lossGraph(
+  a: Architecture,
+  weights: ModelWeights,
+  {
+    batch,
+    seq,
+    weighted = false,
+    sites = new HookSites(),
+  }: { batch: number; seq: number; weighted?: boolean; sites?: Sites },
+): LossGraph {
+  const initial = initialisers(a, weights);
+  const parameters = new Map<string, g.Tensor>();
+  const get = ({ name, shape }: Weight) => {
+    if (!parameters.has(name)) parameters.set(name, g.parameter(name, shape, initial.get(name)));
+    return parameters.get(name)!;
+  };
+  const masks = new Map(a.windows.map((window) => [window, g.constant(causalMask(seq, window), [seq, seq])]));
+  const tables = a.rope && rotaryTables(a.rope, seq);
+  const half = (a.rope?.dims ?? 2) / 2;
+  const out = transformer(
+    a,
+    weights,
+    get,
+    {
+      ids: g.input('ids', [batch, seq], 'int64'),
+      positions: g.constant(positionsOf(new Array<number>(batch).fill(0), seq), [batch, seq], 'int64'),
+      rotary: tables && {
+        cosines: g.constant(tables.cosines, [seq, half]),
+        sines: g.constant(tables.sines, [seq, half]),
+      },
+      mask: (layer) => masks.get(a.windows[layer]!)!,
+      past: null,
+      fused: null,
+    },
+    sites,
+  );
+  const logits = out.grid.split(out.logits(out.final));
+  const losses = g.crossEntropyRows(logits, g.input('labels', [batch, seq], 'int64'));
+  if (!weighted) return { loss: g.mean(losses), logits, parameters };
+  const share = g.input('weights', [batch, seq]);
+  return { loss: g.div(g.sum(g.mul(losses, share)), g.sum(share)), logits, parameters };
+}

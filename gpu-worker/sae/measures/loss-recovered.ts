@@ -1,0 +1,136 @@
+/** What a language model loses when a site is replaced by its reconstruction, with the controls that give it a scale. */
+
+import { klDivergence, rowOf } from '../../lm/evaluate.ts';
+import { groups } from '../../lm/inference/activations.ts';
+import type { ForwardResult, LanguageModel } from '../../lm/inference/model.ts';
+import { Encoder } from '../codes/encoder.ts';
+import { encodeActivations, reconstruct, type TrainedSae } from './evaluate.ts';
+
+/** Ways of replacing the site: by its reconstruction, by zeros, by its mean, by itself. */
+const SPLICES = ['spliced', 'zero', 'mean', 'identity'] as const;
+type Splice = (typeof SPLICES)[number];
+
+export type LossRecovered = {
+  tokens: number;
+  /** Mean next-token cross-entropy in nats: untouched, and under each replacement. */
+  original: number;
+  cross_entropy: Record<Splice, number>;
+  /** Mean KL divergence of the untouched from the changed next-token distribution, nats. */
+  kl: Record<Splice, number>;
+  /** (H - H_control) / (H_original - H_control): 1 for a perfect reconstruction, 0 for the control. */
+  recovered: number | null;
+  recovered_from_mean: number | null;
+};
+
+export type SiteOptions = {
+  /** Mean activation, for the control. */
+  mean: ArrayLike<number>;
+  /** Sequences per forward pass. */
+  pass?: number;
+  encoder?: Encoder;
+};
+
+type Totals = { tokens: number; original: number; loss: number; kl: number };
+type Replace = (x: Float32Array) => Float32Array | Promise<Float32Array>;
+
+/** A site of a model on some sequences. The controls do not depend on the autoencoder: they are measured once. */
+export class Site {
+  private readonly model: LanguageModel;
+  private readonly hook: string;
+  private readonly sequences: readonly ArrayLike<number>[];
+  private readonly options: Required<SiteOptions>;
+  private controls: Promise<Record<Exclude<Splice, 'spliced'>, Totals>> | undefined;
+
+  constructor(
+    model: LanguageModel,
+    hook: string,
+    sequences: readonly ArrayLike<number>[],
+    { mean, pass = 8, encoder = new Encoder({ threads: 2 }) }: SiteOptions,
+  ) {
+    this.model = model;
+    this.hook = hook;
+    this.sequences = sequences;
+    this.options = { mean, pass, encoder };
+  }
+
+  /**
+   * Splices at every position but special tokens. The reconstruction is that of the very tokens it replaces. Values are
+   * exchanged on the host, so that every variant is spliced by the codes it is evaluated with.
+   */
+  async lossRecovered(sae: TrainedSae): Promise<LossRecovered> {
+    const { mean, encoder } = this.options;
+    this.controls ??= this.measureControls(mean);
+    const controls = await this.controls;
+    const spliced = await this.replaced(async (x) => reconstruct(sae, await encodeActivations(sae, x, encoder)));
+    const all: Record<Splice, Totals> = { spliced, ...controls };
+    const { tokens } = spliced;
+    const per = (value: (totals: Totals) => number) =>
+      Object.fromEntries(SPLICES.map((splice) => [splice, value(all[splice]) / tokens])) as Record<Splice, number>;
+    const original = spliced.original / tokens;
+    const cross_entropy = per(({ loss }) => loss);
+    const recovered = (control: number): number | null =>
+      control === original ? null : (cross_entropy.spliced - control) / (original - control);
+    return {
+      tokens,
+      original,
+      cross_entropy,
+      kl: per(({ kl }) => kl),
+      recovered: recovered(cross_entropy.zero),
+      recovered_from_mean: recovered(cross_entropy.mean),
+    };
+  }
+
+  private async measureControls(mean: ArrayLike<number>) {
+    const width = this.model.widthAt(this.hook)!;
+    return {
+      zero: await this.replaced((x) => new Float32Array(x.length)),
+      mean: await this.replaced((x) => x.map((_, i) => mean[i % width]!)),
+      identity: await this.replaced((x) => x),
+    };
+  }
+
+  /** Sums over the predicted tokens, untouched and with the site replaced. */
+  private async replaced(replace: Replace): Promise<Totals> {
+    const { model, hook } = this;
+    const special = model.tokenizer?.special ?? new Set<number>();
+    const { vocabulary } = model.architecture;
+    const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0 };
+    for await (const ids of groups(this.sequences, this.options.pass)) {
+      const plain = await model.forward({ ids, taps: [hook], losses: true });
+      const x = plain.taps[hook]!.data;
+      const values = keepSpecial(await replace(x), x, ids, plain, special);
+      const changed = await model.forward({ ids, losses: true, interventions: [{ kind: 'replace', hook, values }] });
+      const counted = [...plain.losses!.keys()].filter((i) => !Number.isNaN(plain.losses![i]!));
+      totals.tokens += counted.length;
+      totals.original += sum(plain.losses!, counted);
+      totals.loss += sum(changed.losses!, counted);
+      for (const row of counted) {
+        const [p, q] = [plain, changed].map(({ logits }) => rowOf(logits!.data, vocabulary, row));
+        totals.kl += klDivergence(p!, q!);
+      }
+    }
+    return totals;
+  }
+}
+
+const sum = (values: Float32Array, at: readonly number[]): number => at.reduce((total, i) => total + values[i]!, 0);
+
+/** The replacement with the values of special tokens left as they were. */
+function keepSpecial(
+  values: Float32Array,
+  x: Float32Array,
+  ids: readonly ArrayLike<number>[],
+  { seq }: ForwardResult,
+  special: ReadonlySet<number>,
+): Float32Array {
+  const width = x.length / (ids.length * seq);
+  const out = values.slice();
+  ids.forEach((row, r) => {
+    for (let i = 0; i < row.length; i++) {
+      if (!special.has(row[i]!)) continue;
+      const at = (r * seq + seq - row.length + i) * width;
+      out.set(x.subarray(at, at + width), at);
+    }
+  });
+  return out;
+}

@@ -1,0 +1,203 @@
+/** Training by the dense program: every variant and option, on every execution provider. */
+import { adam } from '../../nn/index.ts';
+import type { ProviderRequest } from '../../runtime/index.ts';
+import { type Checkpoint, Trainer as ProgramTrainer, unitRows } from '../../training/index.ts';
+import type { SaeParameters } from '../codes/parameters.ts';
+import { VARIANTS } from '../codes/variants.ts';
+import { ACTIVATIONS, DEAD, denseProgram, THRESHOLD } from './dense-program.ts';
+import type { Recipe } from './recipe.ts';
+import { initialState, type StepReport, type Trainer, type TrainerState } from './trainer.ts';
+
+/** Decay per step of the running threshold of batch variants (dictionary_learning). */
+const CUT_DECAY = 0.99;
+
+export type DenseOptions = { threads?: number; provider?: ProviderRequest };
+
+export class DenseTrainer implements Trainer {
+  readonly recipe: Recipe;
+  private readonly options: DenseOptions;
+  private readonly silence: Float64Array;
+  private trainer: ProgramTrainer;
+  /** Whether the program holds the auxiliary term; it costs two more products, so it is there only when needed. */
+  private auxiliary: boolean;
+  private cut: number;
+  private readonly batch: number;
+
+  private constructor(
+    recipe: Recipe,
+    batch: number,
+    options: DenseOptions,
+    state: TrainerState,
+    first: ProgramTrainer,
+  ) {
+    this.recipe = recipe;
+    this.batch = batch;
+    this.options = options;
+    this.silence = state.silence.slice();
+    this.cut = state.cut;
+    this.trainer = first;
+    this.auxiliary = this.dead().length > 0 && recipe.auxiliaryWeight > 0;
+  }
+
+  /** @param batch rows of every step */
+  static async create(
+    recipe: Recipe,
+    batch: number,
+    start: SaeParameters | TrainerState,
+    options: DenseOptions = {},
+  ): Promise<DenseTrainer> {
+    const state = 'silence' in start ? start : initialState(start);
+    const dead = state.silence.some((tokens) => tokens >= recipe.deadTokens);
+    const auxiliary = dead && recipe.auxiliaryWeight > 0;
+    const first = await program(recipe, batch, auxiliary, options, checkpointOf(recipe, state));
+    return new DenseTrainer(recipe, batch, options, state, first);
+  }
+
+  private dead(): number[] {
+    return [...this.silence.keys()].filter((i) => this.silence[i]! >= this.recipe.deadTokens);
+  }
+
+  async run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]> {
+    const { width } = this.recipe;
+    const dead = this.dead();
+    const auxiliary = dead.length > 0 && this.recipe.auxiliaryWeight > 0;
+    if (auxiliary !== this.auxiliary) {
+      const resume = await this.trainer.checkpoint();
+      await this.trainer.release();
+      this.trainer = await program(this.recipe, this.batch, auxiliary, this.options, resume);
+      this.auxiliary = auxiliary;
+    }
+    const mask = new Float32Array(width);
+    for (const latent of dead) mask[latent] = 1;
+    const feeds = { [ACTIVATIONS]: x, ...(auxiliary && { [DEAD]: mask }) };
+    const done = this.trainer.step;
+    this.trainer.rate = (step) => rates[step - 1 - done]!;
+    const reports: StepReport[] = [];
+    for await (const { metrics } of this.trainer.run(once({ steps: rates.length, feeds }))) {
+      for (let step = 0; step < rates.length; step++) {
+        const fired = metrics.fired!.subarray(step * width, (step + 1) * width) as Float32Array;
+        if (metrics.cut) this.follow(Number(metrics.cut[step]), done + step);
+        reports.push({
+          loss: Number(metrics.reconstruction![step]),
+          total: metrics.loss[step]!,
+          l0: this.account(fired) / this.batch,
+          dead: dead.length,
+        });
+      }
+    }
+    return reports;
+  }
+
+  private follow(cut: number, step: number): void {
+    this.cut = step === 0 ? cut : CUT_DECAY * this.cut + (1 - CUT_DECAY) * cut;
+  }
+
+  private account(fired: Float32Array): number {
+    let codes = 0;
+    for (let i = 0; i < fired.length; i++) {
+      codes += fired[i]!;
+      this.silence[i] = fired[i]! > 0 ? 0 : this.silence[i]! + this.batch;
+    }
+    return codes;
+  }
+
+  async parameters(): Promise<SaeParameters> {
+    const tensors = await this.trainer.parameters();
+    const values = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
+    return this.parametersFrom(values as Record<string, Float32Array>, false);
+  }
+
+  private parametersFrom(values: Readonly<Record<string, Float32Array>>, raw: boolean): SaeParameters {
+    const { inputs, width, variant } = this.recipe;
+    const { learnsThreshold, selection } = VARIANTS[variant];
+    const logarithm = values[THRESHOLD.logarithm];
+    const learned = logarithm && !raw ? logarithm.map(Math.exp) : (logarithm ?? values[THRESHOLD.plain]);
+    const running = selection === 'batch' && !raw ? new Float32Array(width).fill(this.cut) : null;
+    return {
+      inputs,
+      width,
+      encoder: values.encoder!.slice(),
+      encoderBias: values.encoderBias!.slice(),
+      decoder: values.decoder!.slice(),
+      decoderBias: values.decoderBias!.slice(),
+      threshold: learnsThreshold ? learned!.slice() : running,
+    };
+  }
+
+  async state(): Promise<TrainerState> {
+    const { tensors, step } = await this.trainer.checkpoint();
+    const group = (prefix: string) => {
+      const names = [...NAMES, THRESHOLD.plain, THRESHOLD.logarithm].filter((name) => `${prefix}${name}` in tensors);
+      const values = Object.fromEntries(names.map((name) => [name, tensors[`${prefix}${name}`]!.data as Float32Array]));
+      return this.parametersFrom(values, true);
+    };
+    return {
+      steps: step,
+      parameters: group(''),
+      first: group('first:'),
+      second: group('second:'),
+      silence: this.silence.slice(),
+      cut: this.cut,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.trainer.release();
+  }
+}
+
+const NAMES = ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const;
+
+async function* chunkOf<T>(chunk: T): AsyncGenerator<T> {
+  yield chunk;
+}
+const once =
+  <T>(chunk: T) =>
+  () =>
+    chunkOf(chunk);
+
+const optimiser = ({ beta1, beta2, epsilon }: Recipe) => adam({ beta1, beta2, epsilon });
+const PROGRAM = 'sae';
+
+function program(
+  r: Recipe,
+  batch: number,
+  auxiliary: boolean,
+  { threads, provider }: DenseOptions,
+  resume: Checkpoint,
+): Promise<ProgramTrainer> {
+  const { total, metrics } = denseProgram(r, batch, { auxiliary });
+  return ProgramTrainer.create({
+    name: PROGRAM,
+    loss: total,
+    metrics,
+    optimiser: optimiser(r),
+    rate: 0,
+    shared: [DEAD],
+    constraints: r.unitRows ? [unitRows('decoder')] : [],
+    provider: provider ?? 'cpu',
+    ...(r.clipNorm !== null && { clipNorm: r.clipNorm }),
+    ...(threads !== undefined && { threads }),
+    initial: Object.fromEntries(Object.entries(resume.tensors).map(([name, { data }]) => [name, data as Float32Array])),
+    resume,
+  });
+}
+
+/** A state in the form that the training layer resumes from. Thresholds in a state are those that the program learns. */
+function checkpointOf(r: Recipe, state: TrainerState): Checkpoint {
+  const { inputs, width } = r;
+  const { name, settings } = optimiser(r);
+  const shapes = { encoder: [width, inputs], encoderBias: [width], decoder: [width, inputs], decoderBias: [inputs] };
+  const learned = VARIANTS[r.variant].learnsThreshold;
+  const threshold = r.logThreshold ? THRESHOLD.logarithm : THRESHOLD.plain;
+  const group = (prefix: string, p: SaeParameters) => [
+    ...NAMES.map((key) => [`${prefix}${key}`, { shape: shapes[key], data: p[key] }] as const),
+    ...(learned ? [[`${prefix}${threshold}`, { shape: [width], data: p.threshold! }] as const] : []),
+  ];
+  const fresh = state.steps === 0 && learned && r.logThreshold;
+  const start = fresh
+    ? { ...state.parameters, threshold: state.parameters.threshold!.map(Math.log) }
+    : state.parameters;
+  const tensors = [...group('', start), ...group('first:', state.first), ...group('second:', state.second)];
+  return { name: PROGRAM, step: state.steps, optimiser: { name, settings }, tensors: Object.fromEntries(tensors) };
+}

@@ -1,0 +1,60 @@
+/** Training one autoencoder on activations in memory, by a schedule. */
+import { stream } from '../../../shared/math/random.ts';
+import type { Encoder } from '../codes/encoder.ts';
+import type { SaeParameters } from '../codes/parameters.ts';
+import { DenseTrainer } from './dense-trainer.ts';
+import { FastTrainer, fastPathFits } from './fast-trainer.ts';
+import { initialise } from './initialise.ts';
+import { type Recipe, rateAt, type Schedule } from './recipe.ts';
+import type { StepReport, Trainer, TrainerState } from './trainer.ts';
+
+export type MakeOptions = { threads?: number; encoder?: Encoder; provider?: 'auto' | 'cpu' | 'webgpu' | 'cuda' };
+
+/** The fast path where it fits and computing happens on the CPU, else the dense program. */
+export async function makeTrainer(
+  recipe: Recipe,
+  batch: number,
+  start: SaeParameters | TrainerState,
+  { threads = 2, encoder, provider = 'cpu' }: MakeOptions = {},
+): Promise<Trainer> {
+  if (provider === 'cpu' && fastPathFits(recipe)) {
+    return new FastTrainer(recipe, batch, start, { threads, ...(encoder && { encoder }) });
+  }
+  return DenseTrainer.create(recipe, batch, start, { threads, provider });
+}
+
+export type FitOptions = MakeOptions & {
+  schedule: Schedule;
+  batch: number;
+  seed: number;
+  decoderBias?: ArrayLike<number>;
+  /** Called after every step. */
+  watch?: (step: number, report: StepReport) => void;
+};
+
+/** Trains on rows x inputs activations, in a new random order every epoch. */
+export async function fit(recipe: Recipe, x: Float32Array, options: FitOptions): Promise<SaeParameters> {
+  const { schedule, batch, seed, watch } = options;
+  const { inputs } = recipe;
+  const rows = x.length / inputs;
+  const trainer = await makeTrainer(recipe, batch, initialise(recipe, seed, options.decoderBias), options);
+  const input = new Float32Array(batch * inputs);
+  let order = new Uint32Array(0);
+  let at = 0;
+  try {
+    for (let step = 0, epoch = 0; step < schedule.steps; step++) {
+      for (let row = 0; row < batch; row++, at++) {
+        if (at >= order.length) {
+          order = stream(seed, `sae/order/${epoch++}`).permutation(rows) as Uint32Array<ArrayBuffer>;
+          at = 0;
+        }
+        input.set(x.subarray(order[at]! * inputs, (order[at]! + 1) * inputs), row * inputs);
+      }
+      const [report] = await trainer.run(input, [rateAt(step, schedule)]);
+      watch?.(step, report!);
+    }
+    return await trainer.parameters();
+  } finally {
+    await trainer.close();
+  }
+}

@@ -1,0 +1,37 @@
+/** What passes between the worker process and a computation's process. */
+import type { Progress, RunReport } from '../../shared/contracts/job.ts';
+import type { ModelDescription } from '../../shared/contracts/model.ts';
+import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
+import type { Claim, JobInput } from '../../shared/contracts/worker-call.ts';
+import type { WorkerConfiguration } from '../jobs/handler.ts';
+
+export type Order = {
+  type: string;
+  params: Record<string, unknown>;
+  inputs: JobInput[];
+  checkpoint: Claim['checkpoint'];
+  scratch: string;
+  configuration: WorkerConfiguration;
+};
+
+/** A registered artefact and the file that holds its bytes; null where they lie at the edge already. */
+export type WrittenArtefact = Blob & { file: string | null };
+export type WrittenCheckpoint = { state: Record<string, unknown>; blobs: WrittenArtefact[] };
+/** Everything a finished computation leaves behind. */
+export type Written = {
+  result: Record<string, unknown>;
+  metrics: Record<string, number>;
+  things: Manifest[];
+  run: RunReport;
+  artefacts: WrittenArtefact[];
+};
+
+export type Report =
+  | { kind: 'progress'; progress: Progress }
+  | { kind: 'model'; model: ModelDescription }
+  | { kind: 'checkpoint'; number: number; checkpoint: WrittenCheckpoint }
+  | { kind: 'done'; written: Written }
+  | { kind: 'failed'; code: string; detail: string; retryable: boolean };
+
+/** The answer to the checkpoint of this number. */
+export type CheckpointAnswer = { kind: 'checkpoint'; number: number; kept: boolean };

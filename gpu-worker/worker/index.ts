@@ -1,0 +1,26 @@
+/** `node gpu-worker/worker/index.ts CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
+import { readConfiguration } from './configuration.ts';
+import { Worker } from './worker.ts';
+
+const [file] = process.argv.slice(2);
+if (!file) {
+  console.error('usage: node gpu-worker/worker/index.ts CONFIGURATION.json');
+  process.exit(2);
+}
+const configuration = readConfiguration(file, process.env);
+const id = configuration.key.kid;
+const log = (event: string, fields: Record<string, unknown>): void =>
+  console.log(JSON.stringify({ at: new Date().toISOString(), worker: id, event, ...fields }));
+const worker = new Worker(configuration, log);
+// `disconnect` comes only where a parent started the worker with a channel, and that parent is gone.
+for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.on(end, () => worker.stop());
+log('ready', { edge: configuration.edge_url, queue: configuration.queue.id, device: configuration.device });
+await worker.run().then(
+  () => log('stopped', {}),
+  (error: unknown) => {
+    log('ended', { reason: String(error) });
+    process.exitCode = 3;
+  },
+);
+// An open channel would keep the process alive.
+if (process.connected) process.disconnect();

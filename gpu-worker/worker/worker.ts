@@ -1,0 +1,175 @@
+/** The worker's loop: pull, verify, claim, run, settle. One job at a time. */
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
+import { FetchedKeys } from '../../shared/signing/key-set.ts';
+import { openMessage } from '../../shared/signing/message.ts';
+import { Attempt, scratchOf } from './attempt.ts';
+import { EdgeClock } from './clock.ts';
+import type { Configuration } from './configuration.ts';
+import { EdgeCalls, isPassing } from './edge-calls.ts';
+import { bodyOf, type Disposition, type PulledMessage, PullQueue } from './queue.ts';
+
+export type Log = (event: string, fields: Record<string, unknown>) => void;
+
+const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
+const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s });
+/** Refusals of a claim that mean: this message has nothing to say any more. */
+const SPENT = ['job_busy', 'job_terminal', 'dispatch_unknown', 'input_not_found', 'not_found'];
+
+export class Worker {
+  readonly #configuration: Configuration;
+  readonly #log: Log;
+  readonly #clock = new EdgeClock();
+  readonly #edge: EdgeCalls;
+  readonly #queue: PullQueue;
+  readonly #keys: FetchedKeys;
+  readonly #shutdown = new AbortController();
+  /** The queue or the keys could not be reached at the last try; said once. */
+  #waiting = false;
+
+  constructor(configuration: Configuration, log: Log) {
+    this.#configuration = configuration;
+    this.#log = log;
+    this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
+    this.#queue = new PullQueue(configuration.queue);
+    this.#keys = new FetchedKeys({ load: () => this.#edge.keySet(), now: () => performance.now() });
+  }
+
+  /** Gives back the job in hand and ends `run`. */
+  stop(): void {
+    this.#shutdown.abort();
+  }
+
+  /** Works until `stop`. Raises `signature_invalid` when the edge does not know this worker. */
+  async run(): Promise<void> {
+    // What a killed predecessor left behind.
+    await rm(scratchOf(this.#configuration), { recursive: true, force: true });
+    while (!this.#shutdown.signal.aborted) {
+      const message = await this.#next();
+      if (!message) await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
+      else await this.#deliver(message);
+    }
+  }
+
+  /** The next message; none while the edge's keys cannot be had, so that an outage uses up no delivery. */
+  async #next(): Promise<PulledMessage | null> {
+    try {
+      if (!this.#keys.ready) await this.#keys.refresh();
+      const message = await this.#queue.pull();
+      this.#waiting = false;
+      return message;
+    } catch (error) {
+      if (!this.#waiting) this.#log('waiting', { reason: String(error) });
+      this.#waiting = true;
+      return null;
+    }
+  }
+
+  async #deliver(message: PulledMessage): Promise<void> {
+    const fields = { message: message.id, delivery: message.attempts };
+    let disposition: Disposition;
+    try {
+      disposition = await this.#handle(message);
+    } catch (error) {
+      if (error instanceof SextantError && error.code === 'signature_invalid') {
+        await this.#queue.settle(message, retryIn(1)).catch(() => {});
+        throw error;
+      }
+      this.#log('trouble', { ...fields, reason: String(error) });
+      disposition = retryIn(5);
+    }
+    await this.#queue.settle(message, disposition).catch((error: unknown) => {
+      // The message comes back after its visibility time; the ledger will refuse it then.
+      this.#log('not settled', { ...fields, reason: String(error) });
+    });
+  }
+
+  async #handle(delivery: PulledMessage): Promise<Disposition> {
+    let message: Message;
+    let jws: string;
+    try {
+      jws = queueBodySchema.parse(bodyOf(delivery)).jws;
+      message = await openMessage(jws, this.#keys, this.#clock.now() / 1000);
+    } catch (error) {
+      const unsure = error instanceof SextantError && error.code === 'unavailable';
+      this.#log(unsure ? 'postponed' : 'refused', { message: delivery.id, reason: String(error) });
+      // Refused messages run out of deliveries and end in the dead-letter queue, where the operator finds them.
+      return retryIn(unsure ? Number(error.headers['retry-after'] ?? 5) : Math.min(60, delivery.attempts - 1));
+    }
+    const claim = await this.#claim(message, jws);
+    if ('action' in claim) return claim;
+    const job = { id: message.sub, type: message.type, attempt: claim.attempt };
+    this.#log('claimed', job);
+    const end = await this.#work(message, claim);
+    this.#log(end, job);
+    return ACKNOWLEDGE;
+  }
+
+  /** The claim, or what becomes of the message without one. Raises `signature_invalid`. */
+  async #claim(message: Message, jws: string): Promise<Claim | Disposition> {
+    const body = { dispatch: message.jti, message: jws };
+    try {
+      return await this.#edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
+    } catch (error) {
+      if (!(error instanceof SextantError) || error.code === 'signature_invalid') throw error;
+      this.#log('not claimed', { job: message.sub, reason: error.code });
+      return SPENT.includes(error.code) ? ACKNOWLEDGE : retryIn(isPassing(error) ? 2 : 30);
+    }
+  }
+
+  async #work(message: Message, claim: Claim): Promise<string> {
+    const { sub: id, type, input_digest } = message;
+    try {
+      const params = await this.#params(message, claim);
+      return await new Attempt(this.#configuration, this.#edge, { id, type, input_digest, params, claim }).run(
+        this.#shutdown.signal,
+      );
+    } catch (error) {
+      const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
+      const body = {
+        error: { code: typed.code, detail: typed.message },
+        retryable: !['validation_failed', 'job_type_unknown'].includes(typed.code),
+      };
+      await this.#edge
+        .post(`/internal/jobs/${id}/fail`, body, { fence: claim.fence, schema: claimSchema.partial() })
+        .catch((cause: unknown) => this.#log('not reported', { job: id, reason: String(cause) }));
+      return `failed: ${typed.code}: ${typed.message}`;
+    }
+  }
+
+  /**
+   * The params, from the message or by reference, checked against the digest that the edge signed and against this
+   * worker's own contract. Raises `job_type_unknown`, `validation_failed`, `unavailable`, `artefact_mismatch`.
+   */
+  async #params(message: Message, claim: Claim): Promise<Record<string, unknown>> {
+    const contract = Object.hasOwn(JOB_CONTRACTS, message.type) ? JOB_CONTRACTS[message.type] : undefined;
+    if (!contract) throw new SextantError('job_type_unknown', `this worker knows no job type '${message.type}'`);
+    const params = message.params ?? (await fetchParams(message, claim));
+    const parsed = contract.params.safeParse(params);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new SextantError('validation_failed', `params at ${issue?.path.join('/')}: ${issue?.message}`);
+    }
+    if ((await inputDigest(message.type, contract.version, params)) !== message.input_digest)
+      throw new SextantError('conflict', 'the params are not those of the input digest: versions differ');
+    return parsed.data as Record<string, unknown>;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#shutdown.signal }).catch(() => {});
+  }
+}
+
+async function fetchParams({ params_ref }: Message, { params_url }: Claim): Promise<Record<string, unknown>> {
+  if (!params_ref || !params_url) throw new SextantError('validation_failed', 'the message holds no params');
+  const response = await fetch(params_url, { signal: AbortSignal.timeout(60_000) }).catch(() => null);
+  if (!response?.ok) throw new SextantError('unavailable', `the params cannot be fetched: ${response?.status ?? ''}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (bytes.byteLength !== params_ref.bytes || (await sha256Hex(bytes)) !== params_ref.sha256)
+    throw new SextantError('artefact_mismatch', 'the fetched params have another digest than the message names');
+  return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+}

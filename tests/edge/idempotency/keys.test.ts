@@ -1,0 +1,62 @@
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { fingerprintOf, idempotencyOf } from '../../../edge/idempotency/keys.ts';
+import { createOnce } from '../../../edge/jobs/creation.ts';
+import { ledgerOf } from '../../../edge/jobs/ledger-of.ts';
+import type { AccessKey } from '../../../edge/keys/access-key.ts';
+import { SCOPES } from '../../../shared/contracts/scope.ts';
+
+const key: AccessKey = {
+  id: 'key_x',
+  tenant: 'tenant-idempotency',
+  scopes: new Set(SCOPES),
+  limits: { reads: 1, writes: 1, jobs: 1 },
+  expiresAt: Number.POSITIVE_INFINITY,
+};
+const raw = (steps: number) =>
+  new TextEncoder().encode(JSON.stringify({ type: 'diagnostics.run', params: { steps } })) as Uint8Array<ArrayBuffer>;
+const request = (idempotencyKey: string, steps = 1) => ({ idempotencyKey, path: '/v1/jobs', raw: raw(steps) });
+
+/** As if the first request had broken off long ago. */
+async function age(idempotencyKey: string): Promise<void> {
+  const stub = await idempotencyOf(env, key.tenant, idempotencyKey);
+  await runInDurableObject(stub, async (_, state) => {
+    const entry = (await state.storage.get<Record<string, unknown>>('entry')) ?? {};
+    await state.storage.put('entry', { ...entry, begun_at: 0, answer: null });
+  });
+}
+
+describe('a request that broke off', () => {
+  it('before the job stood is carried out by its repeat, under the same id', async () => {
+    const memory = await idempotencyOf(env, key.tenant, 'broke-early');
+    const fingerprint = await fingerprintOf({ method: 'POST', path: '/v1/jobs' }, key.tenant, raw(1));
+    const first = await memory.begin(fingerprint, `job_${'a'.repeat(26)}`);
+    await expect(createOnce(env, key, request('broke-early'))).rejects.toMatchObject({ code: 'idempotency_in_flight' });
+    await age('broke-early');
+    const again = await createOnce(env, key, request('broke-early'));
+    expect(again).toEqual({ id: first.state === 'new' ? first.id : '', replayed: false });
+    expect((await ledgerOf(env, again.id).view(key.tenant))?.status).toBe('queued');
+  });
+
+  it('after the job stood is answered with that job', async () => {
+    const first = await createOnce(env, key, request('broke-late'));
+    await age('broke-late');
+    expect(await createOnce(env, key, request('broke-late'))).toEqual({ id: first.id, replayed: true });
+  });
+});
+
+it('equal requests have equal fingerprints, others have not', async () => {
+  const base = { method: 'POST', path: '/v1/jobs' };
+  const of = (request: typeof base, tenant: string, body: Uint8Array<ArrayBuffer>) =>
+    fingerprintOf(request, tenant, body);
+  const same = await of(base, 't', raw(1));
+  expect(await of({ ...base }, 't', raw(1))).toBe(same);
+  for (const other of [
+    await of({ ...base, method: 'PUT' }, 't', raw(1)),
+    await of({ ...base, path: '/v1/job' }, 't', raw(1)),
+    await of(base, 'u', raw(1)),
+    await of(base, 't', raw(2)),
+  ])
+    expect(other).not.toBe(same);
+});

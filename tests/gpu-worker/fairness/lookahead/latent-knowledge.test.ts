@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import { fitLatentKnowledge, gammaDraw } from '../../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
+import { gaussianPosterior } from '../../../../shared/fairness/lookahead/posterior.ts';
+import { stream } from '../../../../shared/math/random.ts';
+
+/** Counts by inversion. */
+const poisson = (rate: number, u: number): number => {
+  let [k, p] = [0, Math.exp(-rate)];
+  for (let total = p; total < u && k < 1000; total += p) {
+    k += 1;
+    p *= rate / k;
+  }
+  return k;
+};
+
+describe('the latent-knowledge sampler', () => {
+  const n = 1500;
+  const z = stream(1, 'z').normal(4 * n);
+  const u = stream(1, 'u').uniform(n);
+  const attributes = Float64Array.from({ length: n }, (_, i) => i % 2);
+  const k = Float64Array.from({ length: n }, (_, i) => z[4 * i]!);
+  const column = (f: (i: number) => number) => Float64Array.from({ length: n }, (_, i) => f(i));
+  const gpa = column((i) => 3 + 0.4 * attributes[i]! + 0.8 * k[i]! + 0.5 * z[4 * i + 1]!);
+  const lsat = column((i) => poisson(Math.exp(3 - 0.2 * attributes[i]! + 0.25 * k[i]!), u[i]!));
+  const fya = column((i) => 0.3 * attributes[i]! + 0.6 * k[i]! + z[4 * i + 2]!);
+  const fit = fitLatentKnowledge(
+    {
+      n,
+      p: 1,
+      attributes,
+      children: [
+        { name: 'gpa', family: 'gaussian', values: gpa },
+        { name: 'lsat', family: 'poisson', values: lsat },
+        { name: 'fya', family: 'gaussian', values: fya },
+      ],
+    },
+    { burnIn: 150, samples: 250, seed: 3, fixedVariance: { fya: 1 }, keepLatent: true },
+  );
+
+  it('recovers planted coefficients within their posterior spread', () => {
+    const [g, l, f] = fit.children as [(typeof fit.children)[0], (typeof fit.children)[0], (typeof fit.children)[0]];
+    const close = (value: number, planted: number, deviation: number) =>
+      expect(Math.abs(value - planted)).toBeLessThan(5 * deviation + 0.01);
+    close(g.weight, 0.8, g.deviation[2]!);
+    close(g.attributes[0]!, 0.4, g.deviation[1]!);
+    close(g.intercept, 3, g.deviation[0]!);
+    expect(Math.abs(g.variance! - 0.25)).toBeLessThan(0.1);
+    close(l.weight, 0.25, l.deviation[2]!);
+    close(l.attributes[0]!, -0.2, l.deviation[1]!);
+    close(f.weight, 0.6, f.deviation[2]!);
+    expect(f.variance).toBe(1);
+    expect(fit.acceptance.latent).toBeGreaterThan(0.9);
+    expect(fit.acceptance.poisson).toBeGreaterThan(0.6);
+  });
+
+  it('has calibrated posteriors of K: standardised errors of unit size', () => {
+    let [square, along] = [0, 0];
+    for (let i = 0; i < n; i++) {
+      const error = k[i]! - fit.latentMean[i]!;
+      square += error ** 2 / fit.latentVariance[i]! / n;
+      along += (error * fit.latentMean[i]!) / n;
+    }
+    expect(Math.abs(square - 1)).toBeLessThan(0.15);
+    expect(Math.abs(along)).toBeLessThan(0.08);
+    const first = fit.draws!.subarray(0, fit.samples);
+    expect(first.reduce((s, v) => s + v, 0) / fit.samples).toBeCloseTo(fit.latentMean[0]!, 5);
+  });
+
+  it('agrees with the closed form where every child is Gaussian and known', () => {
+    const values = Float64Array.from({ length: 300 }, (_, i) => k[i]! + 0.5 * z[4 * i + 1]!);
+    const small = fitLatentKnowledge(
+      { n: 300, p: 0, attributes: new Float64Array(0), children: [{ name: 'x', family: 'gaussian', values }] },
+      { burnIn: 200, samples: 1500, seed: 5, fixedVariance: { x: 0.25 } },
+    );
+    const { intercept, weight } = small.children[0]!;
+    for (const i of [0, 50, 120]) {
+      const exact = gaussianPosterior([{ value: values[i]!, offset: intercept, weight, deviation: 0.5 }]);
+      expect(Math.abs(small.latentMean[i]! - exact.mean)).toBeLessThan(0.12);
+      expect(Math.abs(small.latentVariance[i]! - exact.variance)).toBeLessThan(0.08);
+    }
+  });
+
+  it('refuses counts that are none', () => {
+    const children = [{ name: 'c', family: 'poisson' as const, values: Float64Array.of(0.5) }];
+    expect(() => fitLatentKnowledge({ n: 1, p: 0, attributes: new Float64Array(0), children })).toThrow(
+      /whole numbers/,
+    );
+  });
+});
+
+describe('gamma draws', () => {
+  it('have the mean and variance of their shape', () => {
+    for (const shape of [1, 4.5, 700]) {
+      const x = Float64Array.from({ length: 4000 }, (_, i) => gammaDraw(shape, stream(i, 'gamma')));
+      const mean = x.reduce((s, v) => s + v, 0) / x.length;
+      const variance = x.reduce((s, v) => s + (v - mean) ** 2, 0) / x.length;
+      expect(Math.abs(mean / shape - 1)).toBeLessThan(5 / Math.sqrt(shape * x.length));
+      expect(Math.abs(variance / shape - 1)).toBeLessThan(0.15);
+    }
+  });
+});

@@ -1,0 +1,65 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
+import { renderChat } from '../../../../gpu-worker/lm/tokenizer/chat.ts';
+import { makeTokenizer, readTokenizer } from '../../../../gpu-worker/lm/tokenizer/tokenizer.ts';
+import { TINY, tinyModel } from '../../../support/tiny-model.ts';
+import { wordTokenizer } from '../../../support/word-tokenizer.ts';
+
+const { json, config } = wordTokenizer();
+const tokenizer = makeTokenizer(json, config);
+
+describe('a tokenizer', () => {
+  it('adds and leaves out what is special', () => {
+    expect(tokenizer.encode('w5 w7')).toEqual([1, 5, 7]);
+    expect(tokenizer.encode('w5 w7', { special: false })).toEqual([5, 7]);
+    expect(tokenizer.decode([1, 5, 7])).toBe('w5 w7');
+    expect(tokenizer.decode([1, 5], { special: true })).toContain('<s>');
+    expect(tokenizer.decode([])).toBe('');
+    expect([tokenizer.bos, tokenizer.eos, tokenizer.size]).toEqual([1, null, 61]);
+    expect([...tokenizer.special]).toEqual([0, 1]);
+  });
+
+  it('of another model is refused', async () => {
+    const { folder, remove } = tinyModel(TINY.llama!, { tokenizer: wordTokenizer(60) });
+    await expect(loadModel(folder)).rejects.toMatchObject({ code: 'tokenizer_mismatch' });
+    remove();
+  });
+
+  it('that cannot be read is refused', () => {
+    expect(() => makeTokenizer({ model: { type: 'Nonsense' } })).toThrow(
+      expect.objectContaining({ code: 'tokenizer_mismatch' }),
+    );
+  });
+});
+
+describe('a chat template', () => {
+  const messages = [
+    { role: 'user', content: 'w2' },
+    { role: 'assistant', content: 'w3' },
+  ];
+  it('is rendered with the tokenizer’s own special tokens', () => {
+    expect(renderChat(tokenizer, messages)).toBe('<s> user w2 assistant w3 assistant');
+    expect(renderChat(tokenizer, messages, { addGenerationPrompt: false })).toBe('<s> user w2 assistant w3');
+  });
+
+  it('may be one of several, or a file of its own', () => {
+    const several = [
+      { name: 'tool_use', template: 'tools' },
+      { name: 'default', template: "{{ messages[0]['content'] }}" },
+    ];
+    expect(renderChat(makeTokenizer(json, { ...config, chat_template: several }), messages)).toBe('w2');
+    const { folder, remove } = tinyModel(TINY.llama!, { tokenizer: wordTokenizer() });
+    writeFileSync(join(folder, 'chat_template.jinja'), "file: {{ messages[1]['content'] }}");
+    expect(renderChat(readTokenizer(folder)!, messages)).toBe('file: w3');
+    remove();
+  });
+
+  it('that is missing or fails is a typed error', () => {
+    const none = { ...tokenizer, chatTemplate: null };
+    expect(() => renderChat(none, messages)).toThrow(expect.objectContaining({ code: 'tokenizer_mismatch' }));
+    const failing = "{{ raise_exception('roles must alternate') }}";
+    expect(() => renderChat(tokenizer, messages, { template: failing })).toThrow('roles must alternate');
+  });
+});

@@ -1,0 +1,176 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
+import { floatTensor, readSafetensors, writeSafetensors } from '../../../../shared/formats/safetensors.ts';
+import { gap, randomRows, TINY, tinyModel } from '../../../support/tiny-model.ts';
+
+const original = tinyModel(TINY.llama!);
+afterAll(original.remove);
+const weights = readSafetensors(readFileSync(join(original.folder, 'model.safetensors')));
+const names = [...weights.header.tensors.keys()];
+const tensor = (name: string, dtype: 'F32' | 'F16' | 'BF16' = 'F32', as = name) =>
+  floatTensor(as, weights.shape(name), weights.float32(name).slice(), dtype);
+
+/** A copy of the model's folder with changes. */
+function folderWith(change: (path: string, write: (file: string, bytes: Uint8Array | string) => void) => void): string {
+  const copy = tinyModel(TINY.llama!);
+  onTestFinished(copy.remove);
+  rmSync(copy.folder, { recursive: true });
+  cpSync(original.folder, copy.folder, { recursive: true });
+  change(copy.folder, (file, bytes) => writeFileSync(join(copy.folder, file), bytes));
+  return copy.folder;
+}
+
+async function logitsOf(folder: string): Promise<Float32Array> {
+  const model = await loadModel(folder, { threads: 1 });
+  const { logits } = await model.forward({ ids: randomRows([9, 4]) });
+  await model.release();
+  return logits!.data;
+}
+
+describe('a model folder', () => {
+  it('may be in shards', async () => {
+    const folder = folderWith((path, write) => {
+      rmSync(join(path, 'model.safetensors'));
+      const half = names.length >> 1;
+      const parts = {
+        'model-00001-of-00002.safetensors': names.slice(0, half),
+        'model-00002-of-00002.safetensors': names.slice(half),
+      };
+      for (const [file, part] of Object.entries(parts)) write(file, writeSafetensors(part.map((name) => tensor(name))));
+      const weight_map = Object.fromEntries(
+        Object.entries(parts).flatMap(([file, part]) => part.map((name) => [name, file])),
+      );
+      write('model.safetensors.index.json', JSON.stringify({ metadata: {}, weight_map }));
+    });
+    expect(gap(await logitsOf(folder), await logitsOf(original.folder))).toBe(0);
+  });
+
+  it.each(['F16', 'BF16'] as const)('may hold %s, which computes what its widened values compute', async (dtype) => {
+    const bytes = writeSafetensors(names.map((name) => tensor(name, dtype)));
+    const narrow = readSafetensors(bytes);
+    const stored = folderWith((_, write) => write('model.safetensors', bytes));
+    const widened = folderWith((_, write) =>
+      write(
+        'model.safetensors',
+        writeSafetensors(names.map((name) => floatTensor(name, narrow.shape(name), narrow.float32(name)))),
+      ),
+    );
+    const [a, b] = [await logitsOf(stored), await logitsOf(widened)];
+    expect(gap(a, b)).toBeLessThan(1e-6);
+    expect(gap(a, await logitsOf(original.folder))).toBeGreaterThan(0);
+  });
+
+  it('may lack the prefix of the bare model, and may hold tensors that nobody needs', async () => {
+    const extra = floatTensor('rotary.inv_freq', [2], new Float32Array(2));
+    const folder = folderWith((_, write) =>
+      write(
+        'model.safetensors',
+        writeSafetensors([extra, ...names.map((name) => tensor(name, 'F32', name.replace(/^model\./, '')))]),
+      ),
+    );
+    expect(gap(await logitsOf(folder), await logitsOf(original.folder))).toBe(0);
+  });
+
+  const broken: [
+    string,
+    string,
+    (path: string, write: (file: string, bytes: Uint8Array | string) => void) => void,
+    RegExp,
+  ][] = [
+    ['no config', 'model_unknown', (path) => rmSync(join(path, 'config.json')), /config\.json/],
+    ['a config that is no JSON', 'weights_invalid', (_, write) => write('config.json', '{'), /config\.json/],
+    ['no weights', 'weights_invalid', (path) => rmSync(join(path, 'model.safetensors')), /neither/],
+    [
+      'a truncated file',
+      'weights_invalid',
+      (path, write) => write('model.safetensors', readFileSync(join(path, 'model.safetensors')).subarray(0, -7)),
+      /out_of_bounds/,
+    ],
+    [
+      'a missing tensor',
+      'weights_invalid',
+      (_, write) => write('model.safetensors', writeSafetensors(names.slice(1).map((name) => tensor(name)))),
+      /'model\.embed_tokens\.weight' is missing/,
+    ],
+    [
+      'a tensor of another shape',
+      'weights_invalid',
+      (_, write) =>
+        write(
+          'model.safetensors',
+          writeSafetensors(
+            names.map((name) =>
+              name === 'model.norm.weight' ? floatTensor(name, [15], new Float32Array(15)) : tensor(name),
+            ),
+          ),
+        ),
+      /'model\.norm\.weight' has shape \[15\]; by config\.json it must be \[16\]/,
+    ],
+    [
+      'integer weights',
+      'weights_invalid',
+      (_, write) =>
+        write(
+          'model.safetensors',
+          writeSafetensors(
+            names.map((name) =>
+              name === 'model.norm.weight'
+                ? { name, dtype: 'I8', shape: [16], bytes: new Uint8Array(16) }
+                : tensor(name),
+            ),
+          ),
+        ),
+      /dtype I8/,
+    ],
+    [
+      'a missing shard',
+      'weights_invalid',
+      (path, write) => {
+        rmSync(join(path, 'model.safetensors'));
+        write(
+          'model.safetensors.index.json',
+          JSON.stringify({ weight_map: { 'lm_head.weight': 'model-00001-of-00002.safetensors' } }),
+        );
+      },
+      /shard model-00001-of-00002\.safetensors is missing/,
+    ],
+    [
+      'a shard outside the folder',
+      'weights_invalid',
+      (path, write) => {
+        rmSync(join(path, 'model.safetensors'));
+        write(
+          'model.safetensors.index.json',
+          JSON.stringify({ weight_map: { 'lm_head.weight': '../model.safetensors' } }),
+        );
+      },
+      /names a shard/,
+    ],
+    [
+      'an unknown field',
+      'model_unsupported',
+      (_, write) => write('config.json', JSON.stringify({ ...TINY.llama!, logit_scale: 2 })),
+      /logit_scale/,
+    ],
+  ];
+  it.each(broken)('with %s is refused', async (_what, code, change, message) => {
+    const folder = folderWith(change);
+    await expect(loadModel(folder)).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+});
+
+describe('a batch', () => {
+  it.each<[string, number[][], string]>([
+    ['longer than the context', [new Array<number>(33).fill(1)], 'context_exceeded'],
+    ['with a token of another vocabulary', [[60, 61]], 'tokenizer_mismatch'],
+    ['with a negative token', [[-1]], 'tokenizer_mismatch'],
+    ['with an empty row', [[1], []], 'data_invalid'],
+    ['without rows', [], 'data_invalid'],
+  ])('%s is refused', async (_what, ids, code) => {
+    const model = await loadModel(original.folder, { threads: 1 });
+    await expect(model.forward({ ids })).rejects.toMatchObject({ code });
+    await model.release();
+  });
+});

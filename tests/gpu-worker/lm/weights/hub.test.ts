@@ -1,0 +1,149 @@
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
+import { fetchModel } from '../../../../gpu-worker/lm/weights/hub.ts';
+import { COMMIT, type HubServer, hubServer } from '../../../support/hub-server.ts';
+import { TINY, tinyModel } from '../../../support/tiny-model.ts';
+import { until } from '../../../support/until.ts';
+
+let hub: HubServer;
+let cache: string;
+const { folder, remove } = tinyModel(TINY.llama!);
+const files = Object.fromEntries(
+  readdirSync(folder).map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]),
+);
+remove();
+
+beforeEach(async () => {
+  hub = await hubServer({ ...files, 'README.md': new Uint8Array(9), 'pytorch_model.bin': new Uint8Array(9) });
+  cache = mkdtempSync(join(tmpdir(), 'sextant-hub-'));
+});
+afterEach(async () => {
+  await hub.close();
+  rmSync(cache, { recursive: true });
+});
+const fetched = (more: object = {}) =>
+  fetchModel({ endpoint: hub.endpoint, cache, repo: 'owner/model', revision: 'main', ...more });
+
+describe('a model from a hub', () => {
+  it('is cached by commit as real files, and loads', async () => {
+    const { folder: path, commit } = await fetched();
+    expect(commit).toBe(COMMIT);
+    expect(path.endsWith(COMMIT)).toBe(true);
+    expect(readdirSync(path).sort()).toEqual(['.complete', 'config.json', 'model.safetensors']);
+    for (const name of readdirSync(path)) expect(lstatSync(join(path, name)).isFile()).toBe(true);
+    const model = await loadModel(path, { threads: 1 });
+    expect((await model.forward({ ids: [[1, 2]] })).logits!.shape).toEqual([1, 2, 61]);
+    await model.release();
+  });
+
+  it('is not asked for again: a branch costs one request, a commit none', async () => {
+    await fetched();
+    hub.requests.length = 0;
+    await fetched();
+    expect(hub.requests.length).toBe(1);
+    await fetched({ revision: COMMIT });
+    expect(hub.requests.length).toBe(1);
+  });
+
+  it('is resumed where the connection broke', async () => {
+    const size = files['model.safetensors']!.length;
+    let broken = 0;
+    hub.intercept = (name, request, response) => {
+      if (name !== 'model.safetensors' || request.headers.range || broken++ > 0) return false;
+      response.writeHead(200, { 'content-length': size });
+      response.write(files[name]!.subarray(0, 1000));
+      // a connection that breaks may take bytes with it that were sent but not yet read: break it once they lie on disk
+      const part = join(cache, readdirSync(cache)[0]!, 'owner--model', COMMIT, `${name}.part`);
+      void until(() => existsSync(part) && statSync(part).size === 1000, 'the first bytes').then(() =>
+        response.destroy(),
+      );
+      return true;
+    };
+    const { folder: path } = await fetched();
+    expect(hub.requests.filter(({ path: p }) => p.endsWith('safetensors')).at(-1)!.range).toBe('bytes=1000-');
+    expect(new Uint8Array(readFileSync(join(path, 'model.safetensors')))).toEqual(files['model.safetensors']);
+  });
+
+  it('is refused where the bytes do not have the stated digest, and leaves nothing behind', async () => {
+    hub.intercept = (name, _request, response) => {
+      if (name !== 'model.safetensors') return false;
+      const changed = files[name]!.slice();
+      changed[changed.length - 1]! ^= 1;
+      response.end(changed);
+      return true;
+    };
+    await expect(fetched()).rejects.toMatchObject({ code: 'weights_invalid' });
+    const path = join(cache, readdirSync(cache)[0]!, 'owner--model', COMMIT);
+    expect(existsSync(join(path, '.complete'))).toBe(false);
+    expect(readdirSync(path).some((name) => name.includes('safetensors'))).toBe(false);
+    hub.intercept = () => false;
+    expect((await fetched()).commit).toBe(COMMIT);
+  });
+
+  it('that sends more than it states is cut off', async () => {
+    hub.intercept = (name, _request, response) => {
+      if (name !== 'config.json') return false;
+      response.end(new Uint8Array(files[name]!.length + 1));
+      return true;
+    };
+    await expect(fetched()).rejects.toMatchObject({ code: 'weights_invalid' });
+  });
+});
+
+describe('a token', () => {
+  it('goes to the hub, and not to another origin that it redirects to', async () => {
+    const store = await hubServer(files);
+    hub.intercept = (name, _request, response) => {
+      if (name !== 'model.safetensors') return false;
+      response.writeHead(302, { location: `${store.endpoint}/owner/model/resolve/${COMMIT}/${name}` }).end();
+      return true;
+    };
+    await fetched({ token: 'hf_secret' });
+    await store.close();
+    expect(hub.requests.every(({ authorization }) => authorization === 'Bearer hf_secret')).toBe(true);
+    expect(store.requests.length).toBe(1);
+    expect(store.requests[0]!.authorization).toBeUndefined();
+  });
+
+  it('does not come back when the other origin redirects to the hub', async () => {
+    const store = await hubServer(files);
+    let first = true;
+    store.intercept = (name, _request, response) => {
+      response.writeHead(302, { location: `${hub.endpoint}/owner/model/resolve/${COMMIT}/${name}` }).end();
+      return true;
+    };
+    hub.intercept = (name, _request, response) => {
+      if (name !== 'model.safetensors' || !first) return false;
+      first = false;
+      response.writeHead(302, { location: `${store.endpoint}/owner/model/resolve/${COMMIT}/${name}` }).end();
+      return true;
+    };
+    await fetched({ token: 'hf_secret' });
+    await store.close();
+    expect(hub.requests.at(-1)!.authorization).toBeUndefined();
+  });
+});
+
+describe('what a hub does not have', () => {
+  it('is refused: a repository, a revision, a name that is none', async () => {
+    await expect(fetched({ repo: 'owner/other' })).rejects.toMatchObject({ code: 'model_unknown' });
+    await expect(fetched({ revision: 'dev' })).rejects.toMatchObject({ code: 'model_unknown' });
+    await expect(fetched({ repo: '../secrets' })).rejects.toMatchObject({ code: 'model_unknown' });
+  });
+
+  it('is said so: no safetensors', async () => {
+    const bare = await hubServer({ 'config.json': files['config.json']!, 'pytorch_model.bin': new Uint8Array(3) });
+    await expect(fetched({ endpoint: bare.endpoint })).rejects.toMatchObject({ code: 'model_unsupported' });
+    await bare.close();
+  });
+
+  it('is unavailable where nobody listens', async () => {
+    const endpoint = hub.endpoint;
+    await hub.close();
+    await expect(fetched({ endpoint })).rejects.toMatchObject({ code: 'unavailable' });
+    hub = await hubServer(files);
+  });
+});

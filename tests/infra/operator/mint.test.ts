@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it } from 'vitest';
+import { mint } from '../../../infra/operator/mint.ts';
+import { sha256Hex } from '../../../shared/signing/digest.ts';
+
+/** The edge's own tables, in SQLite. */
+function database(): DatabaseSync {
+  const tables = new DatabaseSync(':memory:');
+  tables.exec(readFileSync(join(import.meta.dirname, '../../../edge/migrations/0001_access.sql'), 'utf8'));
+  return tables;
+}
+const statementOf = (lines: string[]) => lines.find((line) => line.startsWith('statement: '))!.slice(11);
+
+describe('the operator’s statements', () => {
+  it('store a key as its digest, with an end, and revoke it', async () => {
+    const tables = database();
+    const args = ['key', '--tenant', 'acme', '--name', "o'clock", '--scopes', 'vectors:read,jobs:write', '--days', '2'];
+    const lines = await mint(args, 1000);
+    tables.exec(statementOf(lines));
+    const text = /sextant_\S+/.exec(lines[0]!)![0];
+    const row = tables.prepare('SELECT * FROM keys').get()!;
+    expect(row).toMatchObject({ tenant: 'acme', name: "o'clock", expires_at: 1000 + 2 * 86_400_000, revoked_at: null });
+    expect(row.hash).toBe(await sha256Hex(text));
+    tables.exec(statementOf(await mint(['revoke', String(row.id)], 5000)));
+    expect(tables.prepare('SELECT revoked_at FROM keys').get()).toMatchObject({ revoked_at: 5000 });
+  });
+
+  it('register a worker by its public half alone', async () => {
+    const tables = database();
+    const lines = await mint(['worker', '--pool', 'cpu'], 1000);
+    const secret = JSON.parse(lines[0]!.slice(lines[0]!.indexOf('{'))) as { d: string; kid: string; x: string };
+    tables.exec(statementOf(lines));
+    const row = tables.prepare('SELECT * FROM workers').get()!;
+    expect(row).toMatchObject({ id: secret.kid, pool: 'cpu' });
+    expect(JSON.parse(String(row.jwk))).toMatchObject({ kty: 'OKP', crv: 'Ed25519', x: secret.x });
+    expect(lines.slice(1).join('')).not.toContain(secret.d);
+  });
+
+  it('are refused with what is wrong', async () => {
+    await expect(mint(['key', '--scopes', 'vectors:read'], 0)).rejects.toThrow('--tenant');
+    await expect(mint(['key', '--tenant', 'acme', '--scopes', 'everything'], 0)).rejects.toThrow();
+    await expect(
+      mint(['key', '--tenant', "a'); DROP TABLE keys; --", '--scopes', 'vectors:read'], 0),
+    ).rejects.toThrow();
+    await expect(mint(['revoke', 'job_x'], 0)).rejects.toThrow();
+    await expect(mint([], 0)).rejects.toThrow('key, worker or revoke');
+  });
+});
