@@ -76,8 +76,8 @@ function memory(folder: string) {
 const STREAM = `
 import { readFileSync } from 'node:fs';
 const [, lm, folder, sequences] = process.argv;
-const { loadModel } = await import(lm + 'model.ts');
-const { activationRows } = await import(lm + 'activations.ts');
+const { loadModel } = await import(lm + 'inference/model.ts');
+const { activationRows } = await import(lm + 'inference/activations.ts');
 const peak = () => Number(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
 const model = await loadModel(folder, { threads: 2 });
 function* text() {
