@@ -1,8 +1,6 @@
 /** Directions from two sets of texts: the difference of their mean activations. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { activations, groups, requireFinite } from '../lm/inference/activations.ts';
-import type { TokenRows } from '../lm/inference/batch.ts';
-import type { LanguageModel } from '../lm/inference/model.ts';
+import { activations, groups, type LanguageModel, requireFinite, type TokenRows } from '../lm/index.ts';
 
 export type MeanActivation = {
   mean: Float64Array;

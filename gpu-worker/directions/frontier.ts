@@ -1,9 +1,6 @@
 /** Steering by different directions of equal norm, each over a whole sweep of strengths: a frontier, not a single point. */
 
-import { crossEntropy, nextTokenLogits } from '../lm/evaluate.ts';
-import type { TokenRows } from '../lm/inference/batch.ts';
-import type { Intervention } from '../lm/inference/interventions.ts';
-import type { LanguageModel } from '../lm/inference/model.ts';
+import { crossEntropy, type Intervention, type LanguageModel, nextTokenLogits, type TokenRows } from '../lm/index.ts';
 import { steeredOutcome } from './steering.ts';
 
 export type FrontierPoint = {

@@ -1,9 +1,14 @@
 /** What adding a direction to the residual stream does to the next token, over a set of prompts and strengths. */
 
-import { klDivergence, nextTokenLogits, rowOf, tokenSetProbability } from '../lm/evaluate.ts';
-import type { TokenRows } from '../lm/inference/batch.ts';
-import type { Intervention } from '../lm/inference/interventions.ts';
-import type { LanguageModel } from '../lm/inference/model.ts';
+import {
+  type Intervention,
+  klDivergence,
+  type LanguageModel,
+  nextTokenLogits,
+  rowOf,
+  type TokenRows,
+  tokenSetProbability,
+} from '../lm/index.ts';
 
 export type SteeredOutcome = {
   /** Summed probability of each token set, mean over prompts. */

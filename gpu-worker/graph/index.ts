@@ -1,10 +1,13 @@
 /** The public interface of the graph layer: `import * as g from './index.ts'`. */
 
 export { compile, type Port, type Program } from './compile.ts';
-export { type DType, type HostArray, hostArray } from './dtype.ts';
+export { BYTES_PER_ELEMENT, type DType, type HostArray, hostArray } from './dtype.ts';
+export { namedLeaves } from './emit.ts';
 export { GraphError, type GraphErrorCode } from './errors.ts';
 export { evaluate, type Feed } from './evaluate.ts';
 export { gradients } from './gradients.ts';
+export { compileLoop, compileStep, nextName, STEPS, type StepSpec } from './loop.ts';
+export { bytesOf, peakBytes } from './memory.ts';
 export {
   and,
   cast,
@@ -64,7 +67,18 @@ export {
   unsqueeze,
   zerosLike,
 } from './operators/layout.ts';
-export { constant, external, filled, type Initialiser, input, nameOf, parameter, scalar } from './operators/leaves.ts';
+export {
+  constant,
+  external,
+  filled,
+  type Initialiser,
+  input,
+  nameOf,
+  Parameter,
+  type ParameterAttributes,
+  parameter,
+  scalar,
+} from './operators/leaves.ts';
 export { binaryCrossEntropy, crossEntropy, crossEntropyRows, meanSquaredError } from './operators/losses.ts';
 export { flattenRows, kroneckerMatmul, matmul } from './operators/matmul.ts';
 export { layerNorm, logSoftmax, rmsNorm, softmax } from './operators/normalise.ts';
@@ -72,4 +86,4 @@ export { concat, lowerTriangle, pad, slice, split, upperTriangle } from './opera
 export { argMax, cumulativeSum, logSumExp, max, mean, min, sum } from './operators/reductions.ts';
 export { positionsAlong, renamed, sizeAlong } from './operators/sizes.ts';
 export type { Dim, Shape } from './shape.ts';
-export type { Target, Tensor } from './tensor.ts';
+export { apply, applyOne, type Dense, type Operator, type Target, type Tensor } from './tensor.ts';

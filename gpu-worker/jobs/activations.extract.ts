@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/activations.extract.ts';
-import { activations } from '../lm/inference/activations.ts';
+import { activations } from '../lm/index.ts';
 import { BackgroundSaves } from './checkpoints/background-saves.ts';
 import { type ExtractionState, extractionCheckpoint, resumedExtraction } from './checkpoints/extraction-checkpoint.ts';
 import { handle } from './handler.ts';

@@ -2,8 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
 import { outcomeOf } from '../directions/steering.ts';
-import { crossEntropy, meanDivergence, nextTokenLogits, targetAccuracy } from '../lm/evaluate.ts';
-import type { Intervention } from '../lm/inference/interventions.ts';
+import { crossEntropy, type Intervention, meanDivergence, nextTokenLogits, targetAccuracy } from '../lm/index.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';

@@ -1,9 +1,6 @@
 /** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
 import contract from '../../shared/jobs/lm.generate.ts';
-import type { GenerationIntervention } from '../lm/generation/generate.ts';
-import { generateInBatches } from '../lm/generation/generate-batches.ts';
-import { GenerationThreads } from '../lm/generation/generation-threads.ts';
-import { renderChat } from '../lm/tokenizer/chat.ts';
+import { type GenerationIntervention, GenerationThreads, generateInBatches, renderChat } from '../lm/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';

@@ -10,10 +10,15 @@ import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import contract from '../../shared/jobs/lm.train.ts';
 import { describe } from '../../shared/models/describe.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
-import { PlantedLanguage } from '../lm/corpus/planted/language.ts';
-import { type CrossEntropy, type WeightedSequence, weightedCrossEntropy } from '../lm/evaluate.ts';
-import { type LanguageModel, loadModel } from '../lm/inference/model.ts';
-import { trainLanguageModel } from '../lm/training/train.ts';
+import {
+  type CrossEntropy,
+  type LanguageModel,
+  loadModel,
+  PlantedLanguage,
+  trainLanguageModel,
+  type WeightedSequence,
+  weightedCrossEntropy,
+} from '../lm/index.ts';
 import { chooseProvider } from '../runtime/index.ts';
 import { PublishedTraining } from './checkpoints/published-training.ts';
 import { handle } from './handler.ts';

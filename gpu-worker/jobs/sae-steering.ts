@@ -5,11 +5,8 @@ import type contract from '../../shared/jobs/sae.evaluate.ts';
 import { stream } from '../../shared/math/random.ts';
 import { differenceInMeans, meanActivation, unitVector } from '../directions/difference-in-means.ts';
 import { steeringFrontier } from '../directions/frontier.ts';
-import { groups } from '../lm/inference/activations.ts';
-import type { LanguageModel } from '../lm/inference/model.ts';
-import type { Encoder } from '../sae/codes/encoder.ts';
-import { encodeActivations, type TrainedSae } from '../sae/measures/evaluate.ts';
-import { separatingLatent } from '../sae/probes/latent-choice.ts';
+import { groups, type LanguageModel } from '../lm/index.ts';
+import { type Encoder, encodeActivations, separatingLatent, type TrainedSae } from '../sae/index.ts';
 import { encodeTexts, poleTokens } from './inputs/tokens.ts';
 
 type Steering = NonNullable<ParamsOf<typeof contract>['steering']>;

@@ -1,8 +1,7 @@
 /** Handler of `sae.encode`. */
 import contract from '../../shared/jobs/sae.encode.ts';
-import { requireFinite } from '../lm/inference/activations.ts';
-import { Encoder } from '../sae/codes/encoder.ts';
-import { encodeActivations, reconstruct } from '../sae/measures/evaluate.ts';
+import { requireFinite } from '../lm/index.ts';
+import { Encoder, encodeActivations, reconstruct } from '../sae/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeTexts } from './inputs/tokens.ts';

@@ -3,18 +3,25 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Blob } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
-import type { Tokenizer } from '../lm/tokenizer/tokenizer.ts';
-import { Encoder } from '../sae/codes/encoder.ts';
-import type { SparseCodes } from '../sae/codes/sparse-codes.ts';
-import { AxisCorrelations, type AxisScore } from '../sae/measures/axis-scores.ts';
-import { densitySvg } from '../sae/measures/density-plot.ts';
-import { measure, reconstruct } from '../sae/measures/evaluate.ts';
-import { type HeldOut, heldOutActivations } from '../sae/measures/held-out.ts';
-import { metricIntervals } from '../sae/measures/intervals.ts';
-import { Site } from '../sae/measures/loss-recovered.ts';
-import { labelledTasks } from '../sae/probes/labelled-tasks.ts';
-import { spellingAbsorption, spellingWords, type Vocabulary } from '../sae/probes/spelling.ts';
-import { activationStatistics } from '../sae/training/initialise.ts';
+import type { Tokenizer } from '../lm/index.ts';
+import {
+  AxisCorrelations,
+  type AxisScore,
+  activationStatistics,
+  densitySvg,
+  Encoder,
+  type HeldOut,
+  heldOutActivations,
+  labelledTasks,
+  measure,
+  metricIntervals,
+  reconstruct,
+  Site,
+  type SparseCodes,
+  spellingAbsorption,
+  spellingWords,
+  type Vocabulary,
+} from '../sae/index.ts';
 import { handle } from './handler.ts';
 import { type KnownAxes, openCorpus } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';

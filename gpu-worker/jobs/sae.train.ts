@@ -9,18 +9,26 @@ import type { Manifest } from '../../shared/contracts/thing.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
-import type { LanguageModel } from '../lm/inference/model.ts';
-import { Encoder } from '../sae/codes/encoder.ts';
-import { VARIANTS } from '../sae/codes/variants.ts';
-import { foldScale } from '../sae/interchange/saelens.ts';
-import { describeLatents } from '../sae/latents/latents.ts';
-import { tokenEffects } from '../sae/latents/token-effects.ts';
-import { measure, type SaeMeasures, type TrainedSae } from '../sae/measures/evaluate.ts';
-import { heldOutActivations } from '../sae/measures/held-out.ts';
-import { ActivationSource } from '../sae/training/activation-source.ts';
-import { defaultRate, type Recipe, recipe } from '../sae/training/recipe.ts';
-import { type SweepMember, type SweepResult, trainSweep } from '../sae/training/sweep.ts';
-import { SweepFiles } from '../sae/training/sweep-checkpoint.ts';
+import type { LanguageModel } from '../lm/index.ts';
+import {
+  ActivationSource,
+  defaultRate,
+  describeLatents,
+  Encoder,
+  foldScale,
+  heldOutActivations,
+  measure,
+  type Recipe,
+  recipe,
+  type SaeMeasures,
+  SweepFiles,
+  type SweepMember,
+  type SweepResult,
+  type TrainedSae,
+  tokenEffects,
+  trainSweep,
+  VARIANTS,
+} from '../sae/index.ts';
 import { PublishedSweep } from './checkpoints/published-sweep.ts';
 import { PUBLISHED_FILE } from './checkpoints/training-checkpoints.ts';
 import { handle } from './handler.ts';

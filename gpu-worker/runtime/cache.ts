@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Program } from '../graph/compile.ts';
+import type { Program } from '../graph/index.ts';
 import { EngineError } from './errors.ts';
 import { Session, type SessionOptions } from './session.ts';
 

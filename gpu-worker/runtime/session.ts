@@ -1,6 +1,6 @@
 /** A compiled program on onnxruntime. */
 import { InferenceSession, type Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Program } from '../graph/compile.ts';
+import type { Program } from '../graph/index.ts';
 import { EngineError } from './errors.ts';
 import { type FeedValue, fromRuntime, type HostTensor, toRuntime } from './values.ts';
 

@@ -1,7 +1,6 @@
 /** Host tensors and their checking against a program's ports. */
 import { Tensor as OrtTensor } from 'onnxruntime-node';
-import type { Port } from '../graph/compile.ts';
-import { BYTES_PER_ELEMENT, type DType, type HostArray } from '../graph/dtype.ts';
+import { BYTES_PER_ELEMENT, type DType, type HostArray, type Port } from '../graph/index.ts';
 import { EngineError } from './errors.ts';
 
 export type HostTensor = { dtype: DType; shape: readonly number[]; data: HostArray };

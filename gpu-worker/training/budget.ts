@@ -1,6 +1,6 @@
 /** Refusal of programs that would not fit into memory. */
 import { totalmem } from 'node:os';
-import { bytesOf, peakBytes } from '../graph/memory.ts';
+import { bytesOf, peakBytes } from '../graph/index.ts';
 import { EngineError } from '../runtime/index.ts';
 import type { TrainingStep } from './program.ts';
 

@@ -1,7 +1,7 @@
 /** What to say when a loss stops being a number. */
 import * as g from '../graph/index.ts';
 import { EngineError, type FeedValue, Session } from '../runtime/index.ts';
-import type { StepEngine } from './engines.ts';
+import type { StepEngine } from './engine.ts';
 import type { TrainingStep } from './program.ts';
 
 export type Failure = {

@@ -1,7 +1,7 @@
 /** The other side of `threaded-engine.ts`: hosts one loop engine and answers requests in order. */
 import { workerData } from 'node:worker_threads';
 import { answerRequests } from '../runtime/index.ts';
-import type { StepEngine, StepResult } from './engines.ts';
+import type { StepEngine, StepResult } from './engine.ts';
 import { loopEngine } from './loop-engine.ts';
 import type { Request, Setup } from './threaded-engine.ts';
 

@@ -1,8 +1,7 @@
 /** Many steps in one call of an ONNX `Loop`: for the CPU and CUDA. */
-import { nameOf, type Program } from '../graph/index.ts';
-import { compileLoop, nextName, STEPS, type StepSpec } from '../graph/loop.ts';
+import { compileLoop, nameOf, nextName, type Program, STEPS, type StepSpec } from '../graph/index.ts';
 import { type FeedValue, type Provider, Session, type SessionOptions } from '../runtime/index.ts';
-import type { State, StepEngine } from './engines.ts';
+import type { State, StepEngine } from './engine.ts';
 
 /** All that the engine needs to know, as plain data that can be sent to another thread. */
 export type LoopPlan = { program: Program; carried: readonly string[]; collected: readonly string[] };

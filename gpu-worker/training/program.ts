@@ -1,9 +1,8 @@
 /** From a loss and an optimiser to the program of one training step. */
-import { namedLeaves } from '../graph/emit.ts';
+
 import * as g from '../graph/index.ts';
-import type { StepSpec } from '../graph/loop.ts';
-import { Parameter } from '../graph/operators/leaves.ts';
-import type { Optimiser } from '../nn/optimisers.ts';
+import { namedLeaves, Parameter, type StepSpec } from '../graph/index.ts';
+import type { Optimiser } from '../nn/index.ts';
 import { type Constraint, type Match, matches } from './constraints.ts';
 
 export type ParameterGroup = {

@@ -1,9 +1,9 @@
 /** Step by step with the state left on the device: for WebGPU, which has no `Loop`. */
 import type { Tensor as DeviceTensor } from 'onnxruntime-node';
 import * as g from '../graph/index.ts';
-import { compileStep, nextName, type StepSpec } from '../graph/loop.ts';
+import { compileStep, nextName, type StepSpec } from '../graph/index.ts';
 import { type FeedValue, Session, type SessionOptions } from '../runtime/index.ts';
-import type { State, StepEngine } from './engines.ts';
+import type { State, StepEngine } from './engine.ts';
 
 export async function residentEngine(spec: StepSpec, initial: State, options: SessionOptions): Promise<StepEngine> {
   const names = spec.carried.map(({ leaf }) => g.nameOf(leaf));

@@ -4,7 +4,7 @@
  */
 import type { HostArray } from '../graph/index.ts';
 import { AskedThread, EngineError, type Provider, type SessionOptions } from '../runtime/index.ts';
-import type { State, StepEngine, StepResult } from './engines.ts';
+import type { State, StepEngine, StepResult } from './engine.ts';
 import type { LoopPlan } from './loop-engine.ts';
 
 export type Setup = { plan: LoopPlan; initial: State; options: SessionOptions & { provider: Provider } };

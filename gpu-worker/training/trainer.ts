@@ -1,10 +1,8 @@
 /** Runs a training program over a stream of chunks and owns its state. */
 
 import { stream } from '../../shared/math/random.ts';
-import type { HostArray, Tensor } from '../graph/index.ts';
-import { nameOf } from '../graph/index.ts';
-import type { ParameterAttributes } from '../graph/operators/leaves.ts';
-import type { Schedule } from '../nn/schedules.ts';
+import { type HostArray, nameOf, type ParameterAttributes, type Tensor } from '../graph/index.ts';
+import type { Schedule } from '../nn/index.ts';
 import {
   chooseProvider,
   EngineError,
@@ -18,7 +16,8 @@ import { requireBudget } from './budget.ts';
 import { type Checkpoint, requireMatch } from './checkpoint.ts';
 import type { Chunk, ChunkSource } from './data.ts';
 import { divergence } from './divergence.ts';
-import { createEngine, type EngineOptions, type StepEngine } from './engines.ts';
+import type { EngineOptions, StepEngine } from './engine.ts';
+import { createEngine } from './engines.ts';
 import { AVERAGE, scalarFeeds, type TrainingProgram, type TrainingStep, trainingStep } from './program.ts';
 
 export type TrainerOptions = TrainingProgram & {

@@ -8,9 +8,7 @@ import { parseArgs } from 'node:util';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
 import { toFloat64 } from '../../shared/formats/safetensors-values.ts';
 import { familyOf } from '../../shared/models/describe.ts';
-import { generate } from '../lm/generation/generate.ts';
-import { type LanguageModel, loadModel } from '../lm/inference/model.ts';
-import { weightGradients } from '../lm/training/weight-gradients.ts';
+import { generate, type LanguageModel, loadModel, weightGradients } from '../lm/index.ts';
 import { chooseProvider } from '../runtime/index.ts';
 
 export type Comparison = {

@@ -7,9 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
-import type { SaeParameters } from '../sae/codes/parameters.ts';
-import { DenseTrainer } from '../sae/training/dense-trainer.ts';
-import { recipe } from '../sae/training/recipe.ts';
+import { DenseTrainer, recipe, type SaeParameters } from '../sae/index.ts';
 
 export const KINDS = ['relu', 'jumprelu', 'topk', 'abstopk'] as const;
 type Kind = (typeof KINDS)[number];

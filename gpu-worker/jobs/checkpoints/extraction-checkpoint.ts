@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Blob } from '../../../shared/contracts/thing.ts';
 import { digestSchema } from '../../../shared/contracts/thing.ts';
-import type { CorpusPosition } from '../../lm/corpus/corpus-reading.ts';
+import type { CorpusPosition } from '../../lm/index.ts';
 import type { BlobContent, Checkpoints } from '../handler.ts';
 import { ActivationStatistics } from '../outputs/activation-statistics.ts';
 

@@ -10,7 +10,7 @@ import {
   type SweepStore,
   storedSweep,
   sweepStateSchema,
-} from '../../sae/training/sweep-checkpoint.ts';
+} from '../../sae/index.ts';
 import { bytesOfArrays } from '../../training/index.ts';
 import type { Checkpoints, JobContext } from '../handler.ts';
 import { publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';

@@ -2,19 +2,24 @@
 import type { Corpus } from '../../../shared/contracts/corpus.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
-import { type CorpusFile, fileDocuments, type Place, surveyFile } from '../../lm/corpus/corpus-file.ts';
 import {
+  type Axis,
+  type CorpusFile,
   type CorpusPosition,
+  fileDocuments,
+  generate,
+  HEADER,
+  isSigned,
+  LanguageModel,
   NumberedReading,
   type PackedDocuments,
   PackedReading,
+  type Place,
+  PlantedLanguage,
   type Reading,
-} from '../../lm/corpus/corpus-reading.ts';
-import { type Axis, isSigned } from '../../lm/corpus/planted/axes.ts';
-import { HEADER, PlantedLanguage } from '../../lm/corpus/planted/language.ts';
-import { generate } from '../../lm/generation/generate.ts';
-import { LanguageModel } from '../../lm/inference/model.ts';
-import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+  surveyFile,
+  type Tokenizer,
+} from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { requireTokenizer } from './tokens.ts';
 

@@ -1,9 +1,7 @@
 /** Prompts with their completions, as JSON lines: sequences in which only the completion counts. */
 import { createHash } from 'node:crypto';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { type CorpusFile, fileRows } from '../../lm/corpus/corpus-file.ts';
-import type { WeightedSequence } from '../../lm/evaluate.ts';
-import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+import { type CorpusFile, fileRows, type Tokenizer, type WeightedSequence } from '../../lm/index.ts';
 import { belongs, type Split } from './corpus-input.ts';
 
 export type PairFields = { prompt: string; completion: string };

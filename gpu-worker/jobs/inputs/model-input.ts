@@ -7,8 +7,7 @@ import { type ModelDescription, type ModelReference, modelKey } from '../../../s
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { describe } from '../../../shared/models/describe.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
-import { type LanguageModel, loadModel } from '../../lm/inference/model.ts';
-import { fetchModel } from '../../lm/weights/hub.ts';
+import { fetchModel, type LanguageModel, loadModel } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
 import type { JobContext } from '../handler.ts';
 

@@ -1,7 +1,6 @@
 /** Texts and words of params as token ids of the job's model. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
-import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+import type { LanguageModel, Tokenizer } from '../../lm/index.ts';
 
 /** @throws SextantError `data_invalid` where the model's folder has none */
 export function requireTokenizer({ tokenizer }: Pick<LanguageModel, 'tokenizer'>): Tokenizer {

@@ -1,7 +1,6 @@
 /** What a training job reads: sequences to learn from, and a bounded held-out set on which the loss is measured. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { repeated, shuffled } from '../../lm/corpus/sequences.ts';
-import type { WeightedSequence } from '../../lm/evaluate.ts';
+import { repeated, shuffled, type WeightedSequence } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { corpusFile, openCorpus } from './corpus-input.ts';
 import { openPairs, paddedSequence } from './corpus-pairs.ts';

@@ -3,9 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../../shared/contracts/latent.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
-import { readSae } from '../../sae/interchange/read.ts';
-import { CONFIG_FILE, saelensFolder, WEIGHTS_FILE } from '../../sae/interchange/saelens.ts';
-import type { TrainedSae } from '../../sae/measures/evaluate.ts';
+import { CONFIG_FILE, readSae, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 

@@ -5,8 +5,7 @@
  * The node also returns the cache with the new entries. They are not outputs of a program, because every output is
  * copied into a new array; the host writes the few new entries into its buffers itself.
  */
-import { GraphError } from '../../graph/errors.ts';
-import { applyOne, type Dense, type Operator, type Tensor } from '../../graph/tensor.ts';
+import { applyOne, type Dense, GraphError, type Operator, type Tensor } from '../../graph/index.ts';
 
 export type FusedAttributes = {
   heads: number;

@@ -1,7 +1,7 @@
 /** The small parts that every block is made of, written on symbolic tensors. */
 import type { Activation, Architecture, Linear, Norm, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
-import { Parameter } from '../../graph/operators/leaves.ts';
+import { Parameter } from '../../graph/index.ts';
 
 /** The tensor of a weight as it is stored (possibly in 16 bits): in a file, fed, or trained. */
 export type Parameters = (weight: Weight) => g.Tensor;

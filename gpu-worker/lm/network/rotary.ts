@@ -2,9 +2,8 @@
 
 import type { Rope } from '../../../shared/models/architecture.ts';
 import { ropeFrequencies } from '../../../shared/models/rope.ts';
-import { GraphError } from '../../graph/errors.ts';
 import * as g from '../../graph/index.ts';
-import { applyOne, type Operator, type Tensor } from '../../graph/tensor.ts';
+import { applyOne, GraphError, type Operator, type Tensor } from '../../graph/index.ts';
 
 type RotaryAttributes = { heads: number; headDim: number; dims: number };
 

@@ -1,6 +1,5 @@
 /** A softmax over two blocks of scores at once, for attention over cached and new positions. */
-import { GraphError } from '../../graph/errors.ts';
-import { apply, type Operator, type Tensor } from '../../graph/tensor.ts';
+import { apply, GraphError, type Operator, type Tensor } from '../../graph/index.ts';
 
 /**
  * softmax over the last axes of `a` and `b` together, returned as two blocks again; the caches that they multiply then

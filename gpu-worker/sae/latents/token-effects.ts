@@ -1,7 +1,6 @@
 /** What a latent does to the next token: its decoder row through the final norm's weights and the head. */
 import * as g from '../../graph/index.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
-import { readWeight } from '../../lm/weights/folder.ts';
+import { type LanguageModel, readWeight } from '../../lm/index.ts';
 import { Session } from '../../runtime/index.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { transpose } from '../interchange/saelens.ts';

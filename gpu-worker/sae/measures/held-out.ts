@@ -1,7 +1,6 @@
 /** Activations for evaluation: a bounded number of tokens, with where each one stands. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { activations, requireFinite } from '../../lm/inference/activations.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
+import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
 
 export type HeldOut = {
   /** tokens x width. */

@@ -1,8 +1,6 @@
 /** What a language model loses when a site is replaced by its reconstruction, with the controls that give it a scale. */
 
-import { klDivergence, rowOf } from '../../lm/evaluate.ts';
-import { groups } from '../../lm/inference/activations.ts';
-import type { ForwardResult, LanguageModel } from '../../lm/inference/model.ts';
+import { type ForwardResult, groups, klDivergence, type LanguageModel, rowOf } from '../../lm/index.ts';
 import { Encoder } from '../codes/encoder.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from './evaluate.ts';
 

@@ -1,7 +1,7 @@
 /** All tasks on one set of labelled texts. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
+import type { LanguageModel } from '../../lm/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import type { TrainedSae } from '../measures/evaluate.ts';
 import { type LabelledText, poolTexts } from './pooled.ts';

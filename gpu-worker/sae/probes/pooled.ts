@@ -1,6 +1,5 @@
 /** Labelled texts as mean-pooled activations and codes. */
-import { groups } from '../../lm/inference/activations.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
+import { groups, type LanguageModel } from '../../lm/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import { encodeActivations, type TrainedSae } from '../measures/evaluate.ts';
 

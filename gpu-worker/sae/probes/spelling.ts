@@ -1,8 +1,6 @@
 /** Words whose first letter a model is asked for, as activations and codes at their tokens. */
 import { stream } from '../../../shared/math/random.ts';
-import { groups } from '../../lm/inference/activations.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
-import type { Tokenizer } from '../../lm/tokenizer/tokenizer.ts';
+import { groups, type LanguageModel, type Tokenizer } from '../../lm/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import { encodeActivations, type TrainedSae } from '../measures/evaluate.ts';
 import { type Absorption, absorption, type SpelledWords } from './absorption.ts';

@@ -5,8 +5,7 @@
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { activations, requireFinite } from '../../lm/inference/activations.ts';
-import type { LanguageModel } from '../../lm/inference/model.ts';
+import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
 
 export type SourceOptions = {
   model: LanguageModel;

@@ -1,0 +1,39 @@
+/** The public interface of language models. */
+export { type CorpusFile, fileDocuments, fileRows, type Place, surveyFile } from './corpus/corpus-file.ts';
+export {
+  type CorpusPosition,
+  NumberedReading,
+  type PackedDocuments,
+  PackedReading,
+  type Reading,
+} from './corpus/corpus-reading.ts';
+export { type Axis, isSigned } from './corpus/planted/axes.ts';
+export { HEADER, PlantedLanguage } from './corpus/planted/language.ts';
+export { repeated, shuffled } from './corpus/sequences.ts';
+export {
+  type CrossEntropy,
+  crossEntropy,
+  klDivergence,
+  meanDivergence,
+  nextTokenLogits,
+  rowOf,
+  targetAccuracy,
+  tokenSetProbability,
+  type WeightedSequence,
+  weightedCrossEntropy,
+} from './evaluate.ts';
+export { type GenerationIntervention, generate } from './generation/generate.ts';
+export { generateInBatches } from './generation/generate-batches.ts';
+export { GenerationThreads } from './generation/generation-threads.ts';
+export { activations, groups, requireFinite } from './inference/activations.ts';
+export type { TokenRows } from './inference/batch.ts';
+export type { Intervention } from './inference/interventions.ts';
+export { type ForwardResult, LanguageModel, loadModel } from './inference/model.ts';
+export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
+export { renderChat } from './tokenizer/chat.ts';
+export { readTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
+export { trainLanguageModel } from './training/train.ts';
+export { weightGradients } from './training/weight-gradients.ts';
+export { readJson, readWeight } from './weights/folder.ts';
+export { fetchModel } from './weights/hub.ts';
+export type { SavedTokenizer } from './weights/save.ts';

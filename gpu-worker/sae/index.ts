@@ -1,0 +1,31 @@
+/** The public interface of sparse autoencoders. */
+export { Encoder } from './codes/encoder.ts';
+export type { SaeParameters } from './codes/parameters.ts';
+export type { SparseCodes } from './codes/sparse-codes.ts';
+export { VARIANTS } from './codes/variants.ts';
+export { readSae } from './interchange/read.ts';
+export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';
+export { describeLatents } from './latents/latents.ts';
+export { tokenEffects } from './latents/token-effects.ts';
+export { AxisCorrelations, type AxisScore } from './measures/axis-scores.ts';
+export { densitySvg } from './measures/density-plot.ts';
+export { encodeActivations, measure, reconstruct, type SaeMeasures, type TrainedSae } from './measures/evaluate.ts';
+export { type HeldOut, heldOutActivations } from './measures/held-out.ts';
+export { metricIntervals } from './measures/intervals.ts';
+export { Site } from './measures/loss-recovered.ts';
+export { labelledTasks } from './probes/labelled-tasks.ts';
+export { separatingLatent } from './probes/latent-choice.ts';
+export { spellingAbsorption, spellingWords, type Vocabulary } from './probes/spelling.ts';
+export { ActivationSource } from './training/activation-source.ts';
+export { DenseTrainer } from './training/dense-trainer.ts';
+export { activationStatistics } from './training/initialise.ts';
+export { defaultRate, type Recipe, recipe } from './training/recipe.ts';
+export { type SweepMember, type SweepResult, trainSweep } from './training/sweep.ts';
+export {
+  restoredSweep,
+  type SweepCheckpoint,
+  SweepFiles,
+  type SweepStore,
+  storedSweep,
+  sweepStateSchema,
+} from './training/sweep-checkpoint.ts';
