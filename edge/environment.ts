@@ -45,5 +45,5 @@ export type Variables = {
 };
 export type AppEnv = { Bindings: Env; Variables: Variables };
 
-/** The reserved tenant whose things every tenant can read; only the operator holds keys of it. */
+/** The reserved tenant whose published results every tenant can read; only the operator holds keys of it. */
 export const PUBLIC_TENANT = 'public';

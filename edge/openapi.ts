@@ -8,7 +8,7 @@ export const openApiDocument = (app: App) =>
       title: 'Sextant',
       version: '1',
       description:
-        'Finds, measures and corrects directions inside models. Heavy work is a job; its results are immutable things. Errors are `application/problem+json` with a stable `code`.',
+        'Finds, measures and corrects directions inside models. Heavy work is a job; its results are immutable published results. Errors are `application/problem+json` with a stable `code`.',
       license: { name: 'MIT' },
     },
     servers: [{ url: '/' }],

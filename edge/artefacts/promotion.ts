@@ -2,8 +2,9 @@
  * From staging to a blob. What is promoted is one version of the staged object: it is read under the etag that was looked
  * at, and the bucket refuses the copy unless exactly these bytes have the announced digest. The copy is create-only.
  */
+
+import type { Blob } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Blob } from '../../shared/contracts/thing.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';

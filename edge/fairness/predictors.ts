@@ -1,13 +1,14 @@
-/** Predictors in the index of things: registered by a client or published by a job, compiled once per isolate. */
+/** Predictors in the index of published results: registered by a client or published by a job, compiled once per isolate. */
+
+import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Manifest } from '../../shared/contracts/thing.ts';
 import { type CompiledPredictor, compilePredictor } from '../../shared/fairness/predictors/compile.ts';
 import { type PredictorDocument, predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import { blobKey } from '../artefacts/addresses.ts';
 import type { Env } from '../environment.ts';
-import { nameThings, thingStatements } from '../published/index-rows.ts';
-import { readThing, type Thing } from '../published/reading.ts';
+import { identifyResults, publishStatements } from '../published/index-rows.ts';
+import { type PublishedResult, readPublished } from '../published/reading.ts';
 
 /** A manifest lies in one row of D1; above this, the document has to come as a job's blob. */
 const DOCUMENT_LIMIT = 900_000;
@@ -20,7 +21,7 @@ export async function registerPredictor(
   tenant: string,
   document: PredictorDocument,
   now: number,
-): Promise<Thing> {
+): Promise<PublishedResult> {
   const compiled = compilePredictor(document);
   const size = JSON.stringify(document).length;
   if (size > DOCUMENT_LIMIT) {
@@ -42,25 +43,25 @@ export async function registerPredictor(
     blobs: [],
     body: { ...predictorBody(compiled), document },
   };
-  const [thing] = await nameThings(env, tenant, [manifest]);
-  await env.DB.batch(thingStatements(env, { tenant, job: null, things: [thing!], created: now }));
-  return readThing(env, tenant, 'predictor', thing!.id);
+  const [result] = await identifyResults(env, tenant, [manifest]);
+  await env.DB.batch(publishStatements(env, { tenant, job: null, published: [result!], created: now }));
+  return readPublished(env, tenant, 'predictor', result!.id);
 }
 
 const LOADED_LIMIT = 32;
 const loaded = new Map<string, CompiledPredictor>();
 
-/** The compiled predictor of a thing the caller may read. The cache is by content, so it never outlives its meaning. */
-export async function loadPredictor(env: Env, thing: Thing): Promise<CompiledPredictor> {
-  const held = loaded.get(thing.id);
+/** The compiled predictor of a published result that the caller may read. The cache is by content, so it never outlives its meaning. */
+export async function loadPredictor(env: Env, result: PublishedResult): Promise<CompiledPredictor> {
+  const held = loaded.get(result.id);
   if (held) return held;
-  const compiled = compilePredictor(predictorDocumentSchema.parse(await documentOf(env, thing)));
+  const compiled = compilePredictor(predictorDocumentSchema.parse(await documentOf(env, result)));
   if (loaded.size >= LOADED_LIMIT) loaded.delete(loaded.keys().next().value!);
-  loaded.set(thing.id, compiled);
+  loaded.set(result.id, compiled);
   return compiled;
 }
 
-async function documentOf(env: Env, { tenant, manifest }: Thing): Promise<unknown> {
+async function documentOf(env: Env, { tenant, manifest }: PublishedResult): Promise<unknown> {
   if (manifest.body.document !== undefined) return manifest.body.document;
   const blob = manifest.blobs.find(({ name }) => name === PREDICTOR_BLOB);
   if (!blob) throw new SextantError('conflict', 'the predictor holds no document that the edge could run');

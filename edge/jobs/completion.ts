@@ -6,7 +6,7 @@ import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { verifyAndPromote } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import { fieldErrors } from '../http/problem.ts';
-import { nameThings } from '../published/index-rows.ts';
+import { identifyResults } from '../published/index-rows.ts';
 import type { Held } from './ledger.ts';
 import type { Completion } from './publish.ts';
 
@@ -33,22 +33,24 @@ export async function checkCompletion(
     throw misfit([
       { pointer: '/result', code: 'too_large', detail: `a result has at most ${RESULT_LIMIT} characters` },
     ]);
-  const unexpected = request.things.find((thing) => !contract?.produces.includes(thing.kind));
+  const unexpected = request.published.find((result) => !contract?.produces.includes(result.kind));
   if (unexpected)
-    throw misfit([{ pointer: '/things', code: 'kind', detail: `${held.type} produces no ${unexpected.kind}` }]);
+    throw misfit([{ pointer: '/published', code: 'kind', detail: `${held.type} produces no ${unexpected.kind}` }]);
   const artefacts = await verifyAndPromote(env, { tenant, job, attempt, artefacts: request.artefacts });
-  const things = await nameThings(env, tenant, request.things);
+  const published = await identifyResults(env, tenant, request.published);
   const outcome = {
     result: request.result,
     result_digest: await sha256Hex(text),
     metrics: request.metrics,
     run: request.run,
     artefacts,
-    published: things.map(({ id, manifest }) => ({ kind: manifest.kind, id })),
+    published: published.map(({ id, manifest }) => ({ kind: manifest.kind, id })),
   };
-  const completion: Completion = { outcome, things, models: request.models };
+  const completion: Completion = { outcome, published, models: request.models };
   if (JSON.stringify(completion).length > COMPLETION_LIMIT)
-    throw misfit([{ pointer: '/things', code: 'too_large', detail: 'put large manifests into fewer, larger blobs' }]);
+    throw misfit([
+      { pointer: '/published', code: 'too_large', detail: 'put large manifests into fewer, larger blobs' },
+    ]);
   return completion;
 }
 

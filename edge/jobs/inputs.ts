@@ -1,17 +1,17 @@
-/** Things and artefacts that a job's params name by id: they must exist for the tenant, and the worker reads their bytes. */
+/** Published results and artefacts that a job's params name by id: they must exist for the tenant, and the worker reads their bytes. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { JobInput } from '../../shared/contracts/worker-call.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
 import { presignRead } from '../artefacts/addresses.ts';
 import type { Env } from '../environment.ts';
-import { findThings } from '../published/reading.ts';
+import { findPublished } from '../published/reading.ts';
 
 type Found = Omit<JobInput, 'blobs'> & { tenant: string; blobs: Omit<JobInput['blobs'][number], 'url'>[] };
 type ArtefactRow = { id: string; sha256: string; bytes: number; media_type: string; name: string };
 
 async function findInputs(env: Env, tenant: string, ids: readonly string[]): Promise<Map<string, Found>> {
   if (ids.length === 0) return new Map();
-  const things = await findThings(env, tenant, ids);
+  const published = await findPublished(env, tenant, ids);
   const { results } = await env.DB.prepare(
     `SELECT id, sha256, bytes, media_type, name FROM artefacts
      WHERE tenant = ? AND state = 'stored' AND id IN (SELECT value FROM json_each(?))
@@ -20,7 +20,7 @@ async function findInputs(env: Env, tenant: string, ids: readonly string[]): Pro
     .bind(tenant, JSON.stringify(ids), Date.now())
     .all<ArtefactRow>();
   const found = new Map<string, Found>();
-  for (const { id, tenant: owner, manifest } of things.values())
+  for (const { id, tenant: owner, manifest } of published.values())
     found.set(id, { id, tenant: owner, manifest, blobs: manifest.blobs });
   for (const { id, ...blob } of results) found.set(id, { id, tenant, manifest: null, blobs: [blob] });
   return found;

@@ -5,7 +5,7 @@ import type { InputUse } from '../../shared/jobs/contract.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
 import type { Env } from '../environment.ts';
 import { modelStatements } from '../models/known-models.ts';
-import { type NewThing, thingStatements } from '../published/index-rows.ts';
+import { type NewResult, publishStatements } from '../published/index-rows.ts';
 import { pointName } from '../vectors/names.ts';
 import { deleteParams } from './params.ts';
 import type { JobState, Outcome } from './state.ts';
@@ -13,7 +13,7 @@ import type { JobState, Outcome } from './state.ts';
 /** An accepted completion: its blobs are promoted, its ids are fixed; running it twice gives the same rows. */
 export type Completion = {
   outcome: Outcome;
-  things: NewThing[];
+  published: NewResult[];
   models: ModelDescription[];
 };
 
@@ -22,7 +22,7 @@ export async function publishCompletion(env: Env, state: JobState, completion: C
   const of = { tenant: state.tenant, job: state.id, created: now };
   const statements = [
     ...artefactStatements(env, { ...of, artefacts: completion.outcome.artefacts, expires: now + state.retention_ms }),
-    ...thingStatements(env, { ...of, things: completion.things }),
+    ...publishStatements(env, { ...of, published: completion.published }),
     ...modelStatements(env, state.tenant, completion.models, now),
     ...nameStatements(env, state.tenant, completion, now),
   ];
@@ -32,7 +32,7 @@ export async function publishCompletion(env: Env, state: JobState, completion: C
 /** A job that was asked to publish its vector under a name says so in its result. */
 function nameStatements(env: Env, tenant: string, completion: Completion, now: number): D1PreparedStatement[] {
   const { name, vector } = completion.outcome.result;
-  const published = completion.things.find(({ id, manifest }) => id === vector && manifest.kind === 'vector');
+  const published = completion.published.find(({ id, manifest }) => id === vector && manifest.kind === 'vector');
   const valid = vectorNameSchema.safeParse(name);
   return published && valid.success ? [pointName(env, { tenant, name: valid.data, vector: published.id, now })] : [];
 }

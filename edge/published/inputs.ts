@@ -1,13 +1,13 @@
-/** What a job reads: things and artefacts that its params name, with addresses of their bytes. */
+/** What a job reads: published results and artefacts that its params name, with addresses of their bytes. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { JobInput } from '../../shared/contracts/worker-call.ts';
 import { presignRead } from '../artefacts/addresses.ts';
 import { readArtefact } from '../artefacts/reading.ts';
 import type { Env } from '../environment.ts';
-import { findThings } from './reading.ts';
+import { findPublished } from './reading.ts';
 
 /**
- * The inputs of these ids (manifested things, or `art_` artefacts) as `tenant` sees them, in the same order. Raises
+ * The inputs of these ids (published results, or `art_` artefacts) as `tenant` sees them, in the same order. Raises
  * input_not_found for the first id that is not there.
  */
 export async function resolveInputs(
@@ -16,16 +16,16 @@ export async function resolveInputs(
   ids: readonly string[],
   now: number = Date.now(),
 ): Promise<JobInput[]> {
-  const things = await findThings(env, tenant, ids);
+  const published = await findPublished(env, tenant, ids);
   return Promise.all(
     ids.map(async (id): Promise<JobInput> => {
-      const thing = things.get(id);
-      if (thing) {
-        const blobs = thing.manifest.blobs.map(async (blob) => ({
+      const result = published.get(id);
+      if (result) {
+        const blobs = result.manifest.blobs.map(async (blob) => ({
           ...blob,
-          url: await presignRead(env, thing.tenant, blob.sha256),
+          url: await presignRead(env, result.tenant, blob.sha256),
         }));
-        return { id, manifest: thing.manifest, blobs: await Promise.all(blobs) };
+        return { id, manifest: result.manifest, blobs: await Promise.all(blobs) };
       }
       const row = id.startsWith('art_') ? await readArtefact(env, tenant, id, now).catch(() => null) : null;
       if (row?.state !== 'stored') throw new SextantError('input_not_found', `there is no ${id}`);

@@ -1,7 +1,7 @@
 /** Artefacts: a tenant's bytes. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { blobSchema, randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { blobSchema, randomIdSchema } from '../../shared/contracts/thing.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import type { App } from '../app.ts';
 import { blobKey } from '../artefacts/addresses.ts';

@@ -1,7 +1,7 @@
 /** Fair predictors: immutable, registered once, run over small tables at once. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
-import { predictorIdSchema } from '../../shared/contracts/thing.ts';
+import { predictorIdSchema } from '../../shared/contracts/manifest.ts';
 import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { Prediction } from '../../shared/fairness/predictors/compile.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
@@ -13,12 +13,12 @@ import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
 import { access } from '../http/access.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from '../http/declaration.ts';
 import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../http/table-body.ts';
-import { readThing } from '../published/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../published/view.ts';
+import { readPublished } from '../published/reading.ts';
+import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
 
 const tags = ['fairness'];
 const idParams = z.object({ id: predictorIdSchema });
-const predictorSchema = thingSchema(predictorIdSchema).openapi('Predictor');
+const predictorSchema = publishedSchema(predictorIdSchema).openapi('Predictor');
 const documentSchema = predictorDocumentSchema.openapi('PredictorDocument');
 const predictionsSchema = z
   .object({
@@ -107,21 +107,20 @@ const answerColumns = (p: Prediction): { name: string; values: Float64Array | Ui
 
 export function registerFairnessPredictors(app: App): void {
   app.openapi(create, async (c) => {
-    const thing = await registerPredictor(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
-    c.header('location', `/v1/fairness/predictors/${thing.id}`);
-    return c.json(thingView(thing), 201);
+    const predictor = await registerPredictor(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
+    c.header('location', `/v1/fairness/predictors/${predictor.id}`);
+    return c.json(publishedView(predictor), 201);
   });
 
   app.openapi(read, async (c) => {
-    const thing = await readThing(c.env, c.get('key').tenant, 'predictor', c.req.valid('param').id);
-    for (const [name, value] of thingCaching(thing)) c.header(name, value);
-    return c.json(thingView(thing), 200);
+    const predictor = await readPublished(c.env, c.get('key').tenant, 'predictor', c.req.valid('param').id);
+    for (const [name, value] of publishedCaching(predictor)) c.header(name, value);
+    return c.json(publishedView(predictor), 200);
   });
 
   app.openapi(predict, async (c) => {
     const { id } = c.req.valid('param');
-    const thing = await readThing(c.env, c.get('key').tenant, 'predictor', id);
-    const predictor = await loadPredictor(c.env, thing);
+    const predictor = await loadPredictor(c.env, await readPublished(c.env, c.get('key').tenant, 'predictor', id));
     const bytes = c.get('body');
     const format = tableFormat(c.req.header('content-type'))!;
     const reading = bodyMs(format, bytes);

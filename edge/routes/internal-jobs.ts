@@ -3,8 +3,8 @@
 import { Hono } from 'hono';
 import type { z } from 'zod';
 import { isTerminal } from '../../shared/contracts/job.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import {
   type Claim,
   checkpointRequestSchema,

@@ -2,8 +2,8 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { jobEventSchema } from '../../shared/contracts/job-event.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import { KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';

@@ -1,7 +1,7 @@
 /** The webhook of a job (`webhook` at its creation): the secret that signs it, and the log of its delivery. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';

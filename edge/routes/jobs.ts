@@ -2,8 +2,8 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { createJobSchema, isTerminal, type Job, jobSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';

@@ -1,8 +1,8 @@
 /** API keys of the caller's tenant. A key's text is shown once, at its creation; what is kept is its digest. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
 import { access } from '../http/access.ts';

@@ -1,12 +1,12 @@
 /** Reports: typed results of jobs, immutable. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { reportIdSchema } from '../../shared/contracts/thing.ts';
+import { reportIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../app.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
-import { readThing } from '../published/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../published/view.ts';
+import { readPublished } from '../published/reading.ts';
+import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
 
-const reportSchema = thingSchema(reportIdSchema).openapi('Report');
+const reportSchema = publishedSchema(reportIdSchema).openapi('Report');
 
 const read = createRoute({
   ...keyed('reports:read'),
@@ -20,8 +20,8 @@ const read = createRoute({
 
 export function registerReports(app: App): void {
   app.openapi(read, async (c) => {
-    const report = await readThing(c.env, c.get('key').tenant, 'report', c.req.valid('param').id);
-    for (const [name, value] of thingCaching(report)) c.header(name, value);
-    return c.json(thingView(report), 200);
+    const report = await readPublished(c.env, c.get('key').tenant, 'report', c.req.valid('param').id);
+    for (const [name, value] of publishedCaching(report)) c.header(name, value);
+    return c.json(publishedView(report), 200);
   });
 }

@@ -9,15 +9,15 @@ import {
   latentSchema,
   latentShardBlob,
 } from '../../shared/contracts/latent.ts';
+import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { saeIdSchema } from '../../shared/contracts/thing.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 import { readJsonBlob } from '../published/blobs.ts';
-import { readThing, type Thing } from '../published/reading.ts';
-import { thingCaching } from '../published/view.ts';
+import { type PublishedResult, readPublished } from '../published/reading.ts';
+import { publishedCaching } from '../published/view.ts';
 
 const summarySchema = z
   .object({
@@ -64,7 +64,7 @@ const read = createRoute({
   },
 });
 
-async function indexOf(env: Env, sae: Thing): Promise<LatentIndex> {
+async function indexOf(env: Env, sae: PublishedResult): Promise<LatentIndex> {
   const index = (await readJsonBlob(env, sae, LATENT_INDEX_BLOB)) as LatentIndex | null;
   if (!index) throw new SextantError('not_found', `the latents of ${sae.id} were not described`);
   return index;
@@ -87,7 +87,7 @@ function offsetOf(cursor: string | undefined, list: string): number {
 export function registerSaeLatents(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor, sort } = c.req.valid('query');
-    const sae = await readThing(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
+    const sae = await readPublished(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
     const index = await indexOf(c.env, sae);
     const listed = `latents ${sae.id} ${sort}`;
     const first = offsetOf(cursor, listed);
@@ -103,19 +103,19 @@ export function registerSaeLatents(app: App): void {
       }));
     const next = first + limit < index.count ? cursorAt(listed, first + limit) : null;
     if (next) c.header('link', nextLink(c.req.url, next));
-    for (const [name, value] of thingCaching(sae)) c.header(name, value);
+    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
     return c.json({ data, next_cursor: next }, 200);
   });
 
   app.openapi(read, async (c) => {
     const { id, latent } = c.req.valid('param');
-    const sae = await readThing(c.env, c.get('key').tenant, 'sae', id);
+    const sae = await readPublished(c.env, c.get('key').tenant, 'sae', id);
     const { count, shard } = await indexOf(c.env, sae);
     if (latent >= count) throw new SextantError('not_found', `${id} has latents 0 to ${count - 1}`);
     const part = (await readJsonBlob(c.env, sae, latentShardBlob(Math.floor(latent / shard)))) as Latent[] | null;
     const found = part?.[latent % shard];
     if (!found) throw new SextantError('not_found', `latent ${latent} of ${id} was not described`);
-    for (const [name, value] of thingCaching(sae)) c.header(name, value);
+    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
     return c.json(found, 200);
   });
 }

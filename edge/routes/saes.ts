@@ -1,13 +1,13 @@
 /** Sparse autoencoders. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { saeIdSchema } from '../../shared/contracts/thing.ts';
+import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../app.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
-import { listThings, readThing } from '../published/reading.ts';
-import { thingCaching, thingSchema, thingView } from '../published/view.ts';
+import { listPublished, readPublished } from '../published/reading.ts';
+import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
 
-const saeSchema = thingSchema(saeIdSchema).openapi('Sae');
+const saeSchema = publishedSchema(saeIdSchema).openapi('Sae');
 const tags = ['saes'];
 
 const list = createRoute({
@@ -34,21 +34,21 @@ const read = createRoute({
 export function registerSaes(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor, model, hook } = c.req.valid('query');
-    const things = await listThings(c.env, {
+    const published = await listPublished(c.env, {
       tenant: c.get('key').tenant,
       kind: 'sae',
       before: cursor === undefined ? NEWEST : decodeCursor(cursor),
       limit: limit + 1,
       filters: { model, hook },
     });
-    const { rows, next } = pageOf(things, limit);
+    const { rows, next } = pageOf(published, limit);
     if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: rows.map(thingView), next_cursor: next }, 200);
+    return c.json({ data: rows.map(publishedView), next_cursor: next }, 200);
   });
 
   app.openapi(read, async (c) => {
-    const sae = await readThing(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
-    for (const [name, value] of thingCaching(sae)) c.header(name, value);
-    return c.json(thingView(sae), 200);
+    const sae = await readPublished(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
+    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
+    return c.json(publishedView(sae), 200);
   });
 }

@@ -1,6 +1,6 @@
 /** Many vectors in one answer. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { vectorIdSchema } from '../../shared/contracts/thing.ts';
+import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { floatTensor, writeSafetensors } from '../../shared/formats/safetensors.ts';
 import type { App } from '../app.ts';

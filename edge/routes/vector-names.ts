@@ -1,13 +1,13 @@
 /** Names of vectors: pointers that a tenant may move. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { vectorIdSchema } from '../../shared/contracts/thing.ts';
 import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../app.ts';
 import type { Env } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
-import { findThings } from '../published/reading.ts';
+import { findPublished } from '../published/reading.ts';
 import { createName, deleteName, findName, listNames, moveName, readName, type VectorName } from '../vectors/names.ts';
 
 const nameSchema = z
@@ -130,7 +130,7 @@ export function registerVectorNames(app: App): void {
     const { name } = c.req.valid('param');
     const { id: vector } = c.req.valid('json');
     const header = c.req.valid('header')['if-match'];
-    if (!(await findThings(c.env, tenant, [vector])).has(vector))
+    if (!(await findPublished(c.env, tenant, [vector])).has(vector))
       throw new SextantError('input_not_found', `there is no vector ${vector}`, {
         errors: [{ pointer: '/id', code: 'input_not_found', detail: 'no vector of this tenant has this id' }],
       });

@@ -1,13 +1,13 @@
 /** Steering vectors: metadata and values by id, immutable; lists; deletion. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { vectorIdSchema } from '../../shared/contracts/thing.ts';
 import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../app.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
-import { deleteThing } from '../published/deletion.ts';
-import { listThings, readThing } from '../published/reading.ts';
+import { deletePublished } from '../published/deletion.ts';
+import { listPublished, readPublished } from '../published/reading.ts';
 import { forgetVector, lookUp } from '../vectors/lookup.ts';
 import { vectorResponse } from '../vectors/response.ts';
 import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
@@ -110,14 +110,14 @@ export function registerVectors(app: App): void {
 
   app.openapi(list, async (c) => {
     const { limit, cursor, model, hook, method } = c.req.valid('query');
-    const things = await listThings(c.env, {
+    const published = await listPublished(c.env, {
       tenant: c.get('key').tenant,
       kind: 'vector',
       before: cursor === undefined ? NEWEST : decodeCursor(cursor),
       limit: limit + 1,
       filters: { model, hook, method },
     });
-    const { rows, next } = pageOf(things, limit);
+    const { rows, next } = pageOf(published, limit);
     if (next) c.header('link', nextLink(c.req.url, next));
     const data = rows.map(({ id, manifest, created }) => {
       const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
@@ -130,8 +130,8 @@ export function registerVectors(app: App): void {
 
   app.openapi(remove, async (c) => {
     const { tenant } = c.get('key');
-    const vector = await readThing(c.env, tenant, 'vector', c.req.valid('param').id);
-    await deleteThing(c.env, tenant, vector);
+    const vector = await readPublished(c.env, tenant, 'vector', c.req.valid('param').id);
+    await deletePublished(c.env, tenant, vector);
     await forgetVector(c.env, tenant, vector.id);
     return c.body(null, 204);
   });

@@ -5,7 +5,7 @@
 
 import { blobKey } from '../artefacts/addresses.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
-import { findThings, type Thing } from '../published/reading.ts';
+import { findPublished, type PublishedResult } from '../published/reading.ts';
 import { RECHECK_MS, type Remembered, VectorMemory } from './memory.ts';
 import { packRecord, recordOf, unpackRecord, type VectorRecord, valuesBlob } from './record.ts';
 import { type Representation, represent, type Tier } from './representation.ts';
@@ -62,11 +62,11 @@ export async function lookUp(
   if (inKv.length > 0) background.waitUntil(recheck(env, inKv, now));
   const missing = ids.filter((id) => !found.has(id));
   if (missing.length === 0) return found;
-  const things = await findThings(env, tenant, missing);
+  const published = await findPublished(env, tenant, missing);
   await Promise.all(
     missing.map(async (id) => {
-      const thing = things.get(id);
-      const record = thing?.manifest.kind === 'vector' ? await fromR2(env, thing) : null;
+      const result = published.get(id);
+      const record = result?.manifest.kind === 'vector' ? await fromR2(env, result) : null;
       if (!record) return;
       background.waitUntil(env.KV.put(kvKey(record.owner, id), packRecord(record)));
       found.set(id, { representation: await keep(record, selection, now), tier: 'r2' });
@@ -79,7 +79,7 @@ export async function lookUp(
 async function recheck(env: Env, vectors: readonly Owned[], now: number): Promise<void> {
   if (vectors.length === 0) return;
   const { results } = await env.DB.prepare(
-    `SELECT tenant AS owner, id FROM things
+    `SELECT tenant AS owner, id FROM published
      WHERE (tenant, id) IN (SELECT value ->> 'owner', value ->> 'id' FROM json_each(?))`,
   )
     .bind(JSON.stringify(vectors))
@@ -108,9 +108,9 @@ async function fromKv(env: Env, tenant: string, id: string): Promise<VectorRecor
   return null;
 }
 
-async function fromR2(env: Env, thing: Thing): Promise<VectorRecord | null> {
-  const object = await env.R2.get(blobKey(thing.tenant, valuesBlob(thing).sha256));
-  return object && recordOf(thing, new Uint8Array(await object.arrayBuffer()));
+async function fromR2(env: Env, result: PublishedResult): Promise<VectorRecord | null> {
+  const object = await env.R2.get(blobKey(result.tenant, valuesBlob(result).sha256));
+  return object && recordOf(result, new Uint8Array(await object.arrayBuffer()));
 }
 
 async function keep(record: VectorRecord, selection: Selection, now: number): Promise<Representation> {

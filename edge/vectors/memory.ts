@@ -3,7 +3,7 @@ import type { Representation } from './representation.ts';
 
 /** A quarter of an isolate's 128 MB. */
 const BYTES_LIMIT = 32 * 1024 * 1024;
-/** Deleted things are noticed after this long at the latest. */
+/** Deleted results are noticed after this long at the latest. */
 export const RECHECK_MS = 60_000;
 
 export type Remembered = {

@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { VECTOR_BLOB, type VectorBody, vectorBodySchema } from '../../shared/contracts/vector.ts';
 import { PUBLIC_TENANT } from '../environment.ts';
-import type { Thing } from '../published/reading.ts';
+import type { PublishedResult } from '../published/reading.ts';
 
 /** What the API shows of a vector beside its values. */
 export type VectorDescription = VectorBody & {
@@ -18,22 +18,22 @@ export type VectorDescription = VectorBody & {
   job: string | null;
   created_at: string;
 };
-/** `owner` is the tenant whose thing this is; `values` are little-endian float32 bytes. */
+/** `owner` is the tenant whose result this is; `values` are little-endian float32 bytes. */
 export type VectorRecord = { owner: string; description: VectorDescription; values: Uint8Array<ArrayBuffer> };
 
 /** The blob of a vector's manifest that holds its values. Raises internal for a manifest that is none of a vector. */
-export function valuesBlob(thing: Thing): { sha256: string; bytes: number } {
-  const blob = thing.manifest.blobs.find((candidate) => candidate.name === VECTOR_BLOB);
-  const body = vectorBodySchema.parse(thing.manifest.body);
+export function valuesBlob(result: PublishedResult): { sha256: string; bytes: number } {
+  const blob = result.manifest.blobs.find((candidate) => candidate.name === VECTOR_BLOB);
+  const body = vectorBodySchema.parse(result.manifest.body);
   if (!blob || blob.bytes !== 4 * body.width)
-    throw new SextantError('internal', `the manifest of ${thing.id} holds no ${VECTOR_BLOB} of its width`);
+    throw new SextantError('internal', `the manifest of ${result.id} holds no ${VECTOR_BLOB} of its width`);
   return blob;
 }
 
-export function recordOf(thing: Thing, values: Uint8Array<ArrayBuffer>): VectorRecord {
-  const { manifest } = thing;
+export function recordOf(result: PublishedResult, values: Uint8Array<ArrayBuffer>): VectorRecord {
+  const { manifest } = result;
   const description: VectorDescription = {
-    id: thing.id,
+    id: result.id,
     model: manifest.model,
     model_digest: manifest.model_digest,
     hook: manifest.hook,
@@ -41,13 +41,13 @@ export function recordOf(thing: Thing, values: Uint8Array<ArrayBuffer>): VectorR
     params: manifest.params,
     seed: manifest.seed,
     data_digest: manifest.data_digest,
-    values_sha256: valuesBlob(thing).sha256,
+    values_sha256: valuesBlob(result).sha256,
     ...vectorBodySchema.parse(manifest.body),
     // jobs of the public tenant are the operator's own affair
-    job: thing.tenant === PUBLIC_TENANT ? null : thing.job,
-    created_at: new Date(thing.created).toISOString(),
+    job: result.tenant === PUBLIC_TENANT ? null : result.job,
+    created_at: new Date(result.created).toISOString(),
   };
-  return { owner: thing.tenant, description, values };
+  return { owner: result.tenant, description, values };
 }
 
 /** [length of the description, 4 bytes little endian][description as JSON, padded to 4 bytes][values]. */

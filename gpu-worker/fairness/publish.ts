@@ -1,6 +1,7 @@
-/** Predictors and reports as manifested things. */
+/** Predictors and reports as published results. */
+
+import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
 import {
   NETWORK_LIMITS,
@@ -15,21 +16,21 @@ import { manifestId } from '../../shared/signing/digest.ts';
 type Register = (name: string, mediaType: string, content: Uint8Array) => Promise<Blob>;
 type Origin = { method: string; params: Record<string, unknown>; seed: number | null; dataDigest: string };
 
-/** A predictor as a thing: its document is a blob, so that wide networks fit too. */
-export async function predictorThing(
+/** A predictor as a published result: its document is a blob, so that wide networks fit too. */
+export async function publishedPredictor(
   document: PredictorDocument,
   origin: Origin,
   register: Register,
 ): Promise<{ id: string; manifest: Manifest }> {
   const blob = await register(PREDICTOR_BLOB, 'application/json', new TextEncoder().encode(JSON.stringify(document)));
-  return thing('predictor', origin, [blob], predictorBody(compilePredictor(document)));
+  return manifested('predictor', origin, [blob], predictorBody(compilePredictor(document)));
 }
 
-/** A report as a thing: `body` is what the API shows of it, the rest lies in blobs. */
-export const reportThing = (origin: Origin, blobs: Blob[], body: Record<string, unknown>) =>
-  thing('report', origin, blobs, body);
+/** A report as a published result: `body` is what the API shows of it, the rest lies in blobs. */
+export const publishedReport = (origin: Origin, blobs: Blob[], body: Record<string, unknown>) =>
+  manifested('report', origin, blobs, body);
 
-async function thing(kind: 'predictor' | 'report', origin: Origin, blobs: Blob[], body: Record<string, unknown>) {
+async function manifested(kind: 'predictor' | 'report', origin: Origin, blobs: Blob[], body: Record<string, unknown>) {
   const manifest: Manifest = {
     kind,
     schema: 1,

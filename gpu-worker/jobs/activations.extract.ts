@@ -111,7 +111,7 @@ export default handle(contract, async (context) => {
     });
     return {
       result,
-      things: [report],
+      published: [report],
       metrics,
       run: { device: state.devices.join(' + '), dtype: params.dtype, seed: null, tolerance: null },
     };

@@ -31,7 +31,7 @@ export default handle(contract, async ({ params, progress, artefact }) => {
   }
   return {
     result: { steps: params.steps, padding_length: params.padding.length, artefact_digests },
-    things: [],
+    published: [],
     metrics: { held_bytes: held.reduce((sum, buffer) => sum + buffer.length, 0) },
     run: { device: 'cpu', dtype: 'none', seed: params.seed, tolerance: null },
   };

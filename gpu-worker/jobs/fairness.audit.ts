@@ -8,7 +8,7 @@ import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { distributionPlot, futureGapPlot, gapPlot } from '../../shared/fairness/audit/plots.ts';
 import { columnOf, columnTexts } from '../../shared/formats/table.ts';
 import contract from '../../shared/jobs/fairness.audit.ts';
-import { reportThing } from '../fairness/publish.ts';
+import { publishedReport } from '../fairness/publish.ts';
 import { completeRows, numbersOf, openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
 
@@ -60,14 +60,14 @@ export default handle(contract, async ({ params, artefact, progress, input }) =>
   const blobs = [await artefact('report.json', 'application/json', bytes(JSON.stringify(report)))];
   for (const [name, svg] of Object.entries(plots)) blobs.push(await artefact(name, 'image/svg+xml', bytes(svg)));
   const overall = Object.fromEntries(report.attributes.map((a) => [a.attribute, a.overall]));
-  const thing = await reportThing(
+  const published = await publishedReport(
     { method: 'fairness.audit', params: { ...options }, seed: params.seed, dataDigest: opened.digest },
     blobs,
     { rows: report.rows, method: report.method, overall },
   );
   return {
-    result: { table: tableReport(opened, table.rows), report: thing.id, overall, plots: Object.keys(plots) },
-    things: [thing.manifest],
+    result: { table: tableReport(opened, table.rows), report: published.id, overall, plots: Object.keys(plots) },
+    published: [published.manifest],
     metrics: { rows: table.rows },
     run: { device: 'cpu', dtype: 'float64', seed: params.seed, tolerance: null },
   };

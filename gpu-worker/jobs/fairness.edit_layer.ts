@@ -21,7 +21,7 @@ import { LayerEditor } from '../fairness/layer-editing.ts';
 import { importNetwork } from '../fairness/network-import.ts';
 import { trainNetwork } from '../fairness/network-training.ts';
 import { importOnnxNetwork } from '../fairness/onnx-import.ts';
-import { networkDocument, predictorThing, requirePublishable } from '../fairness/publish.ts';
+import { networkDocument, publishedPredictor, requirePublishable } from '../fairness/publish.ts';
 import { pick, pickRows, type Rows, splitRows } from '../fairness/rows.ts';
 import { completeRows, numbersOf, openTable, tableReport, takeRows } from '../fairness/table-input.ts';
 import { handle, type JobContext } from './handler.ts';
@@ -184,7 +184,7 @@ export default handle(contract, async (context) => {
     seed: params.seed,
     dataDigest: opened.digest,
   };
-  const thing = await predictorThing(networkDocument(networks[chosen]!, inputs), origin, context.artefact);
+  const published = await publishedPredictor(networkDocument(networks[chosen]!, inputs), origin, context.artefact);
   const counts = codes.levels.map((level, g) => ({
     level,
     count: codes.codes.reduce((sum, code) => sum + Number(code === g), 0),
@@ -211,9 +211,9 @@ export default handle(contract, async (context) => {
       frontier: best,
       chosen,
       ks_noise_floor: ksNoiseFloor(testCounts[0]!, testCounts[1]!),
-      predictor: thing.id,
+      predictor: published.id,
     },
-    things: [thing.manifest],
+    published: [published.manifest],
     metrics: { mse: after.mse, ks: after.ks, mse_before: points[0]!.test.mse, ks_before: points[0]!.test.ks },
     run: { device, dtype: 'float32', seed: params.seed, tolerance: null },
   };

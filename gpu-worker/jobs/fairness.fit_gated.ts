@@ -13,7 +13,7 @@ import contract, { type dafhMethodSchema } from '../../shared/jobs/fairness.fit_
 import { accuracy, areaUnderCurve, demographicSummary } from '../fairness/classification-metrics.ts';
 import { chooseGroups, route, trainGated } from '../fairness/gated-training.ts';
 import * as baselines from '../fairness/linear-baselines.ts';
-import { predictorThing } from '../fairness/publish.ts';
+import { publishedPredictor } from '../fairness/publish.ts';
 import { pick, pickRows, type Rows, splitRows } from '../fairness/rows.ts';
 import { binaryOf, completeRows, openTable, tableReport, takeRows } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
@@ -138,7 +138,7 @@ export default handle(contract, async ({ params, input, artefact, progress }) =>
     seed,
     dataDigest: opened.digest,
   };
-  const thing = await predictorThing(documentOf(predictor, inputs), origin, artefact);
+  const published = await publishedPredictor(documentOf(predictor, inputs), origin, artefact);
   return {
     result: {
       table: tableReport(opened, table.rows),
@@ -160,9 +160,9 @@ export default handle(contract, async ({ params, input, artefact, progress }) =>
         linearGateDimension(predictor.groups, all.d),
         all.d + 1,
       ),
-      predictor: thing.id,
+      predictor: published.id,
     },
-    things: [thing.manifest],
+    published: [published.manifest],
     metrics: { accuracy: methods[0]!.accuracy, pooled_accuracy: accuracy(pooled, test.y), groups: predictor.groups },
     run: { device: 'cpu', dtype: 'float64', seed, tolerance: null },
   };

@@ -10,7 +10,7 @@ import type { FitParams, FitPoint, Fitted, OnProgress, PreparedRows } from '../f
 import { fitKnowledge } from '../fairness/lookahead/knowledge-fit.ts';
 import { fitLatent } from '../fairness/lookahead/latent-fit.ts';
 import { fitMultiplicative } from '../fairness/lookahead/multiplicative-fit.ts';
-import { predictorThing } from '../fairness/publish.ts';
+import { publishedPredictor } from '../fairness/publish.ts';
 import { splitRows } from '../fairness/rows.ts';
 import { completeRows, openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
@@ -73,12 +73,12 @@ export default handle(contract, async (context) => {
     seed,
     dataDigest: opened.digest,
   };
-  const thing = await predictorThing(document, origin, artefact);
+  const published = await publishedPredictor(document, origin, artefact);
   await artefact('future-gap.svg', 'image/svg+xml', sweepPlot(found.points));
   const { mse, present_gap, future_gap } = found.points[0]!;
   return {
-    result: { table: tableReport(opened, table.rows), ...found, predictor: thing.id },
-    things: [thing.manifest],
+    result: { table: tableReport(opened, table.rows), ...found, predictor: published.id },
+    published: [published.manifest],
     metrics: { mse, present_gap, future_gap },
     run: { device: 'cpu', dtype: 'float64', seed, tolerance: null },
   };

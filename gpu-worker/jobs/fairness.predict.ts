@@ -12,8 +12,9 @@ import { handle } from './handler.ts';
 
 export default handle(contract, async ({ params, artefact, input }) => {
   const opened = await openTable({ input }, params.table);
-  const thing = input(params.predictor);
-  const stored = thing.manifest?.body.document ?? JSON.parse(await readFile(await thing.file(PREDICTOR_BLOB), 'utf8'));
+  const registered = input(params.predictor);
+  const stored =
+    registered.manifest?.body.document ?? JSON.parse(await readFile(await registered.file(PREDICTOR_BLOB), 'utf8'));
   const predictor = compilePredictor(predictorDocumentSchema.parse(stored));
   requireOneOfEach(opened.table, predictor.columns);
   const began = performance.now();
@@ -39,7 +40,7 @@ export default handle(contract, async ({ params, artefact, input }) => {
       artefact: name,
       rows_per_s: rate,
     },
-    things: [],
+    published: [],
     metrics: { rows: opened.table.rows, rows_per_s: rate },
     run: { device: 'cpu', dtype: 'float64', seed: null, tolerance: null },
   };

@@ -5,8 +5,8 @@
  */
 
 import type { Progress } from '../../shared/contracts/job.ts';
+import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import type { JobContract, ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 
 /** What the operator configures; never part of a job's params. */
@@ -25,7 +25,7 @@ export type WorkerConfiguration = {
   memory_limit_bytes: number;
 };
 
-/** A thing or artefact named in the params: its manifest and, on demand, local files of its blobs (digest-checked). */
+/** A published result or artefact named in the params: its manifest and, on demand, local files of its blobs (digest-checked). */
 export type HandlerInput = {
   manifest: Manifest | null;
   blobs: readonly Blob[];
@@ -64,8 +64,8 @@ export type JobContext<P> = {
 
 export type JobOutcome<R> = {
   result: R;
-  /** Manifested things to publish; their blobs were registered by `artefact`. */
-  things: Manifest[];
+  /** What the job publishes; their blobs were registered by `artefact`. */
+  published: Manifest[];
   /** Numbers for dashboards. */
   metrics: Record<string, number>;
   run: {

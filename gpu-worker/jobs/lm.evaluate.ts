@@ -82,7 +82,7 @@ export default handle(contract, async (context) => {
     });
     return {
       result,
-      things: [report],
+      published: [report],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };

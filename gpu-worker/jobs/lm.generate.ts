@@ -60,7 +60,7 @@ export default handle(contract, async (context) => {
     }
     return {
       result: { runs, tokens },
-      things: [],
+      published: [],
       metrics: { tokens_per_s: tokens / ((performance.now() - began) / 1000) },
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };

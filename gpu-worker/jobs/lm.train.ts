@@ -121,7 +121,7 @@ export default handle(contract, async (context) => {
       tokens: trained.tokens,
       data_digest: text.digest,
     },
-    things: [manifest],
+    published: [manifest],
     metrics: {
       tokens_per_s: (trained.losses.length * params.batch * params.context) / trained.seconds,
       steps_resumed: trained.firstStep,

@@ -47,7 +47,7 @@ export default handle(contract, async (context) => {
     }
     return {
       result: { texts, mismatch },
-      things: [],
+      published: [],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed: null, tolerance: null },
     };

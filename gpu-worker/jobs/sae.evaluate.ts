@@ -1,6 +1,7 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
+
+import type { Blob } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Blob } from '../../shared/contracts/thing.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import type { Tokenizer } from '../lm/index.ts';
@@ -153,7 +154,7 @@ export default handle(contract, async (context) => {
     });
     return {
       result: { saes, tokens, data_digest: corpus.digest, report: await manifestId(manifest) },
-      things: [manifest],
+      published: [manifest],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };

@@ -5,7 +5,7 @@
  * the cache: there only the worker itself goes on, and any other starts anew.
  */
 import { join } from 'node:path';
-import type { Manifest } from '../../shared/contracts/thing.ts';
+import type { Manifest } from '../../shared/contracts/manifest.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
@@ -92,7 +92,7 @@ export default handle(contract, async (context) => {
       pass: Math.max(1, Math.floor(PASS_TOKENS / length)),
     });
     const encoder = new Encoder({ threads: configuration.threads, spinning: false });
-    const things: Manifest[] = [];
+    const published: Manifest[] = [];
     const saes = [];
     for (const [i, member] of members.entries()) {
       const sae = trained(member.recipe, swept, i);
@@ -119,7 +119,7 @@ export default handle(contract, async (context) => {
         measures: measuresOf(measures, swept.members[i]!.deadShare),
         pages,
       });
-      things.push(manifest);
+      published.push(manifest);
       saes.push(await summary(member, manifest, measures, swept, i));
     }
     await encoder.release();
@@ -134,7 +134,7 @@ export default handle(contract, async (context) => {
         first_step: swept.firstStep,
         warnings: warnings(members, source.width),
       },
-      things,
+      published,
       metrics: { tokens_per_s: swept.tokensPerSecond, steps_resumed: swept.firstStep },
       run: { device: store.devices.join(' + '), dtype: 'float32', seed: params.seed, tolerance: null },
     };

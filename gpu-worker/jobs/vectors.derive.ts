@@ -1,6 +1,7 @@
 /** Handler of `vectors.derive`: a unit direction, its scale at the hook, and the strength at which it works. */
+
+import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Manifest } from '../../shared/contracts/thing.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../shared/contracts/vector.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/vectors.derive.ts';
@@ -74,7 +75,7 @@ export default handle(contract, async (context) => {
         calibration: curve,
         mismatch,
       },
-      things: [manifest],
+      published: [manifest],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },
     };

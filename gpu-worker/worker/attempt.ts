@@ -119,8 +119,8 @@ export class Attempt {
     const { id, claim, input_digest } = this.#job;
     try {
       const artefacts = await uploadArtefacts(this.#edge, id, claim.fence, written.artefacts);
-      const { result, metrics, things, run } = written;
-      const completion: CompleteRequest = { input_digest, artefacts, things, result, metrics, run, models };
+      const { result, metrics, published, run } = written;
+      const completion: CompleteRequest = { input_digest, artefacts, published, result, metrics, run, models };
       await this.#post('complete', completion);
       return 'completed';
     } catch (error) {

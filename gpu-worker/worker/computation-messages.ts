@@ -1,7 +1,7 @@
 /** What passes between the worker process and a computation's process. */
 import type { Progress, RunReport } from '../../shared/contracts/job.ts';
+import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import type { Claim, JobInput } from '../../shared/contracts/worker-call.ts';
 import type { WorkerConfiguration } from '../jobs/handler.ts';
 
@@ -21,7 +21,7 @@ export type WrittenCheckpoint = { state: Record<string, unknown>; blobs: Written
 export type Written = {
   result: Record<string, unknown>;
   metrics: Record<string, number>;
-  things: Manifest[];
+  published: Manifest[];
   run: RunReport;
   artefacts: WrittenArtefact[];
 };

@@ -23,13 +23,13 @@ async function compute(order: Order): Promise<void> {
   const handler = await load();
   // Kept for the next process: this one is killed, and would keep nothing at its end.
   flushCompileCache();
-  const { result, metrics, things, run } = await handler(context);
+  const { result, metrics, published, run } = await handler(context);
   await report({
     kind: 'done',
     written: {
       result: result as Record<string, unknown>,
       metrics,
-      things,
+      published,
       run: runReport(run, (performance.now() - started) / 1000),
       artefacts,
     },

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import type { SigningKey } from '../../shared/signing/envelope.ts';
 
 const alias = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);

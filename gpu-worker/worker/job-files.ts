@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
-import type { Blob } from '../../shared/contracts/thing.ts';
+import type { Blob } from '../../shared/contracts/manifest.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import type { BlobContent } from '../jobs/handler.ts';
 import type { WrittenArtefact } from './computation-messages.ts';

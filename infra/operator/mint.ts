@@ -16,8 +16,8 @@ import {
   mintWorker,
   workerValues,
 } from '../../edge/keys/mint.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { scopeSchema } from '../../shared/contracts/scope.ts';
-import { randomIdSchema } from '../../shared/contracts/thing.ts';
 
 const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const DAY_MS = 86_400_000;

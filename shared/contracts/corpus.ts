@@ -1,6 +1,6 @@
 /** Where a job takes its text from; always resolved to a data digest that the result states. */
 import { z } from 'zod';
-import { randomIdSchema, seedSchema } from './thing.ts';
+import { randomIdSchema, seedSchema } from './manifest.ts';
 
 export const plantedCorpusSchema = z
   .strictObject({ planted: z.strictObject({ seed: seedSchema.default(0) }) })

@@ -1,6 +1,6 @@
 /** A job as the API shows it, and what a client sends to create one. */
 import { z } from 'zod';
-import { randomIdSchema } from './thing.ts';
+import { randomIdSchema } from './manifest.ts';
 
 export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
 export const jobStatusSchema = z.enum(JOB_STATUSES);
@@ -61,7 +61,7 @@ export const jobSchema = z.object({
   cost: z.object({ unit: z.literal('device_second'), estimate: z.number(), actual: z.number().nullable() }),
   run: runReportSchema.nullable(),
   artefacts: z.array(jobArtefactSchema),
-  /** Ids of the manifested things that the job published. */
+  /** Ids of the published results that the job published. */
   published: z.array(z.object({ kind: z.string(), id: z.string() })),
   labels: z.record(z.string(), z.string()),
 });

@@ -1,6 +1,6 @@
 /** How the API names a language model, and how the worker describes one to the edge. */
 import { z } from 'zod';
-import { digestSchema, modelIdSchema } from './thing.ts';
+import { digestSchema, modelIdSchema } from './manifest.ts';
 
 /** Folders and Hub endpoints are the worker's configuration: a reference never carries a path, URL or token. */
 export const modelReferenceSchema = z.union([

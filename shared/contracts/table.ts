@@ -1,7 +1,7 @@
 /** Where a job takes a table from, and what a result says it understood of it. */
 import { z } from 'zod';
 import { columnNameSchema, distinctNamesSchema } from './column-name.ts';
-import { randomIdSchema } from './thing.ts';
+import { randomIdSchema } from './manifest.ts';
 
 export const tableSourceSchema = z.union([
   z

@@ -1,6 +1,6 @@
 /** A steering vector: what its manifest's `body` holds and what the API shows of it. */
 import { z } from 'zod';
-import { dtypeSchema, vectorIdSchema } from './thing.ts';
+import { dtypeSchema, vectorIdSchema } from './manifest.ts';
 
 /** `effect` is measured at `strength`; both belong to the sign convention `positive_pole`. */
 export const vectorBodySchema = z.strictObject({

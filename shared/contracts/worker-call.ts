@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { jobErrorSchema, progressSchema, runReportSchema } from './job.ts';
+import { blobSchema, digestSchema, manifestSchema, randomIdSchema } from './manifest.ts';
 import { modelDescriptionSchema } from './model.ts';
-import { blobSchema, digestSchema, manifestSchema, randomIdSchema } from './thing.ts';
 
 export const MESSAGE_TYP = 'sextant-job+jws';
 export const WORKER_TYP = 'sextant-worker+jws';
@@ -81,7 +81,7 @@ export type CheckpointRequest = z.infer<typeof checkpointRequestSchema>;
 
 /** POST /internal/jobs/{id}/claim */
 export const claimRequestSchema = z.strictObject({ dispatch: randomIdSchema('dsp'), message: z.string().max(126_000) });
-/** A thing or artefact that the params name, with presigned addresses of its blobs. */
+/** A published result or artefact that the params name, with presigned addresses of its blobs. */
 export const jobInputSchema = z.object({
   id: z.string(),
   manifest: manifestSchema.nullable(),
@@ -130,7 +130,7 @@ export const completeRequestSchema = z.strictObject({
   input_digest: digestSchema,
   /** Announced uploads, by their number; `name` is what the job's artefact list shows. */
   artefacts: z.array(blobSchema.extend({ n: z.number().int().nonnegative() })).max(4096),
-  things: z.array(manifestSchema).max(1000),
+  published: z.array(manifestSchema).max(1000),
   result: z.record(z.string(), z.unknown()),
   metrics: z.record(z.string(), z.number()),
   run: runReportSchema,

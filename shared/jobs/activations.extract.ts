@@ -1,8 +1,8 @@
 /** `activations.extract`: the values at hook points of a model over a corpus, as sharded safetensors. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { dtypeSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { dtypeSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
 

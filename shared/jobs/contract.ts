@@ -3,16 +3,16 @@
  * HTTP route, the OpenAPI entry and the worker's dispatch follow from the generated index.
  */
 import type { z } from 'zod';
+import type { PublishedKind } from '../contracts/manifest.ts';
 import type { ModelReference } from '../contracts/model.ts';
 import type { Scope } from '../contracts/scope.ts';
-import type { ThingKind } from '../contracts/thing.ts';
 
 /** What a job is expected to need; device seconds are those of a two-core CPU worker. */
 export type Estimate = { device_seconds: number; memory_bytes: number; artefact_bytes: number };
 
 /** A model that params refer to, with the hook points they name there and where in the params they stand. */
 export type ModelUse = { reference: ModelReference; pointer: string; hooks: { hook: string; pointer: string }[] };
-/** A manifested thing or uploaded artefact that params refer to by id. */
+/** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
 
 export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
@@ -27,7 +27,7 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   readonly result: R;
   /** Names of the numbers that progress carries, with their units. */
   readonly progress: Readonly<Record<string, string>>;
-  readonly produces: readonly ThingKind[];
+  readonly produces: readonly PublishedKind[];
   models(params: z.output<P>): ModelUse[];
   inputs(params: z.output<P>): InputUse[];
   estimate(params: z.output<P>): Estimate;

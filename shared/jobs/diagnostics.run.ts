@@ -3,7 +3,7 @@
  * worker, go through the whole path: dispatch, progress, memory limit, timeouts, retries, uploads.
  */
 import { z } from 'zod';
-import { digestSchema, seedSchema } from '../contracts/thing.ts';
+import { digestSchema, seedSchema } from '../contracts/manifest.ts';
 import { defineJob } from './contract.ts';
 
 export default defineJob({

@@ -1,8 +1,8 @@
 /** `fairness.audit`: the audit of the edge for tables of any size, with plots. */
 import { z } from 'zod';
 import { columnNameSchema, distinctNamesSchema } from '../contracts/column-name.ts';
+import { reportIdSchema } from '../contracts/manifest.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
-import { reportIdSchema } from '../contracts/thing.ts';
 import { auditOptionsSchema } from '../fairness/audit/document.ts';
 import { defineJob } from './contract.ts';
 

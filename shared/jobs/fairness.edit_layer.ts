@@ -1,8 +1,8 @@
 /** `fairness.edit_layer`: a regressor made fair by reshaping the singular values of one layer (arXiv:2504.03093). */
 import { z } from 'zod';
 import { columnNameSchema } from '../contracts/column-name.ts';
+import { predictorIdSchema, randomIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
-import { predictorIdSchema, randomIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 
 const metrics = z.object({

@@ -1,8 +1,8 @@
 /** `fairness.fit_gated`: a gate and decoupled heads learned without demographics, guarded, audited with them (after arXiv:2509.24077). */
 import { z } from 'zod';
 import { columnNameSchema, distinctNamesSchema } from '../contracts/column-name.ts';
+import { predictorIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
-import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 
 const name = columnNameSchema;

@@ -1,8 +1,8 @@
 /** `fairness.fit_lookahead`: a predictor that is fair in the future it causes (arXiv:2412.01065), with its structural model. */
 import { z } from 'zod';
+import { predictorIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { SextantError } from '../contracts/problem.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
-import { predictorIdSchema, seedSchema } from '../contracts/thing.ts';
 import { lookaheadFitFields } from '../fairness/lookahead/fit.ts';
 import { checkLookaheadFit } from '../fairness/lookahead/fit-check.ts';
 import { defineJob } from './contract.ts';

@@ -1,7 +1,7 @@
 /** `fairness.predict`: a registered predictor over a table of any size. */
 import { z } from 'zod';
+import { predictorIdSchema } from '../contracts/manifest.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
-import { predictorIdSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 
 export default defineJob({

@@ -1,8 +1,8 @@
 /** `lm.evaluate`: loss, divergence and next-token choices of a model, plain and steered by vectors, in one run. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { seedSchema, vectorIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { seedSchema, vectorIdSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput } from './references.ts';
 

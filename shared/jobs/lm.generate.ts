@@ -1,7 +1,7 @@
 /** `lm.generate`: continuations of prompts, plain and steered, with the log-probability of every token. */
 import { z } from 'zod';
+import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { steeringSchema } from './lm.evaluate.ts';
 import { modelInput } from './references.ts';

@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { modelIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { modelIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput } from './references.ts';
 

@@ -1,7 +1,7 @@
 /** `sae.encode`: which latents of an SAE fire on texts, token by token. */
 import { z } from 'zod';
+import { saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { saeIdSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { modelInput } from './references.ts';
 

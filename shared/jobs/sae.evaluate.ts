@@ -1,8 +1,8 @@
 /** `sae.evaluate`: sign-safe metrics of SAEs on held-out activations and, where the axes of the text are known, against them. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput } from './references.ts';
 

@@ -1,8 +1,8 @@
 /** `sae.train`: sparse autoencoders at a hook point, a whole sweep over one stream of activations. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { saeIdSchema, seedSchema } from '../contracts/thing.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
 

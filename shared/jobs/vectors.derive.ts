@@ -1,7 +1,7 @@
 /** `vectors.derive`: a steering vector, from two sets of texts or from a latent of an SAE. */
 import { z } from 'zod';
+import { saeIdSchema, seedSchema, vectorIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { saeIdSchema, seedSchema, vectorIdSchema } from '../contracts/thing.ts';
 import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
 import { hookSchema, modelInput } from './references.ts';

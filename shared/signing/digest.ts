@@ -1,6 +1,6 @@
 /** Digests and content ids: sha-256 over canonical JSON (RFC 8785), shown in hexadecimal or lower-case base32. */
 import canonicalize from 'canonicalize';
-import { type Manifest, THING_PREFIXES } from '../contracts/thing.ts';
+import { type Manifest, PUBLISHED_PREFIXES } from '../contracts/manifest.ts';
 
 /** Canonical JSON (RFC 8785). Raises TypeError for values JSON cannot hold (NaN, infinity, functions). */
 export function canonicalJson(value: unknown): string {
@@ -37,9 +37,9 @@ export function base32(bytes: Uint8Array): string {
 /** A random id: prefix and 128 random bits. */
 export const randomId = (prefix: string): string => `${prefix}_${base32(crypto.getRandomValues(new Uint8Array(16)))}`;
 
-/** Id of a manifested thing: prefix and the digest of its canonical manifest. */
+/** Id of a published result: prefix and the digest of its canonical manifest. */
 export const manifestId = async (manifest: Manifest): Promise<string> =>
-  `${THING_PREFIXES[manifest.kind]}_${base32(await sha256(canonicalJson(manifest)))}`;
+  `${PUBLISHED_PREFIXES[manifest.kind]}_${base32(await sha256(canonicalJson(manifest)))}`;
 
 /** Digest of a job's input: equal work has an equal digest whatever the key order or omitted defaults were. */
 export const inputDigest = (type: string, version: number, params: unknown): Promise<string> =>

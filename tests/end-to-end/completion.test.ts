@@ -57,7 +57,7 @@ const fresh = (id: string) => new TextEncoder().encode(`${id} ${'x'.repeat(40)}`
 const completion = async (params: object, artefacts: unknown[] = [], digests: string[] = []) => ({
   input_digest: await inputDigest('diagnostics.run', 1, params),
   artefacts,
-  things: [],
+  published: [],
   result: { steps: 1, padding_length: 0, artefact_digests: digests },
   metrics: {},
   run: { device: 'cpu', dtype: 'none', seed: 0, tolerance: null, versions: {}, wall_s: 0, peak_rss_bytes: 0 },

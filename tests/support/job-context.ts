@@ -1,4 +1,4 @@
-/** A handler's surroundings on this machine's disk: artefacts are files, published things become inputs of later jobs. */
+/** A handler's surroundings on this machine's disk: artefacts are files, published results become inputs of later jobs. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,8 +12,8 @@ import type {
 } from '../../gpu-worker/jobs/handler.ts';
 import { JOB_HANDLERS } from '../../gpu-worker/jobs/index.generated.ts';
 import type { Progress } from '../../shared/contracts/job.ts';
+import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import type { Blob, Manifest } from '../../shared/contracts/thing.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 
@@ -24,7 +24,7 @@ export class LocalJobs {
   readonly configuration: WorkerConfiguration;
   readonly progress: Progress[] = [];
   readonly described: ModelDescription[] = [];
-  readonly things = new Map<string, Manifest>();
+  readonly published = new Map<string, Manifest>();
   /** Every checkpoint that a job saved, in order; each can be given to another run. */
   readonly checkpoints: Last[] = [];
   private runs = 0;
@@ -75,8 +75,8 @@ export class LocalJobs {
       configuration: this.configuration,
       scratch,
       input: (id) => {
-        const manifest = this.things.get(id);
-        if (!manifest) throw new Error(`no thing ${id}`);
+        const manifest = this.published.get(id);
+        if (!manifest) throw new Error(`no published result ${id}`);
         return {
           manifest,
           blobs: manifest.blobs,
@@ -90,7 +90,7 @@ export class LocalJobs {
     };
   }
 
-  /** Runs a job as the worker does: defaults applied, the result checked against its contract, things published. */
+  /** Runs a job as the worker does: defaults applied, the result checked against its contract, results published. */
   async run(
     type: string,
     params: Record<string, unknown>,
@@ -100,7 +100,7 @@ export class LocalJobs {
     const handler = await JOB_HANDLERS[type]!();
     const outcome = await handler(this.context(contract.params.parse(params), last));
     contract.result.parse(JSON.parse(JSON.stringify(outcome.result)));
-    for (const manifest of outcome.things) this.things.set(await manifestId(manifest), manifest);
+    for (const manifest of outcome.published) this.published.set(await manifestId(manifest), manifest);
     return outcome as JobOutcome<Record<string, unknown>>;
   }
 

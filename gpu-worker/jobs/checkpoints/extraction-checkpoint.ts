@@ -1,8 +1,8 @@
 /** Where an extraction stands after a shard: what another worker needs to go on as if it had done all of it itself. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { Blob } from '../../../shared/contracts/thing.ts';
-import { digestSchema } from '../../../shared/contracts/thing.ts';
+import type { Blob } from '../../../shared/contracts/manifest.ts';
+import { digestSchema } from '../../../shared/contracts/manifest.ts';
 import type { CorpusPosition } from '../../lm/index.ts';
 import type { BlobContent, Checkpoints } from '../handler.ts';
 import { ActivationStatistics } from '../outputs/activation-statistics.ts';

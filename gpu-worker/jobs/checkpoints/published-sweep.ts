@@ -2,7 +2,7 @@
 import { copyFile, link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { digestSchema } from '../../../shared/contracts/thing.ts';
+import { digestSchema } from '../../../shared/contracts/manifest.ts';
 import {
   restoredSweep,
   type SweepCheckpoint,

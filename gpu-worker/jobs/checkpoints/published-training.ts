@@ -1,6 +1,6 @@
 /** The state of a language model's training, published now and then where another worker finds it. */
 import { z } from 'zod';
-import { digestSchema } from '../../../shared/contracts/thing.ts';
+import { digestSchema } from '../../../shared/contracts/manifest.ts';
 import { bytesOfArrays, type Checkpoint, type StoredArrays, writeArrays } from '../../training/index.ts';
 import type { JobContext } from '../handler.ts';
 import { PUBLISHED_FILE, publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';

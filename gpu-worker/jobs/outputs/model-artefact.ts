@@ -1,7 +1,7 @@
-/** Model folders as manifested things: every file an artefact, the digest over those that decide the computation. */
+/** Model folders as published results: every file an artefact, the digest over those that decide the computation. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
+import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import type { JobContext } from '../handler.ts';
 import { decidesComputation } from '../inputs/model-input.ts';

@@ -1,5 +1,5 @@
-/** Reports as manifested things: what a job measured on a model, without the device and time it took. */
-import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
+/** Reports as published results: what a job measured on a model, without the device and time it took. */
+import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
 export type ReportOf = {

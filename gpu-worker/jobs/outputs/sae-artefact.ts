@@ -1,8 +1,8 @@
-/** Autoencoders as manifested things: publishing one, and reading one that params name. */
+/** Autoencoders as published results: publishing one, and reading one that params name. */
 import { readFile } from 'node:fs/promises';
 import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../../shared/contracts/latent.ts';
+import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { Blob, Manifest } from '../../../shared/contracts/thing.ts';
 import { CONFIG_FILE, readSae, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';

@@ -1,6 +1,6 @@
 /** An audit as the API and the job take it: columns and options in, one document with every part that the columns allow. */
 import { z } from 'zod';
-import { seedSchema } from '../../contracts/thing.ts';
+import { seedSchema } from '../../contracts/manifest.ts';
 import type { Interval } from '../../math/resample.ts';
 import { dataError, requireFinite } from '../data-error.ts';
 import { mutualInformation } from '../gated/demographics.ts';

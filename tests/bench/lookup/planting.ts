@@ -1,7 +1,7 @@
 /** Puts a key and many 16 KB vectors into the edge's stores, as completed jobs would have. */
 import type { Miniflare } from 'miniflare';
 import { INSERT_KEY, keyValues, mintKey } from '../../../edge/keys/mint.ts';
-import type { Manifest } from '../../../shared/contracts/thing.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { VECTOR_BLOB } from '../../../shared/contracts/vector.ts';
 import { hex, manifestId, sha256 } from '../../../shared/signing/digest.ts';
 
@@ -62,7 +62,7 @@ export async function plantVectors(miniflare: Miniflare, count: number): Promise
   for (let i = 0; i < rows.length; i += 500)
     await database
       .prepare(
-        `INSERT INTO things (tenant, id, kind, manifest, job, created_at)
+        `INSERT INTO published (tenant, id, kind, manifest, job, created_at)
          SELECT ?2, value ->> 'id', 'vector', value ->> 'manifest', NULL, 0 FROM json_each(?1)`,
       )
       .bind(JSON.stringify(rows.slice(i, i + 500)), TENANT)

@@ -32,12 +32,12 @@ describe('the sweep', () => {
     const valuesKey = blobKey('swept', vector.manifest.blobs[0]!.sha256);
 
     await sweep(env, start + SWEEP_AGE_MS - 1000);
-    for (const thing of [kept, expiring, orphan]) {
-      expect(await thing.staged()).not.toBeNull();
-      expect(await thing.blob()).not.toBeNull();
+    for (const upload of [kept, expiring, orphan]) {
+      expect(await upload.staged()).not.toBeNull();
+      expect(await upload.blob()).not.toBeNull();
     }
     await sweep(env, start + SWEEP_AGE_MS + 60_000);
-    for (const thing of [kept, expiring, orphan]) expect(await thing.staged()).toBeNull();
+    for (const upload of [kept, expiring, orphan]) expect(await upload.staged()).toBeNull();
     expect(await orphan.blob()).toBeNull();
     expect((await storedBlobs(env, 'swept', [orphan.artefact.sha256])).size).toBe(0);
     expect(await expiring.blob()).not.toBeNull();

@@ -24,7 +24,7 @@ describe('the name __proto__, which maps lose without a word', () => {
     const client = await newClient();
     const problem = await problemOf(await post(client, 'predictors', body));
     expect(problem).toMatchObject({ status: 422, code: 'validation_failed', errors: [{ pointer }] });
-    const { results } = await env.DB.prepare('SELECT id FROM things WHERE tenant = ?').bind(client.tenant).all();
+    const { results } = await env.DB.prepare('SELECT id FROM published WHERE tenant = ?').bind(client.tenant).all();
     expect(results).toHaveLength(0);
   });
 
@@ -64,7 +64,7 @@ describe('names that every object inherits', () => {
     ['x', 'constructor'],
     ['toString', 'valueOf'],
     ['hasOwnProperty', 'prototype'],
-    ["'; DROP TABLE things; --", '<script>alert(1)</script>'],
+    ["'; DROP TABLE published; --", '<script>alert(1)</script>'],
   ])('are names like any other: %s, %s', async (feature, status) => {
     const client = await newClient();
     const created = await post(client, 'predictors', named(feature, status));

@@ -159,7 +159,7 @@ describe('an attempt', () => {
       artefacts: [artefact],
       published: [],
     };
-    const completion: Completion = { outcome, things: [], models: [] };
+    const completion: Completion = { outcome, published: [], models: [] };
     await inLedger(
       stub,
       "UPDATE job SET state = json_set(state, '$.sealed', json('true')), completion = ?",

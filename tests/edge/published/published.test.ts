@@ -1,16 +1,16 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
-import { type NewThing, nameThings, thingStatements } from '../../../edge/published/index-rows.ts';
+import { identifyResults, type NewResult, publishStatements } from '../../../edge/published/index-rows.ts';
 import { resolveInputs } from '../../../edge/published/inputs.ts';
-import { findThings } from '../../../edge/published/reading.ts';
+import { findPublished } from '../../../edge/published/reading.ts';
+import type { Manifest, PublishedKind } from '../../../shared/contracts/manifest.ts';
 import { modelDescriptionSchema } from '../../../shared/contracts/model.ts';
-import type { Manifest, ThingKind } from '../../../shared/contracts/thing.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { newClient, problemOf } from '../support/client.ts';
 import { announce, newArea, stage } from '../support/staging.ts';
 
-const manifest = (kind: ThingKind, seed: number, more: Partial<Manifest> = {}): Manifest => ({
+const manifest = (kind: PublishedKind, seed: number, more: Partial<Manifest> = {}): Manifest => ({
   kind,
   schema: 1,
   method: 'test',
@@ -24,22 +24,22 @@ const manifest = (kind: ThingKind, seed: number, more: Partial<Manifest> = {}): 
   body: {},
   ...more,
 });
-const publish = (tenant: string, things: NewThing[], created = Date.now()) =>
-  env.DB.batch(thingStatements(env, { tenant, job: `job_${'j'.repeat(26)}`, things, created }));
+const publish = (tenant: string, published: NewResult[], created = Date.now()) =>
+  env.DB.batch(publishStatements(env, { tenant, job: `job_${'j'.repeat(26)}`, published, created }));
 
 describe('the publisher', () => {
-  it('indexes things of every kind under the digest of their manifest, again without harm', async () => {
+  it('indexes results of every kind under the digest of their manifest, again without harm', async () => {
     const manifests = (['model', 'sae', 'vector', 'report', 'predictor'] as const).map((kind, i) => manifest(kind, i));
-    const things = await nameThings(env, 'publishes', [...manifests, manifests[0]!]);
-    expect(things).toHaveLength(5);
-    for (const { id, manifest } of things) expect(id).toBe(await manifestId(manifest));
-    await publish('publishes', things, 10);
-    await publish('publishes', things, 20);
-    const ids = things.map((thing) => thing.id);
-    const found = await findThings(env, 'publishes', ids);
+    const published = await identifyResults(env, 'publishes', [...manifests, manifests[0]!]);
+    expect(published).toHaveLength(5);
+    for (const { id, manifest } of published) expect(id).toBe(await manifestId(manifest));
+    await publish('publishes', published, 10);
+    await publish('publishes', published, 20);
+    const ids = published.map((result) => result.id);
+    const found = await findPublished(env, 'publishes', ids);
     expect([...found.keys()].sort()).toEqual([...ids].sort());
-    for (const thing of found.values()) expect(thing.created).toBe(10);
-    expect((await findThings(env, 'stranger', ids)).size).toBe(0);
+    for (const result of found.values()) expect(result.created).toBe(10);
+    expect((await findPublished(env, 'stranger', ids)).size).toBe(0);
   });
 
   it('refuses a manifest whose blobs the tenant does not own', async () => {
@@ -47,27 +47,27 @@ describe('the publisher', () => {
     const artefact = await announce(0, 'weights');
     await stage(area, 0, 'weights');
     const { n: _, ...blob } = artefact;
-    const named = () => nameThings(env, 'blobs', [manifest('sae', 1, { blobs: [blob] })]);
+    const named = () => identifyResults(env, 'blobs', [manifest('sae', 1, { blobs: [blob] })]);
     await expect(named()).rejects.toMatchObject({ code: 'artefact_missing' });
     await verifyAndPromote(env, { ...area, artefacts: [artefact] });
     await expect(named()).resolves.toHaveLength(1);
-    await expect(nameThings(env, 'other', [manifest('sae', 1, { blobs: [blob] })])).rejects.toMatchObject({
+    await expect(identifyResults(env, 'other', [manifest('sae', 1, { blobs: [blob] })])).rejects.toMatchObject({
       code: 'artefact_missing',
     });
     const wrong = manifest('sae', 1, { blobs: [{ ...blob, bytes: 6 }] });
-    await expect(nameThings(env, 'blobs', [wrong])).rejects.toMatchObject({ code: 'artefact_mismatch' });
+    await expect(identifyResults(env, 'blobs', [wrong])).rejects.toMatchObject({ code: 'artefact_mismatch' });
   });
 
   it('takes more than one statement can hold', async () => {
     const big = Array.from({ length: 12 }, (_, i) => manifest('report', i, { params: { pad: 'x'.repeat(200_000) } }));
-    const things = await nameThings(env, 'big', big);
-    await publish('big', things);
+    const published = await identifyResults(env, 'big', big);
+    await publish('big', published);
     expect(
       (
-        await findThings(
+        await findPublished(
           env,
           'big',
-          things.map((thing) => thing.id),
+          published.map((result) => result.id),
         )
       ).size,
     ).toBe(12);
@@ -75,18 +75,18 @@ describe('the publisher', () => {
 });
 
 describe('a job’s inputs', () => {
-  it('are the tenant’s things, with addresses of their blobs', async () => {
+  it('are the tenant’s published results, with addresses of their blobs', async () => {
     const area = newArea('inputs');
     const artefact = await announce(0, 'decoder');
     await stage(area, 0, 'decoder');
     await verifyAndPromote(env, { ...area, artefacts: [artefact] });
     const { n: _, ...blob } = artefact;
-    const things = await nameThings(env, 'inputs', [manifest('sae', 1, { blobs: [blob] })]);
-    await publish('inputs', things);
-    const [input] = await resolveInputs(env, 'inputs', [things[0]!.id]);
-    expect(input).toMatchObject({ id: things[0]!.id, manifest: { kind: 'sae' } });
+    const published = await identifyResults(env, 'inputs', [manifest('sae', 1, { blobs: [blob] })]);
+    await publish('inputs', published);
+    const [input] = await resolveInputs(env, 'inputs', [published[0]!.id]);
+    expect(input).toMatchObject({ id: published[0]!.id, manifest: { kind: 'sae' } });
     expect(new URL(input!.blobs[0]!.url).pathname).toMatch(new RegExp(`/t/inputs/blob/${artefact.sha256}$`));
-    for (const id of [things[0]!.id, `art_${'a'.repeat(26)}`])
+    for (const id of [published[0]!.id, `art_${'a'.repeat(26)}`])
       await expect(resolveInputs(env, 'stranger', [id])).rejects.toMatchObject({ code: 'input_not_found' });
   });
 });
@@ -99,13 +99,13 @@ describe('SAEs, reports and models', () => {
   });
 
   it('are read by id and kind, by their tenant alone', async () => {
-    const things = await nameThings(env, owner.tenant, [
+    const published = await identifyResults(env, owner.tenant, [
       manifest('sae', 5, { hook: 'resid_post.1', model: 'mdl_x' }),
       manifest('sae', 6, { hook: 'resid_post.2', model: 'mdl_x' }),
       manifest('report', 7),
     ]);
-    await publish(owner.tenant, things);
-    const [sae, second, report] = things.map((thing) => thing.id) as [string, string, string];
+    await publish(owner.tenant, published);
+    const [sae, second, report] = published.map((result) => result.id) as [string, string, string];
     expect(await (await owner.call('GET', `/v1/saes/${sae}`)).json()).toMatchObject({ id: sae, hook: 'resid_post.1' });
     const read = await owner.call('GET', `/v1/reports/${report}`);
     expect(await read.json()).toMatchObject({ id: report, seed: 7 });
@@ -122,14 +122,14 @@ describe('SAEs, reports and models', () => {
     expect(await listed('?hook=resid_post.2&model=mdl_y')).toEqual([]);
   });
 
-  it('are listed page by page, things of one moment included', async () => {
+  it('are listed page by page, results of one moment included', async () => {
     const tenant = owner.tenant;
-    const things = await nameThings(
+    const published = await identifyResults(
       env,
       tenant,
       [1, 2, 3, 4, 5].map((seed) => manifest('sae', 100 + seed)),
     );
-    await publish(tenant, things, 1000);
+    await publish(tenant, published, 1000);
     const seen: string[] = [];
     let path: string | undefined = '/v1/saes?limit=3';
     while (path) {
@@ -138,7 +138,7 @@ describe('SAEs, reports and models', () => {
       path = /<(.*)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1];
     }
     expect(new Set(seen).size).toBe(seen.length);
-    for (const { id } of things) expect(seen).toContain(id);
+    for (const { id } of published) expect(seen).toContain(id);
   });
 
   it('describes models by key, URL-encoded', async () => {

@@ -137,7 +137,7 @@ describe('fair predictors', () => {
     const client = await newClient();
     const problem = await problemOf(await client.call('POST', '/v1/fairness/predictors', { body }));
     expect(problem).toMatchObject({ status: 422, code: 'data_invalid', errors: [{ code }] });
-    const { results } = await env.DB.prepare('SELECT id FROM things WHERE tenant = ?').bind(client.tenant).all();
+    const { results } = await env.DB.prepare('SELECT id FROM published WHERE tenant = ?').bind(client.tenant).all();
     expect(results).toHaveLength(0);
   });
 
@@ -238,7 +238,7 @@ describe('audits', () => {
     expect(((await again.json()) as { weights: number[] }).weights).toEqual([1, 1]);
     const audited = await client.call('POST', '/v1/fairness/audits', { body: { predictions, groups }, headers });
     expect(audited.status).toBe(200);
-    const { results } = await env.DB.prepare('SELECT id FROM things WHERE tenant = ?').bind(client.tenant).all();
+    const { results } = await env.DB.prepare('SELECT id FROM published WHERE tenant = ?').bind(client.tenant).all();
     expect(results).toHaveLength(0);
     const { objects } = await env.R2.list({ prefix: `t/${client.tenant}/` });
     expect(objects).toHaveLength(0);

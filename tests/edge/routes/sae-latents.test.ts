@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
-import { nameThings, thingStatements } from '../../../edge/published/index-rows.ts';
+import { identifyResults, publishStatements } from '../../../edge/published/index-rows.ts';
 import {
   LATENT_INDEX_BLOB,
   LATENT_SORTS,
@@ -69,9 +69,13 @@ describe('the latents of an SAE', () => {
       blobs,
       body: {},
     };
-    const things = await nameThings(env, tenant, [manifest, { ...manifest, blobs: [] }, { ...manifest, seed: 1 }]);
-    [id, plain, second] = things.map((thing) => thing.id) as [string, string, string];
-    await env.DB.batch(thingStatements(env, { tenant, job: null, things, created: 1 }));
+    const published = await identifyResults(env, tenant, [
+      manifest,
+      { ...manifest, blobs: [] },
+      { ...manifest, seed: 1 },
+    ]);
+    [id, plain, second] = published.map((result) => result.id) as [string, string, string];
+    await env.DB.batch(publishStatements(env, { tenant, job: null, published, created: 1 }));
     client = await newClient({ tenant });
   });
 

@@ -2,8 +2,8 @@
 import { env } from 'cloudflare:workers';
 import { artefactStatements } from '../../../edge/artefacts/index-rows.ts';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
-import { nameThings, thingStatements } from '../../../edge/published/index-rows.ts';
-import type { Manifest } from '../../../shared/contracts/thing.ts';
+import { identifyResults, publishStatements } from '../../../edge/published/index-rows.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../../shared/contracts/vector.ts';
 import { announce, newArea, stage } from './staging.ts';
 
@@ -48,11 +48,11 @@ export async function plantVector(tenant: string, width = 16, seed = Math.random
     blobs: [{ name: VECTOR_BLOB, sha256, bytes, media_type }],
     body: vectorBody(width),
   };
-  const things = await nameThings(env, tenant, [manifest]);
+  const published = await identifyResults(env, tenant, [manifest]);
   const created = Date.now();
   await env.DB.batch([
     ...artefactStatements(env, { tenant, job: area.job, artefacts, created, expires: null }),
-    ...thingStatements(env, { tenant, job: area.job, things, created }),
+    ...publishStatements(env, { tenant, job: area.job, published, created }),
   ]);
-  return { id: things[0]!.id, manifest, values };
+  return { id: published[0]!.id, manifest, values };
 }

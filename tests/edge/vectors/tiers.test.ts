@@ -50,7 +50,7 @@ describe('the lookup tiers', () => {
     // an isolate that did not see the deletion
     const second = await plantVector(client.tenant);
     await tierOf(client.tenant, second.id, now);
-    await env.DB.prepare('DELETE FROM things WHERE id = ?').bind(second.id).run();
+    await env.DB.prepare('DELETE FROM published WHERE id = ?').bind(second.id).run();
     expect(await tierOf(client.tenant, second.id, now + RECHECK_MS - 1)).toBe('memory');
     expect(await tierOf(client.tenant, second.id, now + RECHECK_MS)).toBeUndefined();
     expect(await env.KV.get(`vector/${client.tenant}/${second.id}`)).toBeNull();
@@ -69,7 +69,7 @@ describe('the lookup tiers', () => {
     const { id } = await plantVector('resurrected');
     const now = Date.now();
     await tierOf('resurrected', id, now);
-    await env.DB.prepare('DELETE FROM things WHERE id = ?').bind(id).run();
+    await env.DB.prepare('DELETE FROM published WHERE id = ?').bind(id).run();
     const context = createExecutionContext();
     await lookUp(env, context, 'resurrected', [id], selectionOf('json', 'float32'), now);
     await waitOnExecutionContext(context);
@@ -92,7 +92,7 @@ describe('the lookup tiers', () => {
       const theirs = await other.call('GET', `/v1/vectors/${own.id}?format=raw`);
       expect((await problemOf(theirs)).code).toBe('not_found');
     }
-    // nobody but the operator changes public things
+    // nobody but the operator changes public results
     expect((await problemOf(await one.call('DELETE', `/v1/vectors/${shared.id}`))).code).toBe('not_found');
     const { data } = (await (await other.call('GET', '/v1/vectors')).json()) as { data: { id: string }[] };
     const listed = data.map((vector) => vector.id);
@@ -161,7 +161,7 @@ describe('the fast path', () => {
 });
 
 describe('the isolate’s memory', () => {
-  const thing = (size: number): Representation => ({
+  const representation = (size: number): Representation => ({
     owner: 'o',
     description: {} as Representation['description'],
     bytes: new Uint8Array(size),
@@ -172,10 +172,10 @@ describe('the isolate’s memory', () => {
 
   it('stays within its bound and keeps what is used', () => {
     const memory = new VectorMemory(20_000);
-    memory.set('used', thing(1000), 0);
+    memory.set('used', representation(1000), 0);
     for (let i = 0; i < 50; i += 1) {
       expect(memory.get('used')).toBeDefined();
-      memory.set(`v${i}`, thing(1000), 0);
+      memory.set(`v${i}`, representation(1000), 0);
       expect(memory.bytes).toBeLessThanOrEqual(20_000);
     }
     expect(memory.get('v0')).toBeUndefined();
@@ -184,11 +184,11 @@ describe('the isolate’s memory', () => {
 
   it('counts a replaced entry once and refuses what would push everything out', () => {
     const memory = new VectorMemory(20_000);
-    memory.set('a', thing(1000), 0);
+    memory.set('a', representation(1000), 0);
     const once = memory.bytes;
-    memory.set('a', thing(1000), 0);
+    memory.set('a', representation(1000), 0);
     expect(memory.bytes).toBe(once);
-    memory.set('huge', thing(15_000), 0);
+    memory.set('huge', representation(15_000), 0);
     expect(memory.get('huge')).toBeUndefined();
     memory.delete('a');
     expect(memory.bytes).toBe(0);

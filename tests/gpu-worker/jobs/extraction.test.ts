@@ -40,7 +40,7 @@ describe('an extraction', () => {
     expect(saved!.state.done).toBeGreaterThan(0);
     jobs.progress.length = 0;
     const resumed = await jobs.run('activations.extract', params, saved);
-    expect(await manifestId(resumed.things[0]!)).toBe(await manifestId(whole.things[0]!));
+    expect(await manifestId(resumed.published[0]!)).toBe(await manifestId(whole.published[0]!));
     expect(resumed.metrics.tokens_resumed).toBe(1024);
     expect(jobs.progress[0]!.metrics.tokens).toBeLessThan(1024 + 2 * 7 * 16);
   });
@@ -51,7 +51,7 @@ describe('an extraction', () => {
     const whole = await jobs.run('activations.extract', once);
     const again = await jobs.run('activations.extract', once, jobs.checkpoints[0]);
     expect(again.metrics.tokens_resumed).toBe(1024);
-    expect(await manifestId(again.things[0]!)).toBe(await manifestId(whole.things[0]!));
+    expect(await manifestId(again.published[0]!)).toBe(await manifestId(whole.published[0]!));
   });
 
   it.each([

@@ -47,7 +47,7 @@ describe('fairness.edit_layer', () => {
       points: { method: string; test: { ks: number; mse: number }; validation: { mse: number } }[];
       frontier: number[];
     };
-    expect(result.predictor).toBe(await manifestId(outcome.things[0]!));
+    expect(result.predictor).toBe(await manifestId(outcome.published[0]!));
     expect(result.points[result.chosen]!.validation.mse).toBeLessThanOrEqual(result.points[0]!.validation.mse * 1.15);
     expect(result.points.map((p) => p.method)).toContain('barycentre with the true group');
     expect(progress.every((f) => f >= 0 && f <= 1)).toBe(true);
@@ -57,7 +57,7 @@ describe('fairness.edit_layer', () => {
       { name: 'x2', values: columns.x2 },
       { name: 'kind', values: columns.kind },
     ]);
-    const inputs = { [ART]: upload('rows.csv', csv), [result.predictor]: asInput(outcome.things[0]!, files) };
+    const inputs = { [ART]: upload('rows.csv', csv), [result.predictor]: asInput(outcome.published[0]!, files) };
     const predicted = await runJob(
       predictContract,
       predict,
@@ -204,7 +204,7 @@ describe('fairness.fit_gated', () => {
     expect(by.decoupled!.needs_demographics).toBe(true);
     expect(result.preferences.without_harm_rate).toBe(1);
     expect(result.preferences.demographics[0]!.groups.map((g) => g.harmed)).toEqual([false, false]);
-    const inputs = { [result.predictor]: asInput(outcome.things[0]!, files) };
+    const inputs = { [result.predictor]: asInput(outcome.published[0]!, files) };
     const predicted = await runJob(
       predictContract,
       predict,

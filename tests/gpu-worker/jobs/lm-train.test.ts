@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { crossEntropy } from '../../../gpu-worker/lm/evaluate.ts';
 import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
-import type { Manifest } from '../../../shared/contracts/thing.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { gap, TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
@@ -56,7 +56,7 @@ describe('lm.train', () => {
   }
 
   it('learns texts from scratch byte by byte, and what it saves reads them', async () => {
-    const { result, things } = await jobs.run('lm.train', {
+    const { result, published } = await jobs.run('lm.train', {
       ...SIZES,
       corpus: { texts: Array.from({ length: 40 }, (_, i) => `${'né '.repeat(3 + (i % 5))}end`) },
       context: 16,
@@ -69,27 +69,27 @@ describe('lm.train', () => {
       ideal_loss: null,
     });
     expect(result.held_out_loss).toBeLessThan(0.25 * Math.log(258));
-    const model = await loadModel(folderOf(things[0]!), { threads: 1 });
+    const model = await loadModel(folderOf(published[0]!), { threads: 1 });
     const { loss } = await crossEntropy(model, [model.tokenizer!.encode('né né né né end')]);
     await model.release();
     expect(loss).toBeLessThan(0.25 * Math.log(258));
-    expect(things[0]!.body.parent).toBeNull();
+    expect(published[0]!.body.parent).toBeNull();
   });
 
   it('takes the tokenizer of a model for a new one, from a file and an uploaded artefact alike', async () => {
     const params = { ...SIZES, context: 12, steps: 60, tokenizer: { local: 'tiny' }, corpus: { local: 'lines' } };
-    const { result, things } = await jobs.run('lm.train', params);
+    const { result, published } = await jobs.run('lm.train', params);
     expect(result).toMatchObject({ tokenizer: 'model', held_out_unseen: true });
     expect(result.held_out_loss).toBeLessThan(1);
     // Only the vocabulary is the other model's.
-    expect(readFolder(folderOf(things[0]!)).architecture).toMatchObject({ vocabulary: 61, width: 32 });
+    expect(readFolder(folderOf(published[0]!)).architecture).toMatchObject({ vocabulary: 61, width: 32 });
     const inline = await jobs.run('lm.train', { ...params, corpus: { texts } });
     expect(inline.result.held_out_loss).toBe(result.held_out_loss);
   });
 
   it('trains a model further: loss falls, the parent is named, and frozen weights keep their bits', async () => {
     const frozen = /embed_tokens|mlp\./;
-    const { result, things } = await jobs.run('lm.train', {
+    const { result, published } = await jobs.run('lm.train', {
       from: { local: 'tiny' },
       corpus: { local: 'lines' },
       context: 12,
@@ -99,7 +99,7 @@ describe('lm.train', () => {
       freeze: ['model.embed_tokens.*', '*.mlp.*'],
     });
     expect(result.held_out_loss as number).toBeLessThan(0.8 * (result.held_out_loss_before as number));
-    const manifest = things[0]!;
+    const manifest = published[0]!;
     expect(manifest.body.parent).toMatchObject({
       reference: 'local:tiny',
       revision: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -141,8 +141,8 @@ describe('lm.train', () => {
       batch: 16,
       steps: 10,
     });
-    expect(second.things[0]!.model).toBe(first.result.model);
-    expect(second.things[0]!.body.parent).toMatchObject({ revision: first.result.model });
+    expect(second.published[0]!.model).toBe(first.result.model);
+    expect(second.published[0]!.body.parent).toMatchObject({ revision: first.result.model });
     expect(second.result.held_out_loss_before).toBeCloseTo(first.result.held_out_loss as number, 6);
   });
 
@@ -175,7 +175,8 @@ describe('lm.train', () => {
   it('gives the same model for the same seed, another for another', async () => {
     const params = { from: { local: 'tiny' }, corpus: { texts }, context: 12, batch: 8, steps: 3 };
     const ids = [];
-    for (const seed of [1, 1, 2]) ids.push((await jobs.run('lm.train', { ...params, seed })).things[0]!.model_digest);
+    for (const seed of [1, 1, 2])
+      ids.push((await jobs.run('lm.train', { ...params, seed })).published[0]!.model_digest);
     expect(ids[1]).toBe(ids[0]);
     expect(ids[2]).not.toBe(ids[0]);
   });

@@ -27,7 +27,7 @@ describe('jobs of language models, one after another', () => {
     // well below knowing nothing, and not below what the language itself loses on the same text
     expect(loss).toBeLessThan(0.85 * uniform);
     expect(loss).toBeGreaterThan((trained.ideal_loss as number) - 0.005);
-    const manifest = jobs.things.get(model.id)!;
+    const manifest = jobs.published.get(model.id)!;
     expect(manifest.blobs.map(({ name }) => name).sort()).toEqual([
       'config.json',
       'model.safetensors',
@@ -39,7 +39,7 @@ describe('jobs of language models, one after another', () => {
 
   it('activations.extract writes every token once, in shards, with statistics of what it wrote', async () => {
     const hook = 'resid_post.0';
-    const { result, things } = await jobs.run('activations.extract', {
+    const { result, published } = await jobs.run('activations.extract', {
       model,
       hooks: [hook, 'mlp_act.1'],
       corpus: { planted: { seed: 0 } },
@@ -48,7 +48,7 @@ describe('jobs of language models, one after another', () => {
       shard_tokens: 1024,
     });
     expect(result).toMatchObject({ tokens: 3000, shards: 3, width: 48 });
-    const files = things[0]!.blobs.map((blob) => readSafetensors(jobs.read(blob)));
+    const files = published[0]!.blobs.map((blob) => readSafetensors(jobs.read(blob)));
     expect(files.map((file) => file.shape(hook))).toEqual([
       [1024, 48],
       [1024, 48],
@@ -65,8 +65,8 @@ describe('jobs of language models, one after another', () => {
     const params = { model, hooks: ['resid_post.0'], corpus: { planted: { seed: 0 } }, context: 24, tokens: 1024 };
     const values = [];
     for (const dtype of ['float32', 'float16']) {
-      const { things } = await jobs.run('activations.extract', { ...params, dtype });
-      values.push(readSafetensors(jobs.read(things[0]!.blobs[0]!)).float32('resid_post.0'));
+      const { published } = await jobs.run('activations.extract', { ...params, dtype });
+      values.push(readSafetensors(jobs.read(published[0]!.blobs[0]!)).float32('resid_post.0'));
     }
     const [exact, rounded] = values as [Float32Array, Float32Array];
     expect(Math.max(...exact.map((v, i) => Math.abs(v - rounded[i]!) / Math.max(Math.abs(v), 1e-3)))).toBeLessThan(
@@ -87,7 +87,7 @@ describe('jobs of language models, one after another', () => {
     });
     expect(derived.result.name).toBe('mood');
     // What a vector is does not depend on what it is called.
-    expect(derived.things[0]!.params).not.toHaveProperty('name');
+    expect(derived.published[0]!.params).not.toHaveProperty('name');
     const { calibration, strength, vector } = derived.result as {
       calibration: { strength: number; positive_probability: number; negative_probability: number; kl: number }[];
       strength: number;
@@ -96,7 +96,7 @@ describe('jobs of language models, one after another', () => {
     expect(calibration.map((point) => point.strength)).toEqual([-1, -0.5, -0.25, 0, 0.25, 0.5, 1]);
     expect(calibration[3]!.kl).toBe(0);
     expect(strength).toBeGreaterThan(0);
-    const manifest = jobs.things.get(vector)!;
+    const manifest = jobs.published.get(vector)!;
     const values = new Float32Array(Uint8Array.from(jobs.read(manifest.blobs[0]!)).buffer);
     expect(Math.hypot(...values)).toBeCloseTo(1, 5);
 
@@ -137,7 +137,7 @@ describe('jobs of language models, one after another', () => {
   });
 
   it('lm.generate continues prompts plain and steered in one run, with log-probabilities', async () => {
-    const [vector] = [...jobs.things].find(([, manifest]) => manifest.kind === 'vector')!;
+    const [vector] = [...jobs.published].find(([, manifest]) => manifest.kind === 'vector')!;
     const params = {
       model,
       prompts: [`${header(0)} the`, `${header(0)} and`],

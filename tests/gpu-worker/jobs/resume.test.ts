@@ -7,7 +7,7 @@ import {
   TrainingCheckpoints,
 } from '../../../gpu-worker/jobs/checkpoints/training-checkpoints.ts';
 import type { StoredArrays } from '../../../gpu-worker/training/index.ts';
-import type { Manifest } from '../../../shared/contracts/thing.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
@@ -21,7 +21,7 @@ function hurryClock(): void {
   });
 }
 
-const ids = (things: readonly Manifest[]): Promise<string[]> => Promise.all(things.map(manifestId));
+const ids = (published: readonly Manifest[]): Promise<string[]> => Promise.all(published.map(manifestId));
 
 describe('a training', () => {
   const workers: LocalJobs[] = [];
@@ -88,7 +88,7 @@ describe('a training', () => {
     for (const last of [first.checkpoints[0]!, first.checkpoints.at(-1)!]) {
       const rest = await worker().run(type, params, last);
       steps.add(rest.metrics.steps_resumed!);
-      expect(await ids(rest.things)).toEqual(await ids(whole.things));
+      expect(await ids(rest.published)).toEqual(await ids(whole.published));
       const { first_step: _one, tokens_per_s: _own, ...result } = rest.result;
       expect(whole.result).toMatchObject(result);
     }

@@ -9,7 +9,7 @@ import {
   latentSchema,
   latentShardBlob,
 } from '../../../shared/contracts/latent.ts';
-import type { Manifest } from '../../../shared/contracts/thing.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { headerLength, parseHeader } from '../../../shared/formats/safetensors-header.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
@@ -81,7 +81,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     expect(trained.saes.map(({ variant }) => variant)).toEqual(['abstopk', 'topk', 'relu', 'abstopk']);
     expect(trained.saes[0]!.l0).toBeCloseTo(4, 5);
     expect(trained.saes[0]!.fvu).toBeLessThan(0.5);
-    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    const manifest = jobs.published.get(trained.saes[0]!.id)!;
     expect(manifest).toMatchObject({ kind: 'sae', method: 'abstopk', hook: 'resid_post.1' });
     expect(manifest.model_digest).toBe(jobs.described[0]!.digest);
     expect(manifest.body.input_scale).toBeGreaterThan(0);
@@ -95,7 +95,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
   });
 
   it('describes every latent, both signs alike', () => {
-    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    const manifest = jobs.published.get(trained.saes[0]!.id)!;
     const json = (name: string) => JSON.parse(jobs.read(manifest.blobs.find((blob) => blob.name === name)!).toString());
     const index = latentIndexSchema.parse(json(LATENT_INDEX_BLOB));
     const latents = latentSchema.array().parse(json(latentShardBlob(0)));
@@ -122,7 +122,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
   });
 
   it('evaluates against the planted axes and splices reconstructions into the model', async () => {
-    const { result, things } = await jobs.run('sae.evaluate', {
+    const { result, published } = await jobs.run('sae.evaluate', {
       model: base.model,
       corpus: base.corpus,
       context: 24,
@@ -178,13 +178,13 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       expect(intervals.fvu!.low).toBeLessThanOrEqual(fvu + 0.02);
       expect(intervals.fvu!.high).toBeGreaterThanOrEqual(fvu - 0.02);
     }
-    expect(things[0]!.blobs.map(({ name }) => name)).toContain('density-3.svg');
-    const report = JSON.parse(jobs.read(things[0]!.blobs[0]!).toString()) as { saes: unknown[] };
+    expect(published[0]!.blobs.map(({ name }) => name)).toContain('density-3.svg');
+    const report = JSON.parse(jobs.read(published[0]!.blobs[0]!).toString()) as { saes: unknown[] };
     expect(report.saes).toHaveLength(4);
   });
 
   it(`measures the same when the signs of latents are flipped, seed ${SEED}`, async () => {
-    const manifest = jobs.things.get(trained.saes[0]!.id)!;
+    const manifest = jobs.published.get(trained.saes[0]!.id)!;
     const context = jobs.context({});
     const file = (name: string) => jobs.read(manifest.blobs.find((blob) => blob.name === name)!);
     const config = JSON.parse(file(CONFIG_FILE).toString()) as Record<string, unknown>;
@@ -206,7 +206,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       blobs: manifest.blobs.map((own) => (own.name === WEIGHTS_FILE ? blob : own)),
     };
     const id = await manifestId(flipped);
-    jobs.things.set(id, flipped);
+    jobs.published.set(id, flipped);
     const { result } = await jobs.run('sae.evaluate', {
       model: base.model,
       corpus: base.corpus,

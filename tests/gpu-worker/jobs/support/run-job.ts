@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import type { Handler, HandlerInput, JobOutcome } from '../../../../gpu-worker/jobs/handler.ts';
-import type { Blob, Manifest } from '../../../../shared/contracts/thing.ts';
-import { manifestSchema } from '../../../../shared/contracts/thing.ts';
+import type { Blob, Manifest } from '../../../../shared/contracts/manifest.ts';
+import { manifestSchema } from '../../../../shared/contracts/manifest.ts';
 import type { JobContract } from '../../../../shared/jobs/contract.ts';
 import { sha256Hex } from '../../../../shared/signing/digest.ts';
 
@@ -54,11 +54,11 @@ export async function runJob(
     checkpoint: { last: null, save: async () => true },
   })) as Ran['outcome'];
   contract.result.parse(outcome.result);
-  for (const thing of outcome.things) manifestSchema.parse(thing);
+  for (const result of outcome.published) manifestSchema.parse(result);
   return { outcome, files, progress };
 }
 
-/** What a published thing looks like as an input of the next job. */
+/** What a published result looks like as an input of the next job. */
 export const asInput = (manifest: Manifest, files: Files): HandlerInput => ({
   manifest,
   blobs: manifest.blobs,

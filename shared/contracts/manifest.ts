@@ -1,6 +1,6 @@
 /**
- * Manifested things: immutable results whose id is the digest of their manifest, so that the same work has the same id.
- * Device, timing and software versions belong to the job that made a thing, never to its manifest.
+ * Published results are immutable; the id is the digest of their manifest, so that the same work has the same id.
+ * Device, timing and software versions belong to the job that made a result, never to its manifest.
  */
 import { z } from 'zod';
 
@@ -10,9 +10,9 @@ export type Dtype = z.infer<typeof dtypeSchema>;
 /** Seeds are integers below 2^53. */
 export const seedSchema = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-export const THING_PREFIXES = { model: 'mdl', sae: 'sae', vector: 'vec', report: 'rep', predictor: 'prd' } as const;
-export type ThingKind = keyof typeof THING_PREFIXES;
-export const THING_KINDS = Object.keys(THING_PREFIXES) as ThingKind[];
+export const PUBLISHED_PREFIXES = { model: 'mdl', sae: 'sae', vector: 'vec', report: 'rep', predictor: 'prd' } as const;
+export type PublishedKind = keyof typeof PUBLISHED_PREFIXES;
+export const PUBLISHED_KINDS = Object.keys(PUBLISHED_PREFIXES) as PublishedKind[];
 
 const idOf = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[a-z2-7]{52}$`), `an id that starts with ${prefix}_`);
