@@ -196,7 +196,7 @@ export default handle(contract, async (context) => {
   const label = (p: Point): string => (p.c1 === null ? p.method : `c1 = ${p.c1}, c2 = ${p.c2}`);
   const svg = (name: string, text: string) => context.artefact(name, 'image/svg+xml', new TextEncoder().encode(text));
   const swept = points.map((p) => ({ error: p.validation.mse, unfairness: p.validation.ks, label: label(p) }));
-  await svg('frontier.svg', frontierPlot(swept, best));
+  await svg('frontier.svg', frontierPlot(swept, best, chosen));
   await svg(
     'distributions.svg',
     distributionPlot({ ...codes, codes: test.codes }, scoresOf(networks[chosen]!, test), base[2]),

@@ -22,7 +22,7 @@ const LAYERS = [
 ] as const;
 
 /** Packages that `shared/` may use: pure code that runs in any JavaScript runtime. */
-const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', '@uwdata/flechette']);
+const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', 'd3-array', '@uwdata/flechette']);
 const AREAS = ['edge', 'gpu-worker', 'shared', 'infra', 'tests'] as const;
 
 export type Violation = { file: string; line: number; imports: string; rule: string };

@@ -1,102 +1,128 @@
-/** Just enough SVG for audit reports: axes, lines, bars and a legend, with every text escaped. */
+/** Charts over two axes as one SVG text: lines, steps, points, bars and bins, for light and dark pages. */
+import { type Axis, scaleOf } from './axis.ts';
+import { axes, type Entry, heading, LEVEL, margins, placing } from './frame.ts';
+import { classOf, isDashed, marks, type Series } from './marks.ts';
+import { label, px } from './text.ts';
+import { drawing } from './theme.ts';
 
-/** Text that may stand between tags and in attributes. */
-export const escapeText = (text: string): string =>
-  text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
-
-/** Colours that stay apart for most kinds of colour vision (Okabe and Ito 2008). */
-export const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#444444'] as const;
-export const colour = (i: number): string => COLOURS[i % COLOURS.length]!;
-
-export type Frame = {
+export type ChartSpec = {
   title: string;
-  x: string;
-  y: string;
-  width: number;
-  height: number;
-  xRange: [number, number];
-  yRange: [number, number];
+  /** A line below the title. */
+  note?: string;
+  x: Axis;
+  y: Axis;
+  series: readonly Series[];
+  /** Values on an axis of numbers that a thin dashed line marks. */
+  rules?: readonly { along: 'x' | 'y'; at: number; name?: string }[];
+  /** The point that was chosen: a ring around it, its name in the legend. */
+  chosen?: { x: number; y: number; name: string };
+  /** Bars of one place on top of each other instead of side by side. */
+  stacked?: boolean;
+  /** Pixels; a chart with names on its upright axis is as high as they ask unless told. */
+  width?: number;
+  height?: number;
 };
-const MARGIN = { left: 58, right: 16, top: 34, bottom: 44 };
-const shown = (value: number): string => String(Number(value.toPrecision(3)));
 
-/** A chart under construction; `x` and `y` turn data into pixels. */
-export class Chart {
-  private readonly parts: string[] = [];
-  private readonly frame: Frame;
-  private legends = 0;
+const [WIDTH, HEIGHT] = [600, 360] as const;
+const [ROW, SPARE] = [26, 40] as const;
 
-  constructor(frame: Frame) {
-    const widen = ([low, high]: [number, number]): [number, number] =>
-      high > low ? [low, high] : [low - 0.5, high + 0.5];
-    this.frame = { ...frame, xRange: widen(frame.xRange), yRange: widen(frame.yRange) };
+/** Every value that the marks show along an axis. */
+function valuesOf({ series, rules = [], chosen, stacked }: ChartSpec, along: 'x' | 'y', intervals: boolean): number[] {
+  const sums = new Map<string, number>();
+  const values = series.flatMap((s): number[] => {
+    if (s.as === 'bins') return [...(along === 'x' ? s.edges : s.counts)];
+    return s.points.flatMap((point) => {
+      if (s.as !== 'bars' || !stacked || !intervals) {
+        return [point[along], ...(intervals ? [point.low ?? point[along], point.high ?? point[along]] : [])];
+      }
+      const key = `${point[along === 'x' ? 'y' : 'x']} ${point[along] < 0}`;
+      sums.set(key, (sums.get(key) ?? 0) + point[along]);
+      return [sums.get(key) ?? 0];
+    });
+  });
+  return [
+    ...values,
+    ...rules.filter((rule) => rule.along === along).map(({ at }) => at),
+    ...(chosen ? [chosen[along]] : []),
+  ];
+}
+
+function entries({ series, rules = [], chosen }: ChartSpec): Entry[] {
+  const line = (x: number, y: number, look: string) => `<path class="line ${look}" d="M${px(x - 9)} ${px(y)}h18"/>`;
+  return [
+    ...series.flatMap((s, at): Entry[] => {
+      if (s.name === undefined) return [];
+      const name = classOf(s, at);
+      const swatch = (x: number, y: number): string => {
+        if (s.as === 'line' || s.as === 'step') return line(x, y, `${name}${isDashed(s, at) ? ' dashed' : ''}`);
+        if (s.as === 'points') return `<circle class="area ${name}" cx="${px(x)}" cy="${px(y)}" r="4"/>`;
+        return `<path class="area ${name}" d="M${px(x - 6)} ${px(y - 6)}h12v12h-12Z"/>`;
+      };
+      return [{ text: s.name, swatch }];
+    }),
+    ...rules.flatMap(({ name }): Entry[] =>
+      name === undefined ? [] : [{ text: name, swatch: (x, y) => line(x, y, 'thin muted dashed') }],
+    ),
+    ...(chosen ? [{ text: chosen.name, swatch: (x: number, y: number) => ring(x, y) }] : []),
+  ];
+}
+
+const ring = (x: number, y: number): string => `<circle class="ring" cx="${px(x)}" cy="${px(y)}" r="7"/>`;
+
+/**
+ * The chart as SVG. Values that are not finite, and those at or below zero on a logarithmic axis, leave gaps; a chart
+ * without any value says "no data". Texts are escaped, ticks are round, and an axis without a range covers its data.
+ */
+export function chart(spec: ChartSpec): string {
+  const { series, rules = [], chosen } = spec;
+  const upright = !('names' in spec.y);
+  const filled = series.some(({ as }) => as === 'bars' || as === 'bins');
+  const width = spec.width ?? WIDTH;
+  const head = heading(width, spec.title, spec.note, entries(spec));
+  const rows = 'names' in spec.y ? Math.max(1, spec.y.names.length) * ROW : HEIGHT - 120;
+  const usual = Math.max(head.below + rows + SPARE + 10, upright ? HEIGHT : 0);
+  const scaled = (along: 'x' | 'y', count: number) => {
+    const intervals = along === (upright ? 'y' : 'x');
+    return {
+      axis: spec[along],
+      scale: scaleOf(spec[along], valuesOf(spec, along, intervals), count, filled && intervals),
+    };
+  };
+  const [x, y] = [
+    scaled('x', Math.max(3, width / 90)),
+    scaled('y', Math.max(3, ((spec.height ?? usual) - head.below - SPARE) / 45)),
+  ];
+  const { left, right, bottom, stands } = margins(x, y, width);
+  const height = spec.height ?? usual + stands.height - LEVEL;
+  const plot = { left, right: width - right, top: head.below + 4, bottom: height - bottom };
+  const place = placing(plot, x.scale, y.scale);
+
+  const names = (upright ? x : y).scale.ticks.length;
+  const barWidth = (0.8 * (upright ? plot.right - plot.left : plot.bottom - plot.top)) / Math.max(1, names);
+  const ground = { place, upright, base: (upright ? y : x).scale.base };
+  const drawn = marks(series, ground, barWidth, spec.stacked ?? false);
+  for (const { along, at } of rules) {
+    const where = place[along](at);
+    if (where === null) continue;
+    const d =
+      along === 'x'
+        ? `M${px(where)} ${px(plot.top)}V${px(plot.bottom)}`
+        : `M${px(plot.left)} ${px(where)}H${px(plot.right)}`;
+    drawn.unshift(`<path class="line thin muted dashed" d="${d}"/>`);
   }
-  x(value: number): number {
-    const {
-      width,
-      xRange: [low, high],
-    } = this.frame;
-    return MARGIN.left + ((value - low) / (high - low)) * (width - MARGIN.left - MARGIN.right);
+  if (chosen) {
+    const [cx, cy] = [place.x(chosen.x), place.y(chosen.y)];
+    if (cx !== null && cy !== null) drawn.push(ring(cx, cy));
   }
-  y(value: number): number {
-    const {
-      height,
-      yRange: [low, high],
-    } = this.frame;
-    return height - MARGIN.bottom - ((value - low) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);
-  }
-  line(points: readonly (readonly [number, number])[], stroke: string, { dashed = false } = {}): this {
-    const path = points.map(([x, y]) => `${this.x(x).toFixed(1)},${this.y(y).toFixed(1)}`).join(' ');
-    this.parts.push(
-      `<polyline points="${path}" fill="none" stroke="${stroke}" stroke-width="1.8"${dashed ? ' stroke-dasharray="5 4"' : ''}/>`,
-    );
-    return this;
-  }
-  dot(x: number, y: number, fill: string, label?: string): this {
-    const title = label === undefined ? '' : `<title>${escapeText(label)}</title>`;
-    this.parts.push(
-      `<circle cx="${this.x(x).toFixed(1)}" cy="${this.y(y).toFixed(1)}" r="3.4" fill="${fill}">${title}</circle>`,
-    );
-    return this;
-  }
-  /** An interval with its estimate, drawn horizontally at height `at` (in data). */
-  interval(low: number, estimate: number, high: number, at: number, stroke: string): this {
-    const y = this.y(at).toFixed(1);
-    this.parts.push(
-      `<line x1="${this.x(low).toFixed(1)}" x2="${this.x(high).toFixed(1)}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="2"/>`,
-    );
-    return this.dot(estimate, at, stroke);
-  }
-  label(x: number, y: number, text: string, anchor: 'start' | 'middle' | 'end' = 'start'): this {
-    this.parts.push(
-      `<text x="${this.x(x).toFixed(1)}" y="${(this.y(y) - 5).toFixed(1)}" text-anchor="${anchor}">${escapeText(text)}</text>`,
-    );
-    return this;
-  }
-  legend(text: string, stroke: string, { dashed = false } = {}): this {
-    const y = MARGIN.top + 6 + 16 * this.legends++;
-    const x = this.frame.width - MARGIN.right - 150;
-    this.parts.push(
-      `<line x1="${x}" x2="${x + 18}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-width="2"${dashed ? ' stroke-dasharray="5 4"' : ''}/><text x="${x + 24}" y="${y + 4}">${escapeText(text.slice(0, 40))}</text>`,
-    );
-    return this;
-  }
-  svg(): string {
-    const { title, x, y, width, height, xRange, yRange } = this.frame;
-    const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, height - MARGIN.bottom];
-    const ticks = [0, 0.25, 0.5, 0.75, 1];
-    const at = ([low, high]: [number, number], share: number): number => low + share * (high - low);
-    const grid = ticks
-      .map((t) => {
-        const [px, py] = [this.x(at(xRange, t)).toFixed(1), this.y(at(yRange, t)).toFixed(1)];
-        return `<line x1="${px}" x2="${px}" y1="${top}" y2="${bottom}" stroke="#e6e6e6"/><line x1="${left}" x2="${right}" y1="${py}" y2="${py}" stroke="#e6e6e6"/><text x="${px}" y="${bottom + 16}" text-anchor="middle">${shown(at(xRange, t))}</text><text x="${left - 6}" y="${Number(py) + 4}" text-anchor="end">${shown(at(yRange, t))}</text>`;
-      })
-      .join('');
-    return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="#222"><title>${escapeText(title)}</title><rect width="100%" height="100%" fill="#fff"/><text x="${left}" y="20" font-size="14" font-weight="600">${escapeText(title)}</text>${grid}<text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${escapeText(x)}</text><text transform="translate(13 ${(top + bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeText(y)}</text>${this.parts.join('')}</svg>\n`;
-  }
+  if (drawn.length === 0)
+    drawn.push(label((plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2, 'no data', { anchor: 'middle' }));
+  // A drawing within the drawing cuts off what lies outside a range that was asked for, and needs no identifier.
+  const [cutLeft, cutTop, cutWide, cutHigh] = [
+    plot.left - 9,
+    plot.top - 9,
+    plot.right - plot.left + 18,
+    plot.bottom - plot.top + 18,
+  ].map(px);
+  const inner = `<svg x="${cutLeft}" y="${cutTop}" width="${cutWide}" height="${cutHigh}" viewBox="${cutLeft} ${cutTop} ${cutWide} ${cutHigh}">${drawn.join('')}</svg>`;
+  return drawing({ width, height }, spec.title, [...axes(plot, x, y, stands), inner, ...head.parts]);
 }

@@ -9,7 +9,6 @@ import { encodeTable, featureNames, learnInputs } from '../../../../shared/fairn
 import { activate, type DenseNetwork, forwardNetwork } from '../../../../shared/fairness/predictors/network.ts';
 import { tableFromColumns } from '../../../../shared/formats/json-table.ts';
 import { stream } from '../../../../shared/math/random.ts';
-import { Chart, escapeText } from '../../../../shared/plots/chart.ts';
 
 const fault = (code: string) =>
   expect.objectContaining({ code: 'data_invalid', errors: [expect.objectContaining({ code })] });
@@ -155,23 +154,5 @@ describe('costs', () => {
     expect(() => requireCorrectionFits(layer(65))).toThrow(/fairness.edit_layer/);
     const done = correct(layer(8)) as { weights: number[][]; steps: unknown[] };
     expect(done.weights).toHaveLength(8);
-  });
-});
-
-describe('plots', () => {
-  it('escape texts and stay finite for degenerate ranges', () => {
-    expect(escapeText(`<a href="x">&'`)).toBe('&lt;a href=&quot;x&quot;&gt;&amp;&#39;');
-    const svg = new Chart({ title: '<b>', x: 'x', y: 'y', width: 300, height: 200, xRange: [2, 2], yRange: [0, 0] })
-      .line(
-        [
-          [2, 0],
-          [2, 0],
-        ],
-        '#000',
-      )
-      .dot(2, 0, '#000', '"')
-      .legend('<i>', '#000')
-      .svg();
-    expect(svg).not.toMatch(/NaN|Infinity|<b>|<i>/);
   });
 });
