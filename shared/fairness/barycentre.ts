@@ -3,6 +3,7 @@
  * every group the same score distribution at the least mean squared change. It needs the group of every row it maps: the
  * true one or a prediction of it.
  */
+import { quantile } from '../math/quantile.ts';
 import { dataError } from './data-error.ts';
 
 /** `calibration[b]` are group b's sorted scores; `shares` sum to 1. */
@@ -55,14 +56,6 @@ function position(values: Float64Array, x: number): [number, number] {
   return [count(false), count(true)];
 }
 
-/** Quantile at level u in [0, 1], linear between the points ((i + 1/2) / n, value i). */
-export function quantileOf(values: Float64Array, u: number): number {
-  const at = Math.min(Math.max(u * values.length - 0.5, 0), values.length - 1);
-  const below = Math.floor(at);
-  const above = Math.min(below + 1, values.length - 1);
-  return values[below]! + (at - below) * (values[above]! - values[below]!);
-}
-
 /**
  * Mapped scores. The rank of a score is its mid-distribution value (half of its ties below it) with linear interpolation
  * between calibration scores. Raises `data_invalid` (group_unknown) for a code the barycentre was not fitted to.
@@ -78,7 +71,7 @@ export function applyBarycentre(fitted: Barycentre, scores: ArrayLike<number>, c
     }
     let mapped = 0;
     for (let b = 0; b < fitted.shares.length; b++) {
-      mapped += fitted.shares[b]! * quantileOf(fitted.quantiles[b]!, rank / own.length);
+      mapped += fitted.shares[b]! * quantile(fitted.quantiles[b]!, rank / own.length, 'hazen');
     }
     return mapped;
   });

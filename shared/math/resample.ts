@@ -2,6 +2,8 @@
  * Bootstrap intervals by weights: a statistic is evaluated for how often each row was drawn, so that everything that
  * depends on the rows alone (sorting above all) happens once. Rows are drawn within strata, whose sizes stay fixed.
  */
+
+import { quantile } from './quantile.ts';
 import type { RandomStream } from './random.ts';
 import { normalCdf, normalQuantile } from './special.ts';
 
@@ -33,12 +35,6 @@ export function drawWeights(strata: readonly number[], words: Uint32Array, weigh
     from += count;
   }
 }
-
-const quantile = (sorted: Float64Array, p: number): number => {
-  const at = Math.min(Math.max(p * (sorted.length - 1), 0), sorted.length - 1);
-  const below = Math.floor(at);
-  return sorted[below]! + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)]! - sorted[below]!);
-};
 
 /**
  * Acceleration of every statistic from leave-one-block-out values; blocks are random within strata. The influence of a

@@ -16,17 +16,21 @@ export function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (z + 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
-/** Complementary error function, by its series below 2 and its continued fraction (modified Lentz) above. */
+/** Error function: its Maclaurin series below 2, 1 - erfc above. */
+export function erf(x: number): number {
+  if (Math.abs(x) >= 2) return x < 0 ? erfc(-x) - 1 : 1 - erfc(x);
+  let [term, sum] = [x, x];
+  for (let n = 1; n < 200 && Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= (-x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
+
+/** Complementary error function: 1 - erf below 2, its continued fraction (modified Lentz) above. */
 export function erfc(x: number): number {
   if (x < 0) return 2 - erfc(-x);
-  if (x < 2) {
-    let [term, sum] = [x, x];
-    for (let n = 1; n < 200 && Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-      term *= (-x * x) / n;
-      sum += term / (2 * n + 1);
-    }
-    return 1 - (2 / Math.sqrt(Math.PI)) * sum;
-  }
+  if (x < 2) return 1 - erf(x);
   if (x > 27) return 0;
   let [f, c, d] = [x, x, 0];
   for (let n = 1; n < 500; n++) {

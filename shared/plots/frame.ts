@@ -72,7 +72,9 @@ function standing(scale: Scale, texts: readonly string[], wide: number): Standin
 }
 
 /** Widths left and below that the axes take, before the place for marks is known. */
-export function margins(x: Scaled, y: Scaled, width: number, right = 16) {
+export function margins(x: Scaled, y: Scaled, width: number, beside = 0) {
+  const last = x.scale.names ? 0 : textWidth(x.scale.ticks.at(-1)?.text ?? '', FONT) / 2 + 4;
+  const right = Math.max(16, last) + beside;
   const names = y.scale.ticks.map(({ text }) => shortened(text, FONT, LONGEST_NAME));
   const left = Math.max(34, ...names.map((text) => textWidth(text, FONT) + 10)) + (y.axis.label ? 22 : 6);
   const texts = x.scale.ticks.map(({ text }) => shortened(text, FONT, LONGEST_NAME));

@@ -88,7 +88,7 @@ export function heatMap(spec: HeatMapSpec): string {
     { axis: columns, scale: scaleOf(columns, [], 0) },
     { axis: rows, scale: scaleOf(rows, [], 0) },
   ];
-  const { left, right, bottom, stands } = margins(x, y, width, barRoom + 14);
+  const { left, right, bottom, stands } = margins(x, y, width, barRoom - 2);
   const cellWide = (width - left - right) / Math.max(1, columns.names.length);
   const atMost = Math.max(LEAST_ROW, Math.min(MOST_ROW, cellWide, 400 / Math.max(1, rows.names.length)));
   const top = head.below + 2;

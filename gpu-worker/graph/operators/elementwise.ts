@@ -1,5 +1,6 @@
 /** Operators that act on each element: arithmetic with broadcasting, and the usual functions. */
 
+import { erf as erfOf, sigmoid as sigmoidOf, softplus as softplusOf } from '../../../shared/math/special.ts';
 import { FLOATS } from '../dtype.ts';
 import { broadcastShapes } from '../shape.ts';
 import { applyOne, commonDType, type Emitter, type Operator, requireDType, Tensor } from '../tensor.ts';
@@ -138,22 +139,22 @@ const Sin = unary('Sin', { value: Math.sin, gradient: (dy, x) => mul(dy, cos(x))
 const Cos = unary('Cos', { value: Math.cos, gradient: (dy, x) => neg(mul(dy, sin(x))) });
 const Tanh = unary('Tanh', { value: Math.tanh, gradient: (dy, _, y) => mul(dy, sub(1, mul(y, y))) });
 const Sigmoid = unary('Sigmoid', {
-  value: (x) => 1 / (1 + Math.exp(-x)),
+  value: sigmoidOf,
   gradient: (dy, _, y) => mul(dy, mul(y, sub(1, y))),
 });
 /** The gradient at 0 is 0. */
 const Relu = unary('Relu', { value: (x) => Math.max(x, 0), gradient: (dy, x) => masked(dy, greater(x, 0)) });
 const Softplus = unary('Softplus', {
-  value: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  value: softplusOf,
   gradient: (dy, x) => mul(dy, sigmoid(x)),
 });
 const Erf = unary('Erf', {
-  value: erfValue,
+  value: erfOf,
   gradient: (dy, x) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
 });
 /** x Phi(x), the exact form (Hendrycks & Gimpel 2016). */
 const Gelu = unary('Gelu', {
-  value: (x) => 0.5 * x * (1 + erfValue(x / Math.SQRT2)),
+  value: (x) => 0.5 * x * (1 + erfOf(x / Math.SQRT2)),
   gradient(dy, x) {
     // Phi(x) + x phi(x), arranged for few passes over memory.
     const z = mul(x, Math.SQRT1_2);
@@ -187,24 +188,6 @@ const GeluTanh: Operator<None> = {
     },
   }),
 };
-
-/** Error function to double precision: Maclaurin series below 3, continued fraction (Lentz) of erfc above. */
-function erfValue(x: number): number {
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  if (a < 3) {
-    let term = x;
-    let sum = x;
-    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
-      term *= (-x * x) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (2 / Math.sqrt(Math.PI)) * sum;
-  }
-  let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + fraction));
-}
 
 const function1 =
   (operator: Operator<None>) =>

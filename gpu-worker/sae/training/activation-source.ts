@@ -4,6 +4,7 @@
  * replaying what came before, and every restart gives the same batches.
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { quantile } from '../../../shared/math/quantile.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
 
@@ -114,7 +115,7 @@ export class ActivationSource {
     const all = joined(parts);
     requireFinite(all, hook);
     const norms = rowNorms(all, this.width);
-    this.limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * median(norms);
+    this.limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * quantile(norms.slice().sort(), 0.5);
     const kept = keepRows(all, this.width, norms, this.limit);
     if (kept.length < rows * this.width) {
       const found = kept.length / this.width;
@@ -142,8 +143,6 @@ export function rowNorms(x: Float32Array, width: number): Float64Array {
   for (let i = 0; i < x.length; i++) norms[Math.floor(i / width)]! += x[i]! * x[i]!;
   return norms.map(Math.sqrt);
 }
-
-const median = (values: Float64Array): number => values.slice().sort()[Math.floor(values.length / 2)]!;
 
 function keepRows(x: Float32Array, width: number, norms: Float64Array, limit: number): Float32Array {
   const kept = norms.reduce((count, norm) => count + (norm <= limit ? 1 : 0), 0);

@@ -1,7 +1,7 @@
 /** The plots of an audit: distributions before and after, the frontier of a sweep, the future gap against rho. */
 
+import { quantile } from '../../math/quantile.ts';
 import { chart } from '../../plots/chart.ts';
-import { quantileOf } from '../barycentre.ts';
 import type { Grouping } from './groups.ts';
 import type { Measured } from './report.ts';
 
@@ -19,7 +19,7 @@ export function distributionPlot(
       const own = scores.filter((_, i) => codes[i] === g).sort();
       const steps = Math.min(200, own.length);
       const points = Array.from({ length: own.length > 0 ? steps + 1 : 0 }, (_, i) => ({
-        x: quantileOf(own, i / steps),
+        x: quantile(own, i / steps, 'hazen'),
         y: i / steps,
       }));
       return { as: 'line' as const, points, colour: g, ...(k === 0 ? { name: level } : { dashed: true }) };

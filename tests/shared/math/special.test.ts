@@ -6,6 +6,10 @@ describe('special functions', () => {
   it('give the tabulated values', () => {
     expect(special.logGamma(0.5)).toBeCloseTo(Math.log(Math.sqrt(Math.PI)), 13);
     expect(special.logGamma(11)).toBeCloseTo(Math.log(3628800), 12);
+    expect(special.erf(0.5)).toBeCloseTo(0.5204998778130465, 15);
+    expect(special.erf(-2.5)).toBeCloseTo(-0.999593047982555, 15);
+    expect([special.erf(0), special.erf(30), special.erf(Number.NEGATIVE_INFINITY)]).toEqual([0, 1, -1]);
+    expect(special.erf(1e-9) / 1.128379167095513e-9).toBeCloseTo(1, 14);
     expect(special.erfc(0.5)).toBeCloseTo(0.4795001221869535, 14);
     expect(special.erfc(3) / 2.209049699858544e-5).toBeCloseTo(1, 12);
     expect(special.erfc(10) / 2.088487583762545e-45).toBeCloseTo(1, 12);

@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { quantile } from '../../../shared/math/quantile.ts';
+
+it('gives the quantiles of numpy by both definitions', () => {
+  const sorted = [1, 2, 4, 8, 16];
+  const levels = [0, 0.1, 0.25, 0.5, 0.9, 1];
+  // numpy.quantile(sorted, levels), and with method='hazen'.
+  expect(levels.map((level) => quantile(sorted, level))).toEqual([1, 1.4, 2, 4, 12.8, 16]);
+  expect(levels.map((level) => quantile(sorted, level, 'hazen'))).toEqual([1, 1, 1.75, 4, 16, 16]);
+  expect(quantile([3], 0.2)).toBe(3);
+  expect(() => quantile([], 0.5)).toThrow(RangeError);
+});
