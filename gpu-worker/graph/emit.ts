@@ -2,7 +2,14 @@
  * Writing tensors as ONNX nodes. Equal nodes are written once (common subexpressions), and only what the outputs need
  * is written at all.
  */
-import { ELEMENT_TYPES, type OnnxAttribute, type OnnxNode, type OnnxTensor } from '../onnx/model.ts';
+import {
+  ELEMENT_TYPES,
+  type OnnxAttribute,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValue,
+} from '../onnx/model.ts';
 import { type DType, type HostArray, hostArray } from './dtype.ts';
 import { GraphError } from './errors.ts';
 import {
@@ -16,7 +23,7 @@ import {
   Parameter,
 } from './operators/leaves.ts';
 import { type Shape, showShape } from './shape.ts';
-import type { Emitter, Node, Target, Tensor } from './tensor.ts';
+import type { Emitter, Node, Subgraph, Target, Tensor } from './tensor.ts';
 import { topological } from './topology.ts';
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: HostArray) => new Uint8Array(buffer, byteOffset, byteLength);
@@ -28,7 +35,7 @@ export class GraphWriter implements Emitter {
   readonly target: Target;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
-  private readonly values = new Map<Tensor, string>();
+  private values = new Map<Tensor, string>();
   private readonly written = new Map<string, string[]>();
   private readonly prefix: string;
   private current: { inputs: readonly Tensor[]; names: readonly string[] } = { inputs: [], names: [] };
@@ -142,6 +149,36 @@ export class GraphWriter implements Emitter {
     return parts.length === 1 ? parts[0]! : this.node('Concat', parts, { axis: 0 })[0]!;
   }
 
+  inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[] {
+    const [values, current] = [this.values, this.current];
+    this.values = new Map(leaves);
+    const names = this.write(outputs);
+    this.values = values;
+    this.current = current;
+    return names;
+  }
+
+  subgraph(name: string, { carried, given, outer, results }: Subgraph): OnnxGraph {
+    const prefix = `${this.name(name)}_`;
+    const inner = new GraphWriter(this.target, prefix);
+    for (const [leaf, value] of outer) inner.bind(leaf, value);
+    const port = (part: string, i: number, { dtype, shape }: Tensor): OnnxValue => ({
+      name: `${prefix}${part}_${i}`,
+      type: dtype,
+      shape,
+    });
+    const sums = carried.map((tensor, i) => port('sum', i, tensor));
+    const inputs = given.map((tensor, i) => port('given', i, tensor));
+    given.forEach((leaf, i) => {
+      inner.bind(leaf, inputs[i]!.name);
+    });
+    const written = inner.write([...carried, ...results]);
+    const values = written.map((value, i) => (i < sums.length ? inner.node('Add', [sums[i]!.name, value])[0]! : value));
+    const outputs = [...carried, ...results].map((tensor, i) => port('out', i, tensor));
+    const nodes = inner.publish(outputs.map((output, i) => ({ name: output.name, value: values[i]! })));
+    return { name: `${prefix}body`, nodes, inputs: [...sums, ...inputs], outputs, initializers: inner.initializers };
+  }
+
   /** Files that the written weights lie in. */
   weightFiles(): string[] {
     return [...new Set(this.initializers.flatMap(({ data }) => ('external' in data ? [data.external.file] : [])))];
@@ -161,11 +198,20 @@ export class GraphWriter implements Emitter {
     }
     const rename = (name: string) => renamed.get(name) ?? name;
     return [...this.nodes, ...copies].map((node) => ({
-      ...node,
-      inputs: node.inputs.map(rename),
+      ...renamedInputs(node, rename),
       outputs: copies.includes(node) ? node.outputs : node.outputs.map(rename),
     }));
   }
+}
+
+/** A node that reads its inputs, and those of its subgraphs that lie outside them, under other names. */
+function renamedInputs(node: OnnxNode, rename: (name: string) => string): OnnxNode {
+  const attributes = Object.entries(node.attributes ?? {}).map(([key, value]): [string, OnnxAttribute] => {
+    if (typeof value !== 'object' || !('graph' in value)) return [key, value];
+    const { graph } = value;
+    return [key, { graph: { ...graph, nodes: graph.nodes.map((inner) => renamedInputs(inner, rename)) } }];
+  });
+  return { ...node, inputs: node.inputs.map(rename), attributes: Object.fromEntries(attributes) };
 }
 
 /** Topological order that stops at tensors that already have a value. */

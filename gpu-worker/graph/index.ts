@@ -56,6 +56,7 @@ export {
   tanh,
 } from './operators/elementwise.ts';
 export { addElements, addRows, gather, gatherElements, kthLargest, topK, topKMask } from './operators/indexing.ts';
+export { type KroneckerOrder, kroneckerMatmul } from './operators/kronecker.ts';
 export {
   addAll,
   expand,
@@ -80,7 +81,7 @@ export {
   scalar,
 } from './operators/leaves.ts';
 export { binaryCrossEntropy, crossEntropy, crossEntropyRows, meanSquaredError } from './operators/losses.ts';
-export { flattenRows, kroneckerMatmul, matmul } from './operators/matmul.ts';
+export { flattenRows, matmul } from './operators/matmul.ts';
 export { layerNorm, logSoftmax, rmsNorm, softmax } from './operators/normalise.ts';
 export { concat, lowerTriangle, pad, slice, split, upperTriangle } from './operators/parts.ts';
 export { argMax, cumulativeSum, logSumExp, max, mean, min, sum } from './operators/reductions.ts';

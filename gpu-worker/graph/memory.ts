@@ -22,7 +22,8 @@ export function peakBytes(outputs: readonly Tensor[], assumed = 1): number {
   for (const node of nodes) {
     if (node.outputs.some(isLeaf)) continue;
     for (const output of node.outputs) if (uses.has(output)) alive += bytesOf(output, assumed);
-    peak = Math.max(peak, alive);
+    const within = node.operator.inside?.(node.attributes) ?? [];
+    peak = Math.max(peak, alive + (within.length > 0 ? peakBytes(within, assumed) : 0));
     for (const input of node.inputs) {
       count(input, -1);
       if (uses.get(input) === 0 && !isLeaf(input)) alive -= bytesOf(input, assumed);

@@ -2,7 +2,7 @@
  * Symbolic tensors. A graph is not an object of its own: a tensor knows the node that produces it, a node its inputs,
  * and whatever is reachable from the wanted outputs is the program.
  */
-import type { OnnxAttribute } from '../onnx/model.ts';
+import type { OnnxAttribute, OnnxGraph } from '../onnx/model.ts';
 import type { DType } from './dtype.ts';
 import { callerLine, GraphError } from './errors.ts';
 import { checkShape, type Shape, showShape } from './shape.ts';
@@ -28,6 +28,20 @@ export type Emitter = {
   scalar(value: number, dtype: DType): string;
   /** An int64 vector holding `shape`; sizes that are symbols are read from the inputs of the node being written. */
   shape(shape: Shape): string;
+  /** Writes a graph over leaves of its own, which the values of `leaves` stand for; returns the names of its outputs. */
+  inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[];
+  /** A graph to be run many times by a control-flow node, over leaves of its own. */
+  subgraph(name: string, body: Subgraph): OnnxGraph;
+};
+export type Subgraph = {
+  /** Outputs that are added to what the runs before gave: the first inputs and outputs. */
+  carried: readonly Tensor[];
+  /** Leaves that get another value in each run: the inputs that follow. */
+  given: readonly Tensor[];
+  /** Leaves that stand for values of the surrounding graph. */
+  outer: ReadonlyMap<Tensor, string>;
+  /** Outputs that each run has for itself, after the carried ones. */
+  results: readonly Tensor[];
 };
 export type Target = 'cpu' | 'webgpu' | 'cuda';
 
@@ -53,6 +67,8 @@ export type Operator<A = unknown> = {
     outputs: readonly { shape: readonly number[]; dtype: DType }[],
   ): Float64Array[];
   gradient?(context: GradientContext<A>): (Tensor | undefined)[];
+  /** Results of a graph that the operator runs inside itself, one run at a time. */
+  inside?(attributes: A): readonly Tensor[];
 };
 
 export class Node<A = unknown> {

@@ -19,7 +19,7 @@ export type Optimiser = {
   /** State kept per parameter, of its shape, zero at the start. */
   slots: readonly string[];
   /** Scalars of step `step` (from 1) at learning rate `rate`, computed in float64 on the host and fed to the program. */
-  scalars(step: number, rate: number): Readonly<Record<string, number>>;
+  scalars(step: number, rate: number): Readonly<Record<string, number>> & { readonly rate: number };
   update(update: Update): { parameter: g.Tensor; slots: Readonly<Record<string, g.Tensor>> };
 };
 

@@ -54,8 +54,6 @@ export function trainingStep(options: TrainingProgram): TrainingStep {
   const groupOf = (tensor: g.Tensor) => groups.find(({ match }) => matches(match, g.nameOf(tensor)));
   const parameters = leaves.filter((leaf) => leaf.node.operator === Parameter);
   const trained = parameters.filter((leaf) => !groupOf(leaf)?.frozen);
-  const inputs = leaves.filter((leaf) => leaf.node.operator !== Parameter);
-
   const scalarNames = Object.keys(optimiser.scalars(1, 1));
   const scalars = Object.fromEntries(scalarNames.map((key) => [key, g.input(scalarName(optimiser, key), [])]));
   const { gradients, norm } = stepGradients(options, trained, constraints);
@@ -75,12 +73,13 @@ export function trainingStep(options: TrainingProgram): TrainingStep {
       rate: group?.rate ?? 1,
       weightDecay: group?.weightDecay,
     });
-    const next = constraints
-      .filter((constraint) => constraint.applies(of))
-      .reduce((value, constraint) => constraint.parameter?.(value) ?? value, moved.parameter);
+    const applied = constraints.filter((constraint) => constraint.applies(of));
+    const step = { rate: g.mul(scalars.rate!, group?.rate ?? 1), before: parameter };
+    const next = applied.reduce((value, constraint) => constraint.parameter?.(value, step) ?? value, moved.parameter);
     carried.push({ leaf: parameter, next });
     for (const slot of optimiser.slots) {
-      states.push({ leaf: own[slot]!, next: moved.slots[slot]! });
+      const kept = applied.reduce((value, constraint) => constraint.slot?.(value) ?? value, moved.slots[slot]!);
+      states.push({ leaf: own[slot]!, next: kept });
       slots.push({ leaf: own[slot]!, of: parameter, role: 'slot' });
     }
     if (average !== undefined) {
@@ -90,6 +89,13 @@ export function trainingStep(options: TrainingProgram): TrainingStep {
     }
   });
 
+  // Constraints may read inputs that neither the loss nor a metric knows.
+  const known = new Set([...parameters, ...Object.values(scalars), ...slots.map(({ leaf }) => leaf)]);
+  const inputs = namedLeaves([
+    loss,
+    ...Object.values(metrics),
+    ...[...carried, ...states].map(({ next }) => next),
+  ]).filter((leaf) => !known.has(leaf));
   const isShared = (leaf: g.Tensor) => shared.includes(g.nameOf(leaf));
   const frozen = parameters.filter((leaf) => !trained.includes(leaf));
   const batch = inputs.filter((leaf) => !isShared(leaf));

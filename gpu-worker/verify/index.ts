@@ -23,9 +23,14 @@ switch (what) {
   case 'sae':
     await (await import('./sae.ts')).verifySae(rest);
     break;
+  case 'block-sparse': {
+    const { compareBlockSparse } = await import('./block-sparse.ts');
+    await (await import('./report.ts')).runComparison('block-sparse', rest, compareBlockSparse);
+    break;
+  }
   default:
     console.error(
-      `usage: verify -- sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

@@ -147,14 +147,4 @@ export function sumOfProduct(x: Tensor, like: Tensor): Tensor | undefined {
   return reshape(matmul(summed, b, flags), like.shape);
 }
 
-/**
- * `x (A kron B)` for x [rows, n m], A [n, p], B [m, q] without forming the Kronecker product: vec(A^T X B), which
- * costs rows*(n m q + n p q) instead of rows*(n m p q) products.
- */
-export function kroneckerMatmul(x: Tensor, a: Tensor, b: Tensor): Tensor {
-  const [rows, [n, p], [m, q]] = [x.shape[0]!, a.shape as [number, number], b.shape as [number, number]];
-  const right = matmul(reshape(x, [rows, n, m]), b);
-  return reshape(matmul(a, right, { transA: true }), [rows, p * q]);
-}
-
 export const products: readonly Operator[] = [MatMul];

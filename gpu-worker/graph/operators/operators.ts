@@ -12,6 +12,7 @@ import { products } from './matmul.ts';
 import { normalisation } from './normalise.ts';
 import { parts } from './parts.ts';
 import { reductions } from './reductions.ts';
+import { rowBlocks } from './row-blocks.ts';
 import { sizes } from './sizes.ts';
 
 export const operators: readonly Operator[] = [
@@ -27,4 +28,5 @@ export const operators: readonly Operator[] = [
   ...normalisation,
   ...convolution,
   ...custom,
+  ...rowBlocks,
 ];

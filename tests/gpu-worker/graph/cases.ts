@@ -54,6 +54,15 @@ const reduction = (operator: string, f: (x: g.Tensor, axes?: number[], keep?: bo
   { operator, variant: 'middle axis', build: ({ size, float }) => f(float([size(), size(), size()]), [1]) },
   { operator, variant: 'kept', build: ({ size, float }) => f(float([size(), size(), size()]), [0, -1], true) },
 ];
+const kronecker = (operator: string, variant: string, order: g.KroneckerOrder, blockRows?: number): Case => ({
+  operator,
+  variant,
+  build({ size, float }) {
+    const [p, q, m, n, r] = [size(), size(), size(), size(), size()];
+    const x = float([2, 3, p * m]);
+    return g.kroneckerMatmul(x, float([r, p, q]), float([r, m, n]), { order, ...(blockRows && { blockRows }) });
+  },
+});
 const product = (variant: string, a: string, b: string, options?: Parameters<typeof g.matmul>[2]): Case => ({
   operator: 'MatMul',
   variant,
@@ -142,14 +151,10 @@ export const cases: Case[] = [
   product('rows of a batch by one matrix', 'pqmk', 'kn'),
   product('rows of a batch by one transposed matrix', 'pmk', 'nk', { transB: true }),
   product('one matrix by a batch', 'mk', 'pkn'),
-  {
-    operator: 'MatMul',
-    variant: 'Kronecker',
-    build({ size, float }) {
-      const [n, m] = [size(), size()];
-      return g.kroneckerMatmul(float([size(), n * m]), float([n, size()]), float([m, size()]));
-    },
-  },
+  kronecker('MatMul', 'Kronecker terms, A first', 'a-first'),
+  kronecker('MatMul', 'Kronecker terms, B first', 'b-first'),
+  kronecker('RowBlocks', 'Kronecker terms, A first', 'a-first', 2),
+  kronecker('RowBlocks', 'Kronecker terms, B first', 'b-first', 3),
   {
     operator: 'MatMul',
     variant: 'bias before a product',

@@ -14,7 +14,13 @@ import {
   sgd,
   warmUp,
 } from '../../../gpu-worker/nn/index.ts';
-import { fromSteps, Trainer, type TrainerOptions, unitRows } from '../../../gpu-worker/training/index.ts';
+import {
+  decoupledDecay,
+  fromSteps,
+  Trainer,
+  type TrainerOptions,
+  unitRows,
+} from '../../../gpu-worker/training/index.ts';
 import { stream } from '../../../shared/math/random.ts';
 
 const ROWS = 8;
@@ -156,6 +162,43 @@ describe('optimisers follow their definition', () => {
     for (let i = 0; i < 4; i++)
       expect(Math.hypot(...[...data.subarray(3 * i, 3 * i + 3)].map(Number))).toBeCloseTo(1, 6);
     await trainer.release();
+  });
+});
+
+describe('constraints', () => {
+  it('receive the learning rate of the step and the parameter before it, and may read inputs of their own', async () => {
+    const limit = g.input('limit', []);
+    const seen: TrainerOptions['constraints'] = [
+      decoupledDecay('b', 0.5),
+      {
+        name: 'slow',
+        applies: (name) => name === 'w',
+        parameter: (w, { rate, before }) => g.add(before, g.mul(g.sub(w, before), g.mul(rate, limit))),
+      },
+    ];
+    const rate = linearRate(0.3, 12);
+    const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate, seed: 3, constraints: seen });
+    const limited = fromSteps(12, 5, async (step) => {
+      const [, { feeds }] = [step, (await source(12, 1)(step)[Symbol.asyncIterator]().next()).value!];
+      return { ...feeds, limit: Float32Array.of(1 + step) };
+    });
+    for await (const { metrics } of trainer.run(limited)) expect(metrics.loss.every(Number.isFinite)).toBe(true);
+    const expected = byHand((p, gradient, i, step) => {
+      const moved = p - rate(step) * gradient;
+      return i < 6 ? p + (moved - p) * rate(step) * step : moved * (1 - 0.5 * rate(step));
+    });
+    expectClose(flat(await trainer.parameters()), expected);
+    await trainer.release();
+  });
+
+  it('change the state that the optimiser keeps of a parameter', async () => {
+    // Without memory, momentum is no momentum.
+    const forgetful = [{ name: 'forget', applies: () => true, slot: g.zerosLike }];
+    const { parameters, trainer } = await train({ optimiser: sgd({ momentum: 0.9 }), constraints: forgetful });
+    const plain = await train({ optimiser: sgd() });
+    expect(flat(parameters)).toEqual(flat(plain.parameters));
+    await trainer.release();
+    await plain.trainer.release();
   });
 });
 

@@ -1,0 +1,103 @@
+/** The report of a comparison with reference outputs: items within a limit, entries that must be equal, notes. */
+import { parseArgs } from 'node:util';
+import { chooseProvider } from '../runtime/index.ts';
+
+export type Device = 'cpu' | 'webgpu';
+type Item = { abs: number; rel: number; limit: number; ok: boolean };
+
+/** Stands for tensors that cannot be compared or hold NaN; JSON has no infinity. */
+const INCOMPARABLE = Number.MAX_VALUE;
+/** Limits are for float32 on the processor. */
+const WEBGPU_FACTOR = 10;
+
+export class Report {
+  readonly device: Device;
+  readonly #of: { what: string; dir: string };
+  readonly #items: Record<string, Item> = {};
+  readonly #exact: Record<string, boolean> = {};
+  readonly #notes: Record<string, string> = {};
+
+  constructor(what: string, dir: string, device: Device) {
+    this.#of = { what, dir };
+    this.device = device;
+  }
+
+  /** Largest difference, relative to the largest stored value (or `floor`, where that is larger). */
+  item(key: string, found: ArrayLike<number>, stored: ArrayLike<number>, limit: number, floor = 1e-30): void {
+    let [abs, largest] = [found.length === stored.length ? 0 : INCOMPARABLE, floor];
+    for (let i = 0; i < stored.length && abs < INCOMPARABLE; i++) {
+      const gap = Math.abs(found[i]! - stored[i]!);
+      abs = Number.isFinite(gap) ? Math.max(abs, gap) : INCOMPARABLE;
+      largest = Math.max(largest, Math.abs(stored[i]!));
+    }
+    const rel = abs === INCOMPARABLE ? INCOMPARABLE : abs / largest;
+    const allowed = this.device === 'webgpu' ? WEBGPU_FACTOR * limit : limit;
+    this.#items[key] = { abs, rel, limit: allowed, ok: rel <= allowed };
+  }
+
+  /** Something that cannot be computed or read counts as infinitely wrong, and the note says why. */
+  failed(key: string, limit: number, why: string): void {
+    this.item(key, [], [0], limit);
+    this.note(key, why);
+  }
+
+  exact(key: string, equal: boolean): void {
+    this.#exact[key] = equal;
+  }
+
+  note(key: string, text: string): void {
+    this.#notes[key] = text;
+  }
+
+  toJSON() {
+    const entries = Object.entries(this.#items);
+    const share = ({ rel, limit }: Item) => rel / limit;
+    const worst = entries.reduce<(typeof entries)[number] | undefined>(
+      (most, entry) => (most && share(most[1]) >= share(entry[1]) ? most : entry),
+      undefined,
+    );
+    const ok = entries.every(([, item]) => item.ok) && Object.values(this.#exact).every(Boolean);
+    const parts = { items: this.#items, exact: this.#exact, notes: this.#notes };
+    return { ...this.#of, device: this.device, ...parts, worst: worst?.[0] ?? null, ok };
+  }
+}
+
+/**
+ * The command `verify -- <what> DIR [--device cpu|webgpu]`: status 0 when the comparison ran, 1 with one sentence when it
+ * could not, 2 on bad usage.
+ */
+export async function runComparison(
+  what: string,
+  args: readonly string[],
+  compare: (dir: string, device: Device) => Promise<Report>,
+): Promise<void> {
+  const given = readArguments(args);
+  if (!given) {
+    console.error(`usage: verify -- ${what} DIR [--device cpu|webgpu]`);
+    process.exit(2);
+  }
+  try {
+    await chooseProvider(given.device);
+    console.log(JSON.stringify(await compare(given.dir, given.device)));
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    console.error(code && !message.startsWith(code) ? `${code}: ${message}` : message);
+    process.exitCode = 1;
+  }
+}
+
+function readArguments(args: readonly string[]): { dir: string; device: Device } | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { device: { type: 'string', default: 'cpu' } },
+    });
+    const [dir] = positionals;
+    const { device } = values;
+    if (!dir || positionals.length > 1 || (device !== 'cpu' && device !== 'webgpu')) return undefined;
+    return { dir, device };
+  } catch {
+    return undefined;
+  }
+}
