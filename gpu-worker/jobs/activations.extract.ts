@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/activations.extract.ts';
 import { activations } from '../lm/index.ts';
-import { BackgroundSaves } from './checkpoints/background-saves.ts';
+import { BackgroundSaves } from '../study/index.ts';
 import { type ExtractionState, extractionCheckpoint, resumedExtraction } from './checkpoints/extraction-checkpoint.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';

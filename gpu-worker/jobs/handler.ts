@@ -8,6 +8,7 @@ import type { Progress } from '../../shared/contracts/job.ts';
 import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { JobContract, ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
+import type { BlobContent, Checkpoints } from '../study/index.ts';
 
 /** What the operator configures; never part of a job's params. */
 export type WorkerConfiguration = {
@@ -31,20 +32,6 @@ export type HandlerInput = {
   blobs: readonly Blob[];
   /** Path of the local copy of the blob. Raises SextantError `artefact_mismatch` when the bytes do not fit the digest. */
   file(name: string): Promise<string>;
-};
-
-/** Bytes of a blob: in memory, a finished file in `scratch`, or what this attempt or the last checkpoint stored already. */
-export type BlobContent = Uint8Array | { file: string } | Blob;
-
-/** Where a job stands, kept beyond the attempt: the next one may run on another machine. */
-export type Checkpoints = {
-  /** What an earlier attempt saved last; null where there is nothing to go on from. Its form is the handler's to check. */
-  last: (Pick<HandlerInput, 'blobs' | 'file'> & { state: Readonly<Record<string, unknown>> }) | null;
-  /**
-   * Replaces the checkpoint: `state` is small JSON, anything larger a part. True once another worker could go on from
-   * here; false where the edge could not take it, which harms nothing but the insurance.
-   */
-  save(state: Record<string, unknown>, parts: readonly { name: string; content: BlobContent }[]): Promise<boolean>;
 };
 
 export type JobContext<P> = {

@@ -1,6 +1,4 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
-
-import type { Blob } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
@@ -27,7 +25,7 @@ import { handle } from './handler.ts';
 import { type KnownAxes, openCorpus } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
-import { reportManifest } from './outputs/report.ts';
+import { publishReport } from './outputs/report.ts';
 import { openSae } from './outputs/sae-artefact.ts';
 import { steerByLatent } from './sae-steering.ts';
 
@@ -50,7 +48,7 @@ export default handle(contract, async (context) => {
     const sites = new Map<string, Site>();
     const saes = [];
     const documents = [];
-    const plots: Blob[] = [];
+    const plots: { name: string; svg: string }[] = [];
     let mismatched = false;
     const tokenizer = params.spelling && requireTokenizer(model);
     const vocabulary = tokenizer && wordsToSpell(tokenizer, params.spelling!);
@@ -104,7 +102,7 @@ export default handle(contract, async (context) => {
       const intervals = metricIntervals(held, reconstruct(use.sae, codes), codes, inputs, params.seed);
       const histogram = metrics.densityHistogram();
       const svg = densitySvg(`${use.sae.variant}, ${use.sae.parameters.width} latents, ${hook}`, histogram);
-      plots.push(await context.artefact(`density-${i}.svg`, 'image/svg+xml', new TextEncoder().encode(svg)));
+      plots.push({ name: `density-${i}`, svg });
       const { decoder, ...numbers } = measures;
       const entry = {
         id,
@@ -136,22 +134,20 @@ export default handle(contract, async (context) => {
       });
     }
     const tokens = Math.max(...[...byHook.values()].map((held) => held.tokens.length));
-    const report = { schema: 1, kind: 'sae_evaluation', tokens, data_digest: corpus.digest, saes: documents };
-    const blob = await context.artefact(
-      'report.json',
-      'application/json',
-      new TextEncoder().encode(`${JSON.stringify(report, null, 1)}\n`),
+    const body = { tokens, data_digest: corpus.digest, saes: documents };
+    const manifest = await publishReport(
+      context,
+      { kind: 'sae_evaluation', body, plots },
+      {
+        method: contract.type,
+        params,
+        model: opened,
+        seed: params.seed,
+        hook: byHook.size === 1 ? [...byHook.keys()][0]! : null,
+        dataDigest: corpus.digest,
+        body: { saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })), mismatch: mismatched },
+      },
     );
-    const manifest = reportManifest({
-      method: contract.type,
-      params,
-      model: opened,
-      seed: params.seed,
-      hook: byHook.size === 1 ? [...byHook.keys()][0]! : null,
-      dataDigest: corpus.digest,
-      blobs: [blob, ...plots],
-      body: { saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })), mismatch: mismatched },
-    });
     return {
       result: { saes, tokens, data_digest: corpus.digest, report: await manifestId(manifest) },
       published: [manifest],

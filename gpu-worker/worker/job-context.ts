@@ -1,7 +1,8 @@
 /** What a handler sees of its surroundings: files in and out, and a way to speak to the worker process. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { CHECKPOINT_STATE_LIMIT, type Claim } from '../../shared/contracts/worker-call.ts';
-import type { Checkpoints, HandlerInput, JobContext } from '../jobs/handler.ts';
+import type { HandlerInput, JobContext } from '../jobs/handler.ts';
+import type { Checkpoints } from '../study/index.ts';
 import { fetchBlob } from './blob-cache.ts';
 import type { CheckpointLine } from './checkpoint-line.ts';
 import type { Order, Report, WrittenArtefact } from './computation-messages.ts';

@@ -5,7 +5,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import type { Blob } from '../../shared/contracts/manifest.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
-import type { BlobContent } from '../jobs/handler.ts';
+import type { BlobContent } from '../study/index.ts';
 import type { WrittenArtefact } from './computation-messages.ts';
 
 export class JobFiles {

@@ -1,6 +1,7 @@
 /**
- * Bootstrap intervals by weights: a statistic is evaluated for how often each row was drawn, so that everything that
- * depends on the rows alone (sorting above all) happens once. Rows are drawn within strata, whose sizes stay fixed.
+ * Bootstrap intervals by weights, bias-corrected and accelerated (BCa; Efron 1987) or by percentiles: a statistic is
+ * evaluated for how often each row was drawn, so that everything that depends on the rows alone (sorting above all) happens
+ * once. Rows are drawn within strata, whose sizes stay fixed.
  */
 
 import { quantile } from './quantile.ts';
@@ -22,7 +23,7 @@ export type Resampling = {
   /** Blocks of the grouped jackknife behind the acceleration; the ordinary jackknife where there are no more rows. */
   blocks?: number;
 };
-/** One bias-corrected and accelerated (BCa) interval (Efron 1987). */
+/** A bootstrap interval; `error` is the standard deviation over the draws. */
 export type Interval = { estimate: number; low: number; high: number; error: number };
 
 /** Multinomial counts of one bootstrap draw: n draws with replacement within every stratum. */
@@ -72,13 +73,11 @@ function accelerations({ strata, size, evaluate, random, blocks = 100 }: Resampl
   });
 }
 
-/**
- * BCa intervals of every statistic, widened to hold the estimate where a statistic that cannot fall below 0 is so biased
- * under resampling that they would miss it. A statistic that a draw leaves undefined (NaN) is judged by the other draws; one that
- * is undefined on the data has NaN throughout; one that never varies has an interval of width 0.
- */
-export function bootstrapIntervals(resampling: Resampling): Interval[] {
-  const { strata, size, evaluate, draws, random, level = 0.95 } = resampling;
+/** Every statistic on the data, and in each draw. */
+function drawn({ strata, size, evaluate, draws, random }: Resampling): {
+  estimates: Float64Array;
+  samples: Float64Array[];
+} {
   const total = strata.reduce((sum, count) => sum + count, 0);
   const estimates = new Float64Array(size);
   const weights = new Uint16Array(total).fill(1);
@@ -93,32 +92,67 @@ export function bootstrapIntervals(resampling: Resampling): Interval[] {
     evaluate(weights, out);
     for (let j = 0; j < size; j++) samples[j]![draw] = out[j]!;
   }
+  return { estimates, samples };
+}
+
+/**
+ * The interval of one statistic between the quantiles that `edges` names, of the draws in which it is defined. One that is
+ * undefined on the data has NaN throughout.
+ */
+function intervalOf(
+  estimate: number,
+  all: Float64Array,
+  edges: (sample: Float64Array) => { low: number; high: number },
+): Interval {
+  const sample = all.filter((value) => Number.isFinite(value)).sort();
+  const n = sample.length;
+  if (!Number.isFinite(estimate) || n === 0) {
+    return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
+  }
+  let [mean, square] = [0, 0];
+  for (const value of sample) mean += value;
+  mean /= n;
+  for (const value of sample) square += (value - mean) ** 2;
+  const { low, high } = edges(sample);
+  return {
+    estimate,
+    low: quantile(sample, low),
+    high: quantile(sample, high),
+    error: n > 1 ? Math.sqrt(square / (n - 1)) : 0,
+  };
+}
+
+/** Percentile intervals of every statistic (Efron 1979); undefined statistics as in `bootstrapIntervals`. */
+export function percentileIntervals(resampling: Resampling): Interval[] {
+  const { level = 0.95 } = resampling;
+  const { estimates, samples } = drawn(resampling);
+  const edges = () => ({ low: 0.5 - level / 2, high: 0.5 + level / 2 });
+  return samples.map((all, j) => intervalOf(estimates[j]!, all, edges));
+}
+
+/**
+ * BCa intervals of every statistic, widened to hold the estimate where a statistic that cannot fall below 0 is so biased
+ * under resampling that they would miss it. A statistic that a draw leaves undefined (NaN) is judged by the other draws; one that
+ * is undefined on the data has NaN throughout; one that never varies has an interval of width 0.
+ */
+export function bootstrapIntervals(resampling: Resampling): Interval[] {
+  const { level = 0.95 } = resampling;
+  const { estimates, samples } = drawn(resampling);
   const acceleration = accelerations(resampling);
   const z = normalQuantile(0.5 + level / 2);
   return samples.map((all, j) => {
     const estimate = estimates[j]!;
-    const sample = all.filter((value) => Number.isFinite(value)).sort();
-    const n = sample.length;
-    if (!Number.isFinite(estimate) || n === 0) {
-      return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
-    }
-    let [below, mean, square] = [0, 0, 0];
-    for (const value of sample) {
-      below += value < estimate ? 1 : value === estimate ? 0.5 : 0;
-      mean += value;
-    }
-    mean /= n;
-    for (const value of sample) square += (value - mean) ** 2;
-    const bias = normalQuantile(Math.min(Math.max(below / n, 0.5 / n), 1 - 0.5 / n));
-    const edge = (sign: number): number => {
-      const shifted = bias + sign * z;
-      return quantile(sample, normalCdf(bias + shifted / (1 - acceleration[j]! * shifted)));
-    };
-    return {
-      estimate,
-      low: Math.min(edge(-1), estimate),
-      high: Math.max(edge(1), estimate),
-      error: n > 1 ? Math.sqrt(square / (n - 1)) : 0,
-    };
+    const interval = intervalOf(estimate, all, (sample) => {
+      const n = sample.length;
+      let below = 0;
+      for (const value of sample) below += value < estimate ? 1 : value === estimate ? 0.5 : 0;
+      const bias = normalQuantile(Math.min(Math.max(below / n, 0.5 / n), 1 - 0.5 / n));
+      const edge = (sign: number): number => {
+        const shifted = bias + sign * z;
+        return normalCdf(bias + shifted / (1 - acceleration[j]! * shifted));
+      };
+      return { low: edge(-1), high: edge(1) };
+    });
+    return { ...interval, low: Math.min(interval.low, estimate), high: Math.max(interval.high, estimate) };
   });
 }

@@ -3,14 +3,9 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  BlobContent,
-  Checkpoints,
-  JobContext,
-  JobOutcome,
-  WorkerConfiguration,
-} from '../../gpu-worker/jobs/handler.ts';
+import type { JobContext, JobOutcome, WorkerConfiguration } from '../../gpu-worker/jobs/handler.ts';
 import { JOB_HANDLERS } from '../../gpu-worker/jobs/index.generated.ts';
+import type { BlobContent, Checkpoints } from '../../gpu-worker/study/index.ts';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Blob } from '../../../shared/contracts/manifest.ts';
 import { digestSchema } from '../../../shared/contracts/manifest.ts';
 import type { CorpusPosition } from '../../lm/index.ts';
-import type { BlobContent, Checkpoints } from '../handler.ts';
+import type { BlobContent, Checkpoints } from '../../study/index.ts';
 import { ActivationStatistics } from '../outputs/activation-statistics.ts';
 
 const count = z.number().int().nonnegative();

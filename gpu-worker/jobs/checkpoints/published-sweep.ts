@@ -11,8 +11,9 @@ import {
   storedSweep,
   sweepStateSchema,
 } from '../../sae/index.ts';
+import type { Checkpoints } from '../../study/index.ts';
 import { bytesOfArrays } from '../../training/index.ts';
-import type { Checkpoints, JobContext } from '../handler.ts';
+import type { JobContext } from '../handler.ts';
 import { publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';
 
 const stateSchema = z.strictObject({

@@ -5,9 +5,10 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SHARD_LIMIT } from '../../../shared/contracts/worker-call.ts';
+import type { Checkpoints } from '../../study/index.ts';
+import { BackgroundSaves } from '../../study/index.ts';
 import { bytesOfArrays, readArrays, type StoredArrays } from '../../training/index.ts';
-import type { Checkpoints, JobContext } from '../handler.ts';
-import { BackgroundSaves } from './background-saves.ts';
+import type { JobContext } from '../handler.ts';
 
 /** Largest state that is published, bytes. */
 export const PUBLISHED_LIMIT = 2 ** 30;

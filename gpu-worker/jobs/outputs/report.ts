@@ -1,5 +1,7 @@
 /** Reports as published results: what a job measured on a model, without the device and time it took. */
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
+import { reportFiles, type StudyReport } from '../../study/index.ts';
+import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
 export type ReportOf = {
@@ -39,4 +41,19 @@ export function reportManifest({
     blobs,
     body,
   };
+}
+
+/**
+ * Registers the files of a study's report and returns the manifest that publishes them.
+ * @throws SextantError `not_finite` where a number of the report is NaN or infinite
+ */
+export async function publishReport(
+  context: Pick<JobContext<unknown>, 'artefact'>,
+  report: StudyReport,
+  of: Omit<ReportOf, 'blobs'>,
+): Promise<Manifest> {
+  const blobs: Blob[] = [];
+  for (const { name, mediaType, content } of reportFiles(report))
+    blobs.push(await context.artefact(name, mediaType, content));
+  return reportManifest({ ...of, blobs });
 }

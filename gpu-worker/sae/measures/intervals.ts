@@ -1,6 +1,7 @@
 /** Bootstrap intervals of an evaluation: sequences are drawn again, since tokens of one text are not independent. */
 import { stream } from '../../../shared/math/random.ts';
-import { bootstrapIntervals, type Interval } from '../../../shared/math/resample.ts';
+import type { Interval } from '../../../shared/math/resample.ts';
+import { bootstrapOverUnits } from '../../study/index.ts';
 import type { SparseCodes } from '../codes/sparse-codes.ts';
 import type { HeldOut } from './held-out.ts';
 import { varianceOf } from './metrics.ts';
@@ -24,7 +25,6 @@ export function metricIntervals(
   seed: number,
 ): MetricIntervals | null {
   const names = [...new Set(held.sequences)];
-  if (names.length < 2) return null;
   const index = new Map(names.map((sequence, i) => [sequence, i]));
   const parts = new Float64Array(names.length * PARTS);
   const mean = new Float64Array(inputs);
@@ -48,24 +48,23 @@ export function metricIntervals(
     });
   }
   const centre = mean.reduce((sum, value) => sum + value * value, 0);
-  const [mse, nmse, fvu, l0] = bootstrapIntervals({
-    strata: [names.length],
+  const intervals = bootstrapOverUnits({
+    sums: parts,
+    parts: PARTS,
     size: 4,
     draws: DRAWS,
+    kind: 'bca',
     random: stream(seed, 'sae/intervals'),
-    evaluate(weights, out) {
-      const sums = new Float64Array(PARTS);
-      for (let s = 0; s < names.length; s++) {
-        if (weights[s] === 0) continue;
-        for (let part = 0; part < PARTS; part++) sums[part]! += weights[s]! * parts[s * PARTS + part]!;
-      }
+    measures(sums, out) {
       const [tokens, square, error, relative, active] = sums as unknown as [number, number, number, number, number];
       out[0] = error / tokens / inputs;
       out[1] = relative / tokens;
       out[2] = error / tokens / (square / tokens - centre);
       out[3] = active / tokens;
     },
-  }) as [Interval, Interval, Interval, Interval];
+  });
+  if (!intervals) return null;
+  const [mse, nmse, fvu, l0] = intervals as [Interval, Interval, Interval, Interval];
   const constant = varianceOf(squares / rows, centre) === null;
   return { mse, nmse, fvu: constant ? null : fvu, l0 };
 }

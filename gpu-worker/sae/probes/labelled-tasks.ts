@@ -2,6 +2,7 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
 import type { LanguageModel } from '../../lm/index.ts';
+import { splitRows } from '../../study/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import type { TrainedSae } from '../measures/evaluate.ts';
 import { type LabelledText, poolTexts } from './pooled.ts';
@@ -23,7 +24,7 @@ export type LabelledTasks = {
 
 const PROBED = [1, 2, 5] as const;
 const REMOVED = [2, 5, 10, 20, 50] as const;
-const TRAIN_SHARE = 0.7;
+const SHARES = { train: 0.7, test: 0.3 };
 
 /** @throws SextantError `data_invalid` where all texts have one label, or one side of a class has no text to learn from */
 export async function labelledTasks(
@@ -34,9 +35,8 @@ export async function labelledTasks(
   { encoder, seed }: { encoder: Encoder; seed: number },
 ): Promise<LabelledTasks> {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const order = [...stream(seed, `labelled/${name}`).permutation(texts.length)];
-  const cut = Math.round(TRAIN_SHARE * texts.length);
-  const split = { train: order.slice(0, cut), test: order.slice(cut) };
+  const keys = texts.map((_, row) => String(row));
+  const split = splitRows(keys, SHARES, stream(seed, `labelled/${name}`));
   const labels = texts.map(({ label }) => label);
   const classes = [...new Set(labels)].sort();
   const few = classes.find((label) => !split.train.some((row) => labels[row] === label));

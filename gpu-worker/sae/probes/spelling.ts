@@ -1,6 +1,7 @@
 /** Words whose first letter a model is asked for, as activations and codes at their tokens. */
 import { stream } from '../../../shared/math/random.ts';
 import { groups, type LanguageModel, type Tokenizer } from '../../lm/index.ts';
+import { splitRows } from '../../study/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import { encodeActivations, type TrainedSae } from '../measures/evaluate.ts';
 import { type Absorption, absorption, type SpelledWords } from './absorption.ts';
@@ -11,7 +12,7 @@ export type SpellingOptions = { encoder: Encoder; seed: number; examples: number
 export type Vocabulary = { words: { word: string; tokens: number[] }[]; dropped: number };
 
 const WORD = /^[A-Za-z]{2,}$/;
-const TRAIN_SHARE = 0.8;
+const SHARES = { train: 0.8, test: 0.2 };
 /** Sequences per forward pass. */
 const PASS = 32;
 
@@ -56,11 +57,10 @@ export async function spelledActivations(
   { words }: Vocabulary,
   { seed, examples }: Omit<SpellingOptions, 'encoder'>,
 ): Promise<SpelledActivations> {
-  const order = [...stream(seed, 'spelling/split').permutation(words.length)];
-  const cut = Math.round(TRAIN_SHARE * words.length);
-  const split = { train: order.slice(0, cut), test: order.slice(cut) };
+  const keys = words.map(({ tokens }) => tokens.join());
+  const split = splitRows(keys, SHARES, stream(seed, 'spelling/split'));
   const prompt = (row: number): number[] => {
-    const chosen = stream(seed, `spelling/examples/${row}`).permutation(cut);
+    const chosen = stream(seed, `spelling/examples/${row}`).permutation(split.train.length);
     const shown = [...chosen].map((i) => split.train[i]!).filter((i) => i !== row);
     const lines = shown.slice(0, examples).map((i) => `${words[i]!.word}: ${letterOf(words[i]!)}\n`);
     return [...tokenizer.encode(lines.join('')), ...words[row]!.tokens];

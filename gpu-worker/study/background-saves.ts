@@ -1,5 +1,5 @@
 /** Checkpoints beside the work: one at a time and never awaited. What they upload, the completion need not upload again. */
-import type { BlobContent, Checkpoints } from '../handler.ts';
+import type { BlobContent, Checkpoints } from './checkpoints.ts';
 
 export class BackgroundSaves {
   readonly #checkpoints: Checkpoints;
