@@ -5,7 +5,7 @@ import type { Env } from '../environment.ts';
 /** Upload addresses live this long; leftovers are swept only after a day, so no late upload outlives its sweep. */
 export const UPLOAD_LIFE_S = 3600;
 /** A job may read its inputs this long after a claim. */
-export const READ_LIFE_S = 6 * 3600;
+const READ_LIFE_S = 6 * 3600;
 
 /** Bytes of one attempt, not yet checked. `job` is a job's or, for a client's upload, an artefact's id. */
 export const stagingPrefix = (tenant: string, job: string, attempt: number): string =>

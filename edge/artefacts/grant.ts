@@ -11,8 +11,8 @@ import { presignUploads } from './upload.ts';
 /** A grant whose bytes never came is swept after this time. */
 const PENDING_LIFE_MS = 86_400_000;
 
-export type Grant = { row: ArtefactRow; url: string | null; url_expires: number };
-export type Announcement = { name: string; sha256: string; bytes: number; media_type: string };
+type Grant = { row: ArtefactRow; url: string | null; url_expires: number };
+type Announcement = { name: string; sha256: string; bytes: number; media_type: string };
 
 /** A new artefact: stored at once where the tenant owns these bytes, else pending with an address to send them to. */
 export async function grantUpload(env: Env, tenant: string, announced: Announcement, now: number): Promise<Grant> {

@@ -61,7 +61,7 @@ export async function verifyAndPromote(
 }
 
 /** One version of a staged object whose size is right. */
-export type Inspected = { key: string; etag: string; artefact: Blob };
+type Inspected = { key: string; etag: string; artefact: Blob };
 
 /** Looks at a staged object. Raises artefact_missing or, for a wrong size, artefact_mismatch. */
 export async function inspect(env: Env, key: string, artefact: Blob): Promise<Inspected> {

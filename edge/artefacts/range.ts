@@ -1,7 +1,7 @@
 /** One byte range of a `Range` header (RFC 9110, 14); several ranges at once are answered with the whole, as is allowed. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 
-export type ByteRange = { offset: number; length: number };
+type ByteRange = { offset: number; length: number };
 
 /** The range asked for of `size` bytes; null for the whole. Raises range_unsatisfiable. */
 export function byteRange(header: string | null, size: number): ByteRange | null {

@@ -7,7 +7,7 @@ export const SWEEP_AGE_MS = 86_400_000;
 const AREAS = 200;
 const BLOBS = 500;
 
-export type Swept = { areas: number; artefacts: number; blobs: number };
+type Swept = { areas: number; artefacts: number; blobs: number };
 
 export async function sweep(env: Env, now: number): Promise<Swept> {
   return {

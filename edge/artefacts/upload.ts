@@ -5,7 +5,7 @@ import { storedBlobs } from './ownership.ts';
 
 export type StagingArea = { tenant: string; job: string; attempt: number };
 /** `url` is null where the tenant owns these bytes already and nothing has to be sent. */
-export type Upload = { n: number; url: string | null };
+type Upload = { n: number; url: string | null };
 
 /** Numbers the announced blobs within the attempt and gives an address for each, in the same order. */
 export async function presignUploads(

@@ -11,7 +11,7 @@ import { checkKey } from '../keys/registry.ts';
 import { takeAnonymous, takeQuota } from '../quota/lease.ts';
 
 /** The presented key text; empty where there is none. */
-export const bearerOf = (authorization: string | null): string =>
+const bearerOf = (authorization: string | null): string =>
   authorization !== null && /^bearer /i.test(authorization) ? authorization.slice(7).trim() : '';
 
 /** What callers without a key are counted by. */

@@ -16,7 +16,7 @@ const definitionOf = (schema: z.ZodType): Definition => schema.def as unknown as
  * Field names at a JSON pointer into `value`; of a union, those of the alternative that the value names, or of all; none
  * where the schema is no object there.
  */
-export function fieldsAt(schema: z.ZodType, pointer: string, value: unknown): string[] {
+function fieldsAt(schema: z.ZodType, pointer: string, value: unknown): string[] {
   const steps = pointer.split('/').slice(1);
   let here: z.ZodType[] = [schema];
   let inside: unknown = value;

@@ -30,7 +30,7 @@ const invalidCursor = (): SextantError =>
     errors: [{ pointer: '/cursor', code: 'cursor_invalid', detail: 'take it from next_cursor or the Link header' }],
   });
 
-export const encodeCursor = ({ created, id }: Position): string => encode(`${created} ${id}`);
+const encodeCursor = ({ created, id }: Position): string => encode(`${created} ${id}`);
 
 /** Raises parameter_invalid for a cursor that this service did not give out. */
 export function decodeCursor(cursor: string): Position {

@@ -10,8 +10,8 @@ const KEPT_MS = 24 * 3_600_000;
 /** A request that has not answered after this long will not: its place is free again. */
 const IN_FLIGHT_MS = 60_000;
 
-export type FirstAnswer = { status: number; location: string };
-export type Admission =
+type FirstAnswer = { status: number; location: string };
+type Admission =
   /** `resumed`: an earlier try with this id broke off, perhaps after it had done its work. */
   | { state: 'new'; id: string; resumed: boolean }
   | { state: 'in_flight' }

@@ -13,7 +13,7 @@ import { checkWebhookAddress } from '../webhooks/address.ts';
 import { checkInputs } from './inputs.ts';
 import type { Terms } from './state.ts';
 
-export type Admitted = {
+type Admitted = {
   request: CreateJob;
   contract: JobContract;
   /** With defaults applied. */

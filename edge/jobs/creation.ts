@@ -8,7 +8,7 @@ import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
 import { storeParams } from './params.ts';
 
-export type CreationRequest = { idempotencyKey: string | undefined; path: string; raw: Uint8Array<ArrayBuffer> };
+type CreationRequest = { idempotencyKey: string | undefined; path: string; raw: Uint8Array<ArrayBuffer> };
 
 /**
  * The id of the job, and whether it stood before. Raises `idempotency_key_missing`, `idempotency_in_flight`,

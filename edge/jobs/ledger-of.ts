@@ -2,7 +2,7 @@
 import type { Env } from '../environment.ts';
 import type { Ledger } from './ledger.ts';
 
-export type LedgerCalls = Pick<
+type LedgerCalls = Pick<
   Ledger,
   | 'create'
   | 'view'

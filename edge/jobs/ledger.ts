@@ -25,7 +25,7 @@ import { expiresAt, jobView } from './view.ts';
 
 /** Who makes a worker's call: the registered worker, and the fencing token it presents. */
 export type Caller = { worker: string; fence: string | null };
-export type Claimed = {
+type Claimed = {
   fence: string;
   attempt: number;
   lease_ms: number;

@@ -22,7 +22,7 @@ const TABLES = `
 /** Progress frames that are kept for clients that resume; status frames are few and all kept. */
 const PROGRESS_FRAMES = 200;
 
-export type ParamsReference = { sha256: string; bytes: number };
+type ParamsReference = { sha256: string; bytes: number };
 export type StoredParams = { inline: Record<string, unknown> } | { reference: ParamsReference };
 export type Outgoing = { event_id: string; body: string; tries: number; next_at: number | null };
 export type Delivery = { at: number; status: number | null; detail: string };

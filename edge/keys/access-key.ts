@@ -2,7 +2,7 @@
 import { SCOPES, type Scope } from '../../shared/contracts/scope.ts';
 
 /** What a request counts against: `anonymous` (by address) is never a key's. */
-export const KEY_POLICIES = ['reads', 'writes', 'jobs'] as const;
+const KEY_POLICIES = ['reads', 'writes', 'jobs'] as const;
 export type KeyPolicy = (typeof KEY_POLICIES)[number];
 
 export type AccessKey = {

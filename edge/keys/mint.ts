@@ -19,7 +19,7 @@ export function keyIdOf(text: string): string | null {
 /** What may be shown of a key after its creation. */
 export const visiblePrefix = (id: string): string => `sextant_${id.slice('key_'.length)}_`;
 
-export type NewKey = {
+type NewKey = {
   tenant: string;
   name: string;
   scopes: readonly Scope[];

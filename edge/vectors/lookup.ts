@@ -11,9 +11,9 @@ import { packRecord, recordOf, unpackRecord, type VectorRecord, valuesBlob } fro
 import { type Representation, represent, type Tier } from './representation.ts';
 import { SELECTION_KEYS, type Selection } from './selection.ts';
 
-export type Found = { representation: Representation; tier: Tier };
+type Found = { representation: Representation; tier: Tier };
 /** The part of an ExecutionContext that is needed here. */
-export type Background = { waitUntil(promise: Promise<unknown>): void };
+type Background = { waitUntil(promise: Promise<unknown>): void };
 
 const memory = new VectorMemory();
 const memoryKey = (owner: string, id: string, selectionKey: string): string => `${owner}/${id}/${selectionKey}`;

@@ -6,7 +6,7 @@ import type { Delivery, Outgoing } from '../jobs/store.ts';
 import { checkWebhookAddress } from './address.ts';
 
 /** Delays before each further try, in seconds: the schedule that Standard Webhooks publishes. */
-export const RETRY_SCHEDULE_S = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
+const RETRY_SCHEDULE_S = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const TIMEOUT_MS = 15_000;
 
 /** A thin payload: the receiver asks the API for the rest. */

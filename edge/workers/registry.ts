@@ -2,7 +2,7 @@
 import type { Env } from '../environment.ts';
 import type { WorkerRow } from '../keys/mint.ts';
 
-export type RegisteredWorker = { readonly id: string; readonly pool: string; readonly publicKey: CryptoKey };
+type RegisteredWorker = { readonly id: string; readonly pool: string; readonly publicKey: CryptoKey };
 
 const CACHE_MS = 30_000;
 const CACHE_LIMIT = 1_000;

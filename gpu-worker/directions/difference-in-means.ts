@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { activations, groups, type LanguageModel, requireFinite, type TokenRows } from '../lm/index.ts';
 
-export type MeanActivation = {
+type MeanActivation = {
   mean: Float64Array;
   /** Mean Euclidean norm of a token. */
   norm: number;

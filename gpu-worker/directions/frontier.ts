@@ -3,7 +3,7 @@
 import { crossEntropy, type Intervention, type LanguageModel, nextTokenLogits, type TokenRows } from '../lm/index.ts';
 import { steeredOutcome } from './steering.ts';
 
-export type FrontierPoint = {
+type FrontierPoint = {
   /** In units of the mean norm of the residual stream at the hook; the sign is the direction's own. */
   strength: number;
   /** Change of log(probability of the positive set / probability of the negative set), mean over prompts' averages. */
@@ -14,7 +14,7 @@ export type FrontierPoint = {
   perplexity: number;
 };
 
-export type FrontierOptions<Name extends string> = {
+type FrontierOptions<Name extends string> = {
   hook: string;
   /** Unit vectors by name. */
   directions: Readonly<Record<Name, Float32Array>>;

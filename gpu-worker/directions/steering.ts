@@ -10,7 +10,7 @@ import {
   tokenSetProbability,
 } from '../lm/index.ts';
 
-export type SteeredOutcome = {
+type SteeredOutcome = {
   /** Summed probability of each token set, mean over prompts. */
   probabilities: number[];
   /** KL divergence of the steered from the plain next-token distribution, mean over prompts, nats. */
@@ -48,7 +48,7 @@ export function outcomeOf(
   return { probabilities, kl };
 }
 
-export type CalibrationPoint = {
+type CalibrationPoint = {
   /** In units of the mean residual norm at the hook. */
   strength: number;
   positive_probability: number;

@@ -11,7 +11,7 @@ import { sigmoid, softplus } from '../../shared/math/special.ts';
 import { AdamState } from './adam-state.ts';
 import type { Rows } from './rows.ts';
 
-export type GatedTraining = {
+type GatedTraining = {
   groups: number;
   restarts: number;
   steps: number;
@@ -62,7 +62,7 @@ export function route(gate: Float64Array, groups: number, { x, d }: Rows): Uint8
 }
 
 /** Mean log-loss of the hard-routed predictor. */
-export function routedLoss(p: GatedPredictor, rows: Rows): number {
+function routedLoss(p: GatedPredictor, rows: Rows): number {
   const routed = route(p.gate, p.groups, rows);
   const width = rows.d + 1;
   let sum = 0;
@@ -164,7 +164,7 @@ export function mixtureGradient(
   for (let k = 0; k < out.length; k++) out[k] = (gate[k]! - out[k]! / total) / temperature;
 }
 
-export type GatedFit = { predictor: GatedPredictor; validationLoss: number; shares: number[] };
+type GatedFit = { predictor: GatedPredictor; validationLoss: number; shares: number[] };
 
 /**
  * Best of several restarts by validation loss: soft training, hard routing, then every head fitted exactly to its own rows.

@@ -28,12 +28,12 @@ import { AdamState } from './adam-state.ts';
 import type { Rows } from './rows.ts';
 
 /** Widest layer that is edited: an eigenproblem of this size takes seconds. */
-export const WIDEST_LAYER = 1024;
+const WIDEST_LAYER = 1024;
 
-export const REFIT_RIDGE = 1e-6;
+const REFIT_RIDGE = 1e-6;
 
-export type Refit = 'none' | 'least_squares' | 'adam';
-export type EditSettings = {
+type Refit = 'none' | 'least_squares' | 'adam';
+type EditSettings = {
   c1: number;
   c2: number;
   refit: Refit;
@@ -41,7 +41,7 @@ export type EditSettings = {
   /** Ridge of the least-squares refit, relative to the mean variance of the hidden activations. */
   ridge?: number;
 };
-export type EditReport = {
+type EditReport = {
   /** Squared norms of the pre-activations' group mean gap and covariance gap budgets, before and after each step. */
   steps: { kind: 'mean' | 'covariance'; lambda: number; distortion: number; before: number; after: number }[];
 };

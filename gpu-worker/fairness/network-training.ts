@@ -7,7 +7,7 @@ import type { ProviderRequest } from '../runtime/index.ts';
 import { fromSteps, Trainer } from '../training/index.ts';
 import type { Rows } from './rows.ts';
 
-export type NetworkTraining = {
+type NetworkTraining = {
   /** Widths of the hidden layers, all ReLU. */
   hidden: readonly number[];
   /** `regression`: squared error of a linear output; `classification`: cross-entropy of a logistic one. */

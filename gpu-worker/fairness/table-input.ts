@@ -18,10 +18,10 @@ import {
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 
 /** The part of a handler's context that inputs are read through. */
-export type Inputs = {
+type Inputs = {
   input(id: string): { blobs: readonly { name: string; sha256: string }[]; file(name: string): Promise<string> };
 };
-export type OpenedTable = { table: Table; digest: string };
+type OpenedTable = { table: Table; digest: string };
 
 /** Raises `data_invalid` for a table that cannot be read or has no rows, `input_not_found` for an artefact without bytes. */
 export async function openTable(context: Inputs, source: TableSource): Promise<OpenedTable> {

@@ -7,7 +7,7 @@ import type { DType } from './dtype.ts';
 import { callerLine, GraphError } from './errors.ts';
 import { checkShape, type Shape, showShape } from './shape.ts';
 
-export type TensorType = { dtype: DType; shape: Shape };
+type TensorType = { dtype: DType; shape: Shape };
 
 /** A concrete tensor of the reference evaluator: every element type is held in float64. */
 export type Dense = { shape: readonly number[]; data: Float64Array };
@@ -45,7 +45,7 @@ export type Subgraph = {
 };
 export type Target = 'cpu' | 'webgpu' | 'cuda';
 
-export type GradientContext<A> = {
+type GradientContext<A> = {
   inputs: readonly Tensor[];
   outputs: readonly Tensor[];
   /** Gradient of the loss by each output; `undefined` where nothing depends on that output. */

@@ -33,7 +33,7 @@ async function* unweighted(
   for await (const ids of sequences) yield { ids };
 }
 
-export type CrossEntropyOptions = {
+type CrossEntropyOptions = {
   batch?: number;
   interventions?: readonly Intervention[];
   progress?: (tokens: number) => void;

@@ -1,7 +1,7 @@
 /** Optimisers: how one parameter and its state move in one step. */
 import * as g from '../graph/index.ts';
 
-export type Update = {
+type Update = {
   parameter: g.Tensor;
   gradient: g.Tensor;
   slots: Readonly<Record<string, g.Tensor>>;

@@ -4,8 +4,8 @@
  */
 import { Message } from './protobuf.ts';
 
-export const OPSET = 21;
-export const IR_VERSION = 10;
+const OPSET = 21;
+const IR_VERSION = 10;
 
 /** `TensorProto.DataType` of every element type that is used here. */
 export const ELEMENT_TYPES = {

@@ -9,7 +9,7 @@ export type HostTensor = { dtype: DType; shape: readonly number[]; data: HostArr
  * What may be fed: an array alone where the port's sizes are all static, else with its shape. A number feeds a scalar.
  * A tensor that lies on the device is passed on as it is.
  */
-export type HostFeed = HostArray | { shape: readonly number[]; data: HostArray } | number;
+type HostFeed = HostArray | { shape: readonly number[]; data: HostArray } | number;
 export type FeedValue = HostFeed | OrtTensor;
 
 const ARRAYS: Readonly<Partial<Record<DType, new (n: number) => HostArray>>> = {

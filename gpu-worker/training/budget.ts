@@ -13,7 +13,7 @@ function machineMemory(): number {
 }
 
 /** Bytes that training needs: the state on the host, twice inside the loop, and the values alive within a step. */
-export function estimateBytes({ spec, frozen }: TrainingStep): { state: number; step: number; total: number } {
+function estimateBytes({ spec, frozen }: TrainingStep): { state: number; step: number; total: number } {
   const state = spec.carried.reduce((sum, { leaf }) => sum + bytesOf(leaf), 0);
   const fixed = frozen.reduce((sum, leaf) => sum + bytesOf(leaf), 0);
   const step = peakBytes([...spec.carried.map(({ next }) => next), ...Object.values(spec.collected)]);

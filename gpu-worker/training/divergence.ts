@@ -4,7 +4,7 @@ import { EngineError, type FeedValue, Session } from '../runtime/index.ts';
 import type { StepEngine } from './engine.ts';
 import type { TrainingStep } from './program.ts';
 
-export type Failure = {
+type Failure = {
   steps: number;
   /** Index of the failing step within the chunk. */
   bad: number;

@@ -16,7 +16,7 @@ import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
 import { uploadArtefacts } from './upload.ts';
 
-export type ClaimedJob = {
+type ClaimedJob = {
   id: string;
   type: string;
   input_digest: string;
@@ -24,7 +24,7 @@ export type ClaimedJob = {
   claim: Claim;
 };
 /** How the attempt ended, for the log; the ledger has been told wherever it can be. */
-export type AttemptEnd = 'completed' | 'failed' | 'canceled' | 'lost' | 'released';
+type AttemptEnd = 'completed' | 'failed' | 'canceled' | 'lost' | 'released';
 
 /** Reasons for which a computation is stopped. */
 const CANCELED = 'canceled';

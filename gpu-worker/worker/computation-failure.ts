@@ -2,7 +2,7 @@
 import { type JobFailureCode, SextantError } from '../../shared/contracts/problem.ts';
 import { EngineError } from '../runtime/index.ts';
 
-export type ComputationFailure = { code: JobFailureCode; detail: string; retryable: boolean };
+type ComputationFailure = { code: JobFailureCode; detail: string; retryable: boolean };
 
 /** Errors of running programs that the same params would meet again. */
 const ENGINE_CODES: Partial<Record<EngineError['code'], JobFailureCode>> = {

@@ -107,7 +107,7 @@ export class Computation {
 }
 
 /** Resident memory of a process in bytes, 0 where it cannot be read: the second field of statm counts pages. */
-export function residentBytes(pid: number): number {
+function residentBytes(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
   } catch {

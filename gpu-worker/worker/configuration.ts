@@ -16,7 +16,7 @@ const workerKeySchema = z.object({
 });
 
 /** Paths are relative to the file. */
-export const configurationSchema = z.strictObject({
+const configurationSchema = z.strictObject({
   edge_url: z.url(),
   /** Cloudflare's pull API: https://api.cloudflare.com/client/v4 in production, the gateway in development. */
   queue: z.strictObject({

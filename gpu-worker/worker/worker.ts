@@ -13,7 +13,7 @@ import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
 import { bodyOf, type Disposition, type PulledMessage, PullQueue } from './queue.ts';
 
-export type Log = (event: string, fields: Record<string, unknown>) => void;
+type Log = (event: string, fields: Record<string, unknown>) => void;
 
 const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
 const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s });

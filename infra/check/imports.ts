@@ -25,7 +25,7 @@ const LAYERS = [
 const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', 'd3-array', '@uwdata/flechette']);
 const AREAS = ['edge', 'gpu-worker', 'shared', 'infra', 'tests'] as const;
 
-export type Violation = { file: string; line: number; imports: string; rule: string };
+type Violation = { file: string; line: number; imports: string; rule: string };
 
 const layerOf = (path: string): number => {
   const folder = path.split('/')[1] ?? '';

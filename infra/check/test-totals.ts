@@ -12,7 +12,7 @@ export type Report = {
   /** Files that failed outside any test count as one failure each. */
   testResults: { status: string; assertionResults: { status: string }[] }[];
 };
-export type Totals = { passed: number; failed: number; skipped: number };
+type Totals = { passed: number; failed: number; skipped: number };
 
 export function addUp(reports: readonly Report[]): Totals {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };

@@ -1,7 +1,7 @@
 /** What the start script needs of the public API: the same calls that any client makes. */
 import type { Job, Progress } from '../../shared/contracts/job.ts';
 
-export class ApiError extends Error {}
+class ApiError extends Error {}
 
 export class Client {
   readonly url: string;

@@ -19,7 +19,7 @@ export type EdgeOptions = {
   gatewayVars?: Record<string, string>;
 };
 export type Value = string | number | null;
-export type Row = Record<string, unknown>;
+type Row = Record<string, unknown>;
 /** A statement for the edge's database or a body for its queue, and the answer. */
 export type Request = { call: number } & ({ sql: string; values: readonly Value[] } | { enqueue: unknown });
 export type Executed = { call: number; rows?: Row[]; error?: string };

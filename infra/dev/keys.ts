@@ -23,7 +23,7 @@ async function kept<T>(path: string, make: () => Promise<T>): Promise<T> {
   return value;
 }
 
-export type EdgeSecrets = { signing: Record<string, unknown>; webhooks: string };
+type EdgeSecrets = { signing: Record<string, unknown>; webhooks: string };
 
 /** The edge's own secrets. */
 export const edgeSecrets = (data: string): Promise<EdgeSecrets> =>

@@ -6,7 +6,7 @@ import type { Unstable_MiniflareWorkerOptions } from 'wrangler';
 
 const MODULES = join(import.meta.dirname, '../../node_modules');
 
-export type DeclaredWorker = Pick<Unstable_MiniflareWorkerOptions, 'workerOptions' | 'main'>;
+type DeclaredWorker = Pick<Unstable_MiniflareWorkerOptions, 'workerOptions' | 'main'>;
 
 /** Bindings, queues, objects and entry point that the file declares. */
 export async function declaredWorker(file: string): Promise<DeclaredWorker> {

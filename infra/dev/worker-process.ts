@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const ENTRY = join(import.meta.dirname, '../../gpu-worker/worker/index.ts');
 const STOP_LIMIT_MS = 8000;
 
-export type WorkerOptions = {
+type WorkerOptions = {
   /** Number of the worker, from 0. */
   n: number;
   of: number;

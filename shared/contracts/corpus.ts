@@ -2,25 +2,25 @@
 import { z } from 'zod';
 import { randomIdSchema, seedSchema } from './manifest.ts';
 
-export const plantedCorpusSchema = z
+const plantedCorpusSchema = z
   .strictObject({ planted: z.strictObject({ seed: seedSchema.default(0) }) })
   .describe('the generated language whose latent axes are known');
-export const sampledCorpusSchema = z
+const sampledCorpusSchema = z
   .strictObject({
     sampled: z.strictObject({ seed: seedSchema.default(0), temperature: z.number().min(0.05).max(5).default(1) }),
   })
   .describe("the model's own samples, started from its beginning-of-sequence token");
-export const textsCorpusSchema = z
+const textsCorpusSchema = z
   .strictObject({ texts: z.array(z.string().min(1).max(100_000)).min(1).max(10_000) })
   .describe('documents, in the request itself');
-export const artefactCorpusSchema = z
+const artefactCorpusSchema = z
   .strictObject({
     artefact: randomIdSchema('art'),
     format: z.enum(['text', 'jsonl']).default('jsonl'),
     field: z.string().min(1).max(100).default('text').describe('the field of each JSON line that holds the document'),
   })
   .describe('an uploaded file: one document per blank-line-separated paragraph (text) or per line (jsonl)');
-export const localCorpusSchema = z
+const localCorpusSchema = z
   .strictObject({ local: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/) })
   .describe("a corpus alias of the worker's configuration");
 

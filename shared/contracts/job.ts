@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
 
-export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
+const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
 export const jobStatusSchema = z.enum(JOB_STATUSES);
 export type JobStatus = (typeof JOB_STATUSES)[number];
 export const isTerminal = (status: JobStatus): boolean => status !== 'queued' && status !== 'running';
@@ -35,7 +35,7 @@ export const runReportSchema = z.object({
 });
 export type RunReport = z.infer<typeof runReportSchema>;
 
-export const jobArtefactSchema = z.object({
+const jobArtefactSchema = z.object({
   id: z.string().describe('art_ id under which the bytes can be fetched'),
   name: z.string(),
   sha256: z.string(),

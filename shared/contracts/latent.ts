@@ -5,13 +5,13 @@
 import { z } from 'zod';
 
 /** A token of a context with the latent's code there. */
-export const contextTokenSchema = z.strictObject({ text: z.string(), code: z.number() });
-export const contextSchema = z.strictObject({
+const contextTokenSchema = z.strictObject({ text: z.string(), code: z.number() });
+const contextSchema = z.strictObject({
   /** Index in `tokens` of the token that the context was chosen for. */
   at: z.number().int().nonnegative(),
   tokens: z.array(contextTokenSchema),
 });
-export const tokenEffectSchema = z.strictObject({ text: z.string(), logit: z.number() });
+const tokenEffectSchema = z.strictObject({ text: z.string(), logit: z.number() });
 
 export const latentSchema = z.strictObject({
   latent: z.number().int().nonnegative(),
@@ -58,7 +58,7 @@ export const latentShardBlob = (shard: number): string => `latents.${shard}.json
 export const LATENTS_PER_SHARD = 256;
 
 export const LATENT_SORTS = ['latent', 'density', 'minority_share', 'magnitude'] as const;
-export type LatentSort = (typeof LATENT_SORTS)[number];
+type LatentSort = (typeof LATENT_SORTS)[number];
 
 /** Latents in the order of a list: by number, or by the named quantity from the largest down, equal ones by number. */
 export function latentOrder({ count, columns }: LatentIndex, sort: LatentSort): number[] {

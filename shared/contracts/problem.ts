@@ -51,7 +51,7 @@ export const PROBLEMS = {
 export type ProblemCode = keyof typeof PROBLEMS;
 
 /** Reasons with which a job fails; beside them a handler may fail with any problem code. */
-export const JOB_FAILURES = {
+const JOB_FAILURES = {
   attempts_exhausted: 'Every attempt ended without a result',
   timeout: 'The job used up its timeout_s of running time',
   lease_lost: 'The worker fell silent',
@@ -63,7 +63,7 @@ export const JOB_FAILURES = {
 } as const;
 export type JobFailureCode = keyof typeof JOB_FAILURES | ProblemCode;
 
-export const fieldErrorSchema = z.strictObject({
+const fieldErrorSchema = z.strictObject({
   pointer: z.string().describe('JSON pointer (RFC 6901) to the offending value'),
   code: z.string(),
   detail: z.string(),

@@ -29,7 +29,7 @@ export const tableInput = (source: TableSource) =>
   'artefact' in source ? [{ id: source.artefact, pointer: '/table/artefact' }] : [];
 
 /** The schema that was inferred; nothing about the table is decided without being shown here. */
-export const columnSchemaSchema = z.object({
+const columnSchemaSchema = z.object({
   name: z.string(),
   kind: z.enum(['number', 'category']),
   missing: z.number(),

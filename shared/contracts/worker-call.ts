@@ -60,7 +60,7 @@ export const CHECKPOINT_STATE_LIMIT = 16_384;
  * Where an attempt stands, so that the next one can go on from there on any worker. Its blobs are the tenant's bytes but
  * no artefacts: they are kept while the job lives, and shown to nobody but the worker that holds it.
  */
-export const checkpointSchema = z.object({
+const checkpointSchema = z.object({
   /** What the handler makes of it is its own business. */
   state: z
     .record(z.string(), z.unknown())
@@ -82,7 +82,7 @@ export type CheckpointRequest = z.infer<typeof checkpointRequestSchema>;
 /** POST /internal/jobs/{id}/claim */
 export const claimRequestSchema = z.strictObject({ dispatch: randomIdSchema('dsp'), message: z.string().max(126_000) });
 /** A published result or artefact that the params name, with presigned addresses of its blobs. */
-export const jobInputSchema = z.object({
+const jobInputSchema = z.object({
   id: z.string(),
   manifest: manifestSchema.nullable(),
   blobs: z.array(blobSchema.extend({ url: z.string() })),

@@ -7,7 +7,7 @@ import { quantile } from '../math/quantile.ts';
 import { dataError } from './data-error.ts';
 
 /** `calibration[b]` are group b's sorted scores; `shares` sum to 1. */
-export type Barycentre = { ranks: Float64Array[]; quantiles: Float64Array[]; shares: Float64Array };
+type Barycentre = { ranks: Float64Array[]; quantiles: Float64Array[]; shares: Float64Array };
 
 const sorted = (values: number[]): Float64Array => Float64Array.from(values).sort();
 

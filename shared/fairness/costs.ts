@@ -28,7 +28,7 @@ export const predictionMs = (
         exponentials * UNIT_NS.exponential),
   );
 
-export type AuditSize = {
+type AuditSize = {
   rows: number;
   /** Number of groups in each audited grouping, the intersection included. */
   groups: readonly number[];

@@ -2,7 +2,7 @@
 import { SextantError } from '../contracts/problem.ts';
 
 /** What can be wrong with the data of a fairness request. */
-export type DataFault =
+type DataFault =
   | 'column_missing'
   | 'column_unexpected'
   | 'csv_malformed'

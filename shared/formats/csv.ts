@@ -14,7 +14,7 @@ import {
   tableError,
 } from './table.ts';
 
-export type CsvOptions = {
+type CsvOptions = {
   delimiter?: string;
   /** Names of the columns of a file without a header line. */
   names?: readonly string[];

@@ -1,6 +1,6 @@
 /** NumPy's .npy format, version 1.0: writing. */
 
-export type NpyDtype = 'float32' | 'float16' | 'float64';
+type NpyDtype = 'float32' | 'float16' | 'float64';
 const DESCRIPTORS = { float32: '<f4', float16: '<f2', float64: '<f8' } as const;
 
 /** The bytes before an array's values (little endian, C order), padded so that the values begin at a multiple of 64. */

@@ -30,7 +30,7 @@ export type SafetensorsHeader = {
   tensors: Map<string, SafetensorsEntry>;
 };
 
-export type SafetensorsErrorCode =
+type SafetensorsErrorCode =
   | 'safetensors_truncated'
   | 'safetensors_header_too_large'
   | 'safetensors_header_invalid'
@@ -53,8 +53,8 @@ export class SafetensorsError extends Error {
 }
 
 /** The reference implementation's bound on a header, 100 MB; and a bound on tensors, so that parsing stays cheap. */
-export const MAX_HEADER_BYTES = 100_000_000;
-export const MAX_TENSORS = 200_000;
+const MAX_HEADER_BYTES = 100_000_000;
+const MAX_TENSORS = 200_000;
 const MAX_RANK = 16;
 
 /**

@@ -3,9 +3,9 @@ import { CONTROL_CHARACTERS } from '../contracts/column-name.ts';
 import { jsonPointer, SextantError } from '../contracts/problem.ts';
 
 /** `values` holds NaN where a number is missing. */
-export type NumberColumn = { name: string; kind: 'number'; values: Float64Array; missing: number };
+type NumberColumn = { name: string; kind: 'number'; values: Float64Array; missing: number };
 /** `codes` index `levels` (in order of first appearance); -1 where a value is missing. */
-export type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
+type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
 export type Column = NumberColumn | CategoryColumn;
 /** `ambiguous`: names given to columns that differ, of which the first has it; see `columnNames`. */
 export type Table = { rows: number; columns: Column[]; ambiguous?: ReadonlySet<string> };
@@ -15,7 +15,7 @@ export const TABLE_LIMITS: TableLimits = { columns: 1000, rows: 5_000_000, level
 /** Cells that mean "no value". */
 export const MISSING_MARKS: readonly string[] = ['', '?', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None'];
 
-export type TableFault =
+type TableFault =
   | 'csv_malformed'
   | 'arrow_malformed'
   | 'columns_malformed'
@@ -125,7 +125,7 @@ export function categories(
 }
 
 /** What a reader inferred of a column, as results show it. */
-export type ColumnSchema = {
+type ColumnSchema = {
   name: string;
   kind: 'number' | 'category';
   missing: number;

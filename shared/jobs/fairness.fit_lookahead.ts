@@ -14,7 +14,7 @@ const pathOf = (pointer: string): string[] =>
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 
-export const lcfPointSchema = z.object({
+const lcfPointSchema = z.object({
   eta: z.number(),
   rho: z.number(),
   constant: z.number().describe('T'),

@@ -15,11 +15,11 @@ export const SAE_VARIANTS = [
   'batch_abstopk',
   'two_sided_jumprelu',
 ] as const;
-export const saeVariantSchema = z.enum(SAE_VARIANTS);
+const saeVariantSchema = z.enum(SAE_VARIANTS);
 export type SaeVariant = (typeof SAE_VARIANTS)[number];
 
 /** One autoencoder of the sweep. */
-export const saeSpecSchema = z
+const saeSpecSchema = z
   .strictObject({
     variant: saeVariantSchema,
     width: z.number().int().min(2).max(262_144).describe('number of latents'),

@@ -7,7 +7,7 @@ import { defineJob } from './contract.ts';
 import { hookSchema, modelInput } from './references.ts';
 
 /** A pole of the axis: texts that show it, and tokens whose probability tells how far steering went. */
-export const poleSchema = z.strictObject({
+const poleSchema = z.strictObject({
   label: z.string().min(1).max(200),
   texts: z.array(z.string().min(1).max(20_000)).max(10_000).default([]),
   tokens: z.array(z.string().min(1).max(100)).max(1000).default([]),

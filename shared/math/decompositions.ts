@@ -19,7 +19,7 @@ const descending = (values: readonly number[]): number[] =>
   values.map((_, i) => i).sort((a, b) => values[b]! - values[a]!);
 
 /** A = V diag(values) V^T with values falling; eigenvectors are the columns of `vectors` (n x n). */
-export type SymmetricEigen = { values: Float64Array; vectors: Matrix };
+type SymmetricEigen = { values: Float64Array; vectors: Matrix };
 
 /** Raises RangeError for a matrix that is not square or holds a value that is not finite. */
 export function symmetricEigen(a: Matrix): SymmetricEigen {
@@ -38,7 +38,7 @@ export function symmetricEigen(a: Matrix): SymmetricEigen {
 }
 
 /** A = U diag(values) V^T, values falling, U (rows x r) and V (cols x r) with r = min(rows, cols). */
-export type SingularValues = { left: Matrix; values: Float64Array; right: Matrix };
+type SingularValues = { left: Matrix; values: Float64Array; right: Matrix };
 
 export function singularValues(a: Matrix): SingularValues {
   if (!a.data.every(Number.isFinite)) throw new RangeError('a singular value problem needs finite entries');

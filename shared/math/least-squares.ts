@@ -3,7 +3,7 @@ import { solveRidge } from './cholesky.ts';
 import { zeros } from './matrix.ts';
 
 /** y ~ intercept + coefficients . x; `residual` is the mean squared residual on the rows it was fitted to. */
-export type LinearFit = { intercept: number; coefficients: Float64Array; residual: number };
+type LinearFit = { intercept: number; coefficients: Float64Array; residual: number };
 
 /**
  * Ridge regression of `y` (n) on `x` (n x d, row-major); the intercept is not penalised. `ridge` is relative to the mean

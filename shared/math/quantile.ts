@@ -4,7 +4,7 @@
  * Where the order statistics of n values lie, by Hyndman and Fan (1996): `linear` puts the i-th (from 0) at level
  * i / (n - 1), their type 7; `hazen` at (i + 1/2) / n, their type 5.
  */
-export type QuantileDefinition = 'linear' | 'hazen';
+type QuantileDefinition = 'linear' | 'hazen';
 
 /** The quantile at `level` in [0, 1] of values in rising order, linear between order statistics and constant beyond. */
 export function quantile(sorted: ArrayLike<number>, level: number, definition: QuantileDefinition = 'linear'): number {

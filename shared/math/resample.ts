@@ -11,7 +11,7 @@ import { normalCdf, normalQuantile } from './special.ts';
 /** Writes `size` statistics for row weights (counts per row; rows of a stratum are contiguous) into `out`. */
 export type WeightedStatistics = (weights: Uint16Array, out: Float64Array) => void;
 
-export type Resampling = {
+type Resampling = {
   /** Rows per stratum, in order. */
   strata: readonly number[];
   size: number;

@@ -6,7 +6,7 @@ import type { ConfigReader } from './config-reader.ts';
 
 export type FamilyName = 'llama' | 'mistral' | 'qwen2' | 'qwen3' | 'gpt2' | 'gpt_neox' | 'gemma2' | 'bitnet';
 
-export const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
+const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /**

@@ -36,7 +36,7 @@ export function parseArchitecture(config: unknown): Architecture {
   return architecture;
 }
 
-export type LanguageModelSummary = {
+type LanguageModelSummary = {
   family: string;
   layers: number;
   heads: number;

@@ -32,7 +32,7 @@ export const HOOK_KINDS = [
 export type HookKind = (typeof HOOK_KINDS)[number];
 
 /** A parsed hook; `head` is null except for `head_out`. */
-export type Hook = { kind: HookKind; layer: number; head: number | null };
+type Hook = { kind: HookKind; layer: number; head: number | null };
 
 const PATTERN = /^([a-z_]+)\.(0|[1-9][0-9]{0,3})(?:\.(0|[1-9][0-9]{0,3}))?$/;
 
@@ -53,7 +53,7 @@ export const formatHook = ({ kind, layer, head }: Hook): string =>
   head === null ? `${kind}.${layer}` : `${kind}.${layer}.${head}`;
 
 /** What of a model decides which hooks it has. */
-export type HookShape = {
+type HookShape = {
   layers: number;
   heads: number;
   kvHeads: number;
@@ -64,7 +64,7 @@ export type HookShape = {
 };
 
 /** The kinds of hook that a model has. */
-export const hookKinds = (model: HookShape): HookKind[] =>
+const hookKinds = (model: HookShape): HookKind[] =>
   HOOK_KINDS.filter((kind) => kind !== 'resid_mid' || !model.parallel);
 
 /** All hooks of a model, layer by layer. */

@@ -2,12 +2,12 @@
 import { nice, ticks } from 'd3-array';
 
 /** An axis of numbers. Without `range` it covers the data, widened to round numbers. */
-export type NumberAxis = { label: string; scale?: 'linear' | 'log'; range?: readonly [number, number] };
+type NumberAxis = { label: string; scale?: 'linear' | 'log'; range?: readonly [number, number] };
 /** An axis of names; the value of a point along it is the index of a name. */
 export type NameAxis = { label: string; names: readonly string[] };
 export type Axis = NumberAxis | NameAxis;
 
-export type Tick = { value: number; text: string };
+type Tick = { value: number; text: string };
 /** An axis with its range; `share` maps a value to 0..1 along it, or to null where it has no place; bars start at `base`. */
 export type Scale = { names: boolean; ticks: Tick[]; share: (value: number) => number | null; base: number };
 /** An axis as asked for, with its scale. */

@@ -3,7 +3,7 @@ import type { Scale, Scaled } from './axis.ts';
 import { label, px, shortened, textWidth, wrapped } from './text.ts';
 
 /** The place for marks, in pixels. */
-export type Plot = { left: number; right: number; top: number; bottom: number };
+type Plot = { left: number; right: number; top: number; bottom: number };
 /** Where values lie in pixels along both axes, or null outside them. Names on the upright axis run from the top down. */
 export const placing = (plot: Plot, x: Scale, y: Scale) => ({
   x: (value: number): number | null => {

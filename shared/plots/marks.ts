@@ -4,7 +4,7 @@ import { escapeText, px } from './text.ts';
 import { SERIES_COLOURS, seriesClass } from './theme.ts';
 
 /** A point; `low` and `high` are its interval, along the axis of numbers where the other one has names. */
-export type Point = { x: number; y: number; low?: number; high?: number; title?: string };
+type Point = { x: number; y: number; low?: number; high?: number; title?: string };
 
 type Look = {
   /** Shown in the legend; a series without a name is not. */
@@ -13,17 +13,17 @@ type Look = {
   colour?: number | 'muted';
 };
 /** Bars stand on an axis of names. Intervals of lines and steps are drawn as a band, those of points and bars as whiskers. */
-export type PointSeries = Look & {
+type PointSeries = Look & {
   as: 'line' | 'step' | 'points' | 'bars';
   points: readonly Point[];
   dashed?: boolean;
 };
 /** A histogram: `counts[i]` lie between `edges[i]` and `edges[i + 1]`. */
-export type BinSeries = Look & { as: 'bins'; edges: readonly number[]; counts: readonly number[] };
+type BinSeries = Look & { as: 'bins'; edges: readonly number[]; counts: readonly number[] };
 export type Series = PointSeries | BinSeries;
 
 /** What marks need of the chart: where values lie, and what the two axes are. */
-export type Ground = { place: Place; upright: boolean; base: number };
+type Ground = { place: Place; upright: boolean; base: number };
 
 export const classOf = (series: Series, at: number): string => seriesClass(series.colour ?? at);
 export const isDashed = (series: Series, at: number): boolean =>

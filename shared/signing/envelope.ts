@@ -23,7 +23,7 @@ export async function signEnvelope(key: SigningKey, typ: string, claims: object)
   return new CompactSign(bytes).setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ }).sign(bare(key.jwk));
 }
 
-export type Opening<T extends z.ZodType> = {
+type Opening<T extends z.ZodType> = {
   typ: string;
   /** One key set per role: the issuer picks the set before the key id is looked up in it. */
   keysOf: (issuer: string) => KeySource | null;

@@ -33,7 +33,7 @@ export const fixedKeys = (published: PublishedKeys): KeySource => ({
 /** Longest pause after failed fetches: an owner that came back is found soon. */
 const FAILURE_LIMIT_MS = 8000;
 
-export type FetchedKeysOptions = {
+type FetchedKeysOptions = {
   /** Reads the set from its owner; any rejection counts as a failed fetch. */
   load: () => Promise<unknown>;
   /** Milliseconds on a clock that only moves forward. */

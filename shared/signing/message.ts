@@ -12,7 +12,7 @@ import { openEnvelope, type SigningKey, signEnvelope } from './envelope.ts';
 import type { KeySource } from './key-set.ts';
 
 /** What the ledger says in a message; issuer, audience and times are added here. */
-export type MessageContent = Omit<z.input<typeof messageSchema>, 'iss' | 'aud' | 'iat' | 'exp'>;
+type MessageContent = Omit<z.input<typeof messageSchema>, 'iss' | 'aud' | 'iat' | 'exp'>;
 
 export function signMessage(key: SigningKey, content: MessageContent, now_s: number): Promise<string> {
   const iat = Math.floor(now_s);

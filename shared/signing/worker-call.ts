@@ -15,9 +15,9 @@ import { openEnvelope, type SigningKey, signEnvelope } from './envelope.ts';
 import type { KeySource } from './key-set.ts';
 
 /** Scheme of the `Authorization` header that carries the signature. */
-export const WORKER_SCHEME = 'Sextant';
+const WORKER_SCHEME = 'Sextant';
 
-export type CallParts = { method: string; path: string; body: Uint8Array<ArrayBuffer>; fence: string | null };
+type CallParts = { method: string; path: string; body: Uint8Array<ArrayBuffer>; fence: string | null };
 
 /** Value of the `Authorization` header; `key.kid` is the worker's id. */
 export async function signWorkerCall(key: SigningKey, call: CallParts, now_s: number): Promise<string> {

@@ -9,7 +9,7 @@ import { numbersOf, takeRows } from '../table-input.ts';
 import { type Baseline, meanSquare, measured, type PreparedRows } from './fitted.ts';
 
 /** People as a deployed latent predictor sees them: children (and status), covariate features, attribute value numbers. */
-export type LatentRows = { rows: Float64Array; features: Float64Array; codes: ArrayLike<number>; y: Float64Array };
+type LatentRows = { rows: Float64Array; features: Float64Array; codes: ArrayLike<number>; y: Float64Array };
 
 export const latentPredictorOf = (document: LatentDocument): LatentPredictor => ({
   ...document,

@@ -9,7 +9,7 @@ import type contract from '../../../shared/jobs/fairness.fit_lookahead.ts';
 import { numbersOf, takeRows } from '../table-input.ts';
 
 export type FitParams = ParamsOf<typeof contract>;
-export type FitResult = ResultOf<typeof contract>;
+type FitResult = ResultOf<typeof contract>;
 export type FitPoint = FitResult['points'][number];
 export type Baseline = FitResult['baselines'][number];
 
@@ -45,7 +45,7 @@ export const meanSquare = (a: ArrayLike<number>, b: ArrayLike<number>): number =
   for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
   return sum / a.length;
 };
-export const mean = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0) / values.length;
+const mean = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0) / values.length;
 
 type Gaps = { present: Float64Array; future: Float64Array; score: Float64Array };
 /** Scores of `n` people and what is measured of them; `run` is one of the methods' predictions. */

@@ -19,7 +19,7 @@ export type LatentWorld = {
   /** Weight of K in the status. */
   weight: number;
 };
-export type LatentScore = {
+type LatentScore = {
   method: string;
   mse: number;
   presentGap: number;
@@ -31,7 +31,7 @@ export type LatentScore = {
 };
 
 /** Mean |difference of the status| between a person's world and the others. */
-export function presentGap({ codes, values, offset }: LatentWorld, rows: ArrayLike<number>): number {
+function presentGap({ codes, values, offset }: LatentWorld, rows: ArrayLike<number>): number {
   let [sum, pairs] = [0, 0];
   for (let r = 0; r < rows.length; r++) {
     const i = rows[r]!;

@@ -9,10 +9,10 @@ import { cholesky, choleskySolve } from '../../../shared/math/cholesky.ts';
 import { type Matrix, zeros } from '../../../shared/math/matrix.ts';
 import { stream } from '../../../shared/math/random.ts';
 
-export type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
+type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
 /** `attributes` (n x p, row-major) holds no constant: the intercept is added. The status is one more Gaussian child. */
-export type LatentData = { children: readonly LatentChild[]; attributes: Float64Array; p: number; n: number };
-export type LatentSampling = {
+type LatentData = { children: readonly LatentChild[]; attributes: Float64Array; p: number; n: number };
+type LatentSampling = {
   burnIn: number;
   samples: number;
   thin: number;

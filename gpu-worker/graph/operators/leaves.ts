@@ -16,7 +16,7 @@ const leaf = <A extends { dtype: DType; shape: Shape }>(name: string): Operator<
   evaluate: unreachable,
 });
 
-export type InputAttributes = { name: string; dtype: DType; shape: Shape };
+type InputAttributes = { name: string; dtype: DType; shape: Shape };
 export type ParameterAttributes = InputAttributes & { initial?: Initialiser };
 export type ConstantAttributes = { dtype: DType; shape: readonly number[]; data: HostArray };
 export type ExternalAttributes = { dtype: DType; shape: readonly number[]; data: ExternalData };

@@ -36,7 +36,7 @@ export type KnownAxes = {
 /** What a corpus has to know of the model that reads it; the model itself may not exist yet. */
 export type TextReader = { tokenizer: Tokenizer | null; architecture: { vocabulary: number } };
 
-export type OpenedCorpus = {
+type OpenedCorpus = {
   /** Digest of what the text is made from. */
   digest: string;
   /**

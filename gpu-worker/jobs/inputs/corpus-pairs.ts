@@ -4,8 +4,8 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { type CorpusFile, fileRows, type Tokenizer, type WeightedSequence } from '../../lm/index.ts';
 import { belongs, type Split } from './corpus-input.ts';
 
-export type PairFields = { prompt: string; completion: string };
-export type OpenedPairs = {
+type PairFields = { prompt: string; completion: string };
+type OpenedPairs = {
   digest: string;
   unseen: boolean;
   /** One pass over a split. A sequence has as many tokens as its pair, with the end-of-sequence token if there is one. */

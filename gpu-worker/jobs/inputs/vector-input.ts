@@ -5,7 +5,7 @@ import { VECTOR_BLOB, vectorBodySchema } from '../../../shared/contracts/vector.
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from './model-input.ts';
 
-export type OpenedVector = { hook: string; values: Float32Array; residualNorm: number };
+type OpenedVector = { hook: string; values: Float32Array; residualNorm: number };
 
 /** @throws SextantError `input_not_found`; `data_invalid` for a vector of another model (unless allowed) or width */
 export async function openVector(

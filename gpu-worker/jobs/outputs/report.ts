@@ -4,7 +4,7 @@ import { reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
-export type ReportOf = {
+type ReportOf = {
   /** The job type. */
   method: string;
   /** As validated; how the params named the model is left out, since its digest says what it is. */

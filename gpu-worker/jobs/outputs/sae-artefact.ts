@@ -7,7 +7,7 @@ import { CONFIG_FILE, readSae, saelensFolder, type TrainedSae, WEIGHTS_FILE } fr
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
-export type SaeDetails = {
+type SaeDetails = {
   /** Number within the job, for the names of its artefacts. */
   index: number;
   model: OpenedModel;
@@ -65,7 +65,7 @@ export async function publishSae(
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** What an autoencoder was trained for differs from what it is applied to. */
-export type SaeUse = { sae: TrainedSae; manifest: Manifest; mismatch: string[] };
+type SaeUse = { sae: TrainedSae; manifest: Manifest; mismatch: string[] };
 
 /**
  * Reads a published autoencoder for use on a model, at `hook` or its own.

@@ -32,7 +32,7 @@ export type GenerateOptions = SamplingOptions & {
   interventions?: readonly GenerationIntervention[];
 };
 
-export type GeneratedToken = {
+type GeneratedToken = {
   row: number;
   token: number /** Under the model, at temperature 1; nats. */;
   logProbability: number;
@@ -213,7 +213,7 @@ function toTheLeft<T extends BigInt64Array | Float32Array>(padded: T, starts: re
 }
 
 /** Tokens that end a text, by the model's config and its tokenizer. */
-export function endTokens({ folder, tokenizer }: LanguageModel): number[] {
+function endTokens({ folder, tokenizer }: LanguageModel): number[] {
   const fromConfig = folder.config.eos_token_id;
   const listed = Array.isArray(fromConfig) ? fromConfig : [fromConfig];
   return [...listed, tokenizer?.eos].filter((id): id is number => typeof id === 'number');

@@ -3,7 +3,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Intervention } from './interventions.ts';
 import type { LanguageModel } from './model.ts';
 
-export type ActivationBlock = {
+type ActivationBlock = {
   /** Vectors kept in this block, over all its sequences. */
   count: number;
   /** By hook: [count, width]. */
@@ -15,7 +15,7 @@ export type ActivationBlock = {
   positions: Int32Array;
 };
 
-export type ActivationOptions = {
+type ActivationOptions = {
   hooks: readonly string[];
   /** Sequences per pass. */
   batch?: number;

@@ -10,7 +10,7 @@ import type { FeedValue } from '../../runtime/index.ts';
 import type { Edit } from '../network/sites.ts';
 
 /** Which positions are rewritten: all, or those where the mask [batch * seq] is not 0. */
-export type Positions = 'all' | Uint8Array;
+type Positions = 'all' | Uint8Array;
 
 type At = { hook: string; positions?: Positions };
 export type Intervention =
@@ -27,7 +27,7 @@ export type Intervention =
   | (At & { kind: 'splice'; key: string; build: Splice; feeds?: Readonly<Record<string, FeedValue>> });
 
 /** Builds the replacement of x [batch, seq, width]; `feed` declares an input that `feeds` fills. */
-export type Splice = (x: g.Tensor, feed: (name: string, shape: g.Shape) => g.Tensor) => g.Tensor;
+type Splice = (x: g.Tensor, feed: (name: string, shape: g.Shape) => g.Tensor) => g.Tensor;
 
 /** An intervention ready for one batch: its part of the program, and its inputs. */
 export type PreparedEdit = {

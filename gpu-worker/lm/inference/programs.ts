@@ -33,7 +33,7 @@ const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 export const maskName = (window: number | null): string => `mask.${window ?? 'full'}`;
 
 /** The weights of a folder as tensors that refer into its files. */
-export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
+function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
   const known = new Map<string, g.Tensor>();
   return ({ name }) => {
     let tensor = known.get(name);
@@ -57,7 +57,7 @@ export const isFused = (a: Architecture, variant: Variant, target: g.Target): bo
   );
 
 /** The program of a variant. */
-export function compileVariant(
+function compileVariant(
   a: Architecture,
   weights: ModelWeights,
   get: (weight: Weight) => g.Tensor,

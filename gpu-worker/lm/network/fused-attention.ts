@@ -26,7 +26,7 @@ export const fusedFits = (headDim: number): boolean => headDim % 8 === 0;
 /** Whether it can also turn `dims` entries of them. */
 export const fusedTurns = (headDim: number, dims: number): boolean => headDim % 16 === 0 && dims % 16 === 0;
 
-export type FusedInputs = {
+type FusedInputs = {
   /** [batch, seq, heads * headDim], and [batch, seq, kvHeads * headDim] twice. */
   q: Tensor;
   k: Tensor;

@@ -9,12 +9,12 @@ import type { Sites } from './sites.ts';
 
 type Tensor = g.Tensor;
 
-export type TransformerInputs = AttentionInputs & {
+type TransformerInputs = AttentionInputs & {
   /** int64 [batch, seq]. */
   ids: Tensor;
 };
 
-export type TransformerOutputs = {
+type TransformerOutputs = {
   grid: Grid;
   /** The stream after the final norm, [rows, width] with rows = batch * seq. */
   final: Tensor;

@@ -3,7 +3,7 @@ import { Template } from '@huggingface/jinja';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-export type ChatMessage = { role: string; content: string };
+type ChatMessage = { role: string; content: string };
 
 /**
  * The prompt of a conversation by the tokenizer's own template. The template writes its special tokens itself: encode

@@ -2,7 +2,7 @@
 
 const BEGIN = '<s>';
 
-export type TokenizerParts = {
+type TokenizerParts = {
   /** Special tokens; their ids are their places. `<s>` is one of them and begins every text. */
   special: readonly string[];
   pre_tokenizer: object;

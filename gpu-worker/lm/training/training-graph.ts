@@ -8,7 +8,7 @@ import { HookSites, type Sites } from '../network/sites.ts';
 import { transformer } from '../network/transformer.ts';
 import { initialisers } from '../weights/initialise.ts';
 
-export type LossGraph = {
+type LossGraph = {
   /** Mean cross-entropy in nats, of the inputs `ids` and `labels`, int64 [batch, seq] each. */
   loss: g.Tensor;
   logits: g.Tensor;

@@ -14,7 +14,7 @@ import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts'
 import { nameOf, readFloat32, readHeader } from './safetensors-file.ts';
 
 /** Where a stored tensor lies: `file` is relative to the folder. */
-export type StoredTensor = SafetensorsEntry & { file: string };
+type StoredTensor = SafetensorsEntry & { file: string };
 
 /** A folder that has been read and checked: everything the model needs is there, with the right shapes. */
 export type ModelFolder = {

@@ -13,7 +13,7 @@ export type HubFile = {
   digest: { sha256: string } | { git: string };
 };
 
-export type DownloadOptions = { token?: string | undefined; attempts?: number; progress?: (bytes: number) => void };
+type DownloadOptions = { token?: string | undefined; attempts?: number; progress?: (bytes: number) => void };
 
 /**
  * Downloads `url` to `path`. Bytes of an earlier attempt in `path.part` are kept and the rest is asked for.

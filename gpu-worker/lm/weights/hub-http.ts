@@ -3,7 +3,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 
 const MAX_REDIRECTS = 5;
 
-export type HubRequest = { token?: string | undefined; headers?: Record<string, string> };
+type HubRequest = { token?: string | undefined; headers?: Record<string, string> };
 
 /**
  * GET with redirects. The token goes to the first origin only; once another origin was visited it is gone for good.

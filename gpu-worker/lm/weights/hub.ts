@@ -8,7 +8,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { download, type HubFile } from './hub-file.ts';
 import { hubGet } from './hub-http.ts';
 
-export type HubOptions = {
+type HubOptions = {
   /** Address of the hub, such as https://huggingface.co. */
   endpoint: string;
   /** Goes to the hub's own origin only. */
@@ -22,7 +22,7 @@ export type HubOptions = {
   progress?: (done: { bytes: number; total: number }) => void;
 };
 
-export type FetchedModel = { folder: string; commit: string };
+type FetchedModel = { folder: string; commit: string };
 
 const COMMIT = /^[0-9a-f]{40}$/;
 const REPO = /^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/;

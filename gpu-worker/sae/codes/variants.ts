@@ -21,7 +21,7 @@ export type GraphSettings = {
   bandwidth: number;
 };
 /** `penalty` is a scalar to be added with the sparsity coefficient; `cut` the smallest magnitude kept (batch variants). */
-export type GraphCode = { code: g.Tensor; penalty: g.Tensor | null; cut: g.Tensor | null };
+type GraphCode = { code: g.Tensor; penalty: g.Tensor | null; cut: g.Tensor | null };
 
 export type Variant = {
   readonly name: SaeVariant;

@@ -34,7 +34,7 @@ const ARCHITECTURES: Readonly<Record<SaeVariant, string>> = {
 const FORMAT_VERSION = '6.0.0';
 
 /** Where an autoencoder belongs; goes into `metadata`. */
-export type SaeOrigin = {
+type SaeOrigin = {
   model_name: string | null;
   hook_name: string | null;
   /** Factor on activations that training used, for information: it is folded into the weights. */

@@ -8,7 +8,7 @@ import { neighbours } from '../measures/decoder-cosines.ts';
 import type { HeldOut } from '../measures/held-out.ts';
 import type { MetricsAccumulator } from '../measures/metrics.ts';
 
-export type LatentOptions = {
+type LatentOptions = {
   /** Contexts shown per pole. */
   contexts: number;
   /** Tokens shown on either side. */

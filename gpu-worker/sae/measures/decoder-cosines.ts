@@ -11,7 +11,7 @@ export type DecoderCosines = {
 };
 
 /** Another row with its cosine, signed. */
-export type Neighbour = { latent: number; cosine: number };
+type Neighbour = { latent: number; cosine: number };
 
 /** Cosines that are formed at once. */
 const CHUNK_ELEMENTS = 1 << 22;

@@ -11,7 +11,7 @@ const DRAWS = 500;
 const PARTS = 5;
 
 /** `fvu` is null where the activations do not vary. */
-export type MetricIntervals = { mse: Interval; nmse: Interval; fvu: Interval | null; l0: Interval };
+type MetricIntervals = { mse: Interval; nmse: Interval; fvu: Interval | null; l0: Interval };
 
 /**
  * 95 % BCa intervals over sequences; the variance in the FVU is that of all tokens. Null for a single sequence, which says

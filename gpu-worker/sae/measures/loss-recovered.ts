@@ -8,7 +8,7 @@ import { encodeActivations, reconstruct, type TrainedSae } from './evaluate.ts';
 const SPLICES = ['spliced', 'zero', 'mean', 'identity'] as const;
 type Splice = (typeof SPLICES)[number];
 
-export type LossRecovered = {
+type LossRecovered = {
   tokens: number;
   /** Mean next-token cross-entropy in nats: untouched, and under each replacement. */
   original: number;
@@ -20,7 +20,7 @@ export type LossRecovered = {
   recovered_from_mean: number | null;
 };
 
-export type SiteOptions = {
+type SiteOptions = {
   /** Mean activation, for the control. */
   mean: ArrayLike<number>;
   /** Sequences per forward pass. */

@@ -14,8 +14,8 @@ import { sparseLogistic } from './sparse-logistic.ts';
 /** One row per word: activations at its token [words, inputs], codes, and its first letter. */
 export type SpelledWords = { inputs: number; width: number; x: Float64Array; codes: SparseCodes; letters: string[] };
 
-export type Form = 'fixed' | 'original';
-export type LetterForm = {
+type Form = 'fixed' | 'original';
+type LetterForm = {
   /** The latents that stand for the letter, and the F1 of a probe on them. */
   main: number[];
   f1: number;
@@ -24,7 +24,7 @@ export type LetterForm = {
   /** Mean share of the letter that up to three other latents carry. */
   fraction: number;
 };
-export type LetterAbsorption = { letter: string; words: number; probe_f1: number } & Record<Form, LetterForm>;
+type LetterAbsorption = { letter: string; words: number; probe_f1: number } & Record<Form, LetterForm>;
 export type Absorption = {
   /** Means over the letters, weighted by their words; null where no letter can be scored. */
   fixed: { full: number; fraction: number } | null;
@@ -42,7 +42,7 @@ const LEAST_SHARE = 0.4;
 const MOST_ABSORBERS = 3;
 const SILENT = 1e-8;
 /** Below this F1 of the dense probe on held-out words the activations do not spell the letter: nothing can be absorbed. */
-export const LEAST_PROBE_F1 = 0.5;
+const LEAST_PROBE_F1 = 0.5;
 /** Fewer words than this, in either part of the split, say nothing. */
 const LEAST_TRAIN = 10;
 const LEAST_TEST = 3;

@@ -8,7 +8,7 @@ import type { TrainedSae } from '../measures/evaluate.ts';
 import { type LabelledText, poolTexts } from './pooled.ts';
 import { denseProbing, type Perturbation, sparseProbing, spuriousRemoval, targetedPerturbation } from './probing.ts';
 
-export type LabelledTasks = {
+type LabelledTasks = {
   name: string;
   texts: number;
   /** Texts that the accuracies are measured on. */

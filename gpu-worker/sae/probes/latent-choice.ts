@@ -1,7 +1,7 @@
 /** Which latent stands for a difference between two sets of texts. */
 import type { SparseCodes } from '../codes/sparse-codes.ts';
 
-export type LatentChoice = {
+type LatentChoice = {
   latent: number;
   /** Sign of the code that goes with the positive set. */
   sign: 1 | -1;

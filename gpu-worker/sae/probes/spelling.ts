@@ -7,7 +7,7 @@ import { encodeActivations, type TrainedSae } from '../measures/evaluate.ts';
 import { type Absorption, absorption, type SpelledWords } from './absorption.ts';
 import type { Split } from './probing.ts';
 
-export type SpellingOptions = { encoder: Encoder; seed: number; examples: number };
+type SpellingOptions = { encoder: Encoder; seed: number; examples: number };
 /** Different words with their tokens, and the number of those given that have more tokens than wanted, or come again. */
 export type Vocabulary = { words: { word: string; tokens: number[] }[]; dropped: number };
 
@@ -44,7 +44,7 @@ const isWord = (text: string): boolean => WORD.test(text);
 const letterOf = ({ word }: { word: string }): string => word[0]!.toLowerCase();
 
 /** Activations [words, width] of words where their first letter is asked for, and the words to learn from. */
-export type SpelledActivations = { x: Float32Array; letters: string[]; split: Split };
+type SpelledActivations = { x: Float32Array; letters: string[]; split: Split };
 
 /**
  * As in SAEBench each word stands in a prompt that spells other words first ("cat: c"), and is read at its last token; the

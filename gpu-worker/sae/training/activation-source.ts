@@ -8,7 +8,7 @@ import { quantile } from '../../../shared/math/quantile.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
 
-export type SourceOptions = {
+type SourceOptions = {
   model: LanguageModel;
   hook: string;
   /** One pass over the corpus, or an endless one; started again when it ends. */
@@ -24,7 +24,7 @@ export type SourceOptions = {
 
 /** Where a batch comes from: number of the block, of the batch in it. */
 export type SourcePosition = { block: number; batch: number };
-export type SourceBatch = { x: Float32Array; next: SourcePosition };
+type SourceBatch = { x: Float32Array; next: SourcePosition };
 
 export class ActivationSource {
   readonly width: number;
@@ -138,7 +138,7 @@ function joined(parts: readonly Float32Array[]): Float32Array {
   return out;
 }
 
-export function rowNorms(x: Float32Array, width: number): Float64Array {
+function rowNorms(x: Float32Array, width: number): Float64Array {
   const norms = new Float64Array(x.length / width);
   for (let i = 0; i < x.length; i++) norms[Math.floor(i / width)]! += x[i]! * x[i]!;
   return norms.map(Math.sqrt);

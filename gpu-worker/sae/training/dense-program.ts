@@ -8,7 +8,7 @@ export const ACTIVATIONS = 'activations';
 export const DEAD = 'dead';
 export const THRESHOLD = { plain: 'threshold', logarithm: 'log_threshold' } as const;
 
-export type DenseProgram = {
+type DenseProgram = {
   /** What is minimised. */
   total: g.Tensor;
   metrics: {

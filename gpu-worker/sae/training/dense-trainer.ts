@@ -11,7 +11,7 @@ import { initialState, type StepReport, type Trainer, type TrainerState } from '
 /** Decay per step of the running threshold of batch variants (dictionary_learning). */
 const CUT_DECAY = 0.99;
 
-export type DenseOptions = { threads?: number; provider?: ProviderRequest };
+type DenseOptions = { threads?: number; provider?: ProviderRequest };
 
 export class DenseTrainer implements Trainer {
   readonly recipe: Recipe;

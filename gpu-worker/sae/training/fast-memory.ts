@@ -4,7 +4,7 @@ import type { Recipe } from './recipe.ts';
 import { KernelPool } from './wasm/pool.ts';
 
 /** Weights, or values of their kind such as moments: width rows of `stride` values in both matrices. */
-export type WeightArrays = {
+type WeightArrays = {
   encoder: Float32Array;
   encoderBias: Float32Array;
   decoder: Float32Array;

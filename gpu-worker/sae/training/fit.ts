@@ -8,7 +8,7 @@ import { initialise } from './initialise.ts';
 import { type Recipe, rateAt, type Schedule } from './recipe.ts';
 import type { StepReport, Trainer, TrainerState } from './trainer.ts';
 
-export type MakeOptions = { threads?: number; encoder?: Encoder; provider?: 'auto' | 'cpu' | 'webgpu' | 'cuda' };
+type MakeOptions = { threads?: number; encoder?: Encoder; provider?: 'auto' | 'cpu' | 'webgpu' | 'cuda' };
 
 /** The fast path where it fits and computing happens on the CPU, else the dense program. */
 export async function makeTrainer(

@@ -29,7 +29,7 @@ function normalise(row: Float32Array): void {
   for (let i = 0; i < row.length; i++) row[i] = row[i]! / norm;
 }
 
-export type ActivationStatistics = {
+type ActivationStatistics = {
   rows: number;
   /** Mean of each coordinate. */
   mean: Float64Array;

@@ -35,7 +35,7 @@ export const sweepStateSchema = z.object({
   variance: z.number(),
   members: z.array(z.strictObject({ steps: count, inputs: count, width: count, cut: z.number() })),
 });
-export type SweepState = z.infer<typeof sweepStateSchema>;
+type SweepState = z.infer<typeof sweepStateSchema>;
 
 const GROUPS = ['parameters', 'first', 'second'] as const;
 const NAMES = ['encoder', 'encoderBias', 'decoder', 'decoderBias', 'threshold'] as const;

@@ -27,7 +27,7 @@ export type SweepOptions = {
   progress?: (progress: SweepProgress) => void;
 };
 
-export type SweepProgress = {
+type SweepProgress = {
   step: number;
   /** Means over the members, of the latest step. */
   loss: number;

@@ -40,7 +40,7 @@ export interface Trainer {
   close(): Promise<void>;
 }
 
-export const zeroMoments = (p: SaeParameters): SaeParameters => ({
+const zeroMoments = (p: SaeParameters): SaeParameters => ({
   ...p,
   encoder: new Float32Array(p.encoder.length),
   encoderBias: new Float32Array(p.encoderBias.length),

@@ -4,7 +4,7 @@ import type { Client } from '../client.ts';
 import { percent, table } from '../table.ts';
 import { step } from './step.ts';
 
-export type Steering = {
+type Steering = {
   model: Record<string, unknown>;
   vector: string;
   name: string;

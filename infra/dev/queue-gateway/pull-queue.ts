@@ -12,7 +12,7 @@ export interface GatewayEnv {
   readonly QUEUES_TOKEN: string;
 }
 export type Arrived = { id: string; timestamp_ms: number; body: string; content_type: 'json' | 'text' };
-export type PulledMessage = {
+type PulledMessage = {
   id: string;
   body: string;
   timestamp_ms: number;
@@ -20,12 +20,12 @@ export type PulledMessage = {
   lease_id: string;
   metadata: Record<string, string>;
 };
-export type Pulled = {
+type Pulled = {
   message_backlog_count: number;
   messages: PulledMessage[];
   metadata: { metrics: { backlog_count: number; backlog_bytes: number; oldest_message_timestamp_ms: number } };
 };
-export type Acknowledged = { ackCount: number; retryCount: number; warnings: Record<string, string> };
+type Acknowledged = { ackCount: number; retryCount: number; warnings: Record<string, string> };
 
 type Row = { seq: number; id: string; timestamp_ms: number; body: string; content_type: string; attempts: number };
 

@@ -39,7 +39,7 @@ export type AuditColumnsInput = {
   futures?: { present: Float64Array; presentOther: Float64Array; future: Float64Array; futureOther: Float64Array };
 };
 
-export type PreferencesReport = {
+type PreferencesReport = {
   /** Errors at 1/2 for classification, squared errors for regression. */
   loss: 'error' | 'squared_error';
   groups: {
@@ -61,7 +61,7 @@ export type PreferencesReport = {
     excluded: { level: string; count: number }[];
   }[];
 };
-export type AuditDocument = AuditReport & {
+type AuditDocument = AuditReport & {
   preferences?: PreferencesReport;
   counterfactual_gap?: Measured;
   lookahead?: { present_gap: Measured; future_gap: Measured; improvement: number | null };

@@ -40,7 +40,7 @@ export function intersection(groupings: readonly Grouping[]): Grouping {
   return grouping(groupings.map((g) => g.name).join(' & '), clear ? plain : quoted, '/groups');
 }
 
-export type EligibleGroups = {
+type EligibleGroups = {
   name: string;
   levels: string[];
   /** Rows of the eligible groups, group by group: positions in the caller's columns. */

@@ -1,6 +1,6 @@
 /** Rows of an audit laid out for repeated weighted passes: by group, sorted by prediction, with the merged order of pairs. */
 
-export type AuditColumns = {
+type AuditColumns = {
   predictions: ArrayLike<number>;
   labels?: ArrayLike<number> | undefined;
 };

@@ -3,7 +3,7 @@ import type { RandomStream } from '../../math/random.ts';
 import type { AuditLayout, PairOrder } from './layout.ts';
 import type { Task } from './statistics.ts';
 
-export type PermutationTest = { metric: string; threshold?: number; p: number };
+type PermutationTest = { metric: string; threshold?: number; p: number };
 
 /**
  * p = (1 + draws with a gap at least as large) / (1 + draws), of KS, W1 and the absolute differences of mean, variance,

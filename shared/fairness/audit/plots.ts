@@ -37,7 +37,7 @@ export function distributionPlot(
   });
 }
 
-export type SweepPoint = { error: number; unfairness: number; label: string };
+type SweepPoint = { error: number; unfairness: number; label: string };
 
 /** Every point of a sweep in (error, unfairness), with the undominated ones joined and the chosen one ringed. */
 export function frontierPlot(points: readonly SweepPoint[], best: readonly number[], chosen?: number): string {

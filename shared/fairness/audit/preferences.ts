@@ -3,7 +3,7 @@ import { stream } from '../../math/random.ts';
 import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
 import { dataError } from '../data-error.ts';
 
-export type IntervalOptions = { draws: number; level: number; seed: number };
+type IntervalOptions = { draws: number; level: number; seed: number };
 
 /** Positions of rows by code, and how many of each code. */
 function byCode(codes: ArrayLike<number>, groups: number): { rows: Uint32Array; counts: number[] } {
@@ -17,7 +17,7 @@ function byCode(codes: ArrayLike<number>, groups: number): { rows: Uint32Array; 
   return { rows, counts };
 }
 
-export type PreferenceIntervals = {
+type PreferenceIntervals = {
   group: number;
   count: number;
   own: Interval;

@@ -9,8 +9,8 @@ import { layOut } from './layout.ts';
 import { holm, permutationTests } from './permutation.ts';
 import { auditStatistics, type Task } from './statistics.ts';
 
-export type AuditInput = { predictions: ArrayLike<number>; labels?: ArrayLike<number>; groups: readonly Grouping[] };
-export type AuditOptions = {
+type AuditInput = { predictions: ArrayLike<number>; labels?: ArrayLike<number>; groups: readonly Grouping[] };
+type AuditOptions = {
   task: Task;
   thresholds: readonly number[];
   /** Groups of fewer rows are listed but nothing is claimed of them. */
@@ -42,7 +42,7 @@ export type Measured = {
   high: number | null;
   standard_error: number | null;
 };
-export type PairReport = {
+type PairReport = {
   a: string;
   b: string;
   /** KS distance that equal groups of these sizes exceed in 5 % of samples. */
@@ -50,7 +50,7 @@ export type PairReport = {
   metrics: Measured[];
   tests: { metric: string; threshold?: number; p: number; p_holm: number }[];
 };
-export type AttributeReport = {
+type AttributeReport = {
   attribute: string;
   groups: { level: string; count: number; metrics: Measured[] }[];
   excluded: { level: string; count: number }[];
@@ -88,7 +88,7 @@ export const measured = (metric: string, interval: Interval, threshold?: number)
 });
 
 /** Refuses columns that no audit can be made of. Raises `data_invalid` with the code of the fault. */
-export function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Task): void {
+function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Task): void {
   const n = predictions.length;
   if (n === 0) throw dataError('length_mismatch', '/predictions', 'an audit needs at least one row');
   requireSquarable(predictions, '/predictions');

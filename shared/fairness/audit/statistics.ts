@@ -23,7 +23,7 @@ const groupMetrics = (task: Task, labelled: boolean, thresholds: number): { metr
   return list;
 };
 
-export type Statistics = { keys: MetricKey[]; evaluate: WeightedStatistics };
+type Statistics = { keys: MetricKey[]; evaluate: WeightedStatistics };
 
 /**
  * Statistics of a layout, in the order of `keys`: group metrics, then for every pair KS, W1 and the differences of group

@@ -9,7 +9,7 @@ const rowsOf = (mostRows: number, mostCols: number) => z.array(vector(mostCols))
 const label = z.union([z.string().max(1000), z.number(), z.boolean()]);
 
 /** Group moments, or rows with a group label each; labels are used for the moments and dropped. */
-export const groupDataSchema = z.union([
+const groupDataSchema = z.union([
   z.strictObject({
     moments: z
       .array(z.strictObject({ count: z.number().min(2), mean: vector(1024), covariance: rowsOf(1024, 1024) }))

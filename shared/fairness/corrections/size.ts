@@ -4,7 +4,7 @@ import { layerMs, mappingMs, momentsMs, requireFits, solveMs } from '../costs.ts
 import type { Correction, GroupData } from './document.ts';
 
 /** Widest layer that is corrected synchronously. */
-export const EDGE_WIDTH = 64;
+const EDGE_WIDTH = 64;
 
 const rowCount = (data: GroupData): number => ('rows' in data ? data.rows.length : 0);
 const groupCount = (data: GroupData): number => ('moments' in data ? data.moments.length : 2);

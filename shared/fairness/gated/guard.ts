@@ -2,7 +2,7 @@
 import { type GatedPredictor, scoreEveryHead } from './predictor.ts';
 import { mcnemar } from './preferences.ts';
 
-export type GuardDecision = {
+type GuardDecision = {
   group: number;
   count: number;
   /** Errors of the group's own head and of the pooled one. */

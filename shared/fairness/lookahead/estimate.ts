@@ -5,8 +5,8 @@ import { dataError } from '../data-error.ts';
 import { compileScm, type LinearScm, type ScmVariable } from './scm.ts';
 
 /** What depends on what: `attribute` marks a direct edge from the attribute. */
-export type ScmShape = { name: string; parents: readonly string[]; attribute: boolean };
-export type ScmEstimate = { scm: LinearScm; rSquared: Record<string, number> };
+type ScmShape = { name: string; parents: readonly string[]; attribute: boolean };
+type ScmEstimate = { scm: LinearScm; rSquared: Record<string, number> };
 
 /**
  * Fits every variable of `shape` on its parents and on indicators of the attribute's values (effects are relative to the

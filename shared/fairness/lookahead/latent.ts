@@ -12,14 +12,14 @@ import type { LookaheadGapColumns } from './gaps.ts';
 import { type GaussianChild, gaussianPosterior, gridPosterior, type PoissonChild } from './posterior.ts';
 
 /** Intercept, one effect per attribute value, one weight per covariate feature, weight of K; the mean or the log rate. */
-export type LatentEquation = {
+type LatentEquation = {
   name: string;
   intercept: number;
   effects: readonly number[];
   covariates: readonly number[];
   weight: number;
 };
-export type LatentChildEquation = LatentEquation & ({ family: 'gaussian'; deviation: number } | { family: 'poisson' });
+type LatentChildEquation = LatentEquation & ({ family: 'gaussian'; deviation: number } | { family: 'poisson' });
 export type LatentPredictor = {
   /** Attribute values and covariate features there are. */
   values: number;
@@ -34,7 +34,7 @@ export type LatentPredictor = {
   /** Coefficient of K in h. */
   free: number;
 };
-export type CompiledLatent = {
+type CompiledLatent = {
   predictor: LatentPredictor;
   /** Columns beside the covariates: the children, then the status where it is observed. */
   inputs: readonly string[];

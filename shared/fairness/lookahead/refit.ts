@@ -13,7 +13,7 @@ import { abduct } from './scm.ts';
  * `second` is the mean of v v^T over the rows for v = (1, s, U of `free` in that order, q, y): (free + 4) squared. It is a
  * function of the structural model and the rows, not of eta or rho.
  */
-export type LookaheadMoments = { count: number; free: readonly string[]; second: Matrix };
+type LookaheadMoments = { count: number; free: readonly string[]; second: Matrix };
 
 /** Names of the variables whose U may enter h: observed, with a scale, and identified. */
 export const freeVariables = ({ scm, predictor }: CompiledLookahead): string[] =>
@@ -69,7 +69,7 @@ export function lookaheadMoments(
 }
 
 /** `error` is the mean squared error of the refitted score on the rows behind the moments. */
-export type LookaheadRefit = {
+type LookaheadRefit = {
   predictor: LookaheadPredictor;
   error: number;
   constant: number;

@@ -10,7 +10,7 @@ const rowsOf = (mostRows: number, mostCols: number) => z.array(vector(mostCols))
 /** Networks that a document holds: so many layers at most, of so many outputs and inputs. */
 export const NETWORK_LIMITS = { layers: 16, outputs: 1024, inputs: 4096 } as const;
 
-export const networkDocumentSchema = z.strictObject({
+const networkDocumentSchema = z.strictObject({
   kind: z.literal('network'),
   inputs: z.array(inputSchema).min(1).max(1000),
   layers: z
@@ -26,7 +26,7 @@ export const networkDocumentSchema = z.strictObject({
     .describe('the edited network, folded: nothing but its weights differs from the one it was made of'),
 });
 
-export const gatedDocumentSchema = z.strictObject({
+const gatedDocumentSchema = z.strictObject({
   kind: z.literal('gated'),
   inputs: z.array(inputSchema).min(1).max(1000),
   link: z.enum(['logistic', 'identity']).default('logistic'),

@@ -26,7 +26,7 @@ const solve = (m: Matrix, d: Float64Array, ridge: number): Float64Array => {
   }
 };
 
-export type MeanCorrection = { weights: Matrix; distortion: number };
+type MeanCorrection = { weights: Matrix; distortion: number };
 
 /**
  * Minimises ||X (W~ - W)^T||_F^2 subject to ||W~ d|| <= tau ||W d||, d = mu_1 - mu_2:
@@ -46,9 +46,9 @@ export function exactMeanStep(w: Matrix, groups: readonly GroupMoments[], tau: n
   };
 }
 
-export type ScalarHead = { weights: Float64Array; bias: number };
+type ScalarHead = { weights: Float64Array; bias: number };
 /** `distortion` is E(f~ - f)^2, the least that reaches the gap; gaps are signed, group 0 minus group 1. */
-export type ScalarHeadCorrection = ScalarHead & { distortion: number; gapBefore: number; gapAfter: number };
+type ScalarHeadCorrection = ScalarHead & { distortion: number; gapBefore: number; gapAfter: number };
 
 /**
  * Scalar head f(h) = w . h + b: w~ = w - (1 - tau) (w . d) C^{-1} d / (d^T C^{-1} d), b~ = b + (w - w~) . mu, with the

@@ -34,7 +34,7 @@ export const activationName = (activation: Activation): string =>
   activation === 'gelu_tanh' ? 'gelu_pytorch_tanh' : activation;
 
 /** Heads and key/value heads, checked. */
-export function readHeads(config: ConfigReader, width: number) {
+function readHeads(config: ConfigReader, width: number) {
   const heads = config.parts('num_attention_heads');
   const kvHeads = config.parts('num_key_value_heads', heads);
   const headDim = config.raw('head_dim') === undefined ? width / heads : config.count('head_dim');

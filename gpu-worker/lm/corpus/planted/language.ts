@@ -13,12 +13,12 @@ import { tokenizerDocument } from '../../tokenizer/tokenizer-document.ts';
 import type { SavedTokenizer } from '../../weights/save.ts';
 import { AXES, type Axis, announcement, isSigned, LINKS, statesOf } from './axes.ts';
 
-export const SPECIAL = ['<s>', '</s>', '<unk>'] as const;
+const SPECIAL = ['<s>', '</s>', '<unk>'] as const;
 /** Tokens before the first free word: the beginning of the sequence and one announcement per axis. */
 export const HEADER = 1 + AXES.length;
 
 /** `states[a]` belongs to axis a and holds for the whole document; ids begin with `<s>` and the announcements. */
-export type PlantedDocument = { ids: Int32Array; states: Int8Array };
+type PlantedDocument = { ids: Int32Array; states: Int8Array };
 
 /** Words of one class and pole, with the frequencies of the words among themselves (Zipf-like, summing to 1). */
 type Group = { first: number; frequencies: readonly number[]; pole: number };

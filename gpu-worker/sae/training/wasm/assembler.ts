@@ -4,13 +4,13 @@
  * Specification 2.0, with 128-bit SIMD and shared memory.
  */
 
-export type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
+type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
 /** Bytes of instructions that leave one value of the stated type on the stack, or none. */
 export type Code = readonly number[];
 
 const TYPE_BYTE: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 
-export function unsigned(value: number): number[] {
+function unsigned(value: number): number[] {
   const out: number[] = [];
   let rest = value >>> 0;
   do {
@@ -173,7 +173,7 @@ export class Body {
   }
 }
 
-export type Kernel<P extends Record<string, ValueType> = Record<string, ValueType>> = {
+type Kernel<P extends Record<string, ValueType> = Record<string, ValueType>> = {
   name: string;
   parameters: P;
   write(body: Body, parameters: { readonly [K in keyof P]: Local }): void;

@@ -8,7 +8,7 @@ import { decoderBiasGradient, updateRows, updateVector, weightGradients } from '
 import { Instance, Memory, Module, type SharedMemory } from './webassembly.ts';
 
 const KERNELS = [decode, groupByLatent, weightGradients, updateRows, updateVector, decoderBiasGradient];
-export type KernelName =
+type KernelName =
   | 'decode'
   | 'group_by_latent'
   | 'weight_gradients'
@@ -16,7 +16,7 @@ export type KernelName =
   | 'update_vector'
   | 'decoder_bias_gradient';
 /** Values of a kernel's parameters by name; arrays of the pool's memory stand for their address. */
-export type KernelArguments = Readonly<Record<string, number | Float32Array | Int32Array | Float64Array>>;
+type KernelArguments = Readonly<Record<string, number | Float32Array | Int32Array | Float64Array>>;
 
 const PAGE = 65_536;
 const MAXIMUM_PAGES = 65_536;
