@@ -5,6 +5,7 @@ import { envelope } from './http/envelope.ts';
 import { answerUnrouted } from './http/no-route.ts';
 import { problemAnswer, refuseMisfit } from './http/problem.ts';
 import { registerArtefacts } from './routes/artefacts.ts';
+import { registerAudit } from './routes/audit.ts';
 import { registerCapabilities } from './routes/capabilities.ts';
 import { registerFairnessAudits } from './routes/fairness-audits.ts';
 import { registerFairnessCorrections } from './routes/fairness-corrections.ts';
@@ -48,6 +49,7 @@ const ROUTES: readonly ((app: App) => void)[] = [
   registerSaes,
   registerSaeLatents,
   registerReports,
+  registerAudit,
   registerFairnessPredictors,
   registerFairnessAudits,
   registerFairnessCorrections,

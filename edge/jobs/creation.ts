@@ -1,6 +1,7 @@
 /** Creates a job at most once per idempotency key: whatever is repeated, and whatever broke off in between. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
+import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { fingerprintOf, idempotencyOf } from '../idempotency/keys.ts';
 import type { AccessKey } from '../keys/access-key.ts';
@@ -8,7 +9,12 @@ import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
 import { storeParams } from './params.ts';
 
-type CreationRequest = { idempotencyKey: string | undefined; path: string; raw: Uint8Array<ArrayBuffer> };
+type CreationRequest = {
+  idempotencyKey: string | undefined;
+  path: string;
+  raw: Uint8Array<ArrayBuffer>;
+  request_id: string;
+};
 
 /**
  * The id of the job, and whether it stood before. Raises `idempotency_key_missing`, `idempotency_in_flight`,
@@ -17,7 +23,7 @@ type CreationRequest = { idempotencyKey: string | undefined; path: string; raw: 
 export async function createOnce(
   env: Env,
   key: AccessKey,
-  { idempotencyKey, path, raw }: CreationRequest,
+  { idempotencyKey, path, raw, request_id }: CreationRequest,
 ): Promise<{ id: string; replayed: boolean }> {
   const memory = await idempotencyOf(env, key.tenant, checkedKey(idempotencyKey));
   const fingerprint = await fingerprintOf({ method: 'POST', path }, key.tenant, raw);
@@ -38,6 +44,8 @@ export async function createOnce(
   if (!replayed) {
     try {
       const admitted = await admit(env, key, JSON.parse(new TextDecoder().decode(raw)));
+      if (admitted.contract.scope === 'directions:refusal')
+        await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
       await ledger.create(termsOf(id, key.tenant, admitted), await storeParams(env, key.tenant, id, admitted.params));
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.

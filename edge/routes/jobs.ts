@@ -157,7 +157,12 @@ function registerCreate(app: App): void {
       return c.json({ type: contract.type, input_digest, estimate }, 200, uncached);
     }
     const idempotencyKey = c.req.header('idempotency-key');
-    const { id, replayed } = await createOnce(c.env, key, { idempotencyKey, path: c.req.path, raw: c.get('body') });
+    const { id, replayed } = await createOnce(c.env, key, {
+      idempotencyKey,
+      path: c.req.path,
+      raw: c.get('body'),
+      request_id: c.get('requestId'),
+    });
     if (replayed) c.header('idempotency-replayed', 'true');
     const wait = preferredWait(c.req.header('prefer') ?? null);
     if (wait !== null) c.header('preference-applied', `wait=${wait}`);

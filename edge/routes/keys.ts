@@ -4,8 +4,10 @@ import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
 import type { App } from '../app.ts';
+import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { access } from '../http/access.ts';
+import { auditOf } from '../http/audit.ts';
 import {
   BODY,
   idempotencyHeader,
@@ -138,9 +140,7 @@ export function registerKeys(app: App): void {
     const now = Date.now();
     const expires_at = expires_in_s === undefined ? null : now + expires_in_s * 1000;
     const { text, row } = await mintKey({ tenant: caller.tenant, name, scopes: granted, now, expires_at });
-    await c.env.DB.prepare(INSERT_KEY)
-      .bind(...keyValues(row))
-      .run();
+    await audited(c.env, auditOf(c, 'key.create', row.id), [c.env.DB.prepare(INSERT_KEY).bind(...keyValues(row))]);
     c.header('cache-control', 'no-store');
     c.header('location', `/v1/keys/${row.id}`);
     return c.json({ ...view(row), key: text }, 201);
@@ -180,7 +180,7 @@ export function registerKeys(app: App): void {
       expires_at: life === null ? null : now + life,
     });
     const until = Math.min(end, now + c.req.valid('query').overlap_s * 1000);
-    await c.env.DB.batch([
+    await audited(c.env, auditOf(c, 'key.rotate', old.id), [
       c.env.DB.prepare(INSERT_KEY).bind(...keyValues(row)),
       c.env.DB.prepare('UPDATE keys SET expires_at = ? WHERE id = ?').bind(until, old.id),
     ]);
@@ -192,9 +192,9 @@ export function registerKeys(app: App): void {
 
   app.openapi(revoke, async (c) => {
     const { id } = await ownKey(c.env, c.get('key').tenant, c.req.valid('param').id);
-    await c.env.DB.prepare('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL')
-      .bind(Date.now(), id)
-      .run();
+    await audited(c.env, auditOf(c, 'key.revoke', id), [
+      c.env.DB.prepare('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL').bind(Date.now(), id),
+    ]);
     forgetKey(id);
     return c.body(null, 204);
   });

@@ -35,7 +35,10 @@ async function workerOf(configuration: string, vars: Record<string, string>): Pr
   } as V4WorkerOptions;
 }
 
-/** Applies the migrations that the database has not seen yet, in the table that wrangler keeps as well. */
+/**
+ * Applies the migrations that the database has not seen yet, in the table that wrangler keeps as well. A statement ends
+ * with its line: a trigger, which has statements of its own inside, stands on one.
+ */
 async function migrate(miniflare: Miniflare): Promise<void> {
   const database = await miniflare.getD1Database('DB', 'sextant-edge');
   await database
@@ -49,7 +52,9 @@ async function migrate(miniflare: Miniflare): Promise<void> {
   const folder = join(ROOT, 'edge/migrations');
   for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith('.sql') || applied.has(name)) continue;
-    const statements = readFileSync(join(folder, name), 'utf8').replace(/--.*$/gm, '').split(';');
+    const statements = readFileSync(join(folder, name), 'utf8')
+      .replace(/--.*$/gm, '')
+      .split(/;\s*\n/);
     const batch = statements.filter((sql) => sql.trim()).map((sql) => database.prepare(sql));
     await database.batch([...batch, database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').bind(name)]);
   }

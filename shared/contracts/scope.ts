@@ -15,6 +15,11 @@ export const SCOPES = [
   'directions:refusal',
   'keys:admin',
   'webhooks:admin',
+  'recipes:write',
+  'usage:read',
+  'audit:read',
+  'tenant:delete',
+  'operator',
 ] as const;
 export const scopeSchema = z.enum(SCOPES);
 export type Scope = (typeof SCOPES)[number];

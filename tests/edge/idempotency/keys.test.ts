@@ -16,7 +16,12 @@ const key: AccessKey = {
 };
 const raw = (steps: number) =>
   new TextEncoder().encode(JSON.stringify({ type: 'diagnostics.run', params: { steps } })) as Uint8Array<ArrayBuffer>;
-const request = (idempotencyKey: string, steps = 1) => ({ idempotencyKey, path: '/v1/jobs', raw: raw(steps) });
+const request = (idempotencyKey: string, steps = 1) => ({
+  idempotencyKey,
+  path: '/v1/jobs',
+  raw: raw(steps),
+  request_id: 'test',
+});
 
 /** As if the first request had broken off long ago. */
 async function age(idempotencyKey: string): Promise<void> {
