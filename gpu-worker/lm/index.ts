@@ -34,6 +34,7 @@ export { renderChat } from './tokenizer/chat.ts';
 export { readTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 export { trainLanguageModel } from './training/train.ts';
 export { weightGradients } from './training/weight-gradients.ts';
-export { readJson, readWeight } from './weights/folder.ts';
+export { type ModelFolder, readWeight } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
 export type { SavedTokenizer } from './weights/save.ts';
+export { readJson } from './weights/stored-tensors.ts';

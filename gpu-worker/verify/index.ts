@@ -28,9 +28,14 @@ switch (what) {
     await (await import('./report.ts')).runComparison('block-sparse', rest, compareBlockSparse);
     break;
   }
+  case 'layouts': {
+    const { compareLayouts } = await import('./layouts.ts');
+    await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
+    break;
+  }
   default:
     console.error(
-      `usage: verify -- block-sparse|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

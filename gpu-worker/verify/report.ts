@@ -6,9 +6,24 @@ export type Device = 'cpu' | 'webgpu';
 type Item = { abs: number; rel: number; limit: number; ok: boolean };
 
 /** Stands for tensors that cannot be compared or hold NaN; JSON has no infinity. */
-const INCOMPARABLE = Number.MAX_VALUE;
+export const INCOMPARABLE = Number.MAX_VALUE;
 /** Limits are for float32 on the processor. */
 const WEBGPU_FACTOR = 10;
+
+/** Largest absolute difference, and that over the largest stored magnitude (or `floor`, where that is larger). */
+export function differences(
+  found: ArrayLike<number>,
+  stored: ArrayLike<number>,
+  floor = 1e-30,
+): { abs: number; rel: number } {
+  let [abs, largest] = [found.length === stored.length ? 0 : INCOMPARABLE, floor];
+  for (let i = 0; i < stored.length && abs < INCOMPARABLE; i++) {
+    const gap = Math.abs(found[i]! - stored[i]!);
+    abs = Number.isFinite(gap) ? Math.max(abs, gap) : INCOMPARABLE;
+    largest = Math.max(largest, Math.abs(stored[i]!));
+  }
+  return { abs, rel: abs === INCOMPARABLE ? INCOMPARABLE : abs / largest };
+}
 
 export class Report {
   readonly device: Device;
@@ -24,13 +39,11 @@ export class Report {
 
   /** Largest difference, relative to the largest stored value (or `floor`, where that is larger). */
   item(key: string, found: ArrayLike<number>, stored: ArrayLike<number>, limit: number, floor = 1e-30): void {
-    let [abs, largest] = [found.length === stored.length ? 0 : INCOMPARABLE, floor];
-    for (let i = 0; i < stored.length && abs < INCOMPARABLE; i++) {
-      const gap = Math.abs(found[i]! - stored[i]!);
-      abs = Number.isFinite(gap) ? Math.max(abs, gap) : INCOMPARABLE;
-      largest = Math.max(largest, Math.abs(stored[i]!));
-    }
-    const rel = abs === INCOMPARABLE ? INCOMPARABLE : abs / largest;
+    this.measured(key, differences(found, stored, floor), limit);
+  }
+
+  /** A difference that was found elsewhere, with what it is relative to. */
+  measured(key: string, { abs, rel }: { abs: number; rel: number }, limit: number): void {
     const allowed = this.device === 'webgpu' ? WEBGPU_FACTOR * limit : limit;
     this.#items[key] = { abs, rel, limit: allowed, ok: rel <= allowed };
   }

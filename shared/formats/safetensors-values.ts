@@ -12,6 +12,15 @@ export function float16Value(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** An FP8 bit pattern of the kind E4M3 as a number (exact): no infinities, NaN where all but the sign is set. */
+export function float8Value(bits: number): number {
+  const sign = bits & 0x80 ? -1 : 1;
+  const exponent = (bits >> 3) & 15;
+  const fraction = bits & 7;
+  if (exponent === 15 && fraction === 7) return Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -9 : sign * (1 + fraction / 8) * 2 ** (exponent - 7);
+}
+
 /** A bfloat16 bit pattern as a number (exact): the upper half of a float32. */
 export function bfloat16Value(bits: number): number {
   scratch.setUint32(0, bits << 16);
@@ -77,6 +86,8 @@ function reader(bytes: Uint8Array, dtype: SafetensorsDtype): (index: number) => 
       return (i) => float16Value(view.getUint16(i * 2, true));
     case 'BF16':
       return (i) => bfloat16Value(view.getUint16(i * 2, true));
+    case 'F8_E4M3':
+      return (i) => float8Value(view.getUint8(i));
     case 'I64':
       return (i) => Number(view.getBigInt64(i * 8, true));
     case 'I32':

@@ -20,6 +20,8 @@ export type Rope = {
   scaling:
     | null
     | { kind: 'linear'; factor: number }
+    /** The frequency of each pair divided by a number of its own, `dims / 2` of them. */
+    | { kind: 'factors'; factors: number[]; originalContext: number }
     /** Llama 3: low frequencies divided by `factor`, a smooth ramp between the two wavelengths. */
     | { kind: 'llama3'; factor: number; lowFrequency: number; highFrequency: number; originalContext: number };
 };

@@ -4,7 +4,7 @@ import type { ConfigReader } from './config-reader.ts';
 
 /**
  * The rotary settings of a config, in either spelling: `rope_parameters`, or `rope_theta` with `rope_scaling`.
- * @throws SextantError `model_unsupported` for a scaling other than none, linear or llama3
+ * @throws SextantError `model_unsupported` for a scaling other than none, linear, llama3 or one set of factors
  */
 export function readRope(
   config: ConfigReader,
@@ -24,16 +24,17 @@ export function readRope(
   const period = Math.trunc(headDim * fraction);
   const dims = 2 * Math.ceil(period / 2);
   if (dims === 0 || dims > headDim) throw config.refuse('head_dim', `${headDim} leaves no pair to rotate`);
-  return { theta, dims, period, scaling: settings ? readScaling(settings, config) : null };
+  return { theta, dims, period, scaling: settings ? readScaling(settings, config, dims / 2) : null };
 }
 
-function readScaling(settings: ConfigReader, config: ConfigReader): Rope['scaling'] {
+function readScaling(settings: ConfigReader, config: ConfigReader, pairs: number): Rope['scaling'] {
   const type = settings.raw('rope_type') ?? settings.raw('type') ?? 'default';
   settings.raw('type');
   if (type === 'default') {
     settings.finish();
     return null;
   }
+  if (type === 'longrope') return readFactors(settings, config, pairs);
   const factor = settings.number('factor');
   if (!(factor >= 1)) throw settings.refuse('factor', 'must be at least 1');
   if (type === 'linear') {
@@ -55,11 +56,31 @@ function readScaling(settings: ConfigReader, config: ConfigReader): Rope['scalin
   return scaling;
 }
 
+/** `longrope` where its factors are the same at every length; others change with the length of the text. */
+function readFactors(settings: ConfigReader, config: ConfigReader, pairs: number): Rope['scaling'] {
+  const list = (name: string): number[] => {
+    const value = settings.raw(name);
+    if (Array.isArray(value) && value.length === pairs && value.every((x) => Number.isFinite(x) && x > 0))
+      return value as number[];
+    throw settings.refuse(name, `must list ${pairs} numbers above 0`);
+  };
+  const factors = list('short_factor');
+  if (list('long_factor').some((factor, i) => factor !== factors[i]))
+    throw settings.refuse('long_factor', 'factors that change with the length of the text are not supported');
+  settings.raw('factor');
+  if (settings.number('attention_factor') !== 1) throw settings.refuse('attention_factor', 'must be 1');
+  const from = settings.raw('original_max_position_embeddings') ? settings : config;
+  const originalContext = from.count('original_max_position_embeddings');
+  settings.finish();
+  return { kind: 'factors', factors, originalContext };
+}
+
 /** Angle per position of each rotated pair, radians; `dims / 2` numbers. */
 export function ropeFrequencies({ theta, dims, period, scaling }: Rope): Float64Array {
   const frequencies = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** ((-2 * i) / period));
   if (scaling === null) return frequencies;
   if (scaling.kind === 'linear') return frequencies.map((f) => f / scaling.factor);
+  if (scaling.kind === 'factors') return frequencies.map((f, i) => f / scaling.factors[i]!);
   // As published with Llama 3.1: wavelengths beyond the original context are stretched, short ones kept.
   const { factor, lowFrequency, highFrequency, originalContext } = scaling;
   return frequencies.map((f) => {
@@ -75,6 +96,15 @@ export function ropeFrequencies({ theta, dims, period, scaling }: Rope): Float64
 export function ropeConfig({ theta, scaling }: Rope): Record<string, unknown> {
   if (scaling === null) return { rope_theta: theta, rope_type: 'default' };
   if (scaling.kind === 'linear') return { rope_theta: theta, rope_type: 'linear', factor: scaling.factor };
+  if (scaling.kind === 'factors')
+    return {
+      rope_theta: theta,
+      rope_type: 'longrope',
+      short_factor: scaling.factors,
+      long_factor: scaling.factors,
+      attention_factor: 1,
+      original_max_position_embeddings: scaling.originalContext,
+    };
   return {
     rope_theta: theta,
     rope_type: 'llama3',

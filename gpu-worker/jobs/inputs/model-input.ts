@@ -1,8 +1,8 @@
 /** Models that params refer to, opened for a handler: by id, by alias or from a hub. */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { copyFile, link, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type ModelDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { describe } from '../../../shared/models/describe.ts';
@@ -25,7 +25,8 @@ export type OpenedModel = {
 type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel'>;
 
 /** Files that decide what a model computes. */
-export const decidesComputation = (name: string): boolean => name === 'config.json' || name.endsWith('.safetensors');
+export const decidesComputation = (name: string): boolean =>
+  ['config.json', 'quantize_config.json', 'quant_config.json'].includes(name) || /\.(safetensors|gguf)$/.test(name);
 
 /**
  * Finds the model's files, loads it and tells the edge what it looks like.
@@ -35,7 +36,12 @@ export async function openModel(context: Surroundings, reference: ModelReference
   const { configuration } = context;
   const { folder, revision, digests } = await locate(context, reference);
   const { provider } = await chooseProvider(configuration.device);
-  const model = await loadModel(folder, { device: provider, threads: configuration.threads, spinning: false });
+  const model = await loadModel(folder, {
+    device: provider,
+    threads: configuration.threads,
+    spinning: false,
+    scratch: context.scratch,
+  });
   const digest = await sha256Hex(canonicalJson(digests ?? (await fileDigests(folder))));
   const summary = describe(model.folder.config);
   const description: ModelDescription = {
@@ -91,9 +97,10 @@ async function published(context: Surroundings, id: string): Promise<Located> {
   return { folder, revision: id, digests: Object.fromEntries(own.map(({ name, sha256 }) => [name, sha256])) };
 }
 
-async function fileDigests(folder: string): Promise<Record<string, string>> {
+async function fileDigests(path: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  for (const name of readdirSync(folder).filter(decidesComputation).sort()) {
+  const [folder, names] = statSync(path).isFile() ? [dirname(path), [basename(path)]] : [path, readdirSync(path)];
+  for (const name of names.filter(decidesComputation).sort()) {
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(join(folder, name))) hash.update(chunk as Buffer);
     digests[name] = hash.digest('hex');

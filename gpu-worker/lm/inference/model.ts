@@ -4,7 +4,7 @@ import type { Architecture } from '../../../shared/models/architecture.ts';
 import { formatHook, hookWidth, listHooks, requireHook } from '../../../shared/models/hooks.ts';
 import type { FeedValue, HostTensor } from '../../runtime/index.ts';
 import { readTokenizer, requireFit, type Tokenizer } from '../tokenizer/tokenizer.ts';
-import { type ModelFolder, readFolder } from '../weights/folder.ts';
+import { discardFolder, type ModelFolder, readFolder } from '../weights/folder.ts';
 import { type Batch, makeBatch, positionsOf, ShapeFeeds, type TokenRows } from './batch.ts';
 import { type Intervention, prepareEdit } from './interventions.ts';
 import { type DeviceOptions, isFused, Programs, type Variant } from './programs.ts';
@@ -118,9 +118,10 @@ export class LanguageModel {
     };
   }
 
-  /** Gives the sessions' memory back. */
-  release(): Promise<void> {
-    return this.programs.release();
+  /** Gives the sessions' memory back, and the dense copy of quantised weights where it was nobody else's. */
+  async release(): Promise<void> {
+    await this.programs.release();
+    discardFolder(this.folder);
   }
 }
 
@@ -131,12 +132,16 @@ function requirePositions(positions: readonly number[], { batch, seq }: Batch): 
 }
 
 /**
- * The model in a folder. Nothing is compiled before the first pass.
+ * The model in a folder or a GGUF file. Nothing is compiled before the first pass. Quantised weights are made dense in
+ * `scratch`, which the caller deletes, or else in a temporary folder that `release` deletes.
  * @throws SextantError `model_unknown`, `model_unsupported`, `weights_invalid`, `tokenizer_mismatch`
  */
-export async function loadModel(path: string, options: DeviceOptions = {}): Promise<LanguageModel> {
-  const folder = readFolder(path);
-  const tokenizer = readTokenizer(path);
+export async function loadModel(
+  path: string,
+  { scratch, ...options }: DeviceOptions & { scratch?: string } = {},
+): Promise<LanguageModel> {
+  const folder = readFolder(path, { scratch });
+  const tokenizer = readTokenizer(folder.path);
   if (tokenizer) requireFit(tokenizer, folder.architecture.vocabulary);
   return new LanguageModel(folder, tokenizer, options);
 }

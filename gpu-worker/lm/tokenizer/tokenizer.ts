@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { readJson } from '../weights/folder.ts';
+import { readJson } from '../weights/stored-tensors.ts';
 
 export type Tokenizer = {
   /** Ids of a text; `special` adds what the tokenizer's template adds (a BOS token, say). Default true. */

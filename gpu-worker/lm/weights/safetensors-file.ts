@@ -44,6 +44,10 @@ export function readHeader(path: string): SafetensorsHeader {
   }
 }
 
+/** The bytes from `begin` to `end`, which a checked header has found to be inside the file. */
+export const readBytes = (path: string, begin: number, end: number): Uint8Array =>
+  withFile(path, (descriptor) => readAt(descriptor, begin, end - begin));
+
 /** The values of one tensor as float32. */
 export const readFloat32 = (path: string, entry: SafetensorsEntry): Float32Array =>
   withFile(path, (descriptor) => toFloat32(readAt(descriptor, entry.begin, entry.end - entry.begin), entry.dtype));
