@@ -5,7 +5,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TensorToWrite, writeSafetensors } from '../../shared/formats/safetensors.ts';
+import { writeSafetensors } from '../../shared/formats/safetensors.ts';
 import { float16Bits, float16Value } from '../../shared/formats/safetensors-values.ts';
 import { stream } from '../../shared/math/random.ts';
 import { listWeights } from '../../shared/models/architecture.ts';
@@ -24,6 +24,7 @@ export const CONFIG = {
   tie_word_embeddings: false,
 };
 
+type TensorToWrite = Parameters<typeof writeSafetensors>[0][number];
 export type Written = { path: string; dense: Map<string, Float32Array>; remove: () => void };
 type Parts = { tensors: TensorToWrite[]; dense: Float32Array };
 type Layout = {
