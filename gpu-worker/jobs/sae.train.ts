@@ -173,7 +173,7 @@ const textOf =
 
 const trained = (r: Recipe, swept: SweepResult, i: number): TrainedSae => ({
   variant: r.variant,
-  k: VARIANTS[r.variant].selection === 'threshold' ? null : r.k,
+  k: VARIANTS[r.variant].takes === 'k' ? r.k : null,
   subtractBias: r.subtractBias,
   iterations: r.iterations,
   iterationStep: r.iterationStep,
@@ -215,7 +215,7 @@ async function summary(
     id: await manifestId(manifest),
     variant: r.variant,
     width: r.width,
-    k: VARIANTS[r.variant].selection === 'threshold' ? null : r.k,
+    k: VARIANTS[r.variant].takes === 'k' ? r.k : null,
     seed,
     loss: last?.loss ?? Number.NaN,
     fvu: measures.fvu,

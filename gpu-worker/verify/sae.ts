@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
-import { DenseTrainer, recipe, type SaeParameters } from '../sae/index.ts';
+import { DenseTrainer, recipe, type SaeParameters, VARIANTS } from '../sae/index.ts';
 
 export const KINDS = ['relu', 'jumprelu', 'topk', 'abstopk'] as const;
 type Kind = (typeof KINDS)[number];
@@ -49,13 +49,13 @@ async function replay(
   device: Device,
 ): Promise<SaeComparison> {
   const [steps, rows] = start.shape('x') as [number, number, number];
-  const parameters = parametersOf(start, kind === 'jumprelu');
+  const parameters = parametersOf(start, VARIANTS[kind].learnsThreshold);
   const settings = recipe({
     variant: kind,
     inputs: parameters.inputs,
     width: parameters.width,
     k: Math.min(k, parameters.width),
-    sparsity: kind === 'relu' ? l1 : l0_coefficient,
+    sparsity: VARIANTS[kind].regulariser === 'l1' ? l1 : l0_coefficient,
     bandwidth,
     logThreshold: false,
     beta2: 0.99,
@@ -69,7 +69,10 @@ async function replay(
     const loss = Math.max(...reports.map(({ total }, i) => Math.abs(total - losses[i]!) / Math.abs(losses[i]!)));
     return {
       loss,
-      parameters: parameterDifference(await trainer.parameters(), parametersOf(expected, kind === 'jumprelu')),
+      parameters: parameterDifference(
+        await trainer.parameters(),
+        parametersOf(expected, VARIANTS[kind].learnsThreshold),
+      ),
     };
   } finally {
     await trainer.close();

@@ -3,20 +3,11 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { SAE_VARIANT_NAMES, saeVariant } from '../models/sae-variant-facts.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
 
-export const SAE_VARIANTS = [
-  'relu',
-  'jumprelu',
-  'topk',
-  'abstopk',
-  'batch_topk',
-  'batch_abstopk',
-  'two_sided_jumprelu',
-] as const;
-const saeVariantSchema = z.enum(SAE_VARIANTS);
-export type SaeVariant = (typeof SAE_VARIANTS)[number];
+const saeVariantSchema = z.enum(SAE_VARIANT_NAMES);
 
 /** One autoencoder of the sweep. */
 const saeSpecSchema = z
@@ -48,7 +39,7 @@ const saeSpecSchema = z
   })
   .superRefine(({ variant, width, k, sparsity, prefixes }, context) => {
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    if (variant.endsWith('topk')) {
+    if (saeVariant(variant).takes === 'k') {
       if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
       else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);
       if (sparsity !== null) refuse('sparsity', `${variant} has k latents per token and no penalty: leave it out`);

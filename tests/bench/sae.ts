@@ -14,8 +14,9 @@ import { FastTrainer, fastPathFits } from '../../gpu-worker/sae/training/fast-tr
 import { initialise } from '../../gpu-worker/sae/training/initialise.ts';
 import { type Recipe, recipe } from '../../gpu-worker/sae/training/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/training/trainer.ts';
-import { SAE_VARIANTS, type SaeVariant } from '../../shared/jobs/sae.train.ts';
 import { stream } from '../../shared/math/random.ts';
+import { SAE_VARIANT_NAMES } from '../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../shared/models/sae-variants.ts';
 import { median, rest } from './pairs.ts';
 import { pipelines } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
@@ -56,7 +57,7 @@ export async function run(options: string[]): Promise<void> {
       torch: { type: 'string' },
       rounds: { type: 'string', default: '5' },
       sizes: { type: 'string', default: '1,2,3' },
-      variants: { type: 'string', default: SAE_VARIANTS.join(',') },
+      variants: { type: 'string', default: SAE_VARIANT_NAMES.join(',') },
       only: { type: 'string' },
       out: { type: 'string' },
     },

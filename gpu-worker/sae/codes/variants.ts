@@ -1,9 +1,11 @@
 /**
  * The variants, all from one step of proximal gradient descent on a sparse code (Zhu, Khalili & Zhu, "AbsTopK",
- * arXiv:2510.00404, section 3): a regulariser R gives the code z = prox_{lambda R}(u) of the pre-activations u. Each entry
- * holds R, the closed form of its proximal operator in float64, and the same code as a graph with its gradient.
+ * arXiv:2510.00404, section 3): a regulariser R gives the code z = prox_{lambda R}(u) of the pre-activations u. Here are, for
+ * each R, the closed form of its proximal operator in float64, and the same code as a graph with its gradient; which variants
+ * there are says `shared/models/sae-variants.ts`.
  */
-import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
+import { SAE_VARIANT_NAMES, type SaeVariantFacts, saeVariant } from '../../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant, SaeVariantEntry } from '../../../shared/models/sae-variants.ts';
 import * as g from '../../graph/index.ts';
 
 /** What a code needs besides u. */
@@ -23,15 +25,8 @@ export type GraphSettings = {
 /** `penalty` is a scalar to be added with the sparsity coefficient; `cut` the smallest magnitude kept (batch variants). */
 type GraphCode = { code: g.Tensor; penalty: g.Tensor | null; cut: g.Tensor | null };
 
-export type Variant = {
-  readonly name: SaeVariant;
-  /** The regulariser, for reading. */
-  readonly regulariser: string;
-  /** Codes may be negative. */
-  readonly signed: boolean;
-  /** What decides which codes are kept: each by itself, the tokens' k largest, or the batch's. */
-  readonly selection: 'threshold' | 'token' | 'batch';
-  readonly learnsThreshold: boolean;
+/** What a regulariser gives for codes that may or may not be negative. */
+type Operator = {
   /** R(z) of one token; infinite outside its domain. */
   cost(z: Float64Array, k: number): number;
   /** Proximal operator of one token, naive; `lambda` weighs R (ignored where R is an indicator). */
@@ -39,6 +34,7 @@ export type Variant = {
   /** The code with its gradient, u [rows, latents]. */
   graph(u: g.Tensor, settings: GraphSettings): GraphCode;
 };
+export type Variant = SaeVariantFacts & Operator;
 
 const nonNegative = (z: Float64Array): boolean => z.every((value) => value >= 0);
 const count = (z: Float64Array): number => z.reduce((n, value) => n + (value !== 0 ? 1 : 0), 0);
@@ -89,12 +85,7 @@ function top(u: g.Tensor, score: g.Tensor, value: g.Tensor, k: number, batch: bo
   return { code, penalty: null, cut: batch ? g.reshape(cut, []) : null };
 }
 
-const relu: Variant = {
-  name: 'relu',
-  regulariser: '|z|_1, z >= 0',
-  signed: false,
-  selection: 'threshold',
-  learnsThreshold: false,
+const l1 = (): Operator => ({
   cost: (z) =>
     domain(
       nonNegative(z),
@@ -105,78 +96,37 @@ const relu: Variant = {
     const code = g.relu(u);
     return { code, penalty: g.div(g.sum(code), u.shape[0] as number), cut: null };
   },
+});
+
+const l0 = (signed: boolean): Operator => {
+  const score = (value: number) => (signed ? Math.abs(value) : value);
+  return {
+    cost: (z) => domain(signed || nonNegative(z), count(z)),
+    prox: (u, { lambda }) => u.map((value) => (score(value) > 0 && score(value) >= Math.sqrt(2 * lambda) ? value : 0)),
+    graph: (u, settings) => (signed ? jump(u, g.abs(u), g.sign(u), settings) : jump(u, u, null, settings)),
+  };
 };
 
-const jumprelu: Variant = {
-  name: 'jumprelu',
-  regulariser: '|z|_0, z >= 0',
-  signed: false,
-  selection: 'threshold',
-  learnsThreshold: true,
-  cost: (z) => domain(nonNegative(z), count(z)),
-  prox: (u, { lambda }) => u.map((value) => (value > 0 && value >= Math.sqrt(2 * lambda) ? value : 0)),
-  graph: (u, settings) => jump(u, u, null, settings),
-};
+/** Over a batch the same set is restricted jointly: for one token alone it is that of the token. */
+const atMostK = (signed: boolean, over: SaeVariantEntry['over']): Operator => ({
+  cost: (z, k) => domain((signed || nonNegative(z)) && count(z) <= k),
+  prox: (u, { k }) => (signed ? keep(u, largest(magnitude(u), k), (value) => value) : keep(u, largest(u, k), positive)),
+  graph: (u, { k }) => (signed ? top(u, g.abs(u), u, k, over === 'batch') : top(u, u, g.relu(u), k, over === 'batch')),
+});
 
-const twoSidedJumprelu: Variant = {
-  name: 'two_sided_jumprelu',
-  regulariser: '|z|_0',
-  signed: true,
-  selection: 'threshold',
-  learnsThreshold: true,
-  cost: count,
-  prox: (u, { lambda }) => u.map((value) => (Math.abs(value) >= Math.sqrt(2 * lambda) ? value : 0)),
-  graph: (u, settings) => jump(u, g.abs(u), g.sign(u), settings),
-};
-
-const topk: Variant = {
-  name: 'topk',
-  regulariser: 'indicator of |z|_0 <= k, z >= 0',
-  signed: false,
-  selection: 'token',
-  learnsThreshold: false,
-  cost: (z, k) => domain(nonNegative(z) && count(z) <= k),
-  prox: (u, { k }) => keep(u, largest(u, k), positive),
-  graph: (u, { k }) => top(u, u, g.relu(u), k, false),
-};
-
-const abstopk: Variant = {
-  name: 'abstopk',
-  regulariser: 'indicator of |z|_0 <= k',
-  signed: true,
-  selection: 'token',
-  learnsThreshold: false,
-  cost: (z, k) => domain(count(z) <= k),
-  prox: (u, { k }) => keep(u, largest(magnitude(u), k), (value) => value),
-  graph: (u, { k }) => top(u, g.abs(u), u, k, false),
-};
-
-/** The batch variants restrict the same sets jointly over a batch: for one token alone they are the token variants. */
-const batchTopk: Variant = {
-  ...topk,
-  name: 'batch_topk',
-  regulariser: 'indicator of sum over the batch |z|_0 <= k rows, z >= 0',
-  selection: 'batch',
-  graph: (u, { k }) => top(u, u, g.relu(u), k, true),
-};
-const batchAbstopk: Variant = {
-  ...abstopk,
-  name: 'batch_abstopk',
-  regulariser: 'indicator of sum over the batch |z|_0 <= k rows',
-  selection: 'batch',
-  graph: (u, { k }) => top(u, g.abs(u), u, k, true),
+const OPERATORS: Record<SaeVariantEntry['regulariser'], (entry: SaeVariantEntry) => Operator> = {
+  l1,
+  l0: ({ signed }) => l0(signed),
+  at_most_k: ({ signed, over }) => atMostK(signed, over),
 };
 
 /** Every variant by name. */
-export const VARIANTS: Readonly<Record<SaeVariant, Variant>> = {
-  relu,
-  jumprelu,
-  topk,
-  abstopk,
-  batch_topk: batchTopk,
-  batch_abstopk: batchAbstopk,
-  two_sided_jumprelu: twoSidedJumprelu,
-};
+export const VARIANTS = Object.fromEntries(
+  SAE_VARIANT_NAMES.map((name) => {
+    const facts = saeVariant(name);
+    return [name, { ...facts, ...OPERATORS[facts.regulariser](facts) }];
+  }),
+) as Readonly<Record<SaeVariant, Variant>>;
 
 /**
  * The code outside training of a whole batch, float64: as the variant is used for inference, where the choice for a
@@ -193,7 +143,7 @@ export function inferenceCode(variant: Variant, u: Float64Array, width: number, 
     row.forEach((value, i) => {
       const score = variant.signed ? Math.abs(value) : value;
       const threshold = settings.threshold[i] ?? 0;
-      if (variant.learnsThreshold || variant.name === 'relu' ? score > threshold : score >= threshold) {
+      if (variant.selection === 'batch' ? score >= threshold : score > threshold) {
         z[start + i] = value;
       }
     });

@@ -4,7 +4,8 @@
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readSafetensors, type Safetensors } from '../../../shared/formats/safetensors.ts';
-import { SAE_VARIANTS, type SaeVariant } from '../../../shared/jobs/sae.train.ts';
+import { isSaeVariant, saeVariant, saeVariantNamed } from '../../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import { notFinite, type SaeParameters } from '../codes/parameters.ts';
 import type { TrainedSae } from '../measures/evaluate.ts';
 import { keepsEqual, nextAbove, transpose } from './saelens.ts';
@@ -85,15 +86,14 @@ export function readSae(weights: Uint8Array, config: Config): TrainedSae {
   }
   const code = codeOf(config);
   const parameters = rescaled(inclusive(parametersOf(file, layout), code.variant, config), config);
-  if (needsThreshold(code.variant) && !parameters.threshold) throw invalid(`a ${code.variant} needs its 'threshold'`);
+  if (saeVariant(code.variant).needsThreshold && !parameters.threshold)
+    throw invalid(`a ${code.variant} needs its 'threshold'`);
   if (code.k !== null && code.k > parameters.width)
     throw invalid(`k = ${code.k} is above the width ${parameters.width}`);
   const bad = notFinite(parameters);
   if (bad) throw new SextantError('not_finite', `the weights hold a value that is not finite, in the ${bad}`);
   return { ...code, parameters };
 }
-
-const needsThreshold = (variant: SaeVariant): boolean => !['relu', 'topk', 'abstopk'].includes(variant);
 
 function parametersOf(file: Safetensors, layout: Layout): SaeParameters {
   const matrix = ([name, rowPerLatent]: readonly [string, boolean]) => {
@@ -137,13 +137,13 @@ function codeOf(config: Config): Omit<TrainedSae, 'parameters'> {
   }
   const own = ownOf(config);
   const variant = own?.variant ?? variantName(config);
-  if (!SAE_VARIANTS.includes(variant as SaeVariant)) throw invalid(`there is no variant '${String(variant)}'`);
+  if (!isSaeVariant(variant)) throw invalid(`there is no variant '${String(variant)}'`);
   const k = Number(own?.k ?? config.k ?? (config.activation_fn_kwargs as Config | undefined)?.k ?? Number.NaN);
-  if ((variant === 'topk' || variant === 'abstopk') && !(Number.isInteger(k) && k > 0)) {
+  if (saeVariant(variant).selection === 'token' && !(Number.isInteger(k) && k > 0)) {
     throw invalid(`a ${variant} code needs a positive integer k in the configuration`);
   }
   return {
-    variant: variant as SaeVariant,
+    variant,
     k: Number.isFinite(k) ? k : null,
     subtractBias: config.apply_b_dec_to_input !== false,
     iterations: Number(own?.iterations ?? 1),
@@ -153,17 +153,8 @@ function codeOf(config: Config): Omit<TrainedSae, 'parameters'> {
 
 function variantName(config: Config): string {
   const name = String(config.architecture ?? config.activation ?? config.activation_fn ?? 'standard').toLowerCase();
-  const names: Record<string, string> = {
-    standard: 'relu',
-    relu: 'relu',
-    topk: 'topk',
-    'topk-sae': 'topk',
-    jumprelu: 'jumprelu',
-    batchtopk: 'batch_topk',
-    abstopk: 'abstopk',
-  };
   const isTopk = config.activation_fn_str === 'topk' || (name === 'standard' && config.activation_fn === 'topk');
-  return isTopk ? 'topk' : (names[name] ?? name);
+  return isTopk ? 'topk' : (saeVariantNamed(name) ?? name);
 }
 
 /** Our own batch variants are written with thresholds that codes must exceed, and used with those that they must reach. */

@@ -4,28 +4,13 @@
  * What SAELens opens gives our reconstruction there; what it cannot compute has an architecture that it refuses.
  */
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
+import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { VARIANTS } from '../codes/variants.ts';
 import type { TrainedSae } from '../measures/evaluate.ts';
 
 export const CONFIG_FILE = 'cfg.json';
 export const WEIGHTS_FILE = 'sae_weights.safetensors';
-
-/**
- * SAELens' name of each code; batch variants are used by their threshold, which for non-negative codes is a JumpReLU.
- * SAELens knows no signed codes: it refuses these two names until a class is registered for them (README.md shows how to
- * write them as non-negative codes of twice the latents).
- */
-const ARCHITECTURES: Readonly<Record<SaeVariant, string>> = {
-  relu: 'standard',
-  jumprelu: 'jumprelu',
-  topk: 'topk',
-  abstopk: 'abstopk',
-  batch_topk: 'jumprelu',
-  batch_abstopk: 'two_sided_jumprelu',
-  two_sided_jumprelu: 'two_sided_jumprelu',
-};
 
 /**
  * The version of SAELens' config that is written. SAELens takes a config without one for an older form, whose metadata it
@@ -80,7 +65,7 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
   const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
   const { inputs, width } = p;
   // SAELens encodes in one step, so that several must not go by the name of one.
-  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${ARCHITECTURES[sae.variant]}`;
+  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${VARIANTS[sae.variant].saelens}`;
   const threshold = p.threshold && (keepsEqual(sae.variant) ? p.threshold.map(nextBelow) : p.threshold);
   const config = {
     architecture,
@@ -91,7 +76,7 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
     apply_b_dec_to_input: sae.subtractBias,
     normalize_activations: 'none',
     reshape_activations: 'none',
-    ...(architecture.endsWith('topk') && { k: sae.k, rescale_acts_by_decoder_norm: false }),
+    ...(VARIANTS[sae.variant].selection === 'token' && { k: sae.k, rescale_acts_by_decoder_norm: false }),
     metadata: {
       model_name: origin.model_name,
       hook_name: origin.hook_name,

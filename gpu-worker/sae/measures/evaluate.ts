@@ -1,6 +1,6 @@
 /** Applying a trained autoencoder to activations, and its measures. */
 
-import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
+import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import { centred, Encoder } from '../codes/encoder.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { decodeCodes, type SparseCodes } from '../codes/sparse-codes.ts';

@@ -4,7 +4,7 @@
  * autoencoders"), [AT] AbsTopK (Zhu, Khalili & Zhu, arXiv:2510.00404).
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { SaeVariant } from '../../../shared/jobs/sae.train.ts';
+import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import { VARIANTS } from '../codes/variants.ts';
 
 export type Recipe = {
@@ -78,7 +78,7 @@ export function recipe(options: RecipeOptions): Recipe {
   const variant = VARIANTS[complete.variant];
   if (!variant)
     throw invalid(`there is no variant '${complete.variant}'; variants: ${Object.keys(VARIANTS).join(', ')}`);
-  if (variant.selection !== 'threshold' && (complete.k < 1 || complete.k > complete.width)) {
+  if (variant.takes === 'k' && (complete.k < 1 || complete.k > complete.width)) {
     throw invalid(`k = ${complete.k} must lie between 1 and the width ${complete.width}`);
   }
   if (complete.iterations > 1 && !complete.subtractBias) {

@@ -4,15 +4,16 @@ import { decodeCodes, denseCodes } from '../../../../gpu-worker/sae/codes/sparse
 import { inferenceCode, VARIANTS } from '../../../../gpu-worker/sae/codes/variants.ts';
 import { clampLatent } from '../../../../gpu-worker/sae/latents/clamp.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu-worker/sae/measures/evaluate.ts';
-import { SAE_VARIANTS } from '../../../../shared/jobs/sae.train.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../../../shared/models/sae-variants.ts';
 
 const [rows, inputs, width, k] = [25, 7, 19, 4];
 const random = stream(12, 'encoder');
 const encoder = new Encoder({ threads: 1 });
 afterAll(() => encoder.release());
 
-const example = (variant: (typeof SAE_VARIANTS)[number]): TrainedSae => ({
+const example = (variant: SaeVariant): TrainedSae => ({
   variant,
   k,
   subtractBias: true,
@@ -29,7 +30,7 @@ const example = (variant: (typeof SAE_VARIANTS)[number]): TrainedSae => ({
 const x = random.derive('x').normal32(rows * inputs);
 
 describe('codes for inference', () => {
-  it.each(SAE_VARIANTS)('%s are those of the float64 formula', async (variant) => {
+  it.each(SAE_VARIANT_NAMES)('%s are those of the float64 formula', async (variant) => {
     const sae = example(variant);
     const { encoder: W, encoderBias, decoderBias, threshold } = sae.parameters;
     const u = Float64Array.from({ length: rows * width }, (_, at) => {

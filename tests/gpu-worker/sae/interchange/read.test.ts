@@ -6,8 +6,9 @@ import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
 import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { floatTensor, writeSafetensors } from '../../../../shared/formats/safetensors.ts';
-import { SAE_VARIANTS, type SaeVariant } from '../../../../shared/jobs/sae.train.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../../../shared/models/sae-variants.ts';
 
 const [inputs, width, k] = [6, 14, 3];
 const random = stream(31, 'interchange');
@@ -30,7 +31,7 @@ const output = async (sae: TrainedSae, values = x) => reconstruct(sae, await enc
 const close = (a: Float32Array, b: Float32Array) => a.every((value, i) => Math.abs(value - b[i]!) < 2e-6);
 
 describe('the SAELens folder', () => {
-  it.each(SAE_VARIANTS)('%s is read back with equal codes and reconstructions', async (variant) => {
+  it.each(SAE_VARIANT_NAMES)('%s is read back with equal codes and reconstructions', async (variant) => {
     const sae = example(variant);
     const { config, weights } = saelensFolder(sae, { model_name: 'm', hook_name: 'resid_post.1', input_scale: 1 });
     const back = readSae(weights, JSON.parse(text.decode(config)));

@@ -11,8 +11,9 @@ import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
 import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { readSafetensors } from '../../../../shared/formats/safetensors.ts';
-import { SAE_VARIANTS, type SaeVariant } from '../../../../shared/jobs/sae.train.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../../../shared/models/sae-variants.ts';
 
 const seed = Number(process.env.SEED ?? 31);
 const [inputs, width, k, rows] = [6, 14, 3, 40];
@@ -134,16 +135,19 @@ const difference = (a: Float32Array, b: Float32Array) =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 
 describe(`the exported folder in SAELens (seed ${seed})`, () => {
-  it.each(SAE_VARIANTS)('%s gives our reconstruction, or is refused where its codes are signed', async (variant) => {
-    const sae = await example(variant);
-    const folder = files(sae);
-    if (VARIANTS[variant].signed) {
-      expect(() => opened(folder)).toThrow(/architecture .* not found/);
-      expect(difference(forward(opened(unsigned(folder))), await output(sae))).toBeLessThan(3e-6);
-    } else {
-      expect(difference(forward(opened(folder)), await output(sae))).toBeLessThan(3e-6);
-    }
-  });
+  it.each(SAE_VARIANT_NAMES)(
+    '%s gives our reconstruction, or is refused where its codes are signed',
+    async (variant) => {
+      const sae = await example(variant);
+      const folder = files(sae);
+      if (VARIANTS[variant].signed) {
+        expect(() => opened(folder)).toThrow(/architecture .* not found/);
+        expect(difference(forward(opened(unsigned(folder))), await output(sae))).toBeLessThan(3e-6);
+      } else {
+        expect(difference(forward(opened(folder)), await output(sae))).toBeLessThan(3e-6);
+      }
+    },
+  );
 
   it('subtracts the decoder bias where we do', async () => {
     const sae = await example('topk', { subtractBias: true });
@@ -156,7 +160,7 @@ describe(`the exported folder in SAELens (seed ${seed})`, () => {
   });
 
   it('is refused where several encoder steps would be taken for one', async () => {
-    for (const variant of SAE_VARIANTS) {
+    for (const variant of SAE_VARIANT_NAMES) {
       const sae = await example(variant, { iterations: 3, iterationStep: 0.5, subtractBias: true });
       expect(() => opened(files(sae))).toThrow(/architecture unrolled_.* not found/);
     }
