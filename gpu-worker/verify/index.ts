@@ -28,6 +28,11 @@ switch (what) {
     await (await import('./report.ts')).runComparison('block-sparse', rest, compareBlockSparse);
     break;
   }
+  case 'compression': {
+    const { compareCompression } = await import('./compression.ts');
+    await (await import('./report.ts')).runComparison('compression', rest, compareCompression);
+    break;
+  }
   case 'layouts': {
     const { compareLayouts } = await import('./layouts.ts');
     await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
@@ -35,7 +40,7 @@ switch (what) {
   }
   default:
     console.error(
-      `usage: verify -- block-sparse|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|compression|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }
