@@ -36,6 +36,7 @@ export class GraphWriter implements Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
   private values = new Map<Tensor, string>();
+  private readonly needed = new Set<Tensor>();
   private readonly written = new Map<string, string[]>();
   private readonly prefix: string;
   private current: { inputs: readonly Tensor[]; names: readonly string[] } = { inputs: [], names: [] };
@@ -54,7 +55,9 @@ export class GraphWriter implements Emitter {
 
   /** Writes what `tensors` need and returns their value names. */
   write(tensors: readonly Tensor[]): string[] {
-    for (const node of topologicalUntil(tensors, this.values)) this.writeNode(node);
+    const nodes = topologicalUntil(tensors, this.values);
+    for (const tensor of [...tensors, ...nodes.flatMap((node) => node.inputs)]) this.needed.add(tensor);
+    for (const node of nodes) this.writeNode(node);
     return tensors.map((tensor) => this.values.get(tensor)!);
   }
 
@@ -147,6 +150,10 @@ export class GraphWriter implements Emitter {
       throw new GraphError('shape_unknown', `no input has the size '${dim}' of ${showShape(shape)}`);
     });
     return parts.length === 1 ? parts[0]! : this.node('Concat', parts, { axis: 0 })[0]!;
+  }
+
+  needs(output: Tensor): boolean {
+    return this.needed.has(output);
   }
 
   inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[] {

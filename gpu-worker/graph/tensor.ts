@@ -28,6 +28,8 @@ export type Emitter = {
   scalar(value: number, dtype: DType): string;
   /** An int64 vector holding `shape`; sizes that are symbols are read from the inputs of the node being written. */
   shape(shape: Shape): string;
+  /** Whether anything that is written needs this output of the node being written. */
+  needs(output: Tensor): boolean;
   /** Writes a graph over leaves of its own, which the values of `leaves` stand for; returns the names of its outputs. */
   inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[];
   /** A graph to be run many times by a control-flow node, over leaves of its own. */

@@ -29,8 +29,17 @@ const RowBlocks: Operator<RowBlocksAttributes> = {
     ...rows.map(({ dtype, shape }) => ({ dtype, shape: withRows(count * (shape[0] as number), shape) })),
     ...sums.map(({ dtype, shape }) => ({ dtype, shape })),
   ],
-  onnx(emit, inputs, attributes) {
-    return emit.target === 'webgpu' ? oneAfterAnother(emit, inputs, attributes) : scan(emit, inputs, attributes);
+  onnx(emit, inputs, attributes, { outputs }) {
+    // Results that nothing needs, such as the gradient of a first layer's input, are not computed in the blocks.
+    const needed = outputs.map((output) => emit.needs(output));
+    const { rows, sums } = attributes;
+    const body = {
+      ...attributes,
+      rows: rows.filter((_, i) => needed[i]),
+      sums: sums.filter((_, i) => needed[rows.length + i]),
+    };
+    const names = emit.target === 'webgpu' ? oneAfterAnother(emit, inputs, body) : scan(emit, inputs, body);
+    return needed.map((need) => (need ? names.shift()! : ''));
   },
   evaluate(inputs, { blocks, shared, rows, sums, count }) {
     const results = [...rows, ...sums].map(({ shape }, i) =>
