@@ -1,18 +1,17 @@
 /** What the Worker is given to work with; the bindings are declared in `wrangler.toml`. */
-import type { Idempotency } from './idempotency/keys.ts';
-import type { Ledger } from './jobs/ledger.ts';
+import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { AccessKey } from './keys/access-key.ts';
-import type { QuotaKeeper } from './quota/keeper.ts';
-import type { Allowance } from './quota/lease.ts';
+import type { Allowance } from './quota/allowance.ts';
 
 export interface Env {
   readonly DB: D1Database;
   readonly KV: KVNamespace;
   readonly R2: R2Bucket;
   readonly GPU_QUEUE: Queue<{ jws: string }>;
-  readonly LEDGER: DurableObjectNamespace<Ledger>;
-  readonly IDEMPOTENCY: DurableObjectNamespace<Idempotency>;
-  readonly QUOTA: DurableObjectNamespace<QuotaKeeper>;
+  /** Durable Objects: `ledgerOf`, `idempotencyOf` and `keeperOf` know the class behind each. */
+  readonly LEDGER: DurableObjectNamespace;
+  readonly IDEMPOTENCY: DurableObjectNamespace;
+  readonly QUOTA: DurableObjectNamespace;
 
   /** S3 interface of the bucket behind `R2`, for presigned addresses. */
   readonly S3_ENDPOINT: string;
@@ -44,6 +43,8 @@ export type Variables = {
   body: Uint8Array<ArrayBuffer>;
 };
 export type AppEnv = { Bindings: Env; Variables: Variables };
+/** The application that routes are registered with. */
+export type App = OpenAPIHono<AppEnv>;
 
 /** The reserved tenant whose published results every tenant can read; only the operator holds keys of it. */
 export const PUBLIC_TENANT = 'public';

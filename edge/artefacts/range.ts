@@ -11,7 +11,7 @@ export function byteRange(header: string | null, size: number): ByteRange | null
   if (match[1] !== '' && match[2] !== '' && Number(match[2]) < first) return null;
   if (first >= size || last < first)
     throw new SextantError('range_unsatisfiable', `the artefact has ${size} bytes`, {
-      headers: { 'content-range': `bytes */${size}` },
+      details: { bytes: size },
     });
   return { offset: first, length: last - first + 1 };
 }

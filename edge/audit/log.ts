@@ -3,8 +3,9 @@
  * one without the other; two writers that took the same place are told apart by the primary key, and the later one tries
  * again behind the earlier.
  */
-import { type AuditEntry, auditDigest, FIRST_PREVIOUS } from '../../shared/contracts/audit.ts';
+import type { AuditEntry } from '../../shared/contracts/audit.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { auditDigest, FIRST_PREVIOUS } from '../../shared/signing/audit-chain.ts';
 import type { Env } from '../environment.ts';
 
 export type AuditEvent = {

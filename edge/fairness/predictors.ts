@@ -70,7 +70,7 @@ async function documentOf(env: Env, { tenant, manifest }: PublishedResult): Prom
       'computation_too_large',
       'the predictor is too large for the edge; create a job of type fairness.predict instead',
       {
-        extensions: { job_type: 'fairness.predict' },
+        details: { job_type: 'fairness.predict' },
       },
     );
   }

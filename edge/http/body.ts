@@ -40,7 +40,7 @@ function checkContentType(headers: Headers): void {
     throw new SextantError(
       'media_type_unsupported',
       `the content type is ${presented ? `"${presented.slice(0, 100)}"` : 'missing'}; send application/json in UTF-8`,
-      { headers: { 'accept-post': 'application/json' } },
+      { details: { accepted: ['application/json'] } },
     );
   const encoding = headers.get('content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity')
@@ -52,11 +52,12 @@ function checkContentType(headers: Headers): void {
  * `jobType`, where jobs of that type take what is larger.
  */
 export async function readBounded(request: Request, limit: number, jobType?: string): Promise<Uint8Array<ArrayBuffer>> {
-  const otherwise = jobType ? `; upload it and create a job of type ${jobType} instead` : '';
-  const tooLarge = () =>
-    new SextantError('body_too_large', `the body may have at most ${limit} bytes${otherwise}`, {
-      extensions: jobType ? { job_type: jobType } : {},
-    });
+  const tooLarge = (): SextantError => {
+    const detail = `the body may have at most ${limit} bytes`;
+    if (!jobType) return new SextantError('body_too_large', detail);
+    const otherwise = `${detail}; upload it and create a job of type ${jobType} instead`;
+    return new SextantError('body_too_large', otherwise, { details: { job_type: jobType } });
+  };
   if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -2,7 +2,6 @@
 import { z } from '@hono/zod-openapi';
 import { PROBLEMS, type ProblemCode, problemSchema } from '../../shared/contracts/problem.ts';
 import type { Scope } from '../../shared/contracts/scope.ts';
-import { idempotent } from '../idempotency/middleware.ts';
 import type { KeyPolicy } from '../keys/access-key.ts';
 import { access, anonymous } from './access.ts';
 import { jsonBody } from './body.ts';
@@ -37,17 +36,6 @@ export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', lim
   security: [{ bearer: scope === null ? [] : [scope] }],
   middleware: [access(scope, policy), jsonBody(limit, jobType)],
 });
-
-/** A route with a JSON body that creates something at once: repeats under one Idempotency-Key create nothing new. */
-export const keyedOnce = (scope: Scope, policy: KeyPolicy = 'writes') => ({
-  security: [{ bearer: [scope] }],
-  middleware: [access(scope, policy), jsonBody(), idempotent],
-});
-export const idempotencyHeader = z.object({
-  'idempotency-key': z.string().max(255).optional().describe('a repeat creates nothing new; kept for 24 h'),
-});
-/** Problems of an Idempotency-Key. */
-export const ONCE: readonly ProblemCode[] = ['idempotency_in_flight', 'idempotency_key_reused'];
 
 /** A route for everybody. */
 export const open = { security: [], middleware: [anonymous] };

@@ -2,7 +2,7 @@
 import { createMiddleware } from 'hono/factory';
 import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
 import type { AppEnv } from '../environment.ts';
-import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/lease.ts';
+import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/allowance.ts';
 import { drain } from './body.ts';
 
 const WELL_FORMED = /^[A-Za-z0-9._:-]{8,64}$/;

@@ -35,6 +35,6 @@ export function answerUnrouted(routes: readonly Route[], c: Context<AppEnv>): Re
 function unrouted(allowed: readonly string[], c: Context<AppEnv>): SextantError {
   if (allowed.length === 0) return new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
   return new SextantError('method_not_allowed', `${c.req.method} is not possible here, but ${allowed.join(', ')}`, {
-    headers: { allow: allowed.join(', ') },
+    details: { allowed },
   });
 }

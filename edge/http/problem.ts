@@ -3,19 +3,53 @@ import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { z } from 'zod';
 import {
+  detailsOf,
   type FieldError,
   jsonPointer,
   PROBLEMS,
   type Problem,
   type ProblemCode,
+  type ProblemDetails,
   SextantError,
 } from '../../shared/contracts/problem.ts';
 import type { AppEnv } from '../environment.ts';
+import { rateLimit, rateLimitPolicy } from '../quota/allowance.ts';
 
 const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(PROBLEMS, code);
 
 /** Errors that an answer lists at most: a column of a million wrong cells is not told cell by cell. */
 const MOST_ERRORS = 100;
+
+type Told<T> = { readonly [C in keyof ProblemDetails]?: (details: ProblemDetails[C]) => T };
+
+/** Headers that tell the details of an error. */
+const HEADERS: Told<Record<string, string>> = {
+  quota_exceeded: (allowance) => ({
+    'ratelimit-policy': rateLimitPolicy(allowance),
+    ratelimit: rateLimit(allowance, Date.now()),
+  }),
+  range_unsatisfiable: ({ bytes }) => ({ 'content-range': `bytes */${bytes}` }),
+  version_mismatch: ({ version }) => ({ etag: `"${version}"` }),
+  method_not_allowed: ({ allowed }) => ({ allow: allowed.join(', ') }),
+  media_type_unsupported: ({ accepted }) => ({ 'accept-post': accepted.join(', ') }),
+};
+
+/** Extension members of the problem document (RFC 9457, 3.2) that tell the details of an error. */
+const MEMBERS: Told<Record<string, unknown>> = {
+  spending_cap: (details) => details,
+  body_too_large: (details) => details,
+  computation_too_large: (details) => details,
+  quota_exceeded: ({ policy }) => ({ 'violated-policies': [policy] }),
+};
+
+function toldBy<T extends object>(table: Told<T>, error: SextantError): T | undefined {
+  const tell = <C extends keyof ProblemDetails>(code: C): T | undefined => {
+    const details = detailsOf(error, code);
+    return details && table[code]?.(details);
+  };
+  for (const code of Object.keys(table) as (keyof ProblemDetails)[]) if (error.code === code) return tell(code);
+  return undefined;
+}
 
 /** The answer for any error that a handler raised. */
 export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
@@ -24,7 +58,7 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   if (code === 'internal') console.error(c.get('requestId'), error.stack ?? String(error));
   const [status, title] = PROBLEMS[code];
   const problem: Problem = {
-    ...known.extensions,
+    ...toldBy(MEMBERS, known),
     type: new URL(`/problems/${code}`, c.req.url).href,
     title,
     status,
@@ -34,9 +68,10 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     request_id: c.get('requestId'),
     ...(known.errors ? { errors: known.errors.slice(0, MOST_ERRORS) } : {}),
   };
-  const headers: Record<string, string> = { 'cache-control': 'no-store', ...known.headers };
+  const headers: Record<string, string> = { 'cache-control': 'no-store', ...toldBy(HEADERS, known) };
   if (status === 401) headers['www-authenticate'] = 'Bearer realm="sextant"';
-  if (status === 503 && !headers['retry-after']) headers['retry-after'] = '5';
+  const retryAfterS = known.retryAfterS ?? (status === 503 ? 5 : undefined);
+  if (retryAfterS !== undefined) headers['retry-after'] = String(retryAfterS);
   return new Response(JSON.stringify(problem), {
     status,
     headers: { ...headers, 'content-type': 'application/problem+json' },

@@ -31,7 +31,7 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
       'media_type_unsupported',
       'send application/json, text/csv or application/vnd.apache.arrow.stream',
       {
-        headers: { 'accept-post': ['application/json', CSV_TYPE, ...ARROW_TYPES].join(', ') },
+        details: { accepted: ['application/json', CSV_TYPE, ...ARROW_TYPES] },
       },
     );
   }

@@ -10,7 +10,7 @@ const KEPT_MS = 24 * 3_600_000;
 /** A request that has not answered after this long will not: its place is free again. */
 const IN_FLIGHT_MS = 60_000;
 
-type FirstAnswer = { status: number; location: string };
+export type FirstAnswer = { status: number; location: string };
 type Admission =
   /** `resumed`: an earlier try with this id broke off, perhaps after it had done its work. */
   | { state: 'new'; id: string; resumed: boolean }
@@ -51,7 +51,7 @@ export class Idempotency extends DurableObject<Env> {
 
 /** The object of a tenant's key. */
 export const idempotencyOf = async (env: Env, tenant: string, key: string): Promise<DurableObjectStub<Idempotency>> =>
-  env.IDEMPOTENCY.getByName(await sha256Hex(canonicalJson([tenant, key])));
+  (env.IDEMPOTENCY as DurableObjectNamespace<Idempotency>).getByName(await sha256Hex(canonicalJson([tenant, key])));
 
 /** What makes two requests the same one: method, path, tenant and the raw bytes of the body. */
 export const fingerprintOf = async (

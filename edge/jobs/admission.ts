@@ -47,7 +47,7 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     throw new SextantError(
       'spending_cap',
       `the estimate of ${Math.ceil(estimate.device_seconds)} device seconds exceeds max_cost = ${max_cost}`,
-      { extensions: { estimate } },
+      { details: { estimate } },
     );
   const input_digest = await inputDigest(contract.type, contract.version, params);
   return { request: request.data, contract, params, input_digest, estimate };

@@ -7,7 +7,7 @@ import type { Checkpoint, CheckpointRequest, Claim } from '../../shared/contract
 import { presignRead } from '../artefacts/addresses.ts';
 import { verifyAndPromote } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
-import type { Held } from './ledger.ts';
+import type { Held } from './held.ts';
 
 /** The ledger keeps a checkpoint in one row, which holds 2 MB. */
 const LIMIT = 1_800_000;

@@ -7,7 +7,7 @@ import { verifyAndPromote } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import { fieldErrors } from '../http/problem.ts';
 import { identifyResults } from '../published/index-rows.ts';
-import type { Held } from './ledger.ts';
+import type { Held } from './held.ts';
 import type { Completion } from './publish.ts';
 
 /** A result is shown with the job and kept in its ledger: anything larger belongs into an artefact. */

@@ -1,9 +1,8 @@
 /** Creates a job at most once per idempotency key: whatever is repeated, and whatever broke off in between. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
-import { fingerprintOf, idempotencyOf } from '../idempotency/keys.ts';
+import { beginOnce } from '../idempotency/once.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
@@ -16,29 +15,20 @@ type CreationRequest = {
   request_id: string;
 };
 
-/**
- * The id of the job, and whether it stood before. Raises `idempotency_key_missing`, `idempotency_in_flight`,
- * `idempotency_key_reused`, and as `admit`.
- */
+/** The id of the job, and whether it stood before. Raises `idempotency_key_missing`, and as `beginOnce` and `admit`. */
 export async function createOnce(
   env: Env,
   key: AccessKey,
   { idempotencyKey, path, raw, request_id }: CreationRequest,
 ): Promise<{ id: string; replayed: boolean }> {
-  const memory = await idempotencyOf(env, key.tenant, checkedKey(idempotencyKey));
-  const fingerprint = await fingerprintOf({ method: 'POST', path }, key.tenant, raw);
-  const admission = await memory.begin(fingerprint, randomId('job'));
-  if (admission.state === 'in_flight')
-    throw new SextantError('idempotency_in_flight', 'the first request with this key has not been answered yet', {
-      headers: { 'retry-after': '1' },
-    });
-  if (admission.state === 'reused')
+  if (idempotencyKey === undefined)
     throw new SextantError(
-      'idempotency_key_reused',
-      'this key was used with another body; take a new key for new work',
+      'idempotency_key_missing',
+      'send a header Idempotency-Key with a value of your own, such as a UUID, so that a repeat creates nothing new',
     );
-  if (admission.state === 'answered') return { id: admission.answer.location.split('/').at(-1) ?? '', replayed: true };
-  const { id, resumed } = admission;
+  const begun = await beginOnce(env, { tenant: key.tenant, idempotencyKey, method: 'POST', path, body: raw }, 'job');
+  if (begun.answer) return { id: begun.answer.location.split('/').at(-1) ?? '', replayed: true };
+  const { id, resumed, memory } = begun;
   const ledger = ledgerOf(env, id);
   const replayed = resumed && (await ledger.view(key.tenant)) !== null;
   if (!replayed) {
@@ -55,15 +45,4 @@ export async function createOnce(
   }
   await memory.finish({ status: 202, location: `/v1/jobs/${id}` });
   return { id, replayed };
-}
-
-function checkedKey(presented: string | undefined): string {
-  if (presented === undefined)
-    throw new SextantError(
-      'idempotency_key_missing',
-      'send a header Idempotency-Key with a value of your own, such as a UUID, so that a repeat creates nothing new',
-    );
-  if (!/^[\x21-\x7e]{1,255}$/.test(presented))
-    throw new SextantError('parameter_invalid', 'an Idempotency-Key has 1 to 255 printable characters');
-  return presented;
 }

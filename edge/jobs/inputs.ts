@@ -1,5 +1,5 @@
 /** Published results and artefacts that a job's params name by id: they must exist for the tenant, and the worker reads their bytes. */
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../shared/contracts/problem.ts';
 import type { JobInput } from '../../shared/contracts/worker-call.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
 import { presignRead } from '../artefacts/addresses.ts';
@@ -51,9 +51,9 @@ export async function openInputs(env: Env, tenant: string, uses: readonly InputU
     uses.map((use) => use.id),
   );
   return Promise.all(
-    [...new Set(uses.map((use) => use.id))].map(async (id) => {
+    [...new Map(uses.map((use) => [use.id, use.pointer]))].map(async ([id, pointer]) => {
       const input = found.get(id);
-      if (!input) throw new SextantError('input_not_found', `the input ${id} has been deleted`);
+      if (!input) throw paramError('input_not_found', pointer, `the input ${id} has been deleted`);
       const blobs = input.blobs.map(async (blob) => ({
         ...blob,
         url: await presignRead(env, input.tenant, blob.sha256),

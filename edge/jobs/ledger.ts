@@ -4,39 +4,26 @@
  * What got lost on the way out is sent again by the alarm.
  */
 import { DurableObject } from 'cloudflare:workers';
-import { isTerminal, type Job, type Progress } from '../../shared/contracts/job.ts';
+import { isTerminal, type Job, type JobError, type Progress } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Checkpoint, Heartbeat } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
+import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
-import { deliver, eventBody } from '../webhooks/delivery.ts';
+import { type Delivery, deliver } from '../webhooks/delivery.ts';
 import { type Answer, answer } from './answer.ts';
 import { Audience } from './audience.ts';
 import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
+import type { Claimed, Held } from './held.ts';
 import { readParams } from './params.ts';
 import { indexJob, unindexJob } from './projection.ts';
 import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
-import { type Delivery, LedgerStore, type StoredParams } from './store.ts';
-import { expiresAt, jobView } from './view.ts';
-
-/** Who makes a worker's call: the registered worker, and the fencing token it presents. */
-export type Caller = { worker: string; fence: string | null };
-type Claimed = {
-  fence: string;
-  attempt: number;
-  lease_ms: number;
-  remaining_s: number;
-  tenant: string;
-  type: string;
-  params: StoredParams;
-  checkpoint: Checkpoint | null;
-};
-/** An attempt that holds its job, as the routes around uploads need it; `sealed` once its completion was accepted. */
-export type Held = { tenant: string; attempt: number; type: string; input_digest: string; sealed: boolean };
+import { LedgerStore, type StoredParams } from './store.ts';
+import { eventBody, expiresAt, jobView } from './view.ts';
 
 const RETRY_MS = 2_000;
 
@@ -181,7 +168,7 @@ export class Ledger extends DurableObject<Env> {
     });
   }
 
-  async fail(by: Caller, error: { code: string; detail: string }, retryable: boolean): Promise<Answer<Job>> {
+  async fail(by: Caller, error: Omit<JobError, 'attempt'>, retryable: boolean): Promise<Answer<Job>> {
     return answer(async () => {
       const state = this.#known();
       life.holdingAlive(state, by.fence, by.worker);

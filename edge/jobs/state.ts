@@ -107,11 +107,12 @@ const end = (state: JobState, status: JobStatus, at: number, change: Partial<Job
 const runningFor = (state: JobState, at: number): number =>
   state.status === 'running' && state.attempt ? Math.max(0, at - state.attempt.started_at) : 0;
 
-const failure = (state: JobState, code: JobError['code'], detail: string): JobError => ({
-  code,
-  detail: detail.slice(0, 2000),
-  attempt: state.claims,
-});
+const failure = (
+  state: JobState,
+  code: JobError['code'],
+  detail: string,
+  errors?: JobError['errors'] | undefined,
+): JobError => ({ code, detail: detail.slice(0, 2000), ...(errors && { errors }), attempt: state.claims });
 
 /** Back to the queue under a new dispatch; `at` is when the attempt ended, `now` when the queue has the job again. */
 const requeue = (
@@ -142,6 +143,7 @@ const retryOrGiveUp = (
           state,
           'attempts_exhausted',
           `${state.charged} of ${state.max_attempts} attempts ended without a result; the last: ${error.code}: ${error.detail}`,
+          error.errors,
         ),
       });
 
@@ -240,12 +242,12 @@ export const succeed = (state: JobState, outcome: Outcome, now: number): JobStat
 
 export function fail(
   state: JobState,
-  error: { code: string; detail: string },
+  error: Omit<JobError, 'attempt'>,
   retryable: boolean,
   now: number,
   dispatch: string,
 ): JobState {
-  const stated = failure(state, error.code, error.detail);
+  const stated = failure(state, error.code, error.detail, error.errors);
   // What failed just now would often fail again at once: a hub that is away, a disk that is full.
   const pause_ms = Math.min(RETRY_LIMIT_MS, RETRY_MS * 2 ** (state.charged - 1));
   return retryable

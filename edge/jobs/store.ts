@@ -4,6 +4,7 @@
  */
 import type { JobEvent } from '../../shared/contracts/job-event.ts';
 import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
+import type { Delivery, Outgoing } from '../webhooks/delivery.ts';
 import type { JobState } from './state.ts';
 
 /** Checkpoints are younger than the ledger: the table of an older job is made when it is first opened. */
@@ -24,8 +25,6 @@ const PROGRESS_FRAMES = 200;
 
 type ParamsReference = { sha256: string; bytes: number };
 export type StoredParams = { inline: Record<string, unknown> } | { reference: ParamsReference };
-export type Outgoing = { event_id: string; body: string; tries: number; next_at: number | null };
-export type Delivery = { at: number; status: number | null; detail: string };
 
 export class LedgerStore {
   readonly #sql: SqlStorage;

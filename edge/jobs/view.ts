@@ -32,3 +32,11 @@ export const jobView = (state: JobState): Job => ({
   published: [...(state.outcome?.published ?? [])],
   labels: { ...state.labels },
 });
+
+/** Body of the webhook, thin: the receiver asks the API for the rest. */
+export const eventBody = (state: JobState, at: string): string =>
+  JSON.stringify({
+    type: `job.${state.status}`,
+    timestamp: at,
+    data: { id: state.id, status: state.status, result_digest: state.outcome?.result_digest ?? null },
+  });

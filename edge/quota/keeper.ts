@@ -5,9 +5,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../environment.ts';
 import type { KeyPolicy } from '../keys/access-key.ts';
-
-/** Length of a window; windows start at multiples of it. */
-export const WINDOW_MS = 60_000;
+import { WINDOW_MS } from './allowance.ts';
 
 /** `granted` requests for the asking isolate, `left` for all others, until `end` (ms since the epoch). */
 export type Grant = { granted: number; left: number; end: number };
@@ -28,3 +26,7 @@ export class QuotaKeeper extends DurableObject<Env> {
     return { granted, left: Math.max(0, limit - window.used), end: window.end };
   }
 }
+
+/** The object that counts for this key. */
+export const keeperOf = (env: Env, key: string): DurableObjectStub<QuotaKeeper> =>
+  (env.QUOTA as DurableObjectNamespace<QuotaKeeper>).getByName(key);

@@ -6,16 +6,13 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Env } from '../environment.ts';
 import type { AccessKey, KeyPolicy } from '../keys/access-key.ts';
-import type { Grant } from './keeper.ts';
+import { type Allowance, WINDOW_MS, WINDOW_S } from './allowance.ts';
+import { type Grant, keeperOf } from './keeper.ts';
 
-const WINDOW_S = 60;
 /** A lease is this share of the limit: what an isolate may leave unused at worst. */
 const SHARES = 50;
 const ANONYMOUS_PER_MINUTE = 600;
 const MEMORY_LIMIT = 10_000;
-
-/** What the RateLimit headers say: of `limit` requests, `left` until `end` (ms since the epoch). */
-export type Allowance = { readonly policy: KeyPolicy | 'anonymous'; limit: number; left: number; end: number };
 
 type Lease = { granted: number; left: number; end: number };
 const leases: Record<KeyPolicy, Map<string, Lease>> = { reads: new Map(), writes: new Map(), jobs: new Map() };
@@ -42,7 +39,7 @@ export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now
   const known = leases[policy].get(key.id);
   const spent = known !== undefined && now < known.end && known.left === 0 && known.granted === 0;
   if (!spent) {
-    const grant: Grant = await env.QUOTA.getByName(key.id).take(policy, limit, Math.ceil(limit / SHARES));
+    const grant: Grant = await keeperOf(env, key.id).take(policy, limit, Math.ceil(limit / SHARES));
     const current = leases[policy].get(key.id);
     const carried = current && current.end === grant.end ? current.granted : 0;
     remember(leases[policy], key.id, { granted: carried + grant.granted, left: grant.left, end: grant.end });
@@ -56,7 +53,7 @@ export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now
 export function takeAnonymous(address: string, now: number): Allowance {
   let lease = anonymous.get(address);
   if (!lease || now >= lease.end) {
-    lease = { granted: ANONYMOUS_PER_MINUTE, left: 0, end: now + WINDOW_S * 1000 };
+    lease = { granted: ANONYMOUS_PER_MINUTE, left: 0, end: now + WINDOW_MS };
     remember(anonymous, address, lease);
   }
   const allowance: Allowance = { policy: 'anonymous', limit: ANONYMOUS_PER_MINUTE, left: 0, end: lease.end };
@@ -71,18 +68,6 @@ const exceeded = (allowance: Allowance, now: number): SextantError => {
   return new SextantError(
     'quota_exceeded',
     `the limit of ${allowance.limit} ${allowance.policy} per ${WINDOW_S} s is used up; ask again in ${wait} s`,
-    {
-      headers: {
-        'retry-after': String(wait),
-        'ratelimit-policy': rateLimitPolicy(allowance),
-        ratelimit: rateLimit(allowance, now),
-      },
-      extensions: { 'violated-policies': [allowance.policy] },
-    },
+    { retryAfterS: wait, details: allowance },
   );
 };
-
-/** The two fields of draft-ietf-httpapi-ratelimit-headers. */
-export const rateLimitPolicy = ({ policy, limit }: Allowance): string => `"${policy}";q=${limit};w=${WINDOW_S}`;
-export const rateLimit = ({ policy, left, end }: Allowance, now: number): string =>
-  `"${policy}";r=${left};t=${Math.max(0, Math.ceil((end - now) / 1000))}`;

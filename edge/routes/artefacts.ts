@@ -3,26 +3,14 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { blobSchema, randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
-import type { App } from '../app.ts';
 import { blobKey } from '../artefacts/addresses.ts';
 import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts';
 import { byteRange } from '../artefacts/range.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
-import { PUBLIC_TENANT } from '../environment.ts';
-import {
-  BODY,
-  idempotencyHeader,
-  json,
-  jsonRequest,
-  KEYED,
-  keyed,
-  keyedOnce,
-  ONCE,
-  page,
-  pageQuery,
-  problems,
-} from '../http/declaration.ts';
+import { type App, PUBLIC_TENANT } from '../environment.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { matches } from '../vectors/response.ts';
 
 const artefactSchema = z
@@ -137,7 +125,7 @@ const contentHeaders = (row: ArtefactRow): Record<string, string> => ({
   'content-security-policy': "default-src 'none'; sandbox",
 });
 
-export function registerArtefacts(app: App): void {
+export default function registerArtefacts(app: App): void {
   app.openapi(create, async (c) => {
     const grant = await grantUpload(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
     const { row, url, url_expires } = grant;

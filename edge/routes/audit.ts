@@ -1,8 +1,8 @@
 /** `GET /v1/audit`: who did what in the caller's tenant. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { auditEntrySchema } from '../../shared/contracts/audit.ts';
-import type { App } from '../app.ts';
 import { readAudit } from '../audit/log.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 
@@ -24,7 +24,7 @@ const list = createRoute({
   },
 });
 
-export function registerAudit(app: App): void {
+export default function registerAudit(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor, action = null, actor = null } = c.req.valid('query');
     const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(decodeKeyCursor(cursor)) || 0;

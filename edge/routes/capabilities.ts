@@ -4,7 +4,7 @@ import { SCOPES } from '../../shared/contracts/scope.ts';
 import { VECTOR_FORMATS, vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../http/body.ts';
 import { json, open } from '../http/declaration.ts';
 
@@ -43,7 +43,7 @@ const read = createRoute({
   responses: { 200: json(capabilitiesSchema, 'Job types, formats, scopes, limits') },
 });
 
-export function registerCapabilities(app: App): void {
+export default function registerCapabilities(app: App): void {
   app.openapi(read, (c) => {
     c.header('cache-control', 'public, max-age=300');
     const job_types = Object.values(JOB_CONTRACTS).map(({ type, summary, version, scope, produces }) => ({

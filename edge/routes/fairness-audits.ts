@@ -4,7 +4,7 @@ import { columnNameSchema } from '../../shared/contracts/column-name.ts';
 import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
@@ -133,7 +133,7 @@ const create = createRoute({
   },
 });
 
-export function registerFairnessAudits(app: App): void {
+export default function registerFairnessAudits(app: App): void {
   app.openapi(create, (c) => {
     const {
       predictions,

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { correct } from '../../shared/fairness/corrections/correct.ts';
 import { correctionSchema } from '../../shared/fairness/corrections/document.ts';
 import { requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
@@ -22,7 +22,7 @@ const create = createRoute({
   },
 });
 
-export function registerFairnessCorrections(app: App): void {
+export default function registerFairnessCorrections(app: App): void {
   app.openapi(create, (c) => {
     const correction = c.req.valid('json');
     requireCorrectionFits(correction);

@@ -8,7 +8,7 @@ import { predictorDocumentSchema } from '../../shared/fairness/predictors/docume
 import { writeCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
 import { tableError } from '../../shared/formats/table.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
 import { access } from '../http/access.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from '../http/declaration.ts';
@@ -105,7 +105,7 @@ const answerColumns = (p: Prediction): { name: string; values: Float64Array | Ui
   ...(p.futureGap ? [{ name: 'future_gap', values: p.futureGap }] : []),
 ];
 
-export function registerFairnessPredictors(app: App): void {
+export default function registerFairnessPredictors(app: App): void {
   app.openapi(create, async (c) => {
     const predictor = await registerPredictor(c.env, c.get('key').tenant, c.req.valid('json'), Date.now());
     c.header('location', `/v1/fairness/predictors/${predictor.id}`);

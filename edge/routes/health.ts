@@ -1,6 +1,6 @@
 /** Liveness. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, open } from '../http/declaration.ts';
 
 const health = createRoute({
@@ -12,7 +12,7 @@ const health = createRoute({
   responses: { 200: json(z.object({ status: z.literal('ok') }), 'It does') },
 });
 
-export function registerHealth(app: App): void {
+export default function registerHealth(app: App): void {
   app.openapi(health, (c) => {
     c.header('cache-control', 'no-store');
     return c.json({ status: 'ok' as const }, 200);

@@ -17,8 +17,8 @@ import {
   uploadsRequestSchema,
 } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import type { App } from '../app.ts';
 import { presignUploads } from '../artefacts/upload.ts';
+import type { App } from '../environment.ts';
 import { decodeUtf8 } from '../http/body.ts';
 import { fieldErrors } from '../http/problem.ts';
 import { unwrap } from '../jobs/answer.ts';
@@ -47,7 +47,7 @@ function read<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {
   throw new SextantError('validation_failed', `${errors[0]?.pointer}: ${errors[0]?.detail}`, { errors });
 }
 
-export function registerInternalJobs(app: App): void {
+export default function registerInternalJobs(app: App): void {
   const calls = new Hono<WorkerEnv>();
   calls.use('/:id/*', workerAccess);
   calls.use('/:id/*', async (c, next) => {
@@ -81,7 +81,7 @@ export function registerInternalJobs(app: App): void {
     } catch (error) {
       // The claim is taken but cannot be served: an input that is gone is the job's end, anything else another try.
       if (error instanceof SextantError && error.code === 'input_not_found')
-        unwrap(await ledger.fail(by, { code: error.code, detail: error.message }, false));
+        unwrap(await ledger.fail(by, { code: error.code, detail: error.message, errors: error.errors }, false));
       else unwrap(await ledger.release(by));
       throw error;
     }

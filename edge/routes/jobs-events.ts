@@ -4,7 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { jobEventSchema } from '../../shared/contracts/job-event.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 
@@ -27,7 +27,7 @@ const route = createRoute({
   },
 });
 
-export function registerJobEvents(app: App): void {
+export default function registerJobEvents(app: App): void {
   app.openapi(route, async (c) => {
     const { id } = c.req.valid('param');
     const answer = await ledgerOf(c.env, id).fetch('https://ledger/events', {

@@ -1,7 +1,7 @@
 /** The public keys with which the edge signs jobs: what a worker verifies messages against. */
 import { createRoute } from '@hono/zod-openapi';
 import { keySetSchema } from '../../shared/signing/key-set.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, open } from '../http/declaration.ts';
 import { publishedKeys } from '../workers/signing-keys.ts';
 
@@ -14,7 +14,7 @@ const route = createRoute({
   responses: { 200: json(keySetSchema.openapi('SigningKeys'), 'All live keys') },
 });
 
-export function registerSigningKeys(app: App): void {
+export default function registerSigningKeys(app: App): void {
   // The lifetime bounds how long a new key may be unknown to caches on the way.
   app.openapi(route, (c) => c.json(publishedKeys(c.env), 200, { 'cache-control': 'public, max-age=30' }));
 }

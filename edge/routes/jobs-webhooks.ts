@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 import { webhookSecret } from '../webhooks/delivery.ts';
@@ -34,7 +34,7 @@ const deliveriesRoute = createRoute({
   },
 });
 
-export function registerJobWebhooks(app: App): void {
+export default function registerJobWebhooks(app: App): void {
   app.openapi(secretRoute, async (c) =>
     c.json({ secret: await webhookSecret(c.env, c.get('key').tenant) }, 200, { 'cache-control': 'no-store' }),
   );

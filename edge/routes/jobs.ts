@@ -5,8 +5,7 @@ import { createJobSchema, isTerminal, type Job, jobSchema, jobStatusSchema } fro
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import type { App } from '../app.ts';
-import type { Env } from '../environment.ts';
+import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { jsonBody } from '../http/body.ts';
 import { BODY, json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
@@ -94,7 +93,7 @@ async function show(env: Env, tenant: string, id: string, wait: number | null): 
   return job;
 }
 
-export function registerJobs(app: App): void {
+export default function registerJobs(app: App): void {
   registerCreate(app);
   app.openapi(list, async (c) => {
     const { limit, cursor, type, status } = c.req.valid('query');

@@ -3,25 +3,13 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
-import type { App } from '../app.ts';
 import { audited } from '../audit/log.ts';
-import type { Env } from '../environment.ts';
+import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { auditOf } from '../http/audit.ts';
-import {
-  BODY,
-  idempotencyHeader,
-  json,
-  jsonRequest,
-  KEYED,
-  keyed,
-  keyedOnce,
-  ONCE,
-  page,
-  pageQuery,
-  problems,
-} from '../http/declaration.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { idempotent } from '../idempotency/middleware.ts';
 import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
 import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
@@ -131,7 +119,7 @@ function refuseEscalation(caller: AccessKey, scopes: readonly Scope[]): void {
     throw new SextantError('scope_missing', `the calling key cannot grant ${lacking.join(', ')}: it lacks them itself`);
 }
 
-export function registerKeys(app: App): void {
+export default function registerKeys(app: App): void {
   app.openapi(create, async (c) => {
     const { name, scopes, expires_in_s } = c.req.valid('json');
     const caller = c.get('key');

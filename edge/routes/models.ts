@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { modelDescriptionSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
@@ -33,7 +33,7 @@ const read = createRoute({
 
 const view = ({ description, seen }: SeenModel) => ({ ...description, seen_at: new Date(seen).toISOString() });
 
-export function registerModels(app: App): void {
+export default function registerModels(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
     const after = cursor === undefined ? '' : decodeKeyCursor(cursor);

@@ -1,9 +1,9 @@
 /** The contract. */
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { anonymous } from '../http/access.ts';
-import { openApiDocument } from '../openapi.ts';
+import { openApiDocument } from '../http/openapi.ts';
 
-export function registerOpenApi(app: App): void {
+export default function registerOpenApi(app: App): void {
   // made once, at the first request: all routes are registered by then
   let text: string | undefined;
   app.get('/openapi.json', anonymous, (c) => {

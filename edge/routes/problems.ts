@@ -1,7 +1,7 @@
 /** What the `type` of a problem leads to. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { PROBLEMS, type ProblemCode, SextantError } from '../../shared/contracts/problem.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, open, problems } from '../http/declaration.ts';
 
 const read = createRoute({
@@ -20,7 +20,7 @@ const read = createRoute({
   },
 });
 
-export function registerProblems(app: App): void {
+export default function registerProblems(app: App): void {
   app.openapi(read, (c) => {
     const { code } = c.req.valid('param');
     if (!Object.hasOwn(PROBLEMS, code)) throw new SextantError('not_found', `there is no problem code ${code}`);

@@ -1,7 +1,7 @@
 /** Reports: typed results of jobs, immutable. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { reportIdSchema } from '../../shared/contracts/manifest.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { readPublished } from '../published/reading.ts';
 import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
@@ -18,7 +18,7 @@ const read = createRoute({
   responses: { 200: json(reportSchema, 'The report'), ...problems(...KEYED, 'not_found') },
 });
 
-export function registerReports(app: App): void {
+export default function registerReports(app: App): void {
   app.openapi(read, async (c) => {
     const report = await readPublished(c.env, c.get('key').tenant, 'report', c.req.valid('param').id);
     for (const [name, value] of publishedCaching(report)) c.header(name, value);

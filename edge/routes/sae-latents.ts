@@ -11,8 +11,7 @@ import {
 } from '../../shared/contracts/latent.ts';
 import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { App } from '../app.ts';
-import type { Env } from '../environment.ts';
+import type { App, Env } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 import { readJsonBlob } from '../published/blobs.ts';
@@ -84,7 +83,7 @@ function offsetOf(cursor: string | undefined, list: string): number {
   });
 }
 
-export function registerSaeLatents(app: App): void {
+export default function registerSaeLatents(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor, sort } = c.req.valid('query');
     const sae = await readPublished(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);

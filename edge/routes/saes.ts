@@ -1,7 +1,7 @@
 /** Sparse autoencoders. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { saeIdSchema } from '../../shared/contracts/manifest.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
 import { listPublished, readPublished } from '../published/reading.ts';
@@ -31,7 +31,7 @@ const read = createRoute({
   responses: { 200: json(saeSchema, 'The SAE'), ...problems(...KEYED, 'not_found') },
 });
 
-export function registerSaes(app: App): void {
+export default function registerSaes(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor, model, hook } = c.req.valid('query');
     const published = await listPublished(c.env, {

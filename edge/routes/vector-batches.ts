@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { floatTensor, writeSafetensors } from '../../shared/formats/safetensors.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { BODY, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { lookUp } from '../vectors/lookup.ts';
 import { floats, jsonValues } from '../vectors/representation.ts';
@@ -45,7 +45,7 @@ const create = createRoute({
   },
 });
 
-export function registerVectorBatches(app: App): void {
+export default function registerVectorBatches(app: App): void {
   app.openapi(create, async (c) => {
     const { ids, format, dtype } = c.req.valid('json');
     const wanted = [...new Set(ids)];

@@ -3,8 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
-import type { App } from '../app.ts';
-import type { Env } from '../environment.ts';
+import type { App, Env } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
 import { findPublished } from '../published/reading.ts';
@@ -101,10 +100,10 @@ async function refuseVersion(env: Env, tenant: string, name: string): Promise<ne
   const row = await findName(env, tenant, name);
   if (!row) throw new SextantError('version_mismatch', `there is no name "${name}"; create it without If-Match`);
   const where = `the name "${name}" is at version ${row.version} and points at ${row.vector}`;
-  throw new SextantError('version_mismatch', where, { headers: { etag: etagOf(row) } });
+  throw new SextantError('version_mismatch', where, { details: { version: row.version } });
 }
 
-export function registerVectorNames(app: App): void {
+export default function registerVectorNames(app: App): void {
   app.openapi(list, async (c) => {
     const { limit, cursor } = c.req.valid('query');
     const after = cursor === undefined ? '' : decodeKeyCursor(cursor);

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
-import type { App } from '../app.ts';
+import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
 import { deletePublished } from '../published/deletion.ts';
@@ -98,7 +98,7 @@ const remove = createRoute({
   responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
 });
 
-export function registerVectors(app: App): void {
+export default function registerVectors(app: App): void {
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
     const { format, dtype } = c.req.valid('query');

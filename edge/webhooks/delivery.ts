@@ -1,21 +1,16 @@
 /** Outgoing webhooks as Standard Webhooks prescribes: what is sent, how it is signed, when it is tried again. */
 import { Webhook } from 'standardwebhooks';
 import type { Env } from '../environment.ts';
-import type { JobState } from '../jobs/state.ts';
-import type { Delivery, Outgoing } from '../jobs/store.ts';
 import { checkWebhookAddress } from './address.ts';
 
 /** Delays before each further try, in seconds: the schedule that Standard Webhooks publishes. */
 const RETRY_SCHEDULE_S = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const TIMEOUT_MS = 15_000;
 
-/** A thin payload: the receiver asks the API for the rest. */
-export const eventBody = (state: JobState, at: string): string =>
-  JSON.stringify({
-    type: `job.${state.status}`,
-    timestamp: at,
-    data: { id: state.id, status: state.status, result_digest: state.outcome?.result_digest ?? null },
-  });
+/** A body that waits for its next try at `next_at` (ms since the epoch; null: never again). */
+export type Outgoing = { event_id: string; body: string; tries: number; next_at: number | null };
+/** One try: the receiver's status, null where it gave none. */
+export type Delivery = { at: number; status: number | null; detail: string };
 
 /** The tenant's signing secret, `whsec_` and base64, derived from the deployment's key. */
 export async function webhookSecret(env: Env, tenant: string): Promise<string> {

@@ -1,9 +1,8 @@
 /** Who makes an internal call: a registered worker that signed exactly this request. */
 import { createMiddleware } from 'hono/factory';
-import { openWorkerCall } from '../../shared/signing/worker-call.ts';
+import { type Caller, openWorkerCall } from '../../shared/signing/worker-call.ts';
 import type { AppEnv, Env } from '../environment.ts';
 import { readBounded } from '../http/body.ts';
-import type { Caller } from '../jobs/ledger.ts';
 import { findWorker } from './registry.ts';
 
 /** A completion of thousands of artefacts and a thousand manifests fits. */

@@ -1,5 +1,5 @@
 /** Handler of `lm.evaluate`: the same text and prompts through the model, plain and steered. */
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { paramError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/lm.evaluate.ts';
 import { outcomeOf } from '../directions/steering.ts';
 import { crossEntropy, type Intervention, meanDivergence, nextTokenLogits, targetAccuracy } from '../lm/index.ts';
@@ -24,15 +24,16 @@ export default handle(contract, async (context) => {
       for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) sequences.push(ids);
     const prompts = encodeTexts(model, params.prompts, '/prompts');
     if (params.targets.length > 0 && prompts.length === 0) {
-      throw new SextantError('data_invalid', '/prompts: targets are measured after prompts, and there is none');
+      throw paramError('data_invalid', '/prompts', 'targets are measured after prompts, and there is none');
     }
     if (params.answers.length > 0 && params.answers.length !== prompts.length)
-      throw new SextantError(
+      throw paramError(
         'data_invalid',
-        `/answers: ${params.answers.length} answers to ${prompts.length} prompts; each has one`,
+        '/answers',
+        `${params.answers.length} answers to ${prompts.length} prompts; each has one`,
       );
     if (reference && sequences.length === 0)
-      throw new SextantError('data_invalid', '/reference: the divergence is taken on a corpus, and there is none');
+      throw paramError('data_invalid', '/reference', 'the divergence is taken on a corpus, and there is none');
     const targets = params.answers.map(({ token }, i) => singleToken(model, token, `/answers/${i}/token`));
     const others = params.answers.map(({ other }, i) =>
       other === null ? null : singleToken(model, other, `/answers/${i}/other`),

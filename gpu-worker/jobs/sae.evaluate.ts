@@ -1,5 +1,5 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { paramError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import type { Tokenizer } from '../lm/index.ts';
@@ -167,7 +167,7 @@ function wordsToSpell(
 ): Vocabulary {
   const found = spellingWords(tokenizer, words, longest);
   if (found.words.length > 0) return found;
-  throw new SextantError('data_invalid', `/spelling: no word has at most ${longest} tokens of the model`);
+  throw paramError('data_invalid', '/spelling', `no word has at most ${longest} tokens of the model`);
 }
 
 /** Scores over the tokens from which the text depends on the states. */

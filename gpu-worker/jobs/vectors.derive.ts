@@ -1,7 +1,7 @@
 /** Handler of `vectors.derive`: a unit direction, its scale at the hook, and the strength at which it works. */
 
 import type { Manifest } from '../../shared/contracts/manifest.ts';
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { paramError } from '../../shared/contracts/problem.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../shared/contracts/vector.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/vectors.derive.ts';
@@ -91,7 +91,7 @@ async function derive(context: JobContext<Params>, opened: OpenedModel): Promise
     const means = [];
     for (const pole of ['positive', 'negative'] as const) {
       const { texts } = params[pole];
-      if (texts.length === 0) throw new SextantError('data_invalid', `/${pole}/texts: the method needs texts`);
+      if (texts.length === 0) throw paramError('data_invalid', `/${pole}/texts`, 'the method needs texts');
       const ids = encodeTexts(model, texts, `/${pole}/texts`);
       means.push(await meanActivation(model, params.hook, ids, { positions: params.positions }));
     }
@@ -110,12 +110,12 @@ async function derive(context: JobContext<Params>, opened: OpenedModel): Promise
   });
   const { decoder, width, inputs } = sae.parameters;
   if (params.latent >= width) {
-    throw new SextantError('data_invalid', `/latent: ${params.sae} has latents 0 to ${width - 1}`);
+    throw paramError('data_invalid', '/latent', `${params.sae} has latents 0 to ${width - 1}`);
   }
   const row = decoder.subarray(params.latent * inputs, (params.latent + 1) * inputs);
   const texts = [...params.positive.texts, ...params.negative.texts, ...params.prompts];
   if (texts.length === 0) {
-    throw new SextantError('data_invalid', '/prompts: texts are needed to measure the norm of the residual stream');
+    throw paramError('data_invalid', '/prompts', 'texts are needed to measure the norm of the residual stream');
   }
   const { norm, tokens } = await meanActivation(model, params.hook, encodeTexts(model, texts, '/prompts'));
   return {

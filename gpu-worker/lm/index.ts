@@ -7,7 +7,7 @@ export {
   PackedReading,
   type Reading,
 } from './corpus/corpus-reading.ts';
-export { type Axis, isSigned } from './corpus/planted/axes.ts';
+export { AXES, type Axis, announcement, isSigned } from './corpus/planted/axes.ts';
 export { HEADER, PlantedLanguage } from './corpus/planted/language.ts';
 export { repeated, shuffled } from './corpus/sequences.ts';
 export {

@@ -11,9 +11,11 @@ import {
   heartbeatSchema,
 } from '../../shared/contracts/worker-call.ts';
 import { Computation, type Ending } from './computation.ts';
+import { type ComputationFailure, statedError } from './computation-failure.ts';
 import type { Written, WrittenCheckpoint } from './computation-messages.ts';
 import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
+import type { Log } from './log.ts';
 import { uploadArtefacts } from './upload.ts';
 
 type ClaimedJob = {
@@ -42,12 +44,14 @@ export class Attempt {
   readonly #configuration: Configuration;
   readonly #edge: EdgeCalls;
   readonly #job: ClaimedJob;
+  readonly #log: Log;
   readonly #over = new AbortController();
 
-  constructor(configuration: Configuration, edge: EdgeCalls, job: ClaimedJob) {
+  constructor(configuration: Configuration, edge: EdgeCalls, job: ClaimedJob, log: Log) {
     this.#configuration = configuration;
     this.#edge = edge;
     this.#job = job;
+    this.#log = log;
   }
 
   /** Runs to the end; `shutdown` gives the job back. */
@@ -87,10 +91,12 @@ export class Attempt {
     switch (ending.kind) {
       case 'done':
         return this.#complete(ending.written, models);
-      case 'failed':
-        return this.#fail(ending.code, ending.detail, ending.retryable, models);
+      case 'failed': {
+        const { kind: _, ...failure } = ending;
+        return this.#fail(failure, models);
+      }
       case 'crashed':
-        return this.#fail('computation_crashed', ending.detail, true, models);
+        return this.#fail({ code: 'computation_crashed', detail: ending.detail, retryable: true }, models);
       case 'stopped':
         return this.#stopped(ending.reason, models);
     }
@@ -105,10 +111,13 @@ export class Attempt {
         await this.#post('release', {});
         return 'released';
       case TIMEOUT:
-        return this.#fail('timeout', 'the job used up its timeout_s of running time', false, models);
+        return this.#fail(
+          { code: 'timeout', detail: 'the job used up its timeout_s of running time', retryable: false },
+          models,
+        );
       case MEMORY: {
         const detail = `the computation grew beyond this worker's limit of ${memory_limit_bytes} bytes`;
-        return this.#fail('memory_exceeded', detail, false, models);
+        return this.#fail({ code: 'memory_exceeded', detail, retryable: false }, models);
       }
       default:
         return 'lost';
@@ -127,7 +136,7 @@ export class Attempt {
       if (!(error instanceof SextantError) || isLost(error)) throw error;
       // Bytes that arrived damaged may arrive whole next time; a completion the edge cannot accept never will.
       const damaged = error.code === 'artefact_missing' || error.code === 'artefact_mismatch';
-      return this.#fail(error.code, error.message, damaged || isPassing(error), models);
+      return this.#fail({ ...statedError(error), retryable: damaged || isPassing(error) }, models);
     }
   }
 
@@ -139,13 +148,14 @@ export class Attempt {
       const request: CheckpointRequest = { state, blobs: listed };
       await this.#edge.post(`/internal/jobs/${id}/checkpoint`, request, { fence: claim.fence, schema: anything });
       return true;
-    } catch {
+    } catch (error) {
+      this.#log('checkpoint not kept', { job: id, attempt: claim.attempt, reason: String(error) });
       return false;
     }
   }
 
-  async #fail(code: string, detail: string, retryable: boolean, models: Computation['models']): Promise<AttemptEnd> {
-    await this.#post('fail', { error: { code, detail: detail.slice(0, 2000) }, retryable, models });
+  async #fail({ retryable, ...error }: ComputationFailure, models: Computation['models']): Promise<AttemptEnd> {
+    await this.#post('fail', { error: { ...error, detail: error.detail.slice(0, 2000) }, retryable, models });
     return 'failed';
   }
 

@@ -4,6 +4,7 @@ import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { Claim, JobInput } from '../../shared/contracts/worker-call.ts';
 import type { WorkerConfiguration } from '../jobs/handler.ts';
+import type { ComputationFailure } from './computation-failure.ts';
 
 export type Order = {
   type: string;
@@ -31,7 +32,7 @@ export type Report =
   | { kind: 'model'; model: ModelDescription }
   | { kind: 'checkpoint'; number: number; checkpoint: WrittenCheckpoint }
   | { kind: 'done'; written: Written }
-  | { kind: 'failed'; code: string; detail: string; retryable: boolean };
+  | ({ kind: 'failed' } & ComputationFailure);
 
 /** The answer to the checkpoint of this number. */
 export type CheckpointAnswer = { kind: 'checkpoint'; number: number; kept: boolean };

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
+import type { ComputationFailure } from './computation-failure.ts';
 import type { CheckpointAnswer, Order, Report, Written, WrittenCheckpoint } from './computation-messages.ts';
 
 const ENTRY = join(import.meta.dirname, 'computation-process.ts');
@@ -16,7 +17,7 @@ const MEMORY_WATCH_MS = 100;
 /** How a computation ended. `stopped` is the reason this side gave for killing it. */
 export type Ending =
   | { kind: 'done'; written: Written }
-  | { kind: 'failed'; code: string; detail: string; retryable: boolean }
+  | ({ kind: 'failed' } & ComputationFailure)
   | { kind: 'crashed'; detail: string }
   | { kind: 'stopped'; reason: string };
 

@@ -1,7 +1,7 @@
 /** The worker's loop: pull, verify, claim, run, settle. One job at a time. */
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { jsonPointer, paramError, SextantError } from '../../shared/contracts/problem.ts';
 import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
@@ -9,11 +9,11 @@ import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
 import { Attempt, scratchOf } from './attempt.ts';
 import { EdgeClock } from './clock.ts';
+import { statedError } from './computation-failure.ts';
 import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
+import type { Log } from './log.ts';
 import { bodyOf, type Disposition, type PulledMessage, PullQueue } from './queue.ts';
-
-type Log = (event: string, fields: Record<string, unknown>) => void;
 
 const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
 const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s });
@@ -98,7 +98,7 @@ export class Worker {
       const unsure = error instanceof SextantError && error.code === 'unavailable';
       this.#log(unsure ? 'postponed' : 'refused', { message: delivery.id, reason: String(error) });
       // Refused messages run out of deliveries and end in the dead-letter queue, where the operator finds them.
-      return retryIn(unsure ? Number(error.headers['retry-after'] ?? 5) : Math.min(60, delivery.attempts - 1));
+      return retryIn(unsure ? (error.retryAfterS ?? 5) : Math.min(60, delivery.attempts - 1));
     }
     const claim = await this.#claim(message, jws);
     if ('action' in claim) return claim;
@@ -125,13 +125,12 @@ export class Worker {
     const { sub: id, type, input_digest } = message;
     try {
       const params = await this.#params(message, claim);
-      return await new Attempt(this.#configuration, this.#edge, { id, type, input_digest, params, claim }).run(
-        this.#shutdown.signal,
-      );
+      const job = { id, type, input_digest, params, claim };
+      return await new Attempt(this.#configuration, this.#edge, job, this.#log).run(this.#shutdown.signal);
     } catch (error) {
       const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
       const body = {
-        error: { code: typed.code, detail: typed.message },
+        error: statedError(typed),
         retryable: !['validation_failed', 'job_type_unknown'].includes(typed.code),
       };
       await this.#edge
@@ -152,7 +151,7 @@ export class Worker {
     const parsed = contract.params.safeParse(params);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
-      throw new SextantError('validation_failed', `params at ${issue?.path.join('/')}: ${issue?.message}`);
+      throw paramError('validation_failed', jsonPointer(issue?.path ?? []), issue?.message ?? 'the params do not fit');
     }
     if ((await inputDigest(message.type, contract.version, params)) !== message.input_digest)
       throw new SextantError('conflict', 'the params are not those of the input digest: versions differ');

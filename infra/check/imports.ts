@@ -1,68 +1,112 @@
 /**
- * The house's import rule, checked: `edge -> shared <- gpu-worker`, nothing imports `infra` or `tests`, and the layers
- * of the GPU worker point one way. Run by `npm run check`; exits 1 and names each offending line.
+ * The house's import rules, checked: `edge -> shared <- gpu-worker`, nothing imports `infra` or `tests`, the layers of
+ * each area point one way, files do not import each other in circles, and a folder with an `index.ts` is imported through
+ * it. Run by `npm run check`; exits 1 and names each offending line.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, posix, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { circles, importsOf } from './import-graph.ts';
 
-/** Layers of `gpu-worker/`, lowest first; a folder imports only itself and folders before it. */
-const LAYERS = [
-  ['onnx'],
-  ['graph'],
-  ['runtime'],
-  ['nn'],
-  ['training'],
-  ['lm'],
-  ['study'],
-  ['sae'],
-  ['directions'],
-  ['compression', 'circuits', 'block-sparse', 'fairness', 'ecg'],
-  ['jobs'],
-  ['worker', 'verify'],
-] as const;
+const AREAS = ['edge', 'gpu-worker', 'shared', 'infra', 'tests'] as const;
+
+/** Layers of an area, lowest first: a folder, or a file beside the folders, imports its own layer and those before it. */
+const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'gpu-worker': [
+    ['onnx'],
+    ['graph'],
+    ['runtime'],
+    ['nn'],
+    ['training'],
+    ['lm'],
+    ['study'],
+    ['sae'],
+    ['directions'],
+    ['compression', 'circuits', 'block-sparse', 'fairness', 'ecg'],
+    ['jobs'],
+    ['worker', 'verify'],
+  ],
+  edge: [
+    ['environment', 'keys', 'quota', 'audit', 'http'],
+    ['models', 'workers', 'artefacts', 'published'],
+    ['vectors', 'fairness', 'idempotency', 'webhooks'],
+    ['jobs'],
+    ['inbound'],
+    ['routes'],
+    ['app', 'index'],
+  ],
+  shared: [['math', 'formats', 'contracts'], ['models', 'signing', 'plots'], ['fairness'], ['jobs']],
+};
 
 /** Packages that `shared/` may use: pure code that runs in any JavaScript runtime. */
 const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', 'd3-array', '@uwdata/flechette']);
-const AREAS = ['edge', 'gpu-worker', 'shared', 'infra', 'tests'] as const;
+
+/** Where circles are allowed: the gradients of operators are made of other operators. */
+const CIRCLES_ALLOWED = /^gpu-worker\/graph\/operators\//;
+/** Circles that are being taken apart. */
+const CIRCLES_LEFT = /^shared\/fairness\/(lookahead|predictors)\/(compile|predictor|shaped-prediction)\.ts$/;
 
 type Violation = { file: string; line: number; imports: string; rule: string };
 
-const layerOf = (path: string): number => {
-  const folder = path.split('/')[1] ?? '';
-  return LAYERS.findIndex((layer) => (layer as readonly string[]).includes(folder));
-};
+/** Name of what lies directly in an area: a folder, or a file without its extension. */
+const partOf = (path: string): string => (path.split('/')[1] ?? '').replace(/\.ts$/, '');
 
-/** Every violation in the source text of one file; `file` is its path from the repository root, with slashes. */
-export function violations(file: string, source: string): Violation[] {
+/** The rule that an import within one area breaks; null for none. */
+function brokenWithin(area: string, file: string, target: string): string | null {
+  const [from, into] = [partOf(file), partOf(target)];
+  if (area === 'edge' && from !== into) {
+    if (from === 'client') return 'edge/client imports shared/ alone';
+    if (into === 'client') return 'nothing of the edge imports its client';
+  }
+  const layers = LAYERS[area] ?? [];
+  const [own, other] = [from, into].map((part) => layers.findIndex((layer) => layer.includes(part))) as [
+    number,
+    number,
+  ];
+  if (own < 0) return null;
+  if (other < 0) return 'a layer never imports a file outside the layers';
+  if (other > own) return `layer ${from} never imports a later layer`;
+  if (area === 'gpu-worker' && own === other && from !== into) return 'fields of study never import each other';
+  return null;
+}
+
+/** Folder whose `index.ts` an import goes past; null for none. A folder's own files import each other freely. */
+function passedIndex(file: string, target: string, indexed: ReadonlySet<string>): string | null {
+  for (let folder = dirname(target); folder.includes('/'); folder = dirname(folder))
+    if (indexed.has(folder) && !file.startsWith(`${folder}/`) && target !== `${folder}/index.ts`) return folder;
+  return null;
+}
+
+/**
+ * Every violation in the source text of one file; `file` is its path from the repository root, with slashes. `indexed` are
+ * the folders that have an `index.ts`.
+ */
+export function violations(file: string, source: string, indexed: ReadonlySet<string> = new Set()): Violation[] {
   const area = file.split('/')[0] ?? '';
   const found: Violation[] = [];
-  const pattern = /(?:^|[\s;])(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|import\s*\(?\s*['"]([^'"]+)['"]/g;
-  for (const match of source.matchAll(pattern)) {
-    const specifier = match[1] ?? match[2] ?? '';
-    const line = source.slice(0, match.index + match[0].length).split('\n').length;
+  for (const { specifier, line, target } of importsOf(file, source)) {
     const report = (rule: string) => found.push({ file, line, imports: specifier, rule });
-    if (!specifier.startsWith('.')) {
-      const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0]!;
-      if (area === 'shared' && !SHARED_PACKAGES.has(name)) report('shared/ imports pure packages only');
+    if (target === null) {
+      const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1);
+      if (area === 'shared' && !SHARED_PACKAGES.has(name.join('/'))) report('shared/ imports pure packages only');
       continue;
     }
-    const target = posix.normalize(posix.join(dirname(file), specifier));
+    if (area === 'tests') continue;
     const to = target.split('/')[0] ?? '';
-    if (area === 'tests' || area === 'infra') {
-      if (area === 'infra' && to === 'tests') report('infra never imports tests');
-      continue;
-    }
-    if (to !== area && to !== 'shared') report(`${area}/ never imports ${to}/`);
-    if (area === 'gpu-worker' && to === 'gpu-worker') {
-      const [from, into] = [layerOf(file), layerOf(target)];
-      if (from >= 0 && into < 0) report('a layer never imports a file outside the layers');
-      if (from >= 0 && into > from) report(`layer ${file.split('/')[1]} never imports a later layer`);
-      const folders = [file.split('/')[1], target.split('/')[1]];
-      if (from >= 0 && from === into && folders[0] !== folders[1]) report('fields of study never import each other');
-    }
+    if (area === 'infra' && to === 'tests') report('infra never imports tests');
+    if (area !== 'infra' && to !== area && to !== 'shared') report(`${area}/ never imports ${to}/`);
+    const broken = to === area ? brokenWithin(area, file, target) : null;
+    if (broken) report(broken);
+    const passed = passedIndex(file, target, indexed);
+    if (passed) report(`${passed} is imported through its index.ts`);
   }
   return found;
 }
+
+/** Circles that are not allowed, as sorted lists of files; `files` are source texts by path. */
+export const refusedCircles = (files: ReadonlyMap<string, string>): string[][] =>
+  circles(files).filter(
+    (circle) => ![CIRCLES_ALLOWED, CIRCLES_LEFT].some((allowed) => circle.every((file) => allowed.test(file))),
+  );
 
 function* sources(dir: string): Generator<string> {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
@@ -75,9 +119,12 @@ function* sources(dir: string): Generator<string> {
 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '../..');
-  const all = AREAS.flatMap((area) => [...sources(join(root, area))]).flatMap((path) =>
-    violations(relative(root, path).replaceAll('\\', '/'), readFileSync(path, 'utf8')),
-  );
-  for (const v of all) console.error(`${v.file}:${v.line}: imports '${v.imports}': ${v.rule}`);
-  if (all.length > 0) process.exit(1);
+  const paths = AREAS.flatMap((area) => [...sources(join(root, area))]);
+  const files = new Map(paths.map((path) => [relative(root, path).replaceAll('\\', '/'), readFileSync(path, 'utf8')]));
+  const indexed = new Set([...files.keys()].filter((file) => file.endsWith('/index.ts')).map((file) => dirname(file)));
+  const broken = [...files].flatMap(([file, source]) => violations(file, source, indexed));
+  for (const v of broken) console.error(`${v.file}:${v.line}: imports '${v.imports}': ${v.rule}`);
+  const around = refusedCircles(files);
+  for (const circle of around) console.error(`${circle[0]}: files import each other in a circle: ${circle.join(', ')}`);
+  if (broken.length + around.length > 0) process.exit(1);
 }

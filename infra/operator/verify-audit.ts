@@ -2,7 +2,8 @@
  * `node infra/operator/verify-audit.ts URL` with a key of scope audit:read in SEXTANT_API_KEY: reads the whole audit log of
  * the key's tenant and verifies its chain of digests. Exits 1 and says where it breaks.
  */
-import { type AuditEntry, auditEntrySchema, auditFault } from '../../shared/contracts/audit.ts';
+import { type AuditEntry, auditEntrySchema } from '../../shared/contracts/audit.ts';
+import { auditFault } from '../../shared/signing/audit-chain.ts';
 
 /** The whole log over HTTP, oldest first. Raises an Error for an answer that is no page of the log. */
 export async function readLog(url: string, key: string): Promise<AuditEntry[]> {

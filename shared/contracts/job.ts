@@ -1,6 +1,7 @@
 /** A job as the API shows it, and what a client sends to create one. */
 import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
+import { fieldErrorSchema } from './problem.ts';
 
 const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
 export const jobStatusSchema = z.enum(JOB_STATUSES);
@@ -19,6 +20,7 @@ export type Progress = z.infer<typeof progressSchema>;
 export const jobErrorSchema = z.object({
   code: z.string().max(60),
   detail: z.string().max(2000),
+  errors: z.array(fieldErrorSchema).max(100).optional().describe('which values of the params were wrong'),
   attempt: z.number().int().nonnegative(),
 });
 export type JobError = z.infer<typeof jobErrorSchema>;

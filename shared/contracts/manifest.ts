@@ -12,7 +12,6 @@ export const seedSchema = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 export const PUBLISHED_PREFIXES = { model: 'mdl', sae: 'sae', vector: 'vec', report: 'rep', predictor: 'prd' } as const;
 export type PublishedKind = keyof typeof PUBLISHED_PREFIXES;
-export const PUBLISHED_KINDS = Object.keys(PUBLISHED_PREFIXES) as PublishedKind[];
 
 const idOf = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[a-z2-7]{52}$`), `an id that starts with ${prefix}_`);

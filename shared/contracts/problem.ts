@@ -63,7 +63,7 @@ const JOB_FAILURES = {
 } as const;
 export type JobFailureCode = keyof typeof JOB_FAILURES | ProblemCode;
 
-const fieldErrorSchema = z.strictObject({
+export const fieldErrorSchema = z.strictObject({
   pointer: z.string().describe('JSON pointer (RFC 6901) to the offending value'),
   code: z.string(),
   detail: z.string(),
@@ -86,28 +86,65 @@ export const problemSchema = z.object({
 });
 export type Problem = z.infer<typeof problemSchema>;
 
+/** What errors of some codes say besides their sentence; how an answer shows it is the edge's business. */
+export type ProblemDetails = {
+  spending_cap: { estimate: { device_seconds: number; memory_bytes: number; artefact_bytes: number } };
+  /** `job_type`: jobs of this type take what is larger. */
+  body_too_large: { job_type: string };
+  computation_too_large:
+    | { job_type: string }
+    | { job_type: string; estimate_ms: number; budget_ms: number }
+    | { job_type: string; width: number; largest_width: number };
+  /** Of `limit` requests, `left` until `end` (ms since the epoch). */
+  quota_exceeded: { policy: 'reads' | 'writes' | 'jobs' | 'anonymous'; limit: number; left: number; end: number };
+  /** Size of what a range was asked of. */
+  range_unsatisfiable: { bytes: number };
+  /** The version that stands. */
+  version_mismatch: { version: number };
+  method_not_allowed: { allowed: readonly string[] };
+  media_type_unsupported: { accepted: readonly string[] };
+};
+type DetailedCode = keyof ProblemDetails;
+
+/** What an error may carry beside its code and its sentence. */
+type More = {
+  errors?: FieldError[] | undefined;
+  /** After how many seconds the same request may go better. */
+  retryAfterS?: number | undefined;
+  cause?: unknown;
+};
+export type SextantErrorParts =
+  | [code: JobFailureCode, detail: string, more?: More]
+  | { [C in DetailedCode]: [code: C, detail: string, more: More & { details: ProblemDetails[C] }] }[DetailedCode];
+
 /** An error with a code of the union above; thrown anywhere, mapped to an answer or a job's error in one place. */
 export class SextantError extends Error {
   readonly code: JobFailureCode;
   readonly errors: FieldError[] | undefined;
-  readonly headers: Record<string, string>;
-  /** Further members of the problem document (RFC 9457 extension members). */
-  readonly extensions: Record<string, unknown>;
-  constructor(
-    code: JobFailureCode,
-    detail: string,
-    more: {
-      errors?: FieldError[];
-      headers?: Record<string, string>;
-      extensions?: Record<string, unknown>;
-      cause?: unknown;
-    } = {},
-  ) {
+  readonly retryAfterS: number | undefined;
+  /** Belongs to `code`; `detailsOf` reads it with its type. */
+  readonly details: ProblemDetails[DetailedCode] | undefined;
+  constructor(...[code, detail, more = {}]: SextantErrorParts) {
     super(detail, { cause: more.cause });
     this.name = 'SextantError';
     this.code = code;
     this.errors = more.errors;
-    this.headers = more.headers ?? {};
-    this.extensions = more.extensions ?? {};
+    this.retryAfterS = more.retryAfterS;
+    this.details = 'details' in more ? more.details : undefined;
   }
 }
+
+/** The details of an error of this code; undefined where it is of another code or has none. */
+export const detailsOf = <C extends DetailedCode>(error: SextantError, code: C): ProblemDetails[C] | undefined =>
+  error.code === code ? (error.details as ProblemDetails[C] | undefined) : undefined;
+
+/** The same error about other places of the request: `place` says where each stands. */
+export const relocated = (error: SextantError, place: (pointer: string) => string): SextantError => {
+  const { code, message, details, retryAfterS, cause } = error;
+  const errors = error.errors?.map((one) => ({ ...one, pointer: place(one.pointer) }));
+  return new SextantError(...([code, message, { errors, details, retryAfterS, cause }] as SextantErrorParts));
+};
+
+/** An error about the value at `pointer` (RFC 6901) in the params of a job. */
+export const paramError = (code: JobFailureCode, pointer: string, detail: string): SextantError =>
+  new SextantError(code, detail, { errors: [{ pointer: `/params${pointer}`, code, detail }] });

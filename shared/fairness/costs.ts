@@ -85,6 +85,6 @@ export function requireFits(estimateMs: number, jobType: string): void {
   throw new SextantError(
     'computation_too_large',
     `this needs about ${Math.ceil(estimateMs)} ms of CPU time, the edge allows ${EDGE_BUDGET_MS}; create a job of type ${jobType} instead`,
-    { extensions: { job_type: jobType, estimate_ms: Math.ceil(estimateMs), budget_ms: EDGE_BUDGET_MS } },
+    { details: { job_type: jobType, estimate_ms: Math.ceil(estimateMs), budget_ms: EDGE_BUDGET_MS } },
   );
 }

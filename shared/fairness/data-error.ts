@@ -1,5 +1,5 @@
 /** The one way fairness code refuses data: a `data_invalid` error with a finer code and a pointer to the value. */
-import { SextantError } from '../contracts/problem.ts';
+import { relocated, SextantError } from '../contracts/problem.ts';
 
 /** What can be wrong with the data of a fairness request. */
 type DataFault =
@@ -33,8 +33,7 @@ export function placed<T>(place: (pointer: string) => string, work: () => T): T 
     return work();
   } catch (error) {
     if (!(error instanceof SextantError && error.errors)) throw error;
-    const errors = error.errors.map((e) => ({ ...e, pointer: place(e.pointer) }));
-    throw new SextantError(error.code, error.message, { ...error, errors, cause: error.cause });
+    throw relocated(error, place);
   }
 }
 

@@ -100,7 +100,7 @@ export class FetchedKeys implements KeySource {
   #unknownYet(delay_ms: number, cause?: unknown): SextantError {
     const seconds = Math.max(1, Math.ceil(delay_ms / 1000));
     return new SextantError('unavailable', `the key set can be asked again in ${seconds} s`, {
-      headers: { 'retry-after': String(seconds) },
+      retryAfterS: seconds,
       cause,
     });
   }

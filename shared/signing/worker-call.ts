@@ -17,6 +17,8 @@ import type { KeySource } from './key-set.ts';
 /** Scheme of the `Authorization` header that carries the signature. */
 const WORKER_SCHEME = 'Sextant';
 
+/** Who makes a worker's call: the registered worker, and the fencing token it presents. */
+export type Caller = { worker: string; fence: string | null };
 type CallParts = { method: string; path: string; body: Uint8Array<ArrayBuffer>; fence: string | null };
 
 /** Value of the `Authorization` header; `key.kid` is the worker's id. */
@@ -45,7 +47,7 @@ export async function openWorkerCall(
   call: Omit<CallParts, 'fence'>,
   workers: KeySource,
   now_s: number,
-): Promise<{ worker: string; fence: string | null }> {
+): Promise<Caller> {
   const jws = authorization?.startsWith(`${WORKER_SCHEME} `) ? authorization.slice(WORKER_SCHEME.length + 1) : '';
   const keysOf = (issuer: string) => (issuer.startsWith('wkr_') ? workers : null);
   const { claims, kid } = await openEnvelope(jws, { typ: WORKER_TYP, keysOf, schema: workerCallSchema, now_s });

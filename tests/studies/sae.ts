@@ -13,7 +13,8 @@ import { LocalJobs } from '../support/job-context.ts';
 import { type LabelledResult, labelledMarkdown, labelledStudy } from './sae/labelled-study.ts';
 import { type PlantedLine, plantedChecks, plantedMarkdown } from './sae/planted-checks.ts';
 import { type SpellingResult, spellingMarkdown, spellingStudy, wordsOf } from './sae/spelling-study.ts';
-import { type Subject, type SweepRow, type SweepSettings, sweepMarkdown, sweepTable } from './sae/sweep-table.ts';
+import { type SweepRow, type SweepSettings, sweepMarkdown, sweepTable } from './sae/sweep-table.ts';
+import type { Subject } from './sae/trained.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 /** Steps of this size gain nothing from a second thread: give the other core another part of the study. */

@@ -1,5 +1,5 @@
 /** Texts and words of params as token ids of the job's model. */
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
 import type { LanguageModel, Tokenizer } from '../../lm/index.ts';
 
 /** @throws SextantError `data_invalid` where the model's folder has none */
@@ -14,10 +14,10 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
   const tokenizer = requireTokenizer(model);
   return texts.map((text, i) => {
     const ids = tokenizer.encode(text);
-    if (ids.length === 0) throw new SextantError('data_invalid', `${pointer}/${i} has no tokens`);
+    if (ids.length === 0) throw paramError('data_invalid', `${pointer}/${i}`, 'the text has no tokens');
     if (ids.length > architecture.context) {
-      const detail = `${pointer}/${i} has ${ids.length} tokens, the model reads ${architecture.context}`;
-      throw new SextantError('context_exceeded', detail);
+      const detail = `the text has ${ids.length} tokens, the model reads ${architecture.context}`;
+      throw paramError('context_exceeded', `${pointer}/${i}`, detail);
     }
     return ids;
   });
@@ -27,7 +27,7 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
 export function singleToken(model: LanguageModel, text: string, pointer: string): number {
   const ids = requireTokenizer(model).encode(text, { special: false });
   if (ids.length === 1) return ids[0]!;
-  throw new SextantError('data_invalid', `${pointer}: '${text}' is ${ids.length} tokens of the model, not one`);
+  throw paramError('data_invalid', pointer, `'${text}' is ${ids.length} tokens of the model, not one`);
 }
 
 /** Ids of words that are single tokens, alone or after a space. @throws SextantError `data_invalid` naming the word that is not */
@@ -40,7 +40,7 @@ export function tokenSet(model: LanguageModel, words: readonly string[], pointer
       .filter((ids) => ids.length === 1 && !(unknown.length === 1 && ids[0] === unknown[0]))
       .map(([id]) => id!);
     if (found.length === 0) {
-      throw new SextantError('data_invalid', `${pointer}/${i}: '${word}' is not a single token of the model`);
+      throw paramError('data_invalid', `${pointer}/${i}`, `'${word}' is not a single token of the model`);
     }
     return [...new Set(found)];
   });
@@ -60,8 +60,9 @@ export function poleTokens(
   const shared = down.find((id) => up.includes(id));
   if (shared === undefined) return { positive: up, negative: down };
   const text = requireTokenizer(model).decode([shared]);
-  throw new SextantError(
+  throw paramError(
     'data_invalid',
-    `${pointer}/negative/tokens: '${text.trim()}' is on the positive pole too, and tells nothing of either`,
+    `${pointer}/negative/tokens`,
+    `'${text.trim()}' is on the positive pole too, and tells nothing of either`,
   );
 }

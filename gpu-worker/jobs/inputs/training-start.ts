@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelKey } from '../../../shared/contracts/model.ts';
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import contract from '../../../shared/jobs/lm.train.ts';
 import { byteTokenizer, PlantedLanguage, readTokenizer, type SavedTokenizer, type Tokenizer } from '../../lm/index.ts';
@@ -51,14 +51,11 @@ async function further(
 ): Promise<TrainingStart> {
   const { params } = context;
   if (params.tokenizer)
-    throw new SextantError('tokenizer_mismatch', '/tokenizer: a model that is trained further keeps its own');
+    throw paramError('tokenizer_mismatch', '/tokenizer', 'a model that is trained further keeps its own');
   const defaults = contract.params.parse({});
   const size = SIZES.find((name) => params[name] !== defaults[name]);
   if (size)
-    throw new SextantError(
-      'data_invalid',
-      `/${size}: a model that is trained further has sizes of its own; leave it out`,
-    );
+    throw paramError('data_invalid', `/${size}`, 'a model that is trained further has sizes of its own; leave it out');
   const parent = await openModel(context, reference);
   const { folder, architecture } = parent.model;
   if (params.context > architecture.context) {
@@ -106,15 +103,15 @@ async function tokenizerOf(context: JobContext<TrainParams>): Promise<FoundToken
     return { kind: own ? 'words' : 'bytes', tokenizer: readTokenizer(folder)!, finish };
   }
   if ('planted' in corpus)
-    throw new SextantError(
+    throw paramError(
       'tokenizer_mismatch',
-      '/tokenizer: the generated language comes as words of its own; leave it out, or give a corpus of text',
+      '/tokenizer',
+      'the generated language comes as words of its own; leave it out, or give a corpus of text',
     );
   const { model } = await openModel(context, reference);
   const { tokenizer, folder } = model;
   await model.release();
-  if (!tokenizer)
-    throw new SextantError('tokenizer_mismatch', `/tokenizer: ${modelKey(reference)} has no tokenizer.json`);
+  if (!tokenizer) throw paramError('tokenizer_mismatch', '/tokenizer', `${modelKey(reference)} has no tokenizer.json`);
   return { kind: 'model', tokenizer, finish: (to) => copyFiles(folder.path, to, TOKENIZER_FILES) };
 }
 

@@ -1,5 +1,5 @@
 /** What a training job reads: sequences to learn from, and a bounded held-out set on which the loss is measured. */
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError } from '../../../shared/contracts/problem.ts';
 import { repeated, shuffled, type WeightedSequence } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { corpusFile, openCorpus } from './corpus-input.ts';
@@ -35,7 +35,7 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
     repeated(() => shuffled(make(), { size: SHUFFLE, seed: (seed + pass++) % Number.MAX_SAFE_INTEGER }));
   if (pairs) {
     if (!('local' in corpus || 'artefact' in corpus))
-      throw new SextantError('data_invalid', '/pairs: prompts and completions come from a file of JSON lines');
+      throw paramError('data_invalid', '/pairs', 'prompts and completions come from a file of JSON lines');
     const tokenizer = requireTokenizer(reader);
     const opened = await openPairs(await corpusFile(context, corpus), pairs, tokenizer, longest);
     const filler = tokenizer.pad ?? tokenizer.eos ?? 0;

@@ -1,5 +1,5 @@
 /** The main job on the embedded default: a language with known axes, learned, taken apart, and steered. */
-import { AXES, announcement } from '../../../gpu-worker/lm/corpus/planted/axes.ts';
+import { AXES, announcement } from '../../../gpu-worker/lm/index.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import lmTrain from '../../../shared/jobs/lm.train.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';

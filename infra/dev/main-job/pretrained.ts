@@ -1,7 +1,6 @@
 /** The main job on a pretrained model: its own text, taken apart and steered along a difference of means. */
 
-import { readJson } from '../../../gpu-worker/lm/index.ts';
-import { readTokenizer } from '../../../gpu-worker/lm/tokenizer/tokenizer.ts';
+import { readJson, readTokenizer } from '../../../gpu-worker/lm/index.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';

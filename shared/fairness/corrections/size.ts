@@ -40,7 +40,7 @@ export function requireCorrectionFits(c: Correction): void {
     throw new SextantError(
       'computation_too_large',
       `layers up to ${EDGE_WIDTH} wide are corrected at once, this one is ${width} wide; create a job of type ${job} instead`,
-      { extensions: { job_type: job, width, largest_width: EDGE_WIDTH } },
+      { details: { job_type: job, width, largest_width: EDGE_WIDTH } },
     );
   }
   requireFits(correctionMs(c), job);

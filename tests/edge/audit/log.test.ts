@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { audited, readAudit } from '../../../edge/audit/log.ts';
-import { auditFault } from '../../../shared/contracts/audit.ts';
+import { auditFault } from '../../../shared/signing/audit-chain.ts';
 import { newClient, problemOf } from '../support/client.ts';
 
 const event = (tenant: string, target: string) => ({

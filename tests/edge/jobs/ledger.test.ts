@@ -40,7 +40,7 @@ async function newJob(more: Partial<Terms> = {}, params: Record<string, unknown>
   const terms = termsOf(more);
   const ledger = ledgerOf(env, terms.id);
   await ledger.create(terms, { inline: params });
-  return { terms, ledger, stub: env.LEDGER.getByName(terms.id) };
+  return { terms, ledger, stub: (env.LEDGER as DurableObjectNamespace<Ledger>).getByName(terms.id) };
 }
 const rows = async (sql: string, ...values: unknown[]) =>
   (

@@ -91,6 +91,15 @@ describe('a claim', () => {
     });
   });
 
+  it('says with its error which values of the params were wrong', () => {
+    const errors = [{ pointer: '/params/texts/3', code: 'data_invalid', detail: 'no tokens' }];
+    const wrong = { code: 'data_invalid', detail: 'no tokens', errors };
+    const failed = life.fail(claim(created({ max_attempts: 1 }), T0), wrong, false, T0 + 10, nextDispatch());
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'data_invalid', errors, attempt: 1 } });
+    const spent = life.fail(claim(created({ max_attempts: 1 }), T0), wrong, true, T0 + 10, nextDispatch());
+    expect(spent).toMatchObject({ status: 'failed', error: { code: 'attempts_exhausted', errors } });
+  });
+
   it('that fails is followed by the next one after a pause that doubles, a lost lease at once', () => {
     let state = created({ max_attempts: 10, timeout_ms: 1e9 });
     const pauses: number[] = [];

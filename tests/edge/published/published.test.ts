@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
+import { openInputs } from '../../../edge/jobs/inputs.ts';
 import { identifyResults, type NewResult, publishStatements } from '../../../edge/published/index-rows.ts';
-import { resolveInputs } from '../../../edge/published/inputs.ts';
 import { findPublished } from '../../../edge/published/reading.ts';
 import type { Manifest, PublishedKind } from '../../../shared/contracts/manifest.ts';
 import { modelDescriptionSchema } from '../../../shared/contracts/model.ts';
@@ -83,11 +83,14 @@ describe('a job’s inputs', () => {
     const { n: _, ...blob } = artefact;
     const published = await identifyResults(env, 'inputs', [manifest('sae', 1, { blobs: [blob] })]);
     await publish('inputs', published);
-    const [input] = await resolveInputs(env, 'inputs', [published[0]!.id]);
+    const [input] = await openInputs(env, 'inputs', [{ id: published[0]!.id, pointer: '/sae' }]);
     expect(input).toMatchObject({ id: published[0]!.id, manifest: { kind: 'sae' } });
     expect(new URL(input!.blobs[0]!.url).pathname).toMatch(new RegExp(`/t/inputs/blob/${artefact.sha256}$`));
     for (const id of [published[0]!.id, `art_${'a'.repeat(26)}`])
-      await expect(resolveInputs(env, 'stranger', [id])).rejects.toMatchObject({ code: 'input_not_found' });
+      await expect(openInputs(env, 'stranger', [{ id, pointer: '/sae' }])).rejects.toMatchObject({
+        code: 'input_not_found',
+        errors: [{ pointer: '/params/sae', code: 'input_not_found' }],
+      });
   });
 });
 

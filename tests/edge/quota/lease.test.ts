@@ -1,7 +1,8 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { checkKey } from '../../../edge/keys/registry.ts';
-import { type Grant, WINDOW_MS } from '../../../edge/quota/keeper.ts';
+import { WINDOW_MS } from '../../../edge/quota/allowance.ts';
+import { type Grant, keeperOf } from '../../../edge/quota/keeper.ts';
 import { takeAnonymous, takeLeased, takeQuota } from '../../../edge/quota/lease.ts';
 import { newClient, problemOf } from '../support/client.ts';
 
@@ -28,7 +29,7 @@ describe('the quota of a key', () => {
   });
 
   it('is shared by the isolates that lease from it', async () => {
-    const keeper = env.QUOTA.getByName(`key_${crypto.randomUUID()}`);
+    const keeper = keeperOf(env, `key_${crypto.randomUUID()}`);
     const grants: Grant[] = [];
     for (let i = 0; i < 5; i += 1) grants.push(await keeper.take('jobs', 10, 3));
     const sameWindow = grants.every((grant) => grant.end === grants[0]!.end);

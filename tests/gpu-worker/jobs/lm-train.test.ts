@@ -189,8 +189,13 @@ describe('lm.train', () => {
   });
 
   it.each([
-    [{ from: { local: 'tiny' }, layers: 5 }, 'data_invalid', /\/layers/],
-    [{ from: { local: 'tiny' }, tokenizer: { local: 'tiny' } }, 'tokenizer_mismatch', /keeps its own/],
+    [{ from: { local: 'tiny' }, layers: 5 }, 'data_invalid', /sizes of its own/, '/params/layers'],
+    [
+      { from: { local: 'tiny' }, tokenizer: { local: 'tiny' } },
+      'tokenizer_mismatch',
+      /keeps its own/,
+      '/params/tokenizer',
+    ],
     [{ tokenizer: { local: 'tiny' }, corpus: { planted: { seed: 0 } } }, 'tokenizer_mismatch', /words of its own/],
     [{ from: { local: 'tiny' }, corpus: { planted: { seed: 0 } } }, 'data_invalid', /the generated language has/],
     [{ from: { local: 'tiny' }, context: 40 }, 'context_exceeded', /40 tokens/],
@@ -205,11 +210,12 @@ describe('lm.train', () => {
       /line 1 of the corpus has 42 tokens; 13 fit/,
     ],
     [{ corpus: { texts: ['a'] }, context: 100 }, 'data_invalid', /sequence has 2 tokens/],
-  ])('refuses %j', async (wrong, code, message) => {
+  ] as [object, string, RegExp, string?][])('refuses %j', async (wrong, code, message, pointer) => {
     const params = { corpus: { texts }, context: 12, batch: 8, steps: 2, ...wrong };
     await expect(jobs.run('lm.train', params)).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message),
+      ...(pointer && { errors: [expect.objectContaining({ pointer, code })] }),
     });
   });
 });
@@ -267,11 +273,14 @@ describe('lm.evaluate', () => {
   });
 
   it.each([
-    [{ answers: [{ token: 'w3' }] }, /1 answers to 2 prompts/],
-    [{ answers: [{ token: 'w3 w4' }, { token: 'w3' }] }, /\/answers\/0\/token: 'w3 w4' is 2 tokens/],
-    [{ reference: { local: 'other' } }, /divergence is taken on a corpus/],
-  ])('refuses %j', async (wrong, message) => {
+    [{ answers: [{ token: 'w3' }] }, /1 answers to 2 prompts/, '/params/answers'],
+    [{ answers: [{ token: 'w3 w4' }, { token: 'w3' }] }, /'w3 w4' is 2 tokens/, '/params/answers/0/token'],
+    [{ reference: { local: 'other' } }, /divergence is taken on a corpus/, '/params/reference'],
+  ])('refuses %j', async (wrong, message, pointer) => {
     const params = { model: { local: 'tiny' }, prompts: ['w3', 'w4'], ...wrong };
-    await expect(jobs.run('lm.evaluate', params)).rejects.toThrow(message);
+    await expect(jobs.run('lm.evaluate', params)).rejects.toMatchObject({
+      message: expect.stringMatching(message),
+      errors: [expect.objectContaining({ pointer })],
+    });
   });
 });

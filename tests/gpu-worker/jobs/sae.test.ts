@@ -289,9 +289,10 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     );
     const pole = (tokens: string[]) => ({ texts: ['+tense the'], tokens });
     const steering = { positive: pole(['will', 'soon']), negative: pole(['was', 'soon']), prompts: ['~tense the'] };
-    await expect(jobs.run('sae.evaluate', { ...evaluate, steering })).rejects.toThrow(
-      /\/steering\/negative\/tokens: 'soon' is on the positive pole too/,
-    );
+    await expect(jobs.run('sae.evaluate', { ...evaluate, steering })).rejects.toMatchObject({
+      message: expect.stringMatching(/'soon' is on the positive pole too/),
+      errors: [expect.objectContaining({ pointer: '/params/steering/negative/tokens' })],
+    });
   });
 
   it('claims nothing of the share of a variance that is none, nor an interval of one text', async () => {

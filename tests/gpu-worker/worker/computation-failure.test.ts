@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../../../gpu-worker/runtime/index.ts';
 import { computationFailure } from '../../../gpu-worker/worker/computation-failure.ts';
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
+import { failRequestSchema } from '../../../shared/contracts/worker-call.ts';
 
 describe('a failed computation', () => {
   it.each([
@@ -14,5 +15,20 @@ describe('a failed computation', () => {
     ['a string', 'computation_crashed', true],
   ])('%s is reported as %s', (error, code, retryable) => {
     expect(computationFailure(error)).toMatchObject({ code, retryable });
+  });
+
+  it('says which values were wrong, in bounds that the edge accepts', () => {
+    const detail = 'the text has no tokens';
+    expect(computationFailure(paramError('data_invalid', '/texts/3', detail))).toEqual({
+      code: 'data_invalid',
+      detail,
+      errors: [{ pointer: '/params/texts/3', code: 'data_invalid', detail }],
+      retryable: false,
+    });
+    const one = { pointer: `/${'x'.repeat(5000)}`, code: 'c', detail: 'y'.repeat(5000) };
+    const many = new SextantError('data_invalid', 'z'.repeat(5000), { errors: Array.from({ length: 150 }, () => one) });
+    const { retryable: _, ...error } = computationFailure(many);
+    expect(error.errors).toHaveLength(100);
+    expect(failRequestSchema.safeParse({ error, retryable: false }).success).toBe(true);
   });
 });

@@ -1,8 +1,8 @@
 /** Labelled-text tasks and steering of small autoencoders, AbsTopK beside TopK, through the jobs a client would run. */
 import type { LocalJobs } from '../../support/job-context.ts';
 import { GENDER_STEERING, labelledTexts } from './labelled-texts.ts';
-import { type Cell, cell, type Subject } from './sweep-table.ts';
-import { trainAndEvaluate } from './trained.ts';
+import { type Cell, cell } from './sweep-table.ts';
+import { type Subject, trainAndEvaluate } from './trained.ts';
 
 type Perturbation = { removed: number; fixed: number; original: number };
 type Tasks = {

@@ -7,8 +7,8 @@ import { f1Of, trainProbe } from '../../../gpu-worker/sae/probes/linear-probe.ts
 import { spelledActivations, spellingWords } from '../../../gpu-worker/sae/probes/spelling.ts';
 import { data } from '../../support/guide.ts';
 import type { LocalJobs } from '../../support/job-context.ts';
-import { type Cell, cell, type Subject } from './sweep-table.ts';
-import { trainAndEvaluate } from './trained.ts';
+import { type Cell, cell } from './sweep-table.ts';
+import { type Subject, trainAndEvaluate } from './trained.ts';
 
 type Rates = { full: number; fraction: number };
 type Absorption = {

@@ -1,6 +1,6 @@
 /** AbsTopK against TopK on a language model, through the jobs a client would run: the reproducible part of check 15. */
 import type { LocalJobs } from '../../support/job-context.ts';
-import { trainAndEvaluate } from './trained.ts';
+import { type Subject, trainAndEvaluate } from './trained.ts';
 
 export type SweepSettings = {
   ks: readonly number[];
@@ -26,14 +26,6 @@ export type SweepRow = {
   minority_share: Cell;
   dead_share: Cell;
 };
-export type Subject = {
-  model: Record<string, unknown>;
-  hook: string;
-  width: number;
-  corpus: Record<string, unknown>;
-  context: number;
-};
-
 type Measured = {
   id: string;
   variant: string;

@@ -1,7 +1,14 @@
 /** Autoencoders of a study: trained by one recipe in one sweep, and evaluated together, through the jobs a client would run. */
 import type { LocalJobs } from '../../support/job-context.ts';
-import type { Subject } from './sweep-table.ts';
 
+/** What the autoencoders are trained on. */
+export type Subject = {
+  model: Record<string, unknown>;
+  hook: string;
+  width: number;
+  corpus: Record<string, unknown>;
+  context: number;
+};
 type Spec = { variant: string; width: number; k: number; seed: number };
 
 /**

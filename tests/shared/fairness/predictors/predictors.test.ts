@@ -129,7 +129,7 @@ describe('costs', () => {
     expect(() => requireFits(EDGE_BUDGET_MS + 1, 'fairness.audit')).toThrow(
       expect.objectContaining({
         code: 'computation_too_large',
-        extensions: expect.objectContaining({ job_type: 'fairness.audit' }),
+        details: expect.objectContaining({ job_type: 'fairness.audit' }),
       }),
     );
   });

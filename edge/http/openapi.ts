@@ -1,5 +1,5 @@
 /** The API's contract as OpenAPI 3.1, made from the routes; `openapi.json` is this document, committed. */
-import type { App } from './app.ts';
+import type { App } from '../environment.ts';
 
 export const openApiDocument = (app: App) =>
   app.getOpenAPI31Document({

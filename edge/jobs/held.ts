@@ -1,0 +1,17 @@
+/** What the ledger tells those around it of an attempt: when it is claimed, and while it holds the job. */
+import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
+import type { StoredParams } from './store.ts';
+
+/** An attempt that has just been claimed, with all that its worker needs. */
+export type Claimed = {
+  fence: string;
+  attempt: number;
+  lease_ms: number;
+  remaining_s: number;
+  tenant: string;
+  type: string;
+  params: StoredParams;
+  checkpoint: Checkpoint | null;
+};
+/** An attempt that holds its job, as the routes around uploads need it; `sealed` once its completion was accepted. */
+export type Held = { tenant: string; attempt: number; type: string; input_digest: string; sealed: boolean };
