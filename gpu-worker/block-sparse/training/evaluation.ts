@@ -2,9 +2,11 @@
 import * as g from '../../graph/index.ts';
 import { Session } from '../../runtime/index.ts';
 import type { Values } from '../methods/method.ts';
-import { type ModelSpec, modelOutput } from './model.ts';
-import type { MadeModel, Score } from './problem.ts';
+import { type MadeModel, type ModelSpec, modelOutput } from './model.ts';
 import type { Samples } from './samples.ts';
+
+/** Mean loss (cross-entropy in nats or squared error) and, for classes, the share of rows that are right. */
+export type Score = { loss: number; accuracy: number | null };
 
 /** Rows that are computed at a time; the last ones are padded. */
 const ROWS = 500;

@@ -2,13 +2,14 @@
 import * as g from '../../graph/index.ts';
 import { zeros } from '../../nn/index.ts';
 import { denseWeightOf } from '../methods/dense.ts';
-import type { LinearLayer } from '../methods/method.ts';
+import type { LinearLayer, Method } from '../methods/method.ts';
 import { type ImageSize, type NetworkSpec, networkOutput } from '../networks/network.ts';
 import { divides, gridOf, type Tile } from '../tiles.ts';
-import type { MadeModel } from './problem.ts';
 import type { Task } from './samples.ts';
 
 export type ModelSpec = { network: NetworkSpec; inputs: number; task: Task; image?: ImageSize };
+/** The layers that take part and how they are made; `gain` is the deviation of the other layers' weights at the start. */
+export type MadeModel = { method: Method; layers: readonly LinearLayer[]; gain: number };
 /** A linear layer, and the rows that it is applied to for one row of the model's input. */
 export type LinearShape = { name: string; inputs: number; outputs: number; rows: number };
 

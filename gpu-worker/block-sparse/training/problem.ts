@@ -1,17 +1,12 @@
 /** What is learned: a loss as a graph over the layers that a method makes, batches, and a score on rows not trained on. */
 import type { HostArray, Tensor } from '../../graph/index.ts';
 import { input } from '../../graph/index.ts';
-import type { LinearLayer, Method, Values } from '../methods/method.ts';
-import { Evaluator } from './evaluation.ts';
-import { type ModelSpec, modelLoss, modelOutput } from './model.ts';
+import type { Values } from '../methods/method.ts';
+import { Evaluator, type Score } from './evaluation.ts';
+import { type MadeModel, type ModelSpec, modelLoss, modelOutput } from './model.ts';
 import { batchPositions, type Samples } from './samples.ts';
 
-/** Mean loss (cross-entropy in nats or squared error) and, for classes, the share of rows that are right. */
-export type Score = { loss: number; accuracy: number | null };
 export type Scorer = { score(values: Values): Promise<Score>; release(): Promise<void> };
-/** The layers that take part and how they are made; `gain` is the deviation of the other layers' weights at the start. */
-export type MadeModel = { method: Method; layers: readonly LinearLayer[]; gain: number };
-
 export type Problem = {
   /** The mean loss of a batch; its inputs are those that `feeds` gives. */
   loss(model: MadeModel): Tensor;

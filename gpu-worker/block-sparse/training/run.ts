@@ -8,7 +8,9 @@ import { type Checkpoint, type ChunkSource, fromSteps, Trainer } from '../../tra
 import { type LinearLayer, type Method, type Values, weightName } from '../methods/method.ts';
 import { normsOfTiles } from '../shrinkage.ts';
 import { tileNorms, zeroTiles } from '../tiles.ts';
-import type { MadeModel, Problem, Score, Scorer } from './problem.ts';
+import type { Score } from './evaluation.ts';
+import type { MadeModel } from './model.ts';
+import type { Problem, Scorer } from './problem.ts';
 
 export type OptimiserSpec = { kind: 'sgd' | 'adam'; momentum: number };
 export type CurvePoint = {
