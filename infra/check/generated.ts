@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
+import { figuresPage, withMainJob } from './figures.ts';
 
 const root = join(import.meta.dirname, '../..');
 const jobTypes = (folder: string): string[] =>
@@ -56,12 +57,16 @@ async function openApi(): Promise<string> {
   return `${JSON.stringify(openApiDocument(createApp()), null, 1)}\n`;
 }
 
+const readResult = (name: string): string => readFileSync(join(root, 'tests/bench/results', name), 'utf8');
+
 const FILES: Record<string, () => string | Promise<string>> = {
   'shared/jobs/index.generated.ts': contractIndex,
   'gpu-worker/jobs/index.generated.ts': handlerIndex,
   'edge/routes/index.generated.ts': routeIndex,
   // last: it is made from the files above
   'openapi.json': openApi,
+  'tests/bench/FIGURES.md': () => figuresPage(readResult),
+  'README.md': () => withMainJob(readFileSync(join(root, 'README.md'), 'utf8'), readResult),
 };
 
 const write = process.argv.includes('--write');
