@@ -2,7 +2,8 @@
 
 import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { type CompiledPredictor, compilePredictor } from '../../shared/fairness/predictors/compile.ts';
+import { compilePredictor } from '../../shared/fairness/predictors/compile.ts';
+import type { CompiledPredictor } from '../../shared/fairness/predictors/compiled.ts';
 import { type PredictorDocument, predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import { blobKey } from '../artefacts/addresses.ts';

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { predictorIdSchema } from '../../shared/contracts/manifest.ts';
 import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
-import type { Prediction } from '../../shared/fairness/predictors/compile.ts';
+import type { Prediction } from '../../shared/fairness/predictors/compiled.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { writeCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';

@@ -4,7 +4,7 @@
  */
 import { SextantError } from '../contracts/problem.ts';
 import { UNIT_NS } from './costs.generated.ts';
-import type { RowCost } from './predictors/compile.ts';
+import type { RowCost } from './predictors/compiled.ts';
 
 /** CPU time that one synchronous request may take at the edge. */
 export const EDGE_BUDGET_MS = 50;

@@ -1,9 +1,6 @@
 /** What lookahead predictors on additive models are compared with: scores linear in what is seen, and in U alone. */
-import {
-  type CompiledLookahead,
-  compileLookahead,
-  predictLookahead,
-} from '../../../shared/fairness/lookahead/predictor.ts';
+import type { CompiledLookahead } from '../../../shared/fairness/lookahead/compiled.ts';
+import { compileLookahead, predictLookahead } from '../../../shared/fairness/lookahead/predictor.ts';
 import { freeVariables } from '../../../shared/fairness/lookahead/refit.ts';
 import { abduct, simulate } from '../../../shared/fairness/lookahead/scm.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';

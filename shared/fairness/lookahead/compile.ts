@@ -2,13 +2,14 @@
 import { jsonPointer } from '../../contracts/problem.ts';
 import { columnOf, columnTexts, type Table } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
-import type { CompiledPredictor, Prediction } from '../predictors/compile.ts';
+import type { CompiledPredictor, Prediction } from '../predictors/compiled.ts';
 import { encodeTable, featureCount } from '../predictors/encode.ts';
 import type { InputEncoding } from '../predictors/input.ts';
+import type { LookaheadPredictor } from './compiled.ts';
 import type { LatentDocument, LookaheadDocument, MultiplicativeDocument, ScmDocument } from './document.ts';
 import { compileLatent, type LatentPredictor, predictLatent } from './latent.ts';
 import { compileMultiplicative, predictMultiplicative } from './multiplicative.ts';
-import { compileLookahead, type LookaheadPredictor, predictLookahead } from './predictor.ts';
+import { compileLookahead, predictLookahead } from './predictor.ts';
 import type { LinearScm } from './scm.ts';
 
 /** Effects given as one number stand for that number times the attribute's value. */

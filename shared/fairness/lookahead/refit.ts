@@ -6,7 +6,8 @@
 import { SingularMatrixError, solveRidge } from '../../math/cholesky.ts';
 import { type Matrix, matrix, zeros } from '../../math/matrix.ts';
 import { dataError } from '../data-error.ts';
-import { type CompiledLookahead, compileLookahead, type LookaheadPredictor, predictLookahead } from './predictor.ts';
+import type { CompiledLookahead, LookaheadPredictor } from './compiled.ts';
+import { compileLookahead, predictLookahead } from './predictor.ts';
 import { abduct } from './scm.ts';
 
 /**

@@ -1,8 +1,8 @@
 /** Predictions of lookahead scores whose gap factor differs between people: curved statuses and scores that are not squares. */
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
+import type { CompiledLookahead } from './compiled.ts';
 import type { LookaheadGapColumns } from './gaps.ts';
-import type { CompiledLookahead } from './predictor.ts';
 
 /**
  * As `predictLookahead`, from every world's index, its pull on the others, and the status after the reaction. Raises

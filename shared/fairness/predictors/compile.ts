@@ -1,32 +1,11 @@
 /** Predictor documents checked once and made ready to run over feature matrices. */
-import type { Table } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
 import { checkGated, type GatedPredictor, predictGated } from '../gated/predictor.ts';
 import { compileKnowledge, compileLinear, compileScaled } from '../lookahead/compile.ts';
+import type { CompiledPredictor } from './compiled.ts';
 import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
 import { encodeTable, featureCount } from './encode.ts';
 import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './network.ts';
-
-/** Multiply-adds, transcendental functions and answered numbers (beside routes) per row. */
-export type RowCost = { multiplyAdds: number; exponentials: number; answers: number };
-export type Prediction = {
-  scores: Float64Array;
-  /** Learned group of every row (gated). */
-  routed?: Uint8Array;
-  /** Each person's mean |gap| to the counterfactual worlds, now and after the reaction (lookahead). */
-  presentGap?: Float64Array;
-  futureGap?: Float64Array;
-};
-export type CompiledPredictor = {
-  kind: PredictorDocument['kind'];
-  /** Columns a table must have. */
-  columns: readonly string[];
-  /** The column whose values are group labels, for kinds that need them. */
-  attribute: string | null;
-  features: number;
-  cost: RowCost;
-  predict(table: Table): Prediction;
-};
 
 const flat = (rows: readonly (readonly number[])[], width: number, name: string): Float64Array => {
   const out = new Float64Array(rows.length * width);

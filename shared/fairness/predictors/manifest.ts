@@ -1,5 +1,5 @@
 /** What the manifest of a predictor holds, whether a client registered it or a job published it. */
-import type { CompiledPredictor } from './compile.ts';
+import type { CompiledPredictor } from './compiled.ts';
 
 /** Blob with the document's JSON, for predictors that jobs publish; registered ones keep it in `body.document`. */
 export const PREDICTOR_BLOB = 'predictor.json';

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import lcf from '../../../gpu-worker/jobs/fairness.fit_lookahead.ts';
-import { type CompiledPredictor, compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
+import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
+import type { CompiledPredictor } from '../../../shared/fairness/predictors/compiled.ts';
 import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
 import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import contract from '../../../shared/jobs/fairness.fit_lookahead.ts';

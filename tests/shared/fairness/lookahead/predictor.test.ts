@@ -1,10 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { LookaheadPredictor } from '../../../../shared/fairness/lookahead/compiled.ts';
 import { estimateScm } from '../../../../shared/fairness/lookahead/estimate.ts';
-import {
-  compileLookahead,
-  type LookaheadPredictor,
-  predictLookahead,
-} from '../../../../shared/fairness/lookahead/predictor.ts';
+import { compileLookahead, predictLookahead } from '../../../../shared/fairness/lookahead/predictor.ts';
 import { freeVariables, lookaheadMoments, refitLookahead } from '../../../../shared/fairness/lookahead/refit.ts';
 import { futures, linearTerm, quadratic } from '../../../../shared/fairness/lookahead/response.ts';
 import * as scm from '../../../../shared/fairness/lookahead/scm.ts';
