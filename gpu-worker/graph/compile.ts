@@ -38,11 +38,12 @@ export function compile(
     writer.bind(tensor, nameOf(tensor));
     return portOf(nameOf(tensor), tensor);
   });
-  const values = writer.write(wanted.map(([, tensor]) => tensor));
+  writer.write(wanted.map(([, tensor]) => tensor));
   // An output may have the name of an input; inside the program it then needs another one.
   const taken = new Set(inputs.map((port) => port.name));
-  const ports = wanted.map(([key, tensor]) => portOf(taken.has(key) ? `${key}.next` : key, tensor));
-  const nodes = writer.publish(ports.map((port, i) => ({ name: port.name, value: values[i]! })));
+  const named = wanted.map(([key, tensor]) => ({ name: taken.has(key) ? `${key}.next` : key, tensor }));
+  const ports = named.map(({ name, tensor }) => portOf(name, tensor));
+  const nodes = writer.publish(named.map(({ name, tensor }) => ({ name, value: writer.valueName(tensor) })));
   const bytes = encodeModel({
     name,
     nodes,

@@ -23,7 +23,7 @@ import {
   Parameter,
 } from './operators/leaves.ts';
 import { type Shape, showShape } from './shape.ts';
-import type { Emitter, Node, Subgraph, Target, Tensor } from './tensor.ts';
+import type { Emitter, Node, Several, Subgraph, Target, Tensor } from './tensor.ts';
 import { topological } from './topology.ts';
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: HostArray) => new Uint8Array(buffer, byteOffset, byteLength);
@@ -37,9 +37,10 @@ export class GraphWriter implements Emitter {
   readonly initializers: OnnxTensor[] = [];
   private values = new Map<Tensor, string>();
   private readonly needed = new Set<Tensor>();
-  private readonly written = new Map<string, string[]>();
+  private readonly written = new Map<string, readonly string[]>();
   private readonly prefix: string;
-  private current: { inputs: readonly Tensor[]; names: readonly string[] } = { inputs: [], names: [] };
+  /** Inputs of the node that is being written. */
+  private current: readonly Tensor[] = [];
   private counter = 0;
 
   /** `prefix` keeps names of nested graphs apart. */
@@ -53,25 +54,31 @@ export class GraphWriter implements Emitter {
     this.values.set(tensor, name);
   }
 
-  /** Writes what `tensors` need and returns their value names. */
-  write(tensors: readonly Tensor[]): string[] {
+  /** Writes what the tensors need. */
+  write(tensors: readonly Tensor[]): void {
     const nodes = topologicalUntil(tensors, this.values);
     for (const tensor of [...tensors, ...nodes.flatMap((node) => node.inputs)]) this.needed.add(tensor);
     for (const node of nodes) this.writeNode(node);
-    return tensors.map((tensor) => this.values.get(tensor)!);
+  }
+
+  /** The name of the value of a tensor that is bound or written. */
+  valueName(tensor: Tensor): string {
+    const name = this.values.get(tensor);
+    if (name === undefined) throw new Error(`${tensor} is used before it is written`);
+    return name;
   }
 
   private writeNode(node: Node): void {
-    const names = node.inputs.map((input) => this.values.get(input)!);
-    this.current = { inputs: node.inputs, names };
+    const names = node.inputs.map((input) => this.valueName(input));
+    this.current = node.inputs;
     const outputs = this.leaf(node) ?? node.operator.onnx(this, names, node.attributes, node);
     for (const [i, output] of node.outputs.entries()) this.values.set(output, outputs[i] ?? '');
   }
 
-  private leaf(node: Node): string[] | undefined {
+  private leaf(node: Node): readonly string[] | undefined {
     const { operator } = node;
     if (operator === Input || operator === Parameter) {
-      throw new GraphError('feed_missing', `'${nameOf(node.outputs[0]!)}' is used but is not an input of this program`);
+      throw new GraphError('feed_missing', `'${nameOf(node.outputs[0])}' is used but is not an input of this program`);
     }
     if (operator === Constant) {
       const { dtype, shape, data } = node.attributes as ConstantAttributes;
@@ -99,7 +106,7 @@ export class GraphWriter implements Emitter {
 
   private once(key: string, add: (name: string) => void): string {
     const known = this.written.get(key);
-    if (known) return known[0]!;
+    if (known?.[0] !== undefined) return known[0];
     const name = this.name('constant');
     this.written.set(key, [name]);
     add(name);
@@ -111,19 +118,19 @@ export class GraphWriter implements Emitter {
     return `${this.prefix}${type}_${this.counter}`;
   }
 
-  node(
+  node<Out extends number = 1>(
     type: string,
     inputs: readonly string[],
     attributes: Record<string, OnnxAttribute> = {},
-    { domain = '', outputs = 1 }: { domain?: string; outputs?: number } = {},
-  ): string[] {
+    { domain = '', outputs }: { domain?: string; outputs?: Out } = {},
+  ): Several<string, Out> {
     const key = `${domain}:${type}(${inputs.join(',')})${JSON.stringify(attributes)}`;
     const known = this.written.get(key);
-    if (known) return known;
-    const names = Array.from({ length: outputs }, () => this.name(type));
+    if (known) return known as Several<string, Out>;
+    const names: readonly string[] = Array.from({ length: outputs ?? 1 }, () => this.name(type));
     this.nodes.push({ type, domain, inputs, outputs: names, attributes });
     this.written.set(key, names);
-    return names;
+    return names as Several<string, Out>;
   }
 
   int64(values: readonly number[] | number): string {
@@ -134,7 +141,7 @@ export class GraphWriter implements Emitter {
 
   scalar(value: number, dtype: DType): string {
     if (dtype === 'float16' || dtype === 'bfloat16') {
-      return this.node('Cast', [this.scalar(value, 'float32')], { to: ELEMENT_TYPES[dtype] })[0]!;
+      return this.node('Cast', [this.scalar(value, 'float32')], { to: ELEMENT_TYPES[dtype] })[0];
     }
     return this.initializer(dtype, [], hostArray(dtype, [value]));
   }
@@ -143,13 +150,14 @@ export class GraphWriter implements Emitter {
     if (shape.every((dim) => typeof dim === 'number')) return this.int64(shape);
     const parts = shape.map((dim) => {
       if (typeof dim === 'number') return this.int64([dim]);
-      for (const [i, input] of this.current.inputs.entries()) {
+      for (const input of this.current) {
         const axis = input.shape.indexOf(dim);
-        if (axis >= 0) return this.node('Shape', [this.current.names[i]!], { start: axis, end: axis + 1 })[0]!;
+        if (axis >= 0) return this.node('Shape', [this.valueName(input)], { start: axis, end: axis + 1 })[0];
       }
       throw new GraphError('shape_unknown', `no input has the size '${dim}' of ${showShape(shape)}`);
     });
-    return parts.length === 1 ? parts[0]! : this.node('Concat', parts, { axis: 0 })[0]!;
+    const [only, ...others] = parts;
+    return only !== undefined && others.length === 0 ? only : this.node('Concat', parts, { axis: 0 })[0];
   }
 
   needs(output: Tensor): boolean {
@@ -159,7 +167,8 @@ export class GraphWriter implements Emitter {
   inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[] {
     const [values, current] = [this.values, this.current];
     this.values = new Map(leaves);
-    const names = this.write(outputs);
+    this.write(outputs);
+    const names = outputs.map((output) => this.valueName(output));
     this.values = values;
     this.current = current;
     return names;
@@ -174,16 +183,18 @@ export class GraphWriter implements Emitter {
       type: dtype,
       shape,
     });
-    const sums = carried.map((tensor, i) => port('sum', i, tensor));
-    const inputs = given.map((tensor, i) => port('given', i, tensor));
-    given.forEach((leaf, i) => {
-      inner.bind(leaf, inputs[i]!.name);
-    });
-    const written = inner.write([...carried, ...results]);
-    const values = written.map((value, i) => (i < sums.length ? inner.node('Add', [sums[i]!.name, value])[0]! : value));
+    const sums = carried.map((tensor, i) => ({ tensor, value: port('sum', i, tensor) }));
+    const inputs = given.map((tensor, i) => ({ tensor, value: port('given', i, tensor) }));
+    for (const { tensor, value } of inputs) inner.bind(tensor, value.name);
+    inner.write([...carried, ...results]);
+    const names = [
+      ...sums.map(({ tensor, value }) => inner.node('Add', [value.name, inner.valueName(tensor)])[0]),
+      ...results.map((tensor) => inner.valueName(tensor)),
+    ];
     const outputs = [...carried, ...results].map((tensor, i) => port('out', i, tensor));
-    const nodes = inner.publish(outputs.map((output, i) => ({ name: output.name, value: values[i]! })));
-    return { name: `${prefix}body`, nodes, inputs: [...sums, ...inputs], outputs, initializers: inner.initializers };
+    const nodes = inner.publish(names.map((value, i) => ({ name: `${prefix}out_${i}`, value })));
+    const read = [...sums, ...inputs].map(({ value }) => value);
+    return { name: `${prefix}body`, nodes, inputs: read, outputs, initializers: inner.initializers };
   }
 
   /** Files that the written weights lie in. */
@@ -231,7 +242,7 @@ function topologicalUntil(tensors: readonly Tensor[], known: ReadonlyMap<Tensor,
 export function namedLeaves(outputs: readonly Tensor[]): Tensor[] {
   const byName = new Map<string, Tensor>();
   for (const node of topological(outputs)) {
-    const tensor = node.outputs[0]!;
+    const tensor = node.outputs[0];
     if (!isNamed(tensor)) continue;
     const name = nameOf(tensor);
     if (byName.has(name)) throw new GraphError('name_conflict', `two different inputs are called '${name}'`);

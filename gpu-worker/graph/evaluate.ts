@@ -22,6 +22,11 @@ export function evaluate(
 ): Dense[] {
   const values = new Map<Tensor, Dense>();
   const symbols = new Map<string, number>();
+  const computed = (tensor: Tensor): Dense => {
+    const value = values.get(tensor);
+    if (!value) throw new Error(`${tensor} is used before it is computed`);
+    return value;
+  };
   const dense = (shape: readonly number[], data: ArrayLike<number | bigint>): Dense => ({
     shape,
     data: Float64Array.from({ length: data.length }, (_, i) => Number(data[i])),
@@ -29,33 +34,35 @@ export function evaluate(
   for (const node of topological(outputs)) {
     const [first] = node.outputs;
     const { operator } = node;
-    if (isNamed(first!)) {
-      const feed = feeds[nameOf(first!)];
-      if (!feed) throw new GraphError('feed_missing', `no value for '${nameOf(first!)}'`);
-      bindSymbols(first!, feed.shape, symbols);
-      values.set(first!, dense(feed.shape, feed.data));
+    if (isNamed(first)) {
+      const feed = feeds[nameOf(first)];
+      if (!feed) throw new GraphError('feed_missing', `no value for '${nameOf(first)}'`);
+      bindSymbols(first, feed.shape, symbols);
+      values.set(first, dense(feed.shape, feed.data));
     } else if (operator === Constant) {
       const { shape, data } = node.attributes as ConstantAttributes;
-      values.set(first!, dense(shape, data));
+      values.set(first, dense(shape, data));
     } else if (operator === External) {
       const attributes = node.attributes as ExternalAttributes;
       if (!weights) throw new GraphError('feed_missing', `weights in '${attributes.data.file}' need a reader`);
-      values.set(first!, dense(attributes.shape, weights(attributes)));
+      values.set(first, dense(attributes.shape, weights(attributes)));
     } else {
-      const inputs = node.inputs.map((input) => values.get(input)!);
+      const inputs = node.inputs.map(computed);
       const shapes = node.outputs.map((output) => ({
         dtype: output.dtype,
         shape: output.shape.map((dim) => (typeof dim === 'number' ? dim : (symbols.get(dim) ?? -1))),
       }));
       const results = node.operator.evaluate(inputs, node.attributes, shapes);
-      results.forEach((data, i) => {
-        const shape = completed(shapes[i]!.shape, data.length);
-        bindSymbols(node.outputs[i]!, shape, symbols);
-        values.set(node.outputs[i]!, { shape, data });
+      node.outputs.forEach((output, i) => {
+        const [data, sizes] = [results[i], shapes[i]];
+        if (!data || !sizes) throw new Error(`${node.operator.name} gave no value for output ${i}`);
+        const shape = completed(sizes.shape, data.length);
+        bindSymbols(output, shape, symbols);
+        values.set(output, { shape, data });
       });
     }
   }
-  return outputs.map((output) => values.get(output)!);
+  return outputs.map(computed);
 }
 
 /** At most one size that is still unknown follows from the element count. */

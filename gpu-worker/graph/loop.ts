@@ -52,8 +52,8 @@ export function compileStep(spec: StepSpec, target: Target): Program {
     ...spec.carried.map(({ leaf, next }) => [nextName(nameOf(leaf)), next] as const),
     ...Object.entries(spec.collected),
   ];
-  const values = writer.write(wanted.map(([, tensor]) => tensor));
-  const nodes = writer.publish(wanted.map(([name], i) => ({ name, value: values[i]! })));
+  writer.write(wanted.map(([, tensor]) => tensor));
+  const nodes = writer.publish(wanted.map(([name, tensor]) => ({ name, value: writer.valueName(tensor) })));
   const ports = { inputs: inputs.map(port), outputs: wanted.map(([name, tensor]) => portOf(name, tensor)) };
   return finish(spec, target, ports, { nodes, initializers: writer.initializers }, nodes.length, writer.weightFiles());
 }
@@ -67,7 +67,7 @@ export function compileLoop(spec: StepSpec, target: Target): Program {
   const body = new GraphWriter(target, '_');
   for (const leaf of spec.shared) body.bind(leaf, nameOf(leaf));
   for (const { leaf } of spec.carried) body.bind(leaf, `${nameOf(leaf)}.now`);
-  for (const leaf of spec.perStep) body.bind(leaf, body.node('Gather', [nameOf(leaf), 'iteration'], { axis: 0 })[0]!);
+  for (const leaf of spec.perStep) body.bind(leaf, body.node('Gather', [nameOf(leaf), 'iteration'], { axis: 0 })[0]);
   const carried = spec.carried.map(({ leaf, next }) => ({ port: port(leaf), next }));
   const collected = Object.entries(spec.collected).map(([name, tensor]) => ({
     port: portOf(name, tensor),
@@ -77,9 +77,11 @@ export function compileLoop(spec: StepSpec, target: Target): Program {
     ...carried.map(({ port, next }) => ({ port: { ...port, name: nextName(port.name) }, next })),
     ...collected,
   ];
-  const values = body.write(results.map(({ next }) => next));
+  body.write(results.map(({ next }) => next));
   const inner = (name: string) => `${name}.out`;
-  const nodes = body.publish(results.map(({ port }, i) => ({ name: inner(port.name), value: values[i]! })));
+  const nodes = body.publish(
+    results.map(({ port, next }) => ({ name: inner(port.name), value: body.valueName(next) })),
+  );
   const condition = { name: 'continue', dtype: 'bool', shape: [] } as const;
   const bodyGraph: OnnxGraph = {
     name: `${spec.name}.step`,

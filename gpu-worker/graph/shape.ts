@@ -31,14 +31,13 @@ export function checkShape(shape: Shape): void {
 }
 
 /** The shape as numbers; throws `shape_unknown` where a symbol remains. */
-export function staticShape(shape: Shape, purpose: string): number[] {
-  return shape.map((dim) => {
-    if (typeof dim === 'number') return dim;
-    throw new GraphError('shape_unknown', `${purpose} needs static sizes, got ${showShape(shape)}`);
-  });
+export function staticShape<const S extends Shape>(shape: S, purpose: string): { readonly [I in keyof S]: number } {
+  if (isStatic(shape)) return shape;
+  throw new GraphError('shape_unknown', `${purpose} needs static sizes, got ${showShape(shape)}`);
 }
 
-export const isStatic = (shape: Shape): shape is readonly number[] => shape.every((dim) => typeof dim === 'number');
+export const isStatic = <S extends Shape>(shape: S): shape is S & { readonly [I in keyof S]: number } =>
+  shape.every((dim) => typeof dim === 'number');
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i]);
 

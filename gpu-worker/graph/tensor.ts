@@ -12,16 +12,33 @@ type TensorType = { dtype: DType; shape: Shape };
 /** A concrete tensor of the reference evaluator: every element type is held in float64. */
 export type Dense = { shape: readonly number[]; data: Float64Array };
 
+/** How many inputs or outputs an operator has; `many` is one or more, `number` as many as its attributes say. */
+export type Arity = number | 'many';
+/** As many T as an arity says. */
+export type Several<T, N extends Arity> = N extends 'many'
+  ? readonly [T, ...T[]]
+  : number extends N
+    ? readonly T[]
+    : N extends 0
+      ? readonly []
+      : N extends 1
+        ? readonly [T]
+        : N extends 2
+          ? readonly [T, T]
+          : N extends 3
+            ? readonly [T, T, T]
+            : readonly [T, T, T, T];
+
 /** What an operator's ONNX form may use to write nodes; returned strings are value names. */
 export type Emitter = {
   /** The execution provider that the program is compiled for. */
   readonly target: Target;
-  node(
+  node<Out extends number = 1>(
     type: string,
     inputs: readonly string[],
     attributes?: Record<string, OnnxAttribute>,
-    options?: { domain?: string; outputs?: number },
-  ): string[];
+    options?: { domain?: string; outputs?: Out },
+  ): Several<string, Out>;
   /** A small int64 vector constant (axes, shapes), or a scalar when given a number. */
   int64(values: readonly number[] | number): string;
   /** A scalar constant. */
@@ -47,43 +64,75 @@ export type Subgraph = {
 };
 export type Target = 'cpu' | 'webgpu' | 'cuda';
 
-type GradientContext<A> = {
-  inputs: readonly Tensor[];
-  outputs: readonly Tensor[];
-  /** Gradient of the loss by each output; `undefined` where nothing depends on that output. */
-  by: readonly (Tensor | undefined)[];
-  attributes: A;
-};
-
 /**
- * One operator: its shape rule, its ONNX form, its value (a naive float64 oracle) and its gradient, side by side.
- * `gradient` is absent where the operator passes none (comparisons, indices); entry i of its answer belongs to input i.
+ * One operator of `In` inputs and `Out` outputs (one unless stated): its shape rule, its ONNX form, its value (a naive
+ * float64 oracle) and its gradient, side by side. `gradient` is absent where the operator passes none (comparisons,
+ * indices); entry i of its answer belongs to input i.
  */
-export type Operator<A = unknown> = {
+export type Operator<A, In extends Arity, Out extends Arity = 1> = {
   name: string;
-  infer(inputs: readonly Tensor[], attributes: A): TensorType[];
-  onnx(emit: Emitter, inputs: readonly string[], attributes: A, node: Node<A>): string[];
-  evaluate(
-    inputs: readonly Dense[],
+  infer(inputs: Several<Tensor, In>, attributes: A): Several<TensorType, Out>;
+  onnx(
+    emit: Emitter,
+    names: Several<string, In>,
     attributes: A,
-    outputs: readonly { shape: readonly number[]; dtype: DType }[],
-  ): Float64Array[];
-  gradient?(context: GradientContext<A>): (Tensor | undefined)[];
+    node: { inputs: Several<Tensor, In>; outputs: Several<Tensor, Out> },
+  ): Several<string, Out>;
+  evaluate(
+    inputs: Several<Dense, In>,
+    attributes: A,
+    outputs: Several<{ shape: readonly number[]; dtype: DType }, Out>,
+  ): Several<Float64Array, Out>;
+  gradient?(context: {
+    inputs: Several<Tensor, In>;
+    outputs: Several<Tensor, Out>;
+    /** Gradient of the loss by each output; of several outputs, `undefined` where nothing depends on that one. */
+    by: Out extends 1 ? readonly [Tensor] : Several<Tensor | undefined, Out>;
+    attributes: A;
+  }): readonly (Tensor | undefined)[];
   /** Results of a graph that the operator runs inside itself, one run at a time. */
   inside?(attributes: A): readonly Tensor[];
 };
+/** An operator of which neither arity nor attributes are known: what a node and the list of operators hold. */
+export type AnyOperator = {
+  name: string;
+  infer(inputs: readonly Tensor[], attributes: unknown): readonly TensorType[];
+  onnx(
+    emit: Emitter,
+    names: readonly string[],
+    attributes: unknown,
+    node: { inputs: readonly Tensor[]; outputs: readonly Tensor[] },
+  ): readonly string[];
+  evaluate(
+    inputs: readonly Dense[],
+    attributes: unknown,
+    outputs: readonly { shape: readonly number[]; dtype: DType }[],
+  ): readonly Float64Array[];
+  gradient?(context: {
+    inputs: readonly Tensor[];
+    outputs: readonly Tensor[];
+    by: readonly (Tensor | undefined)[];
+    attributes: unknown;
+  }): readonly (Tensor | undefined)[];
+  inside?(attributes: unknown): readonly Tensor[];
+};
 
-export class Node<A = unknown> {
-  readonly operator: Operator<A>;
+export class Node {
+  readonly operator: AnyOperator;
   readonly inputs: readonly Tensor[];
-  readonly attributes: A;
-  readonly outputs: readonly Tensor[];
+  readonly attributes: unknown;
+  readonly outputs: Several<Tensor, 'many'>;
 
-  constructor(operator: Operator<A>, inputs: readonly Tensor[], attributes: A, types: readonly TensorType[]) {
+  constructor(
+    operator: AnyOperator,
+    inputs: readonly Tensor[],
+    attributes: unknown,
+    [first, ...others]: Several<TensorType, 'many'>,
+  ) {
     this.operator = operator;
     this.inputs = inputs;
     this.attributes = attributes;
-    this.outputs = types.map((type, index) => new Tensor(this as Node, index, type));
+    this.outputs = [new Tensor(this, 0, first), ...others.map((type, i) => new Tensor(this, i + 1, type))];
   }
 }
 
@@ -113,11 +162,17 @@ export class Tensor {
  * Applies an operator. Errors of its shape rule are completed with the operator's name, the input shapes and the
  * caller's file and line.
  */
-export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attributes: A): readonly Tensor[] {
+export function apply<A, In extends Arity, Out extends Arity>(
+  operator: Operator<A, In, Out>,
+  inputs: Several<Tensor, In>,
+  attributes: A,
+): Several<Tensor, Out> {
   try {
     const types = operator.infer(inputs, attributes);
-    for (const { shape } of types) checkShape(shape);
-    return new Node(operator, inputs, attributes, types).outputs;
+    for (const { shape } of types as readonly TensorType[]) checkShape(shape);
+    // A node knows neither its arity nor its attributes' type; it has as many outputs as its shape rule gave types.
+    const node = new Node(operator as unknown as AnyOperator, inputs, attributes, types as Several<TensorType, 'many'>);
+    return node.outputs as readonly Tensor[] as Several<Tensor, Out>;
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     const given = inputs.map(String).join(', ');
@@ -126,12 +181,24 @@ export function apply<A>(operator: Operator<A>, inputs: readonly Tensor[], attri
 }
 
 /** `apply` for operators with one output. */
-export const applyOne = <A>(operator: Operator<A>, inputs: readonly Tensor[], attributes: A): Tensor =>
-  apply(operator, inputs, attributes)[0]!;
+export const applyOne = <A, In extends Arity>(
+  operator: Operator<A, In, 1>,
+  inputs: Several<Tensor, In>,
+  attributes: A,
+): Tensor => apply(operator, inputs, attributes)[0];
+
+/** Inputs and attributes of the node that gives `x`, where it is of this operator. */
+export const madeBy = <A, In extends Arity, Out extends Arity>(
+  operator: Operator<A, In, Out>,
+  { node }: Tensor,
+): { inputs: Several<Tensor, In>; attributes: A } | undefined =>
+  (node.operator as unknown) === operator
+    ? { inputs: node.inputs as Several<Tensor, In>, attributes: node.attributes as A }
+    : undefined;
 
 /** Requires equal element types and returns it. */
-export function commonDType(inputs: readonly Tensor[]): DType {
-  const dtype = inputs[0]!.dtype;
+export function commonDType(inputs: Several<Tensor, 'many'>): DType {
+  const dtype = inputs[0].dtype;
   for (const input of inputs) {
     if (input.dtype !== dtype) {
       throw new GraphError('dtype_mismatch', `element types ${dtype} and ${input.dtype} differ; cast one of them`);

@@ -4,7 +4,7 @@
  */
 import { GraphError } from '../errors.ts';
 import { staticShape } from '../shape.ts';
-import { applyOne, commonDType, type Operator, type Tensor } from '../tensor.ts';
+import { type AnyOperator, applyOne, commonDType, type Operator, type Tensor } from '../tensor.ts';
 import { reshape, transpose } from './layout.ts';
 import { filled } from './leaves.ts';
 import { matmul } from './matmul.ts';
@@ -13,30 +13,33 @@ import { sum } from './reductions.ts';
 
 type Window = { stride: number; before: number; after: number };
 
+/** The static lengths of a signal and of the window over it. */
+const lengths = (x: Tensor, w: Tensor, purpose: string) => staticShape([x.shape[2]!, w.shape[2]!], purpose);
+
 /** y[b, o, t] = sum over c, k of w[o, c, k] x[b, c, t * stride + k - before], zeros outside. */
-const Conv1d: Operator<Window> = {
+const Conv1d: Operator<Window, 2> = {
   name: 'Conv1d',
   infer([x, w], { stride, before, after }) {
-    if (x!.rank !== 3 || w!.rank !== 3 || x!.shape[1] !== w!.shape[1]) {
+    if (x.rank !== 3 || w.rank !== 3 || x.shape[1] !== w.shape[1]) {
       throw new GraphError('shape_mismatch', 'needs x [batch, channels, length] and w [out, channels, window]');
     }
-    const [length, window] = staticShape([x!.shape[2]!, w!.shape[2]!], 'a convolution');
-    const positions = Math.floor((length! + before + after - window!) / stride) + 1;
+    const [length, window] = lengths(x, w, 'a convolution');
+    const positions = Math.floor((length + before + after - window) / stride) + 1;
     if (positions < 1) throw new GraphError('shape_mismatch', `a window of ${window} does not fit`);
-    return [{ dtype: commonDType([x!, w!]), shape: [x!.shape[0]!, w!.shape[0]!, positions] }];
+    return [{ dtype: commonDType([x, w]), shape: [x.shape[0]!, w.shape[0]!, positions] }];
   },
-  onnx: (emit, inputs, { stride, before, after }, node) =>
-    emit.node('Conv', inputs, {
-      kernel_shape: [node.inputs[1]!.shape[2] as number],
+  onnx: (emit, names, { stride, before, after }, { inputs: [, w] }) =>
+    emit.node('Conv', names, {
+      kernel_shape: [w.shape[2] as number],
       strides: [stride],
       pads: [before, after],
     }),
   evaluate([x, w], { stride, before }, [output]) {
-    const [batch, out, positions] = output!.shape as [number, number, number];
-    const [, channels, length] = x!.shape as [number, number, number];
-    const window = w!.shape[2]!;
-    const y = new Float64Array(x!.shape[0]! * out * positions);
-    for (let b = 0; b < (batch < 0 ? x!.shape[0]! : batch); b++) {
+    const [batch, out, positions] = output.shape as [number, number, number];
+    const [, channels, length] = x.shape as [number, number, number];
+    const window = w.shape[2]!;
+    const y = new Float64Array(x.shape[0]! * out * positions);
+    for (let b = 0; b < (batch < 0 ? x.shape[0]! : batch); b++) {
       for (let o = 0; o < out; o++) {
         for (let t = 0; t < positions; t++) {
           let total = 0;
@@ -44,7 +47,7 @@ const Conv1d: Operator<Window> = {
             for (let k = 0; k < window; k++) {
               const at = t * stride + k - before;
               if (at < 0 || at >= length) continue;
-              total += w!.data[(o * channels + c) * window + k]! * x!.data[(b * channels + c) * length + at]!;
+              total += w.data[(o * channels + c) * window + k]! * x.data[(b * channels + c) * length + at]!;
             }
           }
           y[(b * out + o) * positions + t] = total;
@@ -54,10 +57,10 @@ const Conv1d: Operator<Window> = {
     return [y];
   },
   gradient({ inputs: [x, w], by: [dy], attributes: { stride, before } }) {
-    const [length, window] = staticShape([x!.shape[2]!, w!.shape[2]!], 'the gradient of a convolution');
+    const [length, window] = lengths(x, w, 'the gradient of a convolution');
     return [
-      correlated(spreadSteps(dy!, stride), turned(w!), { before: window! - 1 - before, length: length! }),
-      weightGradient(x!, dy!, { before, stride, window: window! }),
+      correlated(spreadSteps(dy, stride), turned(w), { before: window - 1 - before, length: length }),
+      weightGradient(x, dy, { before, stride, window: window }),
     ];
   },
 };
@@ -102,22 +105,22 @@ function spreadSteps(x: Tensor, stride: number): Tensor {
 }
 
 /** An axis in reverse order. */
-const Reverse: Operator<{ axis: number }> = {
+const Reverse: Operator<{ axis: number }, 1> = {
   name: 'Reverse',
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  infer: ([x]) => [{ dtype: x.dtype, shape: x.shape }],
   onnx: (emit, [x], { axis }) =>
-    emit.node('Slice', [x!, emit.int64([-1]), emit.int64([-(2 ** 31)]), emit.int64([axis]), emit.int64([-1])]),
+    emit.node('Slice', [x, emit.int64([-1]), emit.int64([-(2 ** 31)]), emit.int64([axis]), emit.int64([-1])]),
   evaluate([x], { axis }) {
-    const inner = x!.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
-    const size = x!.shape[axis]!;
+    const inner = x.shape.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+    const size = x.shape[axis]!;
     return [
-      Float64Array.from(x!.data, (_, i) => {
+      Float64Array.from(x.data, (_, i) => {
         const [outer, position, rest] = [Math.floor(i / (inner * size)), Math.floor(i / inner) % size, i % inner];
-        return x!.data[(outer * size + size - 1 - position) * inner + rest]!;
+        return x.data[(outer * size + size - 1 - position) * inner + rest]!;
       }),
     ];
   },
-  gradient: ({ by: [dy], attributes }) => [applyOne(Reverse, [dy!], attributes)],
+  gradient: ({ by: [dy], attributes }) => [applyOne(Reverse, [dy], attributes)],
 };
 export const reverse = (x: Tensor, axis = -1): Tensor =>
   applyOne(Reverse, [x], { axis: axis < 0 ? axis + x.rank : axis });
@@ -138,12 +141,12 @@ export function conv1d(x: Tensor, w: Tensor, { stride = 1, padding = 0 as Paddin
  */
 export function transposedConv1d(x: Tensor, w: Tensor, { stride = 1, padding = 0 as Padding } = {}): Tensor {
   const [before, after] = ends(padding);
-  const [length, window] = staticShape([x.shape[2]!, w.shape[2]!], 'a transposed convolution');
-  const whole = (length! - 1) * stride + window!;
+  const [length, window] = lengths(x, w, 'a transposed convolution');
+  const whole = (length - 1) * stride + window;
   return correlated(spreadSteps(x, stride), turned(w), {
-    before: window! - 1 - before,
+    before: window - 1 - before,
     length: whole - before - after,
   });
 }
 
-export const convolution: readonly Operator[] = [Conv1d, Reverse];
+export const convolution: readonly AnyOperator[] = [Conv1d, Reverse];

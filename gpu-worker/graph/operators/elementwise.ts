@@ -3,7 +3,16 @@
 import { erf as erfOf, sigmoid as sigmoidOf, softplus as softplusOf } from '../../../shared/math/special.ts';
 import { FLOATS } from '../dtype.ts';
 import { broadcastShapes } from '../shape.ts';
-import { applyOne, commonDType, type Emitter, type Operator, requireDType, Tensor } from '../tensor.ts';
+import {
+  type AnyOperator,
+  applyOne,
+  commonDType,
+  type Emitter,
+  madeBy,
+  type Operator,
+  requireDType,
+  Tensor,
+} from '../tensor.ts';
 import { cast, greater, greaterEqual, masked, not } from './comparison.ts';
 import { expandSource, sumTo } from './layout.ts';
 import { constant, scalar, scalarValue } from './leaves.ts';
@@ -24,44 +33,44 @@ function liftPair(a: Operand, b: Operand): [Tensor, Tensor] {
 
 type UnaryForm = {
   value(x: number): number;
-  onnx?(emit: Emitter, x: string, dtype: Tensor['dtype']): string[];
+  onnx?(emit: Emitter, x: string, dtype: Tensor['dtype']): readonly [string];
   gradient?(dy: Tensor, x: Tensor, y: Tensor): Tensor;
 };
 
-function unary(name: string, { value, onnx, gradient }: UnaryForm): Operator<None> {
+function unary(name: string, { value, onnx, gradient }: UnaryForm): Operator<None, 1> {
   return {
     name,
     infer: ([x]) => {
-      requireDType(x!, [...FLOATS, 'int64', 'int32'], 'the operand');
-      return [{ dtype: x!.dtype, shape: x!.shape }];
+      requireDType(x, [...FLOATS, 'int64', 'int32'], 'the operand');
+      return [{ dtype: x.dtype, shape: x.shape }];
     },
-    onnx: (emit, [x], _, node) => (onnx ? onnx(emit, x!, node.inputs[0]!.dtype) : emit.node(name, [x!])),
-    evaluate: ([x]) => [x!.data.map(value)],
-    ...(gradient && { gradient: ({ inputs: [x], outputs: [y], by: [dy] }) => [gradient(dy!, x!, y!)] }),
+    onnx: (emit, [x], _, { inputs: [{ dtype }] }) => (onnx ? onnx(emit, x, dtype) : emit.node(name, [x])),
+    evaluate: ([x]) => [x.data.map(value)],
+    ...(gradient && { gradient: ({ inputs: [x], outputs: [y], by: [dy] }) => [gradient(dy, x, y)] }),
   };
 }
 
 type BinaryForm = {
   value(a: number, b: number): number;
-  onnx?(emit: Emitter, a: string, b: string): string[];
+  onnx?(emit: Emitter, a: string, b: string): readonly [string];
   gradient?(dy: Tensor, a: Tensor, b: Tensor, y: Tensor): [Tensor | (() => Tensor), Tensor | (() => Tensor)];
 };
 
-function binary(name: string, { value, onnx, gradient }: BinaryForm): Operator<None> {
+function binary(name: string, { value, onnx, gradient }: BinaryForm): Operator<None, 2> {
   return {
     name,
-    infer: ([a, b]) => [{ dtype: commonDType([a!, b!]), shape: broadcastShapes(a!.shape, b!.shape) }],
-    onnx: (emit, [a, b]) => (onnx ? onnx(emit, a!, b!) : emit.node(name, [a!, b!])),
+    infer: ([a, b]) => [{ dtype: commonDType([a, b]), shape: broadcastShapes(a.shape, b.shape) }],
+    onnx: (emit, [a, b]) => (onnx ? onnx(emit, a, b) : emit.node(name, [a, b])),
     evaluate: (inputs) => [mapBroadcast(inputs, value)],
     ...(gradient && {
       gradient: ({ inputs: [a, b], outputs: [y], by: [dy] }) =>
-        gradient(dy!, a!, b!, y!).map((by, i) => sumTo(typeof by === 'function' ? by() : by, [a!, b!][i]!)),
+        gradient(dy, a, b, y).map((by, i) => sumTo(typeof by === 'function' ? by() : by, [a, b][i]!)),
     }),
   };
 }
 
 /** Applies a binary operator; an operand that was only expanded to the other's shape is used as it was before. */
-function applyBinary(operator: Operator<None>, left: Operand, right: Operand): Tensor {
+function applyBinary(operator: Operator<None, 2>, left: Operand, right: Operand): Tensor {
   const [a, b] = liftPair(left, right);
   const source = expandSource(a, b);
   return applyOne(operator, [source, expandSource(b, source)], NONE);
@@ -129,8 +138,8 @@ const Sign = unary('Sign', {
   onnx(emit, x, dtype) {
     if (emit.target !== 'webgpu') return emit.node('Sign', [x]);
     const [zero, one, minus] = [0, 1, -1].map((value) => emit.scalar(value, dtype)) as [string, string, string];
-    const [positive, negative] = [emit.node('Greater', [x, zero])[0]!, emit.node('Less', [x, zero])[0]!];
-    return emit.node('Where', [positive, one, emit.node('Where', [negative, minus, zero])[0]!]);
+    const [positive, negative] = [emit.node('Greater', [x, zero])[0], emit.node('Less', [x, zero])[0]];
+    return emit.node('Where', [positive, one, emit.node('Where', [negative, minus, zero])[0]]);
   },
 });
 /** No gradient. */
@@ -165,8 +174,9 @@ const Gelu = unary('Gelu', {
 
 /** The constant that `x` is multiplied by, and what is multiplied: for products that can take a factor along. */
 export function scaledSource(x: Tensor): { source: Tensor; factor: number } {
-  if (x.node.operator === Mul) {
-    const [a, b] = x.node.inputs as [Tensor, Tensor];
+  const product = madeBy(Mul, x);
+  if (product) {
+    const [a, b] = product.inputs;
     const [left, right] = [scalarValue(a), scalarValue(b)];
     if (right !== undefined) return { source: a, factor: right };
     if (left !== undefined) return { source: b, factor: left };
@@ -176,7 +186,7 @@ export function scaledSource(x: Tensor): { source: Tensor; factor: number } {
 
 const GELU_SCALE = Math.sqrt(2 / Math.PI);
 /** The tanh approximation of GELU, as used by GPT-2 and Gemma. */
-const GeluTanh: Operator<None> = {
+const GeluTanh: Operator<None, 1> = {
   ...unary('GeluTanh', {
     value: (x) => 0.5 * x * (1 + Math.tanh(GELU_SCALE * (x + 0.044715 * x ** 3))),
     onnx: (emit, x) => emit.node('Gelu', [x], { approximate: 'tanh' }),
@@ -190,11 +200,11 @@ const GeluTanh: Operator<None> = {
 };
 
 const function1 =
-  (operator: Operator<None>) =>
+  (operator: Operator<None, 1>) =>
   (x: Tensor): Tensor =>
     applyOne(operator, [x], NONE);
 export function neg(x: Tensor): Tensor {
-  return x.node.operator === Neg ? x.node.inputs[0]! : applyOne(Neg, [x], NONE);
+  return madeBy(Neg, x)?.inputs[0] ?? applyOne(Neg, [x], NONE);
 }
 export const exp = function1(Exp);
 export const log = function1(Log);
@@ -220,7 +230,7 @@ export const rsqrt = (x: Tensor): Tensor => reciprocal(sqrt(x));
 /** 1 where the condition holds, else 0. */
 export const indicator = (condition: Tensor, dtype: Tensor['dtype'] = 'float32'): Tensor => cast(condition, dtype);
 
-export const elementwise: readonly Operator[] = [
+export const elementwise: readonly AnyOperator[] = [
   Add,
   Sub,
   Mul,

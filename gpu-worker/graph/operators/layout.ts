@@ -12,7 +12,7 @@ import {
   sizeOf,
   stridesOf,
 } from '../shape.ts';
-import { applyOne, type Operator, type Tensor } from '../tensor.ts';
+import { type AnyOperator, applyOne, madeBy, type Operator, type Tensor } from '../tensor.ts';
 import { add, NONE, type None } from './elementwise.ts';
 import { constant, filled, scalarValue } from './leaves.ts';
 import { sumOfProduct } from './matmul.ts';
@@ -23,32 +23,29 @@ import { sum } from './reductions.ts';
  * New sizes for the same elements in the same order. At most one symbol of the new shape may be absent from the old
  * one; it is computed from the element count. References (inputs after the first) lend their symbols.
  */
-const Reshape: Operator<{ shape: Shape }> = {
+const Reshape: Operator<{ shape: Shape }, 'many'> = {
   name: 'Reshape',
   infer: ([x, ...references], { shape }) => {
-    if (isStatic(x!.shape) && isStatic(shape) && sizeOf(x!.shape) !== sizeOf(shape)) {
-      throw new GraphError('shape_mismatch', `${sizeOf(x!.shape)} elements do not fill ${showShape(shape)}`);
+    if (isStatic(x.shape) && isStatic(shape) && sizeOf(x.shape) !== sizeOf(shape)) {
+      throw new GraphError('shape_mismatch', `${sizeOf(x.shape)} elements do not fill ${showShape(shape)}`);
     }
-    if (isStatic(x!.shape) !== isStatic(shape) && isStatic(x!.shape)) {
+    if (isStatic(x.shape) !== isStatic(shape) && isStatic(x.shape)) {
       throw new GraphError('shape_unknown', `a static shape cannot become ${showShape(shape)}`);
     }
-    if (inferredAxes([x!, ...references], shape).length > 1) {
+    if (inferredAxes([x, ...references], shape).length > 1) {
       throw new GraphError('shape_unknown', `more than one size of ${showShape(shape)} is unknown`);
     }
-    return [{ dtype: x!.dtype, shape }];
+    return [{ dtype: x.dtype, shape }];
   },
   onnx(emit, [x], { shape }, { inputs }) {
     const inferred = inferredAxes(inputs, shape);
-    const simple = shape.map((dim, i) => (typeof dim === 'number' ? dim : dim === inputs[0]!.shape[i] ? 0 : -1));
-    if (simple.filter((dim) => dim === -1).length <= 1) return emit.node('Reshape', [x!, emit.int64(simple)]);
+    const simple = shape.map((dim, i) => (typeof dim === 'number' ? dim : dim === inputs[0].shape[i] ? 0 : -1));
+    if (simple.filter((dim) => dim === -1).length <= 1) return emit.node('Reshape', [x, emit.int64(simple)]);
     const known = shape.map((dim, i) => (inferred.includes(i) ? -1 : dim));
-    return emit.node('Reshape', [x!, emit.shape(known)]);
+    return emit.node('Reshape', [x, emit.shape(known)]);
   },
-  evaluate: ([x]) => [x!.data],
-  gradient: ({ inputs: [x, ...references], by: [dy] }) => [
-    reshape(dy!, x!.shape, x!),
-    ...references.map(() => undefined),
-  ],
+  evaluate: ([x]) => [x.data],
+  gradient: ({ inputs: [x, ...references], by: [dy] }) => [reshape(dy, x.shape, x), ...references.map(() => undefined)],
 };
 /** Axes of the new shape whose symbol no input knows; that one is computed. */
 const inferredAxes = (inputs: readonly Tensor[], shape: Shape): number[] => {
@@ -60,11 +57,10 @@ export function reshape(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
   if (sameShape(x.shape, shape)) return x;
   const single = scalarValue(x);
   if (single !== undefined) return constant([single], shape as number[], x.dtype);
-  if (x.node.operator === Expand && x.node.inputs[0]!.shape.every((dim) => dim === 1)) {
-    return expand(reshape(x.node.inputs[0]!, []), shape, reference ?? x);
-  }
-  if (x.node.operator === Reshape && inferredAxes([x.node.inputs[0]!], shape).length === 0)
-    return reshape(x.node.inputs[0]!, shape);
+  const [expanded] = madeBy(Expand, x)?.inputs ?? [];
+  if (expanded?.shape.every((dim) => dim === 1)) return expand(reshape(expanded, []), shape, reference ?? x);
+  const [reshaped] = madeBy(Reshape, x)?.inputs ?? [];
+  if (reshaped && inferredAxes([reshaped], shape).length === 0) return reshape(reshaped, shape);
   const needs = reference && inferredAxes([x], shape).length > 0;
   return applyOne(Reshape, needs ? [x, reference] : [x], { shape });
 }
@@ -81,29 +77,29 @@ export function squeeze(x: Tensor, axis: number): Tensor {
   );
 }
 
-const Transpose: Operator<{ order: readonly number[] }> = {
+const Transpose: Operator<{ order: readonly number[] }, 1> = {
   name: 'Transpose',
   infer: ([x], { order }) => {
-    if (!isOrder(order, x!.rank)) {
-      throw new GraphError('argument_invalid', `[${order}] is not an order of the axes of rank ${x!.rank}`);
+    if (!isOrder(order, x.rank)) {
+      throw new GraphError('argument_invalid', `[${order}] is not an order of the axes of rank ${x.rank}`);
     }
-    return [{ dtype: x!.dtype, shape: order.map((axis) => x!.shape[axis]!) }];
+    return [{ dtype: x.dtype, shape: order.map((axis) => x.shape[axis]!) }];
   },
-  onnx: (emit, [x], { order }) => emit.node('Transpose', [x!], { perm: order }),
+  onnx: (emit, [x], { order }) => emit.node('Transpose', [x], { perm: order }),
   evaluate([x], { order }) {
-    const out = new Float64Array(x!.data.length);
-    const strides = stridesOf(x!.shape);
+    const out = new Float64Array(x.data.length);
+    const strides = stridesOf(x.shape);
     eachIndex(
-      order.map((axis) => x!.shape[axis]!),
+      order.map((axis) => x.shape[axis]!),
       (index, flat) => {
-        out[flat] = x!.data[order.reduce((offset, axis, i) => offset + index[i]! * strides[axis]!, 0)]!;
+        out[flat] = x.data[order.reduce((offset, axis, i) => offset + index[i]! * strides[axis]!, 0)]!;
       },
     );
     return [out];
   },
   gradient: ({ by: [dy], attributes: { order } }) => [
     transpose(
-      dy!,
+      dy,
       order.map((_, i) => order.indexOf(i)),
     ),
   ],
@@ -124,40 +120,41 @@ export function transpose(x: Tensor, order?: readonly number[]): Tensor {
       x,
       axes.map((axis) => x.shape[axis]!),
     );
-  if (x.node.operator !== Transpose) return applyOne(Transpose, [x], { order: axes });
-  const inner = (x.node.attributes as { order: readonly number[] }).order;
+  const inner = madeBy(Transpose, x);
+  if (!inner) return applyOne(Transpose, [x], { order: axes });
   return transpose(
-    x.node.inputs[0]!,
-    axes.map((axis) => inner[axis]!),
+    inner.inputs[0],
+    axes.map((axis) => inner.attributes.order[axis]!),
   );
 }
 /** The input of a transpose that only exchanges the last two axes. */
 export function lastTwoExchanged(x: Tensor): Tensor | undefined {
-  if (x.node.operator !== Transpose) return undefined;
-  const { order } = x.node.attributes as { order: readonly number[] };
+  const turned = madeBy(Transpose, x);
+  if (!turned) return undefined;
+  const { order } = turned.attributes;
   const swap = order.every((axis, i) => axis === (i < order.length - 2 ? i : 2 * order.length - 3 - i));
-  return swap ? x.node.inputs[0] : undefined;
+  return swap ? turned.inputs[0] : undefined;
 }
 
 /** The NumPy broadcast of x to a larger shape. References lend their symbols. */
-const Expand: Operator<{ shape: Shape }> = {
+const Expand: Operator<{ shape: Shape }, 'many'> = {
   name: 'Expand',
   infer: ([x], { shape }) => {
-    if (!sameShape(broadcastShapes(x!.shape, shape), shape)) {
+    if (!sameShape(broadcastShapes(x.shape, shape), shape)) {
       throw new GraphError('shape_mismatch', `does not expand to ${showShape(shape)}`);
     }
-    return [{ dtype: x!.dtype, shape }];
+    return [{ dtype: x.dtype, shape }];
   },
-  onnx: (emit, [x], { shape }) => emit.node('Expand', [x!, emit.shape(shape)]),
+  onnx: (emit, [x], { shape }) => emit.node('Expand', [x, emit.shape(shape)]),
   evaluate([x], _, [output]) {
-    const { shape } = output!;
+    const { shape } = output;
     const out = new Float64Array(sizeOf(shape));
     eachIndex(shape, (index, flat) => {
-      out[flat] = x!.data[broadcastOffset(x!, index)]!;
+      out[flat] = x.data[broadcastOffset(x, index)]!;
     });
     return [out];
   },
-  gradient: ({ inputs: [x, ...references], by: [dy] }) => [sumTo(dy!, x!), ...references.map(() => undefined)],
+  gradient: ({ inputs: [x, ...references], by: [dy] }) => [sumTo(dy, x), ...references.map(() => undefined)],
 };
 /** `x` broadcast to `shape`; symbols that `x` lacks are looked up in `reference`. */
 export function expand(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
@@ -167,8 +164,8 @@ export function expand(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
 export const expandLike = (x: Tensor, reference: Tensor): Tensor => expand(x, reference.shape, reference);
 /** What was expanded to give `x`, if broadcasting with `other` brings back the same shape without the expansion. */
 export function expandSource(x: Tensor, other: Tensor): Tensor {
-  if (x.node.operator !== Expand) return x;
-  const source = x.node.inputs[0]!;
+  const [source] = madeBy(Expand, x)?.inputs ?? [];
+  if (!source) return x;
   return sameShape(broadcastShapes(x.shape, other.shape), broadcastShapes(source.shape, other.shape)) ? source : x;
 }
 /** The sum of `x` over the axes that broadcasting `like` to the shape of `x` repeated. */
@@ -189,12 +186,12 @@ export const zerosLike = (x: Tensor): Tensor =>
 export const addAll = (terms: readonly Tensor[]): Tensor => terms.reduce((sum, term) => add(sum, term));
 
 /** The value itself, with no gradient through it. */
-const StopGradient: Operator<None> = {
+const StopGradient: Operator<None, 1> = {
   name: 'StopGradient',
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
-  onnx: (_, [x]) => [x!],
-  evaluate: ([x]) => [x!.data],
+  infer: ([x]) => [{ dtype: x.dtype, shape: x.shape }],
+  onnx: (_, [x]) => [x],
+  evaluate: ([x]) => [x.data],
 };
 export const stopGradient = (x: Tensor): Tensor => applyOne(StopGradient, [x], NONE);
 
-export const layout: readonly Operator[] = [Reshape, Transpose, Expand, StopGradient];
+export const layout: readonly AnyOperator[] = [Reshape, Transpose, Expand, StopGradient];

@@ -4,12 +4,12 @@ import type { ExternalData } from '../../onnx/model.ts';
 import { type DType, type HostArray, hostArray } from '../dtype.ts';
 import { callerLine, GraphError } from '../errors.ts';
 import { checkShape, isStatic, type Shape, showShape, sizeOf } from '../shape.ts';
-import { applyOne, type Operator, type Tensor } from '../tensor.ts';
+import { type AnyOperator, applyOne, madeBy, type Operator, type Tensor } from '../tensor.ts';
 
 const unreachable = (): never => {
   throw new Error('leaves are written by the compiler and bound by the evaluator');
 };
-const leaf = <A extends { dtype: DType; shape: Shape }>(name: string): Operator<A> => ({
+const leaf = <A extends { dtype: DType; shape: Shape }>(name: string): Operator<A, 0> => ({
   name,
   infer: (_, { dtype, shape }) => [{ dtype, shape }],
   onnx: unreachable,
@@ -24,10 +24,10 @@ export type ExternalAttributes = { dtype: DType; shape: readonly number[]; data:
 /** Fills a new parameter: row-major values for `shape`; `random` is a stream that belongs to this parameter. */
 export type Initialiser = (shape: readonly number[], random: RandomStream) => ArrayLike<number>;
 
-export const Input: Operator<InputAttributes> = leaf('input');
-export const Parameter: Operator<ParameterAttributes> = leaf('parameter');
-export const Constant: Operator<ConstantAttributes> = leaf('constant');
-export const External: Operator<ExternalAttributes> = leaf('external');
+export const Input: Operator<InputAttributes, 0> = leaf('input');
+export const Parameter: Operator<ParameterAttributes, 0> = leaf('parameter');
+export const Constant: Operator<ConstantAttributes, 0> = leaf('constant');
+export const External: Operator<ExternalAttributes, 0> = leaf('external');
 
 /** A value fed at every run. Sizes may be symbols. */
 export const input = (name: string, shape: Shape, dtype: DType = 'float32'): Tensor =>
@@ -65,7 +65,7 @@ export function filled(shape: Shape, value: number, dtype: DType = 'float32'): T
   return applyOne(Filled, [], { shape, value, dtype });
 }
 
-const Filled: Operator<{ shape: readonly number[]; value: number; dtype: DType }> = {
+const Filled: Operator<{ shape: readonly number[]; value: number; dtype: DType }, 0> = {
   name: 'filled',
   infer: (_, { dtype, shape }) => [{ dtype, shape }],
   onnx: (emit, _, { shape, value, dtype }) =>
@@ -83,18 +83,17 @@ export const external = (data: ExternalData, shape: readonly number[], dtype: DT
   applyOne(External, [], { dtype, shape, data });
 
 export const isLeaf = (tensor: Tensor): boolean =>
-  ([Input, Parameter, Constant, External] as readonly Operator[]).includes(tensor.node.operator);
+  ([Input, Parameter, Constant, External] as readonly AnyOperator[]).includes(tensor.node.operator);
 export const isNamed = (tensor: Tensor): boolean =>
-  ([Input, Parameter] as readonly Operator[]).includes(tensor.node.operator);
+  ([Input, Parameter] as readonly AnyOperator[]).includes(tensor.node.operator);
 
 /** The name of an input or a parameter. */
 export const nameOf = (tensor: Tensor): string => (tensor.node.attributes as InputAttributes).name;
 
 /** The value of a constant with one element, for simplifications. */
 export function scalarValue(tensor: Tensor): number | undefined {
-  if (tensor.node.operator !== Constant) return undefined;
-  const { data } = tensor.node.attributes as ConstantAttributes;
-  return data.length === 1 ? Number(data[0]) : undefined;
+  const data = madeBy(Constant, tensor)?.attributes.data;
+  return data?.length === 1 ? Number(data[0]) : undefined;
 }
 
-export const leaves: readonly Operator[] = [Filled];
+export const leaves: readonly AnyOperator[] = [Filled];

@@ -1,6 +1,6 @@
 /** The list of all operators: documentation, tests and the emitter's coverage read it. */
 
-import type { Operator } from '../tensor.ts';
+import type { AnyOperator } from '../tensor.ts';
 import { comparison } from './comparison.ts';
 import { convolution } from './convolution.ts';
 import { custom } from './custom.ts';
@@ -15,7 +15,7 @@ import { reductions } from './reductions.ts';
 import { rowBlocks } from './row-blocks.ts';
 import { sizes } from './sizes.ts';
 
-export const operators: readonly Operator[] = [
+export const operators: readonly AnyOperator[] = [
   ...leaves,
   ...elementwise,
   ...comparison,

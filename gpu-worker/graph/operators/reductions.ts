@@ -1,7 +1,7 @@
 /** Operators that fold axes away: sums, means, extremes, log-sum-exp, arg-max, cumulative sums. */
 
 import { axisOf, type Dim, isStatic, sameShape, sizeOf, staticShape, stridesOf } from '../shape.ts';
-import { applyOne, type Emitter, type Operator, type Tensor } from '../tensor.ts';
+import { type AnyOperator, applyOne, type Emitter, type Operator, type Tensor } from '../tensor.ts';
 import { cast, equal } from './comparison.ts';
 import { div, exp, mul, scaledSource, sub } from './elementwise.ts';
 import { expandLike, reshape } from './layout.ts';
@@ -18,30 +18,30 @@ const keptShape = (x: Tensor, reduced: Tensor, axes: readonly number[]): Tensor 
 type ReductionForm = {
   fold(values: Float64Array): number;
   /** Another form than the operator's own; undefined where that is the better one. */
-  onnx?(emit: Emitter, x: string, attributes: Axes, type: Tensor): string[] | undefined;
+  onnx?(emit: Emitter, x: string, attributes: Axes, type: Tensor): readonly [string] | undefined;
   gradient(dy: Tensor, x: Tensor, y: Tensor, axes: readonly number[]): Tensor;
 };
 
-function reduction(name: string, { fold, onnx, gradient }: ReductionForm): Operator<Axes> {
+function reduction(name: string, { fold, onnx, gradient }: ReductionForm): Operator<Axes, 1> {
   return {
     name,
-    infer: ([x], attributes) => [{ dtype: x!.dtype, shape: reducedShape(x!.shape, attributes) }],
+    infer: ([x], attributes) => [{ dtype: x.dtype, shape: reducedShape(x.shape, attributes) }],
     onnx: (emit, [x], attributes, { inputs }) =>
-      onnx?.(emit, x!, attributes, inputs[0]!) ??
-      emit.node(name, [x!, emit.int64(attributes.axes)], { keepdims: attributes.keep ? 1 : 0 }),
+      onnx?.(emit, x, attributes, inputs[0]) ??
+      emit.node(name, [x, emit.int64(attributes.axes)], { keepdims: attributes.keep ? 1 : 0 }),
     evaluate([x], { axes }) {
-      const shape = x!.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
+      const shape = x.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
       const strides = stridesOf(shape);
       const groups = Array.from({ length: sizeOf(shape) }, (): number[] => []);
-      eachIndex(x!.shape, (index, flat) => {
+      eachIndex(x.shape, (index, flat) => {
         groups[index.reduce((sum, i, axis) => sum + (axes.includes(axis) ? 0 : i * strides[axis]!), 0)]!.push(
-          x!.data[flat]!,
+          x.data[flat]!,
         );
       });
       return [Float64Array.from(groups, (group) => fold(Float64Array.from(group)))];
     },
     gradient: ({ inputs: [x], outputs: [y], by: [dy], attributes: { axes } }) => [
-      gradient(keptShape(x!, dy!, axes), x!, keptShape(x!, y!, axes), axes),
+      gradient(keptShape(x, dy, axes), x, keptShape(x, y, axes), axes),
     ],
   };
 }
@@ -61,15 +61,15 @@ function sumOfRows(
   x: string,
   { axes, keep }: Axes,
   { shape, dtype, rank }: Tensor,
-): string[] | undefined {
+): readonly [string] | undefined {
   const leading = axes.length === rank - 1 && axes.every((axis, i) => axis === i);
   if (emit.target !== 'cpu' || dtype !== 'float32' || !leading || !isStatic(shape)) return undefined;
   const columns = shape[rank - 1] as number;
   const rows = sizeOf(shape as number[]) / columns;
   if (rows < MANY_ROWS) return undefined;
-  const flat = rank === 2 ? x : emit.node('Reshape', [x, emit.int64([rows, columns])])[0]!;
+  const flat = rank === 2 ? x : emit.node('Reshape', [x, emit.int64([rows, columns])])[0];
   const [ones] = emit.node('Expand', [emit.scalar(1, dtype), emit.int64([1, rows])]);
-  const summed = emit.node('Gemm', [ones!, flat]);
+  const summed = emit.node('Gemm', [ones, flat]);
   return keep && rank === 2
     ? summed
     : emit.node('Reshape', [summed[0]!, emit.int64(reducedShape(shape, { axes, keep }) as number[])]);
@@ -98,9 +98,9 @@ const ReduceLogSumExp = reduction('ReduceLogSumExp', {
   onnx(emit, x, { axes, keep }) {
     const over = emit.int64(axes);
     const [largest] = emit.node('ReduceMax', [x, over], { keepdims: 1 });
-    const powers = emit.node('Exp', emit.node('Sub', [x, largest!]));
+    const powers = emit.node('Exp', emit.node('Sub', [x, largest]));
     const [logs] = emit.node('Log', emit.node('ReduceSum', [powers[0]!, over], { keepdims: keep ? 1 : 0 }));
-    return emit.node('Add', [logs!, keep ? largest! : emit.node('Squeeze', [largest!, over])[0]!]);
+    return emit.node('Add', [logs, keep ? largest : emit.node('Squeeze', [largest, over])[0]]);
   },
   fold(values) {
     const largest = Math.max(...values);
@@ -110,7 +110,7 @@ const ReduceLogSumExp = reduction('ReduceLogSumExp', {
 });
 
 function reduce(
-  operator: Operator<Axes>,
+  operator: Operator<Axes, 1>,
   x: Tensor,
   axes: number | readonly number[] | undefined,
   keep: boolean,
@@ -134,13 +134,13 @@ export const min = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(Redu
 export const logSumExp = (x: Tensor, axes?: Axis, keep = false): Tensor => reduce(ReduceLogSumExp, x, axes, keep);
 
 /** Position of the largest element along an axis (the first at ties), int64. No gradient. */
-const ArgMax: Operator<{ axis: number; keep: boolean }> = {
+const ArgMax: Operator<{ axis: number; keep: boolean }, 1> = {
   name: 'ArgMax',
-  infer: ([x], { axis, keep }) => [{ dtype: 'int64', shape: reducedShape(x!.shape, { axes: [axis], keep }) }],
-  onnx: (emit, [x], { axis, keep }) => emit.node('ArgMax', [x!], { axis, keepdims: keep ? 1 : 0 }),
+  infer: ([x], { axis, keep }) => [{ dtype: 'int64', shape: reducedShape(x.shape, { axes: [axis], keep }) }],
+  onnx: (emit, [x], { axis, keep }) => emit.node('ArgMax', [x], { axis, keepdims: keep ? 1 : 0 }),
   evaluate([x], { axis }) {
     const out: number[] = [];
-    eachLine(x!, axis, (line) => out.push(line.indexOf(Math.max(...line))));
+    eachLine(x, axis, (line) => out.push(line.indexOf(Math.max(...line))));
     return [Float64Array.from(out)];
   },
 };
@@ -148,14 +148,14 @@ export const argMax = (x: Tensor, axis = -1, keep = false): Tensor =>
   applyOne(ArgMax, [x], { axis: axisOf(axis, x.rank), keep });
 
 /** Running sums along an axis, from the end if `reverse`; `exclusive` leaves each element out of its own sum. */
-const CumSum: Operator<{ axis: number; reverse: boolean; exclusive: boolean }> = {
+const CumSum: Operator<{ axis: number; reverse: boolean; exclusive: boolean }, 1> = {
   name: 'CumSum',
-  infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+  infer: ([x]) => [{ dtype: x.dtype, shape: x.shape }],
   onnx: (emit, [x], { axis, reverse, exclusive }) =>
-    emit.node('CumSum', [x!, emit.int64(axis)], { reverse: reverse ? 1 : 0, exclusive: exclusive ? 1 : 0 }),
+    emit.node('CumSum', [x, emit.int64(axis)], { reverse: reverse ? 1 : 0, exclusive: exclusive ? 1 : 0 }),
   evaluate([x], { axis, reverse, exclusive }) {
-    const out = new Float64Array(x!.data.length);
-    eachLine(x!, axis, (line, offsetOf) => {
+    const out = new Float64Array(x.data.length);
+    eachLine(x, axis, (line, offsetOf) => {
       let running = 0;
       for (let i = 0; i < line.length; i++) {
         const position = reverse ? line.length - 1 - i : i;
@@ -166,12 +166,12 @@ const CumSum: Operator<{ axis: number; reverse: boolean; exclusive: boolean }> =
     });
     return [out];
   },
-  gradient: ({ by: [dy], attributes }) => [applyOne(CumSum, [dy!], { ...attributes, reverse: !attributes.reverse })],
+  gradient: ({ by: [dy], attributes }) => [applyOne(CumSum, [dy], { ...attributes, reverse: !attributes.reverse })],
 };
 export const cumulativeSum = (x: Tensor, axis = -1, { reverse = false, exclusive = false } = {}): Tensor =>
   applyOne(CumSum, [x], { axis: axisOf(axis, x.rank), reverse, exclusive });
 
-export const reductions: readonly Operator[] = [
+export const reductions: readonly AnyOperator[] = [
   ReduceSum,
   ReduceMean,
   ReduceMax,

@@ -6,7 +6,7 @@
 import { GraphError } from '../errors.ts';
 import { evaluate } from '../evaluate.ts';
 import { isStatic, type Shape, sizeOf } from '../shape.ts';
-import { apply, type Dense, type Emitter, type Operator, type Tensor } from '../tensor.ts';
+import { type AnyOperator, apply, type Dense, type Emitter, type Operator, type Tensor } from '../tensor.ts';
 import { topological } from '../topology.ts';
 import { Input, input, nameOf } from './leaves.ts';
 
@@ -23,7 +23,7 @@ type RowBlocksAttributes = Body & { count: number };
 
 const withRows = (rows: number, shape: Shape): Shape => [rows, ...shape.slice(1)];
 
-const RowBlocks: Operator<RowBlocksAttributes> = {
+const RowBlocks: Operator<RowBlocksAttributes, number, number> = {
   name: 'RowBlocks',
   infer: (_, { rows, sums, count }) => [
     ...rows.map(({ dtype, shape }) => ({ dtype, shape: withRows(count * (shape[0] as number), shape) })),
@@ -77,24 +77,24 @@ function oneAfterAnother(emit: Emitter, inputs: readonly string[], attributes: R
     const operands = inputs.map((name, i) => {
       const size = blocks[i]?.shape[0] as number | undefined;
       if (size === undefined) return name;
-      return emit.node('Slice', [name, emit.int64([at * size]), emit.int64([(at + 1) * size]), emit.int64([0])])[0]!;
+      return emit.node('Slice', [name, emit.int64([at * size]), emit.int64([(at + 1) * size]), emit.int64([0])])[0];
     });
     parts.push(emit.inline([...rows, ...sums], bound(attributes, operands)));
   }
   return [...rows, ...sums].map((_, i) => {
     const each = parts.map((part) => part[i]!);
-    if (i < rows.length) return emit.node('Concat', each, { axis: 0 })[0]!;
-    return each.reduce((sum, part) => emit.node('Add', [sum, part])[0]!);
+    if (i < rows.length) return emit.node('Concat', each, { axis: 0 })[0];
+    return each.reduce((sum, part) => emit.node('Add', [sum, part])[0]);
   });
 }
 
 function scan(emit: Emitter, inputs: readonly string[], attributes: RowBlocksAttributes): string[] {
   const { blocks, shared, rows, sums, count } = attributes;
   const stacked = (shape: Shape): number[] => [count, ...(shape as number[])];
-  const operands = blocks.map(({ shape }, i) => emit.node('Reshape', [inputs[i]!, emit.int64(stacked(shape))])[0]!);
+  const operands = blocks.map(({ shape }, i) => emit.node('Reshape', [inputs[i]!, emit.int64(stacked(shape))])[0]);
   const zeros = sums.map(({ dtype, shape }) => {
     const zero = emit.scalar(0, dtype);
-    return shape.length === 0 ? zero : emit.node('Expand', [zero, emit.int64(shape as number[])])[0]!;
+    return shape.length === 0 ? zero : emit.node('Expand', [zero, emit.int64(shape as number[])])[0];
   });
   const body = emit.subgraph('rows', {
     carried: sums,
@@ -110,7 +110,7 @@ function scan(emit: Emitter, inputs: readonly string[], attributes: RowBlocksAtt
   );
   const whole = rows.map(({ shape }, i) => {
     const size = withRows(count * (shape[0] as number), shape) as number[];
-    return emit.node('Reshape', [results[sums.length + i]!, emit.int64(size)])[0]!;
+    return emit.node('Reshape', [results[sums.length + i]!, emit.int64(size)])[0];
   });
   return [...whole, ...results.slice(0, sums.length)];
 }
@@ -146,8 +146,8 @@ export function overRowBlocks(
   const { rows: results = [], sums = [] } = body(blocks, same);
   for (const node of topological([...results, ...sums])) {
     const [first] = node.outputs;
-    if (node.operator === Input && !blocks.includes(first!) && !same.includes(first!)) {
-      throw new GraphError('argument_invalid', `a block uses '${nameOf(first!)}'; pass it as a shared operand`);
+    if (node.operator === Input && !blocks.includes(first) && !same.includes(first)) {
+      throw new GraphError('argument_invalid', `a block uses '${nameOf(first)}'; pass it as a shared operand`);
     }
   }
   if (!isStatic(results.flatMap(({ shape }) => [...shape]))) {
@@ -156,4 +156,4 @@ export function overRowBlocks(
   return [...apply(RowBlocks, [...rows, ...shared], { blocks, shared: same, rows: results, sums, count })];
 }
 
-export const rowBlocks: readonly Operator[] = [RowBlocks as Operator];
+export const rowBlocks: readonly AnyOperator[] = [RowBlocks];

@@ -61,7 +61,7 @@ function named<T>(inputs: readonly T[], { cached, dims }: Attributes) {
   return { q, k, v, last, total, past, tables: dims > 0 ? rest : [] };
 }
 
-const FusedAttention: Operator<Attributes> = {
+const FusedAttention: Operator<Attributes, 'many'> = {
   name: 'FusedAttention',
   infer(inputs, attributes) {
     const { q, k } = named(inputs, attributes);

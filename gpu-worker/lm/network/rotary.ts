@@ -11,36 +11,36 @@ type RotaryAttributes = { heads: number; headDim: number; dims: number };
  * Turns the pairs (i, i + dims/2) of the first `dims` entries of each head by the angle of its position:
  * x [batch, seq, heads * headDim], positions int64 [batch, seq], cosines and sines [positions, dims/2].
  */
-const Rotary: Operator<RotaryAttributes> = {
+const Rotary: Operator<RotaryAttributes, 4> = {
   name: 'Rotary',
   infer([x, positions, cosines, sines], { heads, headDim, dims }) {
-    if (x!.rank !== 3 || x!.shape[2] !== heads * headDim || positions!.rank !== 2)
+    if (x.rank !== 3 || x.shape[2] !== heads * headDim || positions.rank !== 2)
       throw new GraphError('shape_mismatch', `needs x [batch, seq, ${heads * headDim}] and positions [batch, seq]`);
-    if (cosines!.shape[1] !== dims / 2 || sines!.shape[1] !== dims / 2)
+    if (cosines.shape[1] !== dims / 2 || sines.shape[1] !== dims / 2)
       throw new GraphError('shape_mismatch', `needs tables [positions, ${dims / 2}]`);
-    return [{ dtype: x!.dtype, shape: x!.shape }];
+    return [{ dtype: x.dtype, shape: x.shape }];
   },
   onnx(emit, [x, positions, cosines, sines], { heads, headDim, dims }) {
     const partial = dims === headDim ? {} : { num_heads: heads, rotary_embedding_dim: dims };
-    return emit.node('RotaryEmbedding', [x!, positions!, cosines!, sines!], partial, { domain: 'com.microsoft' });
+    return emit.node('RotaryEmbedding', [x, positions, cosines, sines], partial, { domain: 'com.microsoft' });
   },
   evaluate([x, positions, cosines, sines], { heads, headDim, dims }) {
-    const out = Float64Array.from(x!.data);
+    const out = Float64Array.from(x.data);
     const half = dims / 2;
-    positions!.data.forEach((position, row) => {
+    positions.data.forEach((position, row) => {
       for (let head = 0; head < heads; head++)
         for (let i = 0; i < half; i++) {
           const at = (row * heads + head) * headDim + i;
-          const [c, s] = [cosines!.data[position * half + i]!, sines!.data[position * half + i]!];
-          out[at] = x!.data[at]! * c - x!.data[at + half]! * s;
-          out[at + half] = x!.data[at + half]! * c + x!.data[at]! * s;
+          const [c, s] = [cosines.data[position * half + i]!, sines.data[position * half + i]!];
+          out[at] = x.data[at]! * c - x.data[at + half]! * s;
+          out[at + half] = x.data[at + half]! * c + x.data[at]! * s;
         }
     });
     return [out];
   },
   // The inverse of a rotation is its transpose: the same turn with the sines negated.
   gradient: ({ inputs: [, positions, cosines, sines], by: [dy], attributes }) => [
-    applyOne(Rotary, [dy!, positions!, cosines!, g.neg(sines!)], attributes),
+    applyOne(Rotary, [dy, positions, cosines, g.neg(sines)], attributes),
   ],
 };
 
