@@ -1,6 +1,6 @@
-/** The Worker's entry: requests, dead letters, the hourly sweep, and the Durable Object classes. */
+/** The Worker's entry: requests, dead letters, the hourly clean-up, and the Durable Object classes. */
 import { createApp } from './app.ts';
-import { sweep } from './artefacts/sweep.ts';
+import { cleanUp } from './artefacts/clean-up.ts';
 import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
 import { fastVector } from './vectors/fast-path.ts';
@@ -14,5 +14,5 @@ const app = createApp();
 export default {
   fetch: (request, env, context) => fastVector(request) ?? app.fetch(request, env, context),
   queue: (batch, env) => consumeDeadLetters(batch, env),
-  scheduled: async (event, env) => void (await sweep(env, event.scheduledTime)),
+  scheduled: async (event, env) => void (await cleanUp(env, event.scheduledTime)),
 } satisfies ExportedHandler<Env>;

@@ -2,7 +2,7 @@
 import { AwsClient } from 'aws4fetch';
 import type { Env } from '../environment.ts';
 
-/** Upload addresses live this long; leftovers are swept only after a day, so no late upload outlives its sweep. */
+/** Upload addresses live this long; leftovers are deleted only after a day, so no late upload outlives its clean-up. */
 export const UPLOAD_LIFE_S = 3600;
 /** A job may read its inputs this long after a claim. */
 const READ_LIFE_S = 6 * 3600;

@@ -8,7 +8,7 @@ import { verifyAndPromote } from './promotion.ts';
 import { type ArtefactRow, readArtefact } from './reading.ts';
 import { presignUploads } from './upload.ts';
 
-/** A grant whose bytes never came is swept after this time. */
+/** A grant whose bytes never came is deleted after this time. */
 const PENDING_LIFE_MS = 86_400_000;
 
 type Grant = { row: ArtefactRow; url: string | null; url_expires: number };
@@ -53,7 +53,7 @@ export async function commitUpload(env: Env, tenant: string, id: string, now: nu
 const useStatement = (env: Env, { tenant, sha256, id }: ArtefactRow): D1PreparedStatement =>
   env.DB.prepare('INSERT OR IGNORE INTO blob_uses (tenant, sha256, holder) VALUES (?, ?, ?)').bind(tenant, sha256, id);
 
-/** Deletes the tenant's artefact; its bytes go with the next sweeps unless something else uses them. Raises not_found. */
+/** Deletes the tenant's artefact; its bytes go with the next clean-ups unless something else uses them. Raises not_found. */
 export async function deleteArtefact(env: Env, tenant: string, id: string, now: number): Promise<void> {
   const row = await readArtefact(env, tenant, id, now);
   if (row.tenant !== tenant) throw new SextantError('not_found', `this tenant has no artefact ${id}`);

@@ -14,8 +14,8 @@ export async function storedBlobs(env: Env, tenant: string, digests: readonly st
 }
 
 /**
- * Keeps blobs from being swept for a day and makes room for those still to come; says which are stored already.
- * Raises `unavailable` where the sweep is deleting one of them at this moment.
+ * Keeps blobs from being cleaned up for a day and makes room for those still to come; says which are stored already.
+ * Raises `unavailable` where the clean-up is deleting one of them at this moment.
  */
 export async function reserveBlobs(
   env: Env,

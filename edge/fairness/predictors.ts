@@ -7,6 +7,7 @@ import type { CompiledPredictor } from '../../shared/fairness/predictors/compile
 import { type PredictorDocument, predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import { blobKey } from '../artefacts/addresses.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Env } from '../environment.ts';
 import { identifyResults, publishStatements } from '../published/index-rows.ts';
 import { type PublishedResult, readPublished } from '../published/reading.ts';
@@ -50,14 +51,13 @@ export async function registerPredictor(
 }
 
 const LOADED_LIMIT = 32;
-const loaded = new Map<string, CompiledPredictor>();
+const loaded = new BoundedMap<string, CompiledPredictor>(LOADED_LIMIT);
 
 /** The compiled predictor of a published result that the caller may read. The cache is by content, so it never outlives its meaning. */
 export async function loadPredictor(env: Env, result: PublishedResult): Promise<CompiledPredictor> {
   const held = loaded.get(result.id);
   if (held) return held;
   const compiled = compilePredictor(predictorDocumentSchema.parse(await documentOf(env, result)));
-  if (loaded.size >= LOADED_LIMIT) loaded.delete(loaded.keys().next().value!);
   loaded.set(result.id, compiled);
   return compiled;
 }

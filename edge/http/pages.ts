@@ -1,11 +1,13 @@
 /** Cursors and pages of lists, newest first. */
+import type { Context } from 'hono';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import type { AppEnv } from '../environment.ts';
 
 /** Position in a list ordered by (created, id), newest first. */
 export type Position = { created: number; id: string };
 
 /** Before everything: where a list without a cursor starts. */
-export const NEWEST: Position = { created: Number.MAX_SAFE_INTEGER, id: '~' };
+const NEWEST: Position = { created: Number.MAX_SAFE_INTEGER, id: '~' };
 
 /** Cursors are opaque to clients: base64url of what the next page's query needs. */
 const encode = (text: string): string => {
@@ -25,38 +27,71 @@ function decode(cursor: string): string {
   }
 }
 
-const invalidCursor = (): SextantError =>
-  new SextantError('parameter_invalid', 'the cursor is not one that a list of this service gave out', {
-    errors: [{ pointer: '/cursor', code: 'cursor_invalid', detail: 'take it from next_cursor or the Link header' }],
+const invalidCursor = (detail = 'take it from next_cursor or the Link header'): SextantError =>
+  new SextantError('parameter_invalid', 'the cursor is not one that this list gave out', {
+    errors: [{ pointer: '/cursor', code: 'cursor_invalid', detail }],
   });
 
 const encodeCursor = ({ created, id }: Position): string => encode(`${created} ${id}`);
 
 /** Raises parameter_invalid for a cursor that this service did not give out. */
-export function decodeCursor(cursor: string): Position {
+function decodeCursor(cursor: string): Position {
   const match = /^(\d{1,16}) ([\x21-\x7e]{1,300})$/.exec(decode(cursor));
   if (!match) throw invalidCursor();
   return { created: Number(match[1]), id: match[2]! };
 }
 
 /** The same for lists ordered by a text key. */
-export const encodeKeyCursor = (key: string): string => encode(`key ${key}`);
-export function decodeKeyCursor(cursor: string): string {
+const encodeKeyCursor = (key: string): string => encode(`key ${key}`);
+function decodeKeyCursor(cursor: string): string {
   const text = decode(cursor);
   if (!text.startsWith('key ')) throw invalidCursor();
   return text.slice(4);
 }
 
-/** A page out of `limit + 1` rows asked for: the rows, and the cursor of the next page if there is one. */
-export function pageOf<R extends Position>(rows: R[], limit: number): { rows: R[]; next: string | null } {
+/** How a list is ordered: where a page starts, and the cursor of the page after a row. */
+export type Order<Row, Start> = { start: (cursor: string | undefined) => Start; after: (row: Row) => string };
+
+export const newestFirst: Order<Position, Position> = {
+  start: (cursor) => (cursor === undefined ? NEWEST : decodeCursor(cursor)),
+  after: encodeCursor,
+};
+/** In the order of a text; a page starts after the one given, the first after the empty one. */
+export const byKey = <Row>(keyOf: (row: Row) => string): Order<Row, string> => ({
+  start: (cursor) => (cursor === undefined ? '' : decodeKeyCursor(cursor)),
+  after: (row) => encodeKeyCursor(keyOf(row)),
+});
+/** By numbers of its own, which the cursor holds together with the name of its list; `first` where there is none. */
+export const byNumber = <Row>(list: string, first: number, numberOf: (row: Row) => number): Order<Row, number> => ({
+  start(cursor) {
+    if (cursor === undefined) return first;
+    const key = decodeKeyCursor(cursor);
+    const number = key.slice(list.length + 1);
+    if (key.startsWith(`${list} `) && /^\d{1,15}$/.test(number)) return Number(number);
+    throw invalidCursor('it goes on where it was given out: the same list and order');
+  },
+  after: (row) => encodeKeyCursor(`${list} ${numberOf(row)}`),
+});
+
+/**
+ * The body of a list's page, and its `Link` header to the next one (RFC 8288). `read` gives up to so many rows from the
+ * start on: one more is asked for than is shown. Raises parameter_invalid for a cursor that is none of this list.
+ */
+export async function pageOf<Row, Start, Shown>(
+  c: Context<AppEnv>,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+  order: Order<Row, Start>,
+  read: (start: Start, limit: number) => Promise<Row[]> | Row[],
+  view: (row: Row) => Shown,
+): Promise<{ data: Shown[]; next_cursor: string | null }> {
+  const rows = await read(order.start(cursor), limit + 1);
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
-  return { rows: shown, next: rows.length > limit && last ? encodeCursor(last) : null };
-}
-
-/** `Link` header to the next page (RFC 8288). */
-export function nextLink(url: string, cursor: string): string {
-  const next = new URL(url);
-  next.searchParams.set('cursor', cursor);
-  return `<${next.pathname}${next.search}>; rel="next"`;
+  const next = rows.length > limit && last !== undefined ? order.after(last) : null;
+  if (next !== null) {
+    const url = new URL(c.req.url);
+    url.searchParams.set('cursor', next);
+    c.header('link', `<${url.pathname}${url.search}>; rel="next"`);
+  }
+  return { data: shown.map(view), next_cursor: next };
 }

@@ -1,6 +1,6 @@
 /**
  * Checkpoints: where a job stands, kept from one attempt to the next. Their bytes are checked and promoted as those of a
- * completion, but no artefact shows them; the job itself holds them against the sweep until it ends.
+ * completion, but no artefact shows them; the job itself holds them against the clean-up until it ends.
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Checkpoint, CheckpointRequest, Claim } from '../../shared/contracts/worker-call.ts';

@@ -5,7 +5,7 @@ import { signingKeys } from '../workers/signing-keys.ts';
 import type { JobState } from './state.ts';
 import type { StoredParams } from './store.ts';
 
-/** Signs anew for every send, so that a message of a long wait does not come close to its expiry. */
+/** Signs again for every send, so that a message of a long wait does not come close to its expiry. */
 export async function sendDispatch(env: Env, state: JobState, params: StoredParams, now: number): Promise<void> {
   const [key] = signingKeys(env);
   const content = {

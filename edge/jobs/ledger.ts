@@ -1,6 +1,6 @@
 /**
  * The ledger: one object per job and the only writer of its state. Every call first lets the time pass that passed, then
- * applies one transition of `state.ts`, stores it, and only then lets anything out: queue messages, index rows, webhooks.
+ * applies one transition of `state.ts`, stores it, and only then sends what follows from it: queue messages, index rows, webhooks.
  * What got lost on the way out is sent again by the alarm.
  */
 import { DurableObject } from 'cloudflare:workers';
@@ -13,9 +13,9 @@ import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
 import { type Delivery, deliver } from '../webhooks/delivery.ts';
 import { type Answer, answer } from './answer.ts';
-import { Audience } from './audience.ts';
 import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
+import { EventSubscribers } from './event-subscribers.ts';
 import type { Claimed, Held } from './held.ts';
 import { readParams } from './params.ts';
 import { indexJob, unindexJob } from './projection.ts';
@@ -29,7 +29,7 @@ const RETRY_MS = 2_000;
 
 export class Ledger extends DurableObject<Env> {
   readonly #store: LedgerStore;
-  readonly #audience = new Audience();
+  readonly #subscribers = new EventSubscribers();
   #publishing: Promise<void> | null = null;
   #holding: Promise<void> | null = null;
 
@@ -46,7 +46,7 @@ export class Ledger extends DurableObject<Env> {
       this.#store.create(state, params);
       this.#store.issue(dispatch);
       this.#announce(state);
-      await this.#letOut();
+      await this.#sendOutputs();
     }
     return jobView(this.#current());
   }
@@ -60,7 +60,7 @@ export class Ledger extends DurableObject<Env> {
   /** As `view`, but waits up to `ms` for the job to end. */
   async wait(tenant: string, ms: number): Promise<Job | null> {
     const state = this.#ofTenant(tenant);
-    if (state && !isTerminal(state.status)) await this.#audience.wait(ms);
+    if (state && !isTerminal(state.status)) await this.#subscribers.wait(ms);
     return this.view(tenant);
   }
 
@@ -84,7 +84,7 @@ export class Ledger extends DurableObject<Env> {
     if (!state) return new Response(null, { status: 404 });
     const last = Number(request.headers.get('last-event-id') ?? 0);
     const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
-    return this.#audience.stream(backlog, isTerminal(state.status));
+    return this.#subscribers.stream(backlog, isTerminal(state.status));
   }
 
   /** Raises `dispatch_unknown`, `job_terminal` or `job_busy`; each tells the worker to drop the message. */
@@ -119,7 +119,7 @@ export class Ledger extends DurableObject<Env> {
       await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
       if (progress) {
         const at = new Date(now).toISOString();
-        this.#audience.tell(this.#store.append('progress', { ...progress, attempt: number, at }));
+        this.#subscribers.tell(this.#store.append('progress', { ...progress, attempt: number, at }));
       }
       return { cancel: false, remaining_s: life.remainingSeconds(state, now) };
     });
@@ -144,7 +144,7 @@ export class Ledger extends DurableObject<Env> {
       life.holdingAlive(state, by.fence, by.worker);
       if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
       this.#store.setCheckpoint(checkpoint);
-      await this.#letOut();
+      await this.#sendOutputs();
       return null;
     });
   }
@@ -202,7 +202,7 @@ export class Ledger extends DurableObject<Env> {
     if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) return this.#forget(state);
     if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) await this.#purge(state);
     if (state.sealed) await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
-    await this.#letOut();
+    await this.#sendOutputs();
     await this.#deliver();
     await this.#arm();
   }
@@ -218,7 +218,7 @@ export class Ledger extends DurableObject<Env> {
     const next = life.advance(state, Date.now(), () => randomId('dsp'));
     if (next === state) return state;
     this.#put(state, next);
-    this.ctx.waitUntil(this.#letOut());
+    this.ctx.waitUntil(this.#sendOutputs());
     return next;
   }
 
@@ -240,10 +240,10 @@ export class Ledger extends DurableObject<Env> {
   async #commit(from: JobState, to: JobState): Promise<void> {
     if (to === from) return;
     this.#put(from, to);
-    await this.#letOut();
+    await this.#sendOutputs();
   }
 
-  /** Stores a transition and tells the audience. */
+  /** Stores a transition and tells the subscribers. */
   #put(from: JobState, to: JobState): void {
     const turned = to.status !== from.status || to.claims !== from.claims;
     this.#store.save(to, turned);
@@ -255,14 +255,14 @@ export class Ledger extends DurableObject<Env> {
   #announce(state: JobState): void {
     const at = new Date().toISOString();
     const { status, error, claims } = state;
-    this.#audience.tell(this.#store.append('status', { status, attempt: claims, at, error }));
+    this.#subscribers.tell(this.#store.append('status', { status, attempt: claims, at, error }));
     if (!isTerminal(status)) return;
-    this.#audience.dismiss();
+    this.#subscribers.dismiss();
     if (state.webhook) this.#store.queueWebhook(randomId('evt'), eventBody(state, at), Date.now());
   }
 
   /** Sends what is due and sets the alarm for what is not; failures wait for the alarm and never reach the caller. */
-  async #letOut(): Promise<void> {
+  async #sendOutputs(): Promise<void> {
     const outputs = [this.#send(), this.#index(), this.#hold()];
     await this.#arm();
     for (const result of await Promise.allSettled(outputs))
@@ -305,7 +305,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   /**
-   * Keeps what the checkpoint names from being swept, and lets go of what it no longer names. One run at a time, each to
+   * Keeps what the checkpoint names from being cleaned up, and lets go of what it no longer names. One run at a time, each to
    * the newest revision, so that a late one never undoes a newer one.
    */
   #hold(): Promise<void> {

@@ -46,17 +46,17 @@ export async function listJobs(
   db: D1Database,
   tenant: string,
   filter: JobFilter,
-  before: Position | null,
+  before: Position,
   limit: number,
 ): Promise<(Position & { job: JobSummary })[]> {
   const { results } = await db
     .prepare(
       `SELECT id, created_at, summary FROM jobs
        WHERE tenant = ?1 AND (?2 IS NULL OR type = ?2) AND (?3 IS NULL OR status = ?3)
-         AND (?4 IS NULL OR (created_at, id) < (?4, ?5))
+         AND (created_at, id) < (?4, ?5)
        ORDER BY created_at DESC, id DESC LIMIT ?6`,
     )
-    .bind(tenant, filter.type ?? null, filter.status ?? null, before?.created ?? null, before?.id ?? '', limit)
+    .bind(tenant, filter.type ?? null, filter.status ?? null, before.created, before.id, limit)
     .all<{ id: string; created_at: number; summary: string }>();
   return results.map((row) => ({ created: row.created_at, id: row.id, job: JSON.parse(row.summary) as JobSummary }));
 }

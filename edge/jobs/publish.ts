@@ -37,7 +37,7 @@ function nameStatements(env: Env, tenant: string, completion: Completion, now: n
   return published && valid.success ? [pointName(env, { tenant, name: valid.data, vector: published.id, now })] : [];
 }
 
-/** Deletes the params and lets the input artefacts expire: the next sweep removes their bytes. */
+/** Deletes the params and lets the input artefacts expire: the next clean-up removes their bytes. */
 export async function discardInputs(env: Env, state: JobState, inputs: readonly InputUse[]): Promise<void> {
   const artefacts = inputs.map(({ id }) => id).filter((id) => id.startsWith('art_'));
   await deleteParams(env, state.tenant, state.id);

@@ -3,6 +3,7 @@
  * so that a request in between costs no digest and no query; a revocation therefore takes at most 30 s.
  */
 import { sha256Hex } from '../../shared/signing/digest.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Env } from '../environment.ts';
 import { type AccessKey, type KeyRow, scopesOf } from './access-key.ts';
 import { keyIdOf } from './mint.ts';
@@ -10,7 +11,7 @@ import { keyIdOf } from './mint.ts';
 export const KEY_CACHE_MS = 30_000;
 const CACHE_LIMIT = 2_000;
 
-const cache = new Map<string, { key: AccessKey; until: number }>();
+const cache = new BoundedMap<string, { key: AccessKey; until: number }>(CACHE_LIMIT);
 
 /** The key as long as memory vouches for it; undefined says nothing about the key. */
 export function rememberedKey(text: string, now: number): AccessKey | undefined {
@@ -48,7 +49,6 @@ export async function checkKey(env: Env, text: string, now: number): Promise<Acc
     ...(JSON.parse(row.limits) as Partial<AccessKey['limits']>),
   };
   const key: AccessKey = { id, tenant: row.tenant, scopes: new Set(scopesOf(row)), limits, expiresAt };
-  if (cache.size >= CACHE_LIMIT) cache.delete(cache.keys().next().value!);
   cache.set(text, { key, until: Math.min(now + KEY_CACHE_MS, expiresAt) });
   return key;
 }

@@ -1,4 +1,4 @@
-/** Deleting a published result of the tenant; its blobs go with the next sweeps unless something else uses them. */
+/** Deleting a published result of the tenant; its blobs go with the next clean-ups unless something else uses them. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Env } from '../environment.ts';
 import type { PublishedResult } from './reading.ts';

@@ -4,6 +4,7 @@
  * isolate alone.
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { Env } from '../environment.ts';
 import type { AccessKey, KeyPolicy } from '../keys/access-key.ts';
 import { type Allowance, WINDOW_MS, WINDOW_S } from './allowance.ts';
@@ -15,13 +16,12 @@ const ANONYMOUS_PER_MINUTE = 600;
 const MEMORY_LIMIT = 10_000;
 
 type Lease = { granted: number; left: number; end: number };
-const leases: Record<KeyPolicy, Map<string, Lease>> = { reads: new Map(), writes: new Map(), jobs: new Map() };
-const anonymous = new Map<string, Lease>();
-
-const remember = (leased: Map<string, Lease>, holder: string, lease: Lease): void => {
-  if (leased.size >= MEMORY_LIMIT && !leased.has(holder)) leased.delete(leased.keys().next().value!);
-  leased.set(holder, lease);
+const leases: Record<KeyPolicy, BoundedMap<string, Lease>> = {
+  reads: new BoundedMap(MEMORY_LIMIT),
+  writes: new BoundedMap(MEMORY_LIMIT),
+  jobs: new BoundedMap(MEMORY_LIMIT),
 };
+const anonymous = new BoundedMap<string, Lease>(MEMORY_LIMIT);
 
 /** Takes one request from the isolate's lease; undefined where a new lease is needed first. `now` in ms. */
 export function takeLeased(key: AccessKey, policy: KeyPolicy, now: number): Allowance | undefined {
@@ -42,7 +42,7 @@ export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now
     const grant: Grant = await keeperOf(env, key.id).take(policy, limit, Math.ceil(limit / SHARES));
     const current = leases[policy].get(key.id);
     const carried = current && current.end === grant.end ? current.granted : 0;
-    remember(leases[policy], key.id, { granted: carried + grant.granted, left: grant.left, end: grant.end });
+    leases[policy].set(key.id, { granted: carried + grant.granted, left: grant.left, end: grant.end });
     const leased = takeLeased(key, policy, now);
     if (leased) return leased;
   }
@@ -54,7 +54,7 @@ export function takeAnonymous(address: string, now: number): Allowance {
   let lease = anonymous.get(address);
   if (!lease || now >= lease.end) {
     lease = { granted: ANONYMOUS_PER_MINUTE, left: 0, end: now + WINDOW_MS };
-    remember(anonymous, address, lease);
+    anonymous.set(address, lease);
   }
   const allowance: Allowance = { policy: 'anonymous', limit: ANONYMOUS_PER_MINUTE, left: 0, end: lease.end };
   if (lease.granted <= 0) throw exceeded(allowance, now);

@@ -9,7 +9,7 @@ import { byteRange } from '../artefacts/range.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
 import { type App, PUBLIC_TENANT } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { matches } from '../vectors/response.ts';
 
@@ -140,13 +140,10 @@ export default function registerArtefacts(app: App): void {
   );
 
   app.openapi(list, async (c) => {
-    const { limit, cursor, job } = c.req.valid('query');
-    const before = cursor === undefined ? NEWEST : decodeCursor(cursor);
-    const { tenant } = c.get('key');
-    const found = await listArtefacts(c.env, { tenant, job, before, limit: limit + 1, now: Date.now() });
-    const { rows, next } = pageOf(found, limit);
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: rows.map(view), next_cursor: next }, 200);
+    const { job, ...query } = c.req.valid('query');
+    const of = { tenant: c.get('key').tenant, job, now: Date.now() };
+    const read = (before: Position, limit: number) => listArtefacts(c.env, { ...of, before, limit });
+    return c.json(await pageOf(c, query, newestFirst, read, view), 200);
   });
 
   app.openapi(read, async (c) => {

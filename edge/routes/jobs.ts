@@ -9,7 +9,7 @@ import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { jsonBody } from '../http/body.ts';
 import { BODY, json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeCursor, nextLink, pageOf } from '../http/pages.ts';
+import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { preferredWait } from '../http/prefer.ts';
 import { admit } from '../jobs/admission.ts';
 import { unwrap } from '../jobs/answer.ts';
@@ -96,12 +96,10 @@ async function show(env: Env, tenant: string, id: string, wait: number | null): 
 export default function registerJobs(app: App): void {
   registerCreate(app);
   app.openapi(list, async (c) => {
-    const { limit, cursor, type, status } = c.req.valid('query');
-    const before = cursor === undefined ? null : decodeCursor(cursor);
-    const rows = await listJobs(c.env.DB, c.get('key').tenant, { type, status }, before, limit + 1);
-    const { rows: shown, next } = pageOf(rows, limit);
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: shown.map((row) => row.job), next_cursor: next }, 200, uncached);
+    const { type, status, ...query } = c.req.valid('query');
+    const read = (before: Position, limit: number) =>
+      listJobs(c.env.DB, c.get('key').tenant, { type, status }, before, limit);
+    return c.json(await pageOf(c, query, newestFirst, read, ({ job }) => job), 200, uncached);
   });
   app.openapi(read, async (c) => {
     const wait = preferredWait(c.req.valid('header').prefer ?? null);

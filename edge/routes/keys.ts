@@ -8,7 +8,7 @@ import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { auditOf } from '../http/audit.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { idempotent } from '../idempotency/middleware.ts';
 import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
@@ -135,17 +135,16 @@ export default function registerKeys(app: App): void {
   });
 
   app.openapi(list, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
-    const from = cursor === undefined ? NEWEST : decodeCursor(cursor);
-    const { results } = await c.env.DB.prepare(
-      `SELECT *, created_at AS created FROM keys WHERE tenant = ? AND (created_at, id) < (?, ?)
-       ORDER BY created_at DESC, id DESC LIMIT ?`,
-    )
-      .bind(c.get('key').tenant, from.created, from.id, limit + 1)
-      .all<KeyRow & { created: number }>();
-    const { rows, next } = pageOf(results, limit);
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: rows.map(view), next_cursor: next }, 200);
+    const read = async (before: Position, limit: number) =>
+      (
+        await c.env.DB.prepare(
+          `SELECT *, created_at AS created FROM keys WHERE tenant = ? AND (created_at, id) < (?, ?)
+           ORDER BY created_at DESC, id DESC LIMIT ?`,
+        )
+          .bind(c.get('key').tenant, before.created, before.id, limit)
+          .all<KeyRow & Position>()
+      ).results;
+    return c.json(await pageOf(c, c.req.valid('query'), newestFirst, read, view), 200);
   });
 
   app.openapi(read, async (c) => c.json(view(await ownKey(c.env, c.get('key').tenant, c.req.valid('param').id)), 200));

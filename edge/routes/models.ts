@@ -4,7 +4,7 @@ import { modelDescriptionSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
+import { byKey, pageOf } from '../http/pages.ts';
 import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
 
 const modelSchema = modelDescriptionSchema
@@ -31,17 +31,13 @@ const read = createRoute({
   responses: { 200: json(modelSchema, 'The model'), ...problems(...KEYED, 'not_found') },
 });
 
+const BY_KEY = byKey(({ description }: SeenModel) => description.key);
 const view = ({ description, seen }: SeenModel) => ({ ...description, seen_at: new Date(seen).toISOString() });
 
 export default function registerModels(app: App): void {
   app.openapi(list, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
-    const after = cursor === undefined ? '' : decodeKeyCursor(cursor);
-    const rows = await listModels(c.env, c.get('key').tenant, after, limit + 1);
-    const shown = rows.slice(0, limit);
-    const next = rows.length > limit ? encodeKeyCursor(shown.at(-1)!.description.key) : null;
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: shown.map(view), next_cursor: next }, 200);
+    const read = (after: string, limit: number) => listModels(c.env, c.get('key').tenant, after, limit);
+    return c.json(await pageOf(c, c.req.valid('query'), BY_KEY, read, view), 200);
   });
 
   app.openapi(read, async (c) => {

@@ -13,7 +13,7 @@ import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App, Env } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
+import { byNumber, pageOf } from '../http/pages.ts';
 import { readJsonBlob } from '../published/blobs.ts';
 import { type PublishedResult, readPublished } from '../published/reading.ts';
 import { publishedCaching } from '../published/view.ts';
@@ -69,41 +69,24 @@ async function indexOf(env: Env, sae: PublishedResult): Promise<LatentIndex> {
   return index;
 }
 
-/** Cursors name the list they belong to and the number of rows before the page. */
-const cursorAt = (list: string, offset: number): string => encodeKeyCursor(`${list} ${offset}`);
-function offsetOf(cursor: string | undefined, list: string): number {
-  if (cursor === undefined) return 0;
-  const key = decodeKeyCursor(cursor);
-  const offset = key.slice(list.length + 1);
-  if (key.startsWith(`${list} `) && /^\d{1,9}$/.test(offset)) return Number(offset);
-  throw new SextantError('parameter_invalid', 'the cursor belongs to another list', {
-    errors: [
-      { pointer: '/cursor', code: 'cursor_invalid', detail: 'it goes on where it was given out: the same id and sort' },
-    ],
-  });
-}
-
 export default function registerSaeLatents(app: App): void {
   app.openapi(list, async (c) => {
-    const { limit, cursor, sort } = c.req.valid('query');
+    const { sort, ...query } = c.req.valid('query');
     const sae = await readPublished(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
     const index = await indexOf(c.env, sae);
-    const listed = `latents ${sae.id} ${sort}`;
-    const first = offsetOf(cursor, listed);
     const { positive, negative, maximum, minimum } = index.columns;
-    const data = latentOrder(index, sort)
-      .slice(first, first + limit)
-      .map((latent) => ({
-        latent,
-        positive: positive[latent]!,
-        negative: negative[latent]!,
-        maximum: maximum[latent]!,
-        minimum: minimum[latent]!,
-      }));
-    const next = first + limit < index.count ? cursorAt(listed, first + limit) : null;
-    if (next) c.header('link', nextLink(c.req.url, next));
+    const sorted = latentOrder(index, sort).map((latent, place) => ({ latent, place }));
+    const order = byNumber(`latents ${sae.id} ${sort}`, 0, ({ place }: (typeof sorted)[number]) => place + 1);
+    const read = (start: number, limit: number) => sorted.slice(start, start + limit);
+    const body = await pageOf(c, query, order, read, ({ latent }) => ({
+      latent,
+      positive: positive[latent]!,
+      negative: negative[latent]!,
+      maximum: maximum[latent]!,
+      minimum: minimum[latent]!,
+    }));
     for (const [name, value] of publishedCaching(sae)) c.header(name, value);
-    return c.json({ data, next_cursor: next }, 200);
+    return c.json(body, 200);
   });
 
   app.openapi(read, async (c) => {

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { listPublished, readPublished } from '../published/reading.ts';
 import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
 
@@ -33,17 +33,10 @@ const read = createRoute({
 
 export default function registerSaes(app: App): void {
   app.openapi(list, async (c) => {
-    const { limit, cursor, model, hook } = c.req.valid('query');
-    const published = await listPublished(c.env, {
-      tenant: c.get('key').tenant,
-      kind: 'sae',
-      before: cursor === undefined ? NEWEST : decodeCursor(cursor),
-      limit: limit + 1,
-      filters: { model, hook },
-    });
-    const { rows, next } = pageOf(published, limit);
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: rows.map(publishedView), next_cursor: next }, 200);
+    const { model, hook, ...query } = c.req.valid('query');
+    const of = { tenant: c.get('key').tenant, kind: 'sae' as const, filters: { model, hook } };
+    const read = (before: Position, limit: number) => listPublished(c.env, { ...of, before, limit });
+    return c.json(await pageOf(c, query, newestFirst, read, publishedView), 200);
   });
 
   app.openapi(read, async (c) => {

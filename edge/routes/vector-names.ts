@@ -5,7 +5,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
 import type { App, Env } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeKeyCursor, encodeKeyCursor, nextLink } from '../http/pages.ts';
+import { byKey, pageOf } from '../http/pages.ts';
 import { findPublished } from '../published/reading.ts';
 import { createName, deleteName, findName, listNames, moveName, readName, type VectorName } from '../vectors/names.ts';
 
@@ -77,6 +77,7 @@ const remove = createRoute({
   },
 });
 
+const BY_NAME = byKey(({ name }: VectorName) => name);
 const view = (row: VectorName): z.infer<typeof nameSchema> => ({
   name: row.name,
   id: row.vector,
@@ -105,13 +106,8 @@ async function refuseVersion(env: Env, tenant: string, name: string): Promise<ne
 
 export default function registerVectorNames(app: App): void {
   app.openapi(list, async (c) => {
-    const { limit, cursor } = c.req.valid('query');
-    const after = cursor === undefined ? '' : decodeKeyCursor(cursor);
-    const rows = await listNames(c.env, c.get('key').tenant, after, limit + 1);
-    const shown = rows.slice(0, limit);
-    const next = rows.length > limit ? encodeKeyCursor(shown.at(-1)!.name) : null;
-    if (next) c.header('link', nextLink(c.req.url, next));
-    return c.json({ data: shown.map(view), next_cursor: next }, 200);
+    const read = (after: string, limit: number) => listNames(c.env, c.get('key').tenant, after, limit);
+    return c.json(await pageOf(c, c.req.valid('query'), BY_NAME, read, view), 200);
   });
 
   app.openapi(read, async (c) => {

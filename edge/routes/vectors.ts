@@ -5,9 +5,9 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
-import { decodeCursor, NEWEST, nextLink, pageOf } from '../http/pages.ts';
+import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { deletePublished } from '../published/deletion.ts';
-import { listPublished, readPublished } from '../published/reading.ts';
+import { listPublished, type PublishedResult, readPublished } from '../published/reading.ts';
 import { forgetVector, lookUp } from '../vectors/lookup.ts';
 import { vectorResponse } from '../vectors/response.ts';
 import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
@@ -98,6 +98,13 @@ const remove = createRoute({
   responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
 });
 
+function summaryView({ id, manifest, created }: PublishedResult): z.infer<typeof summarySchema> {
+  const { model, hook, method } = manifest;
+  const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
+  const created_at = new Date(created).toISOString();
+  return { id, model, hook, method, width, positive_pole, negative_pole, strength, created_at };
+}
+
 export default function registerVectors(app: App): void {
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
@@ -109,23 +116,10 @@ export default function registerVectors(app: App): void {
   });
 
   app.openapi(list, async (c) => {
-    const { limit, cursor, model, hook, method } = c.req.valid('query');
-    const published = await listPublished(c.env, {
-      tenant: c.get('key').tenant,
-      kind: 'vector',
-      before: cursor === undefined ? NEWEST : decodeCursor(cursor),
-      limit: limit + 1,
-      filters: { model, hook, method },
-    });
-    const { rows, next } = pageOf(published, limit);
-    if (next) c.header('link', nextLink(c.req.url, next));
-    const data = rows.map(({ id, manifest, created }) => {
-      const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
-      const created_at = new Date(created).toISOString();
-      const { model, hook, method } = manifest;
-      return { id, model, hook, method, width, positive_pole, negative_pole, strength, created_at };
-    });
-    return c.json({ data, next_cursor: next }, 200);
+    const { model, hook, method, ...query } = c.req.valid('query');
+    const of = { tenant: c.get('key').tenant, kind: 'vector' as const, filters: { model, hook, method } };
+    const read = (before: Position, limit: number) => listPublished(c.env, { ...of, before, limit });
+    return c.json(await pageOf(c, query, newestFirst, read, summaryView), 200);
   });
 
   app.openapi(remove, async (c) => {

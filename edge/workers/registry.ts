@@ -1,4 +1,5 @@
 /** The workers that the operator registered: id, pool, Ed25519 public key. A revocation takes at most 30 s. */
+import { BoundedMap } from '../bounded-map.ts';
 import type { Env } from '../environment.ts';
 import type { WorkerRow } from '../keys/mint.ts';
 
@@ -6,7 +7,7 @@ type RegisteredWorker = { readonly id: string; readonly pool: string; readonly p
 
 const CACHE_MS = 30_000;
 const CACHE_LIMIT = 1_000;
-const cache = new Map<string, { worker: RegisteredWorker; until: number }>();
+const cache = new BoundedMap<string, { worker: RegisteredWorker; until: number }>(CACHE_LIMIT);
 
 /** The worker of this id; null where it is unknown, revoked or past its expiry. `now` in ms since the epoch. */
 export async function findWorker(env: Env, id: string, now: number): Promise<RegisteredWorker | null> {
@@ -18,7 +19,6 @@ export async function findWorker(env: Env, id: string, now: number): Promise<Reg
   const jwk = JSON.parse(row.jwk) as JsonWebKey;
   const publicKey = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', false, ['verify']);
   const worker: RegisteredWorker = { id, pool: row.pool, publicKey };
-  if (cache.size >= CACHE_LIMIT) cache.delete(cache.keys().next().value!);
   cache.set(id, { worker, until: Math.min(now + CACHE_MS, end) });
   return worker;
 }

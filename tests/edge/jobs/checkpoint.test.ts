@@ -2,7 +2,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { blobKey } from '../../../edge/artefacts/addresses.ts';
-import { SWEEP_AGE_MS, sweep } from '../../../edge/artefacts/sweep.ts';
+import { CLEAN_UP_AGE_MS, cleanUp } from '../../../edge/artefacts/clean-up.ts';
 import { checkCheckpoint, holdBlobs, openCheckpoint } from '../../../edge/jobs/checkpoint.ts';
 import { CHECKPOINT_STATE_LIMIT, checkpointRequestSchema } from '../../../shared/contracts/worker-call.ts';
 import { newClient } from '../support/client.ts';
@@ -47,19 +47,19 @@ describe('the blobs of a checkpoint', () => {
     await expect(check()).rejects.toMatchObject({ code: 'artefact_mismatch' });
   });
 
-  it('outlive the sweep while the job holds them, and no longer', async () => {
-    const area = newArea('checkpoint-sweep');
+  it('outlive the clean-up while the job holds them, and no longer', async () => {
+    const area = newArea('checkpoint-clean-up');
     const blob = await announce(0, 'held by a job');
     await stage(area, 0, 'held by a job');
     await checkCheckpoint(env, heldOf(area), { state: {}, blobs: [blob] });
     const of = { tenant: area.tenant, id: area.job };
     await holdBlobs(env, of, [blob.sha256]);
     const there = async () => (await env.R2.head(blobKey(area.tenant, blob.sha256))) !== null;
-    const later = Date.now() + SWEEP_AGE_MS + 60_000;
-    await sweep(env, later);
+    const later = Date.now() + CLEAN_UP_AGE_MS + 60_000;
+    await cleanUp(env, later);
     expect(await there()).toBe(true);
     await holdBlobs(env, of, []);
-    await sweep(env, later);
+    await cleanUp(env, later);
     expect(await there()).toBe(false);
   });
 });

@@ -4,7 +4,7 @@ import { frameOf, type JobEvent } from '../../shared/contracts/job-event.ts';
 /** A comment line this often keeps proxies from closing a quiet stream. */
 const KEEPALIVE_MS = 15_000;
 
-export class Audience {
+export class EventSubscribers {
   readonly #streams = new Set<{ send(text: string): void; end(): void }>();
   readonly #waiting = new Set<() => void>();
 
@@ -42,19 +42,19 @@ export class Audience {
   /** The job has ended: streams close and waiting requests go on. */
   dismiss(): void {
     for (const member of [...this.#streams]) member.end();
-    for (const goOn of [...this.#waiting]) goOn();
+    for (const resume of [...this.#waiting]) resume();
   }
 
   /** Resolves when the job ends, or after `ms`. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const goOn = () => {
+      const resume = () => {
         clearTimeout(timer);
-        this.#waiting.delete(goOn);
+        this.#waiting.delete(resume);
         resolve();
       };
-      const timer = setTimeout(goOn, ms);
-      this.#waiting.add(goOn);
+      const timer = setTimeout(resume, ms);
+      this.#waiting.add(resume);
     });
   }
 }

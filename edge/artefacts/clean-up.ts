@@ -1,23 +1,23 @@
-/** The hourly sweep: staging leftovers, expired artefacts, blobs that nothing uses. Bounded work per run. */
+/** The hourly clean-up: staging leftovers, expired artefacts, blobs that nothing uses. Bounded work per run. */
 import type { Env } from '../environment.ts';
 import { blobKey, stagingPrefix } from './addresses.ts';
 
 /** Nothing younger is touched: upload addresses have expired long before, promotions are over. */
-export const SWEEP_AGE_MS = 86_400_000;
+export const CLEAN_UP_AGE_MS = 86_400_000;
 const AREAS = 200;
 const BLOBS = 500;
 
-type Swept = { areas: number; artefacts: number; blobs: number };
+type CleanedUp = { areas: number; artefacts: number; blobs: number };
 
-export async function sweep(env: Env, now: number): Promise<Swept> {
+export async function cleanUp(env: Env, now: number): Promise<CleanedUp> {
   return {
-    areas: await sweepStaging(env, now - SWEEP_AGE_MS),
-    artefacts: await sweepArtefacts(env, now),
-    blobs: await sweepBlobs(env, now - SWEEP_AGE_MS),
+    areas: await cleanUpStaging(env, now - CLEAN_UP_AGE_MS),
+    artefacts: await deleteExpiredArtefacts(env, now),
+    blobs: await deleteUnusedBlobs(env, now - CLEAN_UP_AGE_MS),
   };
 }
 
-async function sweepStaging(env: Env, before: number): Promise<number> {
+async function cleanUpStaging(env: Env, before: number): Promise<number> {
   const { results } = await env.DB.prepare(
     'SELECT tenant, job, attempt FROM staging WHERE touched_at < ? ORDER BY touched_at LIMIT ?',
   )
@@ -41,7 +41,7 @@ async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
 }
 
 /** Artefacts past their time, and grants whose bytes never came. */
-async function sweepArtefacts(env: Env, now: number): Promise<number> {
+async function deleteExpiredArtefacts(env: Env, now: number): Promise<number> {
   const [, gone] = await env.DB.batch([
     env.DB.prepare('DELETE FROM blob_uses WHERE holder IN (SELECT id FROM artefacts WHERE expires_at < ?)').bind(now),
     env.DB.prepare('DELETE FROM artefacts WHERE expires_at < ?').bind(now),
@@ -49,7 +49,7 @@ async function sweepArtefacts(env: Env, now: number): Promise<number> {
   return gone!.meta.changes;
 }
 
-async function sweepBlobs(env: Env, before: number): Promise<number> {
+async function deleteUnusedBlobs(env: Env, before: number): Promise<number> {
   // doomed first, so that no promotion relies on bytes that are about to go; rows doomed by a broken run come along
   const { results } = await env.DB.prepare(
     `UPDATE blobs SET state = 'doomed' WHERE (tenant, sha256) IN (

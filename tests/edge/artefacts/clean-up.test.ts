@@ -1,10 +1,10 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { blobKey, stagingKey } from '../../../edge/artefacts/addresses.ts';
+import { CLEAN_UP_AGE_MS, cleanUp } from '../../../edge/artefacts/clean-up.ts';
 import { artefactStatements } from '../../../edge/artefacts/index-rows.ts';
 import { reserveBlobs, storedBlobs } from '../../../edge/artefacts/ownership.ts';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
-import { SWEEP_AGE_MS, sweep } from '../../../edge/artefacts/sweep.ts';
 import { presignUploads } from '../../../edge/artefacts/upload.ts';
 import { announce, newArea, stage } from '../support/staging.ts';
 import { plantVector } from '../support/vector.ts';
@@ -22,27 +22,27 @@ async function leave(tenant: string, content: string, now: number, expires: numb
   return { area, artefact, staged, blob };
 }
 
-describe('the sweep', () => {
+describe('the clean-up', () => {
   it('removes staging leftovers, expired artefacts and unused blobs, and nothing younger or in use', async () => {
     const start = Date.now();
     const kept = await leave('swept', 'kept for ever', start, null);
-    const expiring = await leave('swept', 'for two days', start, start + 2 * SWEEP_AGE_MS);
+    const expiring = await leave('swept', 'for two days', start, start + 2 * CLEAN_UP_AGE_MS);
     const orphan = await leave('swept', 'of a job that never completed', start, undefined);
     const vector = await plantVector('swept');
     const valuesKey = blobKey('swept', vector.manifest.blobs[0]!.sha256);
 
-    await sweep(env, start + SWEEP_AGE_MS - 1000);
+    await cleanUp(env, start + CLEAN_UP_AGE_MS - 1000);
     for (const upload of [kept, expiring, orphan]) {
       expect(await upload.staged()).not.toBeNull();
       expect(await upload.blob()).not.toBeNull();
     }
-    await sweep(env, start + SWEEP_AGE_MS + 60_000);
+    await cleanUp(env, start + CLEAN_UP_AGE_MS + 60_000);
     for (const upload of [kept, expiring, orphan]) expect(await upload.staged()).toBeNull();
     expect(await orphan.blob()).toBeNull();
     expect((await storedBlobs(env, 'swept', [orphan.artefact.sha256])).size).toBe(0);
     expect(await expiring.blob()).not.toBeNull();
 
-    await sweep(env, start + 2 * SWEEP_AGE_MS + 60_000);
+    await cleanUp(env, start + 2 * CLEAN_UP_AGE_MS + 60_000);
     expect(await expiring.blob()).toBeNull();
     expect(await kept.blob()).not.toBeNull();
     expect(await env.R2.head(valuesKey)).not.toBeNull();
@@ -51,9 +51,9 @@ describe('the sweep', () => {
   it('spares a blob that somebody is about to use again', async () => {
     const start = Date.now();
     const orphan = await leave('touched', 'about to be used', start, undefined);
-    const later = start + SWEEP_AGE_MS + 60_000;
+    const later = start + CLEAN_UP_AGE_MS + 60_000;
     await reserveBlobs(env, 'touched', [orphan.artefact], later);
-    await sweep(env, later);
+    await cleanUp(env, later);
     expect(await orphan.blob()).not.toBeNull();
   });
 
@@ -66,7 +66,7 @@ describe('the sweep', () => {
     const again = verifyAndPromote(env, { ...orphan.area, artefacts: [orphan.artefact] });
     await expect(again).rejects.toMatchObject({ code: 'unavailable' });
     // a broken run's rows are finished by the next
-    await sweep(env, start + SWEEP_AGE_MS + 60_000);
+    await cleanUp(env, start + CLEAN_UP_AGE_MS + 60_000);
     expect(await orphan.blob()).toBeNull();
     await stage(orphan.area, 0, 'going');
     await expect(verifyAndPromote(env, { ...orphan.area, artefacts: [orphan.artefact] })).resolves.toHaveLength(1);
@@ -75,7 +75,7 @@ describe('the sweep', () => {
   it('takes an upload that comes after it as what it is: a leftover', async () => {
     const start = Date.now();
     const late = await leave('late', 'first', start, null);
-    await sweep(env, start + SWEEP_AGE_MS + 60_000);
+    await cleanUp(env, start + CLEAN_UP_AGE_MS + 60_000);
     await stage(late.area, 0, 'second');
     expect(await (await env.R2.get(blobKey('late', late.artefact.sha256)))!.text()).toBe('first');
   });
