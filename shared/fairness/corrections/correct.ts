@@ -60,22 +60,22 @@ function refit({ predictor: document, moments: given, settings }: Extract<Correc
   };
 }
 
-/** Whether JSON can say every number of an answer. */
-const canSay = (answer: unknown): boolean => {
+/** Whether every number of an answer is finite: JSON has no others. */
+const hasFiniteNumbers = (answer: unknown): boolean => {
   if (typeof answer === 'number') return Number.isFinite(answer);
   if (answer === null || typeof answer !== 'object') return true;
-  return (Array.isArray(answer) ? answer : Object.values(answer)).every(canSay);
+  return (Array.isArray(answer) ? answer : Object.values(answer)).every(hasFiniteNumbers);
 };
 
 /** Carries a correction out; the answer's shape is the method's. Raises `data_invalid`. */
 export function correct(c: Correction): Record<string, unknown> {
-  const answer = carryOut(c);
-  if (!canSay(answer))
+  const answer = answerOf(c);
+  if (!hasFiniteNumbers(answer))
     throw dataError('value_out_of_range', '', 'numbers of this size have answers beyond double precision; scale them');
   return answer;
 }
 
-function carryOut(c: Correction): Record<string, unknown> {
+function answerOf(c: Correction): Record<string, unknown> {
   switch (c.method) {
     case 'scalar_head': {
       requireFinite(c.weights, '/weights');
