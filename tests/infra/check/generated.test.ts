@@ -45,7 +45,17 @@ describe('a route added as one file', () => {
 
   beforeAll(() => {
     copy = mkdtempSync(join(tmpdir(), 'sextant-route-'));
-    for (const part of ['edge', 'shared', 'gpu-worker/jobs', 'infra/check', 'package.json', 'openapi.json'])
+    // all that the generator reads: sources, committed results, pages with figures
+    for (const part of [
+      'edge',
+      'shared',
+      'gpu-worker',
+      'infra',
+      'tests/bench',
+      'package.json',
+      'openapi.json',
+      'README.md',
+    ])
       cpSync(join(ROOT, part), join(copy, part), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   });
