@@ -8,10 +8,13 @@ export interface Env {
   readonly KV: KVNamespace;
   readonly R2: R2Bucket;
   readonly GPU_QUEUE: Queue<{ jws: string }>;
-  /** Durable Objects: `ledgerOf`, `idempotencyOf` and `keeperOf` know the class behind each. */
+  /** Durable Objects: `ledgerOf`, `inboxOf`, `runOf` and the like know the class behind each. */
   readonly LEDGER: DurableObjectNamespace;
   readonly IDEMPOTENCY: DurableObjectNamespace;
   readonly QUOTA: DurableObjectNamespace;
+  readonly INBOX: DurableObjectNamespace;
+  readonly RUN: DurableObjectNamespace;
+  readonly DELIVERIES: DurableObjectNamespace;
 
   /** S3 interface of the bucket behind `R2`, for presigned addresses. */
   readonly S3_ENDPOINT: string;
@@ -26,10 +29,14 @@ export interface Env {
   readonly JOBS_PER_MINUTE: number;
   readonly LEASE_MS: number;
   readonly RESEND_MS: number;
-  /** Key from which each tenant's webhook signing secret is derived. */
+  /** Key from which each tenant's webhook signing secret is derived, and under which secrets are sealed in the database. */
   readonly WEBHOOK_KEY: string;
   /** '1' in development alone: webhooks may go to this machine. */
   readonly WEBHOOK_ALLOW_LOOPBACK?: string;
+  /** DNS-over-HTTPS (RFC 8484) resolver that webhook addresses are judged by. */
+  readonly DNS_RESOLVER: string;
+  /** Hosts under which this service is reached, separated by commas: webhooks never go there. */
+  readonly PUBLIC_HOSTS?: string;
 }
 
 /** What middleware leaves for a route's handler. */

@@ -6,8 +6,11 @@ import { consumeDeadLetters } from './jobs/dead-letters.ts';
 import { fastVector } from './vectors/fast-path.ts';
 
 export { Idempotency } from './idempotency/keys.ts';
+export { InboundInbox } from './inbound/inbox.ts';
+export { Run } from './inbound/runs/run.ts';
 export { Ledger } from './jobs/ledger.ts';
 export { QuotaKeeper } from './quota/keeper.ts';
+export { DeliveryQueue } from './webhooks/queue.ts';
 
 const app = createApp();
 

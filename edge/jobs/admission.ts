@@ -38,7 +38,7 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     throw misfit(errors.map((error) => ({ ...error, pointer: `/params${error.pointer}` })));
   }
   const params = parsed.data as Record<string, unknown>;
-  if (request.data.webhook) checkWebhookAddress(request.data.webhook, env.WEBHOOK_ALLOW_LOOPBACK === '1');
+  if (request.data.webhook) checkWebhookAddress(env, request.data.webhook);
   await checkInputs(env, key.tenant, contract.inputs(params));
   await checkHooks(env, key.tenant, contract.models(params));
   const estimate = contract.estimate(params);

@@ -33,10 +33,7 @@ export async function createOnce(
   const replayed = resumed && (await ledger.view(key.tenant)) !== null;
   if (!replayed) {
     try {
-      const admitted = await admit(env, key, JSON.parse(new TextDecoder().decode(raw)));
-      if (admitted.contract.scope === 'directions:refusal')
-        await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
-      await ledger.create(termsOf(id, key.tenant, admitted), await storeParams(env, key.tenant, id, admitted.params));
+      await placeJob(env, key, { id, body: JSON.parse(new TextDecoder().decode(raw)), run: null, request_id });
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
       if (error instanceof SextantError) await memory.abandon();
@@ -45,4 +42,17 @@ export async function createOnce(
   }
   await memory.finish({ status: 202, location: `/v1/jobs/${id}` });
   return { id, replayed };
+}
+
+/** Creates the job of this id in the name of the key, for a run or for a request; again changes nothing. Raises as `admit`. */
+export async function placeJob(
+  env: Env,
+  key: AccessKey,
+  { id, body, run, request_id }: { id: string; body: unknown; run: string | null; request_id: string | null },
+): Promise<void> {
+  const admitted = await admit(env, key, body);
+  if (admitted.contract.scope === 'directions:refusal')
+    await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
+  const params = await storeParams(env, key.tenant, id, admitted.params);
+  await ledgerOf(env, id).create({ ...termsOf(id, key.tenant, admitted), key: key.id, run }, params);
 }

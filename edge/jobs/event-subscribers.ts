@@ -1,5 +1,5 @@
-/** Who waits for news of one job: event streams, and requests that wait for its end. */
-import { frameOf, type JobEvent } from '../../shared/contracts/job-event.ts';
+/** Who waits for news of one job or run: event streams, and requests that wait for its end. */
+import { type Frame, frameOf } from '../../shared/contracts/job-event.ts';
 
 /** A comment line this often keeps proxies from closing a quiet stream. */
 const KEEPALIVE_MS = 15_000;
@@ -9,7 +9,7 @@ export class EventSubscribers {
   readonly #waiting = new Set<() => void>();
 
   /** An SSE answer: the frames so far, then each new one; it ends with the job. */
-  stream(backlog: readonly JobEvent[], ended: boolean): Response {
+  stream(backlog: readonly Frame[], ended: boolean): Response {
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();
     const encoder = new TextEncoder();
@@ -35,7 +35,7 @@ export class EventSubscribers {
     });
   }
 
-  tell(event: JobEvent): void {
+  tell(event: Frame): void {
     for (const member of this.#streams) member.send(frameOf(event));
   }
 

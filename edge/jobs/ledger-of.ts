@@ -8,7 +8,7 @@ type LedgerCalls = Pick<
   | 'view'
   | 'wait'
   | 'cancel'
-  | 'deliveries'
+  | 'webhookOf'
   | 'claim'
   | 'heartbeat'
   | 'held'

@@ -11,7 +11,8 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
-import { type Delivery, deliver } from '../webhooks/delivery.ts';
+import { announce } from '../webhooks/announce.ts';
+import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
 import { type Answer, answer } from './answer.ts';
 import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
@@ -20,6 +21,7 @@ import type { Claimed, Held } from './held.ts';
 import { readParams } from './params.ts';
 import { indexJob, unindexJob } from './projection.ts';
 import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
+import { tellRun } from './run-notice.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
 import { LedgerStore, type StoredParams } from './store.ts';
@@ -74,8 +76,9 @@ export class Ledger extends DurableObject<Env> {
     });
   }
 
-  async deliveries(tenant: string): Promise<Delivery[] | null> {
-    return this.#ofTenant(tenant) ? this.#store.deliveries() : null;
+  /** The address that the job's creator named for its end; undefined where the tenant has no such job. */
+  async webhookOf(tenant: string): Promise<string | null | undefined> {
+    return this.#ofTenant(tenant)?.webhook;
   }
 
   /** The event stream; the route has authenticated the tenant named in the header. */
@@ -203,7 +206,7 @@ export class Ledger extends DurableObject<Env> {
     if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) await this.#purge(state);
     if (state.sealed) await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
     await this.#sendOutputs();
-    await this.#deliver();
+    await this.#tell().catch((error: unknown) => console.error(state.id, String(error)));
     await this.#arm();
   }
 
@@ -258,7 +261,7 @@ export class Ledger extends DurableObject<Env> {
     this.#subscribers.tell(this.#store.append('status', { status, attempt: claims, at, error }));
     if (!isTerminal(status)) return;
     this.#subscribers.dismiss();
-    if (state.webhook) this.#store.queueWebhook(randomId('evt'), eventBody(state, at), Date.now());
+    this.#store.queueNews(randomId('evt'), eventBody(state, at), Date.now());
   }
 
   /** Sends what is due and sets the alarm for what is not; failures wait for the alarm and never reach the caller. */
@@ -280,7 +283,7 @@ export class Ledger extends DurableObject<Env> {
       life.nextChange(state),
       expiresAt(state),
       life.purgeAt(state),
-      this.#store.outgoing()?.next_at ?? null,
+      this.#store.news()?.next_at ?? null,
       state.sealed || behind ? now + RETRY_MS : null,
     ].filter((time) => time !== null);
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
@@ -330,12 +333,22 @@ export class Ledger extends DurableObject<Env> {
     }
   }
 
-  async #deliver(): Promise<void> {
-    const outgoing = this.#store.outgoing();
+  /** Tells the job's end to the run that waits for it, to the tenant's endpoints and to the job's own address. */
+  async #tell(): Promise<void> {
+    const news = this.#store.news();
     const state = this.#store.load();
-    if (!state?.webhook || !outgoing || outgoing.next_at === null || outgoing.next_at > Date.now()) return;
-    const { delivery, next_at } = await deliver(this.env, state.tenant, state.webhook, outgoing);
-    this.#store.tried(delivery, next_at);
+    if (!state || !news || news.next_at === null || news.next_at > Date.now()) return;
+    // noted before it is told: what breaks off is told again, and telling twice changes nothing
+    this.#store.postponeNews(Date.now() + RETRY_MS);
+    const { tenant, id, status, webhook } = state;
+    const message = { id: news.event_id, type: `job.${status}`, body: news.body };
+    if (state.run) await tellRun(this.env, state.run, id);
+    await announce(this.env, { tenant, ...message });
+    if (webhook) {
+      const queue = deliveryQueueOf(this.env, await addressQueueName(tenant, webhook));
+      await queue.enqueue({ tenant, address: webhook }, { ...message, subject: id });
+    }
+    this.#store.postponeNews(null);
   }
 
   /** Publishes a sealed completion once, however many callers and alarms ask for it. */

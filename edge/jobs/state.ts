@@ -45,6 +45,10 @@ export type Terms = {
   readonly inputs_kept_ms: number | null;
   readonly estimate_s: number;
   readonly webhook: string | null;
+  /** The key in whose name it was created; absent in jobs from before keys were noted. */
+  readonly key?: string;
+  /** The run that waits for it. */
+  readonly run?: string | null;
   readonly labels: Readonly<Record<string, string>>;
 };
 export type JobState = Terms & {

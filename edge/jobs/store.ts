@@ -4,7 +4,6 @@
  */
 import type { JobEvent } from '../../shared/contracts/job-event.ts';
 import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
-import type { Delivery, Outgoing } from '../webhooks/delivery.ts';
 import type { JobState } from './state.ts';
 
 /** Checkpoints are younger than the ledger: the table of an older job is made when it is first opened. */
@@ -17,14 +16,15 @@ const TABLES = `
   CREATE TABLE dispatches (id TEXT PRIMARY KEY);
   CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, data TEXT NOT NULL);
   CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), event_id TEXT NOT NULL, body TEXT NOT NULL,
-    tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);
-  CREATE TABLE deliveries (at INTEGER NOT NULL, status INTEGER, detail TEXT NOT NULL);${CHECKPOINT_TABLE}`;
+    tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);${CHECKPOINT_TABLE}`;
 
 /** Progress frames that are kept for clients that resume; status frames are few and all kept. */
 const PROGRESS_FRAMES = 200;
 
 type ParamsReference = { sha256: string; bytes: number };
 export type StoredParams = { inline: Record<string, unknown> } | { reference: ParamsReference };
+/** The job's end, until everybody who is to be told has been. */
+export type News = { event_id: string; body: string; next_at: number | null };
 
 export class LedgerStore {
   readonly #sql: SqlStorage;
@@ -134,18 +134,14 @@ export class LedgerStore {
       .map((row) => ({ ...row, data: JSON.parse(row.data) as unknown }) as JobEvent);
   }
 
-  queueWebhook(event_id: string, body: string, at: number): void {
+  queueNews(event_id: string, body: string, at: number): void {
     this.#sql.exec('INSERT OR IGNORE INTO outbox VALUES (1, ?, ?, 0, ?, NULL)', event_id, body, at);
   }
-  outgoing(): Outgoing | null {
-    return this.#sql.exec<Outgoing>('SELECT event_id, body, tries, next_at FROM outbox').toArray()[0] ?? null;
+  news(): News | null {
+    return this.#sql.exec<News>('SELECT event_id, body, next_at FROM outbox').toArray()[0] ?? null;
   }
-  /** Logs a try; `next_at` null ends the delivery. */
-  tried(delivery: Delivery, next_at: number | null): void {
-    this.#sql.exec('INSERT INTO deliveries VALUES (?, ?, ?)', delivery.at, delivery.status, delivery.detail);
-    this.#sql.exec('UPDATE outbox SET tries = tries + 1, next_at = ?, outcome = ?', next_at, delivery.detail);
-  }
-  deliveries(): Delivery[] {
-    return this.#sql.exec<Delivery>('SELECT at, status, detail FROM deliveries ORDER BY at').toArray();
+  /** When to tell it again; null once everybody has been told. */
+  postponeNews(next_at: number | null): void {
+    this.#sql.exec('UPDATE outbox SET next_at = ?', next_at);
   }
 }

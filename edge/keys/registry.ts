@@ -32,6 +32,28 @@ export function equalDigests(a: string, b: string): boolean {
   return difference === 0;
 }
 
+const endOf = (row: KeyRow): number =>
+  Math.min(row.expires_at ?? Number.POSITIVE_INFINITY, row.revoked_at ?? Number.POSITIVE_INFINITY);
+
+const accessKeyOf = (env: Env, row: KeyRow): AccessKey => ({
+  id: row.id,
+  tenant: row.tenant,
+  scopes: new Set(scopesOf(row)),
+  limits: {
+    reads: env.READS_PER_MINUTE,
+    writes: env.WRITES_PER_MINUTE,
+    jobs: env.JOBS_PER_MINUTE,
+    ...(JSON.parse(row.limits) as Partial<AccessKey['limits']>),
+  },
+  expiresAt: endOf(row),
+});
+
+/** The key of this id, for work that goes on in its name; null where it is unknown, revoked or past its expiry. */
+export async function findKey(env: Env, id: string, now: number): Promise<AccessKey | null> {
+  const row = await env.DB.prepare('SELECT * FROM keys WHERE id = ?').bind(id).first<KeyRow>();
+  return row && endOf(row) > now ? accessKeyOf(env, row) : null;
+}
+
 /** The key that `text` proves possession of; null where it is malformed, unknown, revoked or past its expiry. */
 export async function checkKey(env: Env, text: string, now: number): Promise<AccessKey | null> {
   const remembered = rememberedKey(text, now);
@@ -40,15 +62,8 @@ export async function checkKey(env: Env, text: string, now: number): Promise<Acc
   if (!id) return null;
   const row = await env.DB.prepare('SELECT * FROM keys WHERE id = ?').bind(id).first<KeyRow>();
   if (!row || !equalDigests(row.hash, await sha256Hex(text))) return null;
-  const expiresAt = Math.min(row.expires_at ?? Number.POSITIVE_INFINITY, row.revoked_at ?? Number.POSITIVE_INFINITY);
-  if (expiresAt <= now) return null;
-  const limits = {
-    reads: env.READS_PER_MINUTE,
-    writes: env.WRITES_PER_MINUTE,
-    jobs: env.JOBS_PER_MINUTE,
-    ...(JSON.parse(row.limits) as Partial<AccessKey['limits']>),
-  };
-  const key: AccessKey = { id, tenant: row.tenant, scopes: new Set(scopesOf(row)), limits, expiresAt };
-  cache.set(text, { key, until: Math.min(now + KEY_CACHE_MS, expiresAt) });
+  if (endOf(row) <= now) return null;
+  const key = accessKeyOf(env, row);
+  cache.set(text, { key, until: Math.min(now + KEY_CACHE_MS, key.expiresAt) });
   return key;
 }

@@ -7,6 +7,8 @@ import fairnessAudits from './fairness-audits.ts';
 import fairnessCorrections from './fairness-corrections.ts';
 import fairnessPredictors from './fairness-predictors.ts';
 import health from './health.ts';
+import inbound from './inbound.ts';
+import inboundHooks from './inbound-hooks.ts';
 import internalJobs from './internal-jobs.ts';
 import jobs from './jobs.ts';
 import jobsEvents from './jobs-events.ts';
@@ -16,12 +18,15 @@ import keys from './keys.ts';
 import models from './models.ts';
 import openapi from './openapi.ts';
 import problems from './problems.ts';
+import recipes from './recipes.ts';
 import reports from './reports.ts';
+import runs from './runs.ts';
 import saeLatents from './sae-latents.ts';
 import saes from './saes.ts';
 import vectorBatches from './vector-batches.ts';
 import vectorNames from './vector-names.ts';
 import vectors from './vectors.ts';
+import webhookEndpoints from './webhook-endpoints.ts';
 
 export const ROUTES: readonly ((app: App) => void)[] = [
   artefacts,
@@ -31,6 +36,8 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   fairnessCorrections,
   fairnessPredictors,
   health,
+  inbound,
+  inboundHooks,
   internalJobs,
   jobs,
   jobsEvents,
@@ -40,10 +47,13 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   models,
   openapi,
   problems,
+  recipes,
   reports,
+  runs,
   saeLatents,
   saes,
   vectorBatches,
   vectorNames,
   vectors,
+  webhookEndpoints,
 ];

@@ -76,6 +76,7 @@ async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Mi
         {
           ...(await workerOf('wrangler.toml', {
             S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
+            PUBLIC_HOSTS: `127.0.0.1:${port},localhost:${port}`,
             ...vars,
           })),
           name: 'sextant-edge',

@@ -21,6 +21,9 @@ export const jobEventSchema = z.discriminatedUnion('event', [
 ]);
 export type JobEvent = z.infer<typeof jobEventSchema>;
 
+/** What every event stream is made of. */
+export type Frame = { id: number; event: string; data: unknown };
+
 /** One frame as it goes over the wire. */
-export const frameOf = (event: JobEvent): string =>
+export const frameOf = (event: Frame): string =>
   `id: ${event.id}\nevent: ${event.event}\ndata: ${JSON.stringify(event.data)}\n\n`;

@@ -21,9 +21,10 @@ export const vectorIdSchema = idOf('vec');
 export const reportIdSchema = idOf('rep');
 export const predictorIdSchema = idOf('prd');
 
-/** Random ids (not manifested): jobs, events, keys, workers, uploaded artefacts. */
-export const randomIdSchema = (prefix: 'job' | 'evt' | 'key' | 'wkr' | 'art' | 'dsp' | 'whk') =>
-  z.string().regex(new RegExp(`^${prefix}_[a-z2-7]{26}$`), `an id that starts with ${prefix}_`);
+/** Random ids (not manifested): jobs, runs, recipes, hooks, endpoints, events, keys, workers, uploaded artefacts. */
+export const randomIdSchema = (
+  prefix: 'job' | 'evt' | 'key' | 'wkr' | 'art' | 'dsp' | 'run' | 'rcp' | 'inh' | 'dlv' | 'whe',
+) => z.string().regex(new RegExp(`^${prefix}_[a-z2-7]{26}$`), `an id that starts with ${prefix}_`);
 
 /** A blob that a manifest names: `name` is unique in the manifest, bytes are addressed by digest. */
 export const blobSchema = z.strictObject({

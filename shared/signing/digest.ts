@@ -38,6 +38,10 @@ export function base32(bytes: Uint8Array): string {
 export const randomId = (prefix: string): string => `${prefix}_${base32(crypto.getRandomValues(new Uint8Array(16)))}`;
 
 /** Id of a published result: prefix and the digest of its canonical manifest. */
+/** An id of the random form that is the same for the same parts. */
+export const derivedId = async (prefix: string, parts: unknown): Promise<string> =>
+  `${prefix}_${base32((await sha256(canonicalJson(parts))).slice(0, 16))}`;
+
 export const manifestId = async (manifest: Manifest): Promise<string> =>
   `${PUBLISHED_PREFIXES[manifest.kind]}_${base32(await sha256(canonicalJson(manifest)))}`;
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits for a condition; the limit only decides when to give up. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, limit_ms = 45_000): Promise<void> {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { checkWebhookAddress } from '../../../edge/webhooks/address.ts';
 
+const closed = { DNS_RESOLVER: 'https://resolver.test/', PUBLIC_HOSTS: 'sextant.dev, api.sextant.dev:8443' };
+const open = { ...closed, WEBHOOK_ALLOW_LOOPBACK: '1' };
+
 describe('a webhook address', () => {
   it.each([
     'http://hooks.service.dev/x',
@@ -28,19 +31,22 @@ describe('a webhook address', () => {
     'ftp://hooks.service.dev/',
     'file:///etc/passwd',
     'nonsense',
+    'https://sextant.dev/x',
+    'https://SEXTANT.dev./x',
+    'https://api.sextant.dev:8443/x',
   ])('refuses %s', (address) => {
-    expect(() => checkWebhookAddress(address, false)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
+    expect(() => checkWebhookAddress(closed, address)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
   });
 
   it.each(['https://hooks.service.dev/x?y=1', 'https://8.8.8.8:8443/', 'https://172.32.0.1/', 'https://100.128.0.1/'])(
     'takes %s',
     (address) => {
-      expect(checkWebhookAddress(address, false).href).toBe(address);
+      expect(checkWebhookAddress(closed, address).href).toBe(address);
     },
   );
 
   it('lets loopback through in development alone', () => {
-    expect(checkWebhookAddress('http://127.0.0.1:9/x', true).port).toBe('9');
-    expect(() => checkWebhookAddress('http://10.0.0.1:9/x', true)).toThrow();
+    expect(checkWebhookAddress(open, 'http://127.0.0.1:9/x').port).toBe('9');
+    expect(() => checkWebhookAddress(open, 'http://10.0.0.1:9/x')).toThrow();
   });
 });

@@ -68,6 +68,7 @@ export class Stack {
   readonly workers: Worker[] = [];
   readonly #retries: number;
   readonly #resend_ms: number;
+  readonly #vars: Record<string, string>;
   edge!: EdgeProcess;
   /** The edge's keys; the first signs. */
   signingKeys: SigningKey[] = [];
@@ -76,7 +77,12 @@ export class Stack {
   #posts = 0;
 
   /** `retries`: deliveries of a message after the first, before it becomes a dead letter. */
-  constructor({ retries = 10, resend_ms = 1500 }: { retries?: number; resend_ms?: number } = {}) {
+  constructor({
+    retries = 10,
+    resend_ms = 1500,
+    vars = {},
+  }: { retries?: number; resend_ms?: number; vars?: Record<string, string> } = {}) {
+    this.#vars = vars;
     this.#retries = retries;
     this.#resend_ms = resend_ms;
   }
@@ -109,6 +115,7 @@ export class Stack {
         RESEND_MS: String(this.#resend_ms),
         WEBHOOK_KEY: 'end-to-end',
         WEBHOOK_ALLOW_LOOPBACK: '1',
+        ...this.#vars,
       },
       gatewayVars: { MAX_RETRIES: String(this.#retries) },
     });
