@@ -1,10 +1,10 @@
 /** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
 import contract from '../../shared/jobs/lm.generate.ts';
-import { type GenerationIntervention, GenerationThreads, generateInBatches, renderChat } from '../lm/index.ts';
+import { GenerationThreads, generateInBatches, renderChat } from '../lm/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
-import { openVector } from './inputs/vector-input.ts';
+import { openSteering } from './inputs/vector-input.ts';
 
 export default handle(contract, async (context) => {
   const { params } = context;
@@ -22,12 +22,8 @@ export default handle(contract, async (context) => {
     const runs = [];
     let tokens = 0;
     for (const [i, run] of params.runs.entries()) {
-      const interventions: GenerationIntervention[] = [];
-      for (const { vector, strength } of run.vectors) {
-        const { hook, values, residualNorm } = await openVector(context, vector, opened, params.allow_mismatch);
-        const add = { kind: 'add', hook, vector: values, strength: strength * residualNorm } as const;
-        if (strength !== 0) interventions.push({ ...add, during: params.steer });
-      }
+      const edits = await openSteering(context, run.vectors, opened, params.allow_mismatch);
+      const interventions = edits.map((edit) => ({ ...edit, during: params.steer }));
       const options = {
         maxTokens: params.max_tokens,
         temperature: params.temperature,

@@ -18,12 +18,6 @@ export const uniform =
   (shape, random) =>
     random.uniform(size(shape), { low: -bound, high: bound });
 
-/** Uniform with variance 2 / (in + out) (Glorot & Bengio 2010); the last two axes are in and out, in either order. */
-export const glorot: Initialiser = (shape, random) => {
-  const [rows, columns] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
-  return uniform(Math.sqrt(6 / (rows + columns)))(shape, random);
-};
-
 /** Normal with variance gain^2 / in, `in` being the size of the given axis (He et al. 2015 with gain sqrt 2). */
 export const fanIn =
   (axis: number, gain = 1): Initialiser =>

@@ -21,8 +21,4 @@ export type StepEngine = {
   release(): Promise<void>;
 };
 
-export type EngineOptions = SessionOptions & {
-  provider: Provider;
-  /** Compute in a thread of its own, so that JavaScript goes on meanwhile. Not for webgpu. */
-  ownThread?: boolean;
-};
+export type EngineOptions = SessionOptions & { provider: Provider };

@@ -3,8 +3,8 @@ import { compileLoop, nameOf, nextName, type Program, STEPS, type StepSpec } fro
 import { type FeedValue, type Provider, Session, type SessionOptions } from '../runtime/index.ts';
 import type { State, StepEngine } from './engine.ts';
 
-/** All that the engine needs to know, as plain data that can be sent to another thread. */
-export type LoopPlan = { program: Program; carried: readonly string[]; collected: readonly string[] };
+/** The compiled loop, and which of its outputs are state and which are metrics. */
+type LoopPlan = { program: Program; carried: readonly string[]; collected: readonly string[] };
 
 export const loopPlan = (spec: StepSpec, provider: Provider): LoopPlan => ({
   program: compileLoop(spec, provider),

@@ -30,11 +30,6 @@ export type TrainerOptions = TrainingProgram & {
   provider?: ProviderRequest;
   /** Largest memory in bytes that the program may need; by default what the machine has. */
   memoryBudget?: number;
-  /**
-   * Compute in a thread of its own: the next chunk is then prepared by JavaScript while the current one computes. Costs
-   * one copy of each chunk; not for webgpu.
-   */
-  ownThread?: boolean;
 } & Pick<SessionOptions, 'threads' | 'spinning' | 'weightsFolder'>;
 
 /** What one chunk of steps gave. Metrics hold `steps` values each (times the size of the metric, row-major). */
@@ -186,15 +181,11 @@ function describe(
   };
 }
 
-const engineOptions = (
-  { threads, spinning, weightsFolder, ownThread }: TrainerOptions,
-  provider: Provider,
-): EngineOptions => ({
+const engineOptions = ({ threads, spinning, weightsFolder }: TrainerOptions, provider: Provider): EngineOptions => ({
   provider,
   ...(threads !== undefined && { threads }),
   ...(spinning !== undefined && { spinning }),
   ...(weightsFolder !== undefined && { weightsFolder }),
-  ...(ownThread !== undefined && { ownThread }),
 });
 
 /** The given value or the parameter's own initial one; each parameter draws from a stream of its own name. */

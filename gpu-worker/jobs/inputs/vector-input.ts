@@ -8,7 +8,7 @@ import type { OpenedModel } from './model-input.ts';
 type OpenedVector = { hook: string; values: Float32Array; residualNorm: number };
 
 /** @throws SextantError `input_not_found`; `data_invalid` for a vector of another model (unless allowed) or width */
-export async function openVector(
+async function openVector(
   context: Pick<JobContext<unknown>, 'input'>,
   id: string,
   model: OpenedModel,
@@ -28,4 +28,26 @@ export async function openVector(
   }
   const bytes = Uint8Array.from(await readFile(await file(VECTOR_BLOB)));
   return { hook: manifest.hook, values: new Float32Array(bytes.buffer), residualNorm: body.residual_norm };
+}
+
+/** A direction that is added to the residual stream. */
+export type Steering = { kind: 'add'; hook: string; vector: Float32Array; strength: number };
+
+/**
+ * Vectors and their strengths, in units of the mean residual norm stored with each, as edits of the model; those of strength
+ * 0 are none.
+ * @throws SextantError as `openVector`
+ */
+export async function openSteering(
+  context: Pick<JobContext<unknown>, 'input'>,
+  vectors: readonly { vector: string; strength: number }[],
+  model: OpenedModel,
+  allowMismatch: boolean,
+): Promise<Steering[]> {
+  const edits: Steering[] = [];
+  for (const { vector: id, strength } of vectors) {
+    const { hook, values, residualNorm } = await openVector(context, id, model, allowMismatch);
+    if (strength !== 0) edits.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+  }
+  return edits;
 }

@@ -108,6 +108,43 @@ describe('a training', () => {
   });
 });
 
+describe('an evaluation', () => {
+  it('goes on after the runs that were measured already, to the same result', async () => {
+    const planted = new LocalJobs();
+    try {
+      const folder = join(planted.folder, 'model');
+      await savePlantedModel(folder, { steps: 8, width: 16 });
+      (planted.configuration.models as Record<string, string>).planted = folder;
+      const params = {
+        model: { local: 'planted' },
+        corpus: { planted: { seed: 0 } },
+        tokens: 200,
+        context: 20,
+        prompts: ['the road'],
+        targets: [{ label: 'stone', tokens: ['stone'] }],
+        runs: ['a', 'b', 'c', 'd'].map((label) => ({ label })),
+      };
+      hurryClock();
+      const whole = await planted.run('lm.evaluate', params);
+      expect(planted.checkpoints.length).toBeGreaterThan(1);
+      const last = planted.checkpoints.at(-1)!;
+      planted.progress.length = 0;
+      const rest = await planted.run('lm.evaluate', params, last);
+      expect(rest.result).toEqual(whole.result);
+      expect(await ids(rest.published)).toEqual(await ids(whole.published));
+      // The first that is told is what the other attempt had done.
+      expect(planted.progress[0]!.metrics.runs).toBe(last.state.done);
+      const other = { ...last, state: { ...last.state, sweep: '0'.repeat(64) } };
+      planted.progress.length = 0;
+      await planted.run('lm.evaluate', params, other);
+      expect(planted.progress[0]!.metrics.runs).toBe(1);
+    } finally {
+      vi.restoreAllMocks();
+      planted.close();
+    }
+  });
+});
+
 describe('what is published of a training', () => {
   const arrays = (...bytes: number[]): StoredArrays =>
     Object.fromEntries(

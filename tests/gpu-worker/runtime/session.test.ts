@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as g from '../../../gpu-worker/graph/index.ts';
-import { chooseProvider, Session, SessionCache } from '../../../gpu-worker/runtime/index.ts';
+import { chooseProvider, Session } from '../../../gpu-worker/runtime/index.ts';
 
 const double = (name: string, shape: g.Shape = ['n', 2]) => g.compile({ y: g.mul(g.input('x', shape), 2) }, { name });
 
@@ -101,43 +101,6 @@ describe('weights in files', () => {
     expect([...(out.b!.data as Float32Array)]).toEqual([1, -2.5]);
     expect([...(out.h!.data as Float32Array)]).toEqual([1, -2.5]);
     await session.release();
-  });
-});
-
-describe('the session cache', () => {
-  const cacheOf = (programs: number) => new SessionCache(programs * double('a', [2]).bytes.byteLength + 8);
-  const use = (cache: SessionCache, name: string) =>
-    cache.use(double(name, [2]), {}, async (session) => {
-      await session.run({ x: new Float32Array(2) });
-      return session;
-    });
-
-  it('reuses sessions and drops the least recently used beyond its budget', async () => {
-    const cache = cacheOf(2);
-    const a = await use(cache, 'a');
-    const b = await use(cache, 'b');
-    expect(await use(cache, 'a')).toBe(a);
-    await use(cache, 'c');
-    expect(cache.size).toBe(2);
-    expect(cache.bytes).toBeLessThanOrEqual(cache.budget);
-    expect(await use(cache, 'a')).toBe(a);
-    await expect(b.run({ x: new Float32Array(2) })).rejects.toMatchObject({ code: 'session_released' });
-    await cache.clear();
-    expect(cache.bytes).toBe(0);
-  });
-
-  it('keeps what is in use, and forgets what could not be loaded', async () => {
-    const cache = cacheOf(1);
-    await cache.use(double('a', [2]), {}, async (outer) => {
-      await use(cache, 'b');
-      await outer.run({ x: new Float32Array(2) });
-    });
-    const broken = { ...double('x', [2]), bytes: Uint8Array.of(9) };
-    await expect(cache.use(broken, {}, async () => 1)).rejects.toMatchObject({ code: 'program_rejected' });
-    await expect(cache.use(broken, {}, async () => 1)).rejects.toMatchObject({ code: 'program_rejected' });
-    const huge = new SessionCache(10);
-    await expect(use(huge, 'a')).rejects.toMatchObject({ code: 'memory_budget_exceeded' });
-    await cache.clear();
   });
 });
 

@@ -3,17 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as g from '../../../gpu-worker/graph/index.ts';
-import {
-  adam,
-  adamW,
-  filledWith,
-  linear,
-  linearRate,
-  normal,
-  type Optimiser,
-  sgd,
-  warmUp,
-} from '../../../gpu-worker/nn/index.ts';
+import { adam, adamW, filledWith, linear, normal, type Optimiser, sgd, warmUp } from '../../../gpu-worker/nn/index.ts';
 import {
   decoupledDecay,
   fromSteps,
@@ -24,6 +14,10 @@ import {
 import { stream } from '../../../shared/math/random.ts';
 
 const ROWS = 8;
+/** From `rate` to 0 in a straight line over steps 1 .. steps. */
+const linearRate = (rate: number, steps: number) => (step: number) =>
+  rate * (1 - Math.min((step - 1) / (steps - 1), 1));
+
 /** Linear regression of two outputs on three inputs through a parameter of known gradient. */
 function regression(): Pick<TrainerOptions, 'name' | 'loss'> {
   const x = g.input('x', [ROWS, 3]);
@@ -268,55 +262,6 @@ describe('what keeps its value', () => {
     const { data } = (await trainer.parameters()).w!;
     expect(Number(data[0])).toBeCloseTo(3, 4);
     expect(Number(data[1])).toBeCloseTo(-10, 4);
-    await trainer.release();
-  });
-});
-
-describe('in a thread of its own', () => {
-  it('gives the same numbers, and a checkpoint that continues anywhere', async () => {
-    const here = await train({ average: 0.9 });
-    const there = await train({ average: 0.9, ownThread: true });
-    expect(there.losses).toEqual(here.losses);
-    expect(flat(there.parameters)).toEqual(flat(here.parameters));
-    const continued = await train({ average: 0.9, resume: await there.trainer.checkpoint() }, 15);
-    const whole = await train({ average: 0.9 }, 15);
-    expect(flat(continued.parameters)).toEqual(flat(whole.parameters));
-    for (const { trainer } of [here, there, continued, whole]) await trainer.release();
-  });
-
-  it('leaves JavaScript free while it computes', async () => {
-    const x = g.input('x', [256, 256]);
-    const w = g.parameter('w', [256, 256], normal(0.05));
-    const loss = g.mean(g.square(g.matmul(g.tanh(g.matmul(x, w)), w)));
-    const trainer = await Trainer.create({
-      name: 'busy',
-      loss,
-      optimiser: sgd(),
-      rate: 0.01,
-      ownThread: true,
-      threads: 1,
-    });
-    let turns = 0;
-    const timer = setInterval(() => {
-      turns += 1;
-    }, 1);
-    const feeds = { x: new Float32Array(60 * 256 * 256).fill(0.1) };
-    async function* once() {
-      yield { steps: 60, feeds };
-    }
-    for await (const { steps } of trainer.run(once)) expect(steps).toBe(60);
-    clearInterval(timer);
-    expect(turns).toBeGreaterThan(3);
-    await trainer.release();
-  });
-
-  it('reports errors of the program and of its data', async () => {
-    const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate: 0.01, seed: 3, ownThread: true });
-    const once = async (y: Float32Array) => {
-      for await (const _ of trainer.run(fromSteps(2, 2, () => ({ x: new Float32Array(ROWS * 3), y }))));
-    };
-    await expect(once(new Float32Array(3))).rejects.toMatchObject({ code: 'feed_mismatch' });
-    await expect(once(new Float32Array(ROWS * 2).fill(Number.NaN))).rejects.toThrow(/the loss is NaN at step 1/);
     await trainer.release();
   });
 });
