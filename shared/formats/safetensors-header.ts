@@ -91,18 +91,22 @@ export function headerLength(prefix: Uint8Array, fileBytes: number): number {
 export function parseHeader(json: Uint8Array, fileBytes: number): SafetensorsHeader {
   const dataStart = 8 + json.length;
   const fields = parseFields(json);
-  const metadata = readMetadata(fields.get('__metadata__'));
-  fields.delete('__metadata__');
-  if (fields.size > MAX_TENSORS) throw invalid(`${fields.size} tensors; at most ${MAX_TENSORS}`);
+  const { __metadata__, ...described } = fields;
+  const metadata = readMetadata(__metadata__);
+  const entries = Object.entries(described);
+  if (entries.length > MAX_TENSORS) throw invalid(`${entries.length} tensors; at most ${MAX_TENSORS}`);
   const tensors = new Map<string, SafetensorsEntry>();
-  for (const [name, value] of fields) tensors.set(name, readEntry(name, value, dataStart, fileBytes));
+  for (const [name, value] of entries) tensors.set(name, readEntry(name, value, dataStart, fileBytes));
   checkLayout([...tensors.values()], dataStart, fileBytes);
   return { dataStart, metadata, tensors };
 }
 
 const invalid = (message: string) => new SafetensorsError('safetensors_header_invalid', message);
 
-function parseFields(json: Uint8Array): Map<string, HeaderValue> {
+type Fields = { [name: string]: HeaderValue };
+const isObject = (value: HeaderValue): value is Fields => typeof value === 'object' && !Array.isArray(value);
+
+function parseFields(json: Uint8Array): Fields {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
@@ -111,7 +115,7 @@ function parseFields(json: Uint8Array): Map<string, HeaderValue> {
   }
   if (text[0] !== '{') throw invalid("the header must begin with '{'");
   try {
-    return parseHeaderJson(text) as Map<string, HeaderValue>;
+    return parseHeaderJson(text) as Fields; // a text that begins with a brace is an object, or no JSON
   } catch (error) {
     if (!(error instanceof HeaderSyntaxError)) throw error;
     if (error.duplicate !== null) throw new SafetensorsError('safetensors_duplicate_name', error.message);
@@ -121,9 +125,9 @@ function parseFields(json: Uint8Array): Map<string, HeaderValue> {
 
 function readMetadata(value: HeaderValue | undefined): Record<string, string> {
   if (value === undefined) return {};
-  if (!(value instanceof Map)) throw invalid('__metadata__ must be an object of strings');
+  if (!isObject(value)) throw invalid('__metadata__ must be an object of strings');
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const [key, text] of value) {
+  for (const [key, text] of Object.entries(value)) {
     if (typeof text !== 'string') throw invalid(`__metadata__ '${key}' must be a string`);
     metadata[key] = text;
   }
@@ -131,19 +135,19 @@ function readMetadata(value: HeaderValue | undefined): Record<string, string> {
 }
 
 function readEntry(name: string, value: HeaderValue, dataStart: number, fileBytes: number): SafetensorsEntry {
-  if (!(value instanceof Map)) throw invalid(`tensor '${name}' must be an object`);
-  const dtype = value.get('dtype');
+  if (!isObject(value)) throw invalid(`tensor '${name}' must be an object`);
+  const dtype = value.dtype;
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype))
     throw new SafetensorsError(
       'safetensors_dtype_unknown',
       `tensor '${name}' has dtype '${String(dtype)}'; known are ${Object.keys(DTYPE_BYTES).join(', ')}`,
     );
-  const shape = integers(value.get('shape'), `shape of tensor '${name}'`);
-  const offsets = integers(value.get('data_offsets'), `data_offsets of tensor '${name}'`);
+  const shape = integers(value.shape, `shape of tensor '${name}'`);
+  const offsets = integers(value.data_offsets, `data_offsets of tensor '${name}'`);
   if (shape.length > MAX_RANK) throw invalid(`tensor '${name}' has ${shape.length} axes; at most ${MAX_RANK}`);
   if (offsets.length !== 2 || offsets[0]! > offsets[1]!)
     throw invalid(`data_offsets of tensor '${name}' must be [begin, end] with begin <= end`);
-  for (const key of value.keys())
+  for (const key of Object.keys(value))
     if (key !== 'dtype' && key !== 'shape' && key !== 'data_offsets')
       throw invalid(`tensor '${name}' has an unknown field '${key}'`);
   const [begin, end] = [dataStart + offsets[0]!, dataStart + offsets[1]!];
