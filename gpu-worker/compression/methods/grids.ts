@@ -27,7 +27,8 @@ export function roundHalfEven(x: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-export type Grid = { scale: number; zero: number; low: number; high: number };
+/** `scale` decides the code; `step`, the same as it is stored in single precision, what the code is worth. */
+export type Grid = { scale: number; step: number; zero: number; low: number; high: number };
 
 /** The grid of weights w[from .. from + count). A run of zeros alone gets the scale 1. */
 export function gridOf(kind: GridKind, bits: number, w: ArrayLike<number>, from: number, count: number): Grid {
@@ -39,16 +40,21 @@ export function gridOf(kind: GridKind, bits: number, w: ArrayLike<number>, from:
   }
   const largest = Math.max(-low, high);
   const top = 2 ** bits - 1;
+  const grid = (scale: number, rest: Pick<Grid, 'zero' | 'low' | 'high'>): Grid => ({
+    scale,
+    step: Math.fround(scale),
+    ...rest,
+  });
   switch (kind) {
     case 'symmetric': {
       const most = 2 ** (bits - 1) - 1;
-      return { scale: largest === 0 ? 1 : largest / most, zero: 0, low: -most, high: most };
+      return grid(largest === 0 ? 1 : largest / most, { zero: 0, low: -most, high: most });
     }
     case 'centred':
-      return { scale: largest === 0 ? 1 : (2 * largest) / top, zero: 2 ** (bits - 1), low: 0, high: top };
+      return grid(largest === 0 ? 1 : (2 * largest) / top, { zero: 2 ** (bits - 1), low: 0, high: top });
     case 'asymmetric': {
       const scale = largest === 0 ? 1 : (high - low) / top;
-      return { scale, zero: roundHalfEven(-low / scale), low: 0, high: top };
+      return grid(scale, { zero: roundHalfEven(-low / scale), low: 0, high: top });
     }
     default:
       return kind satisfies never;
@@ -81,12 +87,12 @@ export function roundToNearest(
       const from = row * inputs + which * size;
       const count = Math.min(size, inputs - which * size);
       const grid = gridOf(kind, bits, w, from, count);
-      out.scales[row * groups + which] = grid.scale;
+      out.scales[row * groups + which] = grid.step;
       out.zeros[row * groups + which] = grid.zero;
       for (let i = from; i < from + count; i++) {
         const code = codeOf(w[i]!, grid);
         out.codes[i] = code;
-        out.values[i] = grid.scale * (code - grid.zero);
+        out.values[i] = grid.step * (code - grid.zero);
       }
     }
   return out;

@@ -56,7 +56,7 @@ export function selected(values: Float64Array, rank: number): number {
   let [low, high] = [0, values.length - 1];
   while (low < high) {
     const [a, b, c] = [values[low]!, values[(low + high) >> 1]!, values[high]!];
-    const pivot = a < b ? (b < c ? b : a < c ? c : a) : a < c ? a : Math.max(b, c);
+    const pivot = Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
     let [i, j] = [low, high];
     while (i <= j) {
       while (values[i]! < pivot) i++;

@@ -110,7 +110,7 @@ export async function roundingSweep(
           grids[slot] = gridOf(kind, bits, standing, row * size + column, Math.min(run, size - column));
         const grid = grids[slot]!;
         const code = codeOf(block[at + j]!, grid);
-        const value = grid.scale * (code - grid.zero);
+        const value = grid.step * (code - grid.zero);
         codes[row * size + column] = code;
         const error = (block[at + j]! - value) / factor[column * size + column]!;
         block[at + j] = value;
@@ -126,7 +126,7 @@ export async function roundingSweep(
   return {
     values: inOriginalOrder(values, hessian),
     codes: inOriginalOrder(codes, hessian),
-    scales: Float32Array.from(grids, ({ scale }) => scale),
+    scales: Float32Array.from(grids, ({ step }) => step),
     zeros: Float32Array.from(grids, ({ zero }) => zero),
     groups,
     groupOf,

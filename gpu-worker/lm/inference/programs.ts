@@ -33,7 +33,7 @@ const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 export const maskName = (window: number | null): string => `mask.${window ?? 'full'}`;
 
 /** The weights of a folder as tensors that refer into its files. */
-function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
+export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
   const known = new Map<string, g.Tensor>();
   return ({ name }) => {
     let tensor = known.get(name);

@@ -4,7 +4,10 @@ import * as g from '../../graph/index.ts';
 import { Parameter } from '../../graph/index.ts';
 
 /** The tensor of a weight as it is stored (possibly in 16 bits): in a file, fed, or trained. */
-export type Parameters = (weight: Weight) => g.Tensor;
+export type Parameters = ((weight: Weight) => g.Tensor) & {
+  /** Called with every linear layer and its input: gives the product x W' by other means, or null to leave it. */
+  product?(layer: Linear, x: g.Tensor): g.Tensor | null;
+};
 
 /** A weight ready to compute with. */
 export const value = (get: Parameters, weight: Weight): g.Tensor => g.cast(get(weight), 'float32');
@@ -22,8 +25,9 @@ export function lookUp(get: Parameters, table: Weight, ids: g.Tensor, padding: n
 const isParameter = (tensor: g.Tensor): boolean => tensor.node.operator === Parameter;
 
 /** y = x W' + b for x [rows, in], whichever way W is stored. */
-export function linear({ weight, bias, layout }: Linear, get: Parameters, x: g.Tensor): g.Tensor {
-  const y = g.matmul(x, value(get, weight), { transB: layout === 'out_in' });
+export function linear(layer: Linear, get: Parameters, x: g.Tensor): g.Tensor {
+  const { weight, bias, layout } = layer;
+  const y = get.product?.(layer, x) ?? g.matmul(x, value(get, weight), { transB: layout === 'out_in' });
   return bias ? g.add(y, value(get, bias)) : y;
 }
 

@@ -53,7 +53,8 @@ export function transformer(
   };
 }
 
-function block(
+/** One block: the stream that leaves it and its new keys and values. */
+export function block(
   a: Architecture,
   layer: number,
   weights: LayerWeights,

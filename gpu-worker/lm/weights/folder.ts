@@ -14,7 +14,7 @@ import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
 import { findQuantised } from './quantised/read.ts';
 import { isObject } from './quantised/settings.ts';
-import { readFloat32 } from './safetensors-file.ts';
+import { readBytes, readFloat32 } from './safetensors-file.ts';
 import { readJson, readStoredTensors, type StoredTensor, type StoredTensors } from './stored-tensors.ts';
 
 /** A folder that has been read and checked: everything the model needs is there, with the right shapes. */
@@ -73,6 +73,12 @@ function find(tensors: StoredTensors, weight: Weight, { prefix, aliases = {} }: 
   const bare = weight.name.startsWith(prefix) ? weight.name.slice(prefix.length) : weight.name;
   const found = tensors.find(weight.name) ?? tensors.find(bare) ?? tensors.find(aliases[weight.name] ?? '');
   return tensors.require(found?.name ?? weight.name, ['F32', 'F16', 'BF16'], weight.shape);
+}
+
+/** The bytes of one weight as it is stored. */
+export function readStored(folder: ModelFolder, name: string): Uint8Array {
+  const { file, begin, end } = folder.stored.get(name)!;
+  return readBytes(join(folder.path, file), begin, end);
 }
 
 /** The values of one weight as float32. */

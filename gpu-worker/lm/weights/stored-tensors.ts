@@ -1,6 +1,6 @@
 /** The tensors of a folder of safetensors files: where each lies, and their bytes on demand. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { SafetensorsDtype, SafetensorsEntry } from '../../../shared/formats/safetensors-header.ts';
 import { toFloat32 } from '../../../shared/formats/safetensors-values.ts';
@@ -87,10 +87,15 @@ export class StoredTensors {
  * there is. No value is read.
  * @throws SextantError `weights_invalid`
  */
-export function readStoredTensors(path: string): StoredTensors {
+export const readStoredTensors = (path: string): StoredTensors => readFiles(path, weightFiles(path));
+
+/** The tensors of one file. @throws SextantError `weights_invalid` */
+export const readStoredFile = (path: string): StoredTensors => readFiles(dirname(path), [basename(path)]);
+
+function readFiles(path: string, files: readonly string[]): StoredTensors {
   const tensors = new Map<string, StoredTensor>();
   let bytes = 0;
-  for (const file of weightFiles(path)) {
+  for (const file of files) {
     bytes += statSync(join(path, file)).size;
     for (const [name, entry] of readHeader(join(path, file)).tensors) {
       if (tensors.has(name))

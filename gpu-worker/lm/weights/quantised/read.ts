@@ -3,7 +3,8 @@ import type { Linear, ModelWeights, Weight } from '../../../../shared/models/arc
 import { listWeights } from '../../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../../shared/models/describe.ts';
 import { bytesOf, type DenseTensor, type Storage, writeDenseFolder } from '../dense-folder.ts';
-import { readStoredTensors, type StoredTensor, type StoredTensors } from '../stored-tensors.ts';
+import { readStoredFile, readStoredTensors, type StoredTensor, type StoredTensors } from '../stored-tensors.ts';
+import { packQuantizedMatrix } from './compressed-tensors.ts';
 import { transposed } from './fields.ts';
 import { type FindMatrix, layoutsOf } from './layouts.ts';
 import type { MatrixShape, QuantisedMatrix } from './matrix.ts';
@@ -136,4 +137,22 @@ function storageOf(
       ...(matrices.length === 0 && !dense ? [`labelled ${method}, but no matrix is stored quantised`] : []),
     ],
   };
+}
+
+/** Weights of one file of a folder that `model.compress` writes, plain or packed, as float32 by name. */
+export function readWeightsOfFile(
+  path: string,
+  weights: readonly Weight[],
+  settings: { bits: number; group: number | null },
+): Map<string, Float32Array> {
+  const tensors = readStoredFile(path);
+  return new Map(
+    weights.map(({ name, shape }) => {
+      const [out, inputs] = shape as [number, number];
+      const packed = packQuantizedMatrix(tensors, { name: name.replace(/\.weight$/, ''), out, inputs }, settings);
+      if (packed) return [name, packed.decode()];
+      tensors.require(name, ['F32', 'F16', 'BF16'], shape);
+      return [name, tensors.float32(name)];
+    }),
+  );
 }

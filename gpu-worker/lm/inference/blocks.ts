@@ -1,0 +1,198 @@
+/**
+ * A model block by block: one block's weights are fed, not compiled in, so that they can be changed between two passes and
+ * only one block is in memory. Rows of a pass are of one length; nothing is padded.
+ */
+import type { LayerWeights, Linear, Weight } from '../../../shared/models/architecture.ts';
+import * as g from '../../graph/index.ts';
+import { type FeedValue, Session } from '../../runtime/index.ts';
+import { fusedFits } from '../network/fused-attention.ts';
+import { Grid } from '../network/grid.ts';
+import { linear, lookUp, norm, type Parameters } from '../network/layers.ts';
+import { HookSites } from '../network/sites.ts';
+import { block } from '../network/transformer.ts';
+import type { ModelFolder } from '../weights/folder.ts';
+import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
+import { maskName, storedParameters } from './programs.ts';
+
+/** Stream of `batch` rows of `seq` positions: [batch * seq, width]. */
+export type BlockStream = { batch: number; seq: number; data: Float32Array };
+
+export type BlockPass = {
+  /** The stream that leaves the block; null where it was not asked for. */
+  output: Float32Array | null;
+  /** What went into linear layers, by the name of the weight; layers that share an input share an array. */
+  inputs: Map<string, Float32Array>;
+};
+
+/** The linear layers of a block, in the order of computation. */
+export function linearsOf({ qkv, output, gate, up, down }: LayerWeights): Linear[] {
+  return [...('q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]), output, ...(gate ? [gate] : []), up, down];
+}
+
+export class BlockRunner {
+  readonly folder: ModelFolder;
+  readonly #options: { threads?: number | undefined };
+  readonly #shapes: ShapeFeeds;
+  readonly #sessions = new Map<string, Promise<{ session: Session; taps: ReadonlyMap<string, string> }>>();
+
+  constructor(folder: ModelFolder, options: { threads?: number | undefined } = {}) {
+    this.folder = folder;
+    this.#options = options;
+    this.#shapes = new ShapeFeeds(folder.architecture);
+  }
+
+  /** Every weight of a block. */
+  weightsOf(layer: number): Weight[] {
+    const found = new Map<string, Weight>();
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return;
+      const weight = value as Partial<Weight>;
+      if (typeof weight.name === 'string' && Array.isArray(weight.shape)) found.set(weight.name, weight as Weight);
+      else for (const child of Object.values(value)) visit(child);
+    };
+    visit(this.folder.weights.layers[layer]);
+    return [...found.values()];
+  }
+
+  /** The stream that enters the first block. @throws SextantError as `makeBatch` */
+  async embed(rows: readonly ArrayLike<number>[]): Promise<BlockStream> {
+    const { architecture: a, weights } = this.folder;
+    const batch = makeBatch(a, rows);
+    const { session } = await this.#session('embed', () => {
+      const ids = g.input('ids', ['batch', 'seq'], 'int64');
+      const positions = g.input('positions', ['batch', 'seq'], 'int64');
+      const grid = new Grid(ids);
+      const get = storedParameters(this.folder);
+      let stream = grid.join(lookUp(get, weights.embedding, ids), a.width);
+      if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
+      if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, positions), a.width));
+      return { outputs: { stream }, taps: new Map() };
+    });
+    const shape = [batch.batch, batch.seq];
+    const feeds: Record<string, FeedValue> = { ids: { shape, data: batch.ids } };
+    if (weights.positions) feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
+    const out = await session.run(feeds);
+    return { batch: batch.batch, seq: batch.seq, data: out.stream!.data as Float32Array };
+  }
+
+  /**
+   * A stream through block `layer`.
+   * @param values the block's weights by name
+   * @param want inputs of these linear layers (by the names of their weights), and whether the block's output
+   */
+  async pass(
+    layer: number,
+    stream: BlockStream,
+    values: ReadonlyMap<string, Float32Array>,
+    want: { inputs: readonly string[]; output: boolean },
+  ): Promise<BlockPass> {
+    const { architecture: a } = this.folder;
+    const names = this.weightsOf(layer);
+    const at = (name: string) => `w${names.findIndex((weight) => weight.name === name)}`;
+    const wanted = want.inputs.map(at);
+    const fused = fusedFits(a.headDim);
+    // Blocks that compute alike share a program.
+    const kind = [a.windows[layer], a.attentionScale[layer], names.map(({ shape }) => shape.join('x'))];
+    const { session, taps } = await this.#session(JSON.stringify([kind, wanted, want.output]), () =>
+      this.#compile(layer, names, wanted, want.output, fused),
+    );
+    const { batch, seq, data } = stream;
+    const feeds: Record<string, FeedValue> = {
+      like: { shape: [batch, seq], data: new BigInt64Array(batch * seq) },
+      stream: { shape: [batch * seq, a.width], data },
+      positions: { shape: [batch, seq], data: positionsOf(new Array<number>(batch).fill(0), seq) },
+      ...this.#shapes.rotary(seq),
+      ...(fused
+        ? {
+            last: { shape: [batch], data: new Int32Array(batch).fill(seq - 1) },
+            total: { shape: [], data: Int32Array.of(seq) },
+          }
+        : this.#shapes.causal(seq)),
+    };
+    for (const [i, { name, shape }] of names.entries()) feeds[`w${i}`] = { shape, data: values.get(name)! };
+    const used = new Set(session.program.inputs.map(({ name }) => name));
+    const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
+    return {
+      output: want.output ? (out.output!.data as Float32Array) : null,
+      inputs: new Map(want.inputs.map((name) => [name, out[taps.get(at(name))!]!.data as Float32Array])),
+    };
+  }
+
+  /** Logits of rows [rows, width] of the stream that left the last block. */
+  async logits(rows: Float32Array): Promise<Float32Array> {
+    const { architecture: a, weights } = this.folder;
+    const { session } = await this.#session('logits', () => {
+      const get = storedParameters(this.folder);
+      const logits = linear(weights.head, get, norm(a, weights.finalNorm, get, g.input('stream', ['rows', a.width])));
+      const cap = a.logitCap;
+      return {
+        outputs: { logits: cap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / cap)), cap) },
+        taps: new Map(),
+      };
+    });
+    const out = await session.run({ stream: { shape: [rows.length / a.width, a.width], data: rows } });
+    return out.logits!.data as Float32Array;
+  }
+
+  async release(): Promise<void> {
+    for (const made of this.#sessions.values()) await (await made).session.release();
+    this.#sessions.clear();
+  }
+
+  #session(key: string, build: () => { outputs: Record<string, g.Tensor>; taps: ReadonlyMap<string, string> }) {
+    let made = this.#sessions.get(key);
+    if (!made) {
+      const { outputs, taps } = build();
+      const program = g.compile(outputs, { name: 'block' });
+      const { threads } = this.#options;
+      made = Session.create(program, {
+        ...(threads !== undefined && { threads }),
+        spinning: false,
+        weightsFolder: this.folder.path,
+        flushDenormals: true,
+      }).then((session) => ({ session, taps }));
+      this.#sessions.set(key, made);
+    }
+    return made;
+  }
+
+  #compile(layer: number, names: readonly Weight[], wanted: readonly string[], output: boolean, fused: boolean) {
+    const { architecture: a, weights } = this.folder;
+    const half = (a.rope?.dims ?? 2) / 2;
+    const inputs = new Map(names.map(({ name, shape }, i) => [name, g.input(`w${i}`, shape)]));
+    const seen = new Map<string, g.Tensor>();
+    const get: Parameters = Object.assign((weight: Weight) => inputs.get(weight.name)!, {
+      product({ weight }: Linear, x: g.Tensor): null {
+        seen.set(`w${names.findIndex(({ name }) => name === weight.name)}`, x);
+        return null;
+      },
+    });
+    const mask = fused ? null : g.input(maskName(a.windows[layer]!), ['seq', 'seq']);
+    const { out } = block(
+      a,
+      layer,
+      weights.layers[layer]!,
+      get,
+      g.input('stream', ['batch*seq', a.width]),
+      new Grid(g.input('like', ['batch', 'seq'], 'int64')),
+      {
+        positions: g.input('positions', ['batch', 'seq'], 'int64'),
+        rotary: a.rope && { cosines: g.input('cosines', ['table', half]), sines: g.input('sines', ['table', half]) },
+        mask: () => mask,
+        past: null,
+        fused: fused ? { last: g.input('last', ['batch'], 'int32'), total: g.input('total', [], 'int32') } : null,
+      },
+      new HookSites(),
+    );
+    const outputs: Record<string, g.Tensor> = output ? { output: out } : {};
+    const taps = new Map<string, string>();
+    const byTensor = new Map<g.Tensor, string>();
+    for (const name of wanted) {
+      const x = seen.get(name)!;
+      if (!byTensor.has(x)) byTensor.set(x, `in.${name}`);
+      taps.set(name, byTensor.get(x)!);
+    }
+    for (const [x, name] of byTensor) outputs[name] = x;
+    return { outputs, taps };
+  }
+}
