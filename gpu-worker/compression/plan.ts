@@ -70,7 +70,7 @@ export function requirePlan(plan: CompressionPlan, layers: number, selected: rea
     if (shares && shares.length !== layers)
       throw wrong('shares', `${shares.length} shares for a model of ${layers} layers`);
   }
-  const unit = rounds(method) ? group : (pattern?.m ?? null);
+  const unit = rounds(method) ? (bits === 16 ? null : group) : (pattern?.m ?? null);
   const uneven = unit === null ? undefined : selected.flat().find((linear) => inputsOf(linear) % unit !== 0);
   if (uneven)
     throw wrong(

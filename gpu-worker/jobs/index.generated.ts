@@ -12,8 +12,11 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'lm.evaluate': async () => (await import('./lm.evaluate.ts')).default as Handler,
   'lm.generate': async () => (await import('./lm.generate.ts')).default as Handler,
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
+  'model.compare': async () => (await import('./model.compare.ts')).default as Handler,
+  'model.compress': async () => (await import('./model.compress.ts')).default as Handler,
   'sae.encode': async () => (await import('./sae.encode.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
+  'sae.prune': async () => (await import('./sae.prune.ts')).default as Handler,
   'sae.train': async () => (await import('./sae.train.ts')).default as Handler,
   'vectors.derive': async () => (await import('./vectors.derive.ts')).default as Handler,
 };

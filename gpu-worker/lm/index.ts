@@ -11,6 +11,7 @@ export { AXES, type Axis, announcement, isSigned } from './corpus/planted/axes.t
 export { HEADER, PlantedLanguage } from './corpus/planted/language.ts';
 export { repeated, shuffled } from './corpus/sequences.ts';
 export {
+  argMax,
   type CrossEntropy,
   crossEntropy,
   klDivergence,

@@ -19,7 +19,7 @@ async function compute(order: Order): Promise<void> {
   const started = performance.now();
   const load = JOB_HANDLERS[order.type];
   if (!load) throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
-  const { context, artefacts } = createContext(order, (message) => void report(message), checkpoints);
+  const { context, artefacts, quantised } = createContext(order, (message) => void report(message), checkpoints);
   const handler = await load();
   // Kept for the next process: this one is killed, and would keep nothing at its end.
   flushCompileCache();
@@ -30,7 +30,7 @@ async function compute(order: Order): Promise<void> {
       result: result as Record<string, unknown>,
       metrics,
       published,
-      run: runReport(run, (performance.now() - started) / 1000),
+      run: runReport(run, (performance.now() - started) / 1000, quantised),
       artefacts,
     },
   });

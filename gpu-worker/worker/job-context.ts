@@ -1,4 +1,5 @@
 /** What a handler sees of its surroundings: files in and out, and a way to speak to the worker process. */
+import type { RunReport } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { CHECKPOINT_STATE_LIMIT, type Claim } from '../../shared/contracts/worker-call.ts';
 import type { HandlerInput, JobContext } from '../jobs/handler.ts';
@@ -10,12 +11,17 @@ import { JobFiles } from './job-files.ts';
 
 type RemoteBlobs = NonNullable<Claim['checkpoint']>['blobs'];
 
-/** The context of one order, and the list that fills as the handler registers artefacts. */
+/** The context of one order, and the lists that fill as the handler registers artefacts and opens quantised models. */
 export function createContext(
   { params, inputs, checkpoint, scratch, configuration }: Order,
   report: (message: Report) => void,
   line: Pick<CheckpointLine, 'send'>,
-): { context: JobContext<unknown>; artefacts: WrittenArtefact[] } {
+): {
+  context: JobContext<unknown>;
+  artefacts: WrittenArtefact[];
+  quantised: NonNullable<RunReport['quantised_models']>;
+} {
+  const quantised: NonNullable<RunReport['quantised_models']> = [];
   const artefacts: WrittenArtefact[] = [];
   const files = new JobFiles(scratch, checkpoint?.blobs ?? []);
   const remote = (blobs: RemoteBlobs, of: string): Pick<HandlerInput, 'blobs' | 'file'> => ({
@@ -47,7 +53,11 @@ export function createContext(
       return { manifest: input.manifest, ...remote(input.blobs, `the input ${id}`) };
     },
     progress: (progress) => report({ kind: 'progress', progress }),
-    describeModel: (model) => report({ kind: 'model', model }),
+    describeModel(model) {
+      const known = quantised.some(({ model: key }) => key === model.key);
+      if (model.storage && !known) quantised.push({ model: model.key, storage: model.storage });
+      report({ kind: 'model', model });
+    },
     async artefact(name, media_type, content) {
       if (artefacts.some((other) => other.name === name)) throw new Error(`two artefacts are named '${name}'`);
       const { file, ...blob } = await files.store(name, media_type, content);
@@ -56,5 +66,5 @@ export function createContext(
     },
     checkpoint: checkpoints,
   };
-  return { context, artefacts };
+  return { context, artefacts, quantised };
 }

@@ -6,7 +6,11 @@ import type { JobOutcome } from '../jobs/handler.ts';
 const require = createRequire(import.meta.url);
 const versionOf = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
 
-export const runReport = (run: JobOutcome<unknown>['run'], wall_s: number): RunReport => ({
+export const runReport = (
+  run: JobOutcome<unknown>['run'],
+  wall_s: number,
+  quantised_models: NonNullable<RunReport['quantised_models']> = [],
+): RunReport => ({
   device: run.device,
   dtype: run.dtype,
   seed: run.seed,
@@ -20,4 +24,5 @@ export const runReport = (run: JobOutcome<unknown>['run'], wall_s: number): RunR
   wall_s,
   // kilobytes on Linux
   peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+  quantised_models,
 });

@@ -1,6 +1,7 @@
 /** A job as the API shows it, and what a client sends to create one. */
 import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
+import { storageSchema } from './model.ts';
 import { fieldErrorSchema } from './problem.ts';
 
 const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
@@ -34,6 +35,11 @@ export const runReportSchema = z.object({
   versions: z.record(z.string(), z.string()),
   wall_s: z.number().nonnegative(),
   peak_rss_bytes: z.number().nonnegative(),
+  quantised_models: z
+    .array(z.object({ model: z.string().max(400), storage: storageSchema }))
+    .max(16)
+    .optional()
+    .describe('models of the job whose weights are stored quantised, and how'),
 });
 export type RunReport = z.infer<typeof runReportSchema>;
 

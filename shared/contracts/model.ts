@@ -25,6 +25,19 @@ export const modelKey = (reference: ModelReference): string =>
       ? `local:${reference.local}`
       : `hub:${reference.hub}:${reference.repo}@${reference.revision}`;
 
+/** How the weights of a model were stored, where they were quantised: they become dense as they are read. */
+export const storageSchema = z.strictObject({
+  layout: z.string().max(200).describe("such as 'gptq', 'awq gemm' or 'gguf Q4_K, Q6_K'"),
+  bits: z.number().nullable().describe('of a weight; null where matrices differ'),
+  group: z.number().nullable().describe('inputs that share a scale; null where whole rows do, or matrices differ'),
+  bytes: z.number().nonnegative().describe('of the weight files'),
+  dense_bytes: z.number().nonnegative().describe('of the same weights as they are computed with'),
+  notices: z
+    .array(z.string().max(500))
+    .max(32)
+    .describe('labels that lie, and what the files ask for that is not done'),
+});
+
 /** What the edge knows of a model a worker has seen; `hooks` are families such as `resid_post` with their ranges. */
 export const modelDescriptionSchema = z.strictObject({
   key: z.string().max(400),
@@ -38,5 +51,6 @@ export const modelDescriptionSchema = z.strictObject({
   context: z.number().int().positive(),
   parameters: z.number().int().positive(),
   hooks: z.array(z.string().max(60)).max(100_000),
+  storage: storageSchema.nullable().default(null).describe('null where the weights are stored plain'),
 });
 export type ModelDescription = z.infer<typeof modelDescriptionSchema>;

@@ -10,8 +10,11 @@ import fairnessPredict from './fairness.predict.ts';
 import lmEvaluate from './lm.evaluate.ts';
 import lmGenerate from './lm.generate.ts';
 import lmTrain from './lm.train.ts';
+import modelCompare from './model.compare.ts';
+import modelCompress from './model.compress.ts';
 import saeEncode from './sae.encode.ts';
 import saeEvaluate from './sae.evaluate.ts';
+import saePrune from './sae.prune.ts';
 import saeTrain from './sae.train.ts';
 import vectorsDerive from './vectors.derive.ts';
 
@@ -26,8 +29,11 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'lm.evaluate': lmEvaluate,
   'lm.generate': lmGenerate,
   'lm.train': lmTrain,
+  'model.compare': modelCompare,
+  'model.compress': modelCompress,
   'sae.encode': saeEncode,
   'sae.evaluate': saeEvaluate,
+  'sae.prune': saePrune,
   'sae.train': saeTrain,
   'vectors.derive': vectorsDerive,
 } as unknown as Readonly<Record<string, JobContract>>;

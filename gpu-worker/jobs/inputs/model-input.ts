@@ -56,6 +56,7 @@ export async function openModel(context: Surroundings, reference: ModelReference
     context: summary.context,
     parameters: summary.parameters,
     hooks: summary.hooks,
+    storage: model.folder.storage,
   };
   context.describeModel(description);
   return { model, id: 'id' in reference ? reference.id : null, digest, revision: description.revision, provider };

@@ -1,5 +1,5 @@
 /** What a training job starts from: a model to train further, or the config and tokenizer of a new one. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelKey } from '../../../shared/contracts/model.ts';
 import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
@@ -7,6 +7,7 @@ import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import contract from '../../../shared/jobs/lm.train.ts';
 import { byteTokenizer, PlantedLanguage, readTokenizer, type SavedTokenizer, type Tokenizer } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
+import { copyFiles, KEPT_FILES, TOKENIZER_FILES } from '../outputs/kept-files.ts';
 import type { TextReader } from './corpus-input.ts';
 import { type OpenedModel, openModel } from './model-input.ts';
 
@@ -27,15 +28,6 @@ export type TrainingStart = {
   finish(folder: string): void;
 };
 
-/** Files beside the weights that a model trained further keeps as they are. */
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-];
-const KEPT_FILES = [...TOKENIZER_FILES, 'generation_config.json'];
 /** What says how large a new model is. */
 const SIZES = ['layers', 'width', 'heads', 'mlp_width'] as const;
 
@@ -121,10 +113,6 @@ function writeTokenizer(folder: string, { json, config }: SavedTokenizer): void 
     writeFileSync(join(folder, name), `${JSON.stringify(value, null, 2)}\n`);
   write('tokenizer.json', json);
   write('tokenizer_config.json', { tokenizer_class: 'PreTrainedTokenizerFast', ...config });
-}
-
-function copyFiles(from: string, to: string, names: readonly string[]): void {
-  for (const name of names) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
 }
 
 const tokenIds = ({ bos, eos }: Tokenizer) => ({

@@ -1,0 +1,63 @@
+/** `model.compare`: what changed inside a model between two versions of one shape. */
+import { z } from 'zod';
+import { corpusSchema } from '../contracts/corpus.ts';
+import { reportIdSchema, seedSchema } from '../contracts/manifest.ts';
+import { modelReferenceSchema } from '../contracts/model.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, modelInput } from './references.ts';
+
+const measuredSchema = z.object({
+  estimate: z.number(),
+  low: z.number().nullable(),
+  high: z.number().nullable().describe('of a 95 % interval over documents; null for a single one'),
+});
+const siteSchema = z.object({
+  layer: z.number(),
+  site: z.string(),
+  relative_error: z.number().describe('squared difference over the square of the first model'),
+  cosine: z.number().describe('mean over tokens'),
+  norm_ratio: z.number().describe('of the second to the first, mean over tokens'),
+});
+
+export default defineJob({
+  type: 'model.compare',
+  summary: 'Compare a model with another version of it, layer by layer',
+  version: 1,
+  scope: 'jobs:write',
+  params: z.strictObject({
+    model: modelReferenceSchema.describe('the dense model'),
+    other: modelReferenceSchema.describe('a model of the same shape'),
+    corpus: corpusSchema,
+    tokens: z.number().int().min(2).max(10_000_000).default(8192),
+    context: z.number().int().min(2).max(8192).default(128),
+    seed: seedSchema.default(0),
+  }),
+  result: z.object({
+    report: reportIdSchema,
+    loss: measuredSchema.describe('of the first model, nats per token'),
+    other_loss: measuredSchema,
+    kl: measuredSchema.describe('KL(first || second) of the next token, nats'),
+    agreement: measuredSchema.describe('share of positions at which both find the same token most likely'),
+    layers: z.array(
+      z.object({
+        layer: z.number(),
+        relative_error: z.number().describe('of the stream that leaves the layer'),
+        arisen: z.number().describe('the same where the layer reads the stream of the first model'),
+        arisen_share: z.number().describe('of the error; the rest was inherited'),
+      }),
+    ),
+    sites: z.array(siteSchema),
+    matrices: z.number(),
+    tokens: z.number(),
+    data_digest: z.string(),
+  }),
+  progress: { tokens: 'tokens compared', of: 'tokens' },
+  produces: ['report'],
+  models: (p) => [
+    { reference: p.model, pointer: '/model', hooks: [] },
+    { reference: p.other, pointer: '/other', hooks: [] },
+  ],
+  inputs: (p) => [...modelInput(p.model), ...modelInput(p.other, '/other'), ...corpusInput(p.corpus)],
+  estimate: (p) => ({ device_seconds: 5 + p.tokens / 2000, memory_bytes: 1e9, artefact_bytes: 2e5 }),
+  retention_days: 30,
+});

@@ -1,0 +1,186 @@
+/** The jobs that compress a model, compare two and prune an autoencoder, on a tiny model. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { discardFolder, readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import { manifestId } from '../../../shared/signing/digest.ts';
+import { LocalJobs } from '../../support/job-context.ts';
+import { gap, TINY, type TinyModel, tinyModel, WIDE } from '../../support/tiny-model.ts';
+import { wordTokenizer } from '../../support/word-tokenizer.ts';
+
+const LINEARS = /_proj\.weight$/;
+
+describe('compression jobs', () => {
+  let tiny: TinyModel;
+  let other: TinyModel;
+  let jobs: LocalJobs;
+  const texts = Array.from({ length: 60 }, (_, i) =>
+    Array.from({ length: 24 }, (_, j) => `w${2 + ((7 * i + j * (1 + (i % 3))) % 40)}`).join(' '),
+  );
+  const calibration = { corpus: { texts }, context: 16, tokens: 512, held_out_tokens: 64 };
+  beforeAll(() => {
+    tiny = tinyModel({ ...WIDE.llama!, num_hidden_layers: 3, intermediate_size: 48 }, { tokenizer: wordTokenizer() });
+    other = tinyModel({ ...TINY.qwen2! }, { tokenizer: wordTokenizer() });
+    jobs = new LocalJobs({ models: { tiny: tiny.folder, other: other.folder } });
+  });
+  afterAll(() => {
+    jobs.close();
+    for (const model of [tiny, other]) model.remove();
+  });
+
+  const compress = (params: Record<string, unknown>, last: Parameters<LocalJobs['run']>[2] = null) =>
+    jobs.run('model.compress', { model: { local: 'tiny' }, ...calibration, ...params }, last);
+
+  function folderOf(manifest: Manifest): string {
+    const folder = join(jobs.folder, `folder-${manifest.model_digest!.slice(0, 12)}`);
+    mkdirSync(folder, { recursive: true });
+    for (const blob of manifest.blobs) writeFileSync(join(folder, blob.name), jobs.read(blob));
+    return folder;
+  }
+  const weightsOf = (path: string): Map<string, Float32Array> => {
+    const folder = readFolder(path);
+    const values = new Map([...folder.stored.keys()].map((name) => [name, readWeight(folder, name)]));
+    discardFolder(folder);
+    return values;
+  };
+
+  it.each([
+    ['magnitude', { share: 0.5 }],
+    ['wanda', { share: 0.25 }],
+    ['sparsegpt', { share: 0.75 }],
+    ['n_of_m', {}],
+  ] as const)('%s leaves exactly its zeros, in every linear layer and nowhere else', async (method, params) => {
+    const { result, published } = await compress({ method, ...params });
+    const [before, after] = [weightsOf(tiny.folder), weightsOf(folderOf(published[0]!))];
+    const share = 'share' in params ? params.share : 0.5;
+    for (const [name, values] of after) {
+      const zeros = values.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
+      if (LINEARS.test(name)) expect([name, zeros / values.length]).toEqual([name, share]);
+      else expect([name, gap(values, before.get(name)!)]).toEqual([name, 0]);
+    }
+    expect(result).toMatchObject({ matrices: 21, sparsity: share, notices: [] });
+  });
+
+  it.each([
+    ['rtn', { bits: 4, group: 16 }],
+    ['gptq', { bits: 3, group: 8, symmetric: false }],
+    ['awq', { bits: 8, group: null }],
+  ] as const)('%s writes packed codes that open again', async (method, params) => {
+    const { result, published } = await compress({ method, ...params });
+    const folder = readFolder(folderOf(published[0]!));
+    expect(folder.storage).toMatchObject({
+      layout: 'compressed-tensors pack-quantized',
+      bits: params.bits,
+      group: params.group,
+      notices: [],
+    });
+    for (const name of folder.stored.keys())
+      if (LINEARS.test(name)) {
+        const [, inputs] = folder.stored.get(name)!.shape as [number, number];
+        const row = readWeight(folder, name).subarray(0, Math.min(inputs, params.group ?? inputs));
+        expect(new Set(row).size).toBeLessThanOrEqual(2 ** params.bits);
+      }
+    discardFolder(folder);
+    expect(Math.abs((result.loss as number) - (result.dense_loss as number))).toBeLessThan(0.5);
+  });
+
+  it('does nothing for share 0 and 16 bits', async () => {
+    for (const params of [
+      { method: 'wanda', share: 0 },
+      { method: 'gptq', bits: 16 },
+    ]) {
+      const { result, published } = await compress(params);
+      expect(result.loss).toBe(result.dense_loss);
+      for (const [name, values] of weightsOf(folderOf(published[0]!)))
+        expect([name, gap(values, weightsOf(tiny.folder).get(name)!)]).toEqual([name, 0]);
+    }
+  });
+
+  it('goes on at the block where another attempt died, to the same bytes', async () => {
+    const params = { method: 'gptq', bits: 4, group: 16 };
+    const whole = await compress(params);
+    const saved = jobs.checkpoints.at(-1)!;
+    expect(saved.state.blocks).toBeGreaterThan(0);
+    const again = await compress(params, saved);
+    expect(again.metrics.blocks_resumed).toBe(saved.state.blocks);
+    expect(again.published[0]!.blobs).toEqual(whole.published[0]!.blobs);
+  });
+
+  it('fails where a share above 0 changes nothing', async () => {
+    const { published } = await compress({ method: 'wanda', share: 0.5 });
+    const model = { id: await manifestId(published[0]!) };
+    await expect(jobs.run('model.compress', { model, ...calibration, method: 'wanda', share: 0.5 })).rejects.toThrow(
+      /changed nothing/,
+    );
+  });
+
+  it.each([
+    [{ method: 'rtn', bits: 4, group: 24 }, /^\/group: .*64 inputs, not a multiple of 24/],
+    [{ method: 'wanda', bits: 4 }, /^\/bits/],
+    [{ method: 'gptq', bits: 9 }, /^\/bits/],
+    [{ method: 'wanda' }, /^\/share/],
+    [{ method: 'wanda', share: 0.5, linears: ['nothing'] }, /^\/linears\/0/],
+    [{ method: 'wanda', share: 0.5, tokens: 8 }, /^\/tokens: 8 tokens are fewer than one sequence of 16/],
+    [{ method: 'magnitude', shares: [0.5] }, /^\/shares: 1 shares for a model of 3 layers/],
+  ])('refuses %j', async (params, message) => {
+    await expect(compress(params)).rejects.toMatchObject({ code: 'data_invalid', message });
+  });
+
+  it('refuses a tied matrix that is named twice', async () => {
+    const params = {
+      model: { local: 'other' },
+      ...calibration,
+      method: 'wanda',
+      share: 0.5,
+      linears: ['model.embed_tokens.weight', 'lm_head.weight'],
+    };
+    await expect(jobs.run('model.compress', params)).rejects.toThrow(/^\/linears\/1: .*tied/);
+  });
+
+  it('compares a model with its compressed copy', async () => {
+    const { published } = await compress({ method: 'wanda', share: 0.5 });
+    const id = await manifestId(published[0]!);
+    const params = { model: { local: 'tiny' }, corpus: { texts }, context: 16, tokens: 64 };
+    const { result } = await jobs.run('model.compare', { ...params, other: { id } });
+    const found = result as { layers: { relative_error: number; arisen_share: number }[]; kl: { estimate: number } };
+    expect(found.kl.estimate).toBeGreaterThan(0);
+    expect(found.layers[0]!.arisen_share).toBeCloseTo(1, 6);
+    expect(found.layers.every(({ relative_error }) => relative_error > 0)).toBe(true);
+    const same = await jobs.run('model.compare', { ...params, other: { local: 'tiny' } });
+    expect(same.result).toMatchObject({ kl: { estimate: 0 }, agreement: { estimate: 1 } });
+    await expect(jobs.run('model.compare', { ...params, other: { local: 'other' } })).rejects.toThrow(
+      /^\/other: its family/,
+    );
+  });
+
+  it('prunes an autoencoder to exact non-zeros', async () => {
+    const hook = 'resid_post.1';
+    const trained = await jobs.run('sae.train', {
+      model: { local: 'tiny' },
+      hook,
+      corpus: { texts },
+      saes: [{ variant: 'topk', width: 64, k: 4 }],
+      steps: 20,
+      context: 16,
+      batch: 64,
+    });
+    const sae = await manifestId(trained.published.find(({ kind }) => kind === 'sae')!);
+    for (const rule of ['canonical', 'output_norms', 'magnitude_matrix', 'magnitude_latent']) {
+      const { result } = await jobs.run('sae.prune', {
+        model: { local: 'tiny' },
+        sae,
+        corpus: { texts },
+        rule,
+        shares: [0, 0.25, 0.75],
+        tokens: 256,
+        context: 16,
+      });
+      const { saes, unpruned } = result as { saes: Record<string, number>[]; unpruned: Record<string, number> };
+      const all = 64 * 64;
+      expect(saes.map(({ encoder_nonzeros: n }) => n)).toEqual([all, 0.75 * all, 0.25 * all]);
+      expect(saes.map(({ decoder_nonzeros: n }) => n)).toEqual([all, 0.75 * all, 0.25 * all]);
+      expect(saes[0]).toMatchObject({ fvu: unpruned.fvu, l0: unpruned.l0 });
+    }
+  });
+});
