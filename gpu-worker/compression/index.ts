@@ -1,11 +1,15 @@
 /** The public interface of compression. */
-
 export { compareModels, type Difference, requireOneShape } from './compare.ts';
 export { type BlockReport, type Compressed, compressModel, type MatrixReport } from './compress.ts';
 export { compressionPlots, layerErrorPlot } from './compression-plots.ts';
+export { Gram } from './gram.ts';
+export { roundToNearest } from './methods/grids.ts';
+export { hessianOf } from './methods/hessian.ts';
+export { lowest, type Mask, masked, scores } from './methods/masks.ts';
+export { roundingSweep, sparseSweep } from './methods/sweep.ts';
 export { type CompressionPlan, changesNothing, requirePlan, selectedLinears } from './plan.ts';
 export { Products } from './products.ts';
 export { nonzeros, prunedSae } from './pruned-sae.ts';
 export { SaeNormSums } from './sae-norms.ts';
-export { type SaeRule, saeMasks } from './sae-pruning.ts';
+export { type SaeNorms, type SaeRule, saeMasks } from './sae-pruning.ts';
 export type { Shard } from './shards.ts';

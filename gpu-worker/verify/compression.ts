@@ -4,14 +4,22 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
 import { toFloat64 } from '../../shared/formats/safetensors-values.ts';
-import { Gram } from '../compression/gram.ts';
-import { roundToNearest } from '../compression/methods/grids.ts';
-import { hessianOf } from '../compression/methods/hessian.ts';
-import { lowest, type Mask, masked, scores } from '../compression/methods/masks.ts';
-import { roundingSweep, sparseSweep } from '../compression/methods/sweep.ts';
-import { Products } from '../compression/products.ts';
-import { SaeNormSums } from '../compression/sae-norms.ts';
-import { type SaeNorms, type SaeRule, saeMasks } from '../compression/sae-pruning.ts';
+import {
+  Gram,
+  hessianOf,
+  lowest,
+  type Mask,
+  masked,
+  Products,
+  roundingSweep,
+  roundToNearest,
+  SaeNormSums,
+  type SaeNorms,
+  type SaeRule,
+  saeMasks,
+  scores,
+  sparseSweep,
+} from '../compression/index.ts';
 import { Encoder, encodeActivations, reconstruct, type SaeParameters, type TrainedSae } from '../sae/index.ts';
 import { type Device, Report } from './report.ts';
 
