@@ -13,7 +13,6 @@ export type MaskedOptions = {
   steps: number;
   gain: number;
   layers: readonly LinearLayer[];
-  seed: number;
 };
 
 const maskName = ({ name }: { name: string }): string => `${name}.mask`;
@@ -90,7 +89,7 @@ const FIRST_DROP = 0.3;
  * A fixed number of live tiles, random at first. At every update those of smallest norm are dropped, and as many grow among
  * the tiles that were dead, where the dense gradient is largest; they start at zero.
  */
-export function rigLMethod(options: MaskedOptions): Method {
+export function rigLMethod(options: MaskedOptions & { seed: number }): Method {
   const { sparsity, steps, seed } = options;
   return masked('rigl', options, {
     every: Math.max(1, Math.floor((WINDOW_END * steps) / UPDATES)),

@@ -77,3 +77,17 @@ function visionTransformer(
   }
   return linear('head', g.mean(layerNorm('norm', h), 1), outputs);
 }
+
+/** Multiply-adds for one image outside the linear layers: convolutions and the products of attention. */
+export function otherMacs(spec: NetworkSpec, image?: ImageSize): number {
+  if (spec.kind === 'linear' || spec.kind === 'mlp' || !image) return 0;
+  const { height, width, channels } = image;
+  if (spec.kind === 'lenet') {
+    // The second convolution sees half the size, and has no padding.
+    const second = (height / 2 - 4) * (width / 2 - 4);
+    return height * width * 25 * channels * 6 + second * 25 * 6 * 16;
+  }
+  const tokens = (height / spec.patch) * (width / spec.patch);
+  const embedding = tokens * spec.patch ** 2 * channels * spec.width;
+  return embedding + spec.depth * 2 * tokens ** 2 * spec.width;
+}
