@@ -1,13 +1,13 @@
 /** One point of a comparison from training to figures. */
 import type { LayerState, LinearLayer, Method, Values } from './methods/method.ts';
-import { type MacCounts, modelMacs } from './model-counts.ts';
+import { type MacCounts, macsOf } from './model-counts.ts';
 import { methodOf, type Plan, type Point, penaltyUnit } from './points.ts';
-import { liveTiles } from './tiles.ts';
-import { Evaluator } from './training/evaluation.ts';
-import { linearShapes, type ModelSpec, sparseLayers } from './training/model.ts';
-import { networkProblem, type Problem, type Score } from './training/problem.ts';
+import { liveTiles, type Tile } from './tiles.ts';
+import type { Score } from './training/evaluation.ts';
+import { sparseLayers } from './training/model.ts';
+import type { Problem } from './training/problem.ts';
 import { type CurvePoint, type RunResult, type RunState, runTraining } from './training/run.ts';
-import type { Samples } from './training/samples.ts';
+import type { Subject } from './training/subject.ts';
 
 export type LayerFigures = { name: string; tiles: number; zero: number };
 export type PointFigures = {
@@ -25,6 +25,8 @@ export type PointFigures = {
   macs: MacCounts;
   seconds: number;
   stopped: RunResult['stopped'];
+  /** Tile sizes that a search left to each layer. */
+  survivingTiles: Record<string, Tile[]> | null;
   curve: readonly CurvePoint[];
 };
 export type PointModel = {
@@ -35,11 +37,8 @@ export type PointModel = {
 };
 export type MeasuredPoint = { figures: PointFigures; model: PointModel };
 
-export type NetworkData = { train: Samples; validation: Samples; test: Samples };
 export type MeasureOptions = {
-  spec: ModelSpec;
-  data: NetworkData;
-  batch: number;
+  subject: Subject;
   plan: Plan;
   threads: number;
   memoryBudget?: number;
@@ -47,21 +46,21 @@ export type MeasureOptions = {
   onChunk?(point: CurvePoint, take: () => Promise<RunState>): void | Promise<void>;
 };
 
+/** @throws EngineError `loss_not_finite`, `memory_budget_exceeded` */
 export async function measurePoint(point: Point, options: MeasureOptions): Promise<MeasuredPoint> {
-  const { spec, data, batch, plan, threads } = options;
-  const layers = sparseLayers(linearShapes(spec), point.tile);
-  const problem = networkProblem(spec, data, { batch, seed: point.seed });
-  const run = await runPoint(point, problem, layers, options);
+  const { subject, plan, threads } = options;
+  const layers = sparseLayers(subject.shapes, point.tile);
+  const run = await runPoint(point, subject.problem(point.seed), layers, options);
   const model = modelOf(run, layers);
-  const evaluator = await Evaluator.create(spec, { method: run.method, layers, gain: plan.gain }, threads);
-  const test = await evaluator.score(run.values, data.test).finally(() => evaluator.release());
+  const test = await subject.test({ method: run.method, layers, gain: plan.gain }, run.values, threads);
   const figures = figuresOf(point, plan, run, model, test);
   const live = Object.fromEntries(figures.layers.map(({ name, tiles, zero }) => [name, tiles - zero]));
-  return { figures: { ...figures, macs: modelMacs(spec, { layers, rank: run.method.rank, live }) }, model };
+  const macs = macsOf(subject.shapes, subject.otherMacs, { layers, rank: run.method.rank, live });
+  return { figures: { ...figures, macs }, model };
 }
 
 /** The training of a point. */
-export function runPoint(
+function runPoint(
   point: Point,
   problem: Problem,
   layers: readonly LinearLayer[],
@@ -90,7 +89,7 @@ export function runPoint(
   });
 }
 
-export const modelOf = ({ method, values }: RunResult, layers: readonly LinearLayer[]): PointModel => ({
+const modelOf = ({ method, values }: RunResult, layers: readonly LinearLayer[]): PointModel => ({
   method,
   layers,
   values,
@@ -98,11 +97,11 @@ export const modelOf = ({ method, values }: RunResult, layers: readonly LinearLa
 });
 
 /** Everything but the multiply-adds. */
-export function figuresOf(
+function figuresOf(
   point: Point,
   plan: Plan,
   { values, validation, seconds, stopped, curve }: RunResult,
-  { layers, states }: PointModel,
+  { method, layers, states }: PointModel,
   test: Score,
 ): Omit<PointFigures, 'macs'> {
   const each = layers.map(({ name, grid }) => {
@@ -124,6 +123,9 @@ export function figuresOf(
     parameters: Object.values(values).reduce((sum, { data }) => sum + data.length, 0),
     seconds,
     stopped,
+    survivingTiles: method.survivors
+      ? Object.fromEntries(layers.map((layer) => [layer.name, method.survivors?.(layer) ?? []]))
+      : null,
     curve,
   };
 }

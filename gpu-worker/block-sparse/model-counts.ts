@@ -1,8 +1,7 @@
 /** Counts of a whole model for one row of its input, by formula: trained forward, a training step, inference, and dense. */
 import { inferenceCounts, layerCounts } from './counts.ts';
 import type { LinearLayer } from './methods/method.ts';
-import { otherMacs } from './networks/network.ts';
-import { linearShapes, type ModelSpec } from './training/model.ts';
+import type { LinearShape } from './training/model.ts';
 
 export type MacCounts = {
   /** Multiply-adds of the forward pass while training. */
@@ -19,12 +18,15 @@ export type MacCounts = {
 };
 
 /**
+ * @param shapes every linear layer
+ * @param other multiply-adds outside of them
  * @param layers those that are block-wise sparse, all others count as dense
  * @param rank terms of the Kronecker sums; null where the sparse layers are trained as dense matrices
  * @param live tiles of each layer that are not zero
  */
-export function modelMacs(
-  spec: ModelSpec,
+export function macsOf(
+  shapes: readonly LinearShape[],
+  other: number,
   {
     layers,
     rank,
@@ -32,7 +34,7 @@ export function modelMacs(
   }: { layers: readonly LinearLayer[]; rank: number | null; live: Readonly<Record<string, number>> },
 ): MacCounts {
   const total = { forward: 0, recomputed: 0, inference: 0, dense: 0, known: 0 };
-  for (const { name, inputs, outputs, rows } of linearShapes(spec)) {
+  for (const { name, inputs, outputs, rows } of shapes) {
     const layer = layers.find((other) => other.name === name);
     const dense = rows * inputs * outputs;
     total.dense += dense;
@@ -44,7 +46,6 @@ export function modelMacs(
       : dense;
     total.known += factored ? 0 : dense;
   }
-  const other = otherMacs(spec.network, spec.image);
   const forward = total.forward + other;
   return {
     forward,

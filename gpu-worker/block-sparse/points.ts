@@ -1,4 +1,5 @@
 /** The points of a comparison: which method with which strength, for which tile and seed, and the method that each stands for. */
+import type { SPARSE_METHODS } from '../../shared/contracts/block-sparse.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { criticalLambda } from './critical-lambda.ts';
 import { denseMethod, groupLassoMethod } from './methods/dense.ts';
@@ -10,18 +11,7 @@ import { sizeSearchMethod } from './methods/size-search.ts';
 import type { Tile } from './tiles.ts';
 import { type OptimiserSpec, runRate } from './training/run.ts';
 
-export const METHODS = [
-  'dense',
-  'kpd',
-  'kpd_unpenalised',
-  'size_search',
-  'group_lasso',
-  'elastic_l1',
-  'elastic_l2',
-  'rigl',
-  'pruning',
-] as const;
-export type MethodName = (typeof METHODS)[number];
+export type MethodName = (typeof SPARSE_METHODS)[number];
 
 /** `lambda` is absolute; `sparsity` is the share of tiles to be zero. Those that a method has no use for are null. */
 export type Point = { method: MethodName; tile: Tile; lambda: number | null; sparsity: number | null; seed: number };

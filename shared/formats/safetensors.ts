@@ -10,7 +10,7 @@ import {
 import { bfloat16Bits, float16Bits, toFloat32 } from './safetensors-values.ts';
 
 /** A tensor to write: its bytes, little endian. */
-type TensorToWrite = { name: string; dtype: SafetensorsDtype; shape: readonly number[]; bytes: Uint8Array };
+export type TensorToWrite = { name: string; dtype: SafetensorsDtype; shape: readonly number[]; bytes: Uint8Array };
 
 /** The tensors of one file; values are read on demand. */
 export type Safetensors = {

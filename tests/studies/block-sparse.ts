@@ -3,7 +3,7 @@
  * its rivals. `--show` runs nothing and writes the tables from the results that are there. Leaves
  * `results/block-sparse-<part>.json` and shows them in `results/block-sparse.md`.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

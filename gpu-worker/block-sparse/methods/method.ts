@@ -2,7 +2,7 @@
 import type { HostArray, Tensor } from '../../graph/index.ts';
 import type { Constraint, ParameterGroup } from '../../training/index.ts';
 import type { Factors } from '../factors.ts';
-import type { Grid } from '../tiles.ts';
+import type { Grid, Tile } from '../tiles.ts';
 
 export type LinearLayer = { name: string; inputs: number; outputs: number; grid: Grid };
 /** Values of parameters by name. */
@@ -28,6 +28,8 @@ export type Method = {
   rank: number | null;
   /** Which tiles are kept, where the method decides that between steps. */
   masks?: MaskRule;
+  /** Of a search for the tile size: sizes that a layer still has. */
+  survivors?(layer: LinearLayer): Tile[];
   /** The method without what has vanished from these values, and the parameters that go; undefined where all is there. */
   simplified?(
     values: Readonly<Record<string, Values[string]>>,

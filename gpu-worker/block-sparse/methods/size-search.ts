@@ -25,7 +25,7 @@ const candidateName = (layer: string, [m, n]: Tile): string => `${layer}.${m}x${
 
 export type SizeSearch = Method & {
   /** Sizes that a layer still has. */
-  survivors(layer: LinearLayer): readonly Tile[];
+  survivors(layer: LinearLayer): Tile[];
   /** The factors of each of them. */
   factors(layer: LinearLayer, values: Values): readonly { tile: Tile; factors: Factors }[];
 };

@@ -7,6 +7,7 @@ import type { Plan, Point } from '../../../gpu-worker/block-sparse/points.ts';
 import type { Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
 import type { ModelSpec } from '../../../gpu-worker/block-sparse/training/model.ts';
 import { splitSamples } from '../../../gpu-worker/block-sparse/training/samples.ts';
+import { networkSubject } from '../../../gpu-worker/block-sparse/training/subject.ts';
 import { data } from '../../support/guide.ts';
 
 export type Line = Omit<PointFigures, 'curve'> & { rank: number; decay: string };
@@ -115,7 +116,8 @@ export async function linearOnTestSet(seeds: readonly number[], note: (text: str
     const [train, held] = splitSamples(samples, [8000, 2000], seed);
     if (!train || !held) throw new Error('the set is smaller than 10,000 images');
     for (const setting of LINEAR) {
-      const options = { spec, data: { train, validation: held, test: held }, batch: 200, threads: 1 };
+      const subject = networkSubject(spec, { train, validation: held, test: held }, 200);
+      const options = { subject, threads: 1 };
       lines.push(await measure(setting, recipe(600, seed), seed, options));
       note(progress(lines.at(-1)!, seed));
     }
@@ -173,7 +175,7 @@ export async function full(
     const [validation, train] = splitSamples(samples, [5000, 55_000], seed);
     if (!train || !validation) throw new Error('the set is smaller than 60,000 images');
     for (const setting of settings) {
-      const options = { spec, data: { train, validation, test }, batch: 200, threads: 2 };
+      const options = { subject: networkSubject(spec, { train, validation, test }, 200), threads: 2 };
       // Rectifiers halve the variance, which the dense start makes up for.
       const plan = {
         ...recipe(steps, seed),

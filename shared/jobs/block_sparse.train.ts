@@ -1,0 +1,146 @@
+/** `block_sparse.train`: layers whose tiles become zero while they are trained, against every rival on the same batches. */
+import { z } from 'zod';
+import {
+  frontierSchema,
+  networkSchema,
+  pointFiguresSchema,
+  SPARSE_METHODS,
+  sparsePointSchema,
+  sparseTaskSchema,
+  tileSchema,
+} from '../contracts/block-sparse.ts';
+import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
+import { tableInput } from '../contracts/table.ts';
+import { defineJob } from './contract.ts';
+import { corpusInput, modelInput } from './references.ts';
+
+const strength = z.number().min(0).max(1e6);
+
+export default defineJob({
+  type: 'block_sparse.train',
+  summary: 'Train layers with tiles that are exactly zero, and compare what that costs with other ways',
+  version: 1,
+  scope: 'jobs:write',
+  params: z
+    .strictObject({
+      task: sparseTaskSchema,
+      model: networkSchema.default({ kind: 'linear' }).describe('a language model is named in its task'),
+      tiles: z.array(tileSchema).min(1).max(8).describe('each is trained on its own; a search takes all at once'),
+      rank: z.number().int().min(1).max(256).default(2).describe('terms of the Kronecker sums'),
+      methods: z.array(z.enum(SPARSE_METHODS)).min(1).max(9).default(['dense', 'kpd']),
+      lambda: z
+        .array(strength)
+        .max(20)
+        .default([])
+        .describe('penalties of kpd in units of the critical one: at 1 an idle tile dies with the last step'),
+      lambda_absolute: z
+        .array(strength)
+        .max(20)
+        .default([])
+        .describe('penalties as they are, of kpd and of the lassos'),
+      group_lambda: strength
+        .default(0.05)
+        .describe('size_search: group penalty, times the root of the number of tiles'),
+      sparsity: z.array(z.number().min(0).max(0.99)).max(20).default([]).describe('rigl, pruning: share of zero tiles'),
+      seeds: z.array(seedSchema).min(1).max(20).default([0]),
+      steps: z.number().int().min(1).max(1_000_000).default(600),
+      batch: z.number().int().min(1).max(65_536).default(200),
+      learning_rate: z.number().positive().max(10).default(0.1),
+      optimiser: z.enum(['sgd', 'adam']).default('sgd'),
+      momentum: z.number().min(0).max(0.999).default(0.9).describe('of sgd'),
+      decay: z
+        .enum(['decoupled', 'coupled'])
+        .default('decoupled')
+        .describe('of the factors A and B: after the step, or added to their gradients'),
+      weight_decay: z.number().min(0).max(1).default(1e-3),
+      ramp: z
+        .number()
+        .min(0)
+        .max(100)
+        .default(1)
+        .describe('the penalty at the end as a multiple of that at the beginning'),
+      freeze_from: z
+        .number()
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('step from which zero tiles stay zero; null: they may come back until the penalty ends'),
+      debias_steps: z
+        .number()
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(0)
+        .describe('steps after the others without a penalty, the zero tiles fixed'),
+      build: z.boolean().default(false).describe('form the matrix in every step instead of multiplying by the factors'),
+      split: z
+        .tuple([z.number().positive(), z.number().positive(), z.number().positive()])
+        .default([0.7, 0.15, 0.15])
+        .describe('training, validation (choice of the model), test'),
+      tolerance: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.01)
+        .describe('the model with most zero tiles is chosen whose score is within this of the best'),
+      format: z.enum(['factored', 'block_csr']).default('factored').describe('how the chosen model is stored'),
+      dense_export: z.boolean().default(false).describe('also store it dense'),
+    })
+    .superRefine(({ task, model, rank, tiles, split }, context) => {
+      const refuse = (path: (string | number)[], message: string) =>
+        context.addIssue({ code: 'custom', path, message });
+      const images = model.kind === 'lenet' || model.kind === 'vit';
+      if (task.kind === 'lm' && model.kind !== 'linear') refuse(['model'], 'a language model is named in its task');
+      if (task.kind === 'table' && images)
+        refuse(['model', 'kind'], `${model.kind} needs images; a table takes linear or mlp`);
+      if (model.kind === 'vit' && model.width % model.heads !== 0) {
+        refuse(['model', 'heads'], `${model.heads} heads do not divide the width ${model.width}`);
+      }
+      tiles.forEach(([m, n], i) => {
+        if (rank > m * n)
+          refuse(['rank'], `${rank} terms are more than the ${m * n} numbers of tile ${i} (${m} x ${n}) can need`);
+      });
+      const total = split.reduce((sum, share) => sum + share, 0);
+      if (Math.abs(total - 1) > 1e-6) refuse(['split'], `the shares add up to ${total}, not to 1`);
+    }),
+  result: z.object({
+    points: z.array(pointFiguresSchema),
+    frontier: frontierSchema,
+    at_equal_sparsity: z
+      .array(z.object({ method: z.enum(SPARSE_METHODS), tile: tileSchema, share: z.number(), score: z.number() }))
+      .describe('interpolated on each frontier at shares of zero tiles'),
+    chosen: sparsePointSchema,
+    model: modelIdSchema,
+    report: reportIdSchema,
+    critical_lambda: z.number().describe('the unit of lambda'),
+    learning_rate_sum: z.number(),
+    left_dense: z.array(z.string()).describe('layers that no tile divides'),
+    warnings: z.array(z.string()),
+    data_digest: z.string(),
+  }),
+  progress: {
+    loss: 'nats',
+    validation_accuracy: 'share',
+    zero_share: 'share of tiles',
+    point: 'number',
+    seconds_left: 's',
+  },
+  produces: ['model', 'report'],
+  models: ({ task }) => (task.kind === 'lm' ? [{ reference: task.model, pointer: '/task/model', hooks: [] }] : []),
+  inputs({ task }) {
+    if (task.kind === 'table') return tableInput(task.table).map(({ id }) => ({ id, pointer: '/task/table/artefact' }));
+    if (task.kind === 'lm')
+      return [...modelInput(task.model, '/task/model'), ...corpusInput(task.corpus, '/task/corpus')];
+    const labels = task.labels ? [{ id: task.labels, pointer: '/task/labels' }] : [];
+    return [{ id: task.images, pointer: '/task/images' }, ...labels];
+  },
+  estimate(p) {
+    const strengths = p.lambda.length + p.lambda_absolute.length + p.sparsity.length + 2;
+    const points = p.seeds.length * p.tiles.length * p.methods.length * strengths;
+    const steps = points * (p.steps + p.debias_steps);
+    const tokens = p.task.kind === 'lm' ? p.batch * p.task.context : p.batch;
+    return { device_seconds: 10 + steps * (0.003 + tokens * 2e-5), memory_bytes: 1e9, artefact_bytes: 5e7 };
+  },
+  retention_days: 30,
+});
