@@ -18,14 +18,14 @@ const sorted = (values: number[]): Float64Array => Float64Array.from(values).sor
  */
 export function fitBarycentre(
   scores: ArrayLike<number>,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
   { split = true }: { split?: boolean } = {},
 ): Barycentre {
   const halves = Array.from({ length: groups }, () => [[] as number[], [] as number[]] as const);
   const counts = new Float64Array(groups);
   for (let i = 0; i < scores.length; i++) {
-    const g = codes[i]!;
+    const g = groupIds[i]!;
     if (split) halves[g]![counts[g]! % 2]!.push(scores[i]!);
     else for (const half of halves[g]!) half.push(scores[i]!);
     counts[g]! += 1;
@@ -60,9 +60,13 @@ function position(values: Float64Array, x: number): [number, number] {
  * Mapped scores. The rank of a score is its mid-distribution value (half of its ties below it) with linear interpolation
  * between calibration scores. Raises `data_invalid` (group_unknown) for a code the barycentre was not fitted to.
  */
-export function applyBarycentre(fitted: Barycentre, scores: ArrayLike<number>, codes: ArrayLike<number>): Float64Array {
+export function applyBarycentre(
+  fitted: Barycentre,
+  scores: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
+): Float64Array {
   return Float64Array.from(scores, (score, i) => {
-    const own = fitted.ranks[codes[i]!];
+    const own = fitted.ranks[groupIds[i]!];
     if (!own) throw dataError('group_unknown', `/groups/${i}`, `row ${i} is of a group with no calibration scores`);
     const [below, upTo] = position(own, score);
     let rank = (below + upTo) / 2;

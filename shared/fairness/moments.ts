@@ -6,22 +6,22 @@ import { dataError } from './data-error.ts';
 export type GroupMoments = { count: number; mean: Float64Array; covariance: Matrix };
 
 /**
- * Moments of each of `groups` groups over the rows (n x d, row-major); `codes[i]` is row i's group. Raises `data_invalid`
+ * Moments of each of `groups` groups over the rows (n x d, row-major); `group ids[i]` is row i's group. Raises `data_invalid`
  * (group_too_small) for a group of fewer than two rows, whose covariance does not exist.
  */
 export function momentsByGroup(
   rows: Float64Array,
   d: number,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
 ): GroupMoments[] {
-  const n = codes.length;
+  const n = groupIds.length;
   if (rows.length !== n * d) throw dataError('length_mismatch', '', `${n} rows of ${d} need ${n * d} values`);
   const counts = new Float64Array(groups);
   const means = Array.from({ length: groups }, () => new Float64Array(d));
   for (let i = 0; i < n; i++) {
-    counts[codes[i]!]! += 1;
-    const mean = means[codes[i]!]!;
+    counts[groupIds[i]!]! += 1;
+    const mean = means[groupIds[i]!]!;
     for (let j = 0; j < d; j++) mean[j]! += rows[i * d + j]!;
   }
   means.forEach((mean, g) => {
@@ -33,7 +33,7 @@ export function momentsByGroup(
   const covariances = means.map(() => zeros(d, d));
   const centred = new Float64Array(d);
   for (let i = 0; i < n; i++) {
-    const g = codes[i]!;
+    const g = groupIds[i]!;
     const mean = means[g]!;
     const sum = covariances[g]!.data;
     for (let j = 0; j < d; j++) centred[j] = rows[i * d + j]! - mean[j]!;

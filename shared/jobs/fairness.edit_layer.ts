@@ -5,15 +5,17 @@ import { predictorIdSchema, randomIdSchema, seedSchema } from '../contracts/mani
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { defineJob } from './contract.ts';
 
+const gap = z.number().nullable();
 const metrics = z.object({
   mse: z.number(),
   mae: z.number(),
-  ks: z.number(),
-  w1: z.number(),
-  mean_gap: z.number(),
-  variance_gap: z.number(),
+  ks: gap,
+  w1: gap,
+  mean_gap: gap,
+  variance_gap: gap,
+  reason: z.string().nullable().describe('why a gap is null'),
 });
-export const fairPointSchema = z.object({
+const fairPointSchema = z.object({
   method: z.string(),
   c1: z.number().nullable(),
   c2: z.number().nullable(),
@@ -97,12 +99,24 @@ export default defineJob({
   result: z.object({
     table: tableReportSchema,
     groups: z.array(z.object({ level: z.string(), count: z.number() })),
+    excluded: z
+      .array(z.object({ level: z.string(), count: z.number() }))
+      .describe('groups of too few rows: their rows are not used'),
     inputs: z.array(z.unknown()).describe('how each column became features'),
-    points: z.array(fairPointSchema).describe('every setting of the sweep and the baselines'),
+    target_variance: z.number().describe('of the test rows: the error of predicting their mean'),
+    points: z
+      .array(fairPointSchema)
+      .describe(
+        'the network as it is, the scalar head, every setting of the sweep, then baselines: barycentre, mean, ridge',
+      ),
     frontier: z
       .array(z.number().int())
       .describe('positions in `points` that nothing dominates on validation (error, KS)'),
     chosen: z.number().int(),
+    corrected: z.boolean().describe('false: the published predictor is the network as it was'),
+    warnings: z.array(
+      z.object({ code: z.enum(['worse_than_mean', 'worse_than_ridge', 'not_corrected']), detail: z.string() }),
+    ),
     ks_noise_floor: z.number(),
     predictor: predictorIdSchema,
   }),

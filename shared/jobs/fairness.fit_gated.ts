@@ -6,7 +6,7 @@ import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from
 import { defineJob } from './contract.ts';
 
 const name = columnNameSchema;
-export const dafhMethodSchema = z.object({
+const gatedMethodSchema = z.object({
   method: z.string(),
   needs_demographics: z.boolean(),
   accuracy: z.number(),
@@ -84,14 +84,15 @@ export default defineJob({
       z.object({
         group: z.number(),
         count: z.number(),
-        own: z.number(),
-        pooled: z.number(),
+        own: z.number().nullable().describe('error on the guard rows; null for a group without any'),
+        pooled: z.number().nullable(),
         worst_p: z.number(),
         action: z.enum(['kept', 'pooled', 'merged']),
         serving: z.number(),
       }),
     ),
-    methods: z.array(dafhMethodSchema),
+    corrected: z.boolean().describe('false: every group is served by the pooled classifier'),
+    methods: z.array(gatedMethodSchema),
     preferences: z
       .record(z.string(), z.unknown())
       .describe('rationality and envy of learned groups, gaps of demographic groups, on test rows'),

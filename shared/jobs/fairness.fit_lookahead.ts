@@ -14,7 +14,7 @@ const pathOf = (pointer: string): string[] =>
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 
-const lcfPointSchema = z.object({
+const lookaheadPointSchema = z.object({
   eta: z.number(),
   rho: z.number(),
   constant: z.number().describe('T'),
@@ -67,7 +67,7 @@ export default defineJob({
         future_gap: z.number().describe('at the first eta'),
       }),
     ),
-    points: z.array(lcfPointSchema),
+    points: z.array(lookaheadPointSchema),
     moments: z.record(z.string(), z.unknown()).nullable().describe('second moments for what-if refits at the edge'),
     predictor: predictorIdSchema,
   }),

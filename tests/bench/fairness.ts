@@ -105,12 +105,12 @@ function predictors(): void {
     p3: 0,
     free: { x0: 1, x5: 2 },
   });
-  const codes = stream(1, 'codes').integers(n, 2);
+  const groupIds = stream(1, 'groupIds').integers(n, 2);
   say(
     'lookahead, 10 features, kernel',
     perSecond(
       n,
-      best(() => predictLookahead(compiled, x, codes, scores)),
+      best(() => predictLookahead(compiled, x, groupIds, scores)),
     ),
   );
   for (const widths of [

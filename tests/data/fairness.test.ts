@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { gapMetrics } from '../../gpu-worker/fairness/gap-metrics.ts';
-import { LayerEditor } from '../../gpu-worker/fairness/layer-editing.ts';
-import { trainNetwork } from '../../gpu-worker/fairness/network-training.ts';
-import { pick, pickRows, splitRows } from '../../gpu-worker/fairness/rows.ts';
+import { pick, pickRows, splitRows, strataOf } from '../../gpu-worker/fairness/rows.ts';
+import { gapMetrics } from '../../gpu-worker/fairness/spectral/gap-metrics.ts';
+import { LayerEditor } from '../../gpu-worker/fairness/spectral/layer-editing.ts';
+import { trainNetwork } from '../../gpu-worker/fairness/spectral/network-training.ts';
 import { forwardNetwork } from '../../shared/fairness/predictors/network.ts';
 import { compasRegression, lawRegression, loanLatent } from '../studies/fairness/tables.ts';
 import { hasData } from '../support/guide.ts';
@@ -16,12 +16,16 @@ describe.skipIf(!hasData)('the public tables', () => {
 
   it('reach on COMPAS what editing both moments should: KS falls by 40 %, the error rises by less than 25 %', async () => {
     const { rows, group } = compasRegression();
-    const [train, , test] = splitRows(rows.y.length, [0.7, 0.15, 0.15], 33) as [Uint32Array, Uint32Array, Uint32Array];
+    const [train, , test] = splitRows(strataOf(group.groupIds, rows.y), [0.7, 0.15, 0.15], 33) as [
+      Uint32Array,
+      Uint32Array,
+      Uint32Array,
+    ];
     const [fitted, held] = [pickRows(rows, train), pickRows(rows, test)];
     const { network } = await trainNetwork(fitted, { seed: 33 });
-    const editor = new LayerEditor(network, network.length - 2, fitted, pick(group.codes, train), 2);
+    const editor = new LayerEditor(network, network.length - 2, fitted, pick(group.groupIds, train), 2);
     const measure = (net: typeof network) =>
-      gapMetrics(forwardNetwork(net, held.x, held.y.length), held.y, pick(group.codes, test), 2);
+      gapMetrics(forwardNetwork(net, held.x, held.y.length), held.y, pick(group.groupIds, test), 2);
     const before = measure(network);
     const after = measure(editor.edit({ c1: 15, c2: 150, refit: 'adam' }).network);
     expect(after.ks).toBeLessThan(0.6 * before.ks);

@@ -10,27 +10,27 @@ import { type Baseline, meanSquare, measured, type People } from './fitted.ts';
 type Design = { x: Float64Array; names: readonly string[] };
 
 /** The features, without the status where rows carry it: a score of what it predicts would be none. */
-function featuresOf({ inputs, scm }: CompiledLookahead, { x, codes }: People): Design {
+function featuresOf({ inputs, scm }: CompiledLookahead, { x, groupIds }: People): Design {
   const kept = inputs.flatMap((name, j) => (name === scm.scm.status ? [] : [j]));
-  const out = new Float64Array(codes.length * kept.length);
-  for (let i = 0; i < codes.length; i++)
+  const out = new Float64Array(groupIds.length * kept.length);
+  for (let i = 0; i < groupIds.length; i++)
     for (const [at, j] of kept.entries()) out[i * kept.length + at] = x[i * inputs.length + j]!;
   return { x: out, names: kept.map((j) => inputs[j]!) };
 }
 
 /** The exogenous variables of everything but the status. */
-function exogenousOf(compiled: CompiledLookahead, { x, codes }: People): Design {
+function exogenousOf(compiled: CompiledLookahead, { x, groupIds }: People): Design {
   const { inputs, scm, shape, statusColumn } = compiled;
   const names = freeVariables(compiled).filter((name) => name !== scm.scm.status);
   const [row, u] = [new Float64Array(scm.order.length), new Float64Array(scm.order.length)];
-  const out = new Float64Array(codes.length * names.length);
-  for (let i = 0; i < codes.length; i++) {
+  const out = new Float64Array(groupIds.length * names.length);
+  for (let i = 0; i < groupIds.length; i++) {
     row.fill(Number.NaN);
     for (const [j, name] of inputs.entries()) {
       const given = x[i * inputs.length + j]!;
       row[scm.index.get(name)!] = j === statusColumn ? shape.status.inverse(given) : given;
     }
-    abduct(scm, row, codes[i]!, 0, u);
+    abduct(scm, row, groupIds[i]!, 0, u);
     for (const [at, name] of names.entries()) out[i * names.length + at] = u[scm.index.get(name)!]!;
   }
   return { x: out, names };
@@ -77,7 +77,7 @@ export function additiveBaselines(compiled: CompiledLookahead, trained: People, 
     const free = pull(fitted.names, coefficients);
     const pulled = compileLookahead({ ...compiled.predictor, rho: 0, p2: 0, p3: 0, free });
     const { present_gap, future_gap } = measured(held.y, (out, gaps) =>
-      predictLookahead(pulled, held.x, held.codes, out, gaps),
+      predictLookahead(pulled, held.x, held.groupIds, out, gaps),
     );
     return { method, mse: meanSquare(scores, held.y), present_gap, future_gap };
   };

@@ -32,11 +32,11 @@ const documentOfScm = ({ values, status, variables }: LinearScm): ScmDocument =>
 function estimated(
   params: FitParams,
   { estimate }: FitModelOf<'estimate'>,
-  { table, codes, train }: PreparedRows,
+  { table, groupIds, train }: PreparedRows,
 ): { scm: ScmDocument; fit: Record<string, number> } {
   const own = takeRows(table, train);
   const columns = Object.fromEntries(estimate.map(({ name }) => [name, numbersOf(own, name)]));
-  const trained = Int32Array.from(train, (i) => codes[i]!);
+  const trained = Int32Array.from(train, (i) => groupIds[i]!);
   const { scm, rSquared } = estimateScm(estimate, params.status, attributeValues(params), columns, trained);
   return { scm: documentOfScm(scm), fit: rSquared };
 }
@@ -57,7 +57,7 @@ export function fitAdditive(
   const [trained, held] = [prepared.train, prepared.test].map((rows) =>
     peopleOf(prepared, rows, compiled.inputs, params.status),
   ) as [ReturnType<typeof peopleOf>, ReturnType<typeof peopleOf>];
-  const moments = lookaheadMoments(compiled, trained.x, trained.codes, trained.y);
+  const moments = lookaheadMoments(compiled, trained.x, trained.groupIds, trained.y);
   const settings = settingsOf(params);
   let document: LookaheadDocument | undefined;
   const points = settings.map((setting, k): FitPoint => {
@@ -65,7 +65,7 @@ export function fitAdditive(
     const { p2, p3, free } = predictor;
     document ??= { ...unfitted, ...setting, p2, p3, free: { ...free } };
     const point = measured(held.y, (scores, gaps) =>
-      predictLookahead(compileLookahead(predictor), held.x, held.codes, scores, gaps),
+      predictLookahead(compileLookahead(predictor), held.x, held.groupIds, scores, gaps),
     );
     onProgress((k + 1) / settings.length, 'fitting', {});
     return { ...setting, constant, p1, ...point };

@@ -9,7 +9,7 @@ import { numbersOf, takeRows } from '../table-input.ts';
 import { type Baseline, meanSquare, measured, type PreparedRows } from './fitted.ts';
 
 /** People as a deployed latent predictor sees them: children (and status), covariate features, attribute value numbers. */
-type LatentRows = { rows: Float64Array; features: Float64Array; codes: ArrayLike<number>; y: Float64Array };
+type LatentRows = { rows: Float64Array; features: Float64Array; groupIds: ArrayLike<number>; y: Float64Array };
 
 export const latentPredictorOf = (document: LatentDocument): LatentPredictor => ({
   ...document,
@@ -17,12 +17,12 @@ export const latentPredictorOf = (document: LatentDocument): LatentPredictor => 
   covariates: featureCount(document.covariates),
 });
 
-export function latentRows({ table, codes }: PreparedRows, rows: Uint32Array, document: LatentDocument): LatentRows {
+export function latentRows({ table, groupIds }: PreparedRows, rows: Uint32Array, document: LatentDocument): LatentRows {
   const own = takeRows(table, rows);
   return {
     rows: encodeTable(own, plainInputs(compileLatent(latentPredictorOf(document)).inputs)),
     features: encodeTable(own, document.covariates),
-    codes: Int32Array.from(rows, (i) => codes[i]!),
+    groupIds: Int32Array.from(rows, (i) => groupIds[i]!),
     y: numbersOf(own, document.status.name),
   };
 }
@@ -30,12 +30,12 @@ export function latentRows({ table, codes }: PreparedRows, rows: Uint32Array, do
 /** Scores of `people`, with other coefficients than the predictor's own where they are given. */
 export function latentScores(
   predictor: LatentPredictor,
-  { rows, features, codes, y }: LatentRows,
+  { rows, features, groupIds, y }: LatentRows,
   { p1, ...part }: { p1?: number; p2?: number; p3?: number; free?: number } = {},
 ): Float64Array {
   const compiled = compileLatent({ ...predictor, ...part });
   const scores = new Float64Array(y.length);
-  predictLatent({ ...compiled, p1: p1 ?? compiled.p1 }, rows, features, codes, scores);
+  predictLatent({ ...compiled, p1: p1 ?? compiled.p1 }, rows, features, groupIds, scores);
   return scores;
 }
 
@@ -63,7 +63,7 @@ export function fitDeployed(predictor: LatentPredictor, people: LatentRows): Lat
 export function measureDeployed(predictor: LatentPredictor, people: LatentRows): ReturnType<typeof measured> {
   const compiled = compileLatent(predictor);
   return measured(people.y, (scores, gaps) =>
-    predictLatent(compiled, people.rows, people.features, people.codes, scores, gaps),
+    predictLatent(compiled, people.rows, people.features, people.groupIds, scores, gaps),
   );
 }
 

@@ -14,7 +14,7 @@ export type FitPoint = FitResult['points'][number];
 export type Baseline = FitResult['baselines'][number];
 
 /** Complete rows, their attribute value numbers, and which of them are for training and for testing. */
-export type PreparedRows = { table: Table; codes: Int32Array; train: Uint32Array; test: Uint32Array };
+export type PreparedRows = { table: Table; groupIds: Int32Array; train: Uint32Array; test: Uint32Array };
 /** Told how far a fit is and what it is at. */
 export type OnProgress = (fraction: number, stage: string, metrics: Record<string, number>) => void;
 
@@ -24,10 +24,10 @@ export type Fitted = Pick<FitResult, 'model' | 'fit' | 'baselines' | 'points' | 
 };
 
 /** People as a predictor of plain columns sees them: n x inputs, their attribute value numbers, the observed status. */
-export type People = { x: Float64Array; codes: Int32Array; y: Float64Array };
+export type People = { x: Float64Array; groupIds: Int32Array; y: Float64Array };
 
 export function peopleOf(
-  { table, codes }: PreparedRows,
+  { table, groupIds }: PreparedRows,
   rows: Uint32Array,
   inputs: readonly string[],
   status: string,
@@ -35,7 +35,7 @@ export function peopleOf(
   const own = takeRows(table, rows);
   return {
     x: encodeTable(own, plainInputs(inputs)),
-    codes: Int32Array.from(rows, (i) => codes[i]!),
+    groupIds: Int32Array.from(rows, (i) => groupIds[i]!),
     y: numbersOf(own, status),
   };
 }

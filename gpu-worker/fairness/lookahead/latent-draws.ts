@@ -11,7 +11,7 @@ export type LatentWorld = {
   /** Draws of K per person used for averages; at most those that were kept. */
   draws: number;
   /** Attribute value numbers and status of every person. */
-  codes: ArrayLike<number>;
+  groupIds: ArrayLike<number>;
   y: Float64Array;
   /** Status's mean at K = 0 for person i under attribute value number b. */
   offset(i: number, b: number): number;
@@ -31,13 +31,13 @@ type LatentScore = {
 };
 
 /** Mean |difference of the status| between a person's world and the others. */
-function presentGap({ codes, values, offset }: LatentWorld, rows: ArrayLike<number>): number {
+function presentGap({ groupIds, values, offset }: LatentWorld, rows: ArrayLike<number>): number {
   let [sum, pairs] = [0, 0];
   for (let r = 0; r < rows.length; r++) {
     const i = rows[r]!;
     for (let b = 0; b < values; b++) {
-      if (b === codes[i]) continue;
-      sum += Math.abs(offset(i, codes[i]!) - offset(i, b));
+      if (b === groupIds[i]) continue;
+      sum += Math.abs(offset(i, groupIds[i]!) - offset(i, b));
       pairs += 1;
     }
   }
@@ -54,7 +54,7 @@ export function latentScore(
   test: ArrayLike<number>,
   { eta, rho, counterfactual = false }: { eta: number; rho: number; counterfactual?: boolean },
 ): LatentScore {
-  const { fit, draws, codes, y, offset, values, weight } = world;
+  const { fit, draws, groupIds, y, offset, values, weight } = world;
   const constant = additiveConstant([weight], eta);
   const p1 = counterfactual ? 0 : quadraticCoefficient(constant, rho);
   const d = counterfactual ? 1 : 2;
@@ -68,7 +68,7 @@ export function latentScore(
         const k = fit.draws![i * fit.samples + Math.floor((s * fit.samples) / draws)]!;
         let [linear, quadratic] = [0, 0];
         for (let b = 0; b < values; b++) {
-          if (b === codes[i]) continue;
+          if (b === groupIds[i]) continue;
           const other = offset(i, b) + weight * k;
           linear += other;
           quadratic += other * other;
@@ -94,9 +94,9 @@ export function latentScore(
   let [scoreGap, pairs] = [0, 0];
   for (let r = 0; r < held.target.length; r++) {
     const i = test[Math.floor(r / draws)]!;
-    const y = offset(i, codes[i]!) + weight * held.x[r * d]!;
+    const y = offset(i, groupIds[i]!) + weight * held.x[r * d]!;
     for (let b = 0; b < values; b++) {
-      if (b === codes[i]) continue;
+      if (b === groupIds[i]) continue;
       const other = offset(i, b) + weight * held.x[r * d]!;
       scoreGap += Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
       pairs += 1;

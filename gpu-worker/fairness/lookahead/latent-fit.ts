@@ -24,13 +24,13 @@ import { fitLatentKnowledge, type LatentFit } from './latent-knowledge.ts';
 const DRAWS = 50;
 
 /** Indicators of the attribute's values but the first, then the covariates: n x p, with the covariates alone beside. */
-function designOf({ table, codes }: PreparedRows, values: number, inputs: readonly InputEncoding[]) {
+function designOf({ table, groupIds }: PreparedRows, values: number, inputs: readonly InputEncoding[]) {
   const extra = inputs.length ? encodeTable(table, inputs) : new Float64Array(0);
   const width = featureCount(inputs);
   const p = values - 1 + width;
   const design = new Float64Array(table.rows * p);
   for (let i = 0; i < table.rows; i++) {
-    if (codes[i]! > 0) design[i * p + codes[i]! - 1] = 1;
+    if (groupIds[i]! > 0) design[i * p + groupIds[i]! - 1] = 1;
     design.set(extra.subarray(i * width, (i + 1) * width), i * p + values - 1);
   }
   return { design, p, extra, width };
@@ -75,9 +75,9 @@ export function fitLatent(
   prepared: PreparedRows,
   onProgress: OnProgress,
 ): Fitted {
-  const { table, codes, train, test } = prepared;
+  const { table, groupIds, train, test } = prepared;
   const values = params.attribute.labels.length;
-  const inputs = learnInputs(table, model.covariates, { dropFirst: true }).map((input) =>
+  const inputs = learnInputs(table, model.covariates, { dropFirst: true, numbersFrom: train }).map((input) =>
     input.kind === 'number' ? input : { ...input, unknown: 'zeros' as const },
   );
   const { design, p, extra, width } = designOf(prepared, values, inputs);
@@ -102,7 +102,7 @@ export function fitLatent(
   const world: LatentWorld = {
     fit,
     draws: Math.min(fit.samples, DRAWS),
-    codes,
+    groupIds,
     y,
     values,
     weight: status.weight,

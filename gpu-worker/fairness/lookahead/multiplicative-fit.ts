@@ -27,11 +27,11 @@ import {
 /** Scores with other coefficients than the predictor's own. */
 function scoresWith(
   compiled: CompiledMultiplicative,
-  { x, codes, y }: People,
+  { x, groupIds, y }: People,
   { p1, ...part }: { p1: number; p2: number; free: number },
 ): Float64Array {
   const scores = new Float64Array(y.length);
-  predictMultiplicative({ ...compiled, p1, predictor: { ...compiled.predictor, p3: 0, ...part } }, x, codes, scores);
+  predictMultiplicative({ ...compiled, p1, predictor: { ...compiled.predictor, p3: 0, ...part } }, x, groupIds, scores);
   return scores;
 }
 
@@ -69,17 +69,17 @@ function baselinesOf(compiled: CompiledMultiplicative, trained: People, held: Pe
     shiftOf: (a: number, slopes: Float64Array) => number,
   ): Baseline => {
     const d = kept.length;
-    const design = ({ x, codes }: People): Float64Array =>
-      Float64Array.from({ length: codes.length * d }, (_, at) => {
+    const design = ({ x, groupIds }: People): Float64Array =>
+      Float64Array.from({ length: groupIds.length * d }, (_, at) => {
         const [i, j] = [Math.floor(at / d), kept[at % d]!];
-        return columnOf(x[i * width + j]!, j, values[codes[i]!]!);
+        return columnOf(x[i * width + j]!, j, values[groupIds[i]!]!);
       });
     const { intercept, coefficients } = leastSquares(design(trained), trained.y, d, { ridge: 1e-9 });
     const tested = design(held);
     const scores = held.y.map((_, i) => coefficients.reduce((sum, c, j) => sum + c * tested[i * d + j]!, intercept));
     let [present, future] = [0, 0];
     for (let i = 0; i < held.y.length; i++) {
-      const [a, other] = [values[held.codes[i]!]!, values[1 - held.codes[i]!]!];
+      const [a, other] = [values[held.groupIds[i]!]!, values[1 - held.groupIds[i]!]!];
       let scaled = 0;
       for (let j = 0; j < features.length; j++) scaled += features[j]!.weight * held.x[i * width + j]!;
       const gap = scaled * (1 - other / a);
@@ -124,7 +124,7 @@ export function fitMultiplicative(
     const predictor = refit({ ...base, ...setting }, trained);
     published ??= predictor;
     const ready = compileMultiplicative(predictor);
-    const point = measured(held.y, (scores, gaps) => predictMultiplicative(ready, held.x, held.codes, scores, gaps));
+    const point = measured(held.y, (scores, gaps) => predictMultiplicative(ready, held.x, held.groupIds, scores, gaps));
     onProgress((k + 1) / settings.length, 'fitting', {});
     return { ...setting, constant: ready.constant, p1: ready.p1, ...point };
   });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { seedSchema } from '../../contracts/manifest.ts';
 import type { Interval } from '../../math/resample.ts';
 import { dataError, requireFinite } from '../data-error.ts';
+import { decisionError } from '../decision.ts';
 import { mutualInformation } from '../gated/demographics.ts';
 import { preferenceGaps, riskMatrix, withoutHarm } from '../gated/preferences.ts';
 import { type Grouping, intersection } from './groups.ts';
@@ -95,7 +96,7 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
     throw dataError('length_mismatch', '/routing/routed', `${routed.length} learned groups for ${n} predictions`);
   const error = options.task === 'classification';
   const losses = heads.map((scores) =>
-    scores.map((score, i) => (error ? Number(score > 0.5 !== labels[i]! > 0.5) : (score - labels[i]!) ** 2)),
+    scores.map((score, i) => (error ? decisionError(score, labels[i]!) : (score - labels[i]!) ** 2)),
   );
   const risks = riskMatrix(losses, routed);
   const harm = withoutHarm(preferenceGaps(risks));
@@ -115,19 +116,23 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
     })),
     without_harm_rate: harm.rate,
     worst_gap: harm.worst,
-    demographics: groupings.map(({ name, codes, levels }) => {
-      const intervals = meanIntervals(gain, codes, levels.length, settings, `rationality/${name}`);
-      const sizes = levels.map((level, g) => ({ level, g, count: codes.reduce((sum, c) => sum + Number(c === g), 0) }));
+    demographics: groupings.map(({ name, groupIds, levels }) => {
+      const intervals = meanIntervals(gain, groupIds, levels.length, settings, `rationality/${name}`);
+      const sizes = levels.map((level, g) => ({
+        level,
+        g,
+        count: groupIds.reduce((sum, c) => sum + Number(c === g), 0),
+      }));
       const [large, small] = [true, false].map((wanted) =>
         sizes.filter(({ count }) => count >= options.minimum_group === wanted),
       ) as [typeof sizes, typeof sizes];
       return {
         attribute: name,
-        mutual_information: mutualInformation(routed, k, codes, levels.length),
+        mutual_information: mutualInformation(routed, k, groupIds, levels.length),
         excluded: small.map(({ level, count }) => ({ level, count })),
         groups: large.map(({ level, g, count }) => {
           const routing = new Array<number>(k).fill(0);
-          for (let i = 0; i < n; i++) if (codes[i] === g) routing[routed[i]!]! += 1;
+          for (let i = 0; i < n; i++) if (groupIds[i] === g) routing[routed[i]!]! += 1;
           const interval: Interval = intervals[g]!;
           // The point gap flags harm: an audit errs on the side of the group, the interval says how sure it is.
           return {

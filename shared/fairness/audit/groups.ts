@@ -1,12 +1,12 @@
-/** Groups of an audit: attributes as codes, intersections of attributes, and the size below which nothing is claimed. */
+/** Groups of an audit: attributes as group ids, intersections of attributes, and the size below which nothing is claimed. */
 import { jsonPointer } from '../../contracts/problem.ts';
 import { dataError } from '../data-error.ts';
 
-/** One attribute's values as codes into `levels`, which are in order of first appearance sorted by name. */
-export type Grouping = { name: string; codes: Int32Array; levels: string[] };
+/** One attribute's values as group ids into `levels`, which are in order of first appearance sorted by name. */
+export type Grouping = { name: string; groupIds: Int32Array; levels: string[] };
 
 /**
- * Codes a column of labels (strings, numbers or booleans). Raises `data_invalid` for a missing (null, NaN) label; `pointer`
+ * Numbers the groups of a column of labels (strings, numbers or booleans). Raises `data_invalid` for a missing (null, NaN) label; `pointer`
  * is where the request has the column.
  */
 export function grouping(
@@ -26,14 +26,14 @@ export function grouping(
   });
   const levels = [...new Set(text)].sort();
   const at = new Map(levels.map((level, i) => [level, i]));
-  return { name, codes: Int32Array.from(text, (label) => at.get(label)!), levels };
+  return { name, groupIds: Int32Array.from(text, (label) => at.get(label)!), levels };
 }
 
 /** The grouping by all given attributes at once, with only the combinations that occur. */
 export function intersection(groupings: readonly Grouping[]): Grouping {
-  const rows = groupings[0]?.codes.length ?? 0;
+  const rows = groupings[0]?.groupIds.length ?? 0;
   const by = (write: (level: string) => string): string[] =>
-    Array.from({ length: rows }, (_, i) => groupings.map((g) => write(g.levels[g.codes[i]!]!)).join(' & '));
+    Array.from({ length: rows }, (_, i) => groupings.map((g) => write(g.levels[g.groupIds[i]!]!)).join(' & '));
   const [plain, quoted] = [by((level) => level), by((level) => JSON.stringify(level))];
   // Levels that hold the joint themselves would run two combinations into one.
   const clear = new Set(plain).size === new Set(quoted).size;
@@ -50,10 +50,10 @@ type EligibleGroups = {
 };
 
 /** Groups of at least `minimum` rows. Raises `data_invalid` (group_count, group_too_small) where fewer than two are left. */
-export function eligibleGroups({ name, codes, levels }: Grouping, minimum: number, most = 64): EligibleGroups {
+export function eligibleGroups({ name, groupIds, levels }: Grouping, minimum: number, most = 64): EligibleGroups {
   const pointer = jsonPointer(['groups', name]);
   const counts = new Array<number>(levels.length).fill(0);
-  for (const code of codes) counts[code]! += 1;
+  for (const code of groupIds) counts[code]! += 1;
   if (levels.length < 2) {
     throw dataError('group_count', pointer, `${name} has one group only; gaps are between at least two`);
   }
@@ -75,7 +75,7 @@ export function eligibleGroups({ name, codes, levels }: Grouping, minimum: numbe
     total += counts[g]!;
   }
   const rows = new Uint32Array(total);
-  codes.forEach((g, i) => {
+  groupIds.forEach((g, i) => {
     if (start[g]! >= 0) rows[start[g]!++] = i;
   });
   const excluded = levels.flatMap((level, g) => (counts[g]! < minimum ? [{ level, count: counts[g]! }] : []));

@@ -9,14 +9,14 @@ const MOST_GROUPS = 7;
 
 /** Distribution functions of the scores by group; dashed lines are the scores before the correction. */
 export function distributionPlot(
-  { name, codes, levels }: Grouping,
+  { name, groupIds, levels }: Grouping,
   after: Float64Array,
   before?: Float64Array,
 ): string {
   const all = before ? [after, before] : [after];
   const series = levels.slice(0, MOST_GROUPS).flatMap((level, g) =>
     all.flatMap((scores, k) => {
-      const own = scores.filter((_, i) => codes[i] === g).sort();
+      const own = scores.filter((_, i) => groupIds[i] === g).sort();
       const steps = Math.min(200, own.length);
       const points = Array.from({ length: own.length > 0 ? steps + 1 : 0 }, (_, i) => ({
         x: quantile(own, i / steps, 'hazen'),

@@ -6,14 +6,14 @@ import { dataError } from '../data-error.ts';
 type IntervalOptions = { draws: number; level: number; seed: number };
 
 /** Positions of rows by code, and how many of each code. */
-function byCode(codes: ArrayLike<number>, groups: number): { rows: Uint32Array; counts: number[] } {
+function byGroup(groupIds: ArrayLike<number>, groups: number): { rows: Uint32Array; counts: number[] } {
   const counts = new Array<number>(groups).fill(0);
-  for (let i = 0; i < codes.length; i++) {
-    if (!(codes[i]! >= 0 && codes[i]! < groups))
-      throw dataError('group_unknown', `/routing/routed/${i}`, `there is no group ${codes[i]}`);
-    counts[codes[i]!]! += 1;
+  for (let i = 0; i < groupIds.length; i++) {
+    if (!(groupIds[i]! >= 0 && groupIds[i]! < groups))
+      throw dataError('group_unknown', `/routing/routed/${i}`, `there is no group ${groupIds[i]}`);
+    counts[groupIds[i]!]! += 1;
   }
-  const rows = Uint32Array.from({ length: codes.length }, (_, i) => i).sort((i, j) => codes[i]! - codes[j]!);
+  const rows = Uint32Array.from({ length: groupIds.length }, (_, i) => i).sort((i, j) => groupIds[i]! - groupIds[j]!);
   return { rows, counts };
 }
 
@@ -36,7 +36,7 @@ export function preferenceIntervals(
   { draws, level, seed }: IntervalOptions,
 ): PreferenceIntervals[] {
   const groups = losses.length - 1;
-  const { rows, counts } = byCode(routed, groups);
+  const { rows, counts } = byGroup(routed, groups);
   let from = 0;
   return counts.flatMap((count, k) => {
     const own = rows.subarray(from, from + count);
@@ -76,12 +76,12 @@ export function preferenceIntervals(
 /** Mean of a column over all rows, or per group: a demographic's rationality gap, an AFCE, a counterfactual gap. */
 export function meanIntervals(
   values: ArrayLike<number>,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
   { draws, level, seed }: IntervalOptions,
   name = 'mean',
 ): Interval[] {
-  const { rows, counts } = byCode(codes, groups);
+  const { rows, counts } = byGroup(groupIds, groups);
   const sorted = Float64Array.from(rows, (i) => values[i]!);
   return bootstrapIntervals({
     strata: counts,

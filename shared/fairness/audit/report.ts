@@ -103,12 +103,12 @@ function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Ta
     }
   }
   if (groups.length === 0) throw dataError('group_count', '/groups', 'an audit needs at least one grouping');
-  for (const { name, codes } of groups) {
-    if (codes.length !== n)
+  for (const { name, groupIds } of groups) {
+    if (groupIds.length !== n)
       throw dataError(
         'length_mismatch',
         jsonPointer(['groups', name]),
-        `${codes.length} values of ${name} for ${n} predictions`,
+        `${groupIds.length} values of ${name} for ${n} predictions`,
       );
   }
   for (let i = 1; i < n; i++) if (predictions[i] !== predictions[0]) return;

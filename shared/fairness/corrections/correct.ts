@@ -158,10 +158,10 @@ function answerOf(c: Correction): Record<string, unknown> {
       requireFinite(c.scores, '/scores');
       if (c.scores.every((score) => score === c.scores[0]))
         throw dataError('prediction_constant', '/scores', 'all scores are equal: there is nothing to map');
-      const { codes, levels } = grouping('groups', c.groups, '/groups');
+      const { groupIds, levels } = grouping('groups', c.groups, '/groups');
       if (levels.length < 2)
         throw dataError('group_count', '/groups', 'there is one group only; a barycentre is between groups');
-      const fitted = fitBarycentre(c.scores, codes, levels.length, { split: c.split });
+      const fitted = fitBarycentre(c.scores, groupIds, levels.length, { split: c.split });
       const target = c.apply ?? { scores: c.scores, groups: c.groups };
       if (target.scores.length !== target.groups.length)
         throw dataError(

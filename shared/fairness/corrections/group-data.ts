@@ -49,11 +49,11 @@ export function momentsOf(data: GroupData, width: number): GroupMoments[] {
     throw dataError('length_mismatch', '/data/groups', `${groups.length} group labels for ${rows.length} rows`);
   const bad = rows.findIndex((row) => row.length !== width);
   if (bad >= 0) throw dataError('length_mismatch', `/data/rows/${bad}`, `row ${bad} must have ${width} values`);
-  const { codes, levels } = grouping('groups', groups, '/data/groups');
+  const { groupIds, levels } = grouping('groups', groups, '/data/groups');
   if (levels.length < 2)
     throw dataError('group_count', '/data/groups', 'there is one group only; a correction is between groups');
   levels.forEach((level, g) => {
-    const count = codes.reduce((sum, code) => sum + Number(code === g), 0);
+    const count = groupIds.reduce((sum, code) => sum + Number(code === g), 0);
     if (count < SMALLEST_GROUP)
       throw dataError(
         'group_too_small',
@@ -61,5 +61,5 @@ export function momentsOf(data: GroupData, width: number): GroupMoments[] {
         `the group "${level.slice(0, 60)}" has ${count} rows; its moments need at least ${SMALLEST_GROUP}`,
       );
   });
-  return momentsByGroup(fromRows(rows).data, width, codes, levels.length);
+  return momentsByGroup(fromRows(rows).data, width, groupIds, levels.length);
 }

@@ -18,18 +18,18 @@ export type DemographicGap = {
 
 /**
  * Rationality gap of every demographic group from the losses of the served and of the pooled predictor (n each), the
- * learned groups and the demographic codes; `weights` (n) count rows or carry probabilities. Flags gaps below -tolerance.
+ * learned groups and the demographic group ids; `weights` (n) count rows or carry probabilities. Flags gaps below -tolerance.
  */
 export function demographicAudit(
   served: ArrayLike<number>,
   pooled: ArrayLike<number>,
   routed: ArrayLike<number>,
   learnedGroups: number,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
   { tolerance = 0, weights }: { tolerance?: number; weights?: ArrayLike<number> } = {},
 ): DemographicGap[] {
-  const n = codes.length;
+  const n = groupIds.length;
   if (served.length !== n || pooled.length !== n || routed.length !== n) {
     throw dataError('length_mismatch', '/groups', `losses, learned groups and demographics must have ${n} values each`);
   }
@@ -40,7 +40,7 @@ export function demographicAudit(
     routing: new Float64Array(learnedGroups),
   }));
   for (let i = 0; i < n; i++) {
-    const sum = sums[codes[i]!]!;
+    const sum = sums[groupIds[i]!]!;
     const weight = weights ? weights[i]! : 1;
     sum.count += weight;
     sum.served += weight * served[i]!;
@@ -68,12 +68,12 @@ export function demographicAudit(
 export function mutualInformation(
   routed: ArrayLike<number>,
   learnedGroups: number,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
 ): number {
   const joint = new Float64Array(learnedGroups * groups);
-  const n = codes.length;
-  for (let i = 0; i < n; i++) joint[routed[i]! * groups + codes[i]!]! += 1 / n;
+  const n = groupIds.length;
+  for (let i = 0; i < n; i++) joint[routed[i]! * groups + groupIds[i]!]! += 1 / n;
   const [left, right] = [new Float64Array(learnedGroups), new Float64Array(groups)];
   joint.forEach((p, at) => {
     left[Math.floor(at / groups)]! += p;
@@ -108,7 +108,7 @@ export function discrepancies(
   losses: readonly ArrayLike<number>[],
   routed: ArrayLike<number>,
   learnedGroups: number,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   group: number,
   weights?: ArrayLike<number>,
 ): Float64Array {
@@ -120,7 +120,7 @@ export function discrepancies(
       const weight = weights ? weights[i]! : 1;
       sums[at]! += weight;
       sums[at + 1]! += weight * loss[i]!;
-      if (codes[i] !== group) continue;
+      if (groupIds[i] !== group) continue;
       sums[at + 2]! += weight;
       sums[at + 3]! += weight * loss[i]!;
     }

@@ -1,8 +1,9 @@
 /** The guard of a gated predictor: a head that held-out rows do not prefer is replaced by the pooled one. */
+import { decisionError } from '../decision.ts';
 import { type GatedPredictor, scoreEveryHead } from './predictor.ts';
 import { mcnemar } from './preferences.ts';
 
-type GuardDecision = {
+export type GuardDecision = {
   group: number;
   count: number;
   /** Errors of the group's own head and of the pooled one. */
@@ -40,7 +41,7 @@ export function guard(
   { level = 0.05, tolerance = 0, minimum = 20, merge = false } = {},
 ): { predictor: GatedPredictor; decisions: GuardDecision[] } {
   const errors = scoreEveryHead(predictor, rows).map((scores) =>
-    Uint8Array.from(scores, (score, i) => Number(score > 0.5 !== labels[i]! > 0.5)),
+    Uint8Array.from(scores, (score, i) => decisionError(score, labels[i]!)),
   );
   const serving = predictor.serving.slice();
   const decisions: GuardDecision[] = [];

@@ -39,7 +39,7 @@ export function checkGated(p: GatedPredictor): void {
 }
 
 /** The heads as they are served: row k holds the weights that group k gets (K x (d+1)). */
-export function servedHeads(p: GatedPredictor): Float64Array {
+function servedHeads(p: GatedPredictor): Float64Array {
   const width = p.features + 1;
   const out = new Float64Array(p.groups * width);
   for (let k = 0; k < p.groups; k++) {
@@ -79,6 +79,13 @@ export function predictGated(p: GatedPredictor, rows: Float64Array, scores: Floa
     routed[i] = best;
   }
 }
+
+/** The predictor with every group's head the one that serves it: what its promises are measured on. */
+export const asServed = (p: GatedPredictor): GatedPredictor => ({
+  ...p,
+  heads: servedHeads(p),
+  serving: Int32Array.from({ length: p.groups }, (_, k) => k),
+});
 
 /** Scores of every head on every row ((K + 1) x n, the pooled head last): what the audit of learned groups needs. */
 export function scoreEveryHead(p: GatedPredictor, rows: Float64Array): Float64Array[] {

@@ -63,7 +63,7 @@ function columnsWith(inputs: readonly string[], { name, labels }: LookaheadDocum
 }
 
 /** Attribute value numbers of a table's rows. Raises `data_invalid` (group_unknown) for a label that is not listed. */
-export function attributeCodes(table: Table, name: string, labels: readonly string[]): Int32Array {
+export function attributeGroupIds(table: Table, name: string, labels: readonly string[]): Int32Array {
   const at = new Map(labels.map((label, k) => [label, k]));
   return Int32Array.from(columnTexts(columnOf(table, name)), (text, i) => {
     const code = text === null ? undefined : at.get(text);
@@ -87,12 +87,12 @@ type Gaps = { present: Float64Array; future: Float64Array };
 function predictWithGaps(
   table: Table,
   attribute: { name: string; labels: readonly string[] },
-  run: (codes: Int32Array, scores: Float64Array, gaps: Gaps) => void,
+  run: (groupIds: Int32Array, scores: Float64Array, gaps: Gaps) => void,
 ): Prediction {
-  const codes = attributeCodes(table, attribute.name, attribute.labels);
+  const groupIds = attributeGroupIds(table, attribute.name, attribute.labels);
   const scores = new Float64Array(table.rows);
   const [presentGap, futureGap] = [new Float64Array(table.rows), new Float64Array(table.rows)];
-  run(codes, scores, { present: presentGap, future: futureGap });
+  run(groupIds, scores, { present: presentGap, future: futureGap });
   return { scores, presentGap, futureGap };
 }
 
@@ -119,8 +119,8 @@ export function compileLinear(document: LookaheadDocument): CompiledPredictor {
       answers: ANSWERS,
     },
     predict: (table) =>
-      predictWithGaps(table, attribute, (codes, scores, gaps) =>
-        predictLookahead(compiled, encodeTable(table, inputs), codes, scores, gaps),
+      predictWithGaps(table, attribute, (groupIds, scores, gaps) =>
+        predictLookahead(compiled, encodeTable(table, inputs), groupIds, scores, gaps),
       ),
   };
 }
@@ -136,8 +136,8 @@ export function compileScaled(document: MultiplicativeDocument): CompiledPredict
     features: inputs.length,
     cost: { multiplyAdds: inputs.length + 12, exponentials: 0, answers: ANSWERS },
     predict: (table) =>
-      predictWithGaps(table, attribute, (codes, scores, gaps) =>
-        predictMultiplicative(compiled, encodeTable(table, inputs), codes, scores, gaps),
+      predictWithGaps(table, attribute, (groupIds, scores, gaps) =>
+        predictMultiplicative(compiled, encodeTable(table, inputs), groupIds, scores, gaps),
       ),
   };
 }
@@ -164,12 +164,12 @@ export function compileKnowledge(document: LatentDocument): CompiledPredictor {
       answers: ANSWERS,
     },
     predict: (table) =>
-      predictWithGaps(table, attribute, (codes, scores, gaps) =>
+      predictWithGaps(table, attribute, (groupIds, scores, gaps) =>
         predictLatent(
           compiled,
           encodeTable(table, inputs),
           encodeTable(table, document.covariates),
-          codes,
+          groupIds,
           scores,
           gaps,
         ),

@@ -11,17 +11,17 @@ type ScmEstimate = { scm: LinearScm; rSquared: Record<string, number> };
 /**
  * Fits every variable of `shape` on its parents and on indicators of the attribute's values (effects are relative to the
  * first value). The scale is the residual's standard deviation, so every U has mean 0 and variance 1. `columns[name]` holds
- * n values, `codes[i]` the attribute value's number. Raises `data_invalid` (scm_cycle, matrix_singular, column_missing).
+ * n values, `group ids[i]` the attribute value's number. Raises `data_invalid` (scm_cycle, matrix_singular, column_missing).
  */
 export function estimateScm(
   shape: readonly ScmShape[],
   status: string,
   values: readonly number[],
   columns: Readonly<Record<string, ArrayLike<number>>>,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   { ridge = 0 }: { ridge?: number } = {},
 ): ScmEstimate {
-  const n = codes.length;
+  const n = groupIds.length;
   const rSquared: Record<string, number> = {};
   const variables = shape.map((v, position): ScmVariable => {
     const own = columns[v.name];
@@ -36,7 +36,7 @@ export function estimateScm(
         throw dataError('column_missing', `/variables/${position}/parents/${j}`, `no column ${parent}`);
       for (let i = 0; i < n; i++) x[i * d + j] = from[i]!;
     });
-    if (levels) for (let i = 0; i < n; i++) if (codes[i]! > 0) x[i * d + v.parents.length + codes[i]! - 1] = 1;
+    if (levels) for (let i = 0; i < n; i++) if (groupIds[i]! > 0) x[i * d + v.parents.length + groupIds[i]! - 1] = 1;
     try {
       const fit = leastSquares(x, own, d, { ridge });
       let [mean, square] = [0, 0];

@@ -80,20 +80,20 @@ const meanAt = (e: LatentEquation, a: number, covariates: Float64Array): number 
 
 /**
  * Scores of people with children (and status) `rows` (n x inputs), covariate features `features` (n x covariates) and
- * attribute value numbers `codes`. Raises `data_invalid` (value_out_of_range) for counts that are not whole numbers from 0.
+ * attribute value numbers `group ids`. Raises `data_invalid` (value_out_of_range) for counts that are not whole numbers from 0.
  */
 export function predictLatent(
   { predictor, inputs, p1, factor }: CompiledLatent,
   rows: Float64Array,
   features: Float64Array,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   scores: Float64Array,
   gaps?: LookaheadGapColumns,
 ): void {
   const { values, covariates, children, status, p2, p3, free } = predictor;
   const width = inputs.length;
   for (let i = 0; i < scores.length; i++) {
-    const a = codes[i]!;
+    const a = groupIds[i]!;
     const own = features.subarray(i * covariates, (i + 1) * covariates);
     const gaussian: GaussianChild[] = [];
     const poisson: PoissonChild[] = [];

@@ -60,11 +60,11 @@ export function compileMultiplicative(predictor: MultiplicativePredictor): Compi
   return { predictor, inputs, weights, constant, p1: quadraticCoefficient(constant, rho), factor: Math.abs(1 - rho) };
 }
 
-/** Scores of `rows` (n x inputs) with attribute value numbers `codes`; where given, each person's gaps now and after. */
+/** Scores of `rows` (n x inputs) with attribute value numbers `group ids`; where given, each person's gaps now and after. */
 export function predictMultiplicative(
   { predictor, inputs, weights, p1, factor }: CompiledMultiplicative,
   rows: Float64Array,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   scores: Float64Array,
   gaps?: LookaheadGapColumns,
 ): void {
@@ -78,7 +78,7 @@ export function predictMultiplicative(
     for (let j = 0; j < d; j++) scaled += weights[j]! * rows[i * width + j]!;
     const own = status.intercept + scaled;
     const y = statusObserved ? rows[i * width + d]! : own + status.gamma * noise.mean;
-    const step = change[codes[i]!]! * scaled;
+    const step = change[groupIds[i]!]! * scaled;
     const other = y + step;
     scores[i] = p1 * (other * other + unknown) + p2 * other + p3 + (free === 0 ? 0 : (free * (y - own)) / status.gamma);
     if (!gaps) continue;

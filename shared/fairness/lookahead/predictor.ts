@@ -122,26 +122,26 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
 }
 
 /**
- * Scores for `rows` (n x inputs, row-major) and attribute value numbers `codes` (n), into `scores`; where given, `gaps` (n
+ * Scores for `rows` (n x inputs, row-major) and attribute value numbers `group ids` (n), into `scores`; where given, `gaps` (n
  * each) receive each person's. No allocation per row.
  */
 export function predictLookahead(
   compiled: CompiledLookahead,
   rows: Float64Array,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   scores: Float64Array,
   gaps?: LookaheadGapColumns,
 ): void {
   const { p1, factor, statusBase, statusWeights, shift, freeBase, freeWeights, unknown } = compiled;
   const { p2, p3 } = compiled.predictor;
   if (factor === null) {
-    predictShaped(compiled, rows, codes, scores, gaps);
+    predictShaped(compiled, rows, groupIds, scores, gaps);
     return;
   }
   const d = statusWeights.length;
   const values = statusBase.length;
   for (let i = 0; i < scores.length; i++) {
-    const a = codes[i]!;
+    const a = groupIds[i]!;
     let status = statusBase[a]!;
     let free = freeBase[a]!;
     for (let j = 0; j < d; j++) {

@@ -20,11 +20,11 @@ type LookaheadMoments = { count: number; free: readonly string[]; second: Matrix
 export const freeVariables = ({ scm, predictor }: CompiledLookahead): string[] =>
   scm.order.filter((v, j) => v.scale !== 0 && (predictor.statusObserved || j !== scm.status)).map((v) => v.name);
 
-/** Moments over rows (n x inputs) with attribute numbers `codes` and observed status `y`; `names` are the terms of h. */
+/** Moments over rows (n x inputs) with attribute numbers `group ids` and observed status `y`; `names` are the terms of h. */
 export function lookaheadMoments(
   compiled: CompiledLookahead,
   rows: Float64Array,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   y: ArrayLike<number>,
   names: readonly string[] = freeVariables(compiled),
 ): LookaheadMoments {
@@ -39,7 +39,7 @@ export function lookaheadMoments(
   };
   const part = (p1: number, p2: number): Float64Array => {
     const out = new Float64Array(n);
-    predictLookahead({ ...bare, p1, predictor: { ...compiled.predictor, p2, p3: 0 } }, rows, codes, out);
+    predictLookahead({ ...bare, p1, predictor: { ...compiled.predictor, p2, p3: 0 } }, rows, groupIds, out);
     return out;
   };
   const [linear, square] = [part(0, 1), part(1, 0)];
@@ -55,7 +55,7 @@ export function lookaheadMoments(
       // The model's own variable is the index, rows hold the status.
       x[column[j]!] = j === compiled.statusColumn ? compiled.shape.status.inverse(given) : given;
     }
-    abduct(compiled.scm, x, codes[i]!, compiled.predictor.noise.mean, u);
+    abduct(compiled.scm, x, groupIds[i]!, compiled.predictor.noise.mean, u);
     v[0] = 1;
     v[1] = linear[i]!;
     picked.forEach((j, at) => {

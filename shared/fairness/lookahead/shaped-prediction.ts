@@ -11,7 +11,7 @@ import type { LookaheadGapColumns } from './gaps.ts';
 export function predictShaped(
   { predictor, inputs, scm, p1, constant, drift, shape, ...c }: CompiledLookahead,
   rows: Float64Array,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   scores: Float64Array,
   gaps?: LookaheadGapColumns,
 ): void {
@@ -31,7 +31,7 @@ export function predictShaped(
       what,
     );
   for (let i = 0; i < scores.length; i++) {
-    const a = codes[i]!;
+    const a = groupIds[i]!;
     let own = c.statusBase[a]!;
     let total = predictor.p3 + c.freeBase[a]!;
     for (let j = 0; j < d; j++) {

@@ -75,17 +75,25 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
   return out;
 }
 
-/** Standardising or one-hot inputs learned from a table; a numeric column's missing cells take its mean. */
+/**
+ * Standardising or one-hot inputs learned from a table; a numeric column's missing cells take its mean. Means and deviations
+ * are those of the rows `numbersFrom`, levels and missing cells those of all.
+ */
 export function learnInputs(
   table: Table,
   names: readonly string[],
-  { categorical = [], dropFirst = false }: { categorical?: readonly string[]; dropFirst?: boolean } = {},
+  {
+    categorical = [],
+    dropFirst = false,
+    numbersFrom,
+  }: { categorical?: readonly string[]; dropFirst?: boolean; numbersFrom?: ArrayLike<number> } = {},
 ): InputEncoding[] {
   return names.map((name): InputEncoding => {
     const column = columnOf(table, name);
     if (column.kind === 'number' && !categorical.includes(name)) {
       let [sum, square, count] = [0, 0, 0];
-      for (const value of column.values) {
+      const values = numbersFrom ? Float64Array.from(numbersFrom, (i) => column.values[i]!) : column.values;
+      for (const value of values) {
         if (Number.isNaN(value)) continue;
         sum += value;
         count += 1;
@@ -95,7 +103,7 @@ export function learnInputs(
         jsonPointer(['columns', name]),
       );
       const mean = count > 0 ? sum / count : 0;
-      for (const value of column.values) if (!Number.isNaN(value)) square += (value - mean) ** 2;
+      for (const value of values) if (!Number.isNaN(value)) square += (value - mean) ** 2;
       const scale = Math.sqrt(square / Math.max(1, count));
       return { kind: 'number', name, mean, scale: scale > 0 ? scale : 1, missing: column.missing > 0 ? mean : null };
     }

@@ -1,6 +1,6 @@
 /** Mean gaps removed with the least possible distortion, without keeping singular vectors: a layer and a scalar head. */
 import { SingularMatrixError, solveRidge } from '../../math/cholesky.ts';
-import { add, apply, dot, type Matrix, norm, outer } from '../../math/matrix.ts';
+import { add, apply, dot, type Matrix, norm, outer, zeros } from '../../math/matrix.ts';
 import { dataError } from '../data-error.ts';
 import { type GroupMoments, pairDifferences, pooledGram, pooledMoments } from '../moments.ts';
 
@@ -51,8 +51,10 @@ type ScalarHead = { weights: Float64Array; bias: number };
 type ScalarHeadCorrection = ScalarHead & { distortion: number; gapBefore: number; gapAfter: number };
 
 /**
- * Scalar head f(h) = w . h + b: w~ = w - (1 - tau) (w . d) C^{-1} d / (d^T C^{-1} d), b~ = b + (w - w~) . mu, with the
- * pooled mean mu and covariance C of the features; the mean gap becomes exactly tau times the old one.
+ * Scalar head f(h) = w . h + b, its mean gaps all multiplied by tau at the least mean squared change of the scores: with the
+ * pooled mean mu and covariance C of the features and the differences D (d x (G - 1)) of every other group's mean to the
+ * first's, w~ = w - (1 - tau) C^{-1} D (D^T C^{-1} D)^{-1} D^T w and b~ = b + (w - w~) . mu. With two groups that is
+ * w~ = w - (1 - tau) (w . d) C^{-1} d / (d^T C^{-1} d). Gaps are those of the pair that is furthest apart before.
  */
 export function correctScalarHead(
   head: ScalarHead,
@@ -61,21 +63,32 @@ export function correctScalarHead(
   ridge = 0,
 ): ScalarHeadCorrection {
   requireTau(tau);
-  const d = requirePair(groups);
-  const gapBefore = dot(head.weights, d);
-  if (norm(d) === 0)
-    return { weights: head.weights.slice(), bias: head.bias, distortion: 0, gapBefore, gapAfter: gapBefore };
+  if (groups.length < 2)
+    throw dataError('group_count', '/groups', `a gap is between at least two groups, got ${groups.length}`);
+  const gaps = pairDifferences(groups).means.map((d) => ({ d, gap: dot(head.weights, d) }));
+  const widest = gaps.reduce((most, pair) => (Math.abs(pair.gap) > Math.abs(most.gap) ? pair : most));
+  const gapBefore = widest.gap;
+  const unchanged = { weights: head.weights.slice(), bias: head.bias, distortion: 0, gapBefore, gapAfter: gapBefore };
+  // Differences to the first group span those of all pairs; group means that coincide or lie on a line add nothing.
+  const differences = gaps.slice(0, groups.length - 1).filter(({ d }) => norm(d) > 0);
+  if (differences.length === 0) return unchanged;
   const { mean, covariance } = pooledMoments(groups);
-  const solved = solve(covariance, d, ridge);
-  const scale = dot(d, solved);
-  const step = ((1 - tau) * gapBefore) / scale;
-  const weights = head.weights.map((value, j) => value - step * solved[j]!);
-  const change = head.weights.map((value, j) => value - weights[j]!);
+  const solved = differences.map(({ d }) => solve(covariance, d, ridge));
+  const size = differences.length;
+  const gram = zeros(size, size);
+  for (const [i, { d }] of differences.entries())
+    for (const [j, column] of solved.entries()) gram.data[i * size + j] = dot(d, column);
+  const wanted = differences.map(({ gap }) => (1 - tau) * gap);
+  const steps = size === 1 ? [wanted[0]! / gram.data[0]!] : solve(gram, Float64Array.from(wanted), 1e-12);
+  const change = new Float64Array(head.weights.length);
+  for (const [j, column] of solved.entries())
+    for (let i = 0; i < change.length; i++) change[i]! += steps[j]! * column[i]!;
+  const weights = head.weights.map((value, j) => value - change[j]!);
   return {
     weights,
     bias: head.bias + dot(change, mean),
     distortion: dot(change, apply(covariance, change)),
     gapBefore,
-    gapAfter: dot(weights, d),
+    gapAfter: dot(weights, widest.d),
   };
 }

@@ -1,7 +1,7 @@
 /** `fairness.fit_lookahead` on given coefficients, against people who are simulated: U moves along the published score's own gradient. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import lcf from '../../../gpu-worker/jobs/fairness.fit_lookahead.ts';
+import fitLookahead from '../../../gpu-worker/jobs/fairness.fit_lookahead.ts';
 import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
 import type { CompiledPredictor } from '../../../shared/fairness/predictors/compiled.ts';
 import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
@@ -86,7 +86,7 @@ function simulated(world: World, score: Score, eta: number) {
 async function fitted(world: World, change: Record<string, unknown>) {
   const u = people(world.size, 0.2);
   const rows = u.map((own, i) => ({ ...world.row(own, groupOf(i, world)), a: world.labels[groupOf(i, world)]! }));
-  const { outcome, files } = await runJob(contract, lcf, {
+  const { outcome, files } = await runJob(contract, fitLookahead, {
     table: { columns: columnsOf(rows) },
     attribute: { column: 'a', labels: world.labels },
     status: world.status,

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import lcf from '../../../gpu-worker/jobs/fairness.fit_lookahead.ts';
+import fitLookahead from '../../../gpu-worker/jobs/fairness.fit_lookahead.ts';
 import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts';
 import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
 import { tableFromColumns } from '../../../shared/formats/json-table.ts';
-import lcfContract from '../../../shared/jobs/fairness.fit_lookahead.ts';
+import lookaheadContract from '../../../shared/jobs/fairness.fit_lookahead.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { runJob } from './support/run-job.ts';
 
@@ -18,7 +18,7 @@ describe('fairness.fit_lookahead', () => {
   const table = { columns: { a, x, status } };
 
   it('estimates a linear model and keeps the gap that rho asks for', async () => {
-    const { outcome } = await runJob(lcfContract, lcf, {
+    const { outcome } = await runJob(lookaheadContract, fitLookahead, {
       table,
       attribute: { column: 'a', labels: ['m', 'f'] },
       status: 'status',
@@ -45,7 +45,7 @@ describe('fairness.fit_lookahead', () => {
     const k = Array.from({ length: n }, (_, i) => z[4 * i]!);
     const gpa = k.map((v, i) => 3 + 0.8 * v + (i % 2 ? 0.3 : 0) + 0.4 * z[4 * i + 1]!);
     const fya = k.map((v, i) => 0.7 * v + (i % 2 ? 0.5 : 0) + z[4 * i + 3]!);
-    const { outcome, files } = await runJob(lcfContract, lcf, {
+    const { outcome, files } = await runJob(lookaheadContract, fitLookahead, {
       table: { columns: { a, gpa, fya } },
       attribute: { column: 'a', labels: ['m', 'f'] },
       status: 'fya',
@@ -108,7 +108,7 @@ describe('fairness.fit_lookahead', () => {
         status: 'status',
         model: { estimate: [{ name: 'x' }, { name: 'status', parents: ['x'] }] },
       };
-      await expect(runJob(lcfContract, lcf, { ...base, ...change })).rejects.toThrow(message);
+      await expect(runJob(lookaheadContract, fitLookahead, { ...base, ...change })).rejects.toThrow(message);
     },
   );
 });

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import audit from '../../../gpu-worker/jobs/fairness.audit.ts';
-import fairRegression from '../../../gpu-worker/jobs/fairness.edit_layer.ts';
-import dafh from '../../../gpu-worker/jobs/fairness.fit_gated.ts';
+import editLayer from '../../../gpu-worker/jobs/fairness.edit_layer.ts';
+import fitGated from '../../../gpu-worker/jobs/fairness.fit_gated.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
 import type { HandlerInput } from '../../../gpu-worker/jobs/handler.ts';
 import { encodeModel, type OnnxGraph, type OnnxTensor } from '../../../gpu-worker/onnx/model.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import auditContract from '../../../shared/jobs/fairness.audit.ts';
-import regressionContract from '../../../shared/jobs/fairness.edit_layer.ts';
-import dafhContract from '../../../shared/jobs/fairness.fit_gated.ts';
+import layerContract from '../../../shared/jobs/fairness.edit_layer.ts';
+import gatedContract from '../../../shared/jobs/fairness.fit_gated.ts';
 import predictContract from '../../../shared/jobs/fairness.predict.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
@@ -40,7 +40,7 @@ describe('fairness.edit_layer', () => {
   };
 
   it('publishes a predictor that the next job can run, without the group column', async () => {
-    const { outcome, files, progress } = await runJob(regressionContract, fairRegression, params);
+    const { outcome, files, progress } = await runJob(layerContract, editLayer, params);
     const result = outcome.result as {
       predictor: string;
       chosen: number;
@@ -66,7 +66,7 @@ describe('fairness.edit_layer', () => {
     );
     const table = readCsv(readFileSync(predicted.files.get('predictions.csv')!.path));
     expect(table.rows).toBe(n);
-    const again = await runJob(regressionContract, fairRegression, params);
+    const again = await runJob(layerContract, editLayer, params);
     expect((again.outcome.result as { predictor: string }).predictor).toBe(result.predictor);
   });
 
@@ -93,10 +93,10 @@ describe('fairness.edit_layer', () => {
         ]),
       );
     const imported = { ...params, network: { safetensors: ART } };
-    const run = (file: HandlerInput) => runJob(regressionContract, fairRegression, imported, { [ART]: file });
+    const run = (file: HandlerInput) => runJob(layerContract, editLayer, imported, { [ART]: file });
     const { outcome } = await run(network(5));
     const { points } = outcome.result as { points: unknown[] };
-    expect(points).toHaveLength(1 + 3 + 3 + 1);
+    expect(points).toHaveLength(1 + 3 + 3 + 3);
     const initializer = (name: string, dims: number[]): OnnxTensor => {
       const { bytes } = tensor(name, dims);
       return { name, type: 'float32', dims, data: { raw: bytes } };
@@ -118,7 +118,7 @@ describe('fairness.edit_layer', () => {
       ],
     } as OnnxGraph;
     const onnx = { ...params, network: { onnx: ART } };
-    const same = await runJob(regressionContract, fairRegression, onnx, {
+    const same = await runJob(layerContract, editLayer, onnx, {
       [ART]: upload('net.onnx', encodeModel(graph)),
     });
     expect((same.outcome.result as { points: unknown[] }).points).toEqual(points);
@@ -136,25 +136,25 @@ describe('fairness.edit_layer', () => {
 
   it('refuses tables it cannot use', async () => {
     const one = { ...params, table: { columns: { ...columns, g: columns.g.map(() => 'a'), y } } };
-    await expect(runJob(regressionContract, fairRegression, one)).rejects.toThrow(/one group only/);
+    await expect(runJob(layerContract, editLayer, one)).rejects.toThrow(/one group only/);
     await expect(
-      runJob(regressionContract, fairRegression, { ...params, target: 'kind', features: { columns: ['x1'] } }),
+      runJob(layerContract, editLayer, { ...params, target: 'kind', features: { columns: ['x1'] } }),
     ).rejects.toThrow(/numbers are needed/);
-    await expect(runJob(regressionContract, fairRegression, { ...params, target: 'nothing' })).rejects.toThrow(
+    await expect(runJob(layerContract, editLayer, { ...params, target: 'nothing' })).rejects.toThrow(
       /no column "nothing"/,
     );
     const changed = (change: object) =>
-      runJob(regressionContract, fairRegression, { ...params, table: { columns: { ...columns, y, ...change } } });
+      runJob(layerContract, editLayer, { ...params, table: { columns: { ...columns, y, ...change } } });
     // Their squares overflow: standardised by an infinite deviation, such a feature would silently be 0.
     for (const name of ['x1', 'y']) {
       const huge = columns.x1.map((v) => v * 1e200);
       await expect(changed({ [name]: huge })).rejects.toMatchObject({ errors: [{ code: 'value_out_of_range' }] });
     }
     const none = { table: { columns: { x1: [], x2: [], kind: [], g: [], y: [] } } };
-    await expect(runJob(regressionContract, fairRegression, { ...params, ...none })).rejects.toThrow(/no rows/);
+    await expect(runJob(layerContract, editLayer, { ...params, ...none })).rejects.toThrow(/no rows/);
     const twice = upload('twice.csv', 'x1,x2,kind,g,y,y\n1,2,p,a,1,2\n');
     await expect(
-      runJob(regressionContract, fairRegression, { ...params, table: { artefact: ART } }, { [ART]: twice }),
+      runJob(layerContract, editLayer, { ...params, table: { artefact: ART } }, { [ART]: twice }),
     ).rejects.toThrow(/two different columns are called "y"/);
   });
 });
@@ -163,11 +163,11 @@ describe('contracts of fairness jobs', () => {
   const regression = { table: { columns: {} }, target: 'y', group: 'g', features };
   const gated = { table: { columns: {} }, label: 'y', features };
   it.each([
-    ['features.columns.1', regressionContract, { ...regression, features: { columns: ['x', 'x'] } }],
-    ['features.columns.0', regressionContract, { ...regression, features: { columns: ['y', 'x'] } }],
-    ['features.columns.1', regressionContract, { ...regression, features: { columns: ['x', 'g'] } }],
-    ['features.columns.0', dafhContract, { ...gated, features: { columns: ['y'] } }],
-    ['demographics.1', dafhContract, { ...gated, demographics: ['g', 'g'] }],
+    ['features.columns.1', layerContract, { ...regression, features: { columns: ['x', 'x'] } }],
+    ['features.columns.0', layerContract, { ...regression, features: { columns: ['y', 'x'] } }],
+    ['features.columns.1', layerContract, { ...regression, features: { columns: ['x', 'g'] } }],
+    ['features.columns.0', gatedContract, { ...gated, features: { columns: ['y'] } }],
+    ['demographics.1', gatedContract, { ...gated, demographics: ['g', 'g'] }],
     ['groups.1', auditContract, { table: { columns: {} }, prediction: 'p', groups: ['g', 'g'] }],
   ] as const)('refuse columns listed twice and targets among features, at %s', (path, contract, given) => {
     expect(contract.params.safeParse(given).error?.issues.map((issue) => issue.path.join('.'))).toEqual([path]);
@@ -181,7 +181,7 @@ describe('fairness.fit_gated', () => {
     ) as [number[], number[]];
     const label = x1.map((x, i) => (x * x2[i]! > 0 ? 'yes' : 'no'));
     const side = x1.map((x) => (x > 0 ? 'right' : 'left'));
-    const { outcome, files } = await runJob(dafhContract, dafh, {
+    const { outcome, files } = await runJob(gatedContract, fitGated, {
       table: { columns: { x1, x2, label, side } },
       label: 'label',
       positive: 'yes',
@@ -213,7 +213,11 @@ describe('fairness.fit_gated', () => {
     );
     expect(predicted.outcome.result).toMatchObject({ columns: ['score', 'routed'] });
     await expect(
-      runJob(dafhContract, dafh, { table: { columns: { x1, label } }, label: 'label', features: { columns: ['x1'] } }),
+      runJob(gatedContract, fitGated, {
+        table: { columns: { x1, label } },
+        label: 'label',
+        features: { columns: ['x1'] },
+      }),
     ).rejects.toThrow(/numbers are needed/);
   }, 60_000);
 });

@@ -1,11 +1,17 @@
 /** Gated predictors learned without demographics against baselines with and without them. */
-import { accuracy, demographicSummary } from '../../../gpu-worker/fairness/classification-metrics.ts';
-import { route, trainGated } from '../../../gpu-worker/fairness/gated-training.ts';
-import * as baselines from '../../../gpu-worker/fairness/linear-baselines.ts';
-import { pick, pickRows, type Rows, splitRows } from '../../../gpu-worker/fairness/rows.ts';
+import { accuracy, demographicSummary } from '../../../gpu-worker/fairness/gated/classification-metrics.ts';
+import { route, trainGated } from '../../../gpu-worker/fairness/gated/gated-training.ts';
+import * as baselines from '../../../gpu-worker/fairness/gated/linear-baselines.ts';
+import { pick, pickRows, type Rows, splitRows, strataOf } from '../../../gpu-worker/fairness/rows.ts';
 import { grouping } from '../../../shared/fairness/audit/groups.ts';
+import { decisionError } from '../../../shared/fairness/decision.ts';
 import { guard } from '../../../shared/fairness/gated/guard.ts';
-import { type GatedPredictor, predictGated, scoreEveryHead } from '../../../shared/fairness/gated/predictor.ts';
+import {
+  asServed,
+  type GatedPredictor,
+  predictGated,
+  scoreEveryHead,
+} from '../../../shared/fairness/gated/predictor.ts';
 import { preferenceGaps, riskMatrix, withoutHarm } from '../../../shared/fairness/gated/preferences.ts';
 import { logisticRegression } from '../../../shared/math/logistic.ts';
 import { stream } from '../../../shared/math/random.ts';
@@ -19,7 +25,7 @@ const scoresOf = (p: GatedPredictor, rows: Rows): Float64Array => {
 };
 /** Worst rationality or envy gap of the learned groups on these rows, in error rates. */
 function worstLearnedGap(p: GatedPredictor, rows: Rows): number {
-  const errors = scoreEveryHead(p, rows.x).map((scores) => scores.map((s, i) => Number(s > 0.5 !== (rows.y[i] === 1))));
+  const errors = scoreEveryHead(p, rows.x).map((scores) => scores.map((s, i) => decisionError(s, rows.y[i]!)));
   return withoutHarm(preferenceGaps(riskMatrix(errors, route(p.gate, p.groups, rows)))).worst;
 }
 
@@ -44,14 +50,14 @@ function seedRun(
   seed: number,
   { groups, steps, restarts, robust = true }: GatedSettings,
 ): Map<string, Record<string, number>> {
-  const parts = splitRows(rows.y.length, [0.5, 0.1, 0.1, 0.3], seed);
+  const parts = splitRows(strataOf(demographic.groupIds, rows.y), [0.5, 0.1, 0.1, 0.3], seed);
   const [train, validation, held, test] = parts.map((part) => pickRows(rows, part)) as [Rows, Rows, Rows, Rows];
-  const codesOf = (part: Uint32Array) => Int32Array.from(pick(demographic.codes, part));
-  const [trainCodes, testCodes] = [codesOf(parts[0]!), codesOf(parts[3]!)];
+  const idsOf = (part: Uint32Array) => Int32Array.from(pick(demographic.groupIds, part));
+  const [trainIds, testIds] = [idsOf(parts[0]!), idsOf(parts[3]!)];
   const pooled = baselines.linearScores(logisticRegression(train.x, train.y, train.d), test);
   const out = new Map<string, Record<string, number>>();
   const add = (method: string, scores: Float64Array, worst = Number.NaN): void => {
-    const summary = demographicSummary(scores, pooled, test.y, testCodes, demographic.levels.length)!;
+    const summary = demographicSummary(scores, pooled, test.y, testIds, demographic.levels.length)!;
     out.set(method, {
       accuracy: accuracy(scores, test.y),
       'worst learned-group gap': worst,
@@ -64,23 +70,13 @@ function seedRun(
   const count = demographic.levels.length;
   add(
     'decoupled by demographic (uses it)',
-    baselines.decoupledScores(baselines.decoupled(train, trainCodes, count), test, testCodes),
+    baselines.decoupledScores(baselines.decoupled(train, trainIds, count), test, testIds),
   );
   for (const k of groups) {
     const { predictor } = trainGated(train, validation, { groups: k, steps, restarts, seed });
     add(`gated, K = ${k}`, scoresOf(predictor, test), worstLearnedGap(predictor, test));
     const safe = guard(predictor, held.x, held.y, route(predictor.gate, k, held)).predictor;
-    // What a group is served is its own head from here on.
-    const served = { ...safe, heads: safe.heads.slice() };
-    safe.serving.forEach((from, g) => {
-      const width = safe.features + 1;
-      served.heads.set(from < 0 ? safe.pooled : safe.heads.subarray(from * width, (from + 1) * width), g * width);
-    });
-    add(
-      `gated, K = ${k}, guarded`,
-      scoresOf(safe, test),
-      worstLearnedGap({ ...served, serving: predictor.serving }, test),
-    );
+    add(`gated, K = ${k}, guarded`, scoresOf(safe, test), worstLearnedGap(asServed(safe), test));
   }
   const experts = trainGated(train, validation, { groups: groups[0]!, steps, restarts, seed, objective: 'mixture' });
   add(

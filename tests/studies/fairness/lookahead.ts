@@ -2,7 +2,7 @@
 
 import { type LatentWorld, latentScore } from '../../../gpu-worker/fairness/lookahead/latent-draws.ts';
 import { fitLatentKnowledge } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
-import { splitRows } from '../../../gpu-worker/fairness/rows.ts';
+import { splitRows, strataOf } from '../../../gpu-worker/fairness/rows.ts';
 import * as constants from '../../../shared/fairness/lookahead/constants.ts';
 import {
   linearTerm,
@@ -40,10 +40,10 @@ export function syntheticGaps(): Row[] {
     method: string,
     reaction: Omit<Reaction, 'eta'>,
     people: Float64Array,
-    codes: Float64Array,
+    groupIds: Float64Array,
     values: number[],
   ): Row => {
-    const { present, future } = lookaheadGaps({ ...reaction, eta: ETA }, people, codes, values);
+    const { present, future } = lookaheadGaps({ ...reaction, eta: ETA }, people, groupIds, values);
     return { method, 'present gap': spread([present]), 'future gap': spread([future]) };
   };
   return [
@@ -144,11 +144,11 @@ export function latentStudy(
   sampling: { burnIn: number; samples: number; statusVariance: number | null },
   note: (text: string) => void,
 ): { rows: Row[]; weight: number; effect: number } {
-  const { n, children, y, codes, covariates, width } = table;
+  const { n, children, y, groupIds, covariates, width } = table;
   const p = width + 1;
   const attributes = new Float64Array(n * p);
   for (let i = 0; i < n; i++) {
-    attributes[i * p] = codes[i]!;
+    attributes[i * p] = groupIds[i]!;
     attributes.set(covariates.subarray(i * width, (i + 1) * width), i * p + 1);
   }
   const fit = fitLatentKnowledge(
@@ -168,7 +168,7 @@ export function latentStudy(
   const world: LatentWorld = {
     fit,
     draws: 20,
-    codes,
+    groupIds,
     y,
     values: 2,
     weight: own.weight,
@@ -178,7 +178,7 @@ export function latentStudy(
         .reduce((sum, c, j) => sum + c * covariates[i * width + j]!, own.intercept + b * own.attributes[0]!),
   };
   const runs = [42, 43, 44, 45, 46].map((seed) => {
-    const [train, test] = splitRows(n, [0.8, 0.2], seed) as [Uint32Array, Uint32Array];
+    const [train, test] = splitRows(strataOf(groupIds, y), [0.8, 0.2], seed) as [Uint32Array, Uint32Array];
     const out = new Map<string, Record<string, number>>();
     const add = (name: string, options: Parameters<typeof latentScore>[3]): void => {
       const s = latentScore(world, train, test, options);

@@ -1,8 +1,9 @@
 /** Fair regression by reshaping singular values against its baselines, on one table over many seeds. */
-import { type GapMetrics, gapMetrics } from '../../../gpu-worker/fairness/gap-metrics.ts';
-import { LayerEditor } from '../../../gpu-worker/fairness/layer-editing.ts';
-import { trainNetwork } from '../../../gpu-worker/fairness/network-training.ts';
-import { pick, pickRows, type Rows, splitRows } from '../../../gpu-worker/fairness/rows.ts';
+
+import { pick, pickRows, type Rows, splitRows, strataOf } from '../../../gpu-worker/fairness/rows.ts';
+import { type GapMetrics, gapMetrics } from '../../../gpu-worker/fairness/spectral/gap-metrics.ts';
+import { LayerEditor } from '../../../gpu-worker/fairness/spectral/layer-editing.ts';
+import { trainNetwork } from '../../../gpu-worker/fairness/spectral/network-training.ts';
 import { applyBarycentre, fitBarycentre } from '../../../shared/fairness/barycentre.ts';
 import { type DenseNetwork, forwardNetwork } from '../../../shared/fairness/predictors/network.ts';
 import { logisticRegression } from '../../../shared/math/logistic.ts';
@@ -18,18 +19,18 @@ const metrics = ({ mse, ks, w1, meanGap }: GapMetrics): Record<string, number> =
 
 /** One seed: train, correct in every way, measure on the test rows. */
 async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<string, Record<string, number>>> {
-  const parts = splitRows(rows.y.length, [0.7, 0.15, 0.15], seed);
+  const parts = splitRows(strataOf(group.groupIds, rows.y), [0.7, 0.15, 0.15], seed);
   const [train, , test] = parts.map((part) => ({
     rows: pickRows(rows, part),
-    codes: Int32Array.from(pick(group.codes, part)),
+    groupIds: Int32Array.from(pick(group.groupIds, part)),
   })) as [Part, Part, Part];
   const { network } = await trainNetwork(train.rows, { seed, threads: 1 });
   const groups = group.levels.length;
   const out = new Map<string, Record<string, number>>();
   const measure = (method: string, values: Float64Array): void => {
-    out.set(method, metrics(gapMetrics(values, test.rows.y, test.codes, groups)));
+    out.set(method, metrics(gapMetrics(values, test.rows.y, test.groupIds, groups)));
   };
-  const editor = new LayerEditor(network, network.length - 2, train.rows, train.codes, groups);
+  const editor = new LayerEditor(network, network.length - 2, train.rows, train.groupIds, groups);
   const entering = editor.enter(test.rows);
   const scores = (net: DenseNetwork): Float64Array => editor.scores(net, entering);
   const fitted = forwardNetwork(network, train.rows.x, train.rows.y.length);
@@ -47,16 +48,16 @@ async function seedRun({ rows, group }: Prepared, seed: number): Promise<Map<str
   edit('both steps, c1 = 15, c2 = 150, refit by least squares', 15, 150, 'least_squares');
   measure('scalar head, tau = 0.25', scores(editor.scalarHead(0.25)));
   measure('scalar head, tau = 0', scores(editor.scalarHead(0)));
-  const map = fitBarycentre(fitted, train.codes, groups);
-  measure('barycentre, true group', applyBarycentre(map, plain, test.codes));
+  const map = fitBarycentre(fitted, train.groupIds, groups);
+  measure('barycentre, true group', applyBarycentre(map, plain, test.groupIds));
   measure('barycentre, predicted group', applyBarycentre(map, plain, predictedGroups(train, test.rows)));
   return out;
 }
-type Part = { rows: Rows; codes: Int32Array };
+type Part = { rows: Rows; groupIds: Int32Array };
 
 /** Groups predicted from the features by logistic regression, for two groups. */
 function predictedGroups(train: Part, { x, d }: Rows): Int32Array {
-  const weights = logisticRegression(train.rows.x, train.codes, d, { l2: 1e-3 });
+  const weights = logisticRegression(train.rows.x, train.groupIds, d, { l2: 1e-3 });
   return Int32Array.from({ length: x.length / d }, (_, i) => {
     let a = weights[d]!;
     for (let j = 0; j < d; j++) a += weights[j]! * x[i * d + j]!;

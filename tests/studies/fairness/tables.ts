@@ -169,7 +169,7 @@ export type LatentTable = {
   n: number;
   children: { name: string; family: 'gaussian' | 'poisson'; values: Float64Array }[];
   y: Float64Array;
-  codes: Int32Array;
+  groupIds: Int32Array;
   covariates: Float64Array;
   width: number;
 };
@@ -185,7 +185,7 @@ export function lawLatent(): LatentTable {
       { name: 'LSAT', family: 'poisson', values: numbers(table, 'LSAT').map(Math.round) },
     ],
     y: numbers(table, 'ZFYA'),
-    codes: Int32Array.from(numbers(table, 'sex'), (s) => s - 1),
+    groupIds: Int32Array.from(numbers(table, 'sex'), (s) => s - 1),
     covariates: encodeTable(table, race),
     width: featureCount(race),
   };
@@ -203,7 +203,7 @@ export function loanLatent(): LatentTable {
       { name: 'CoapplicantIncome', family: 'gaussian', values: scaled('CoapplicantIncome') },
     ],
     y: numbers(table, 'LoanAmount').map((v) => v / 100),
-    codes: Int32Array.from(columnTexts(columnOf(table, 'Gender')), (text) => Number(text === 'Female')),
+    groupIds: Int32Array.from(columnTexts(columnOf(table, 'Gender')), (text) => Number(text === 'Female')),
     covariates: encodeTable(table, covariates),
     width: featureCount(covariates),
   };

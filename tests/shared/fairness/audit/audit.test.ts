@@ -42,11 +42,11 @@ const naive = {
 /** Coarsely rounded scores, so that ties are everywhere, with binary labels and three groups. */
 function sample(n: number, seed = 1) {
   const z = stream(seed, 'z').normal(n);
-  const codes = Int32Array.from(stream(seed, 'g').integers(n, 3));
-  const predictions = z.map((x, i) => Math.round(4 * (x + 0.6 * codes[i]!)) / 8);
+  const groupIds = Int32Array.from(stream(seed, 'g').integers(n, 3));
+  const predictions = z.map((x, i) => Math.round(4 * (x + 0.6 * groupIds[i]!)) / 8);
   const u = stream(seed, 'y').uniform(n);
   const labels = predictions.map((p, i) => Number(u[i]! < normalCdf(p)));
-  return { predictions, labels, codes, names: Array.from(codes, (g) => 'abc'[g]!) };
+  return { predictions, labels, groupIds, names: Array.from(groupIds, (g) => 'abc'[g]!) };
 }
 
 describe('weighted statistics', () => {
@@ -188,7 +188,7 @@ describe('groups', () => {
     const [left, right] = [grouping('l', ['a & b', 'a', 'a']), grouping('r', ['c', 'b & c', 'b & c'])];
     const both = intersection([left, right]);
     expect(both.levels).toEqual(['"a & b" & "c"', '"a" & "b & c"']);
-    expect([...both.codes]).toEqual([0, 1, 1]);
+    expect([...both.groupIds]).toEqual([0, 1, 1]);
   });
 });
 

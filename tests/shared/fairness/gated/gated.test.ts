@@ -100,9 +100,9 @@ describe('a gated predictor', () => {
     const { rows, labels } = xor(20_000, 2);
     const rho = 0.1;
     const flips = stream(2, 'flips').uniform(20_000);
-    const codes = Uint8Array.from(flips, (u, i) => Number(rows[2 * i]! > 0) ^ Number(u < rho));
+    const groupIds = Uint8Array.from(flips, (u, i) => Number(rows[2 * i]! > 0) ^ Number(u < rho));
     let right = 0;
-    codes.forEach((z, i) => {
+    groupIds.forEach((z, i) => {
       right += Number((rows[2 * i + 1]! > 0 === (z === 1)) === (labels[i] === 1));
     });
     expect(right / 20_000).toBeCloseTo(1 - rho, 2);
@@ -194,18 +194,18 @@ describe('what holds at the joint optimum of a finite world', () => {
       const risks = preferences.riskMatrix(chosen, routed, world.mass);
       const ownMinusPooled = [0, 1].map((k) => risks.risks[3 * k + k]! - risks.risks[3 * k + 2]!);
       // Each point is split between two demographics: the world's points once per demographic, with their masses.
-      const both = { routed: [...routed, ...routed], codes: routed.map(() => 0).concat(routed.map(() => 1)) };
+      const both = { routed: [...routed, ...routed], groupIds: routed.map(() => 0).concat(routed.map(() => 1)) };
       const masses = [0, 1].flatMap((z) =>
         Array.from(world.mass, (p, x) => p * (z ? world.demographic[x]! : 1 - world.demographic[x]!)),
       );
       const twice = (h: number): number[] => [...world.lossesOf[0]![h]!, ...world.lossesOf[1]![h]!];
       const served = [0, 1].flatMap((z) => routed.map((k, x) => world.lossesOf[z]![pair[k]!]![x]!));
-      const audit = demographics.demographicAudit(served, twice(pooled), both.routed, 2, both.codes, 2, {
+      const audit = demographics.demographicAudit(served, twice(pooled), both.routed, 2, both.groupIds, 2, {
         weights: masses,
       });
       const classLosses = world.losses.map((_, h) => twice(h));
       for (const row of audit) {
-        const disc = demographics.discrepancies(classLosses, both.routed, 2, both.codes, row.group, masses);
+        const disc = demographics.discrepancies(classLosses, both.routed, 2, both.groupIds, row.group, masses);
         expect(-row.rationality).toBeLessThanOrEqual(demographics.harmBound(row.routing, ownMinusPooled, disc) + 1e-12);
         harmed += Number(row.rationality < -1e-9);
       }
@@ -218,7 +218,7 @@ describe('what holds at the joint optimum of a finite world', () => {
     const mass = [0.2, 0.3, 0.5];
     const labels = [0, 1, 0];
     const routed = [0, 0, 1];
-    const codes = [1, 0, 0];
+    const groupIds = [1, 0, 0];
     const loss = (decision: number): number[] => labels.map((y) => Number(y !== decision));
     const risks = preferences.riskMatrix([loss(1), loss(0), loss(0)], routed, mass);
     expect(mean(mass, loss(0))).toBeCloseTo(0.3, 12);
@@ -232,7 +232,7 @@ describe('what holds at the joint optimum of a finite world', () => {
     expect(gaps.map((gap) => Math.round(gap.rationality * 1e9) / 1e9)).toEqual([0.2, 0]);
     expect(risks.risks[3]).toBe(1);
     expect(preferences.withoutHarm(gaps).rate).toBe(1);
-    const audit = demographics.demographicAudit(served, loss(0), routed, 2, codes, 2, { weights: mass });
+    const audit = demographics.demographicAudit(served, loss(0), routed, 2, groupIds, 2, { weights: mass });
     expect(audit[0]).toMatchObject({ pooled: 0.3 / 0.8, served: 0, harmed: false });
     expect(audit[1]).toMatchObject({ pooled: 0, served: 1, harmed: true });
   });

@@ -274,9 +274,9 @@ describe('a registered lookahead predictor', () => {
       rho: (2 * p1) / postNonlinearLimit(b, 10, Math.E),
     };
     const u = stream(7, 'u').uniform(20_000);
-    const codes = stream(7, 'a').integers(20_000, 2);
-    const y = Array.from(u, (x, i) => b * (x + Math.exp(codes[i]! + 1)) ** (2 / 3));
-    const { futureGap } = compile(document).predict(tableFromColumns({ y, a: [...codes].map((k) => `v${k}`) }));
+    const groupIds = stream(7, 'a').integers(20_000, 2);
+    const y = Array.from(u, (x, i) => b * (x + Math.exp(groupIds[i]! + 1)) ** (2 / 3));
+    const { futureGap } = compile(document).predict(tableFromColumns({ y, a: [...groupIds].map((k) => `v${k}`) }));
     expect(Math.abs(futureGap!.reduce((sum, x) => sum + x, 0) / 20_000 - expected)).toBeLessThan(0.003);
   });
 
@@ -306,11 +306,11 @@ describe('a registered lookahead predictor', () => {
       },
     };
     const n = 20_000;
-    const [u, codes] = [stream(3, 'u').uniform(11 * n), stream(3, 'a').integers(n, 2)];
-    const columns: Record<string, (number | string)[]> = { a: [...codes].map((k) => `v${k}`) };
+    const [u, groupIds] = [stream(3, 'u').uniform(11 * n), stream(3, 'a').integers(n, 2)];
+    const columns: Record<string, (number | string)[]> = { a: [...groupIds].map((k) => `v${k}`) };
     for (let j = 0; j < 10; j++)
-      columns[`x${j}`] = Array.from(codes, (a, i) => model.alpha[j]! * u[11 * i + j]! + model.beta[j]! * a);
-    columns.y = Array.from(codes, (a, i) =>
+      columns[`x${j}`] = Array.from(groupIds, (a, i) => model.alpha[j]! * u[11 * i + j]! + model.beta[j]! * a);
+    columns.y = Array.from(groupIds, (a, i) =>
       slopes.reduce((sum, c, j) => sum + c * u[11 * i + j]!, linearGap(model) * a),
     );
     const { futureGap } = compile(document).predict(tableFromColumns(columns));

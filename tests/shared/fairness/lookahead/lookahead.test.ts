@@ -68,14 +68,14 @@ describe('the linear model', () => {
 
   it('is unchanged when a and a prime swap, and returns the present gap as eta vanishes', () => {
     const { u, a } = people(100, 11);
-    const codes = a([0, 1]);
+    const groupIds = a([0, 1]);
     const reaction = { model: linear, outer: r.quadratic(0.03, 1), eta };
-    const swapped = codes.map((x) => 1 - x);
-    expect(r.lookaheadGaps(reaction, u, codes, [0, 1]).future).toBeCloseTo(
+    const swapped = groupIds.map((x) => 1 - x);
+    expect(r.lookaheadGaps(reaction, u, groupIds, [0, 1]).future).toBeCloseTo(
       r.lookaheadGaps(reaction, u, swapped, [0, 1]).future,
       12,
     );
-    expect(r.lookaheadGaps({ ...reaction, eta: 1e-12 }, u, codes, [0, 1]).future).toBeCloseTo(gap, 9);
+    expect(r.lookaheadGaps({ ...reaction, eta: 1e-12 }, u, groupIds, [0, 1]).future).toBeCloseTo(gap, 9);
   });
 
   it('keeps its constant with a direct effect of the attribute', () => {
@@ -123,19 +123,19 @@ describe('the linear model', () => {
 
 describe('the mean-value form of any outer function', () => {
   const { u, a } = people(20_000, 11, 3);
-  const codes = a([0, 1]);
+  const groupIds = a([0, 1]);
 
   it.each([
     [0.5, 0.931],
     [0.25, 1.113],
   ])('gives the exponent 1.5 its factor at p1 = %f T', (share, expected) => {
     const reaction = { model: linear, outer: r.power(share * T, 1.5), eta };
-    const gaps = r.lookaheadGaps(reaction, u, codes, [0, 1]);
+    const gaps = r.lookaheadGaps(reaction, u, groupIds, [0, 1]);
     let closed = 0;
-    for (let i = 0; i < codes.length; i++) {
+    for (let i = 0; i < groupIds.length; i++) {
       const person = u.subarray(11 * i, 11 * (i + 1));
       const [y, yc] = [linear.value(person, 0), linear.value(person, 1)];
-      closed += (Math.abs(y - yc) * constants.powerGapFactor(share * T, T, y, yc)) / codes.length;
+      closed += (Math.abs(y - yc) * constants.powerGapFactor(share * T, T, y, yc)) / groupIds.length;
     }
     expect(gaps.future).toBeCloseTo(closed, 9);
     expect(Math.abs(gaps.future - expected)).toBeLessThan(0.005);
@@ -181,7 +181,7 @@ describe('the multiplicative model', () => {
   const scaled = status.multiplicativeStatus(alpha, beta, w, gamma);
   const constant = constants.multiplicativeConstant(alpha, w, gamma, [1, 2], eta);
   const { u, a } = people(500, 11, 5);
-  const codes = a([1, 2]);
+  const groupIds = a([1, 2]);
 
   it('has its own constant, exact at T/2 and half the gap at T/4', () => {
     expect(constant / 2).toBeCloseTo(0.03597195, 8);
@@ -189,7 +189,12 @@ describe('the multiplicative model', () => {
       [0.25, 0.5],
       [0.5, 0],
     ] as const) {
-      const gaps = r.lookaheadGaps({ model: scaled, outer: r.quadratic(share * constant, 1), eta }, u, codes, [1, 2]);
+      const gaps = r.lookaheadGaps(
+        { model: scaled, outer: r.quadratic(share * constant, 1), eta },
+        u,
+        groupIds,
+        [1, 2],
+      );
       expect(gaps.future).toBeCloseTo(factor * gaps.present, 9);
     }
   });
@@ -202,10 +207,10 @@ describe('the multiplicative model', () => {
       },
     };
     const exact = { model: scaled, outer: r.quadratic(constant / 2, 1), eta };
-    expect(r.lookaheadGaps({ ...exact, free: ofStatus }, u, codes, [1, 2]).future).toBeLessThan(1e-9);
+    expect(r.lookaheadGaps({ ...exact, free: ofStatus }, u, groupIds, [1, 2]).future).toBeLessThan(1e-9);
     const slope = r.linearTerm([...new Array(10).fill(0.1), 0]);
-    expect(r.lookaheadGaps({ ...exact, free: slope }, u, codes, [1, 2]).future).toBeGreaterThan(0.5);
-    const fair = r.lookaheadGaps({ model: scaled, outer: r.quadratic(0), free: slope, eta }, u, codes, [1, 2]);
+    expect(r.lookaheadGaps({ ...exact, free: slope }, u, groupIds, [1, 2]).future).toBeGreaterThan(0.5);
+    const fair = r.lookaheadGaps({ model: scaled, outer: r.quadratic(0), free: slope, eta }, u, groupIds, [1, 2]);
     // eta (a - a') times 0.1 sum w alpha widens a mean gap of about 2.21 by 1.84.
     const widened = eta * 0.1 * w.reduce((sum, x, i) => sum + x * alpha[i]!, 0);
     expect(fair.future).toBeCloseTo(fair.present + widened, 9);
@@ -218,7 +223,7 @@ describe('the post-nonlinear model', () => {
   const b = 0.59865848;
   const curve = status.postNonlinearStatus(status.powerCurve(b, 2 / 3), (a) => Math.exp(a));
   const { u, a } = people(20_000, 1, 7);
-  const codes = a([1, 2]);
+  const groupIds = a([1, 2]);
 
   it('shrinks every gap below its limit, and not far above it', () => {
     expect(constants.postNonlinearLimit(b, eta, Math.E)).toBeCloseTo(2.4456, 3);
@@ -240,7 +245,7 @@ describe('the post-nonlinear model', () => {
     [1.464, 0.163],
     [2.443, 0.182],
   ])('has the known mean gap at p1 = %f: larger is not always better', (p1, expected) => {
-    const gaps = r.lookaheadGaps({ model: curve, outer: r.quadratic(p1), eta }, u, codes, [1, 2]);
+    const gaps = r.lookaheadGaps({ model: curve, outer: r.quadratic(p1), eta }, u, groupIds, [1, 2]);
     expect(Math.abs(gaps.future - expected)).toBeLessThan(0.003);
   });
 });

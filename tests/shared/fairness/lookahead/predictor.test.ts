@@ -26,18 +26,18 @@ function sample(predictor: LookaheadPredictor, n: number, seed = 1) {
   const { order, index, status } = compiled.scm;
   const size = order.length;
   const u = stream(seed, 'u').uniform(n * size);
-  const codes = stream(seed, 'a').integers(n, predictor.scm.values.length);
+  const groupIds = stream(seed, 'a').integers(n, predictor.scm.values.length);
   const rows = new Float64Array(n * compiled.inputs.length);
   const y = new Float64Array(n);
   const x = new Float64Array(size);
   for (let i = 0; i < n; i++) {
-    scm.simulate(compiled.scm, u.subarray(i * size, (i + 1) * size), codes[i]!, x);
+    scm.simulate(compiled.scm, u.subarray(i * size, (i + 1) * size), groupIds[i]!, x);
     compiled.inputs.forEach((name, j) => {
       rows[i * compiled.inputs.length + j] = x[index.get(name)!]!;
     });
     y[i] = x[status]!;
   }
-  return { compiled, u, codes, rows, y, size };
+  return { compiled, u, groupIds, rows, y, size };
 }
 
 describe('linear structural models', () => {
@@ -117,18 +117,18 @@ describe('a lookahead predictor', () => {
   it('scores like the definition: counterfactual status, quadratic and h of the abducted U', () => {
     const free = { x3: 0.7, x9: -2, y: 0.25 };
     const predictor = { ...plain, rho: 0.5, p2: 0.8, p3: -0.1, free };
-    const { compiled, u, codes, rows, size } = sample(predictor, 50);
+    const { compiled, u, groupIds, rows, size } = sample(predictor, 50);
     const [scores, present, future] = [new Float64Array(50), new Float64Array(50), new Float64Array(50)];
-    predictLookahead(compiled, rows, codes, scores, { present, future });
+    predictLookahead(compiled, rows, groupIds, scores, { present, future });
     const world = scm.scmStatus(compiled.scm);
     const coefficients = compiled.scm.order.map((v) => free[v.name as keyof typeof free] ?? 0);
     const reaction = { model: world, outer: quadratic(compiled.p1, 0.8, 0), free: linearTerm(coefficients), eta: 10 };
     for (let i = 0; i < 50; i++) {
       const person = u.subarray(i * size, (i + 1) * size);
-      const other = world.value(person, 1 - codes[i]!);
+      const other = world.value(person, 1 - groupIds[i]!);
       const h = coefficients.reduce((sum, c, j) => sum + c * person[j]!, 0);
       expect(scores[i]).toBeCloseTo(compiled.p1 * other * other + 0.8 * other - 0.1 + h, 10);
-      const f = futures(reaction, person, codes[i]!, 1 - codes[i]!, [0, 1]);
+      const f = futures(reaction, person, groupIds[i]!, 1 - groupIds[i]!, [0, 1]);
       expect(present[i]).toBeCloseTo(Math.abs(f.present - f.presentOther), 10);
       expect(future[i]).toBeCloseTo(Math.abs(f.future - f.futureOther), 10);
     }
@@ -137,19 +137,19 @@ describe('a lookahead predictor', () => {
 
   it('averages over a status it does not see, and then uses the constant without it', () => {
     const hidden = { ...plain, statusObserved: false, p2: 1 };
-    const { compiled, codes, rows } = sample(hidden, 20);
+    const { compiled, groupIds, rows } = sample(hidden, 20);
     expect(compiled.inputs).not.toContain('y');
     const square = linearSlopes(model)
       .subarray(0, 10)
       .reduce((sum, c) => sum + c * c, 0);
     expect(compiled.constant).toBeCloseTo(1 / (10 * square), 10);
     const scores = new Float64Array(20);
-    predictLookahead(compiled, rows, codes, scores);
+    predictLookahead(compiled, rows, groupIds, scores);
     const at = (name: string): number => compiled.inputs.indexOf(name);
     const noise = stream(1, 'noise').uniform(400_000);
     const base =
       Array.from(model.w, (x, j) => x * rows[at(`x${j}`)]!).reduce((sum, x) => sum + x, 0) +
-      linearGap(model) * (codes[0] ? -1 : 1);
+      linearGap(model) * (groupIds[0] ? -1 : 1);
     let mean = 0;
     for (const u of noise) {
       const other = base + model.gamma * u;
@@ -164,9 +164,9 @@ describe('a lookahead predictor', () => {
     const gapOf = (from: number): number =>
       Array.from(model.w, (x, i) => (i >= from ? x * model.beta[i]! : 0)).reduce((s, x) => s + x, 0);
     for (const frozen of [false, true]) {
-      const { compiled, codes, rows } = sample({ ...plain, rho: 0.75, path: { fair, frozen } }, 30);
+      const { compiled, groupIds, rows } = sample({ ...plain, rho: 0.75, path: { fair, frozen } }, 30);
       const [scores, present, future] = [new Float64Array(30), new Float64Array(30), new Float64Array(30)];
-      predictLookahead(compiled, rows, codes, scores, { present, future });
+      predictLookahead(compiled, rows, groupIds, scores, { present, future });
       expect(present[7]).toBeCloseTo(gapOf(3), 10);
       expect(future[7]).toBeCloseTo(gapOf(3) * 0.25, 10);
       const slopes = linearSlopes(model);
@@ -180,8 +180,8 @@ describe('a lookahead predictor', () => {
 describe('refitting from moments', () => {
   it('equals least squares on the rows, for any eta and rho, from one set of moments', () => {
     const hidden = { ...plain, statusObserved: false };
-    const { compiled, codes, rows, y } = sample(hidden, 400);
-    const moments = lookaheadMoments(compiled, rows, codes, y);
+    const { compiled, groupIds, rows, y } = sample(hidden, 400);
+    const moments = lookaheadMoments(compiled, rows, groupIds, y);
     expect(freeVariables(compiled)).toHaveLength(10);
     for (const [eta, rho] of [
       [10, 1],
@@ -191,7 +191,7 @@ describe('refitting from moments', () => {
       const refit = refitLookahead(hidden, moments, { eta, rho });
       const fitted = compileLookahead(refit.predictor);
       const scores = new Float64Array(400);
-      predictLookahead(fitted, rows, codes, scores);
+      predictLookahead(fitted, rows, groupIds, scores);
       const residuals = scores.map((value, i) => value - y[i]!);
       const error = residuals.reduce((sum, x) => sum + x * x, 0) / 400;
       expect(refit.error).toBeCloseTo(error, 9);
@@ -205,12 +205,12 @@ describe('refitting from moments', () => {
 
   it('takes scores that are not squares: the error is the one of the rows, and no other p2 has less', () => {
     const shaped = { ...plain, outer: { kind: 'power', exponent: 1.5 } as const, lowest: 0.1 };
-    const { compiled, codes, rows, y } = sample(shaped, 300);
-    const refit = refitLookahead(shaped, lookaheadMoments(compiled, rows, codes, y));
+    const { compiled, groupIds, rows, y } = sample(shaped, 300);
+    const refit = refitLookahead(shaped, lookaheadMoments(compiled, rows, groupIds, y));
     expect(refit.factor).toBeNull();
     const errorOf = (predictor: LookaheadPredictor): number => {
       const scores = new Float64Array(300);
-      predictLookahead(compileLookahead(predictor), rows, codes, scores);
+      predictLookahead(compileLookahead(predictor), rows, groupIds, scores);
       return scores.reduce((sum, value, i) => sum + (value - y[i]!) ** 2 / 300, 0);
     };
     expect(refit.error).toBeCloseTo(errorOf(refit.predictor), 9);
@@ -221,8 +221,8 @@ describe('refitting from moments', () => {
   });
 
   it('is nearly exact when U is known: fairness costs what the closed form says at least', () => {
-    const { compiled, codes, rows, y } = sample(plain, 4000);
-    const exact = refitLookahead(plain, lookaheadMoments(compiled, rows, codes, y));
+    const { compiled, groupIds, rows, y } = sample(plain, 4000);
+    const exact = refitLookahead(plain, lookaheadMoments(compiled, rows, groupIds, y));
     expect(exact.factor).toBeLessThan(1e-12);
     expect(exact.error).toBeGreaterThan(3.6e-4);
     expect(exact.error).toBeLessThan(6e-4);
@@ -242,13 +242,13 @@ describe('refitting from moments', () => {
 
 describe('estimating a model', () => {
   it('recovers planted coefficients', () => {
-    const { compiled, codes, rows, y } = sample({ ...plain, statusObserved: false }, 20_000);
+    const { compiled, groupIds, rows, y } = sample({ ...plain, statusObserved: false }, 20_000);
     const columns = Object.fromEntries(compiled.inputs.map((name, j) => [name, y.map((_, i) => rows[i * 10 + j]!)]));
     const shape = [
       ...compiled.inputs.map((name) => ({ name, parents: [], attribute: true })),
       { name: 'y', parents: compiled.inputs, attribute: false },
     ];
-    const { scm: estimated, rSquared } = estimateScm(shape, 'y', [0, 1], { ...columns, y }, codes);
+    const { scm: estimated, rSquared } = estimateScm(shape, 'y', [0, 1], { ...columns, y }, groupIds);
     const status = estimated.variables.find((v) => v.name === 'y')!;
     for (let i = 0; i < 10; i++) {
       expect(Math.abs(status.parents[`x${i}`]! - model.w[i]!)).toBeLessThan(0.06);

@@ -50,11 +50,11 @@ const covarianceGap = (w: m.Matrix, groups: GroupMoments[]): number =>
 describe('group moments', () => {
   it('are those of the definition, and add up to the Gram matrix of all rows', () => {
     const rows = stream(1, 'rows').normal(60);
-    const codes = Uint8Array.from({ length: 20 }, (_, i) => Number(i % 3 === 0));
-    const groups = momentsByGroup(rows, 3, codes, 2);
+    const groupIds = Uint8Array.from({ length: 20 }, (_, i) => Number(i % 3 === 0));
+    const groups = momentsByGroup(rows, 3, groupIds, 2);
     const x = m.matrix(20, 3, rows);
     expect(largest(pooledGram(groups), m.multiply(m.transpose(x), x))).toBeLessThan(1e-11);
-    const first = m.toRows(x).filter((_, i) => codes[i] === 1);
+    const first = m.toRows(x).filter((_, i) => groupIds[i] === 1);
     const mean = first.reduce((sum, row) => sum + row[0]!, 0) / first.length;
     expect(groups[1]!.mean[0]).toBeCloseTo(mean, 12);
     const variance = first.reduce((sum, row) => sum + (row[0]! - mean) ** 2, 0) / (first.length - 1);

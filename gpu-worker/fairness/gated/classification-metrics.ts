@@ -1,9 +1,10 @@
 /** Accuracy, AUC and what demographic groups get, without intervals: what methods are compared by. */
+import { decisionError } from '../../../shared/fairness/decision.ts';
 
 /** Share of rows whose score is on the label's side of 1/2. */
 export function accuracy(scores: ArrayLike<number>, y: ArrayLike<number>): number {
   let right = 0;
-  for (let i = 0; i < scores.length; i++) right += Number(scores[i]! > 0.5 === (y[i] === 1));
+  for (let i = 0; i < scores.length; i++) right += 1 - decisionError(scores[i]!, y[i]!);
   return right / scores.length;
 }
 
@@ -33,17 +34,17 @@ export function demographicSummary(
   scores: ArrayLike<number>,
   pooled: ArrayLike<number>,
   y: ArrayLike<number>,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
   minimum = 30,
 ): { worstGap: number; worstAccuracy: number; disparity: number } | null {
   const counts = new Float64Array(groups);
   const [own, base] = [new Float64Array(groups), new Float64Array(groups)];
-  for (let i = 0; i < codes.length; i++) {
-    const g = codes[i]!;
+  for (let i = 0; i < groupIds.length; i++) {
+    const g = groupIds[i]!;
     counts[g]! += 1;
-    own[g]! += Number(scores[i]! > 0.5 === (y[i] === 1));
-    base[g]! += Number(pooled[i]! > 0.5 === (y[i] === 1));
+    own[g]! += 1 - decisionError(scores[i]!, y[i]!);
+    base[g]! += 1 - decisionError(pooled[i]!, y[i]!);
   }
   const kept = Array.from(counts.keys()).filter((g) => counts[g]! >= minimum);
   if (kept.length < 2) return null;

@@ -2,11 +2,11 @@
  * Linear classifiers that gated predictors are compared with: decoupled by known groups, adversarially reweighted (ARL,
  * Lahoti et al. 2020) and distributionally robust (DRO, Hashimoto et al. 2018).
  */
-import { logisticRegression } from '../../shared/math/logistic.ts';
-import { stream } from '../../shared/math/random.ts';
-import { sigmoid, softplus } from '../../shared/math/special.ts';
-import { AdamState } from './adam-state.ts';
-import type { Rows } from './rows.ts';
+import { logisticRegression } from '../../../shared/math/logistic.ts';
+import { stream } from '../../../shared/math/random.ts';
+import { sigmoid, softplus } from '../../../shared/math/special.ts';
+import { AdamState } from '../adam-state.ts';
+import type { Rows } from '../rows.ts';
 
 /** Probabilities of a linear classifier (d + 1 weights, intercept last). */
 export function linearScores(weights: Float64Array, { x, d }: Rows): Float64Array {
@@ -22,7 +22,7 @@ export function linearScores(weights: Float64Array, { x, d }: Rows): Float64Arra
 /** One classifier per known group, the pooled one for groups below `minimum` rows. */
 export function decoupled(
   train: Rows,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
   l2 = 1e-4,
   minimum = 25,
@@ -30,13 +30,17 @@ export function decoupled(
   const pooled = logisticRegression(train.x, train.y, train.d, { l2 });
   return Array.from({ length: groups }, (_, g) => {
     const rows: number[] = [];
-    for (let i = 0; i < codes.length; i++) if (codes[i] === g) rows.push(i);
+    for (let i = 0; i < groupIds.length; i++) if (groupIds[i] === g) rows.push(i);
     return rows.length < minimum ? pooled : logisticRegression(train.x, train.y, train.d, { l2, rows });
   });
 }
-export function decoupledScores(models: readonly Float64Array[], rows: Rows, codes: ArrayLike<number>): Float64Array {
+export function decoupledScores(
+  models: readonly Float64Array[],
+  rows: Rows,
+  groupIds: ArrayLike<number>,
+): Float64Array {
   const each = models.map((weights) => linearScores(weights, rows));
-  return Float64Array.from({ length: rows.y.length }, (_, i) => each[codes[i]!]![i]!);
+  return Float64Array.from({ length: rows.y.length }, (_, i) => each[groupIds[i]!]![i]!);
 }
 
 type Descent = { steps?: number; batch?: number; rate?: number; seed?: number };

@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { chooseGroups, mixtureGradient, route, trainGated } from '../../../gpu-worker/fairness/gated-training.ts';
-import * as baselines from '../../../gpu-worker/fairness/linear-baselines.ts';
-import { pickRows, type Rows, splitRows } from '../../../gpu-worker/fairness/rows.ts';
-import { softGate } from '../../../shared/fairness/gated/objective.ts';
-import { type GatedPredictor, predictGated } from '../../../shared/fairness/gated/predictor.ts';
-import { logisticRegression } from '../../../shared/math/logistic.ts';
-import { stream } from '../../../shared/math/random.ts';
-import { sigmoid } from '../../../shared/math/special.ts';
+import {
+  chooseGroups,
+  mixtureGradient,
+  route,
+  trainGated,
+} from '../../../../gpu-worker/fairness/gated/gated-training.ts';
+import * as baselines from '../../../../gpu-worker/fairness/gated/linear-baselines.ts';
+import { pickRows, type Rows, splitRows, strataOf } from '../../../../gpu-worker/fairness/rows.ts';
+import { softGate } from '../../../../shared/fairness/gated/objective.ts';
+import { type GatedPredictor, predictGated } from '../../../../shared/fairness/gated/predictor.ts';
+import { logisticRegression } from '../../../../shared/math/logistic.ts';
+import { stream } from '../../../../shared/math/random.ts';
+import { sigmoid } from '../../../../shared/math/special.ts';
 
 /** Uniform on the square, y = [x1 x2 > 0]. */
 function xor(n: number, seed: number): Rows {
@@ -44,13 +49,13 @@ describe('gated training', () => {
       Uint8Array.from(stream(11, name).uniform(rows.y.length), (u) => Number(u < 0.5));
     const { predictor } = trainGated(train, validation, { groups: 2, seed: 4, steps: 300, restarts: 4 });
     const models = baselines.decoupled(train, coin(train, 'train'), 2);
-    const codes = coin(test, 'test');
+    const groupIds = coin(test, 'test');
     const pooled = baselines.linearScores(logisticRegression(train.x, train.y, 2), test);
-    const decoupled = baselines.decoupledScores(models, test, codes);
+    const decoupled = baselines.decoupledScores(models, test, groupIds);
     expect(Math.abs(accuracy(decoupled, test.y) - accuracy(pooled, test.y))).toBeLessThan(0.1);
     const served = scoresOf(predictor, test);
     for (const z of [0, 1]) {
-      const own = (scores: Float64Array): Float64Array => scores.filter((_, i) => codes[i] === z);
+      const own = (scores: Float64Array): Float64Array => scores.filter((_, i) => groupIds[i] === z);
       expect(accuracy(own(served), own(test.y))).toBeGreaterThan(0.98);
       expect(accuracy(own(pooled), own(test.y))).toBeLessThan(0.7);
     }
@@ -73,7 +78,7 @@ describe('gated training', () => {
       d: 2,
       y: Float64Array.from({ length: n }, (_, i) => Number(u[i]! < sigmoid(2 * x[2 * i]! - x[2 * i + 1]!))),
     };
-    const [a, b, c] = splitRows(n, [0.5, 0.2, 0.3], 1).map((part) => pickRows(rows, part)) as [Rows, Rows, Rows];
+    const [a, b, c] = splitRows(rows.y, [0.5, 0.2, 0.3], 1).map((part) => pickRows(rows, part)) as [Rows, Rows, Rows];
     const { groups, fit } = chooseGroups(a, b, [2, 3], { steps: 150, restarts: 2 });
     const pooled = accuracy(baselines.linearScores(fit.predictor.pooled, c), c.y);
     expect(groups === 1 || accuracy(scoresOf(fit.predictor, c), c.y) > pooled - 0.01).toBe(true);
@@ -115,9 +120,37 @@ describe('gated training', () => {
 
 describe('splits', () => {
   it('are disjoint, cover all rows and repeat by seed', () => {
-    const parts = splitRows(101, [0.7, 0.15, 0.15], 3);
+    const parts = splitRows(new Uint8Array(101), [0.7, 0.15, 0.15], 3);
     expect(parts.map((p) => p.length)).toEqual([71, 15, 15]);
     expect(new Set(parts.flatMap((p) => [...p])).size).toBe(101);
-    expect(splitRows(101, [0.7, 0.15, 0.15], 3)).toEqual(parts);
+    expect(splitRows(new Uint8Array(101), [0.7, 0.15, 0.15], 3)).toEqual(parts);
+  });
+
+  it('give every part its share of each group and outcome, however small the group', () => {
+    const groupIds = Int32Array.from({ length: 1000 }, (_, i) => Number(i % 50 === 0));
+    const y = Float64Array.from({ length: 1000 }, (_, i) => Number(i % 10 === 0));
+    for (let seed = 0; seed < 20; seed++) {
+      for (const part of splitRows(strataOf(groupIds, y), [0.7, 0.15, 0.15], seed)) {
+        const share = part.length / 1000;
+        for (const [of, count] of [
+          [groupIds, 20],
+          [y, 100],
+        ] as const) {
+          const own = part.reduce((sum, i) => sum + of[i]!, 0);
+          expect(Math.abs(own - share * count), `seed ${seed}`).toBeLessThanOrEqual(2);
+        }
+      }
+    }
+  });
+
+  it('take quarters of a continuous outcome within each group', () => {
+    const y = Float64Array.from({ length: 400 }, (_, i) => i);
+    const strata = strataOf(
+      Int32Array.from({ length: 400 }, (_, i) => Number(i >= 200)),
+      y,
+    );
+    expect(Array.from({ length: 8 }, (_, s) => strata.reduce((sum, own) => sum + Number(own === s), 0))).toEqual(
+      new Array(8).fill(50),
+    );
   });
 });

@@ -1,11 +1,11 @@
 /** Trains small dense networks on the engine; what comes back is float64 and runs anywhere. */
-import type { Activation, DenseNetwork } from '../../shared/fairness/predictors/network.ts';
-import { stream } from '../../shared/math/random.ts';
-import * as g from '../graph/index.ts';
-import { adam, linear, uniform } from '../nn/index.ts';
-import type { ProviderRequest } from '../runtime/index.ts';
-import { fromSteps, Trainer } from '../training/index.ts';
-import type { Rows } from './rows.ts';
+import type { Activation, DenseNetwork } from '../../../shared/fairness/predictors/network.ts';
+import { stream } from '../../../shared/math/random.ts';
+import * as g from '../../graph/index.ts';
+import { adam, linear, uniform } from '../../nn/index.ts';
+import type { ProviderRequest } from '../../runtime/index.ts';
+import { fromSteps, Trainer } from '../../training/index.ts';
+import type { Rows } from '../rows.ts';
 
 type NetworkTraining = {
   /** Widths of the hidden layers, all ReLU. */

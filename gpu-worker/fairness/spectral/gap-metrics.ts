@@ -1,20 +1,20 @@
 /** Error and distribution gaps of scores, without intervals: what sweeps and studies compare. */
-import { layOut } from '../../shared/fairness/audit/layout.ts';
-import { auditStatistics } from '../../shared/fairness/audit/statistics.ts';
+import { layOut } from '../../../shared/fairness/audit/layout.ts';
+import { auditStatistics } from '../../../shared/fairness/audit/statistics.ts';
 
 export type GapMetrics = { mse: number; mae: number; ks: number; w1: number; meanGap: number; varianceGap: number };
 
-/** Largest gaps over pairs of groups. Rows of every group are needed. */
+/** Largest gaps over pairs of groups; gaps are NaN where a group has no rows, or none to tell a variance of. */
 export function gapMetrics(
   scores: ArrayLike<number>,
   y: ArrayLike<number>,
-  codes: ArrayLike<number>,
+  groupIds: ArrayLike<number>,
   groups: number,
 ): GapMetrics {
   const n = scores.length;
   const counts = new Array<number>(groups).fill(0);
-  for (let i = 0; i < n; i++) counts[codes[i]!]! += 1;
-  const rows = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => codes[i]! - codes[j]! || i - j);
+  for (let i = 0; i < n; i++) counts[groupIds[i]!]! += 1;
+  const rows = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => groupIds[i]! - groupIds[j]! || i - j);
   const layout = layOut({ predictions: scores }, rows, counts, []);
   const { keys, evaluate } = auditStatistics(layout, 'regression');
   const out = new Float64Array(keys.length);
@@ -26,6 +26,10 @@ export function gapMetrics(
     const error = scores[i]! - y[i]!;
     square += (error * error) / n;
     absolute += Math.abs(error) / n;
+  }
+  if (counts.includes(0)) {
+    const none = Number.NaN;
+    return { mse: square, mae: absolute, ks: none, w1: none, meanGap: none, varianceGap: none };
   }
   return {
     mse: square,

@@ -1,10 +1,10 @@
 /** Baselines on worlds so small that every minimum can be enumerated: a binary feature, four cells of (x, y). */
 import { describe, expect, it } from 'vitest';
-import * as baselines from '../../../gpu-worker/fairness/linear-baselines.ts';
-import type { Rows } from '../../../gpu-worker/fairness/rows.ts';
-import { logisticRegression } from '../../../shared/math/logistic.ts';
-import { stream } from '../../../shared/math/random.ts';
-import { softplus } from '../../../shared/math/special.ts';
+import * as baselines from '../../../../gpu-worker/fairness/gated/linear-baselines.ts';
+import type { Rows } from '../../../../gpu-worker/fairness/rows.ts';
+import { logisticRegression } from '../../../../shared/math/logistic.ts';
+import { stream } from '../../../../shared/math/random.ts';
+import { softplus } from '../../../../shared/math/special.ts';
 
 /** Rows by cell: (0, 0), (0, 1), (1, 0), (1, 1). */
 type Cells = [number, number, number, number];
@@ -38,23 +38,23 @@ describe('decoupled classifiers', () => {
   it.each(worlds.map((cells) => [cells]))('are the cell frequencies where a line fits every cell: %j', (cells) => {
     const [a, b] = [rowsOf(cells), rowsOf([cells[3], cells[2], cells[1], cells[0]])];
     const both = { x: Float64Array.of(...a.x, ...b.x), y: Float64Array.of(...a.y, ...b.y), d: 1 };
-    const codes = Array.from(both.y, (_, i) => Number(i >= a.y.length));
-    const models = baselines.decoupled(both, codes, 2, 1e-9);
-    const scores = baselines.decoupledScores(models, both, codes);
+    const groupIds = Array.from(both.y, (_, i) => Number(i >= a.y.length));
+    const models = baselines.decoupled(both, groupIds, 2, 1e-9);
+    const scores = baselines.decoupledScores(models, both, groupIds);
     const share = (code: number, x: number): number => {
-      const own = [...both.y].filter((_, i) => codes[i] === code && both.x[i] === x);
+      const own = [...both.y].filter((_, i) => groupIds[i] === code && both.x[i] === x);
       return own.reduce((sum, y) => sum + y, 0) / own.length;
     };
     scores.forEach((score, i) => {
-      expect(score).toBeCloseTo(share(codes[i]!, both.x[i]!), 5);
+      expect(score).toBeCloseTo(share(groupIds[i]!, both.x[i]!), 5);
     });
   });
 
   it('are the pooled one for groups below 25 rows', () => {
     const rows = rowsOf([30, 10, 20, 40]);
-    const codes = Array.from(rows.y, (_, i) => Number(i % 5 === 0));
-    expect(codes.filter((code) => code === 1)).toHaveLength(20);
-    expect(baselines.decoupled(rows, codes, 2)[1]).toEqual(logisticRegression(rows.x, rows.y, 1, { l2: 1e-4 }));
+    const groupIds = Array.from(rows.y, (_, i) => Number(i % 5 === 0));
+    expect(groupIds.filter((code) => code === 1)).toHaveLength(20);
+    expect(baselines.decoupled(rows, groupIds, 2)[1]).toEqual(logisticRegression(rows.x, rows.y, 1, { l2: 1e-4 }));
   });
 });
 

@@ -2,14 +2,14 @@
  * Trains a gate and its heads on the expected routed loss, in float64 with closed-form gradients: models this small spend
  * their time in a few dot products per row, where a graph would only add overhead.
  */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { gateGradient, softGate } from '../../shared/fairness/gated/objective.ts';
-import type { GatedPredictor } from '../../shared/fairness/gated/predictor.ts';
-import { logisticRegression } from '../../shared/math/logistic.ts';
-import { stream } from '../../shared/math/random.ts';
-import { sigmoid, softplus } from '../../shared/math/special.ts';
-import { AdamState } from './adam-state.ts';
-import type { Rows } from './rows.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { gateGradient, softGate } from '../../../shared/fairness/gated/objective.ts';
+import type { GatedPredictor } from '../../../shared/fairness/gated/predictor.ts';
+import { logisticRegression } from '../../../shared/math/logistic.ts';
+import { stream } from '../../../shared/math/random.ts';
+import { sigmoid, softplus } from '../../../shared/math/special.ts';
+import { AdamState } from '../adam-state.ts';
+import type { Rows } from '../rows.ts';
 
 type GatedTraining = {
   groups: number;

@@ -2,30 +2,31 @@
  * Fair regression by editing one layer of a trained network and refitting its output (arXiv:2504.03093), for a whole sweep
  * of budgets: what does not depend on the budget is computed once.
  */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { type GroupMoments, momentsByGroup } from '../../shared/fairness/moments.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { type GroupMoments, momentsByGroup } from '../../../shared/fairness/moments.ts';
 import {
   activate,
   type DenseLayer,
   type DenseNetwork,
   forwardLayer,
   forwardNetwork,
-} from '../../shared/fairness/predictors/network.ts';
-import { solveBudget } from '../../shared/fairness/spectral/budget.ts';
-import { correctScalarHead } from '../../shared/fairness/spectral/exact-mean.ts';
+} from '../../../shared/fairness/predictors/network.ts';
+import { solveBudget } from '../../../shared/fairness/spectral/budget.ts';
+import { correctScalarHead } from '../../../shared/fairness/spectral/exact-mean.ts';
 import {
   covarianceSpectrum,
   meanSpectrum,
   preActivationSpectrum,
   type Spectrum,
   stepMatrix,
-} from '../../shared/fairness/spectral/layer.ts';
-import { leastSquares } from '../../shared/math/least-squares.ts';
-import { type Matrix, multiply } from '../../shared/math/matrix.ts';
-import { stream } from '../../shared/math/random.ts';
-import { sigmoid } from '../../shared/math/special.ts';
-import { AdamState } from './adam-state.ts';
-import type { Rows } from './rows.ts';
+} from '../../../shared/fairness/spectral/layer.ts';
+import { leastSquares } from '../../../shared/math/least-squares.ts';
+import { type Matrix, multiply } from '../../../shared/math/matrix.ts';
+import { stream } from '../../../shared/math/random.ts';
+import { sigmoid } from '../../../shared/math/special.ts';
+import { AdamState } from '../adam-state.ts';
+import type { Rows } from '../rows.ts';
+import { inTargetUnits, standardised, targetScale } from './target-scale.ts';
 
 /** Widest layer that is edited: an eigenproblem of this size takes seconds. */
 const WIDEST_LAYER = 1024;
@@ -33,7 +34,7 @@ const WIDEST_LAYER = 1024;
 const REFIT_RIDGE = 1e-6;
 
 type Refit = 'none' | 'least_squares' | 'adam';
-type EditSettings = {
+export type EditSettings = {
   c1: number;
   c2: number;
   refit: Refit;
@@ -55,15 +56,15 @@ export class LayerEditor {
   private readonly rows: Rows;
   private readonly entering: Float64Array;
   private readonly groups: GroupMoments[];
-  private readonly codes: ArrayLike<number>;
+  private readonly groupIds: ArrayLike<number>;
   private readonly spectra = new Map<string, Spectrum>();
   private headMoments: GroupMoments[] | undefined;
 
   /**
-   * `layer` counts from 0; the last hidden layer is `network.length - 2`. `codes` are the training rows' groups, used for
+   * `layer` counts from 0; the last hidden layer is `network.length - 2`. `group ids` are the training rows' groups, used for
    * their moments only. Raises `data_invalid` for a layer that cannot be edited or groups without moments.
    */
-  constructor(network: DenseNetwork, layer: number, rows: Rows, codes: ArrayLike<number>, groups: number) {
+  constructor(network: DenseNetwork, layer: number, rows: Rows, groupIds: ArrayLike<number>, groups: number) {
     const edited = network[layer];
     if (!edited || layer === network.length - 1) {
       throw new SextantError(
@@ -80,9 +81,9 @@ export class LayerEditor {
     this.network = network;
     this.layer = layer;
     this.rows = rows;
-    this.codes = codes;
+    this.groupIds = groupIds;
     this.entering = forwardNetwork(network, rows.x, rows.y.length, layer);
-    this.groups = momentsByGroup(this.entering, edited.inputs, codes, groups);
+    this.groups = momentsByGroup(this.entering, edited.inputs, groupIds, groups);
   }
 
   /** Scores of a network that differs from this editor's from the edited layer on; `entering` is what `enter` gave. */
@@ -154,21 +155,35 @@ export class LayerEditor {
     const last = network.at(-1)!;
     const hidden = this.behind(network);
     const { y } = this.rows;
-    if (refit === 'least_squares' && last.activation === 'identity') {
+    if (last.activation !== 'identity') return [...network.slice(0, -1), adamRefit(last, hidden, y)];
+    if (refit === 'least_squares') {
       const { intercept, coefficients } = leastSquares(hidden, y, last.inputs, { ridge });
       return [...network.slice(0, -1), { ...last, weights: coefficients, bias: Float64Array.of(intercept) }];
     }
-    return [...network.slice(0, -1), adamRefit(last, hidden, y)];
+    // In the target's own unit, fixed rates would crawl to a target of tens of thousands; its level is no matter of steps.
+    const scale = targetScale(y);
+    const weights = last.weights.map((w) => w / scale.scale);
+    const level = levelOf(hidden, weights);
+    const head = adamRefit({ ...last, weights, bias: Float64Array.of(-level) }, hidden, standardised(y, scale));
+    return inTargetUnits([...network.slice(0, -1), head], scale);
   }
 
   /** The network with the scalar head of least distortion whose mean gap is `tau` times the old one; no layer is edited. */
   scalarHead(tau: number, ridge = 1e-6): DenseNetwork {
     const last = this.network.at(-1)!;
-    this.headMoments ??= momentsByGroup(this.behind(this.network), last.inputs, this.codes, this.groups.length);
+    this.headMoments ??= momentsByGroup(this.behind(this.network), last.inputs, this.groupIds, this.groups.length);
     const head = { weights: last.weights, bias: last.bias[0]! };
     const { weights, bias } = correctScalarHead(head, this.headMoments, tau, ridge);
     return [...this.network.slice(0, -1), { ...last, weights, bias: Float64Array.of(bias) }];
   }
+}
+
+/** Mean of weights . h over the rows of `hidden`. */
+function levelOf(hidden: Float64Array, weights: Float64Array): number {
+  const d = weights.length;
+  let sum = 0;
+  for (let i = 0; i < hidden.length; i++) sum += hidden[i]! * weights[i % d]!;
+  return (sum * d) / hidden.length;
 }
 
 /** The released refit: 50 epochs of Adam at 1e-3, decay 0.8 per epoch, batches of 128, from the current output layer. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { importOnnxNetwork } from '../../../gpu-worker/fairness/onnx-import.ts';
-import { encodeModel, type OnnxGraph, type OnnxNode, type OnnxTensor } from '../../../gpu-worker/onnx/model.ts';
-import { forwardNetwork } from '../../../shared/fairness/predictors/network.ts';
-import { stream } from '../../../shared/math/random.ts';
+import { importOnnxNetwork } from '../../../../gpu-worker/fairness/spectral/onnx-import.ts';
+import { encodeModel, type OnnxGraph, type OnnxNode, type OnnxTensor } from '../../../../gpu-worker/onnx/model.ts';
+import { forwardNetwork } from '../../../../shared/fairness/predictors/network.ts';
+import { stream } from '../../../../shared/math/random.ts';
 
 const tensor = (name: string, dims: number[]): OnnxTensor & { values: Float32Array } => {
   const values = stream(1, name).normal32(dims.reduce((a, b) => a * b, 1));

@@ -2,13 +2,13 @@
  * Dense networks from ONNX files: a chain of Gemm or MatMul, Add and activations, as exporters write a multilayer
  * perceptron. Only the few protobuf fields this needs are read, every length checked against the file.
  */
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import {
   type Activation,
   checkNetwork,
   type DenseLayer,
   type DenseNetwork,
-} from '../../shared/fairness/predictors/network.ts';
+} from '../../../shared/fairness/predictors/network.ts';
 
 type Field = { number: number; value: bigint; bytes: Uint8Array; fixed: number };
 

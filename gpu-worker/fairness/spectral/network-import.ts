@@ -1,8 +1,8 @@
 /** Dense networks from safetensors files, as `torch.nn.Sequential` names them. */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { checkNetwork, type DenseNetwork } from '../../shared/fairness/predictors/network.ts';
-import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
-import { toFloat64 } from '../../shared/formats/safetensors-values.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { checkNetwork, type DenseNetwork } from '../../../shared/fairness/predictors/network.ts';
+import { readSafetensors, type Safetensors } from '../../../shared/formats/safetensors.ts';
+import { toFloat64 } from '../../../shared/formats/safetensors-values.ts';
 
 /** Names in the order a reader means: numbers within them by value. */
 const inOrder = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
