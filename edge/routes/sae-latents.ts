@@ -1,4 +1,4 @@
-/** The latents of an SAE: a list that can be sorted, and a page for each. */
+/** The latents of an SAE: a list that can be sorted, and a dashboard of each. */
 import { createRoute, z } from '@hono/zod-openapi';
 import {
   LATENT_INDEX_BLOB,

@@ -2,7 +2,7 @@
  * Handler of `lm.train`: trains a model, from scratch or further, and publishes it as a Hugging Face folder. Now and then it
  * publishes its state for other workers, so that the next attempt goes on from there and gives the same weights; text that was
  * learned already is read again, and samples drawn again, to find the place. States above `PUBLISHED_LIMIT` (12 bytes per
- * weight that is trained) are not published: there the next attempt starts anew.
+ * weight that is trained) are not published: there the next attempt starts from the beginning.
  */
 import { join } from 'node:path';
 import { modelKey } from '../../shared/contracts/model.ts';

@@ -62,7 +62,7 @@ export default handle(contract, async (context) => {
         seed: params.seed,
         params: { ...rest, shares: [share], mismatch },
         measures: found,
-        pages: null,
+        dashboards: null,
       });
       published.push(made);
       saes.push({ sae: await manifestId(made), ...found });

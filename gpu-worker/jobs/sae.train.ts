@@ -2,7 +2,7 @@
  * Handler of `sae.train`: a sweep of autoencoders over one stream of activations. Its state is saved in the worker's cache
  * every minute, and published for other workers now and then, so that the next attempt goes on from there with the same
  * batches and gives the same weights. States above `PUBLISHED_LIMIT` (12 bytes per parameter over all autoencoders) stay in
- * the cache: there only the worker itself goes on, and any other starts anew.
+ * the cache: there only the worker itself goes on, and any other starts from the beginning.
  */
 import { join } from 'node:path';
 import type { Manifest } from '../../shared/contracts/manifest.ts';
@@ -18,12 +18,12 @@ import {
   foldScale,
   heldOutActivations,
   measure,
-  type Recipe,
-  recipe,
+  type SaeConfiguration,
   type SaeMeasures,
   SweepFiles,
   type SweepMember,
   type SweepResult,
+  saeConfiguration,
   type TrainedSae,
   tokenEffects,
   trainSweep,
@@ -95,9 +95,9 @@ export default handle(contract, async (context) => {
     const published: Manifest[] = [];
     const saes = [];
     for (const [i, member] of members.entries()) {
-      const sae = trained(member.recipe, swept, i);
+      const sae = trained(member.configuration, swept, i);
       const { measures, codes, metrics } = await measure(sae, held.x, encoder);
-      const pages = params.latent_pages
+      const dashboards = params.feature_dashboards
         ? await describeLatents(
             sae.parameters,
             codes,
@@ -117,7 +117,7 @@ export default handle(contract, async (context) => {
         seed: member.seed,
         params: manifestParams(member, params),
         measures: measuresOf(measures, swept.members[i]!.deadShare),
-        pages,
+        dashboards,
       });
       published.push(manifest);
       saes.push(await summary(member, manifest, measures, swept, i));
@@ -144,12 +144,12 @@ export default handle(contract, async (context) => {
 });
 
 function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
-  const { variant, width, k, sparsity, seed, prefixes, iterations } = spec;
-  const complete = recipe({
+  const { variant, width, k, sparsity, seed, matryoshka_prefixes, iterations } = spec;
+  const complete = saeConfiguration({
     variant,
     inputs,
     width,
-    prefixes,
+    matryoshkaPrefixes: matryoshka_prefixes,
     iterations,
     auxiliaryWeight: params.auxiliary_weight,
     deadTokens: params.dead_tokens,
@@ -163,7 +163,7 @@ function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
     warmupSteps: params.warmup_steps,
     decayFraction: params.decay_fraction,
   };
-  return { recipe: complete, schedule, seed };
+  return { configuration: complete, schedule, seed };
 }
 
 const textOf =
@@ -171,7 +171,7 @@ const textOf =
   (token: number): string =>
     tokenizer?.decode([token], { special: true }) ?? String(token);
 
-const trained = (r: Recipe, swept: SweepResult, i: number): TrainedSae => ({
+const trained = (r: SaeConfiguration, swept: SweepResult, i: number): TrainedSae => ({
   variant: r.variant,
   k: VARIANTS[r.variant].takes === 'k' ? r.k : null,
   subtractBias: r.subtractBias,
@@ -180,7 +180,7 @@ const trained = (r: Recipe, swept: SweepResult, i: number): TrainedSae => ({
   parameters: foldScale(swept.members[i]!.parameters, swept.scale),
 });
 
-const manifestParams = ({ recipe: r, schedule }: SweepMember, params: Params): Record<string, unknown> => ({
+const manifestParams = ({ configuration: r, schedule }: SweepMember, params: Params): Record<string, unknown> => ({
   ...r,
   ...schedule,
   batch: params.batch,
@@ -204,7 +204,7 @@ const measuresOf = (m: SaeMeasures, deadShare: number): Record<string, unknown> 
 });
 
 async function summary(
-  { recipe: r, seed }: SweepMember,
+  { configuration: r, seed }: SweepMember,
   manifest: Manifest,
   measures: SaeMeasures,
   swept: SweepResult,
@@ -227,7 +227,8 @@ async function summary(
 
 const warnings = (members: readonly SweepMember[], inputs: number): string[] =>
   members
-    .filter(({ recipe: r }) => r.width < inputs)
+    .filter(({ configuration: r }) => r.width < inputs)
     .map(
-      ({ recipe: r }) => `${r.variant}: ${r.width} latents are fewer than the ${inputs} dimensions of the activations`,
+      ({ configuration: r }) =>
+        `${r.variant}: ${r.width} latents are fewer than the ${inputs} dimensions of the activations`,
     );

@@ -17,9 +17,9 @@ export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
 export { spellingAbsorption, spellingWords, type Vocabulary } from './probes/spelling.ts';
 export { ActivationSource } from './training/activation-source.ts';
+export { defaultRate, type SaeConfiguration, saeConfiguration } from './training/configuration.ts';
 export { DenseTrainer } from './training/dense-trainer.ts';
 export { activationStatistics } from './training/initialise.ts';
-export { defaultRate, type Recipe, recipe } from './training/recipe.ts';
 export { type SweepMember, type SweepResult, trainSweep } from './training/sweep.ts';
 export {
   restoredSweep,

@@ -7,14 +7,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
-import { DenseTrainer, recipe, type SaeParameters, VARIANTS } from '../sae/index.ts';
+import { DenseTrainer, type SaeParameters, saeConfiguration, VARIANTS } from '../sae/index.ts';
 
 export const KINDS = ['relu', 'jumprelu', 'topk', 'abstopk'] as const;
 type Kind = (typeof KINDS)[number];
 type Device = 'cpu' | 'webgpu';
 
 const DEFAULTS = { lr: 3e-3, l1: 0.05, l0_coefficient: 0.01, bandwidth: 0.2, k: 4 };
-export type ReplayRecipe = typeof DEFAULTS;
+export type ReplaySettings = typeof DEFAULTS;
 
 /** Largest relative difference of a loss over all steps, and largest absolute difference of a parameter. */
 export type SaeComparison = { loss: number; parameters: number };
@@ -23,17 +23,17 @@ export type SaeReport = Record<Kind, SaeComparison> & { device: Device };
 /** Runs the comparison; used by the command and by the tests. */
 export async function compareSaes(folder: string, device: Device = 'cpu'): Promise<SaeReport> {
   const read = (name: string) => readSafetensors(readFileSync(join(folder, `${name}.safetensors`)));
-  const settings = readRecipe(join(folder, 'recipe.json'));
+  const settings = readSettings(join(folder, 'recipe.json'));
   const start = read('start');
   const compared: [Kind, SaeComparison][] = [];
   for (const kind of KINDS) compared.push([kind, await replay(kind, start, read(kind), settings, device)]);
   return { ...(Object.fromEntries(compared) as Record<Kind, SaeComparison>), device };
 }
 
-function readRecipe(file: string): ReplayRecipe {
+function readSettings(file: string): ReplaySettings {
   const given = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>) : {};
   const settings = { ...DEFAULTS };
-  for (const key of Object.keys(DEFAULTS) as (keyof ReplayRecipe)[]) {
+  for (const key of Object.keys(DEFAULTS) as (keyof ReplaySettings)[]) {
     const value = given[key] ?? DEFAULTS[key];
     if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${file}: ${key} is not a number`);
     settings[key] = value;
@@ -45,12 +45,12 @@ async function replay(
   kind: Kind,
   start: Safetensors,
   expected: Safetensors,
-  { lr, l1, l0_coefficient, bandwidth, k }: ReplayRecipe,
+  { lr, l1, l0_coefficient, bandwidth, k }: ReplaySettings,
   device: Device,
 ): Promise<SaeComparison> {
   const [steps, rows] = start.shape('x') as [number, number, number];
   const parameters = parametersOf(start, VARIANTS[kind].learnsThreshold);
-  const settings = recipe({
+  const settings = saeConfiguration({
     variant: kind,
     inputs: parameters.inputs,
     width: parameters.width,

@@ -54,7 +54,7 @@ export type LatentIndex = z.infer<typeof latentIndexSchema>;
 
 export const LATENT_INDEX_BLOB = 'latents.index.json';
 export const latentShardBlob = (shard: number): string => `latents.${shard}.json`;
-/** Latents per shard: small enough that one latent's page is read in one go. */
+/** Latents per shard: small enough that one latent's dashboard is read in one go. */
 export const LATENTS_PER_SHARD = 256;
 
 export const LATENT_SORTS = ['latent', 'density', 'minority_share', 'magnitude'] as const;

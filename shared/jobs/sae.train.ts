@@ -29,7 +29,7 @@ const saeSpecSchema = z
       .nullable()
       .default(null)
       .describe('L1 (relu) or L0 coefficient, null: 0.004; refused by the top-k family'),
-    prefixes: z
+    matryoshka_prefixes: z
       .array(z.number().int().min(1).max(262_144))
       .max(16)
       .default([])
@@ -37,14 +37,15 @@ const saeSpecSchema = z
     iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
     seed: seedSchema.default(0),
   })
-  .superRefine(({ variant, width, k, sparsity, prefixes }, context) => {
+  .superRefine(({ variant, width, k, sparsity, matryoshka_prefixes }, context) => {
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
     if (saeVariant(variant).takes === 'k') {
       if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
       else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);
       if (sparsity !== null) refuse('sparsity', `${variant} has k latents per token and no penalty: leave it out`);
     } else if (k !== null) refuse('k', `${variant} is made sparse by 'sparsity', not by k: leave it out`);
-    if (prefixes.some((prefix) => prefix > width)) refuse('prefixes', `a prefix is above the width ${width}`);
+    if (matryoshka_prefixes.some((prefix) => prefix > width))
+      refuse('matryoshka_prefixes', `a prefix is above the width ${width}`);
   });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
 
@@ -81,7 +82,7 @@ export default defineJob({
       .int()
       .min(1)
       .default(100_000)
-      .describe('tokens of silence after which a latent counts as dead'),
+      .describe('tokens without a code other than 0 after which a latent counts as dead'),
     input_scaling: z
       .enum(['unit', 'none'])
       .default('unit')
@@ -95,7 +96,7 @@ export default defineJob({
       .default(10)
       .describe('tokens with more than this many times the median norm are left out'),
     evaluation_tokens: z.number().int().min(256).max(1_000_000).default(8192).describe('held-out tokens'),
-    latent_pages: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
+    feature_dashboards: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
     seed: seedSchema.default(0).describe('seed of the activation stream'),
   }),
   result: z.object({

@@ -82,7 +82,7 @@ async function measureHooks(name: string, model: LanguageModel, pairs: number): 
     steer: { interventions: [{ kind: 'add', hook: middle, vector }] },
   };
   const times: Record<string, number[]> = {};
-  // Two at a time: more programs than that would each pack the weights anew.
+  // Two at a time: more programs than that would each pack the weights again.
   for (const what of Object.keys(variants).slice(1)) {
     const both = await interleaved(pairs, {
       plain: () => timed(() => model.forward({ ids })),

@@ -9,10 +9,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type SaeConfiguration, saeConfiguration } from '../../gpu-worker/sae/training/configuration.ts';
 import { DenseTrainer } from '../../gpu-worker/sae/training/dense-trainer.ts';
 import { FastTrainer, fastPathFits } from '../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../gpu-worker/sae/training/initialise.ts';
-import { type Recipe, recipe } from '../../gpu-worker/sae/training/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/training/trainer.ts';
 import { stream } from '../../shared/math/random.ts';
 import { SAE_VARIANT_NAMES } from '../../shared/models/sae-variant-facts.ts';
@@ -113,7 +113,15 @@ async function compare(
   threads: number,
   torch: Torch | null,
 ): Promise<Line[]> {
-  const complete: Recipe = recipe({ variant, inputs: d, width: P, k, clipNorm: null, threshold: 0.1, bandwidth: 0.1 });
+  const complete: SaeConfiguration = saeConfiguration({
+    variant,
+    inputs: d,
+    width: P,
+    k,
+    clipNorm: null,
+    threshold: 0.1,
+    bandwidth: 0.1,
+  });
   const start = initialise(complete, 0);
   const steps = stepsPerCall(P);
   const x = stream(0, 'bench/x').normal32(ROWS * d, { deviation: 1 / Math.sqrt(d) });

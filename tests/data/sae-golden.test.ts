@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { SaeParameters } from '../../gpu-worker/sae/codes/parameters.ts';
+import { saeConfiguration } from '../../gpu-worker/sae/training/configuration.ts';
 import { DenseTrainer } from '../../gpu-worker/sae/training/dense-trainer.ts';
 import { FastTrainer } from '../../gpu-worker/sae/training/fast-trainer.ts';
-import { recipe } from '../../gpu-worker/sae/training/recipe.ts';
 import type { Trainer } from '../../gpu-worker/sae/training/trainer.ts';
 import { readSafetensors } from '../../shared/formats/safetensors.ts';
 import { golden, hasGolden } from '../support/guide.ts';
@@ -23,7 +23,7 @@ function difference(a: Float32Array, b: Float32Array): number {
 describe.skipIf(!hasGolden)('training agrees with PyTorch over 25 steps', () => {
   const file = (name: string) => readSafetensors(readFileSync(golden('sae', `${name}.safetensors`)));
   const complete = (variant: 'relu' | 'jumprelu' | 'topk' | 'abstopk') =>
-    recipe({
+    saeConfiguration({
       variant,
       inputs: INPUTS,
       width: WIDTH,

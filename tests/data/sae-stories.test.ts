@@ -35,7 +35,7 @@ describe.skipIf(!hasData)('on a pretrained story model', () => {
       steps: 150,
       batch: 512,
       learning_rate: 2e-3,
-      latent_pages: false,
+      feature_dashboards: false,
     });
     const ids = (trained.result.saes as { id: string }[]).map(({ id }) => id);
     const evaluated = await jobs.run('sae.evaluate', { ...shared, saes: ids, tokens: 4096, loss_sequences: 16 });

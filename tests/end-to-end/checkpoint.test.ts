@@ -108,7 +108,7 @@ describe('a training of autoencoders', () => {
           batch: 256,
           steps: 1200,
           evaluation_tokens: 1024,
-          latent_pages: false,
+          feature_dashboards: false,
           saes: [
             { variant: 'abstopk', width: 512, k: 8 },
             { variant: 'topk', width: 256, k: 8 },

@@ -2,8 +2,8 @@
 
 import { denseCodes } from '../../gpu-worker/sae/codes/sparse-codes.ts';
 import { measure, type SaeMeasures, type TrainedSae } from '../../gpu-worker/sae/measures/evaluate.ts';
+import { saeConfiguration } from '../../gpu-worker/sae/training/configuration.ts';
 import { type FitOptions, fit as trainOn } from '../../gpu-worker/sae/training/fit.ts';
-import { recipe } from '../../gpu-worker/sae/training/recipe.ts';
 import { type Planted, plantedDictionary } from './planted-dictionary.ts';
 
 export type PlantedRun = {
@@ -17,7 +17,7 @@ export type PlantedRun = {
   orthonormal: boolean;
   steps: number;
   seed: number;
-  /** See `Recipe.encoderScale`. */
+  /** See `SaeConfiguration.encoderScale`. */
   encoderScale?: number;
 };
 export type PlantedResult = {
@@ -52,7 +52,7 @@ export async function plantedRun(run: PlantedRun): Promise<PlantedResult> {
     coefficients: all.coefficients.slice(65_536 * run.axes),
     atoms: all.atoms,
   };
-  const complete = recipe({
+  const complete = saeConfiguration({
     variant: run.variant,
     inputs: run.inputs,
     width: run.width,

@@ -14,7 +14,7 @@ export type Problem = {
   /** Bytes of a step's feeds. */
   stepBytes: number;
   scorer(model: MadeModel, threads: number): Promise<Scorer>;
-  /** Values that training starts from, where it does not start anew. */
+  /** Values that training starts from, where it does not start from the beginning. */
   initial?(model: MadeModel): Readonly<Record<string, ArrayLike<number>>>;
 };
 

@@ -1,6 +1,6 @@
 /**
  * Products with sums of Kronecker products, without forming them. The terms are merged into two plain products, worked
- * through in blocks of rows: a block's value between the two stays in the cache, and the backward pass computes it anew
+ * through in blocks of rows: a block's value between the two stays in the cache, and the backward pass computes it again
  * instead of keeping r times the input (Khalili et al. 2025, arXiv:2503.21928; gradients in section 4 of our notes on it).
  */
 import { GraphError } from '../errors.ts';

@@ -46,7 +46,7 @@ export function extractionCheckpoint({ shards, statistics, position, ...rest }: 
 }
 
 /**
- * What an earlier attempt saved, if it read the same corpus through the same model; else null, and the work begins anew.
+ * What an earlier attempt saved, if it read the same corpus through the same model; else null, and the work starts from the beginning.
  * @param widths by hook, in the order of the params
  * @throws SextantError `unavailable`, `artefact_mismatch` where the saved statistics cannot be fetched
  */

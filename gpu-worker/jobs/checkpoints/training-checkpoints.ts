@@ -1,6 +1,6 @@
 /**
  * Checkpoints of trainings for other workers. A state is three times the parameters, so it is published beside the work, now
- * and then, and only up to a limit: a larger training starts anew where its worker does not come back.
+ * and then, and only up to a limit: a larger training starts from the beginning where its worker does not come back.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

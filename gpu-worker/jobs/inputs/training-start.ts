@@ -34,10 +34,10 @@ const SIZES = ['layers', 'width', 'heads', 'mlp_width'] as const;
 /** @throws SextantError as `openModel`; `data_invalid`, `tokenizer_mismatch`, `context_exceeded` */
 export async function openTrainingStart(context: JobContext<TrainParams>): Promise<TrainingStart> {
   const { params } = context;
-  return params.from ? further(context, params.from) : anew(context);
+  return params.from ? continuedModel(context, params.from) : newModel(context);
 }
 
-async function further(
+async function continuedModel(
   context: JobContext<TrainParams>,
   reference: NonNullable<TrainParams['from']>,
 ): Promise<TrainingStart> {
@@ -67,7 +67,7 @@ async function further(
   };
 }
 
-async function anew(context: JobContext<TrainParams>): Promise<TrainingStart> {
+async function newModel(context: JobContext<TrainParams>): Promise<TrainingStart> {
   const { params } = context;
   const found = await tokenizerOf(context);
   const { tokenizer } = found;

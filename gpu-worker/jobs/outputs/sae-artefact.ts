@@ -17,8 +17,8 @@ type SaeDetails = {
   seed: number;
   params: Record<string, unknown>;
   measures: Record<string, unknown>;
-  /** Pages of the latents, or null where none were made. */
-  pages: { latents: readonly Latent[]; index: LatentIndex } | null;
+  /** Dashboards of the latents, or null where none were made. */
+  dashboards: { latents: readonly Latent[]; index: LatentIndex } | null;
 };
 
 /** Registers the SAELens files and returns the manifest that binds them to model, hook and input scaling. */
@@ -27,7 +27,7 @@ export async function publishSae(
   sae: TrainedSae,
   details: SaeDetails,
 ): Promise<Manifest> {
-  const { index, model, hook, scale, dataDigest, seed, params, measures, pages } = details;
+  const { index, model, hook, scale, dataDigest, seed, params, measures, dashboards } = details;
   const { config, weights } = saelensFolder(sae, {
     model_name: model.id ?? model.digest,
     hook_name: hook,
@@ -39,10 +39,10 @@ export async function publishSae(
   };
   await add(CONFIG_FILE, 'application/json', config);
   await add(WEIGHTS_FILE, 'application/octet-stream', weights);
-  if (pages) {
-    await add(LATENT_INDEX_BLOB, 'application/json', json(pages.index));
-    for (let shard = 0; shard * pages.index.shard < pages.latents.length; shard++) {
-      const part = pages.latents.slice(shard * pages.index.shard, (shard + 1) * pages.index.shard);
+  if (dashboards) {
+    await add(LATENT_INDEX_BLOB, 'application/json', json(dashboards.index));
+    for (let shard = 0; shard * dashboards.index.shard < dashboards.latents.length; shard++) {
+      const part = dashboards.latents.slice(shard * dashboards.index.shard, (shard + 1) * dashboards.index.shard);
       await add(latentShardBlob(shard), 'application/json', json(part));
     }
   }

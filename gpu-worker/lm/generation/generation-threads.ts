@@ -2,7 +2,7 @@
  * Generation on several threads, each with the model to itself on one core and a part of the rows. A step of a small model
  * is too short for two threads to share: they wait for each other in every operator.
  */
-import { AskedThread } from '../../runtime/index.ts';
+import { RequestThread } from '../../runtime/index.ts';
 import type { TokenRows } from '../inference/batch.ts';
 import type { LanguageModel } from '../inference/model.ts';
 import type { GenerateOptions, Generation } from './generate.ts';
@@ -16,9 +16,9 @@ const LARGEST_MODEL = 32 * 2 ** 20;
 const LEAST_ROWS = 2;
 
 export class GenerationThreads {
-  readonly #threads: AskedThread<Request>[];
+  readonly #threads: RequestThread<Request>[];
 
-  private constructor(threads: AskedThread<Request>[]) {
+  private constructor(threads: RequestThread<Request>[]) {
     this.#threads = threads;
   }
 
@@ -29,7 +29,7 @@ export class GenerationThreads {
     const module = new URL('./generation-thread.ts', import.meta.url);
     const setup: Setup = { path: model.folder.path };
     const ended = new Error('a thread of the generation has ended');
-    return new GenerationThreads(Array.from({ length: threads }, () => new AskedThread(module, setup, ended)));
+    return new GenerationThreads(Array.from({ length: threads }, () => new RequestThread(module, setup, ended)));
   }
 
   /** As `generate`; interventions carry one vector for all rows. */

@@ -7,8 +7,8 @@ import * as g from '../../graph/index.ts';
 import { type FeedValue, Session } from '../../runtime/index.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { Grid } from '../network/grid.ts';
+import { TappedHookPoints } from '../network/hook-points.ts';
 import { linear, lookUp, norm, type Parameters } from '../network/layers.ts';
-import { HookSites } from '../network/sites.ts';
 import { block } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
@@ -182,7 +182,7 @@ export class BlockRunner {
         past: null,
         fused: fused ? { last: g.input('last', ['batch'], 'int32'), total: g.input('total', [], 'int32') } : null,
       },
-      new HookSites(),
+      new TappedHookPoints(),
     );
     const outputs: Record<string, g.Tensor> = output ? { output: out } : {};
     const taps = new Map<string, string>();

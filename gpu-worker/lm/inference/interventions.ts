@@ -7,7 +7,7 @@ import type { Architecture } from '../../../shared/models/architecture.ts';
 import { hookWidth, requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import type { FeedValue } from '../../runtime/index.ts';
-import type { Edit } from '../network/sites.ts';
+import type { Edit } from '../network/hook-points.ts';
 
 /** Which positions are rewritten: all, or those where the mask [batch * seq] is not 0. */
 type Positions = 'all' | Uint8Array;

@@ -4,7 +4,7 @@ import { requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import { type Provider, Session } from '../../runtime/index.ts';
 import { fusedFits } from '../network/fused-attention.ts';
-import { HookSites } from '../network/sites.ts';
+import { TappedHookPoints } from '../network/hook-points.ts';
 import { transformer } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import type { PreparedEdit } from './interventions.ts';
@@ -64,7 +64,7 @@ function compileVariant(
   variant: Variant,
   target: g.Target,
 ): g.Program {
-  const sites = new HookSites(variant.taps, variant.edits);
+  const hookPoints = new TappedHookPoints(variant.taps, variant.edits);
   const known = new Map<string, g.Tensor>();
   const input = (name: string, shape: g.Shape, dtype: g.DType = 'float32'): g.Tensor => {
     if (!known.has(name)) known.set(name, g.input(name, shape, dtype));
@@ -92,7 +92,7 @@ function compileVariant(
         : null,
       fused: fused ? { last: input('last', ['batch'], 'int32'), total: input('total', [], 'int32') } : null,
     },
-    sites,
+    hookPoints,
   );
   const { grid } = out;
   const rows = (x: g.Tensor, name: string) => g.gather(x, input(name, [name], 'int64'));
@@ -104,7 +104,7 @@ function compileVariant(
   if (variant.cached && outputs.logits) outputs.normalisers = g.logSumExp(outputs.logits, -1);
   if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
   if (variant.final) outputs.final = grid.split(out.final);
-  for (const [hook, value] of sites.taps)
+  for (const [hook, value] of hookPoints.taps)
     outputs[`tap.${hook}`] =
       variant.tapRows && requireHook(a, hook).kind !== 'attn_pattern' ? rows(g.flattenRows(value), 'tap_rows') : value;
   if (variant.cached)

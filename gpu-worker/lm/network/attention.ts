@@ -49,7 +49,7 @@ function fused(part: AttentionPart, sizes: NonNullable<AttentionInputs['fused']>
 
 /** In scores, softmax and sums, with any mask, watched patterns and a gradient. */
 function spelledOut(part: AttentionPart, x: Tensor): Mixed {
-  const { a, layer, grid, inputs, sites } = part;
+  const { a, layer, grid, inputs, hookPoints } = part;
   const { heads, kvHeads, headDim } = a;
   const group = heads / kvHeads;
   const { batch, seq } = grid;
@@ -82,8 +82,8 @@ function spelledOut(part: AttentionPart, x: Tensor): Mixed {
   } else {
     const probabilities = g.softmax(scores(keys, seq, inputs.mask(layer)));
     mixed = g.matmul(
-      sites.has('attn_pattern', layer)
-        ? flat(sites.at('attn_pattern', layer, g.reshape(probabilities, [batch, heads, seq, seq])), seq)
+      hookPoints.has('attn_pattern', layer)
+        ? flat(hookPoints.at('attn_pattern', layer, g.reshape(probabilities, [batch, heads, seq, seq])), seq)
         : flat(probabilities, seq),
       values,
     );
@@ -95,17 +95,17 @@ function spelledOut(part: AttentionPart, x: Tensor): Mixed {
 }
 
 /** The output projection; where a head is watched, its own share is computed and what an edit changes is added. */
-function byHeads({ a, layer, weights: { output }, get, grid, sites }: AttentionPart, z: Tensor): Tensor {
+function byHeads({ a, layer, weights: { output }, get, grid, hookPoints }: AttentionPart, z: Tensor): Tensor {
   let out = linear(output, get, z);
   for (let head = 0; head < a.heads; head++) {
-    if (!sites.has('head_out', layer, head)) continue;
+    if (!hookPoints.has('head_out', layer, head)) continue;
     const [from, to] = [head * a.headDim, (head + 1) * a.headDim];
     const weight = value(get, output.weight);
     const share =
       output.layout === 'out_in'
         ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })
         : g.matmul(g.slice(z, 1, from, to), g.slice(weight, 0, from, to));
-    const edited = grid.at(sites, 'head_out', layer, share, head);
+    const edited = grid.at(hookPoints, 'head_out', layer, share, head);
     if (edited !== share) out = g.add(out, g.sub(edited, share));
   }
   return out;

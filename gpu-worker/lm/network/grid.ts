@@ -4,7 +4,7 @@
  */
 import type { HookKind } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
-import type { Sites } from './sites.ts';
+import type { HookPoints } from './hook-points.ts';
 
 export class Grid {
   readonly batch: g.Dim;
@@ -37,10 +37,10 @@ export class Grid {
   }
 
   /** Rows through a hook point. */
-  at(sites: Sites, kind: HookKind, layer: number, x: g.Tensor, head?: number): g.Tensor {
-    if (!sites.has(kind, layer, head)) return x;
+  at(hookPoints: HookPoints, kind: HookKind, layer: number, x: g.Tensor, head?: number): g.Tensor {
+    if (!hookPoints.has(kind, layer, head)) return x;
     const before = this.split(x);
-    const after = sites.at(kind, layer, before, head);
+    const after = hookPoints.at(kind, layer, before, head);
     return after === before ? x : this.join(after, x.shape[1] as number);
   }
 }

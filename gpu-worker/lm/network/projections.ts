@@ -2,9 +2,9 @@
 import type { Architecture, LayerWeights, Norm } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import type { Grid } from './grid.ts';
+import type { HookPoints } from './hook-points.ts';
 import { linear, type Parameters } from './layers.ts';
 import { rotary } from './rotary.ts';
-import type { Sites } from './sites.ts';
 
 type Tensor = g.Tensor;
 
@@ -38,7 +38,7 @@ export type AttentionPart = {
   norm: (norm: Norm, x: Tensor) => Tensor;
   grid: Grid;
   inputs: AttentionInputs;
-  sites: Sites;
+  hookPoints: HookPoints;
 };
 
 /**
@@ -46,10 +46,10 @@ export type AttentionPart = {
  * hook points; with `turned`, past the rotary embedding too.
  */
 export function project(part: AttentionPart, x: Tensor, turned: boolean): Record<'q' | 'k' | 'v', Tensor> {
-  const { a, layer, weights, norm, grid, inputs, sites } = part;
+  const { a, layer, weights, norm, grid, inputs, hookPoints } = part;
   const { heads, kvHeads, headDim } = a;
   const projected = threeOf(part, x);
-  const at = (kind: 'q' | 'k' | 'v') => grid.at(sites, kind, layer, projected[kind]);
+  const at = (kind: 'q' | 'k' | 'v') => grid.at(hookPoints, kind, layer, projected[kind]);
   const rotate = (vectors: Tensor, count: number, headNorm: Norm | null) => {
     const normed = headNorm ? norm(headNorm, grid.split(vectors, [count, headDim])) : vectors;
     const shaped = grid.shaped(normed, [grid.batch, grid.seq, count * headDim]);

@@ -3,9 +3,9 @@ import type { Architecture, LayerWeights, ModelWeights } from '../../../shared/m
 import * as g from '../../graph/index.ts';
 import { attention, type LayerCache } from './attention.ts';
 import { Grid } from './grid.ts';
+import type { HookPoints } from './hook-points.ts';
 import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
 import type { AttentionInputs } from './projections.ts';
-import type { Sites } from './sites.ts';
 
 type Tensor = g.Tensor;
 
@@ -24,13 +24,13 @@ type TransformerOutputs = {
   caches: LayerCache[];
 };
 
-/** Embeddings, blocks and final norm; `sites` reads and rewrites the hook points on the way. */
+/** Embeddings, blocks and final norm; `hookPoints` reads and rewrites the hook points on the way. */
 export function transformer(
   a: Architecture,
   weights: ModelWeights,
   get: Parameters,
   inputs: TransformerInputs,
-  sites: Sites,
+  hookPoints: HookPoints,
 ): TransformerOutputs {
   const grid = new Grid(inputs.ids);
   let stream = grid.join(lookUp(get, weights.embedding, inputs.ids, a.paddingToken), a.width);
@@ -38,7 +38,7 @@ export function transformer(
   if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
   const caches: LayerCache[] = [];
   for (const [layer, layerWeights] of weights.layers.entries()) {
-    const { out, cache } = block(a, layer, layerWeights, get, stream, grid, inputs, sites);
+    const { out, cache } = block(a, layer, layerWeights, get, stream, grid, inputs, hookPoints);
     stream = out;
     caches.push(cache);
   }
@@ -62,27 +62,27 @@ export function block(
   stream: Tensor,
   grid: Grid,
   inputs: AttentionInputs,
-  sites: Sites,
+  hookPoints: HookPoints,
 ): { out: Tensor; cache: LayerCache } {
-  const before = grid.at(sites, 'resid_pre', layer, stream);
+  const before = grid.at(hookPoints, 'resid_pre', layer, stream);
   const normed = norm(a, weights.attentionNorm, get, before);
   const { out, cache } = attention(
-    { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, sites },
+    { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, hookPoints },
     normed,
   );
   const attended = grid.at(
-    sites,
+    hookPoints,
     'attn_out',
     layer,
     weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
   );
   if (a.parallel) {
-    const fed = mlp(a, layer, weights, get, before, grid, sites);
-    return { out: grid.at(sites, 'resid_post', layer, g.add(g.add(fed, attended), before)), cache };
+    const fed = mlp(a, layer, weights, get, before, grid, hookPoints);
+    return { out: grid.at(hookPoints, 'resid_post', layer, g.add(g.add(fed, attended), before)), cache };
   }
-  const middle = grid.at(sites, 'resid_mid', layer, g.add(before, attended));
+  const middle = grid.at(hookPoints, 'resid_mid', layer, g.add(before, attended));
   return {
-    out: grid.at(sites, 'resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, grid, sites))),
+    out: grid.at(hookPoints, 'resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, grid, hookPoints))),
     cache,
   };
 }
@@ -95,15 +95,15 @@ function mlp(
   get: Parameters,
   x: Tensor,
   grid: Grid,
-  sites: Sites,
+  hookPoints: HookPoints,
 ): Tensor {
   const normed = norm(a, weights.mlpNorm, get, x);
   const up = linear(weights.up, get, normed);
   const active = weights.gate
     ? g.mul(activate(a.activation, linear(weights.gate, get, normed)), up)
     : activate(a.activation, up);
-  const activations = grid.at(sites, 'mlp_act', layer, active);
+  const activations = grid.at(hookPoints, 'mlp_act', layer, active);
   const inner = weights.mlpSubNorm ? norm(a, weights.mlpSubNorm, get, activations) : activations;
   const out = linear(weights.down, get, inner);
-  return grid.at(sites, 'mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
+  return grid.at(hookPoints, 'mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
 }

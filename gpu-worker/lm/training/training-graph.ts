@@ -2,9 +2,9 @@
 import type { Architecture, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { positionsOf } from '../inference/batch.ts';
+import { type HookPoints, TappedHookPoints } from '../network/hook-points.ts';
 import { causalMask } from '../network/masks.ts';
 import { rotaryTables } from '../network/rotary.ts';
-import { HookSites, type Sites } from '../network/sites.ts';
 import { transformer } from '../network/transformer.ts';
 import { initialisers } from '../weights/initialise.ts';
 
@@ -27,8 +27,8 @@ export function lossGraph(
     batch,
     seq,
     weighted = false,
-    sites = new HookSites(),
-  }: { batch: number; seq: number; weighted?: boolean; sites?: Sites },
+    hookPoints = new TappedHookPoints(),
+  }: { batch: number; seq: number; weighted?: boolean; hookPoints?: HookPoints },
 ): LossGraph {
   const initial = initialisers(a, weights);
   const parameters = new Map<string, g.Tensor>();
@@ -54,7 +54,7 @@ export function lossGraph(
       past: null,
       fused: null,
     },
-    sites,
+    hookPoints,
   );
   const logits = out.grid.split(out.logits(out.final));
   const losses = g.crossEntropyRows(logits, g.input('labels', [batch, seq], 'int64'));

@@ -1,4 +1,4 @@
-/** The page of every latent: when it fires, on what, what it does to the next token, and its relatives. */
+/** The feature dashboard of every latent: when it fires, on what, what it does to the next token, and its relatives. */
 import type { Latent, LatentIndex } from '../../../shared/contracts/latent.ts';
 import { LATENTS_PER_SHARD } from '../../../shared/contracts/latent.ts';
 import type { Encoder } from '../codes/encoder.ts';
@@ -75,7 +75,7 @@ function histogram(codes: readonly number[], bins: number): Latent['histogram'] 
   return { low: round(low), high: round(high), counts };
 }
 
-/** Pages of all latents from the codes of held-out tokens. */
+/** Dashboards of all latents from the codes of held-out tokens. */
 export async function describeLatents(
   parameters: SaeParameters,
   codes: SparseCodes,

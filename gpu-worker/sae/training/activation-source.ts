@@ -1,7 +1,8 @@
 /**
  * Batches of activations for training, from a model over a stream of sequences. The stream is cut into blocks of a fixed
- * number of sequences; the rows of a block are shuffled by the block's number. So any position can be returned to without
- * replaying what came before, and every restart gives the same batches.
+ * number of sequences; the rows of a block are shuffled by the block's number, so that from any position on the same batches
+ * come. To return to a position, the sequences before it are read from the corpus again and passed over; the model runs only
+ * on the first block, and only where the norm cap is taken from it.
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { quantile } from '../../../shared/math/quantile.ts';

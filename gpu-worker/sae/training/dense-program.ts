@@ -1,7 +1,7 @@
 /** The training loss of any variant as a graph; the training layer adds gradients and the optimiser. */
 import * as g from '../../graph/index.ts';
 import { VARIANTS } from '../codes/variants.ts';
-import type { Recipe } from './recipe.ts';
+import type { SaeConfiguration } from './configuration.ts';
 
 /** Names of the program's inputs. */
 export const ACTIVATIONS = 'activations';
@@ -24,7 +24,7 @@ type DenseProgram = {
 const squaredRows = (error: g.Tensor, rows: number): g.Tensor => g.div(g.sum(g.square(error)), rows);
 
 /** Codes by `iterations` proximal-gradient steps, the first from z = 0 (AbsTopK, section 2). */
-function encode(r: Recipe, centred: g.Tensor, encoder: g.Tensor, bias: g.Tensor, decoder: g.Tensor) {
+function encode(r: SaeConfiguration, centred: g.Tensor, encoder: g.Tensor, bias: g.Tensor, decoder: g.Tensor) {
   const variant = VARIANTS[r.variant];
   const threshold = variant.learnsThreshold ? thresholdOf(r) : null;
   const gradientStep = (residual: g.Tensor) => g.add(g.matmul(residual, encoder, { transB: true }), bias);
@@ -38,14 +38,14 @@ function encode(r: Recipe, centred: g.Tensor, encoder: g.Tensor, bias: g.Tensor,
   return { u, ...found };
 }
 
-const thresholdOf = ({ width, logThreshold }: Recipe): g.Tensor =>
+const thresholdOf = ({ width, logThreshold }: SaeConfiguration): g.Tensor =>
   logThreshold ? g.exp(g.parameter(THRESHOLD.logarithm, [width])) : g.parameter(THRESHOLD.plain, [width]);
 
 /**
  * The error that dead latents leave of the living ones' error, eq. (7) of AbsTopK: the largest by magnitude, with their
  * signs; the error itself is held fixed.
  */
-function auxiliaryLoss(r: Recipe, u: g.Tensor, error: g.Tensor, decoder: g.Tensor, rows: number): g.Tensor {
+function auxiliaryLoss(r: SaeConfiguration, u: g.Tensor, error: g.Tensor, decoder: g.Tensor, rows: number): g.Tensor {
   const { signed } = VARIANTS[r.variant];
   const dead = g.greater(g.input(DEAD, [r.width]), 0);
   const score = g.where(dead, signed ? g.abs(u) : u, -3e38);
@@ -55,8 +55,8 @@ function auxiliaryLoss(r: Recipe, u: g.Tensor, error: g.Tensor, decoder: g.Tenso
 }
 
 /** The program for batches of `rows` activations. */
-export function denseProgram(r: Recipe, rows: number, { auxiliary }: { auxiliary: boolean }): DenseProgram {
-  const { inputs, width, subtractBias, sparsity, prefixes, auxiliaryWeight } = r;
+export function denseProgram(r: SaeConfiguration, rows: number, { auxiliary }: { auxiliary: boolean }): DenseProgram {
+  const { inputs, width, subtractBias, sparsity, matryoshkaPrefixes, auxiliaryWeight } = r;
   const x = g.input(ACTIVATIONS, [rows, inputs]);
   const encoder = g.parameter('encoder', [width, inputs]);
   const encoderBias = g.parameter('encoderBias', [width]);
@@ -67,7 +67,7 @@ export function denseProgram(r: Recipe, rows: number, { auxiliary }: { auxiliary
 
   const error = g.sub(aimed, g.matmul(code, decoder));
   const reconstruction = squaredRows(error, rows);
-  const partial = prefixes.map((prefix) => {
+  const partial = matryoshkaPrefixes.map((prefix) => {
     const [codes, atoms] = [g.slice(code, 1, 0, prefix), g.slice(decoder, 0, 0, prefix)];
     return squaredRows(g.sub(aimed, g.matmul(codes, atoms)), rows);
   });

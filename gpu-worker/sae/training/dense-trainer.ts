@@ -4,8 +4,8 @@ import type { ProviderRequest } from '../../runtime/index.ts';
 import { type Checkpoint, Trainer as ProgramTrainer, unitRows } from '../../training/index.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { VARIANTS } from '../codes/variants.ts';
+import type { SaeConfiguration } from './configuration.ts';
 import { ACTIVATIONS, DEAD, denseProgram, THRESHOLD } from './dense-program.ts';
-import type { Recipe } from './recipe.ts';
 import { initialState, type StepReport, type Trainer, type TrainerState } from './trainer.ts';
 
 /** Decay per step of the running threshold of batch variants (dictionary_learning). */
@@ -14,9 +14,9 @@ const CUT_DECAY = 0.99;
 type DenseOptions = { threads?: number; provider?: ProviderRequest };
 
 export class DenseTrainer implements Trainer {
-  readonly recipe: Recipe;
+  readonly configuration: SaeConfiguration;
   private readonly options: DenseOptions;
-  private readonly silence: Float64Array;
+  private readonly tokensSinceFired: Float64Array;
   private trainer: ProgramTrainer;
   /** Whether the program holds the auxiliary term; it costs two more products, so it is there only when needed. */
   private auxiliary: boolean;
@@ -24,47 +24,47 @@ export class DenseTrainer implements Trainer {
   private readonly batch: number;
 
   private constructor(
-    recipe: Recipe,
+    configuration: SaeConfiguration,
     batch: number,
     options: DenseOptions,
     state: TrainerState,
     first: ProgramTrainer,
   ) {
-    this.recipe = recipe;
+    this.configuration = configuration;
     this.batch = batch;
     this.options = options;
-    this.silence = state.silence.slice();
+    this.tokensSinceFired = state.tokensSinceFired.slice();
     this.cut = state.cut;
     this.trainer = first;
-    this.auxiliary = this.dead().length > 0 && recipe.auxiliaryWeight > 0;
+    this.auxiliary = this.dead().length > 0 && configuration.auxiliaryWeight > 0;
   }
 
   /** @param batch rows of every step */
   static async create(
-    recipe: Recipe,
+    configuration: SaeConfiguration,
     batch: number,
     start: SaeParameters | TrainerState,
     options: DenseOptions = {},
   ): Promise<DenseTrainer> {
-    const state = 'silence' in start ? start : initialState(start);
-    const dead = state.silence.some((tokens) => tokens >= recipe.deadTokens);
-    const auxiliary = dead && recipe.auxiliaryWeight > 0;
-    const first = await program(recipe, batch, auxiliary, options, checkpointOf(recipe, state));
-    return new DenseTrainer(recipe, batch, options, state, first);
+    const state = 'tokensSinceFired' in start ? start : initialState(start);
+    const dead = state.tokensSinceFired.some((tokens) => tokens >= configuration.deadTokens);
+    const auxiliary = dead && configuration.auxiliaryWeight > 0;
+    const first = await program(configuration, batch, auxiliary, options, checkpointOf(configuration, state));
+    return new DenseTrainer(configuration, batch, options, state, first);
   }
 
   private dead(): number[] {
-    return [...this.silence.keys()].filter((i) => this.silence[i]! >= this.recipe.deadTokens);
+    return [...this.tokensSinceFired.keys()].filter((i) => this.tokensSinceFired[i]! >= this.configuration.deadTokens);
   }
 
   async run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]> {
-    const { width } = this.recipe;
+    const { width } = this.configuration;
     const dead = this.dead();
-    const auxiliary = dead.length > 0 && this.recipe.auxiliaryWeight > 0;
+    const auxiliary = dead.length > 0 && this.configuration.auxiliaryWeight > 0;
     if (auxiliary !== this.auxiliary) {
       const resume = await this.trainer.checkpoint();
       await this.trainer.release();
-      this.trainer = await program(this.recipe, this.batch, auxiliary, this.options, resume);
+      this.trainer = await program(this.configuration, this.batch, auxiliary, this.options, resume);
       this.auxiliary = auxiliary;
     }
     const mask = new Float32Array(width);
@@ -96,7 +96,7 @@ export class DenseTrainer implements Trainer {
     let codes = 0;
     for (let i = 0; i < fired.length; i++) {
       codes += fired[i]!;
-      this.silence[i] = fired[i]! > 0 ? 0 : this.silence[i]! + this.batch;
+      this.tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.tokensSinceFired[i]! + this.batch;
     }
     return codes;
   }
@@ -108,7 +108,7 @@ export class DenseTrainer implements Trainer {
   }
 
   private parametersFrom(values: Readonly<Record<string, Float32Array>>, raw: boolean): SaeParameters {
-    const { inputs, width, variant } = this.recipe;
+    const { inputs, width, variant } = this.configuration;
     const { learnsThreshold, selection } = VARIANTS[variant];
     const logarithm = values[THRESHOLD.logarithm];
     const learned = logarithm && !raw ? logarithm.map(Math.exp) : (logarithm ?? values[THRESHOLD.plain]);
@@ -136,7 +136,7 @@ export class DenseTrainer implements Trainer {
       parameters: group(''),
       first: group('first:'),
       second: group('second:'),
-      silence: this.silence.slice(),
+      tokensSinceFired: this.tokensSinceFired.slice(),
       cut: this.cut,
     };
   }
@@ -156,11 +156,11 @@ const once =
   () =>
     chunkOf(chunk);
 
-const optimiser = ({ beta1, beta2, epsilon }: Recipe) => adam({ beta1, beta2, epsilon });
+const optimiser = ({ beta1, beta2, epsilon }: SaeConfiguration) => adam({ beta1, beta2, epsilon });
 const PROGRAM = 'sae';
 
 function program(
-  r: Recipe,
+  r: SaeConfiguration,
   batch: number,
   auxiliary: boolean,
   { threads, provider }: DenseOptions,
@@ -184,7 +184,7 @@ function program(
 }
 
 /** A state in the form that the training layer resumes from. Thresholds in a state are those that the program learns. */
-function checkpointOf(r: Recipe, state: TrainerState): Checkpoint {
+function checkpointOf(r: SaeConfiguration, state: TrainerState): Checkpoint {
   const { inputs, width } = r;
   const { name, settings } = optimiser(r);
   const shapes = { encoder: [width, inputs], encoderBias: [width], decoder: [width, inputs], decoderBias: [inputs] };

@@ -1,6 +1,6 @@
 /** What the fast path keeps in the kernels' shared memory. Rows are padded with zeros to a multiple of four values. */
 import type { SaeParameters } from '../codes/parameters.ts';
-import type { Recipe } from './recipe.ts';
+import type { SaeConfiguration } from './configuration.ts';
 import { KernelPool } from './wasm/pool.ts';
 
 /** Weights, or values of their kind such as moments: width rows of `stride` values in both matrices. */
@@ -14,15 +14,15 @@ type WeightArrays = {
 export const strideOf = (inputs: number): number => Math.ceil(inputs / 4) * 4;
 
 /** Largest number of codes of a step, those of dead latents included. */
-function entriesOf({ k, width, auxiliaryWeight, auxiliaryLatents }: Recipe, batch: number): number {
+function entriesOf({ k, width, auxiliaryWeight, auxiliaryLatents }: SaeConfiguration, batch: number): number {
   return batch * (k + (auxiliaryWeight > 0 ? Math.min(auxiliaryLatents, width) : 0));
 }
 
 /** All arrays of a trainer, in one pool of threads. */
-export function fastMemory(recipe: Recipe, batch: number, threads: number) {
-  const { inputs, width, subtractBias } = recipe;
+export function fastMemory(configuration: SaeConfiguration, batch: number, threads: number) {
+  const { inputs, width, subtractBias } = configuration;
   const stride = strideOf(inputs);
-  const entries = entriesOf(recipe, batch);
+  const entries = entriesOf(configuration, batch);
   const [matrix, rows] = [width * stride, batch * stride];
   const words = 8 * matrix + 4 * rows + 14 * (width + stride) + 7 * entries + 5 * batch;
   const pool = new KernelPool(4 * words + 4096, threads);
@@ -80,7 +80,7 @@ export function loadWeights(target: WeightArrays, p: SaeParameters): void {
 }
 
 /** Copies, without padding. */
-export function unloadWeights(source: WeightArrays, { inputs, width }: Recipe): SaeParameters {
+export function unloadWeights(source: WeightArrays, { inputs, width }: SaeConfiguration): SaeParameters {
   const stride = strideOf(inputs);
   const rows = (padded: Float32Array) => {
     const out = new Float32Array(width * inputs);

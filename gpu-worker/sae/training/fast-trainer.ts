@@ -7,13 +7,13 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { Encoder } from '../codes/encoder.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { VARIANTS } from '../codes/variants.ts';
+import type { SaeConfiguration } from './configuration.ts';
 import { fastMemory, loadWeights, padRows, strideOf, unloadWeights } from './fast-memory.ts';
-import type { Recipe } from './recipe.ts';
 import { initialState, type StepReport, type Trainer, type TrainerState } from './trainer.ts';
 
-/** Recipes that the fast path can train; the dense program trains all. */
-export const fastPathFits = (r: Recipe): boolean =>
-  VARIANTS[r.variant].selection === 'token' && r.prefixes.length === 0 && r.iterations === 1;
+/** Configurations that the fast path can train; the dense program trains all. */
+export const fastPathFits = (r: SaeConfiguration): boolean =>
+  VARIANTS[r.variant].selection === 'token' && r.matryoshkaPrefixes.length === 0 && r.iterations === 1;
 
 /** Below this many weights, waking a thread costs more than it saves. */
 const ONE_THREAD = 1 << 17;
@@ -21,7 +21,7 @@ const ONE_THREAD = 1 << 17;
 const LATENT_COST = 2;
 
 export class FastTrainer implements Trainer {
-  readonly recipe: Recipe;
+  readonly configuration: SaeConfiguration;
   private readonly memory: ReturnType<typeof fastMemory>;
   private readonly encoder: Encoder;
   /** Whether the encoder is this trainer's own, to be released with it. */
@@ -29,7 +29,7 @@ export class FastTrainer implements Trainer {
   private readonly signed: boolean;
   private readonly stride: number;
   private readonly batch: number;
-  private readonly silence: Float64Array;
+  private readonly tokensSinceFired: Float64Array;
   private steps: number;
 
   /**
@@ -37,47 +37,54 @@ export class FastTrainer implements Trainer {
    * @param start parameters to begin with, or the state of an earlier trainer
    */
   constructor(
-    recipe: Recipe,
+    configuration: SaeConfiguration,
     batch: number,
     start: SaeParameters | TrainerState,
     { threads = 2, encoder }: { threads?: number; encoder?: Encoder } = {},
   ) {
-    if (!fastPathFits(recipe)) {
-      throw new SextantError('validation_failed', `the fast path trains per-token top-k codes, not ${recipe.variant}`);
+    if (!fastPathFits(configuration)) {
+      throw new SextantError(
+        'validation_failed',
+        `the fast path trains per-token top-k codes, not ${configuration.variant}`,
+      );
     }
-    const state = 'silence' in start ? start : initialState(start);
-    this.recipe = recipe;
-    this.signed = VARIANTS[recipe.variant].signed;
+    const state = 'tokensSinceFired' in start ? start : initialState(start);
+    this.configuration = configuration;
+    this.signed = VARIANTS[configuration.variant].signed;
     this.batch = batch;
-    this.stride = strideOf(recipe.inputs);
+    this.stride = strideOf(configuration.inputs);
     this.steps = state.steps;
-    this.silence = state.silence.slice();
+    this.tokensSinceFired = state.tokensSinceFired.slice();
     this.ownsEncoder = encoder === undefined;
     this.encoder = encoder ?? new Encoder({ threads, spinning: false });
-    this.memory = fastMemory(recipe, batch, recipe.width * recipe.inputs < ONE_THREAD ? 1 : threads);
+    this.memory = fastMemory(
+      configuration,
+      batch,
+      configuration.width * configuration.inputs < ONE_THREAD ? 1 : threads,
+    );
     loadWeights(this.memory.weights, state.parameters);
     loadWeights(this.memory.first, state.first);
     loadWeights(this.memory.second, state.second);
   }
 
   async parameters(): Promise<SaeParameters> {
-    return unloadWeights(this.memory.weights, this.recipe);
+    return unloadWeights(this.memory.weights, this.configuration);
   }
 
   async state(): Promise<TrainerState> {
     return {
       steps: this.steps,
-      parameters: unloadWeights(this.memory.weights, this.recipe),
-      first: unloadWeights(this.memory.first, this.recipe),
-      second: unloadWeights(this.memory.second, this.recipe),
-      silence: this.silence.slice(),
+      parameters: unloadWeights(this.memory.weights, this.configuration),
+      first: unloadWeights(this.memory.first, this.configuration),
+      second: unloadWeights(this.memory.second, this.configuration),
+      tokensSinceFired: this.tokensSinceFired.slice(),
       cut: 0,
     };
   }
 
   /** Centres the batch into the kernels' memory and the runtime's copy. */
   private admit(x: Float32Array, rows: number): void {
-    const { inputs } = this.recipe;
+    const { inputs } = this.configuration;
     const { stride } = this;
     const { copies, weights, arrays, source } = this.memory;
     const bias = weights.decoderBias;
@@ -95,7 +102,7 @@ export class FastTrainer implements Trainer {
 
   /** Selects the codes of rows 0 .. rows; returns the number of entries. */
   private async select(rows: number): Promise<number> {
-    const { k, width } = this.recipe;
+    const { k, width } = this.configuration;
     const { latents, values } = await this.encoder.top(
       {
         x: this.memory.copies.x.subarray(0, rows * this.stride),
@@ -116,7 +123,7 @@ export class FastTrainer implements Trainer {
   /** Codes of the dead latents, as rows `rows .. 2 rows` that explain the errors of the first ones. */
   private async selectAuxiliary(rows: number, dead: Int32Array, first: number): Promise<number> {
     const { stride } = this;
-    const k = Math.min(this.recipe.auxiliaryLatents, dead.length);
+    const k = Math.min(this.configuration.auxiliaryLatents, dead.length);
     const encoder = new Float32Array(dead.length * stride);
     dead.forEach((latent, i) => {
       encoder.set(this.memory.weights.encoder.subarray(latent * stride, (latent + 1) * stride), i * stride);
@@ -142,7 +149,7 @@ export class FastTrainer implements Trainer {
 
   /** One step on rows x inputs activations. */
   async step(x: Float32Array, rate: number): Promise<StepReport> {
-    const { inputs, width, deadTokens, auxiliaryWeight } = this.recipe;
+    const { inputs, width, deadTokens, auxiliaryWeight } = this.configuration;
     const rows = x.length / inputs;
     if (!Number.isInteger(rows) || rows < 1 || rows > this.batch) {
       throw new RangeError(`a step takes 1 to ${this.batch} rows of ${inputs} values, got ${x.length} values`);
@@ -150,7 +157,9 @@ export class FastTrainer implements Trainer {
     const { pool, weights, arrays } = this.memory;
     const rowBytes = 4 * this.stride;
     const scale = -2 / rows;
-    const dead = Int32Array.from([...this.silence.keys()].filter((i) => this.silence[i]! >= deadTokens));
+    const dead = Int32Array.from(
+      [...this.tokensSinceFired.keys()].filter((i) => this.tokensSinceFired[i]! >= deadTokens),
+    );
     this.admit(x, rows);
     const entries = await this.select(rows);
     const auxiliary = auxiliaryWeight > 0 && dead.length > 0;
@@ -183,7 +192,7 @@ export class FastTrainer implements Trainer {
 
   private backward(rows: number, rowBytes: number, scale: number): void {
     const { pool, arrays, weights, gradient } = this.memory;
-    const { width, unitRows, subtractBias } = this.recipe;
+    const { width, unitRows, subtractBias } = this.configuration;
     pool.share('weight_gradients', this.dealLatents(), {
       ...arrays,
       rowBytes,
@@ -210,7 +219,7 @@ export class FastTrainer implements Trainer {
   /** Cuts the latents so that every thread has about the same number of entries. */
   private dealLatents(): number[] {
     const { offsets } = this.memory.arrays;
-    const { width } = this.recipe;
+    const { width } = this.configuration;
     const cost = (latent: number) => offsets[latent]! + LATENT_COST * latent;
     const cuts = [0];
     for (let thread = 1; thread < this.memory.pool.threads; thread++) {
@@ -228,7 +237,7 @@ export class FastTrainer implements Trainer {
 
   private update(rate: number, rowBytes: number): void {
     const { pool, arrays, weights, first, second, gradient } = this.memory;
-    const { width, beta1, beta2, epsilon, clipNorm, unitRows } = this.recipe;
+    const { width, beta1, beta2, epsilon, clipNorm, unitRows } = this.configuration;
     this.steps += 1;
     let square = 0;
     for (let i = 0; i < width; i++) square += arrays.norms[i]!;
@@ -269,13 +278,13 @@ export class FastTrainer implements Trainer {
     }
   }
 
-  /** Books the tokens of silence; returns the number of codes other than 0. */
+  /** Counts the tokens since each latent fired; returns the number of codes other than 0. */
   private account(rows: number): number {
     let codes = 0;
     const { fired } = this.memory.arrays;
-    for (let i = 0; i < this.silence.length; i++) {
+    for (let i = 0; i < this.tokensSinceFired.length; i++) {
       codes += fired[i]!;
-      this.silence[i] = fired[i]! > 0 ? 0 : this.silence[i]! + rows;
+      this.tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.tokensSinceFired[i]! + rows;
     }
     return codes;
   }

@@ -2,25 +2,25 @@
 import { stream } from '../../../shared/math/random.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
+import { rateAt, type SaeConfiguration, type Schedule } from './configuration.ts';
 import { DenseTrainer } from './dense-trainer.ts';
 import { FastTrainer, fastPathFits } from './fast-trainer.ts';
 import { initialise } from './initialise.ts';
-import { type Recipe, rateAt, type Schedule } from './recipe.ts';
 import type { StepReport, Trainer, TrainerState } from './trainer.ts';
 
 type MakeOptions = { threads?: number; encoder?: Encoder; provider?: 'auto' | 'cpu' | 'webgpu' | 'cuda' };
 
 /** The fast path where it fits and computing happens on the CPU, else the dense program. */
 export async function makeTrainer(
-  recipe: Recipe,
+  configuration: SaeConfiguration,
   batch: number,
   start: SaeParameters | TrainerState,
   { threads = 2, encoder, provider = 'cpu' }: MakeOptions = {},
 ): Promise<Trainer> {
-  if (provider === 'cpu' && fastPathFits(recipe)) {
-    return new FastTrainer(recipe, batch, start, { threads, ...(encoder && { encoder }) });
+  if (provider === 'cpu' && fastPathFits(configuration)) {
+    return new FastTrainer(configuration, batch, start, { threads, ...(encoder && { encoder }) });
   }
-  return DenseTrainer.create(recipe, batch, start, { threads, provider });
+  return DenseTrainer.create(configuration, batch, start, { threads, provider });
 }
 
 export type FitOptions = MakeOptions & {
@@ -33,11 +33,20 @@ export type FitOptions = MakeOptions & {
 };
 
 /** Trains on rows x inputs activations, in a new random order every epoch. */
-export async function fit(recipe: Recipe, x: Float32Array, options: FitOptions): Promise<SaeParameters> {
+export async function fit(
+  configuration: SaeConfiguration,
+  x: Float32Array,
+  options: FitOptions,
+): Promise<SaeParameters> {
   const { schedule, batch, seed, watch } = options;
-  const { inputs } = recipe;
+  const { inputs } = configuration;
   const rows = x.length / inputs;
-  const trainer = await makeTrainer(recipe, batch, initialise(recipe, seed, options.decoderBias), options);
+  const trainer = await makeTrainer(
+    configuration,
+    batch,
+    initialise(configuration, seed, options.decoderBias),
+    options,
+  );
   const input = new Float32Array(batch * inputs);
   let order = new Uint32Array(0);
   let at = 0;

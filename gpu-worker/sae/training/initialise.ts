@@ -3,24 +3,30 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { VARIANTS } from '../codes/variants.ts';
-import type { Recipe } from './recipe.ts';
+import type { SaeConfiguration } from './configuration.ts';
 
 /**
  * Random unit rows for the decoder, the same rows times `encoderScale` for the encoder, zero encoder bias, and the given
  * decoder bias (Gao et al. 2024; zero if absent).
  */
-export function initialise(recipe: Recipe, seed: number, decoderBias?: ArrayLike<number>): SaeParameters {
-  const { inputs, width } = recipe;
+export function initialise(
+  configuration: SaeConfiguration,
+  seed: number,
+  decoderBias?: ArrayLike<number>,
+): SaeParameters {
+  const { inputs, width } = configuration;
   const decoder = stream(seed, 'sae/decoder').normal32(width * inputs);
   for (let row = 0; row < width; row++) normalise(decoder.subarray(row * inputs, (row + 1) * inputs));
   return {
     inputs,
     width,
-    encoder: decoder.map((value) => recipe.encoderScale * value),
+    encoder: decoder.map((value) => configuration.encoderScale * value),
     encoderBias: new Float32Array(width),
     decoder,
     decoderBias: decoderBias ? Float32Array.from(decoderBias) : new Float32Array(inputs),
-    threshold: VARIANTS[recipe.variant].learnsThreshold ? new Float32Array(width).fill(recipe.threshold) : null,
+    threshold: VARIANTS[configuration.variant].learnsThreshold
+      ? new Float32Array(width).fill(configuration.threshold)
+      : null,
   };
 }
 

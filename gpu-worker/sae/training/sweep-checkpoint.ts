@@ -45,7 +45,7 @@ export function storedSweep({ states, centre, ...rest }: SweepCheckpoint): { sta
   const vector = (data: StoredArray['data']): StoredArray => ({ shape: [data.length], data });
   const arrays: Record<string, StoredArray> = { centre: vector(centre) };
   for (const [i, state] of states.entries()) {
-    arrays[`${i}.silence`] = vector(state.silence);
+    arrays[`${i}.tokens_since_fired`] = vector(state.tokensSinceFired);
     for (const group of GROUPS)
       for (const name of NAMES) {
         const data = state[group][name];
@@ -82,7 +82,7 @@ export function restoredSweep({ members, ...rest }: SweepState, arrays: StoredAr
       parameters: group('parameters'),
       first: group('first'),
       second: group('second'),
-      silence: find(`${i}.silence`, Float64Array, width),
+      tokensSinceFired: find(`${i}.tokens_since_fired`, Float64Array, width),
       cut,
     };
   });
@@ -144,7 +144,7 @@ export class SweepFiles implements SweepStore {
       const state = sweepStateSchema.parse(JSON.parse(await readFile(join(this.folder, STATE), 'utf8')));
       return restoredSweep(state, await readArrays(await this.arrayFiles()));
     } catch {
-      // What cannot be read counts as absent: the work begins anew.
+      // What cannot be read counts as absent: the work starts from the beginning.
       return undefined;
     }
   }

@@ -3,13 +3,13 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { Encoder } from '../codes/encoder.ts';
 import { notFinite, type SaeParameters } from '../codes/parameters.ts';
 import type { ActivationSource, SourcePosition } from './activation-source.ts';
+import { rateAt, type SaeConfiguration, type Schedule } from './configuration.ts';
 import { makeTrainer } from './fit.ts';
 import { activationStatistics, geometricMedian, initialise, inputScale } from './initialise.ts';
-import { type Recipe, rateAt, type Schedule } from './recipe.ts';
 import type { SweepCheckpoint, SweepStore } from './sweep-checkpoint.ts';
 import type { StepReport, Trainer } from './trainer.ts';
 
-export type SweepMember = { recipe: Recipe; schedule: Schedule; seed: number };
+export type SweepMember = { configuration: SaeConfiguration; schedule: Schedule; seed: number };
 
 export type SweepOptions = {
   source: ActivationSource;
@@ -65,9 +65,9 @@ export async function trainSweep(options: SweepOptions): Promise<SweepResult> {
   const encoder = new Encoder({ threads: options.threads, spinning: false });
   const trainers: Trainer[] = [];
   try {
-    for (const [i, { recipe, seed }] of members.entries()) {
-      const from = saved ? saved.states[i]! : initialise(recipe, seed, start.centre);
-      trainers.push(await makeTrainer(recipe, batch, from, { ...options, encoder }));
+    for (const [i, { configuration, seed }] of members.entries()) {
+      const from = saved ? saved.states[i]! : initialise(configuration, seed, start.centre);
+      trainers.push(await makeTrainer(configuration, batch, from, { ...options, encoder }));
     }
     const run = new SweepRun(options, trainers, start, saved?.step ?? 0);
     let position: SourcePosition = saved?.position ?? { block: 0, batch: 0 };
@@ -147,7 +147,7 @@ class SweepRun {
   }
 
   private diverged(member: number, what: string): SextantError {
-    const { variant, width } = this.options.members[member]!.recipe;
+    const { variant, width } = this.options.members[member]!.configuration;
     return new SextantError('not_finite', `${variant} of width ${width}, near step ${this.step}: ${what}`);
   }
 
@@ -160,7 +160,7 @@ class SweepRun {
       loss,
       fvu: loss / this.start.variance,
       l0: mean(({ l0 }) => l0),
-      deadShare: mean(({ dead }, i) => dead / this.trainers[i]!.recipe.width),
+      deadShare: mean(({ dead }, i) => dead / this.trainers[i]!.configuration.width),
       tokensPerSecond: this.speed(),
       secondsLeft: ((this.options.steps - this.step) * this.options.batch) / Math.max(this.speed(), 1e-9),
     });
@@ -177,9 +177,9 @@ class SweepRun {
       const parameters = await trainer.parameters();
       const bad = notFinite(parameters);
       if (bad) throw this.diverged(i, `${bad} is not finite`);
-      const { silence } = await trainer.state();
-      const dead = silence.filter((tokens) => tokens >= trainer.recipe.deadTokens).length;
-      members.push({ parameters, last: this.last[i]!, deadShare: dead / trainer.recipe.width });
+      const { tokensSinceFired } = await trainer.state();
+      const dead = tokensSinceFired.filter((tokens) => tokens >= trainer.configuration.deadTokens).length;
+      members.push({ parameters, last: this.last[i]!, deadShare: dead / trainer.configuration.width });
     }
     return {
       scale: this.start.scale,

@@ -1,6 +1,6 @@
 /** What every way of training an autoencoder offers; the dense program and the fast path are two. */
 import type { SaeParameters } from '../codes/parameters.ts';
-import type { Recipe } from './recipe.ts';
+import type { SaeConfiguration } from './configuration.ts';
 
 export type StepReport = {
   /** Mean over tokens of |x - x_hat|^2. */
@@ -16,19 +16,19 @@ export type StepReport = {
 /** Everything that a later step depends on: restoring it continues exactly. */
 export type TrainerState = {
   steps: number;
-  /** As they are learned: after the first step a threshold may be a logarithm (`Recipe.logThreshold`). */
+  /** As they are learned: after the first step a threshold may be a logarithm (`SaeConfiguration.logThreshold`). */
   parameters: SaeParameters;
   /** First and second moments of Adam. */
   first: SaeParameters;
   second: SaeParameters;
   /** Tokens since each latent last fired. */
-  silence: Float64Array;
+  tokensSinceFired: Float64Array;
   /** Running threshold of batch variants. */
   cut: number;
 };
 
 export interface Trainer {
-  readonly recipe: Recipe;
+  readonly configuration: SaeConfiguration;
   /**
    * As many steps as there are learning rates, each on an equal share of the rows of `x`. The dense program keeps the set
    * of dead latents for the whole call, the fast path renews it at every step.
@@ -55,6 +55,6 @@ export const initialState = (parameters: SaeParameters): TrainerState => ({
   parameters,
   first: zeroMoments(parameters),
   second: zeroMoments(parameters),
-  silence: new Float64Array(parameters.width),
+  tokensSinceFired: new Float64Array(parameters.width),
   cut: 0,
 });

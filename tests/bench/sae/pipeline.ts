@@ -6,9 +6,9 @@
 
 import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { ActivationSource } from '../../../gpu-worker/sae/training/activation-source.ts';
+import { saeConfiguration } from '../../../gpu-worker/sae/training/configuration.ts';
 import { FastTrainer } from '../../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../../gpu-worker/sae/training/initialise.ts';
-import { recipe } from '../../../gpu-worker/sae/training/recipe.ts';
 import { type SweepMember, trainSweep } from '../../../gpu-worker/sae/training/sweep.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { data, hasData } from '../../support/guide.ts';
@@ -144,9 +144,9 @@ async function pipeline(
     normCap: null,
   });
   const d = source.width;
-  const complete = recipe({ variant: 'abstopk', inputs: d, width: P, k });
+  const complete = saeConfiguration({ variant: 'abstopk', inputs: d, width: P, k });
   const member = {
-    recipe: complete,
+    configuration: complete,
     schedule: { rate: 1e-4, steps: batches, warmupSteps: 0, decayFraction: 0 },
     seed: 0,
   };

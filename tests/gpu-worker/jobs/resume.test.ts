@@ -96,16 +96,19 @@ describe('a training', () => {
     expect(Math.min(...steps)).toBeGreaterThan(0);
   });
 
-  it.each(Object.entries(cases))('%s begins anew where the checkpoint is of other text', async (name, params) => {
-    const type = name.split(',')[0]!;
-    const first = worker();
-    hurryClock();
-    await first.run(type, params);
-    vi.restoreAllMocks();
-    const last = first.checkpoints.at(-1)!;
-    const other = { ...last, state: { ...last.state, corpus: '0'.repeat(64) } };
-    expect((await worker().run(type, params, other)).metrics.steps_resumed).toBe(0);
-  });
+  it.each(Object.entries(cases))(
+    '%s starts from the beginning where the checkpoint is of other text',
+    async (name, params) => {
+      const type = name.split(',')[0]!;
+      const first = worker();
+      hurryClock();
+      await first.run(type, params);
+      vi.restoreAllMocks();
+      const last = first.checkpoints.at(-1)!;
+      const other = { ...last, state: { ...last.state, corpus: '0'.repeat(64) } };
+      expect((await worker().run(type, params, other)).metrics.steps_resumed).toBe(0);
+    },
+  );
 });
 
 describe('an evaluation', () => {

@@ -42,7 +42,7 @@ describe('a sweep', () => {
     expect(next.done[0]).toBe(resumed);
   });
 
-  it('begins anew where what was saved is of other points, of another model, or no sweep', async () => {
+  it('starts from the beginning where what was saved is of other points, of another model, or no sweep', async () => {
     await expect(run(jobs.context({}).checkpoint, { fail: 3 }).outcome).rejects.toThrow('died');
     const last = jobs.checkpoints.at(-1)!;
     const others = [{ of: { model: 'n' } }, { given: [...points, 12] }];

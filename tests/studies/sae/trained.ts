@@ -32,7 +32,7 @@ export async function trainAndEvaluate<Evaluated>(
     batch,
     learning_rate: 2e-3,
     dead_tokens: Math.round((steps * batch) / 10),
-    latent_pages: false,
+    feature_dashboards: false,
   });
   const { saes: made, tokens_per_s } = trained.result as { saes: { id: string }[]; tokens_per_s: number };
   const ids = made.map(({ id }) => id);

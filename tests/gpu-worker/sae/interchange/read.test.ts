@@ -3,8 +3,8 @@ import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
 import { readSae } from '../../../../gpu-worker/sae/interchange/read.ts';
 import { foldScale, saelensFolder, transpose } from '../../../../gpu-worker/sae/interchange/saelens.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu-worker/sae/measures/evaluate.ts';
+import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
-import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { floatTensor, writeSafetensors } from '../../../../shared/formats/safetensors.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
@@ -17,7 +17,7 @@ const encoder = new Encoder({ threads: 1 });
 const text = new TextDecoder();
 
 function example(variant: SaeVariant): TrainedSae {
-  const complete = recipe({ variant, inputs, width, k, encoderScale: 1 });
+  const complete = saeConfiguration({ variant, inputs, width, k, encoderScale: 1 });
   const base = initialise(complete, 3, random.derive('b').normal(inputs));
   const parameters = {
     ...base,

@@ -8,8 +8,8 @@ import { VARIANTS } from '../../../../gpu-worker/sae/codes/variants.ts';
 import { readSae } from '../../../../gpu-worker/sae/interchange/read.ts';
 import { nextAbove, nextBelow, saelensFolder } from '../../../../gpu-worker/sae/interchange/saelens.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu-worker/sae/measures/evaluate.ts';
+import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
-import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { readSafetensors } from '../../../../shared/formats/safetensors.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
@@ -104,7 +104,7 @@ function unsigned({ config, weights }: Opened): Opened {
 }
 
 async function example(variant: SaeVariant, more: Partial<TrainedSae> = {}): Promise<TrainedSae> {
-  const complete = recipe({ variant, inputs, width, k, encoderScale: 1 });
+  const complete = saeConfiguration({ variant, inputs, width, k, encoderScale: 1 });
   const base = initialise(complete, seed, random.derive('b').normal(inputs));
   const sae: TrainedSae = {
     variant,

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { equalRows } from '../../../../gpu-worker/sae/codes/sparse-codes.ts';
 import { AxisCorrelations } from '../../../../gpu-worker/sae/measures/axis-scores.ts';
 import { MetricsAccumulator } from '../../../../gpu-worker/sae/measures/metrics.ts';
+import { rateAt, saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { activationStatistics, geometricMedian, inputScale } from '../../../../gpu-worker/sae/training/initialise.ts';
-import { rateAt, recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { stream } from '../../../../shared/math/random.ts';
 
 describe('measures', () => {
@@ -127,7 +127,7 @@ describe('scores against known axes', () => {
   });
 });
 
-describe('recipes', () => {
+describe('configurations', () => {
   it('warm up, hold and decay', () => {
     const schedule = { rate: 2, steps: 100, warmupSteps: 10, decayFraction: 0.2 };
     expect(rateAt(0, schedule)).toBeCloseTo(0.2);
@@ -139,10 +139,10 @@ describe('recipes', () => {
 
   it('refuse sizes that cannot work', () => {
     const base = { variant: 'topk' as const, inputs: 4, width: 8 };
-    expect(() => recipe({ ...base, k: 9 })).toThrow(/k = 9/);
-    expect(() => recipe({ ...base, k: 0 })).toThrow(/k = 0/);
-    expect(() => recipe({ ...base, prefixes: [9] })).toThrow(/prefixes/);
-    expect(() => recipe({ ...base, variant: 'nope' as 'topk' })).toThrow(/no variant 'nope'/);
+    expect(() => saeConfiguration({ ...base, k: 9 })).toThrow(/k = 9/);
+    expect(() => saeConfiguration({ ...base, k: 0 })).toThrow(/k = 0/);
+    expect(() => saeConfiguration({ ...base, matryoshkaPrefixes: [9] })).toThrow(/Matryoshka prefixes/);
+    expect(() => saeConfiguration({ ...base, variant: 'nope' as 'topk' })).toThrow(/no variant 'nope'/);
   });
 
   it('centre on the geometric median, which outliers hardly move', () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
 import { measure } from '../../../../gpu-worker/sae/measures/evaluate.ts';
+import { type SaeConfigurationOptions, saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { DenseTrainer } from '../../../../gpu-worker/sae/training/dense-trainer.ts';
 import { FastTrainer } from '../../../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
-import { type RecipeOptions, recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import type { StepReport } from '../../../../gpu-worker/sae/training/trainer.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { plantedDictionary } from '../../../support/planted-dictionary.ts';
@@ -22,8 +22,11 @@ const planted = plantedDictionary({
   orthonormal: true,
 });
 
-async function train(options: RecipeOptions, chunk = 20): Promise<{ reports: StepReport[]; trainer: DenseTrainer }> {
-  const complete = recipe(options);
+async function train(
+  options: SaeConfigurationOptions,
+  chunk = 20,
+): Promise<{ reports: StepReport[]; trainer: DenseTrainer }> {
+  const complete = saeConfiguration(options);
   const trainer = await DenseTrainer.create(complete, ROWS, initialise(complete, 3), threads);
   const reports: StepReport[] = [];
   const size = chunk * ROWS * complete.inputs;
@@ -35,7 +38,7 @@ async function train(options: RecipeOptions, chunk = 20): Promise<{ reports: Ste
 
 describe('the dense program', () => {
   it.each(['topk', 'abstopk'] as const)('takes the same steps as the fast path: %s', async (variant) => {
-    const complete = recipe({
+    const complete = saeConfiguration({
       variant,
       inputs: 10,
       width: 90,
@@ -63,15 +66,15 @@ describe('the dense program', () => {
   });
 
   const base = { inputs: 12, width: 12, k: 2, clipNorm: null };
-  it.each<[string, RecipeOptions]>([
+  it.each<[string, SaeConfigurationOptions]>([
     ['ReLU', { ...base, variant: 'relu', sparsity: 0.05 }],
     ['JumpReLU', { ...base, variant: 'jumprelu', sparsity: 0.01, threshold: 0.1, bandwidth: 0.2 }],
     ['two-sided JumpReLU', { ...base, variant: 'two_sided_jumprelu', sparsity: 0.01, threshold: 0.1, bandwidth: 0.2 }],
     ['a plain threshold', { ...base, variant: 'jumprelu', sparsity: 0.01, threshold: 0.1, logThreshold: false }],
     ['BatchTopK', { ...base, variant: 'batch_topk' }],
     ['batch AbsTopK', { ...base, variant: 'batch_abstopk' }],
-    ['Matryoshka AbsTopK', { ...base, variant: 'abstopk', prefixes: [4, 8] }],
-    ['Matryoshka ReLU', { ...base, variant: 'relu', sparsity: 0.05, prefixes: [6] }],
+    ['Matryoshka AbsTopK', { ...base, variant: 'abstopk', matryoshkaPrefixes: [4, 8] }],
+    ['Matryoshka ReLU', { ...base, variant: 'relu', sparsity: 0.05, matryoshkaPrefixes: [6] }],
     ['AbsTopK by three iterations', { ...base, variant: 'abstopk', iterations: 3, iterationStep: 0.5 }],
   ])('%s learns', async (_, options) => {
     const { reports, trainer } = await train(options);
@@ -95,7 +98,7 @@ describe('the dense program', () => {
   });
 
   it('is evaluated by as many encoder steps as it was trained with', async () => {
-    const options: RecipeOptions = { ...base, variant: 'abstopk', iterations: 3, iterationStep: 0.5 };
+    const options: SaeConfigurationOptions = { ...base, variant: 'abstopk', iterations: 3, iterationStep: 0.5 };
     const { reports, trainer } = await train(options);
     const parameters = await trainer.parameters();
     const x = planted.x.slice(0, ROWS * 12);
@@ -124,7 +127,14 @@ describe('the dense program', () => {
   it.each(['jumprelu', 'batch_topk'] as const)(
     'continues from a state as if it had never stopped: %s',
     async (variant) => {
-      const complete = recipe({ ...base, variant, width: 40, deadTokens: 2 * ROWS, bandwidth: 0.2, threshold: 0.1 });
+      const complete = saeConfiguration({
+        ...base,
+        variant,
+        width: 40,
+        deadTokens: 2 * ROWS,
+        bandwidth: 0.2,
+        threshold: 0.1,
+      });
       const whole = await DenseTrainer.create(complete, ROWS, initialise(complete, 2), threads);
       const rates = [0.01, 0.01, 0.01];
       const part = (i: number) => planted.x.subarray(i * 3 * ROWS * 12, (i + 1) * 3 * ROWS * 12);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
+import { type SaeConfigurationOptions, saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { FastTrainer } from '../../../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
-import { type RecipeOptions, recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import type { TrainerState } from '../../../../gpu-worker/sae/training/trainer.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { ReferenceTrainer } from './reference-step.ts';
@@ -23,14 +23,14 @@ function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 }
 
 const digest = (state: TrainerState): string => {
-  const hash = createHash('sha256').update(state.silence);
+  const hash = createHash('sha256').update(state.tokensSinceFired);
   for (const group of [state.parameters, state.first, state.second]) {
     for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const) hash.update(group[name]);
   }
   return hash.digest('hex');
 };
 
-const CASES: Record<string, RecipeOptions> = {
+const CASES: Record<string, SaeConfigurationOptions> = {
   'AbsTopK, dead latents and clipping': {
     variant: 'abstopk',
     inputs: 10,
@@ -54,7 +54,7 @@ const CASES: Record<string, RecipeOptions> = {
 
 describe('the fast path', () => {
   it.each(Object.entries(CASES))('takes the steps of the float64 formulas: %s', async (_, options) => {
-    const complete = recipe(options);
+    const complete = saeConfiguration(options);
     const start = initialise(complete, 5, stream(5, 'bias').normal(complete.inputs, { deviation: 0.1 }));
     const reference = new ReferenceTrainer(complete, start);
     const trainer = new FastTrainer(complete, ROWS, start);
@@ -66,14 +66,14 @@ describe('the fast path', () => {
     }
     const state = await trainer.state();
     await trainer.close();
-    expect([...state.silence]).toEqual([...reference.silence]);
+    expect([...state.tokensSinceFired]).toEqual([...reference.tokensSinceFired]);
     for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const) {
       expect(difference(state.parameters[name], reference.weights[name]), name).toBeLessThan(2e-4);
     }
   });
 
   it('gives the same bits with one kernel thread and with three', async () => {
-    const complete = recipe({ variant: 'abstopk', inputs: 256, width: 600, k: 7, deadTokens: 96 });
+    const complete = saeConfiguration({ variant: 'abstopk', inputs: 256, width: 600, k: 7, deadTokens: 96 });
     const start = initialise(complete, 1);
     // The encoder's product is the runtime's: its bits depend on the runtime's own threads.
     const encoder = new Encoder({ threads: 1 });
@@ -88,11 +88,11 @@ describe('the fast path', () => {
     );
     await encoder.release();
     expect(digest(runs[1]!)).toBe(digest(runs[0]!));
-    expect(runs[0]!.silence.some((tokens) => tokens >= 96)).toBe(true);
+    expect(runs[0]!.tokensSinceFired.some((tokens) => tokens >= 96)).toBe(true);
   });
 
   it('continues from a state as if it had never stopped', async () => {
-    const complete = recipe({ variant: 'topk', inputs: 10, width: 40, k: 3, deadTokens: 96 });
+    const complete = saeConfiguration({ variant: 'topk', inputs: 10, width: 40, k: 3, deadTokens: 96 });
     const whole = new FastTrainer(complete, ROWS, initialise(complete, 2));
     for (let step = 0; step < 3; step++) await whole.step(batch(10, step), 0.01);
     const rest = new FastTrainer(complete, ROWS, structuredClone(await whole.state()));
@@ -104,7 +104,15 @@ describe('the fast path', () => {
   });
 
   it('keeps decoder rows at norm 1 after every step, and the gradient has no part along them (check 12)', async () => {
-    const complete = recipe({ variant: 'abstopk', inputs: 10, width: 40, k: 3, clipNorm: null, beta1: 0, beta2: 0 });
+    const complete = saeConfiguration({
+      variant: 'abstopk',
+      inputs: 10,
+      width: 40,
+      k: 3,
+      clipNorm: null,
+      beta1: 0,
+      beta2: 0,
+    });
     const trainer = new FastTrainer(complete, ROWS, initialise(complete, 4));
     for (let step = 0; step < 5; step++) {
       await trainer.step(batch(10, step), 0.05);
@@ -127,7 +135,7 @@ describe('the fast path', () => {
   });
 
   it('refuses a variant without a fixed number of codes', () => {
-    const complete = recipe({ variant: 'relu', inputs: 4, width: 8 });
+    const complete = saeConfiguration({ variant: 'relu', inputs: 4, width: 8 });
     expect(() => new FastTrainer(complete, 8, initialise(complete, 0))).toThrow(/per-token top-k/);
   });
 });

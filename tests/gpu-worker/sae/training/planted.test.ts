@@ -8,8 +8,8 @@ import {
   type TrainedSae,
 } from '../../../../gpu-worker/sae/measures/evaluate.ts';
 import type { MetricsAccumulator } from '../../../../gpu-worker/sae/measures/metrics.ts';
+import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { fit as trainOn } from '../../../../gpu-worker/sae/training/fit.ts';
-import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { plantedDictionary } from '../../../support/planted-dictionary.ts';
 import { type PlantedRun, plantedRun } from '../../../support/planted-sae.ts';
@@ -24,7 +24,7 @@ const signed: Omit<PlantedRun, 'variant' | 'width'> = {
   steps: 1500,
   seed: 0,
 };
-/** Where latents are to spare: see `Recipe.encoderScale`. */
+/** Where latents are to spare: see `SaeConfiguration.encoderScale`. */
 const SURPLUS = { width: 48, encoderScale: 0.1 };
 
 describe('planted dictionaries', () => {
@@ -109,7 +109,7 @@ describe('batch selection (14)', () => {
     });
     const scales = stream(3, 'scales').normal(16_384);
     const x = planted.x.map((value, i) => value * Math.exp(scales[Math.floor(i / 24)]!));
-    const complete = recipe({ variant: 'batch_abstopk', inputs: 24, width: 24, k: 2, clipNorm: null });
+    const complete = saeConfiguration({ variant: 'batch_abstopk', inputs: 24, width: 24, k: 2, clipNorm: null });
     const schedule = { rate: 4e-3, steps: 300, warmupSteps: 30, decayFraction: 0.3 };
     const parameters = await trainOn(complete, x, { schedule, batch: 512, seed: 0, threads: 1 });
     const sae: TrainedSae = { variant: 'batch_abstopk', k: 2, subtractBias: true, parameters };

@@ -1,7 +1,7 @@
 /** One training step of a token-wise top-k autoencoder in float64, by the formulas, with dense matrices. */
 import type { SaeParameters } from '../../../../gpu-worker/sae/codes/parameters.ts';
 import { largest, VARIANTS } from '../../../../gpu-worker/sae/codes/variants.ts';
-import type { Recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
+import type { SaeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 
 type Group = { encoder: Float64Array; encoderBias: Float64Array; decoder: Float64Array; decoderBias: Float64Array };
 const NAMES = ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const;
@@ -10,12 +10,12 @@ export class ReferenceTrainer {
   readonly weights: Group;
   private readonly first: Group;
   private readonly second: Group;
-  readonly silence: Float64Array;
-  private readonly recipe: Recipe;
+  readonly tokensSinceFired: Float64Array;
+  private readonly configuration: SaeConfiguration;
   private steps = 0;
 
-  constructor(recipe: Recipe, start: SaeParameters) {
-    this.recipe = recipe;
+  constructor(configuration: SaeConfiguration, start: SaeParameters) {
+    this.configuration = configuration;
     const group = (value: (source: Float32Array) => Float64Array): Group => ({
       encoder: value(start.encoder),
       encoderBias: value(start.encoderBias),
@@ -25,16 +25,16 @@ export class ReferenceTrainer {
     this.weights = group((source) => Float64Array.from(source));
     this.first = group((source) => new Float64Array(source.length));
     this.second = group((source) => new Float64Array(source.length));
-    this.silence = new Float64Array(recipe.width);
+    this.tokensSinceFired = new Float64Array(configuration.width);
   }
 
   step(x: ArrayLike<number>, rate: number): { loss: number; total: number } {
-    const r = this.recipe;
+    const r = this.configuration;
     const { inputs: d, width: P } = r;
     const w = this.weights;
     const rows = x.length / d;
     const variant = VARIANTS[r.variant];
-    const dead = [...this.silence.keys()].filter((i) => this.silence[i]! >= r.deadTokens);
+    const dead = [...this.tokensSinceFired.keys()].filter((i) => this.tokensSinceFired[i]! >= r.deadTokens);
     const g: Group = {
       encoder: new Float64Array(P * d),
       encoderBias: new Float64Array(P),
@@ -76,12 +76,12 @@ export class ReferenceTrainer {
       }
     }
     this.update(g, rate);
-    for (let i = 0; i < P; i++) this.silence[i] = fired.has(i) ? 0 : this.silence[i]! + rows;
+    for (let i = 0; i < P; i++) this.tokensSinceFired[i] = fired.has(i) ? 0 : this.tokensSinceFired[i]! + rows;
     return { loss, total: loss + extra };
   }
 
   private backward(z: Float64Array, error: Float64Array, seen: Float64Array, scale: number, g: Group): void {
-    const d = this.recipe.inputs;
+    const d = this.configuration.inputs;
     z.forEach((code, i) => {
       if (code === 0) return;
       let by = 0;
@@ -92,13 +92,13 @@ export class ReferenceTrainer {
       g.encoderBias[i]! += by;
       for (let j = 0; j < d; j++) {
         g.encoder[i * d + j]! += by * seen[j]!;
-        if (this.recipe.subtractBias) g.decoderBias[j]! -= by * this.weights.encoder[i * d + j]!;
+        if (this.configuration.subtractBias) g.decoderBias[j]! -= by * this.weights.encoder[i * d + j]!;
       }
     });
   }
 
   private update(g: Group, rate: number): void {
-    const r = this.recipe;
+    const r = this.configuration;
     const d = r.inputs;
     const rowsOf = (matrix: Float64Array) =>
       Array.from({ length: r.width }, (_, i) => matrix.subarray(i * d, (i + 1) * d));

@@ -6,7 +6,7 @@ import { PlantedLanguage } from '../../../../gpu-worker/lm/corpus/planted/langua
 import { requireFinite } from '../../../../gpu-worker/lm/inference/activations.ts';
 import { type LanguageModel, loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
 import { ActivationSource } from '../../../../gpu-worker/sae/training/activation-source.ts';
-import { recipe } from '../../../../gpu-worker/sae/training/recipe.ts';
+import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
 import { type SweepMember, type SweepOptions, trainSweep } from '../../../../gpu-worker/sae/training/sweep.ts';
 import { type SweepCheckpoint, SweepFiles } from '../../../../gpu-worker/sae/training/sweep-checkpoint.ts';
 import { savePlantedModel } from '../../../support/planted-model.ts';
@@ -46,7 +46,15 @@ describe('a sweep', () => {
     });
   const schedule = { rate: 3e-3, steps: STEPS, warmupSteps: 5, decayFraction: 0.2 };
   const member = (variant: 'abstopk' | 'jumprelu' | 'batch_topk', seed: number): SweepMember => ({
-    recipe: recipe({ variant, inputs: 16, width: 40, k: 3, deadTokens: 4 * ROWS, bandwidth: 0.1, threshold: 0.05 }),
+    configuration: saeConfiguration({
+      variant,
+      inputs: 16,
+      width: 40,
+      k: 3,
+      deadTokens: 4 * ROWS,
+      bandwidth: 0.1,
+      threshold: 0.05,
+    }),
     schedule,
     seed,
   });

@@ -8,7 +8,7 @@ import { EngineError, type EngineErrorCode } from './errors.ts';
 
 type Reply = { value: unknown } | { engine?: EngineErrorCode; sextant?: JobFailureCode; message: string };
 
-export class AskedThread<Request> {
+export class RequestThread<Request> {
   readonly #worker: Worker;
   readonly #waiting: { resolve(value: unknown): void; reject(error: Error): void }[] = [];
 

@@ -7,7 +7,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import { VARIANTS } from '../codes/variants.ts';
 
-export type Recipe = {
+export type SaeConfiguration = {
   variant: SaeVariant;
   /** Width of the activations. */
   inputs: number;
@@ -34,7 +34,7 @@ export type Recipe = {
   auxiliaryWeight: number;
   /** Dead latents that explain the error of the living ones, per token. */
   auxiliaryLatents: number;
-  /** Tokens of silence after which a latent is dead; the set is fixed at the beginning of a step. */
+  /** Tokens without a code other than 0 after which a latent is dead; the set is fixed at the beginning of a step. */
   deadTokens: number;
   /** Width of the rectangle that stands for the derivative of a step. */
   bandwidth: number;
@@ -42,19 +42,20 @@ export type Recipe = {
   logThreshold: boolean;
   /** Initial threshold of the variants that learn one. */
   threshold: number;
-  /** Prefixes of the latents that must each reconstruct on their own, besides all of them (Bussmann et al. 2025). */
-  prefixes: readonly number[];
+  /** Numbers of first latents that must each reconstruct on their own, besides all of them (Bussmann et al. 2025). */
+  matryoshkaPrefixes: readonly number[];
   /** Proximal-gradient steps of the encoder; 1 is the usual autoencoder. */
   iterations: number;
   /** Step size of the iterations after the first. */
   iterationStep: number;
 };
 
-export type RecipeOptions = Pick<Recipe, 'variant' | 'inputs' | 'width'> & Partial<Recipe>;
+export type SaeConfigurationOptions = Pick<SaeConfiguration, 'variant' | 'inputs' | 'width'> &
+  Partial<SaeConfiguration>;
 
-/** Completes a recipe. Raises SextantError `validation_failed` for sizes that cannot work. */
-export function recipe(options: RecipeOptions): Recipe {
-  const complete: Recipe = {
+/** Completes a configuration. Raises SextantError `validation_failed` for sizes that cannot work. */
+export function saeConfiguration(options: SaeConfigurationOptions): SaeConfiguration {
+  const complete: SaeConfiguration = {
     k: Math.max(1, Math.round(options.inputs / 10)), // [AT]: about a tenth of the width of the activations
     sparsity: 0.004, // [AT], code of the authors, on the mean L0
     subtractBias: true, // [DL], [OA]
@@ -70,7 +71,7 @@ export function recipe(options: RecipeOptions): Recipe {
     bandwidth: 0.001, // [GS], [AT]
     logThreshold: true, // [GS]: keeps thresholds positive
     threshold: 0.001, // [GS]
-    prefixes: [],
+    matryoshkaPrefixes: [],
     iterations: 1,
     iterationStep: 1,
     ...options,
@@ -84,8 +85,8 @@ export function recipe(options: RecipeOptions): Recipe {
   if (complete.iterations > 1 && !complete.subtractBias) {
     throw invalid('several encoder steps work on x - b - D z: the decoder bias must be subtracted from the input');
   }
-  if (complete.prefixes.some((prefix) => prefix < 1 || prefix > complete.width)) {
-    throw invalid(`prefixes must lie between 1 and the width ${complete.width}`);
+  if (complete.matryoshkaPrefixes.some((prefix) => prefix < 1 || prefix > complete.width)) {
+    throw invalid(`Matryoshka prefixes must lie between 1 and the width ${complete.width}`);
   }
   return complete;
 }

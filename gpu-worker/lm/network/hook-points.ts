@@ -5,7 +5,7 @@
 import { formatHook, type HookKind } from '../../../shared/models/hooks.ts';
 import type { Tensor } from '../../graph/index.ts';
 
-export type Sites = {
+export type HookPoints = {
   /** The value that goes on from a hook point. */
   at(kind: HookKind, layer: number, value: Tensor, head?: number): Tensor;
   /** Whether anything happens there; hooks whose value costs something to compute ask first. */
@@ -15,8 +15,8 @@ export type Sites = {
 /** Rewrites a value at a hook point. */
 export type Edit = (value: Tensor) => Tensor;
 
-/** Sites with edits applied in order, and then taps: a tap reads what goes on from its hook. */
-export class HookSites implements Sites {
+/** Hook points with edits applied in order, and then taps: a tap reads what goes on from its hook. */
+export class TappedHookPoints implements HookPoints {
   readonly taps = new Map<string, Tensor>();
   readonly #tapped: Set<string>;
   readonly #edits = new Map<string, Edit[]>();
