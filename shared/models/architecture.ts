@@ -20,8 +20,20 @@ export type Rope = {
   scaling:
     | null
     | { kind: 'linear'; factor: number }
-    /** The frequency of each pair divided by a number of its own, `dims / 2` of them. */
-    | { kind: 'factors'; factors: number[]; originalContext: number }
+    /** The base grows with the length of the text once that is beyond `context` (NTK). */
+    | { kind: 'dynamic'; factor: number; context: number }
+    /** YaRN: slow pairs divided by `factor`, fast ones kept, a ramp between the pairs that turn `slow` and `fast` times. */
+    | {
+        kind: 'yarn';
+        factor: number;
+        fast: number;
+        slow: number;
+        truncate: boolean;
+        originalContext: number;
+        attentionFactor: number;
+      }
+    /** The frequency of each pair divided by a number of its own, `dims / 2` of them; `long` in texts beyond the context. */
+    | { kind: 'longrope'; short: number[]; long: number[]; originalContext: number; attentionFactor: number }
     /** Llama 3: low frequencies divided by `factor`, a smooth ramp between the two wavelengths. */
     | { kind: 'llama3'; factor: number; lowFrequency: number; highFrequency: number; originalContext: number };
 };

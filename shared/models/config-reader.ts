@@ -1,7 +1,7 @@
 /**
  * Reads a Hugging Face `config.json` field by field and remembers which fields were read. What is left at the end is
- * either known not to touch the arithmetic, or absent in effect (null, false), or refused by name: a field that nobody
- * understood may change what the model computes.
+ * either known not to touch the arithmetic, or absent (null), or refused by name: a field that nobody understood may
+ * change what the model computes, and one that is false may do so as well.
  */
 import { SextantError } from '../contracts/problem.ts';
 
@@ -16,8 +16,32 @@ const HARMLESS = new Set(
   early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p typical_p repetition_penalty
   length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences forced_bos_token_id
   forced_eos_token_id remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens
-  gradient_checkpointing n_ctx reorder_and_upcast_attn is_decoder`.split(/\s+/),
+  gradient_checkpointing n_ctx reorder_and_upcast_attn is_decoder num_labels num_classes output_past vocab_file
+  attention_probs_dropout_prob hidden_dropout_prob dropout embedding_dropout embed_dropout attention_dropout_prob
+  classifier_dropout_prob is_llama_config transformers.js_config unsloth_version unsloth_fixed unsloth_traingin_version
+  max_sequence_length model_max_length seq_length tokenizer_model_max_length use_flash_attention use_flash_attn
+  use_flash_attention_2 flash_attention attn_implementation_autoset experts_implementation tensor_parallel_degree
+  mup_scale_factor onnx fp16 bf16 fp32 low_cpu_mem_usage return_logits task base_model_name_or_path
+  license language library_name tags is_composition tie_last_hidden_states auto_class custom_pipelines device_map
+  neuron sagemaker use_bfloat16 xla_device max_new_tokens min_new_tokens eos_token bos_token pad_token unk_token_id
+  mask_token_id forced_decoder_ids decoder_input_ids`.split(/\s+/),
 );
+
+/** Fields that change nothing at one value, which is what the publishers' library computes whatever model it is. */
+const NEUTRAL: Readonly<Record<string, unknown>> = {
+  is_causal: true,
+  is_encoder_decoder: false,
+  add_cross_attention: false,
+  tie_encoder_decoder: false,
+  use_bidirectional_attention: false,
+  rope_interleaved: false,
+  use_mrope: false,
+  pruned_heads: {},
+  per_layer_config: {},
+};
+
+const isNeutral = (name: string, value: unknown): boolean =>
+  Object.hasOwn(NEUTRAL, name) && JSON.stringify(NEUTRAL[name]) === JSON.stringify(value);
 
 const refuse = (message: string) => new SextantError('model_unsupported', message);
 
@@ -34,6 +58,11 @@ export class ConfigReader {
     this.#fields = config as Record<string, unknown>;
     this.#path = path;
     this.modelType = String(this.#fields.model_type ?? '');
+  }
+
+  /** Whether it holds no field. */
+  get empty(): boolean {
+    return Object.keys(this.#fields).length === 0;
   }
 
   /** The raw value; undefined where absent or null. */
@@ -97,8 +126,8 @@ export class ConfigReader {
   /** @throws SextantError `model_unsupported` naming every field that nobody read and that may matter */
   finish(): void {
     const unknown = Object.entries(this.#fields)
-      .filter(([name, value]) => value !== null && value !== false && !name.startsWith('_') && !this.#read.has(name))
-      .filter(([name]) => this.#path !== '' || !HARMLESS.has(name))
+      .filter(([name, value]) => value !== null && !name.startsWith('_') && !this.#read.has(name))
+      .filter(([name, value]) => this.#path !== '' || !(HARMLESS.has(name) || isNeutral(name, value)))
       .map(([name]) => `${this.#path}${name}`);
     if (unknown.length > 0)
       throw refuse(

@@ -1,6 +1,7 @@
 /** Token rows as a batch: checked, padded on the left, with positions and the inputs that depend on shape alone. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Architecture } from '../../../shared/models/architecture.ts';
+import { ropeRegime } from '../../../shared/models/rope.ts';
 import type { FeedValue } from '../../runtime/index.ts';
 import { causalMask, paddedMask } from '../network/masks.ts';
 import { rotaryTables } from '../network/rotary.ts';
@@ -61,19 +62,20 @@ export function positionsOf(starts: readonly number[], seq: number): BigInt64Arr
 export class ShapeFeeds {
   readonly #a: Architecture;
   readonly #masks = new Map<string, FeedValue>();
-  #tables: { count: number; cosines: Float32Array; sines: Float32Array } | null = null;
+  #tables: { count: number; regime: number; cosines: Float32Array; sines: Float32Array } | null = null;
 
   constructor(architecture: Architecture) {
     this.#a = architecture;
   }
 
-  /** The rotary tables for at least `count` positions, as feeds. */
+  /** The rotary tables of texts of `count` tokens, for at least so many positions, as feeds. */
   rotary(count: number): Record<string, FeedValue> {
     const { rope } = this.#a;
     if (rope === null) return {};
-    if (this.#tables === null || this.#tables.count < count) {
+    const regime = ropeRegime(rope, count);
+    if (this.#tables === null || this.#tables.count < count || this.#tables.regime !== regime) {
       const room = Math.max(64, 2 ** Math.ceil(Math.log2(count)));
-      this.#tables = { count: room, ...rotaryTables(rope, room) };
+      this.#tables = { count: room, regime, ...rotaryTables(rope, room, count) };
     }
     const shape = [this.#tables.count, rope.dims / 2];
     return { cosines: { shape, data: this.#tables.cosines }, sines: { shape, data: this.#tables.sines } };

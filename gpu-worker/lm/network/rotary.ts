@@ -1,7 +1,7 @@
 /** Rotary position embedding as one operator of the graph, and the tables it reads. */
 
 import type { Rope } from '../../../shared/models/architecture.ts';
-import { ropeFrequencies } from '../../../shared/models/rope.ts';
+import { ropeFrequencies, ropeMagnitude } from '../../../shared/models/rope.ts';
 import * as g from '../../graph/index.ts';
 import { applyOne, GraphError, type Operator, type Tensor } from '../../graph/index.ts';
 
@@ -38,7 +38,7 @@ const Rotary: Operator<RotaryAttributes, 4> = {
     });
     return [out];
   },
-  // The inverse of a rotation is its transpose: the same turn with the sines negated.
+  // The transpose of a (scaled) rotation is the same turn with the sines negated.
   gradient: ({ inputs: [, positions, cosines, sines], by: [dy], attributes }) => [
     applyOne(Rotary, [dy, positions, cosines, g.neg(sines)], attributes),
   ],
@@ -51,16 +51,24 @@ export const rotary = (
   attributes: RotaryAttributes,
 ): Tensor => applyOne(Rotary, [x, positions, tables.cosines, tables.sines], attributes);
 
-/** Cosines and sines of positions 0 .. count-1, each [count, dims/2], computed in float64. */
-export function rotaryTables(rope: Rope, count: number): { cosines: Float32Array; sines: Float32Array } {
-  const frequencies = ropeFrequencies(rope);
+/**
+ * Cosines and sines of positions 0 .. count-1 in texts of `length` tokens, each [count, dims/2], computed in float64; times
+ * the factor by which some scalings stretch queries and keys.
+ */
+export function rotaryTables(
+  rope: Rope,
+  count: number,
+  length = count,
+): { cosines: Float32Array; sines: Float32Array } {
+  const frequencies = ropeFrequencies(rope, length);
+  const magnitude = ropeMagnitude(rope);
   const half = frequencies.length;
   const cosines = new Float32Array(count * half);
   const sines = new Float32Array(count * half);
   for (let position = 0; position < count; position++)
     for (let i = 0; i < half; i++) {
-      cosines[position * half + i] = Math.cos(position * frequencies[i]!);
-      sines[position * half + i] = Math.sin(position * frequencies[i]!);
+      cosines[position * half + i] = magnitude * Math.cos(position * frequencies[i]!);
+      sines[position * half + i] = magnitude * Math.sin(position * frequencies[i]!);
     }
   return { cosines, sines };
 }

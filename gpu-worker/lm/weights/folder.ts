@@ -58,21 +58,75 @@ function readConfig(path: string): unknown {
 }
 
 function readPlainFolder(path: string, config: unknown = readConfig(path)): ModelFolder {
-  const architecture = parseArchitecture(config);
-  const family = familyOf(architecture.family);
-  const weights = family.weights(architecture);
   const tensors = readStoredTensors(path);
+  const described = parseArchitecture(config);
+  const family = familyOf(described.family);
+  const head = described.tied ? ownHead(tensors, described, family) : null;
+  const architecture = head?.differs ? { ...described, tied: false } : described;
+  const weights = family.weights(architecture);
   const stored = new Map<string, StoredTensor>();
   for (const weight of listWeights(weights)) stored.set(weight.name, find(tensors, weight, family));
+  const read = new Set([...stored.values()].map(({ name }) => name));
+  if (head) read.add(head.name);
+  refuseUnread(tensors, read, listWeights(weights), family);
   const { bytes } = tensors;
   return { path, config: config as Record<string, unknown>, architecture, weights, stored, bytes, storage: null };
 }
 
-/** The tensor that holds a weight: under its full name, another one or, as files of bare models have it, without the prefix. */
-function find(tensors: StoredTensors, weight: Weight, { prefix, aliases = {} }: Family): StoredTensor {
-  const bare = weight.name.startsWith(prefix) ? weight.name.slice(prefix.length) : weight.name;
-  const found = tensors.find(weight.name) ?? tensors.find(bare) ?? tensors.find(aliases[weight.name] ?? '');
-  return tensors.require(found?.name ?? weight.name, ['F32', 'F16', 'BF16'], weight.shape);
+/** Where a weight may be stored: under its full name, another one or, as files of bare models have it, without the prefix. */
+const namesOf = ({ name }: Weight, { prefix, aliases = {} }: Family): string[] => [
+  name,
+  ...(name.startsWith(prefix) ? [name.slice(prefix.length)] : []),
+  ...(aliases[name] ? [aliases[name]] : []),
+];
+
+function find(tensors: StoredTensors, weight: Weight, family: Family): StoredTensor {
+  const found = namesOf(weight, family).find((name) => tensors.find(name));
+  return tensors.require(found ?? weight.name, ['F32', 'F16', 'BF16'], weight.shape);
+}
+
+/**
+ * The head that a file stores although its config ties it to the embedding. Where it holds other values it is the head,
+ * as in the publishers' library.
+ */
+function ownHead(tensors: StoredTensors, a: Architecture, family: Family): { name: string; differs: boolean } | null {
+  const { head, embedding } = family.weights({ ...a, tied: false });
+  const name = namesOf(head.weight, family).find((candidate) => tensors.find(candidate));
+  if (!name) return null;
+  const [own, shared] = [find(tensors, head.weight, family), find(tensors, embedding, family)];
+  if (own.dtype !== shared.dtype) return { name, differs: true };
+  for (let at = 0; at < own.end - own.begin; at += CHUNK) {
+    const [a, b] = [own, shared].map((tensor) => tensors.part(tensor, at, CHUNK));
+    if (Buffer.compare(a!, b!) !== 0) return { name, differs: true };
+  }
+  return { name, differs: false };
+}
+
+const CHUNK = 16 * 2 ** 20;
+
+/** What the publishers stored beside weights and their libraries make anew: causal masks and rotary frequencies. */
+const BUFFERS =
+  /(^|\.)(rotary_emb\.(inv_freq|cos_cached|sin_cached)|(attn|attention)\.(attention\.)?(masked_)?bias|position_ids)$/;
+
+/**
+ * A weight that belongs to the model and that nothing reads would be left out in silence.
+ * @throws SextantError `model_unsupported` naming such weights
+ */
+function refuseUnread(
+  tensors: StoredTensors,
+  read: ReadonlySet<string>,
+  weights: readonly Weight[],
+  family: Family,
+): void {
+  const first = (name: string) => name.split('.', 1)[0]!;
+  const own = new Set(weights.flatMap((weight) => namesOf(weight, family).map(first)));
+  const unread = [...tensors.names].filter((name) => own.has(first(name)) && !read.has(name) && !BUFFERS.test(name));
+  if (unread.length === 0) return;
+  const more = unread.length > 6 ? ` and ${unread.length - 6} more` : '';
+  throw new SextantError(
+    'model_unsupported',
+    `the weight files hold tensors that a '${family.modelType}' of this config.json does not read: ${unread.slice(0, 6).join(', ')}${more}`,
+  );
 }
 
 /** The bytes of one weight as it is stored. */

@@ -69,6 +69,11 @@ export class StoredTensors {
     return readBytes(join(this.path, file), begin, end);
   }
 
+  /** At most `length` bytes of a tensor, from byte `at` of it on. */
+  part({ file, begin, end }: StoredTensor, at: number, length: number): Uint8Array {
+    return readBytes(join(this.path, file), begin + at, Math.min(end, begin + at + length));
+  }
+
   float32(name: string): Float32Array {
     return toFloat32(this.read(name), this.#entries.get(name)!.dtype);
   }

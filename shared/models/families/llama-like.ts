@@ -53,6 +53,8 @@ export function readLlamaLike(
   const layers = config.parts('num_hidden_layers');
   const { heads, kvHeads, headDim } = readHeads(config, width);
   const vocabulary = config.count('vocab_size');
+  const context = config.count('max_position_embeddings', 2048);
+  const rope = readRope(config, headDim, defaults.theta ? { theta: defaults.theta } : {});
   return {
     family,
     layers,
@@ -62,10 +64,11 @@ export function readLlamaLike(
     headDim,
     mlpWidth: config.count('intermediate_size'),
     vocabulary,
-    context: config.count('max_position_embeddings', 2048),
+    // What this scaling is for are texts beyond the positions that the config names.
+    context: rope.scaling?.kind === 'dynamic' ? Math.floor(context * rope.scaling.factor) : context,
     norm: { kind: 'rms', eps: config.number('rms_norm_eps', defaults.eps ?? 1e-6), weightOffset: 0 },
     activation: readActivation(config, defaults.activationField ?? 'hidden_act', defaults.activation ?? 'silu'),
-    rope: readRope(config, headDim, defaults.theta ? { theta: defaults.theta } : {}),
+    rope,
     parallel: false,
     attentionScale: new Array<number>(layers).fill(headDim ** -0.5),
     attentionCap: null,
@@ -179,7 +182,7 @@ export function llamaLikeConfig(a: Architecture, className: string): Record<stri
     num_key_value_heads: a.kvHeads,
     head_dim: a.headDim,
     hidden_act: activationName(a.activation),
-    max_position_embeddings: a.context,
+    max_position_embeddings: a.rope?.scaling?.kind === 'dynamic' ? a.rope.scaling.context : a.context,
     rms_norm_eps: a.norm.eps,
     ...(a.rope ? { rope_theta: a.rope.theta, rope_parameters: ropeConfig(a.rope) } : {}),
     ...(a.paddingToken === null ? {} : { pad_token_id: a.paddingToken }),

@@ -55,7 +55,10 @@ describe('a config.json', () => {
       pretraining_tp: 1,
       bos_token_id: 1,
       quantization_config: null,
-      some_switch: false,
+      num_labels: 3,
+      is_llama_config: true,
+      'transformers.js_config': { kv_cache_dtype: 'fp16' },
+      is_causal: true,
     };
     expect(parseArchitecture({ ...llama, ...extra })).toEqual(parseArchitecture(llama));
   });
@@ -66,7 +69,10 @@ describe('a config.json', () => {
     expect(refusal({ ...llama, model_type: 'mixtral' })).toContain("'mixtral'");
     expect(refusal({ ...llama, model_type: 'toString' })).toContain('toString');
     expect(refusal({ ...llama, hidden_act: 'mish' })).toContain('hidden_act');
-    expect(refusal({ ...llama, rope_scaling: { rope_type: 'yarn', factor: 4 } })).toContain('yarn');
+    expect(refusal({ ...llama, rope_scaling: { rope_type: 'proportional', factor: 4 } })).toContain('proportional');
+    expect(refusal({ ...llama, is_causal: false })).toContain('is_causal');
+    expect(refusal({ ...llama, some_switch: false })).toContain('some_switch');
+    expect(refusal({ ...TINY.gpt2!, is_causal: false })).toContain('is_causal');
     expect(refusal({ ...llama, rope_scaling: { rope_type: 'linear', factor: 4, beta_fast: 3 } })).toContain(
       'rope_scaling.beta_fast',
     );

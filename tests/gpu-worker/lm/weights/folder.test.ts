@@ -73,6 +73,32 @@ describe('a model folder', () => {
     expect(gap(await logitsOf(folder), await logitsOf(original.folder))).toBe(0);
   });
 
+  it('uses the head that it stores although its config ties it, where that has other values', async () => {
+    const [embedding, head] = ['model.embed_tokens.weight', 'lm_head.weight'];
+    const tied = (changed: (name: string) => ReturnType<typeof tensor>) =>
+      folderWith((_, write) => {
+        write('config.json', JSON.stringify({ ...TINY.llama!, tie_word_embeddings: true }));
+        write('model.safetensors', writeSafetensors(names.map(changed)));
+      });
+    const own = tied((name) => tensor(name));
+    const same = tied((name) => (name === head ? tensor(embedding, 'F32', head) : tensor(name)));
+    const narrow = tied((name) => tensor(name, name === head ? 'BF16' : 'F32'));
+    expect(gap(await logitsOf(own), await logitsOf(original.folder))).toBe(0);
+    expect(gap(await logitsOf(narrow), await logitsOf(original.folder))).toBeLessThan(0.1);
+    const model = await loadModel(same, { threads: 1 });
+    expect(model.architecture.tied).toBe(true);
+    await model.release();
+  });
+
+  it('may hold the buffers that its library makes anew', async () => {
+    const buffers = ['model.layers.0.self_attn.rotary_emb.inv_freq', 'model.rotary_emb.inv_freq'];
+    const more = buffers.map((name) => floatTensor(name, [2], new Float32Array(2)));
+    const folder = folderWith((_, write) =>
+      write('model.safetensors', writeSafetensors([...more, ...names.map((name) => tensor(name))])),
+    );
+    expect(gap(await logitsOf(folder), await logitsOf(original.folder))).toBe(0);
+  });
+
   const broken: [
     string,
     string,
@@ -147,6 +173,25 @@ describe('a model folder', () => {
         );
       },
       /names a shard/,
+    ],
+    [
+      'a weight that nothing reads',
+      'model_unsupported',
+      (_, write) =>
+        write(
+          'model.safetensors',
+          writeSafetensors([
+            floatTensor('model.layers.1.mlp.up_proj.bias', [24], new Float32Array(24)),
+            ...names.map((name) => tensor(name)),
+          ]),
+        ),
+      /does not read: model\.layers\.1\.mlp\.up_proj\.bias$/,
+    ],
+    [
+      'more layers than its config has',
+      'model_unsupported',
+      (_, write) => write('config.json', JSON.stringify({ ...TINY.llama!, num_hidden_layers: 1 })),
+      /does not read: .*model\.layers\.1\./,
     ],
     [
       'an unknown field',
