@@ -38,31 +38,35 @@ export const rmsNorm = (name: string, x: g.Tensor, epsilon = 1e-6): g.Tensor =>
   g.rmsNorm(x, g.parameter(`${name}.scale`, [x.shape.at(-1)!], ones), epsilon);
 
 /**
- * Multi-head attention of queries, keys and values [batch, length, heads * width]; `mask` is added to the scores and
- * broadcasts to [batch, heads, queries, keys].
+ * Multi-head attention of queries, keys and values [batch, length, heads * width]. Added to the scores before the softmax:
+ * `mask`, which broadcasts to [batch, heads, queries, keys] and has no gradient, and `bias` [heads, queries, keys], which
+ * has one.
  */
 export function attention(
   [q, k, v]: readonly [g.Tensor, g.Tensor, g.Tensor],
   heads: number,
   mask?: g.Tensor,
+  bias?: g.Tensor,
 ): g.Tensor {
   const width = (q.shape[2] as number) / heads;
   const split = (x: g.Tensor, order: readonly number[]) =>
     g.transpose(g.reshape(x, [x.shape[0]!, x.shape[1]!, heads, width]), order);
   const [qh, kh, vh] = [split(q, [0, 2, 1, 3]), split(k, [0, 2, 1, 3]), split(v, [0, 2, 1, 3])];
   const alpha = 1 / Math.sqrt(width);
-  const scores = g.matmul(qh, kh, { transB: true, alpha });
+  const products = g.matmul(qh, kh, { transB: true, alpha });
+  const scores = bias ? g.add(products, bias) : products;
   const weights = g.softmax(mask ? withoutDenormals(g.add(scores, mask)) : scores);
   // The softmax's row sums of weights * gradient equal those of output * gradient, which are far smaller (Dao et al.
   // 2022, FlashAttention, appendix B).
   const value = g.matmul(weights, vh);
-  const mixed = g.withGradient(value, [qh, kh, vh], (dy) => {
+  const mixed = g.withGradient(value, [qh, kh, vh, ...(bias ? [bias] : [])], (dy) => {
     const byWeights = g.matmul(dy, vh, { transB: true });
     const byScores = g.mul(weights, g.sub(byWeights, g.sum(g.mul(dy, value), -1, true)));
     return [
       g.matmul(byScores, kh, { alpha }),
       g.matmul(byScores, qh, { transA: true, alpha }),
       g.matmul(weights, dy, { transA: true }),
+      ...(bias ? [g.sum(byScores, 0)] : []),
     ];
   });
   return g.reshape(g.transpose(mixed, [0, 2, 1, 3]), q.shape);

@@ -38,9 +38,14 @@ switch (what) {
     await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
     break;
   }
+  case 'ecg': {
+    const { compareEcg } = await import('./ecg.ts');
+    await (await import('./report.ts')).runComparison('ecg', rest, compareEcg);
+    break;
+  }
   default:
     console.error(
-      `usage: verify -- block-sparse|compression|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|compression|ecg|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

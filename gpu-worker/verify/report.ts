@@ -5,24 +5,28 @@ import { chooseProvider } from '../runtime/index.ts';
 export type Device = 'cpu' | 'webgpu';
 type Item = { abs: number; rel: number; limit: number; ok: boolean };
 
+export type Difference = { abs: number; rel: number };
+/** Null stands for a missing value: it must meet null and counts no further. */
+type Numbers = ArrayLike<number | null>;
+
 /** Stands for tensors that cannot be compared or hold NaN; JSON has no infinity. */
 export const INCOMPARABLE = Number.MAX_VALUE;
 /** Limits are for float32 on the processor. */
 const WEBGPU_FACTOR = 10;
 
-/** Largest absolute difference, and that over the largest stored magnitude (or `floor`, where that is larger). */
-export function differences(
-  found: ArrayLike<number>,
-  stored: ArrayLike<number>,
-  floor = 1e-30,
-): { abs: number; rel: number } {
-  let [abs, largest] = [found.length === stored.length ? 0 : INCOMPARABLE, floor];
-  for (let i = 0; i < stored.length && abs < INCOMPARABLE; i++) {
-    const gap = Math.abs(found[i]! - stored[i]!);
-    abs = Number.isFinite(gap) ? Math.max(abs, gap) : INCOMPARABLE;
-    largest = Math.max(largest, Math.abs(stored[i]!));
+/** Largest difference, also relative to the largest stored value (or `floor`, where that is larger). */
+export function differences(found: Numbers, stored: Numbers, floor = 1e-30): Difference {
+  if (found.length !== stored.length) return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+  let [abs, largest] = [0, floor];
+  for (let i = 0; i < stored.length; i++) {
+    const [a, b] = [found[i]!, stored[i]!];
+    if (a === null && b === null) continue;
+    const gap = a === null || b === null ? Number.NaN : Math.abs(a - b);
+    if (!Number.isFinite(gap)) return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+    abs = Math.max(abs, gap);
+    largest = Math.max(largest, Math.abs(b!));
   }
-  return { abs, rel: abs === INCOMPARABLE ? INCOMPARABLE : abs / largest };
+  return { abs, rel: abs / largest };
 }
 
 export class Report {
@@ -38,20 +42,28 @@ export class Report {
   }
 
   /** Largest difference, relative to the largest stored value (or `floor`, where that is larger). */
-  item(key: string, found: ArrayLike<number>, stored: ArrayLike<number>, limit: number, floor = 1e-30): void {
+  item(key: string, found: Numbers, stored: Numbers, limit: number, floor?: number): void {
     this.measured(key, differences(found, stored, floor), limit);
   }
 
-  /** A difference that was found elsewhere, with what it is relative to. */
-  measured(key: string, { abs, rel }: { abs: number; rel: number }, limit: number): void {
+  /** A difference that was taken elsewhere, such as the worst of many or one that is its own measure. */
+  measured(key: string, { abs, rel }: Difference, limit: number): void {
+    const known = (value: number) => (Number.isFinite(value) ? value : INCOMPARABLE);
     const allowed = this.device === 'webgpu' ? WEBGPU_FACTOR * limit : limit;
-    this.#items[key] = { abs, rel, limit: allowed, ok: rel <= allowed };
+    this.#items[key] = { abs: known(abs), rel: known(rel), limit: allowed, ok: known(rel) <= allowed };
   }
 
   /** Something that cannot be computed or read counts as infinitely wrong, and the note says why. */
   failed(key: string, limit: number, why: string): void {
     this.item(key, [], [0], limit);
     this.note(key, why);
+  }
+
+  /** A case that cannot be read at all is unequal, and the note says why. */
+  unreadable(key: string, error: unknown): void {
+    const { code, message } = error as { code?: string; message?: string };
+    this.exact(key, false);
+    this.note(key, `${code ?? 'error'}: ${message ?? String(error)}`);
   }
 
   exact(key: string, equal: boolean): void {

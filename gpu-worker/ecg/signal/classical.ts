@@ -1,0 +1,36 @@
+/** The classical lines that a network is measured against, each over a whole signal at one rate. */
+import { bandPass, highPass, type Section } from './butterworth.ts';
+import { shrink } from './wavelet.ts';
+import { zeroPhase } from './zero-phase.ts';
+
+/** Edges in Hz: drift lies below, muscle noise above. */
+export const DRIFT_EDGE = 0.67;
+export const MUSCLE_EDGE = 40;
+
+export const CLASSICAL_LINES = ['identity', 'zero', 'band_pass', 'high_pass', 'wavelet', 'wavelet_high_pass'] as const;
+export type ClassicalLine = (typeof CLASSICAL_LINES)[number];
+
+/** Sections of both filters at a rate; below twice the upper edge the band-pass has none and is a high-pass. */
+export const filtersAt = (rate: number): { highPass: Section[]; bandPass: Section[] } => ({
+  highPass: highPass(DRIFT_EDGE, rate),
+  bandPass: rate > 2.2 * MUSCLE_EDGE ? bandPass(DRIFT_EDGE, MUSCLE_EDGE, rate) : highPass(DRIFT_EDGE, rate),
+});
+
+/** One line over one lead sampled at `rate` Hz. */
+export function classical(line: ClassicalLine, x: Float64Array, rate: number): Float64Array {
+  const filters = filtersAt(rate);
+  switch (line) {
+    case 'identity':
+      return x;
+    case 'zero':
+      return new Float64Array(x.length);
+    case 'band_pass':
+      return zeroPhase(filters.bandPass, x);
+    case 'high_pass':
+      return zeroPhase(filters.highPass, x);
+    case 'wavelet':
+      return shrink(x).values;
+    case 'wavelet_high_pass':
+      return zeroPhase(filters.highPass, shrink(x).values);
+  }
+}
