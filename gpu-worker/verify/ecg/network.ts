@@ -26,12 +26,7 @@ export async function compareNetworks(dir: string, report: Report): Promise<void
     await compareNetwork(dir, name, stored, report).catch((error) => report.unreadable(name, error));
 }
 
-async function compareNetwork(
-  dir: string,
-  name: string,
-  stored: NetworkCase,
-  report: Report,
-): Promise<void> {
+async function compareNetwork(dir: string, name: string, stored: NetworkCase, report: Report): Promise<void> {
   const config = readNetwork(stored.config);
   const tensors = readSafetensors(readFileSync(join(dir, `${name}.safetensors`)));
   const weights = readSafetensors(readFileSync(join(dir, stored.weights)));
@@ -55,7 +50,10 @@ async function compareNetwork(
     report.item(`${name}/embedding`, values('embedding'), tensors.float32('embedding'), 1e-5);
     report.item(`${name}/mse`, values('mse'), [stored.mse], 1e-5);
     report.item(`${name}/loss7`, values('loss7'), [stored.loss7], 1e-5);
-    report.exact(`${name}/parameters`, named.reduce((sum, parameter) => sum + feeds[parameter]!.length, 0) === stored.parameters);
+    report.exact(
+      `${name}/parameters`,
+      named.reduce((sum, parameter) => sum + feeds[parameter]!.length, 0) === stored.parameters,
+    );
     const floor = 1e-3 * Math.max(...Object.values(stored.gradients).map(({ max }) => max));
     for (const key of [...tensors.header.tensors.keys()].filter((tensor) => tensor.startsWith('grad.')))
       report.item(

@@ -131,7 +131,10 @@ export async function compareClassical(dir: string, report: Report): Promise<voi
 
 function compareResampling(name: string, x: Leads, strip: Strip, report: Report): void {
   const same = new Resampler(360, 360);
-  report.exact(`${name}.same_rate`, x.every((lead) => same.all(lead).every((value, i) => value === lead[i])));
+  report.exact(
+    `${name}.same_rate`,
+    x.every((lead) => same.all(lead).every((value, i) => value === lead[i])),
+  );
   const [down, up] = [new Resampler(360, 250), new Resampler(250, 360)];
   const short = x.map((lead) => down.all(lead));
   report.exact(`${name}.resampled_250_samples`, short[0]!.length === strip.resampled_250_samples);
