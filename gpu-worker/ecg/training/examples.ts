@@ -1,0 +1,96 @@
+/**
+ * Training windows: a clean stretch, noise of one kind or a mixture from places of its own, and a ratio, drawn anew at
+ * every step from the step's own random numbers, so that a resumed training sees what it would have seen.
+ */
+import { stream } from '../../../shared/math/random.ts';
+import { BLOCK, CONTEXT, conditionsOf, describeContext, writeInput } from '../denoise/context.ts';
+import type { CleanRecord, NoiseRecord, Parted } from './material.ts';
+
+export type ExampleSettings = {
+  window: number;
+  leads: number;
+  batch: number;
+  seed: number;
+  /** Levels in dB of which one is drawn. */
+  levels: readonly [number, number];
+};
+export type Batch = { x: Float32Array; y: Float32Array; w: Float32Array };
+
+/** Share of windows under a mixture of all kinds; the others are under one. */
+const MIXTURES = 0.4;
+/** Shares of windows with the other sign and with the leads in the other order: electrodes are placed in many ways. */
+const [TURNED, EXCHANGED] = [0.1, 0.2];
+/** Error, in squared units of the context's scale, below which windows weigh no more. */
+const [WEIGHT_FLOOR, WEIGHT_POWER] = [0.02, 0.75];
+
+/** The windows of one step. */
+export function drawBatch(
+  records: readonly CleanRecord[],
+  noises: readonly NoiseRecord[],
+  settings: ExampleSettings,
+  step: number,
+): Batch {
+  const { window, leads, batch, seed } = settings;
+  const channels = leads + conditionsOf(leads);
+  const draws = stream(seed, `examples/${step}`);
+  const out = {
+    x: new Float32Array(batch * channels * window),
+    y: new Float32Array(batch * leads * window),
+    w: new Float32Array(batch),
+  };
+  for (let b = 0; b < batch; b++) {
+    const u = draws.uniform(DRAWS, { start: b * DRAWS });
+    const { clean, noisy } = drawContext(records, noises, settings, u);
+    const contexts = noisy.fast.map((fast, c) => describeContext(fast, noisy.slow[c]!));
+    const from = BLOCK + Math.floor(u[1]! * (BLOCK - window + 1));
+    writeInput(out.x, b * channels * window, { ...noisy, from, window }, contexts);
+    let error = 0;
+    for (let c = 0; c < leads; c++)
+      for (let i = 0; i < window; i++) {
+        const target = clean.fast[c]![from + i]! / contexts[c]!.scale;
+        out.y[(b * leads + c) * window + i] = target;
+        error += (noisy.fast[c]![from + i]! / contexts[c]!.scale - target) ** 2;
+      }
+    out.w[b] = 0.2 * (WEIGHT_FLOOR + error / (leads * window)) ** -WEIGHT_POWER;
+  }
+  return out;
+}
+
+/** Numbers that one window takes. */
+const DRAWS = 16;
+
+/** A stretch of CONTEXT samples, clean and noisy. */
+function drawContext(
+  records: readonly CleanRecord[],
+  noises: readonly NoiseRecord[],
+  { levels: [low, high] }: ExampleSettings,
+  u: Float64Array,
+): { clean: Parted; noisy: Parted } {
+  const record = records[Math.floor(u[0]! * records.length)]!;
+  const start = Math.floor(u[2]! * (record.fast[0]!.length - CONTEXT));
+  const clean = stretch(record, start, u[3]! < TURNED ? -1 : 1, u[4]! < EXCHANGED);
+  const mixed = u[5]! < MIXTURES;
+  const first = Math.floor(u[6]! * noises.length);
+  const chosen = noises
+    .map((noise, k) => ({ noise, share: mixed ? 1 : k === first ? 1 : 0, place: u[8 + (k % 8)]! }))
+    .filter(({ share }) => share > 0);
+  const factor = 10 ** (-(low + (high - low) * u[7]!) / 20) / Math.sqrt(chosen.length);
+  const noisy = { fast: clean.fast.map((lead) => lead.slice()), slow: clean.slow.map((lead) => lead.slice()) };
+  for (const { noise, place } of chosen) {
+    const at = Math.floor(place * (noise.fast[0]!.length - CONTEXT));
+    for (const part of ['fast', 'slow'] as const)
+      noisy[part].forEach((lead, c) => {
+        const from = noise[part][c % noise[part].length]!;
+        for (let i = 0; i < CONTEXT; i++) lead[i]! += factor * from[at + i]!;
+      });
+  }
+  return { clean, noisy };
+}
+
+function stretch({ fast, slow }: Parted, start: number, sign: number, exchanged: boolean): Parted {
+  const cut = (leads: readonly Float64Array[]) => {
+    const parts = leads.map((lead) => lead.slice(start, start + CONTEXT).map((value) => sign * value));
+    return exchanged ? parts.reverse() : parts;
+  };
+  return { fast: cut(fast), slow: cut(slow) };
+}
