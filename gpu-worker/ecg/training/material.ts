@@ -1,11 +1,9 @@
 /** What a training learns from: clean recordings and noise, both at one rate, with their slow parts taken apart. */
 import { combinedNoise, type Leads, power, standardised } from '../mixing/mix.ts';
+import { NETWORK_RATE } from '../rate.ts';
 import { highPass } from '../signal/butterworth.ts';
 import { DRIFT_EDGE } from '../signal/classical.ts';
 import { zeroPhase } from '../signal/zero-phase.ts';
-
-/** The rate that the network works at, Hz. */
-export const NETWORK_RATE = 360;
 
 /** Fast and slow parts add up to the signal. */
 export type Parted = { fast: Float64Array[]; slow: Float64Array[] };

@@ -2,7 +2,7 @@
  * WFDB annotations in the MIT format (annot(5)): 16-bit words of a 6-bit code and a 10-bit time difference, after which
  * words with codes 59 to 63 change what belongs to the annotation before them.
  */
-import { recordError } from './header.ts';
+import { recordError } from '../record-error.ts';
 
 export type WfdbAnnotation = {
   /** Frames from the beginning of the record. */

@@ -2,7 +2,8 @@
  * The samples of a WFDB record in blocks of frames, read from as many files as the header names. Skew is undone: sample
  * t of every lead was taken at the same time; the last frames of a late signal are missing.
  */
-import { recordError, signedChecksum, WFDB_MISSING, type WfdbHeader, type WfdbSignal } from './header.ts';
+import { recordError } from '../record-error.ts';
+import { signedChecksum, WFDB_MISSING, type WfdbHeader, type WfdbSignal } from './header.ts';
 import { SampleDecoder } from './samples.ts';
 
 /** Bytes of a file of the record, from an offset on. */

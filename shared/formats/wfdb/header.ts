@@ -2,7 +2,7 @@
  * WFDB record headers (`.hea`; header(5) of the WFDB Applications Guide): one line on the record, one on every signal,
  * comments after `#`. Fields that are left out take the format's own defaults.
  */
-import { SextantError } from '../../contracts/problem.ts';
+import { recordError } from '../record-error.ts';
 
 /** Formats whose samples are read and written here. */
 export const WFDB_FORMATS = ['16', '212'] as const;
@@ -47,9 +47,7 @@ export type WfdbHeader = {
   comments: string[];
 };
 
-export const recordError = (code: string, detail: string): SextantError =>
-  new SextantError('data_invalid', detail, { errors: [{ pointer: '', code, detail }] });
-const malformed = (detail: string): SextantError => recordError('wfdb_header_malformed', detail);
+const malformed = (detail: string) => recordError('wfdb_header_malformed', detail);
 
 const DEFAULT_RATE = 250;
 const DEFAULT_GAIN = 200;

@@ -1,5 +1,6 @@
 /** The bytes of WFDB signal files: formats 16 and 212, in pieces of any size. */
-import { recordError, type WfdbFormat } from './header.ts';
+import { recordError } from '../record-error.ts';
+import type { WfdbFormat } from './header.ts';
 
 /** Samples of one file from pieces of its bytes; a sample that is cut waits for the next piece. */
 export class SampleDecoder {
