@@ -8,7 +8,7 @@ import type { Env } from '../environment.ts';
 import { withKnownFields } from '../http/known-fields.ts';
 import { fieldErrors } from '../http/problem.ts';
 import type { AccessKey } from '../keys/access-key.ts';
-import { checkHooks } from '../models/known-models.ts';
+import { checkModels } from '../models/known-models.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
 import { checkInputs } from './inputs.ts';
 import type { Terms } from './state.ts';
@@ -40,7 +40,7 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
   const params = parsed.data as Record<string, unknown>;
   if (request.data.webhook) checkWebhookAddress(env, request.data.webhook);
   await checkInputs(env, key.tenant, contract.inputs(params));
-  await checkHooks(env, key.tenant, contract.models(params));
+  await checkModels(env, key.tenant, contract.models(params));
   const estimate = contract.estimate(params);
   const { max_cost } = request.data;
   if (max_cost !== undefined && estimate.device_seconds > max_cost)

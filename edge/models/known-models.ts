@@ -1,5 +1,10 @@
 /** Models that workers have described for a tenant: with them a wrong hook point is refused before anything is queued. */
-import { type ModelDescription, modelKey } from '../../shared/contracts/model.ts';
+import {
+  type LanguageDescription,
+  type ModelDescription,
+  modelDescriptionSchema,
+  modelKey,
+} from '../../shared/contracts/model.ts';
 import { type FieldError, SextantError } from '../../shared/contracts/problem.ts';
 import type { ModelUse } from '../../shared/jobs/contract.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
@@ -19,11 +24,11 @@ export const modelStatements = (
   );
 
 /**
- * Raises `hook_unknown` for a hook point that a known model lacks. A model nobody has seen is let through: the worker
- * resolves it first of all and fails with a typed error there.
+ * Raises `model_unsupported` for a known model of another task than the job's, and `hook_unknown` for a hook point that it
+ * lacks. A model nobody has seen is let through: the worker resolves it first of all and fails with a typed error there.
  */
-export async function checkHooks(env: Env, tenant: string, uses: readonly ModelUse[]): Promise<void> {
-  if (uses.every((use) => use.hooks.length === 0)) return;
+export async function checkModels(env: Env, tenant: string, uses: readonly ModelUse[]): Promise<void> {
+  if (uses.length === 0) return;
   const keys = uses.map((use) => modelKey(use.reference));
   const { results } = await env.DB.prepare(
     `SELECT description FROM models WHERE tenant IN (?1, ?2) AND key IN (SELECT value FROM json_each(?3))
@@ -33,20 +38,31 @@ export async function checkHooks(env: Env, tenant: string, uses: readonly ModelU
     .all<{ description: string }>();
   const known = new Map(
     results.map((row) => {
-      const model = JSON.parse(row.description) as ModelDescription;
+      const model = modelDescriptionSchema.parse(JSON.parse(row.description));
       return [model.key, model] as const;
     }),
   );
-  const errors = uses.flatMap((use, i) => {
+  const found = uses.flatMap((use, i) => {
     const model = known.get(keys[i] ?? '');
-    return model ? use.hooks.filter(({ hook }) => !hasHook(model, hook)).map((wrong) => misfit(model, wrong)) : [];
+    return model ? [{ use, model }] : [];
   });
+  const other = found.flatMap(({ use, model }) => otherTask(model, use));
+  if (other.length > 0) throw new SextantError('model_unsupported', other[0]?.detail ?? '', { errors: other });
+  const errors = found.flatMap(({ use, model }) =>
+    model.task === 'language'
+      ? use.hooks.filter(({ hook }) => !model.hooks.includes(hook)).map((wrong) => misfit(model, wrong))
+      : [],
+  );
   if (errors.length > 0) throw new SextantError('hook_unknown', errors[0]?.detail ?? '', { errors });
 }
 
-const hasHook = (model: ModelDescription, hook: string): boolean => model.hooks.includes(hook);
+function otherTask(model: ModelDescription, { pointer, task = 'language' }: ModelUse): FieldError[] {
+  if (model.task === task) return [];
+  const detail = `${model.key} is a model for the task '${model.task}'; this job takes one for '${task}'`;
+  return [{ pointer: `/params${pointer}`, code: 'model_unsupported', detail }];
+}
 
-function misfit(model: ModelDescription, { hook, pointer }: { hook: string; pointer: string }): FieldError {
+function misfit(model: LanguageDescription, { hook, pointer }: { hook: string; pointer: string }): FieldError {
   const family = hook.split('.')[0] ?? '';
   const likely = model.hooks.filter((known) => known.split('.')[0] === family);
   const right =

@@ -1,14 +1,18 @@
 /** Models that workers have resolved for the tenant: family, shape, hook points. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { modelDescriptionSchema } from '../../shared/contracts/model.ts';
+import { languageDescriptionSchema, otherDescriptionSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { byKey, pageOf } from '../http/pages.ts';
 import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
 
-const modelSchema = modelDescriptionSchema
-  .extend({ key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'), seen_at: z.string() })
+const shown = {
+  key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'),
+  seen_at: z.string(),
+};
+const modelSchema = z
+  .union([languageDescriptionSchema.extend(shown), otherDescriptionSchema.extend(shown)])
   .openapi('Model');
 const tags = ['models'];
 

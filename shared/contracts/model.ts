@@ -1,4 +1,4 @@
-/** How the API names a language model, and how the worker describes one to the edge. */
+/** How the API names a model, and how the worker describes one to the edge. */
 import { z } from 'zod';
 import { digestSchema, modelIdSchema } from './manifest.ts';
 
@@ -38,19 +38,34 @@ export const storageSchema = z.strictObject({
     .describe('labels that lie, and what the files ask for that is not done'),
 });
 
-/** What the edge knows of a model a worker has seen; `hooks` are families such as `resid_post` with their ranges. */
-export const modelDescriptionSchema = z.strictObject({
+/** What a model is for; a job takes models of one task. */
+export const MODEL_TASKS = ['language', 'ecg', 'image', 'table'] as const;
+export type ModelTask = (typeof MODEL_TASKS)[number];
+
+const everyModel = {
   key: z.string().max(400),
   family: z.string().max(40),
   revision: z.string().max(200),
   digest: digestSchema,
+  parameters: z.number().int().positive(),
+};
+/** Language models alone have vocabularies and hook points; `hooks` names every one, such as `resid_post.2`. */
+export const languageDescriptionSchema = z.strictObject({
+  task: z.literal('language').default('language'),
+  ...everyModel,
   layers: z.number().int().positive(),
   heads: z.number().int().positive(),
   width: z.number().int().positive(),
   vocabulary: z.number().int().positive(),
   context: z.number().int().positive(),
-  parameters: z.number().int().positive(),
   hooks: z.array(z.string().max(60)).max(100_000),
   storage: storageSchema.nullable().default(null).describe('null where the weights are stored plain'),
 });
+export const otherDescriptionSchema = z.strictObject({
+  task: z.enum(['ecg', 'image', 'table']),
+  ...everyModel,
+});
+/** What the edge knows of a model that a worker has seen. Descriptions from before there were tasks are of language models. */
+export const modelDescriptionSchema = z.union([languageDescriptionSchema, otherDescriptionSchema]);
+export type LanguageDescription = z.infer<typeof languageDescriptionSchema>;
 export type ModelDescription = z.infer<typeof modelDescriptionSchema>;

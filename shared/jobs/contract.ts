@@ -4,14 +4,20 @@
  */
 import type { z } from 'zod';
 import type { PublishedKind } from '../contracts/manifest.ts';
-import type { ModelReference } from '../contracts/model.ts';
+import type { ModelReference, ModelTask } from '../contracts/model.ts';
 import type { Scope } from '../contracts/scope.ts';
 
 /** What a job is expected to need; device seconds are those of a two-core CPU worker. */
 export type Estimate = { device_seconds: number; memory_bytes: number; artefact_bytes: number };
 
 /** A model that params refer to, with the hook points they name there and where in the params they stand. */
-export type ModelUse = { reference: ModelReference; pointer: string; hooks: { hook: string; pointer: string }[] };
+export type ModelUse = {
+  reference: ModelReference;
+  pointer: string;
+  hooks: { hook: string; pointer: string }[];
+  /** What the model must be for; a language model where it is not said. */
+  task?: ModelTask;
+};
 /** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
 

@@ -45,6 +45,7 @@ export async function openModel(context: Surroundings, reference: ModelReference
   const digest = await sha256Hex(canonicalJson(digests ?? (await fileDigests(folder))));
   const summary = describe(model.folder.config);
   const description: ModelDescription = {
+    task: 'language',
     key: modelKey(reference),
     family: summary.family,
     revision: revision ?? digest,

@@ -96,6 +96,27 @@ describe('POST /v1/jobs', () => {
     expect((await post(client, train({ local: 'never-seen' }, 'resid_post.99'))).status).toBe(202);
   });
 
+  it('refuses a model that is for another task', async () => {
+    const client = await newClient();
+    const description = {
+      task: 'ecg',
+      key: 'local:hearts',
+      family: 'ecg-u-transformer',
+      revision: 'r',
+      digest: 'e'.repeat(64),
+      parameters: 100,
+    };
+    await env.DB.prepare('INSERT INTO models (tenant, key, description, seen_at) VALUES (?, ?, ?, 0)')
+      .bind(client.tenant, description.key, JSON.stringify(description))
+      .run();
+    const params = { model: { local: 'hearts' }, prompts: ['a'] };
+    const refused = await problemOf(await post(client, { type: 'lm.evaluate', params }));
+    expect(refused).toMatchObject({ code: 'model_unsupported', errors: [{ pointer: '/params/model' }] });
+    expect(refused.detail).toContain("'ecg'");
+    const shown = await client.call('GET', `/v1/models/${encodeURIComponent(description.key)}`);
+    expect(await shown.json()).toMatchObject({ task: 'ecg', parameters: 100 });
+  });
+
   it("refuses inputs that the tenant does not have, another tenant's included", async () => {
     const client = await newClient();
     const params = {
