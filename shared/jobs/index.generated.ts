@@ -3,6 +3,7 @@ import type { JobContract } from './contract.ts';
 import activationsExtract from './activations.extract.ts';
 import blockSparseTrain from './block_sparse.train.ts';
 import diagnosticsRun from './diagnostics.run.ts';
+import ecgDenoise from './ecg.denoise.ts';
 import fairnessAudit from './fairness.audit.ts';
 import fairnessEditLayer from './fairness.edit_layer.ts';
 import fairnessFitGated from './fairness.fit_gated.ts';
@@ -23,6 +24,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'activations.extract': activationsExtract,
   'block_sparse.train': blockSparseTrain,
   'diagnostics.run': diagnosticsRun,
+  'ecg.denoise': ecgDenoise,
   'fairness.audit': fairnessAudit,
   'fairness.edit_layer': fairnessEditLayer,
   'fairness.fit_gated': fairnessFitGated,

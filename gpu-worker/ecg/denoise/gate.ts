@@ -49,9 +49,19 @@ export const WIDE_OPEN: Gate = {
 
 /**
  * One lead of one window of the data that a gate is fitted on. With shares g of the correction c and h of the slow part l,
- * the error is |e + g c + h l|^2, e being that of the fast part alone: a quadratic form of these products.
+ * the error is |e + g c + h l|^2, e being that of the fast part alone: a quadratic form of these products. All are relative to
+ * the power of the clean window over both leads; `signal` is that of this lead.
  */
-export type GateLead = { features: number[]; ee: number; ec: number; el: number; cc: number; cl: number; ll: number };
+export type GateLead = {
+  features: number[];
+  signal: number;
+  ee: number;
+  ec: number;
+  el: number;
+  cc: number;
+  cl: number;
+  ll: number;
+};
 /** All leads of a window, which count together, and the error of leaving the window alone. */
 export type GateWindow = { leads: GateLead[] };
 

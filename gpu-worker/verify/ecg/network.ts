@@ -5,7 +5,6 @@ import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import { readNetwork } from '../../ecg/network/configuration.ts';
 import { denoisingLoss } from '../../ecg/network/loss.ts';
 import { network } from '../../ecg/network/network.ts';
-import { namedLeaves } from '../../graph/emit.ts';
 import * as g from '../../graph/index.ts';
 import { Session } from '../../runtime/index.ts';
 import type { Report } from '../report.ts';
@@ -34,7 +33,7 @@ async function compareNetwork(dir: string, name: string, stored: NetworkCase, re
   const target = g.input('target', tensors.shape('target'));
   const { output, embedding } = network(config, input);
   const mse = g.meanSquaredError(output, target);
-  const parameters = namedLeaves([mse]).filter((leaf) => g.nameOf(leaf) in stored.gradients);
+  const parameters = g.namedLeaves([mse]).filter((leaf) => g.nameOf(leaf) in stored.gradients);
   const slopes = g.gradients(mse, parameters);
   const outputs = Object.fromEntries(slopes.map((slope, i) => [`by ${g.nameOf(parameters[i]!)}`, slope]));
   const loss7 = denoisingLoss(output, target);

@@ -1,5 +1,5 @@
 /** Runs a job's handler as the worker would, with its artefacts in a folder that goes with the test file. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -21,6 +21,7 @@ export async function runJob(
   handler: Handler,
   params: unknown,
   inputs: Record<string, HandlerInput> = {},
+  models: Record<string, string> = {},
 ): Promise<Ran> {
   const files: Files = new Map();
   const progress: number[] = [];
@@ -29,7 +30,7 @@ export async function runJob(
     configuration: {
       device: 'cpu',
       threads: 1,
-      models: {},
+      models,
       corpora: {},
       hubs: {},
       cache: scratch,
@@ -43,10 +44,11 @@ export async function runJob(
     },
     progress: ({ fraction }) => progress.push(fraction),
     async artefact(name, media_type, content) {
-      if (!(content instanceof Uint8Array)) throw new Error('bytes expected');
+      if (!(content instanceof Uint8Array) && !('file' in content)) throw new Error('bytes or a file expected');
+      const bytes = content instanceof Uint8Array ? content : readFileSync(content.file);
       const path = join(scratch, `${files.size}-${crypto.randomUUID()}`);
-      writeFileSync(path, content);
-      const blob = { name, media_type, bytes: content.length, sha256: await sha256Hex(new Uint8Array(content)) };
+      writeFileSync(path, bytes);
+      const blob = { name, media_type, bytes: bytes.length, sha256: await sha256Hex(new Uint8Array(bytes)) };
       files.set(name, { blob, path });
       return blob;
     },
