@@ -55,7 +55,8 @@ export function createContext(
     progress: (progress) => report({ kind: 'progress', progress }),
     describeModel(model) {
       const known = quantised.some(({ model: key }) => key === model.key);
-      if (model.storage && !known) quantised.push({ model: model.key, storage: model.storage });
+      const storage = model.task === 'language' ? model.storage : null;
+      if (storage && !known) quantised.push({ model: model.key, storage });
       report({ kind: 'model', model });
     },
     async artefact(name, media_type, content) {
