@@ -12,7 +12,7 @@ export { densitySvg } from './measures/density-plot.ts';
 export { encodeActivations, measure, reconstruct, type SaeMeasures, type TrainedSae } from './measures/evaluate.ts';
 export { type HeldOut, heldOutActivations } from './measures/held-out.ts';
 export { metricIntervals } from './measures/intervals.ts';
-export { Site } from './measures/loss-recovered.ts';
+export { Site, type SiteScores } from './measures/loss-recovered.ts';
 export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
 export { spellingAbsorption, spellingWords, type Vocabulary } from './probes/spelling.ts';

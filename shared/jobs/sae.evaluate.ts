@@ -40,7 +40,7 @@ const steeringResultSchema = z.object({
   separation: z.number(),
   frontiers: z.object({ sae_latent: frontierSchema, difference_in_means: frontierSchema, random: frontierSchema }),
 });
-const labelledSchema = z.strictObject({
+export const labelledSchema = z.strictObject({
   name: z.string().min(1).max(100),
   texts: z
     .array(
@@ -58,7 +58,7 @@ const perturbationSchema = z.object({
   fixed: z.number().describe('score by the sign-safe form'),
   original: z.number().describe("score by SAEBench's form"),
 });
-const tasksSchema = z.object({
+export const tasksSchema = z.object({
   name: z.string(),
   texts: z.number(),
   tested: z.number().describe('texts that the accuracies are measured on'),

@@ -20,15 +20,33 @@ type LossRecovered = {
   recovered_from_mean: number | null;
 };
 
+/** The same with what a study needs beside it. */
+export type SiteScores = LossRecovered & {
+  /** The same against another model on the same tokens, where one was given: its loss, KL(it || changed), and the share. */
+  reference: { loss: number; kl: Record<Splice, number>; recovered: number | null } | null;
+  /** Of each sequence: predicted tokens, summed loss untouched, spliced, and with zeros. */
+  by_sequence: { tokens: number; original: number; spliced: number; zero: number }[];
+};
+
 type SiteOptions = {
   /** Mean activation, for the control. */
   mean: ArrayLike<number>;
   /** Sequences per forward pass. */
   pass?: number;
   encoder?: Encoder;
+  /** A model of the same vocabulary that the changed model is compared with as well, such as the dense one. */
+  reference?: LanguageModel | null;
 };
 
-type Totals = { tokens: number; original: number; loss: number; kl: number };
+type Totals = {
+  tokens: number;
+  original: number;
+  loss: number;
+  kl: number;
+  referenceLoss: number;
+  referenceKl: number;
+  sequences: { tokens: number; original: number; loss: number }[];
+};
 type Replace = (x: Float32Array) => Float32Array | Promise<Float32Array>;
 
 /** A site of a model on some sequences. The controls do not depend on the autoencoder: they are measured once. */
@@ -43,12 +61,12 @@ export class Site {
     model: LanguageModel,
     hook: string,
     sequences: readonly ArrayLike<number>[],
-    { mean, pass = 8, encoder = new Encoder({ threads: 2 }) }: SiteOptions,
+    { mean, pass = 8, encoder = new Encoder({ threads: 2 }), reference = null }: SiteOptions,
   ) {
     this.model = model;
     this.hook = hook;
     this.sequences = sequences;
-    this.options = { mean, pass, encoder };
+    this.options = { mean, pass, encoder, reference };
   }
 
   /**
@@ -56,6 +74,12 @@ export class Site {
    * exchanged on the host, so that every variant is spliced by the codes it is evaluated with.
    */
   async lossRecovered(sae: TrainedSae): Promise<LossRecovered> {
+    const { reference: _reference, by_sequence: _sequences, ...loss } = await this.scores(sae);
+    return loss;
+  }
+
+  /** As `lossRecovered`, also against the reference and by sequence. */
+  async scores(sae: TrainedSae): Promise<SiteScores> {
     const { mean, encoder } = this.options;
     this.controls ??= this.measureControls(mean);
     const controls = await this.controls;
@@ -68,7 +92,23 @@ export class Site {
     const cross_entropy = per(({ loss }) => loss);
     const recovered = (control: number): number | null =>
       control === original ? null : (cross_entropy.spliced - control) / (original - control);
+    const referenceLoss = spliced.referenceLoss / tokens;
+    const share = (loss: number, control: number) =>
+      control === loss ? null : (cross_entropy.spliced - control) / (loss - control);
     return {
+      reference: this.options.reference
+        ? {
+            loss: referenceLoss,
+            kl: per(({ referenceKl }) => referenceKl),
+            recovered: share(referenceLoss, cross_entropy.zero),
+          }
+        : null,
+      by_sequence: spliced.sequences.map((of, i) => ({
+        tokens: of.tokens,
+        original: of.original,
+        spliced: of.loss,
+        zero: controls.zero.sequences[i]!.loss,
+      })),
       tokens,
       original,
       cross_entropy,
@@ -92,7 +132,8 @@ export class Site {
     const { model, hook } = this;
     const special = model.tokenizer?.special ?? new Set<number>();
     const { vocabulary } = model.architecture;
-    const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0 };
+    const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0, referenceLoss: 0, referenceKl: 0, sequences: [] };
+    const { reference } = this.options;
     for await (const ids of groups(this.sequences, this.options.pass)) {
       const plain = await model.forward({ ids, taps: [hook], losses: true });
       const x = plain.taps[hook]!.data;
@@ -102,9 +143,20 @@ export class Site {
       totals.tokens += counted.length;
       totals.original += sum(plain.losses!, counted);
       totals.loss += sum(changed.losses!, counted);
+      const other = reference && (await reference.forward({ ids, losses: true }));
+      if (other) totals.referenceLoss += sum(other.losses!, counted);
       for (const row of counted) {
         const [p, q] = [plain, changed].map(({ logits }) => rowOf(logits!.data, vocabulary, row));
         totals.kl += klDivergence(p!, q!);
+        if (other) totals.referenceKl += klDivergence(rowOf(other.logits!.data, vocabulary, row), q!);
+      }
+      for (let r = 0; r < ids.length; r++) {
+        const own = counted.filter((row) => Math.floor(row / plain.seq) === r);
+        totals.sequences.push({
+          tokens: own.length,
+          original: sum(plain.losses!, own),
+          loss: sum(changed.losses!, own),
+        });
       }
     }
     return totals;

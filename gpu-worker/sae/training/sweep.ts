@@ -9,7 +9,13 @@ import { activationStatistics, geometricMedian, initialise, inputScale } from '.
 import type { SweepCheckpoint, SweepStore } from './sweep-checkpoint.ts';
 import type { StepReport, Trainer } from './trainer.ts';
 
-export type SweepMember = { configuration: SaeConfiguration; schedule: Schedule; seed: number };
+export type SweepMember = {
+  configuration: SaeConfiguration;
+  schedule: Schedule;
+  seed: number;
+  /** Parameters to train further; new ones where left out. */
+  start?: SaeParameters;
+};
 
 export type SweepOptions = {
   source: ActivationSource;
@@ -65,8 +71,8 @@ export async function trainSweep(options: SweepOptions): Promise<SweepResult> {
   const encoder = new Encoder({ threads: options.threads, spinning: false });
   const trainers: Trainer[] = [];
   try {
-    for (const [i, { configuration, seed }] of members.entries()) {
-      const from = saved ? saved.states[i]! : initialise(configuration, seed, start.centre);
+    for (const [i, { configuration, seed, start: given }] of members.entries()) {
+      const from = saved ? saved.states[i]! : (given ?? initialise(configuration, seed, start.centre));
       trainers.push(await makeTrainer(configuration, batch, from, { ...options, encoder }));
     }
     const run = new SweepRun(options, trainers, start, saved?.step ?? 0);

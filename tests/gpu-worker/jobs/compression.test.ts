@@ -183,4 +183,105 @@ describe('compression jobs', () => {
       expect(saes[0]).toMatchObject({ fvu: unpruned.fvu, l0: unpruned.l0 });
     }
   });
+
+  describe('a study', () => {
+    let sae: string;
+    let copy: string;
+    const hook = 'resid_post.1';
+    const study = (params: Record<string, unknown> = {}) =>
+      jobs.run('compression.study', {
+        model: { local: 'tiny' },
+        sae: { id: sae },
+        copies: [
+          { label: 'itself', model: { local: 'tiny' } },
+          { label: 'wanda', model: { id: copy } },
+        ],
+        corpus: { texts },
+        tokens: 256,
+        context: 16,
+        loss_sequences: 4,
+        ...params,
+      });
+    beforeAll(async () => {
+      const trained = await jobs.run('sae.train', {
+        model: { local: 'tiny' },
+        hook,
+        corpus: { texts },
+        saes: [{ variant: 'topk', width: 64, k: 4 }],
+        steps: 40,
+        context: 16,
+        batch: 64,
+      });
+      sae = await manifestId(trained.published.find(({ kind }) => kind === 'sae')!);
+      copy = await manifestId((await compress({ method: 'wanda', share: 0.5 })).published[0]!);
+    });
+
+    it('finds nothing changed on the model itself, and less kept on a pruned copy', async () => {
+      const { result, published } = await study();
+      type Scores = { variant: string; fvu: number; l0: number; loss_with: number; kl: number };
+      const { dense, copies } = result as {
+        dense: Scores;
+        copies: { survival: number; support_overlap: number; retraining: string; variants: Scores[] }[];
+      };
+      const [same, pruned] = copies;
+      const [{ fvu, l0, loss_with, kl }] = same!.variants as [Scores];
+      expect({ fvu, l0, loss_with, kl }).toEqual({
+        fvu: dense.fvu,
+        l0: dense.l0,
+        loss_with: dense.loss_with,
+        kl: dense.kl,
+      });
+      expect(same).toMatchObject({ survival: 1, support_overlap: 1, retraining: 'recipe' });
+      expect(pruned!.survival).toBeLessThan(1);
+      expect(pruned!.variants.map(({ variant }) => variant)).toEqual([
+        'transferred',
+        'retrained',
+        'pruned',
+        'pruned',
+        'pruned',
+      ]);
+      const names = published[0]!.blobs.map(({ name }) => name);
+      expect(names).toEqual(['report.json', 'loss-recovered.svg', 'latent-survival.svg', 'drift-0.svg', 'drift-1.svg']);
+    });
+
+    it('takes an uploaded SAELens folder, fine-tuned where nothing says how it was trained', async () => {
+      const { blobs } = jobs.published.get(sae)!;
+      const upload = (name: string) => {
+        const id = `art_${name}`;
+        const blob = blobs.find((own) => own.name === name)!;
+        jobs.published.set(id, { ...jobs.published.get(sae)!, blobs: [blob] });
+        return id;
+      };
+      const files = { config: upload('cfg.json'), weights: upload('sae_weights.safetensors') };
+      const contract = (await import('../../../shared/jobs/compression.study.ts')).default;
+      expect(
+        contract.params.safeParse({ model: { local: 'x' }, copies: [], sae: files, corpus: { texts } }).success,
+      ).toBe(false);
+      const { JOB_HANDLERS } = await import('../../../gpu-worker/jobs/index.generated.ts');
+      const handler = await JOB_HANDLERS['compression.study']!();
+      const params = {
+        ...contract.params.parse({
+          model: { local: 'tiny' },
+          sae: { id: sae },
+          copies: [{ label: 'wanda', model: { id: copy } }],
+          corpus: { texts },
+          tokens: 256,
+          context: 16,
+          loss_sequences: 4,
+          hook,
+          retrain: { steps: 20, batch: 64 },
+        }),
+        sae: files,
+      };
+      const { result } = await handler(jobs.context(params));
+      expect(result).toMatchObject({ hook, copies: [{ retraining: 'fine-tuned' }] });
+    });
+
+    it('refuses a copy of another shape, and an SAE of another model', async () => {
+      await expect(study({ copies: [{ label: 'x', model: { local: 'other' } }] })).rejects.toThrow(
+        /^\/copies\/0\/model: its family/,
+      );
+      await expect(study({ model: { id: copy } })).rejects.toThrow(/allow_mismatch/);
+    });
+  });
 });

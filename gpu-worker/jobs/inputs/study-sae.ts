@@ -1,0 +1,109 @@
+/** The autoencoder of a study: published here, or a SAELens folder as two uploaded artefacts. */
+import { readFile } from 'node:fs/promises';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import type contract from '../../../shared/jobs/compression.study.ts';
+import type { ParamsOf } from '../../../shared/jobs/contract.ts';
+import { defaultRate, type Recipe, readSae, recipe, type SweepMember, type TrainedSae } from '../../sae/index.ts';
+import type { JobContext } from '../handler.ts';
+import { openSae } from '../outputs/sae-artefact.ts';
+import type { OpenedModel } from './model-input.ts';
+
+export type StudyParams = ParamsOf<typeof contract>;
+export type StudySae = {
+  sae: TrainedSae;
+  hook: string;
+  digest: string;
+  /** How it was trained, where that is stored. */
+  params: Readonly<Record<string, unknown>> | null;
+};
+
+/** @throws SextantError as `openSae`; `data_invalid` for an uploaded one without a hook, or of another width */
+export async function openStudySae(context: JobContext<StudyParams>, model: OpenedModel): Promise<StudySae> {
+  const { sae: reference, hook, allow_mismatch: allowMismatch } = context.params;
+  if ('id' in reference) {
+    const { sae, manifest } = await openSae(context, reference.id, model, { ...(hook && { hook }), allowMismatch });
+    return { sae, hook: hook ?? manifest.hook!, digest: reference.id, params: manifest.params };
+  }
+  const bytes = async (id: string): Promise<Buffer> => {
+    const input = context.input(id);
+    const blob = input.blobs[0];
+    if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+    return readFile(await input.file(blob.name));
+  };
+  let config: Record<string, unknown>;
+  try {
+    config = JSON.parse((await bytes(reference.config)).toString('utf8')) as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof SextantError) throw error;
+    throw new SextantError('data_invalid', '/sae/config: the artefact is not JSON; it is the folder’s cfg.json');
+  }
+  const sae = readSae(await bytes(reference.weights), config);
+  if (!hook) throw new SextantError('data_invalid', '/hook: an uploaded SAE needs the hook point it was trained on');
+  const width = model.model.widthAt(hook);
+  if (width !== sae.parameters.inputs)
+    throw new SextantError('data_invalid', `/sae: it reads ${sae.parameters.inputs} values, ${hook} has ${width}`);
+  return { sae, hook, digest: reference.weights, params: null };
+}
+
+/** Steps of a fine-tuning where no recipe is stored. */
+const FINE_TUNING = { steps: 500, batch: 256 };
+
+/** How the autoencoder is trained again: by its stored recipe, or from where it stands where none is stored. */
+export function retraining(
+  { sae, params }: StudySae,
+  asked: NonNullable<StudyParams['retrain']>,
+): { member: SweepMember; batch: number; scaling: 'unit' | 'none'; kind: 'recipe' | 'fine-tuned' } {
+  const { inputs, width } = sae.parameters;
+  const number = (name: string): number | null =>
+    typeof params?.[name] === 'number' ? (params[name] as number) : null;
+  const stored = params !== null && number('steps') !== null && number('rate') !== null;
+  const base: Recipe = recipe({
+    ...(stored ? (pick(params) as Partial<Recipe>) : {}),
+    variant: sae.variant,
+    inputs,
+    width,
+    subtractBias: sae.subtractBias,
+    ...(sae.k !== null && { k: sae.k }),
+    // A stored autoencoder's decoder may have rows of any norm; fine-tuning leaves them free.
+    ...(!stored && { unitRows: false }),
+  });
+  const steps = asked.steps ?? (stored ? number('steps')! : FINE_TUNING.steps);
+  const schedule = {
+    rate: stored ? number('rate')! : defaultRate(width) / 4,
+    steps,
+    warmupSteps: Math.min(number('warmupSteps') ?? 0, steps),
+    decayFraction: number('decayFraction') ?? 0.2,
+  };
+  return {
+    member: {
+      recipe: base,
+      schedule,
+      seed: number('stream_seed') ?? 0,
+      ...(!stored && { start: sae.parameters }),
+    },
+    batch: asked.batch ?? number('batch') ?? FINE_TUNING.batch,
+    scaling: stored && params.input_scaling !== 'none' ? 'unit' : 'none',
+    kind: stored ? 'recipe' : 'fine-tuned',
+  };
+}
+
+const RECIPE_FIELDS = [
+  'sparsity',
+  'encoderScale',
+  'unitRows',
+  'beta1',
+  'beta2',
+  'epsilon',
+  'clipNorm',
+  'auxiliaryWeight',
+  'auxiliaryLatents',
+  'deadTokens',
+  'bandwidth',
+  'logThreshold',
+  'threshold',
+  'prefixes',
+  'iterations',
+  'iterationStep',
+];
+const pick = (params: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(RECIPE_FIELDS.filter((name) => name in params).map((name) => [name, params[name]]));
