@@ -3,7 +3,7 @@ export { compareModels, type Difference, requireOneShape } from './compare.ts';
 export { type BlockReport, type Compressed, compressModel, type MatrixReport } from './compress.ts';
 export { compressionPlots, layerErrorPlot } from './compression-plots.ts';
 export { errorBound } from './error-bound.ts';
-export { Gram } from './gram.ts';
+export { Gram, outputEnergy } from './gram.ts';
 export { latentDrift } from './latent-drift.ts';
 export { roundToNearest } from './methods/grids.ts';
 export { hessianOf } from './methods/hessian.ts';
