@@ -3,7 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type contract from '../../../shared/jobs/compression.study.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
-import { defaultRate, type Recipe, readSae, recipe, type SweepMember, type TrainedSae } from '../../sae/index.ts';
+import {
+  defaultRate,
+  readSae,
+  type SaeConfiguration,
+  type SweepMember,
+  saeConfiguration,
+  type TrainedSae,
+} from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openSae } from '../outputs/sae-artefact.ts';
 import type { OpenedModel } from './model-input.ts';
@@ -57,8 +64,8 @@ export function retraining(
   const number = (name: string): number | null =>
     typeof params?.[name] === 'number' ? (params[name] as number) : null;
   const stored = params !== null && number('steps') !== null && number('rate') !== null;
-  const base: Recipe = recipe({
-    ...(stored ? (pick(params) as Partial<Recipe>) : {}),
+  const configuration: SaeConfiguration = saeConfiguration({
+    ...(stored ? (pick(params) as Partial<SaeConfiguration>) : {}),
     variant: sae.variant,
     inputs,
     width,
@@ -76,7 +83,7 @@ export function retraining(
   };
   return {
     member: {
-      recipe: base,
+      configuration,
       schedule,
       seed: number('stream_seed') ?? 0,
       ...(!stored && { start: sae.parameters }),
@@ -101,7 +108,7 @@ const RECIPE_FIELDS = [
   'bandwidth',
   'logThreshold',
   'threshold',
-  'prefixes',
+  'matryoshkaPrefixes',
   'iterations',
   'iterationStep',
 ];

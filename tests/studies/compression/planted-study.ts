@@ -16,8 +16,8 @@ import {
 } from '../../../gpu-worker/compression/index.ts';
 import { latentDrift } from '../../../gpu-worker/compression/latent-drift.ts';
 import { Encoder, encodeActivations, measure, type TrainedSae } from '../../../gpu-worker/sae/index.ts';
+import { saeConfiguration } from '../../../gpu-worker/sae/training/configuration.ts';
 import { fit as train } from '../../../gpu-worker/sae/training/fit.ts';
-import { recipe } from '../../../gpu-worker/sae/training/recipe.ts';
 import { stream } from '../../../shared/math/random.ts';
 
 export type Figure = { check: string; what: string; expected: number[]; found: number[] };
@@ -65,7 +65,7 @@ async function trainedSae(
   k: number,
   seed: number,
 ): Promise<TrainedSae> {
-  const settings = recipe({ variant, inputs, width, k, subtractBias: true });
+  const settings = saeConfiguration({ variant, inputs, width, k, subtractBias: true });
   const schedule = { rate: 3e-3, steps: 3000, warmupSteps: 100, decayFraction: 0.2 };
   const parameters = await train(settings, x, { schedule, batch: 256, seed, threads: 1 });
   return { variant, k, subtractBias: true, parameters };
