@@ -9,6 +9,7 @@ import { factorNames } from './layer.ts';
 import type { PointModel } from './measure.ts';
 import type { LayerState, LinearLayer } from './methods/method.ts';
 import { liveTiles, type Tile } from './tiles.ts';
+import { turnedWeight } from './training/language.ts';
 
 export type StoredFormat = 'factored' | 'block_csr';
 /** What a manifest says of a layer: y = x W, W of inputs x outputs, tiles row-major in the grid. */
@@ -104,7 +105,7 @@ export function denseTensors(model: PointModel): TensorToWrite[] {
     float32(
       `${layer.name}.weight`,
       [layer.outputs, layer.inputs],
-      turned(model.states.get(layer.name)?.weight ?? [], layer),
+      turnedWeight(model.states.get(layer.name)?.weight ?? [], layer.inputs, layer.outputs),
     ),
   );
   const others = otherValues(model).map(([name, { shape, data }]) => {
@@ -113,14 +114,7 @@ export function denseTensors(model: PointModel): TensorToWrite[] {
     if (!name.endsWith('.weight') || shape.length !== 2 || inputs === undefined || outputs === undefined) {
       return float32(name, shape, values);
     }
-    return float32(name, [outputs, inputs], turned(values, { inputs, outputs }));
+    return float32(name, [outputs, inputs], turnedWeight(values, inputs, outputs));
   });
   return [...sparse, ...others];
-}
-
-function turned(weight: ArrayLike<number>, { inputs, outputs }: { inputs: number; outputs: number }): Float32Array {
-  return Float32Array.from(
-    { length: inputs * outputs },
-    (_, i) => weight[(i % inputs) * outputs + Math.floor(i / inputs)]!,
-  );
 }

@@ -11,13 +11,15 @@ import { type Plan, penaltyUnit } from '../block-sparse/points.ts';
 import { checkShapes, figureWarnings } from '../block-sparse/warnings.ts';
 import { PublishedPoints } from './checkpoints/published-points.ts';
 import { handle } from './handler.ts';
-import { openNetworkSubject, type SparseParams } from './inputs/sparse-subject.ts';
+import { openSubject, type SparseParams } from './inputs/sparse-subject.ts';
 import { publishComparison, publishSparseModel } from './outputs/sparse-model.ts';
 import { figuresOfStated, statedFigures, statedFrontier } from './outputs/sparse-result.ts';
 
 /** The reference runs of linear models began with twice the usual deviation; rectifiers ask for the root of two. */
-const gains = ({ model }: SparseParams) =>
-  model.kind === 'linear' ? { gain: 1, kroneckerGain: 2 } : { gain: Math.SQRT2, kroneckerGain: Math.SQRT2 };
+const gains = ({ task, model }: SparseParams) =>
+  task.kind !== 'lm' && model.kind === 'linear'
+    ? { gain: 1, kroneckerGain: 2 }
+    : { gain: Math.SQRT2, kroneckerGain: Math.SQRT2 };
 
 const planOf = (params: SparseParams): Plan => ({
   methods: params.methods,
@@ -42,7 +44,7 @@ const planOf = (params: SparseParams): Plan => ({
 export default handle(contract, async (context) => {
   const { params, configuration, progress } = context;
   const plan = planOf(params);
-  const opened = await openNetworkSubject(context);
+  const opened = await openSubject(context);
   const { subject } = opened;
   const { warnings, leftDense } = checkShapes(subject.shapes, plan);
   const published = new PublishedPoints(context, await sha256Hex(canonicalJson({ params, data: opened.digest })));
@@ -99,7 +101,7 @@ export default handle(contract, async (context) => {
       {
         name: 'frontier',
         svg: frontierPicture(measured, {
-          label: 'accuracy on the test rows',
+          label: opened.parent ? 'minus the loss on held-out text, nats' : 'accuracy on the test rows',
           chosen: comparison.measuredOn('test', [chosen])[0]!,
         }),
       },
@@ -123,7 +125,12 @@ export default handle(contract, async (context) => {
       data_digest: opened.digest,
     },
     published: [modelManifest, reportManifest],
-    metrics: { accuracy: chosen.test.accuracy ?? 0, zero_share: chosen.zeroShare, points: figures.length },
+    metrics: {
+      ...(chosen.test.accuracy !== null && { accuracy: chosen.test.accuracy }),
+      loss: chosen.test.loss,
+      zero_share: chosen.zeroShare,
+      points: figures.length,
+    },
     run: { device: 'cpu', dtype: 'float32', seed, tolerance: null },
   };
 });

@@ -35,6 +35,7 @@ export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
 export { renderChat } from './tokenizer/chat.ts';
 export { readTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
 export { trainLanguageModel } from './training/train.ts';
+export { lossGraph } from './training/training-graph.ts';
 export { weightGradients } from './training/weight-gradients.ts';
 export type { Storage } from './weights/dense-folder.ts';
 export { type ModelFolder, readStored, readWeight } from './weights/folder.ts';

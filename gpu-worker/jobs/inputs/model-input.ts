@@ -1,13 +1,14 @@
 /** Models that params refer to, opened for a handler: by id, by alias or from a hub. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
-import { copyFile, link, mkdir } from 'node:fs/promises';
+import { copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type ModelDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { describe } from '../../../shared/models/describe.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
-import { fetchModel, type LanguageModel, loadModel } from '../../lm/index.ts';
+import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
+import { fetchModel, type LanguageModel, loadModel, readJson } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
 import type { JobContext } from '../handler.ts';
 
@@ -95,8 +96,17 @@ async function published(context: Surroundings, id: string): Promise<Located> {
     const [from, to] = [await input.file(name), join(folder, name)];
     if (!existsSync(to)) await link(from, to).catch(() => copyFile(from, to));
   }
+  await expandBlockSparse(folder);
   const own = input.blobs.filter(({ name }) => decidesComputation(name));
   return { folder, revision: id, digests: Object.fromEntries(own.map(({ name, sha256 }) => [name, sha256])) };
+}
+
+/** A model that is stored with block-wise sparse layers alone gets the plain weight file that it computes as. */
+async function expandBlockSparse(folder: string): Promise<void> {
+  const [stored, dense] = [join(folder, BLOCK_SPARSE_WEIGHTS), join(folder, 'model.safetensors')];
+  if (!existsSync(stored) || existsSync(dense)) return;
+  const description = readJson(join(folder, BLOCK_SPARSE_LAYERS));
+  await writeFile(dense, denseWeightFile(new Uint8Array(await readFile(stored)), description));
 }
 
 async function fileDigests(path: string): Promise<Record<string, string>> {

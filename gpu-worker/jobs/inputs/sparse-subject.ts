@@ -8,24 +8,89 @@ import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import { type ImageSet, idxImages, requireClasses, tensorImages } from '../../block-sparse/images.ts';
 import type { ImageSize } from '../../block-sparse/networks/network.ts';
+import { blockLinears, languageSubject, matchingLinears } from '../../block-sparse/training/language.ts';
 import type { ModelSpec } from '../../block-sparse/training/model.ts';
 import { type Samples, splitSamples, takeSamples } from '../../block-sparse/training/samples.ts';
 import { networkSubject, type Subject } from '../../block-sparse/training/subject.ts';
 import { completeRows, openTable, takeRows } from '../../fairness/table-input.ts';
 import type { JobContext } from '../handler.ts';
+import { openCorpus } from './corpus-input.ts';
+import { type OpenedModel, openModel } from './model-input.ts';
 
 export type SparseParams = ParamsOf<typeof contract>;
 export type OpenedSubject = {
   subject: Subject;
-  task: 'table' | 'image';
+  task: 'table' | 'image' | 'language';
+  /** The model that is fine-tuned. */
+  parent: OpenedModel | null;
   digest: string;
   /** How the stored model is to be read: its network, and what its inputs and classes are. */
   description: Record<string, unknown>;
 };
-type Context = Pick<JobContext<SparseParams>, 'params' | 'input'>;
+type Context = JobContext<SparseParams>;
 
-/** @throws SextantError `data_invalid`, `input_not_found`, `validation_failed` */
-export async function openNetworkSubject(context: Context): Promise<OpenedSubject> {
+/** @throws SextantError `data_invalid`, `input_not_found`, `validation_failed`, and as `openModel` */
+export const openSubject = (context: Context): Promise<OpenedSubject> =>
+  context.params.task.kind === 'lm' ? openLanguage(context, context.params.task) : openNetwork(context);
+
+/** Sequences that are kept in memory at most, of training text and of each held-out part. */
+const [TRAIN_SEQUENCES, HELD_SEQUENCES] = [8192, 256];
+
+async function openLanguage(
+  context: Context,
+  { model: reference, corpus: source, layers, context: length }: Extract<SparseParams['task'], { kind: 'lm' }>,
+): Promise<OpenedSubject> {
+  const { batch, steps, debias_steps } = context.params;
+  const parent = await openModel(context, reference);
+  const { model } = parent;
+  try {
+    const { weights } = model.folder;
+    if (matchingLinears(weights, layers).length === 0) {
+      const names = blockLinears(weights).slice(0, 8);
+      throw new SextantError(
+        'validation_failed',
+        `/task/layers: no layer matches ${layers.join(', ')}; there are ${names.map(({ name }) => `${name}.weight`).join(', ')}, ...`,
+      );
+    }
+    if (length > model.architecture.context) {
+      const detail = `/task/context: ${length} tokens; the model's context holds ${model.architecture.context}`;
+      throw new SextantError('context_exceeded', detail);
+    }
+    const corpus = await openCorpus(context, source, model, parent.digest);
+    const take = async (split: 'train' | 'held-out', most: number): Promise<Uint32Array[]> => {
+      const taken: Uint32Array[] = [];
+      for await (const ids of corpus.sequences(split, length + 1)) {
+        if (ids.length === length + 1) taken.push(Uint32Array.from(ids));
+        if (taken.length >= most) break;
+      }
+      return taken;
+    };
+    const train = await take('train', Math.min(TRAIN_SEQUENCES, batch * (steps + debias_steps)));
+    const held = await take('held-out', 2 * HELD_SEQUENCES);
+    if (train.length < batch || held.length < 2 * batch) {
+      throw new SextantError(
+        'data_invalid',
+        `the corpus has ${train.length} sequences of ${length + 1} tokens to learn from and ${held.length} held out; a batch of ${batch} needs ${batch} and ${2 * batch}`,
+      );
+    }
+    const data = {
+      train,
+      validation: held.filter((_, i) => i % 2 === 0),
+      test: held.filter((_, i) => i % 2 === 1),
+    };
+    return {
+      subject: languageSubject(model.folder, data, { patterns: layers, context: length, batch }),
+      task: 'language',
+      parent,
+      digest: corpus.digest,
+      description: {},
+    };
+  } finally {
+    await model.release();
+  }
+}
+
+async function openNetwork(context: Context): Promise<OpenedSubject> {
   const { params } = context;
   const { task, model } = params;
   if (task.kind === 'lm') throw new RangeError('a language model is no network of this job');
@@ -49,6 +114,7 @@ export async function openNetworkSubject(context: Context): Promise<OpenedSubjec
   return {
     subject: networkSubject(spec, { train, validation, test }, params.batch),
     task: task.kind === 'table' ? 'table' : 'image',
+    parent: null,
     digest,
     description,
   };

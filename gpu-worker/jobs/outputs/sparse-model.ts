@@ -1,12 +1,18 @@
 /** A block-wise sparse model as a published result, and the report of the comparison that it was chosen from. */
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import type { PointModel } from '../../block-sparse/measure.ts';
 import { denseTensors, storedModel } from '../../block-sparse/stored-layers.ts';
+import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
+import { blockLinears } from '../../block-sparse/training/language.ts';
 import { reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
+import type { OpenedModel } from '../inputs/model-input.ts';
 import type { OpenedSubject, SparseParams } from '../inputs/sparse-subject.ts';
+import { publishFolder } from './model-artefact.ts';
 
 type Origin = { params: SparseParams; seed: number; opened: OpenedSubject; body: Record<string, unknown> };
 
@@ -18,10 +24,12 @@ const READING =
   'S[a,c] * sum_i A[i,a,c] B[i]. block_csr: as torch.sparse_bsr_tensor names its parts.';
 
 export async function publishSparseModel(
-  context: Pick<JobContext<unknown>, 'artefact'>,
+  context: Pick<JobContext<unknown>, 'artefact' | 'scratch'>,
   model: PointModel,
-  { params, seed, opened, body }: Origin,
+  origin: Origin,
 ): Promise<Manifest> {
+  if (origin.opened.parent) return publishLanguageModel(context, model, origin, origin.opened.parent);
+  const { params, seed, opened, body } = origin;
   const { layers, tensors } = storedModel(model, params.format);
   const config = { ...opened.description, task: opened.task, layers, reading: READING };
   const files: [string, string, Uint8Array][] = [
@@ -53,6 +61,56 @@ export async function publishSparseModel(
     blobs,
     body: { task: opened.task, layers, ...body },
   };
+}
+
+/** Files beside the weights that a fine-tuned model keeps as they are. */
+const KEPT = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'generation_config.json',
+];
+
+/** The parent's folder with the weights as they are stored now; a dense copy beside them opens in `transformers`. */
+async function publishLanguageModel(
+  { scratch, ...context }: Pick<JobContext<unknown>, 'artefact' | 'scratch'>,
+  model: PointModel,
+  { params, seed, opened, body }: Origin,
+  parent: OpenedModel,
+): Promise<Manifest> {
+  const { folder } = parent.model;
+  const linears = blockLinears(folder.weights);
+  const { layers, tensors } = storedModel(model, params.format);
+  const described = Object.entries(layers).map(([name, layer]) => {
+    const { layout } = linears.find((linear) => linear.name === name) ?? { layout: 'in_out' as const };
+    return [name, { ...layer, layout }];
+  });
+  const description = { layers: Object.fromEntries(described), reading: READING };
+  const to = join(scratch, 'block-sparse-model');
+  mkdirSync(to, { recursive: true });
+  for (const name of KEPT)
+    if (existsSync(join(folder.path, name))) copyFileSync(join(folder.path, name), join(to, name));
+  const weights = writeSafetensors(tensors, { format: 'pt' });
+  writeFileSync(join(to, BLOCK_SPARSE_WEIGHTS), weights);
+  writeFileSync(join(to, BLOCK_SPARSE_LAYERS), `${JSON.stringify(description, null, 1)}\n`);
+  if (params.dense_export) writeFileSync(join(to, 'model.safetensors'), denseWeightFile(weights, description));
+  const { model: _reference, ...task } = params.task as Extract<SparseParams['task'], { kind: 'lm' }>;
+  return publishFolder(context, to, {
+    method: METHOD,
+    params: { ...params, task },
+    seed,
+    model: parent.id,
+    data_digest: opened.digest,
+    body: {
+      task: opened.task,
+      layers: description.layers,
+      parent: { revision: parent.revision, digest: parent.digest },
+      ...body,
+    },
+  });
 }
 
 export async function publishComparison(

@@ -28,13 +28,22 @@ export function lossGraph(
     seq,
     weighted = false,
     hookPoints = new TappedHookPoints(),
-  }: { batch: number; seq: number; weighted?: boolean; hookPoints?: HookPoints },
+    made = () => undefined,
+  }: {
+    batch: number;
+    seq: number;
+    weighted?: boolean;
+    hookPoints?: HookPoints;
+    /** Weights that are computed of other parameters, in the shape in which they are stored. */
+    made?: (weight: Weight) => g.Tensor | undefined;
+  },
 ): LossGraph {
   const initial = initialisers(a, weights);
   const parameters = new Map<string, g.Tensor>();
   const get = ({ name, shape }: Weight) => {
-    if (!parameters.has(name)) parameters.set(name, g.parameter(name, shape, initial.get(name)));
-    return parameters.get(name)!;
+    const known = parameters.get(name) ?? made({ name, shape }) ?? g.parameter(name, shape, initial.get(name));
+    parameters.set(name, known);
+    return known;
   };
   const masks = new Map(a.windows.map((window) => [window, g.constant(causalMask(seq, window), [seq, seq])]));
   const tables = a.rope && rotaryTables(a.rope, seq);

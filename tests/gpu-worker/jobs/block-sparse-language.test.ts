@@ -1,0 +1,74 @@
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { z } from 'zod';
+import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import type contract from '../../../shared/jobs/block_sparse.train.ts';
+import { LocalJobs } from '../../support/job-context.ts';
+
+type Result = z.output<(typeof contract)['result']>;
+let jobs: LocalJobs;
+let base: string;
+
+beforeAll(async () => {
+  jobs = new LocalJobs({ threads: 1 });
+  const sizes = { layers: 1, width: 32, heads: 2, mlp_width: 64, context: 16, batch: 16, steps: 40 };
+  const trained = await jobs.run('lm.train', { corpus: { planted: { seed: 1 } }, ...sizes });
+  base = trained.result.model as string;
+});
+afterAll(() => {
+  jobs.close();
+  rmSync(jobs.folder, { recursive: true, force: true });
+});
+
+const task = (more: Record<string, unknown> = {}) => ({
+  kind: 'lm',
+  model: { id: base },
+  corpus: { planted: { seed: 1 } },
+  layers: ['*mlp*'],
+  context: 16,
+  ...more,
+});
+
+it.each(['factored', 'block_csr'])(
+  'fine-tunes chosen layers of a language model, which other jobs then read: %s',
+  async (format) => {
+    const before = await jobs.run('lm.evaluate', {
+      model: { id: base },
+      corpus: { planted: { seed: 1 } },
+      tokens: 2000,
+    });
+    const { result, published } = (await jobs.run('block_sparse.train', {
+      task: task(),
+      tiles: [[4, 4]],
+      rank: 3,
+      methods: ['dense', 'kpd'],
+      lambda: [1.1],
+      optimiser: 'adam',
+      learning_rate: 0.003,
+      steps: 40,
+      batch: 16,
+      format,
+      tolerance: 1,
+    })) as unknown as { result: Result; published: Manifest[] };
+    const [dense, sparse] = result.points;
+    expect(sparse!.layers).toHaveLength(3);
+    expect(sparse!.zero_share).toBeGreaterThan(0);
+    expect(published[0]!.blobs.map(({ name }) => name)).not.toContain('model.safetensors');
+    const model = { id: result.model };
+    const after = await jobs.run('lm.evaluate', { model, corpus: { planted: { seed: 1 } }, tokens: 2000, context: 17 });
+    const loss = (outcome: typeof after) => (outcome.result as { runs: { loss: number }[] }).runs[0]!.loss;
+    expect(Number.isFinite(loss(before))).toBe(true);
+    // What the job measured on held-out text is what the published model loses.
+    expect(Math.abs(loss(after) - sparse!.test.loss)).toBeLessThan(0.05);
+    expect(dense!.test.loss).toBeLessThan(loss(before) + 0.05);
+    const text = await jobs.run('lm.generate', { model, prompts: ['a'], max_tokens: 4 }).catch((error: Error) => error);
+    expect(text).not.toBeInstanceOf(Error);
+  },
+);
+
+it('says which layers there are where a pattern matches none', async () => {
+  const params = { task: task({ layers: ['*nothing*'] }), tiles: [[4, 4]], lambda: [1] };
+  await expect(jobs.run('block_sparse.train', params)).rejects.toThrow(
+    /no layer matches \*nothing\*; there are model.layers.0/,
+  );
+});
