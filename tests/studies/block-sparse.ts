@@ -1,21 +1,54 @@
 /**
- * `npm run study -- block-sparse [mnist|full|lenet|vit|stories|planted ...] [--seeds N]`: block-wise sparse training against
- * its rivals. `--show` runs nothing and writes the tables from the results that are there. Leaves
- * `results/block-sparse-<part>.json` and shows them in `results/block-sparse.md`.
+ * `npm run study -- block-sparse [mnist|tiles|full|lenet|planted ...] [--seeds N]`: block-wise sparse training against its
+ * rivals. What `results/block-sparse-<part>.json` holds already is kept, so that a study that was stopped goes on; delete the
+ * file to measure anew. `--show` measures nothing. Shows all in `results/block-sparse.md`.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { full, linearOnTestSet } from './block-sparse/mnist.ts';
+import { full, type Line, linearOnTestSet, progress } from './block-sparse/mnist.ts';
+import { type PlantedLine, planted } from './block-sparse/planted.ts';
+import { markdown } from './block-sparse/tables.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 const note = (text: string): void => console.error(text);
+type Results<L> = { device: string; lines: L[] };
+const fileOf = (part: string): string => join(RESULTS, `block-sparse-${part}.json`);
+const read = <L>(part: string): Results<L> =>
+  existsSync(fileOf(part))
+    ? (JSON.parse(readFileSync(fileOf(part), 'utf8')) as Results<L>)
+    : { device: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`, lines: [] };
 
-const PARTS: Record<string, { seeds: number; run: (seeds: readonly number[]) => Promise<unknown> }> = {
-  mnist: { seeds: 5, run: (seeds) => linearOnTestSet(seeds, note) },
-  full: { seeds: 3, run: (seeds) => full('linear', seeds, note) },
-  lenet: { seeds: 2, run: (seeds) => full('lenet', seeds, note) },
+/** The lines of a part, written after each new one. */
+function linesOf<L>(part: string, show: (line: L) => string) {
+  const results = read<L>(part);
+  return {
+    known: results.lines,
+    save(line: L) {
+      results.lines.push(line);
+      writeFileSync(fileOf(part), `${JSON.stringify(results, null, 1)}\n`);
+      note(show(line));
+    },
+  };
+}
+
+const PARTS: Record<string, { seeds: number; run: (seeds: readonly number[]) => Promise<void> }> = {
+  mnist: { seeds: 5, run: (seeds) => linearOnTestSet('core', seeds, linesOf<Line>('mnist', progress)) },
+  tiles: { seeds: 2, run: (seeds) => linearOnTestSet('tiles', seeds, linesOf<Line>('tiles', progress)) },
+  full: { seeds: 2, run: (seeds) => full('linear', seeds, linesOf<Line>('full', progress)) },
+  lenet: { seeds: 2, run: (seeds) => full('lenet', seeds, linesOf<Line>('lenet', progress)) },
+  planted: {
+    seeds: 2,
+    run: (seeds) =>
+      planted(
+        seeds,
+        linesOf<PlantedLine>(
+          'planted',
+          ({ tile, seed, survivors }) => `tile ${tile}, seed ${seed}: left ${survivors.join(', ')}`,
+        ),
+      ),
+  },
 };
 
 export async function run(options: string[]): Promise<void> {
@@ -28,12 +61,8 @@ export async function run(options: string[]): Promise<void> {
   for (const name of values.show ? [] : positionals.length > 0 ? positionals : Object.keys(PARTS)) {
     const part = PARTS[name];
     if (!part) throw new Error(`no part '${name}'; there are ${Object.keys(PARTS).join(', ')}`);
-    const seeds = Array.from({ length: Number(values.seeds ?? part.seeds) }, (_, i) => i);
-    const lines = await part.run(seeds);
-    const device = `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`;
-    writeFileSync(
-      join(RESULTS, `block-sparse-${name}.json`),
-      `${JSON.stringify({ device, seeds: seeds.length, lines }, null, 1)}\n`,
-    );
+    await part.run(Array.from({ length: Number(values.seeds ?? part.seeds) }, (_, i) => i));
   }
+  const parts = ['mnist', 'tiles', 'full', 'lenet'].map((part) => [part, read<Line>(part)] as const);
+  writeFileSync(join(RESULTS, 'block-sparse.md'), markdown(Object.fromEntries(parts), read<PlantedLine>('planted')));
 }

@@ -67,62 +67,74 @@ const kpd = (tile: Tile, rank: number, lambda: number, decay: Setting['decay'] =
   lambda,
   decay,
 });
-/** The settings of the reference table, and around the 8 x 2 tile a frontier of every method. */
+const rivals = (tile: Tile, sparsity: number): Setting[] => [
+  { method: 'rigl', tile, sparsity },
+  { method: 'pruning', tile, sparsity },
+];
+/** What the second implementation reports, and a frontier of every method around the 8 x 2 tile. */
 const LINEAR: readonly Setting[] = [
   { method: 'dense', tile: [8, 2] },
+  kpd([8, 2], 1, 0),
+  kpd([8, 2], 2, 0),
+  kpd([8, 2], 2, 2.5e-3),
+  kpd([8, 2], 2, 2.5e-3, 'coupled'),
+  kpd([8, 2], 2, 5e-3),
+  kpd([8, 2], 4, 2e-3),
+  kpd([4, 2], 4, 1.7e-3),
+  ...rivals([8, 2], 0.5),
+  ...rivals([8, 2], 0.8),
+  ...[4e-4, 1e-3].map((lambda): Setting => ({ method: 'group_lasso', tile: [8, 2], lambda })),
+  { method: 'elastic_l1', tile: [8, 2], lambda: 4e-4 },
+  { method: 'elastic_l2', tile: [8, 2], lambda: 4e-4 },
+];
+/** The rest of the reference table. */
+const TILES: readonly Setting[] = [
   kpd([2, 2], 1, 0),
   kpd([2, 2], 2, 0),
   kpd([2, 2], 2, 1.7e-3),
   kpd([2, 2], 2, 2.5e-3),
   kpd([4, 2], 2, 0),
-  kpd([4, 2], 4, 1.7e-3),
   kpd([4, 2], 4, 3.5e-3),
-  kpd([8, 2], 1, 0),
-  kpd([8, 2], 2, 0),
-  kpd([8, 2], 2, 1.5e-3),
-  kpd([8, 2], 2, 2.5e-3),
-  kpd([8, 2], 2, 5e-3),
-  kpd([8, 2], 2, 2.5e-3, 'coupled'),
-  kpd([8, 2], 4, 2e-3),
   kpd([16, 2], 2, 2.5e-3),
   kpd([16, 2], 4, 3.5e-3),
-  ...[2e-4, 4e-4, 1e-3, 2e-3].map((lambda): Setting => ({ method: 'group_lasso', tile: [8, 2], lambda })),
-  ...[2, 4, 16].map((m): Setting => ({ method: 'group_lasso', tile: [m, 2], lambda: 4e-4 })),
-  ...[4e-4, 1e-3].flatMap((lambda): Setting[] => [
-    { method: 'elastic_l1', tile: [8, 2], lambda },
-    { method: 'elastic_l2', tile: [8, 2], lambda },
+  ...[2, 4, 16].flatMap((m): Setting[] => [
+    { method: 'group_lasso', tile: [m, 2], lambda: 4e-4 },
+    ...rivals([m, 2], 0.5),
   ]),
-  ...[0.5, 0.8].flatMap((sparsity): Setting[] =>
-    (
-      [
-        [2, 2],
-        [4, 2],
-        [8, 2],
-        [16, 2],
-      ] as const
-    ).flatMap((tile): Setting[] => [
-      { method: 'rigl', tile, sparsity },
-      { method: 'pruning', tile, sparsity },
-    ]),
-  ),
 ];
 
+/** Lines that are there already are kept; each new one is handed to `save`, so that a study that was stopped goes on. */
+export type Lines = { known: readonly Line[]; save(line: Line): void };
+const sameSetting = (
+  { method, tile, rank = 2, lambda, sparsity, decay = 'decoupled' }: Setting,
+  seed: number,
+  line: Line,
+) =>
+  line.point.method === method &&
+  line.point.tile.join() === tile.join() &&
+  line.rank === rank &&
+  line.decay === decay &&
+  line.point.lambda === (lambda ?? null) &&
+  line.point.sparsity === (sparsity ?? null) &&
+  line.point.seed === seed;
+
 /** @param seeds splits, each with its own start of the weights and its own batches */
-export async function linearOnTestSet(seeds: readonly number[], note: (text: string) => void): Promise<Line[]> {
+export async function linearOnTestSet(
+  part: 'core' | 'tiles',
+  seeds: readonly number[],
+  { known, save }: Lines,
+): Promise<void> {
   const { samples } = testSet();
   const spec: ModelSpec = { network: { kind: 'linear' }, inputs: 784, task: { kind: 'classes', outputs: 10 } };
-  const lines: Line[] = [];
   for (const seed of seeds) {
     const [train, held] = splitSamples(samples, [8000, 2000], seed);
     if (!train || !held) throw new Error('the set is smaller than 10,000 images');
-    for (const setting of LINEAR) {
-      const subject = networkSubject(spec, { train, validation: held, test: held }, 200);
-      const options = { subject, threads: 1 };
-      lines.push(await measure(setting, recipe(600, seed), seed, options));
-      note(progress(lines.at(-1)!, seed));
+    const subject = networkSubject(spec, { train, validation: held, test: held }, 200);
+    for (const setting of part === 'core' ? LINEAR : TILES) {
+      if (known.some((line) => sameSetting(setting, seed, line))) continue;
+      save(await measure(setting, recipe(600, seed), seed, { subject, threads: 1 }));
     }
   }
-  return lines;
 }
 
 const FULL: Record<
@@ -161,35 +173,25 @@ const FULL: Record<
 };
 
 /** The whole set: 60,000 images to learn from (of which 5,000 for validation), 10,000 to test on. */
-export async function full(
-  kind: keyof typeof FULL,
-  seeds: readonly number[],
-  note: (text: string) => void,
-): Promise<Line[]> {
+export async function full(kind: keyof typeof FULL, seeds: readonly number[], { known, save }: Lines): Promise<void> {
   const { network, steps, rate, settings } = FULL[kind];
   const { samples, image } = trainSet();
   const test = testSet().samples;
   const spec: ModelSpec = { network, inputs: 784, task: { kind: 'classes', outputs: 10 }, image };
-  const lines: Line[] = [];
   for (const seed of seeds) {
     const [validation, train] = splitSamples(samples, [5000, 55_000], seed);
     if (!train || !validation) throw new Error('the set is smaller than 60,000 images');
+    const subject = networkSubject(spec, { train, validation, test }, 200);
     for (const setting of settings) {
-      const options = { subject: networkSubject(spec, { train, validation, test }, 200), threads: 2 };
+      if (known.some((line) => sameSetting(setting, seed, line))) continue;
       // Rectifiers halve the variance, which the dense start makes up for.
-      const plan = {
-        ...recipe(steps, seed),
-        rate,
-        ...(kind === 'lenet' && { gain: Math.SQRT2, kroneckerGain: Math.SQRT2 }),
-      };
-      lines.push(await measure(setting, plan, seed, options));
-      note(progress(lines.at(-1)!, seed));
+      const gains = kind === 'lenet' ? { gain: Math.SQRT2, kroneckerGain: Math.SQRT2 } : {};
+      save(await measure(setting, { ...recipe(steps, seed), rate, ...gains }, seed, { subject, threads: 2 }));
     }
   }
-  return lines;
 }
 
-const progress = ({ point, rank, test, zeroShare, seconds, stopped }: Line, seed: number): string =>
-  `seed ${seed} ${point.method} ${point.tile.join('x')} r${rank} ${point.lambda ?? point.sparsity ?? ''}: ` +
+export const progress = ({ point, rank, test, zeroShare, seconds, stopped }: Line): string =>
+  `seed ${point.seed} ${point.method} ${point.tile.join('x')} r${rank} ${point.lambda ?? point.sparsity ?? ''}: ` +
   `${(100 * (test.accuracy ?? 0)).toFixed(2)} %, zero ${(100 * zeroShare).toFixed(1)} %, ${seconds.toFixed(1)} s` +
   (stopped ? `, stopped at ${stopped.step}` : '');

@@ -57,7 +57,7 @@ function rowsOf(weight: Float64Array, { size, seed }: PlantedOptions, part: stri
 }
 
 /** The group penalty is chosen on the validation rows; a size is found where every layer keeps one alone and it fits. */
-export async function searchPlanted(options: PlantedOptions, note: (text: string) => void): Promise<PlantedLine> {
+export async function searchPlanted(options: PlantedOptions): Promise<PlantedLine> {
   const { size, tile, seed, steps = 3000 } = options;
   const weight = plantedWeight(options);
   const [train, validation, test] = [ROWS, 500, 1000].map((rows, i) => rowsOf(weight, options, String(i), rows)) as [
@@ -102,17 +102,18 @@ export async function searchPlanted(options: PlantedOptions, note: (text: string
       survivors,
       found,
     });
-    note(
-      `tile ${tile ?? 'none'}, seed ${seed}, lambda2 ${groupLambda}: left ${survivors.join(', ') || 'none'}; error ${figures.test.loss.toFixed(4)}, ${figures.seconds.toFixed(0)} s`,
-    );
   }
   return lines.reduce((best, line) => (line.validation < best.validation ? line : best));
 }
 
-export async function planted(seeds: readonly number[], note: (text: string) => void): Promise<PlantedLine[]> {
-  const lines: PlantedLine[] = [];
+/** The sizes of the reference runs, and a matrix without tiles. */
+export async function planted(
+  seeds: readonly number[],
+  { known, save }: { known: readonly PlantedLine[]; save(line: PlantedLine): void },
+): Promise<void> {
   for (const tile of [4, 8, 16, null])
-    for (const seed of seeds.slice(0, tile === null ? 1 : 2))
-      lines.push(await searchPlanted({ size: 64, tile, seed }, note));
-  return lines;
+    for (const seed of seeds.slice(0, tile === null ? 1 : seeds.length)) {
+      if (known.some((line) => line.tile === tile && line.seed === seed)) continue;
+      save(await searchPlanted({ size: 64, tile, seed }));
+    }
 }
