@@ -24,6 +24,8 @@ export default defineConfig({
                 TEST_MIGRATIONS: await readD1Migrations('./edge/migrations'),
                 SIGNING_KEYS: JSON.stringify({ keys: [newSigningKey('test-1'), newSigningKey('test-2')] }),
                 WEBHOOK_KEY: 'test',
+                // pools of single tests, beside the one that all the others share
+                POOLS: JSON.stringify({ default: 'GPU_QUEUE', turns: 'GPU_QUEUE', lost: 'GPU_QUEUE' }),
               },
             },
           }),

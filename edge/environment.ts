@@ -14,6 +14,7 @@ export interface Env {
   readonly QUOTA: DurableObjectNamespace;
   readonly INBOX: DurableObjectNamespace;
   readonly RUN: DurableObjectNamespace;
+  readonly DISPATCHER: DurableObjectNamespace;
   readonly DELIVERIES: DurableObjectNamespace;
 
   /** S3 interface of the bucket behind `R2`, for presigned addresses. */
@@ -29,6 +30,10 @@ export interface Env {
   readonly JOBS_PER_MINUTE: number;
   readonly LEASE_MS: number;
   readonly RESEND_MS: number;
+  /** JSON: names of the worker pools, each with the binding of its queue. */
+  readonly POOLS: string;
+  /** Jobs that one tenant may have on workers at once, per pool. */
+  readonly TENANT_CONCURRENCY: number;
   /** Key from which each tenant's webhook signing secret is derived, and under which secrets are sealed in the database. */
   readonly WEBHOOK_KEY: string;
   /** '1' in development alone: webhooks may go to this machine. */

@@ -8,6 +8,7 @@ import { fastVector } from './vectors/fast-path.ts';
 export { Idempotency } from './idempotency/keys.ts';
 export { InboundInbox } from './inbound/inbox.ts';
 export { Run } from './inbound/runs/run.ts';
+export { Dispatcher } from './jobs/dispatcher/dispatcher.ts';
 export { Ledger } from './jobs/ledger.ts';
 export { QuotaKeeper } from './quota/keeper.ts';
 export { DeliveryQueue } from './webhooks/queue.ts';

@@ -10,6 +10,7 @@ import { fieldErrors } from '../http/problem.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { checkModels } from '../models/known-models.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
+import { isPool, poolsOf } from '../workers/pools.ts';
 import { checkInputs } from './inputs.ts';
 import type { Terms } from './state.ts';
 
@@ -39,6 +40,10 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
   }
   const params = parsed.data as Record<string, unknown>;
   if (request.data.webhook) checkWebhookAddress(env, request.data.webhook);
+  if (!isPool(env, request.data.pool)) {
+    const detail = `there is no pool ${request.data.pool}; the pools are ${Object.keys(poolsOf(env)).join(', ')}`;
+    throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
+  }
   await checkInputs(env, key.tenant, contract.inputs(params));
   await checkModels(env, key.tenant, contract.models(params));
   const estimate = contract.estimate(params);
@@ -70,6 +75,7 @@ export const termsOf = (
   inputs_kept_ms: contract.sensitive_inputs ? 86_400_000 : null,
   estimate_s: estimate.device_seconds,
   webhook: request.webhook ?? null,
+  pool: request.pool,
   labels: request.labels,
 });
 

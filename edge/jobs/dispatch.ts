@@ -1,6 +1,7 @@
 /** Puts a job's signed message onto the queue. */
 import { signMessage } from '../../shared/signing/message.ts';
 import type { Env } from '../environment.ts';
+import { DEFAULT_POOL, queueOf } from '../workers/pools.ts';
 import { signingKeys } from '../workers/signing-keys.ts';
 import type { JobState } from './state.ts';
 import type { StoredParams } from './store.ts';
@@ -15,5 +16,6 @@ export async function sendDispatch(env: Env, state: JobState, params: StoredPara
     input_digest: state.input_digest,
     ...('inline' in params ? { params: params.inline } : { params_ref: params.reference }),
   };
-  await env.GPU_QUEUE.send({ jws: await signMessage(key, content, now / 1000) }, { contentType: 'json' });
+  const jws = await signMessage(key, content, now / 1000);
+  await queueOf(env, state.pool ?? DEFAULT_POOL).send({ jws }, { contentType: 'json' });
 }

@@ -17,6 +17,7 @@ type LedgerCalls = Pick<
   | 'fail'
   | 'release'
   | 'deadLetter'
+  | 'dispatch'
 > & { fetch(address: string, init: RequestInit): Promise<Response> };
 
 export const ledgerOf = (env: Env, job: string): LedgerCalls => env.LEDGER.getByName(job) as unknown as LedgerCalls;

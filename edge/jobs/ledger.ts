@@ -13,9 +13,11 @@ import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
 import { announce } from '../webhooks/announce.ts';
 import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
+import { DEFAULT_POOL } from '../workers/pools.ts';
 import { type Answer, answer } from './answer.ts';
 import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
+import { type DispatcherCalls, dispatcherOf } from './dispatcher/dispatcher-of.ts';
 import { EventSubscribers } from './event-subscribers.ts';
 import type { Claimed, Held } from './held.ts';
 import { readParams } from './params.ts';
@@ -56,7 +58,12 @@ export class Ledger extends DurableObject<Env> {
   /** The job as its tenant sees it; null for everyone else. */
   async view(tenant: string): Promise<Job | null> {
     const state = this.#ofTenant(tenant);
-    return state && jobView(state);
+    if (state?.status !== 'queued') return state && jobView(state);
+    // a place in line is a courtesy: without it the job is shown all the same
+    const queue = await this.#dispatcher(state)
+      .place(state.id)
+      .catch(() => null);
+    return { ...jobView(state), queue };
   }
 
   /** As `view`, but waits up to `ms` for the job to end. */
@@ -90,6 +97,14 @@ export class Ledger extends DurableObject<Env> {
     return this.#subscribers.stream(backlog, isTerminal(state.status));
   }
 
+  /** It is the job's turn: its message goes onto the queue. False where this dispatch does not wait any more. */
+  async dispatch(dispatch: string): Promise<boolean> {
+    const state = this.#advanced();
+    if (state?.status !== 'queued' || state.dispatch.id !== dispatch) return false;
+    await sendDispatch(this.env, state, this.#store.params(), Date.now());
+    return true;
+  }
+
   /** Raises `dispatch_unknown`, `job_terminal` or `job_busy`; each tells the worker to drop the message. */
   async claim(worker: string, dispatch: string): Promise<Answer<Claimed>> {
     return answer(async () => {
@@ -99,6 +114,11 @@ export class Ledger extends DurableObject<Env> {
       const now = Date.now();
       const next = life.claim(state, { worker, fence: randomId('fence') }, now, this.#timing);
       await this.#commit(state, next);
+      this.ctx.waitUntil(
+        this.#dispatcher(next)
+          .claimed(next.id, worker)
+          .catch((error: unknown) => console.error(next.id, String(error))),
+      );
       const { fence, number } = next.attempt as life.Attempt;
       return {
         fence,
@@ -295,7 +315,13 @@ export class Ledger extends DurableObject<Env> {
     if (!state || !life.sendIsDue(state, now)) return;
     // Noted before it is sent: a send that fails is then simply due again later.
     this.#store.save(life.sent(state, now, this.#timing), false);
-    await sendDispatch(this.env, state, this.#store.params(), now);
+    const { id: job, tenant, estimate_s: cost, created_at: since, dispatch } = state;
+    await this.#dispatcher(state).enqueue({ job, dispatch: dispatch.id, tenant, cost, since });
+  }
+
+  /** The jobs of a pool wait for their turn there. */
+  #dispatcher({ pool }: JobState): DispatcherCalls {
+    return dispatcherOf(this.env, pool ?? DEFAULT_POOL);
   }
 
   async #index(): Promise<void> {
@@ -342,6 +368,7 @@ export class Ledger extends DurableObject<Env> {
     this.#store.postponeNews(Date.now() + RETRY_MS);
     const { tenant, id, status, webhook } = state;
     const message = { id: news.event_id, type: `job.${status}`, body: news.body };
+    await this.#dispatcher(state).ended(id);
     if (state.run) await tellRun(this.env, state.run, id);
     await announce(this.env, { tenant, ...message });
     if (webhook) {

@@ -47,6 +47,8 @@ export type Terms = {
   readonly webhook: string | null;
   /** The key in whose name it was created; absent in jobs from before keys were noted. */
   readonly key?: string;
+  /** Workers of this pool take it; absent in jobs from before there were pools. */
+  readonly pool?: string;
   /** The run that waits for it. */
   readonly run?: string | null;
   readonly labels: Readonly<Record<string, string>>;

@@ -31,6 +31,7 @@ export const jobView = (state: JobState): Job => ({
   artefacts: [...(state.outcome?.artefacts ?? [])],
   published: [...(state.outcome?.published ?? [])],
   labels: { ...state.labels },
+  queue: null,
 });
 
 /** Body of the webhook, thin: the receiver asks the API for the rest. */

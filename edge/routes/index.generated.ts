@@ -10,6 +10,7 @@ import health from './health.ts';
 import inbound from './inbound.ts';
 import inboundHooks from './inbound-hooks.ts';
 import internalJobs from './internal-jobs.ts';
+import internalWorkers from './internal-workers.ts';
 import jobs from './jobs.ts';
 import jobsEvents from './jobs-events.ts';
 import jobsKeys from './jobs-keys.ts';
@@ -39,6 +40,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   inbound,
   inboundHooks,
   internalJobs,
+  internalWorkers,
   jobs,
   jobsEvents,
   jobsKeys,

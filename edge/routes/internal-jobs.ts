@@ -1,7 +1,6 @@
 /** `/internal/jobs/{id}/...`: what a worker calls while it holds a job. Not part of the public contract. */
 
 import { Hono } from 'hono';
-import type { z } from 'zod';
 import { isTerminal } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
@@ -19,8 +18,7 @@ import {
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { presignUploads } from '../artefacts/upload.ts';
 import type { App } from '../environment.ts';
-import { decodeUtf8 } from '../http/body.ts';
-import { fieldErrors } from '../http/problem.ts';
+import { readJson } from '../http/read-json.ts';
 import { unwrap } from '../jobs/answer.ts';
 import { checkCheckpoint, openCheckpoint } from '../jobs/checkpoint.ts';
 import { checkCompletion } from '../jobs/completion.ts';
@@ -34,19 +32,6 @@ import { checkMessage } from '../workers/message-check.ts';
 /** A cancellation reaches the computation with a heartbeat: they are frequent, whatever the lease. */
 const HEARTBEAT_MS = 1000;
 
-function read<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.output<S> {
-  let value: unknown;
-  try {
-    value = JSON.parse(decodeUtf8(bytes) || '{}');
-  } catch (cause) {
-    throw cause instanceof SextantError ? cause : new SextantError('body_malformed', 'the body is not JSON', { cause });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const errors = fieldErrors(parsed.error.issues);
-  throw new SextantError('validation_failed', `${errors[0]?.pointer}: ${errors[0]?.detail}`, { errors });
-}
-
 export default function registerInternalJobs(app: App): void {
   const calls = new Hono<WorkerEnv>();
   calls.use('/:id/*', workerAccess);
@@ -58,7 +43,7 @@ export default function registerInternalJobs(app: App): void {
 
   calls.post('/:id/claim', async (c) => {
     const { worker } = c.get('caller');
-    const { dispatch, message } = read(claimRequestSchema, c.get('body'));
+    const { dispatch, message } = readJson(claimRequestSchema, c.get('body'));
     const id = c.req.param('id');
     await checkMessage(c.env, message, { job: id, dispatch });
     const ledger = ledgerOf(c.env, id);
@@ -88,12 +73,12 @@ export default function registerInternalJobs(app: App): void {
   });
 
   calls.post('/:id/heartbeat', async (c) => {
-    const { progress } = read(heartbeatRequestSchema, c.get('body'));
+    const { progress } = readJson(heartbeatRequestSchema, c.get('body'));
     return c.json(unwrap(await ledgerOf(c.env, c.req.param('id')).heartbeat(c.get('caller'), progress)));
   });
 
   calls.post('/:id/uploads', async (c) => {
-    const { blobs } = read(uploadsRequestSchema, c.get('body'));
+    const { blobs } = readJson(uploadsRequestSchema, c.get('body'));
     const job = c.req.param('id');
     const { tenant, attempt } = unwrap(await ledgerOf(c.env, job).held(c.get('caller')));
     const answer: Uploads = { uploads: await presignUploads(c.env, { tenant, job, attempt, blobs }) };
@@ -101,7 +86,7 @@ export default function registerInternalJobs(app: App): void {
   });
 
   calls.post('/:id/checkpoint', async (c) => {
-    const request = read(checkpointRequestSchema, c.get('body'));
+    const request = readJson(checkpointRequestSchema, c.get('body'));
     const job = c.req.param('id');
     const ledger = ledgerOf(c.env, job);
     const held = unwrap(await ledger.held(c.get('caller')));
@@ -111,7 +96,7 @@ export default function registerInternalJobs(app: App): void {
   });
 
   calls.post('/:id/complete', async (c) => {
-    const request = read(completeRequestSchema, c.get('body'));
+    const request = readJson(completeRequestSchema, c.get('body'));
     const job = c.req.param('id');
     const ledger = ledgerOf(c.env, job);
     const held = unwrap(await ledger.held(c.get('caller')));
@@ -120,7 +105,7 @@ export default function registerInternalJobs(app: App): void {
   });
 
   calls.post('/:id/fail', async (c) => {
-    const { error, retryable, models } = read(failRequestSchema, c.get('body'));
+    const { error, retryable, models } = readJson(failRequestSchema, c.get('body'));
     const ledger = ledgerOf(c.env, c.req.param('id'));
     const { tenant } = unwrap(await ledger.held(c.get('caller')));
     if (models.length > 0) await c.env.DB.batch(modelStatements(c.env, tenant, models, Date.now()));
@@ -129,7 +114,7 @@ export default function registerInternalJobs(app: App): void {
   });
 
   calls.post('/:id/release', async (c) => {
-    read(releaseRequestSchema, c.get('body'));
+    readJson(releaseRequestSchema, c.get('body'));
     const job = unwrap(await ledgerOf(c.env, c.req.param('id')).release(c.get('caller')));
     return c.json({ status: job.status });
   });

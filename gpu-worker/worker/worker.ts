@@ -7,6 +7,7 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
 import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
+import { Announcer } from './announcer.ts';
 import { Attempt, scratchOf } from './attempt.ts';
 import { EdgeClock } from './clock.ts';
 import { statedError } from './computation-failure.ts';
@@ -27,6 +28,7 @@ export class Worker {
   readonly #edge: EdgeCalls;
   readonly #queue: PullQueue;
   readonly #keys: FetchedKeys;
+  readonly #announcer: Announcer;
   readonly #shutdown = new AbortController();
   /** The queue or the keys could not be reached at the last try; said once. */
   #waiting = false;
@@ -35,6 +37,7 @@ export class Worker {
     this.#configuration = configuration;
     this.#log = log;
     this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
+    this.#announcer = new Announcer(this.#edge, log);
     this.#queue = new PullQueue(configuration.queue);
     this.#keys = new FetchedKeys({ load: () => this.#edge.keySet(), now: () => performance.now() });
   }
@@ -48,10 +51,17 @@ export class Worker {
   async run(): Promise<void> {
     // What a killed predecessor left behind.
     await rm(scratchOf(this.#configuration), { recursive: true, force: true });
-    while (!this.#shutdown.signal.aborted) {
-      const message = await this.#next();
-      if (!message) await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
-      else await this.#deliver(message);
+    const over = new AbortController();
+    const announcing = this.#announcer.run(AbortSignal.any([this.#shutdown.signal, over.signal]));
+    try {
+      while (!this.#shutdown.signal.aborted) {
+        const message = await this.#next();
+        if (!message) await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
+        else await this.#deliver(message);
+      }
+    } finally {
+      over.abort();
+      await announcing;
     }
   }
 
@@ -104,7 +114,10 @@ export class Worker {
     if ('action' in claim) return claim;
     const job = { id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
-    const end = await this.#work(message, claim);
+    this.#announcer.job = job.id;
+    const end = await this.#work(message, claim).finally(() => {
+      this.#announcer.job = null;
+    });
     this.#log(end, job);
     return ACKNOWLEDGE;
   }

@@ -59,10 +59,12 @@ export async function workerKey(data: string, edge: EdgeProcess, n: number): Pro
   const folder = join(data, 'keys', `worker-${n}`);
   const keyFile = join(folder, 'key.json');
   const { statement, values } = await kept(join(folder, 'registration.json'), async (): Promise<Registered> => {
-    const { privateJwk, row } = await mintWorker({ pool: 'development', now: Date.now() });
+    const { privateJwk, row } = await mintWorker({ pool: 'default', now: Date.now() });
     secretFile(keyFile, privateJwk);
     return { statement: orIgnore(INSERT_WORKER), values: workerValues(row) };
   });
   await edge.execute(statement, values);
+  // a registration kept from before pools had queues
+  await edge.execute("UPDATE workers SET pool = 'default' WHERE pool = 'development'");
   return keyFile;
 }

@@ -72,6 +72,14 @@ export const jobSchema = z.object({
   /** Ids of the published results that the job published. */
   published: z.array(z.object({ kind: z.string(), id: z.string() })),
   labels: z.record(z.string(), z.string()),
+  /** Where a waiting job stands in line; null for one that does not wait, and in lists. */
+  queue: z
+    .object({
+      ahead: z.number().int().describe('jobs whose turn comes before'),
+      expected_start: z.string().nullable().describe('by the estimates of those; null while no worker is there'),
+    })
+    .nullable()
+    .default(null),
 });
 export type Job = z.infer<typeof jobSchema>;
 
@@ -82,6 +90,7 @@ export const createJobSchema = z.strictObject({
   timeout_s: z.number().int().min(1).max(604_800).default(3600).describe('running time over all attempts'),
   queue_ttl_s: z.number().int().min(5).max(1_209_600).default(86_400),
   max_attempts: z.number().int().min(1).max(10).default(3),
+  pool: z.string().min(1).max(60).default('default').describe('the workers that take it'),
   max_cost: z.number().positive().optional().describe('refuse with 402 when the estimate in device seconds is higher'),
   webhook: z.url().max(2000).optional(),
   labels: z.record(z.string().max(60), z.string().max(200)).default({}),

@@ -149,3 +149,11 @@ export type FailRequest = z.infer<typeof failRequestSchema>;
 
 /** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */
 export const releaseRequestSchema = z.strictObject({});
+
+/** A worker announces itself this often, idle or not. */
+export const ANNOUNCE_MS = 15_000;
+/** POST /internal/workers/announce: the worker is there, with this job in hand; `leaving`: it takes no more. */
+export const announceRequestSchema = z.strictObject({
+  job: randomIdSchema('job').nullable(),
+  leaving: z.boolean().default(false),
+});

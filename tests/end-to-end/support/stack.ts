@@ -10,11 +10,14 @@ import { type EdgeProcess, freePort, startEdge } from '../../../infra/dev/edge-p
 import type { Job } from '../../../shared/contracts/job.ts';
 import { SCOPES } from '../../../shared/contracts/scope.ts';
 import type { SigningKey } from '../../../shared/signing/envelope.ts';
+import { signWorkerCall } from '../../../shared/signing/worker-call.ts';
 import { repositoryRoot } from '../../support/guide.ts';
 import { newSigningKey } from '../../support/signing-key.ts';
 import { until } from '../../support/until.ts';
 
 export const LEASE_MS = 3000;
+/** So many messages can be on their way to a test that plays workers. */
+const PLAYED_WORKERS = 4;
 export const QUEUES_TOKEN = 'development-queues-token';
 
 export type WorkerOptions = {
@@ -75,6 +78,8 @@ export class Stack {
   #port = 0;
   #key = '';
   #posts = 0;
+  readonly #played: SigningKey[] = [];
+  #announcedAt = 0;
 
   /** `retries`: deliveries of a message after the first, before it becomes a dead letter. */
   constructor({
@@ -122,7 +127,7 @@ export class Stack {
   }
 
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
-    const { id, privateJwk, row } = await mintWorker({ pool: 'e2e', now: Date.now() });
+    const { id, privateJwk, row } = await mintWorker({ pool: 'default', now: Date.now() });
     await this.edge.execute(INSERT_WORKER, workerValues(row));
     const folder = join(this.data, id);
     mkdirSync(folder);
@@ -243,8 +248,29 @@ export class Stack {
       .map((frame) => JSON.parse(/^data: (.*)$/m.exec(frame)?.[1] ?? '{}'));
   }
 
+  /** Announces workers that the test plays itself: no message comes without a worker that could take it. */
+  async announcePlayed(): Promise<void> {
+    while (this.#played.length < PLAYED_WORKERS) {
+      const { id, privateJwk, row } = await mintWorker({ pool: 'default', now: Date.now() });
+      await this.edge.execute(INSERT_WORKER, workerValues(row));
+      this.#played.push({ kid: id, jwk: privateJwk });
+    }
+    const path = '/internal/workers/announce';
+    const body = new TextEncoder().encode(JSON.stringify({ job: null }));
+    for (const key of this.#played) {
+      const authorization = await signWorkerCall(key, { method: 'POST', path, body, fence: null }, Date.now() / 1000);
+      const answer = await fetch(`${this.edge.url}${path}`, { method: 'POST', headers: { authorization }, body });
+      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+      await answer.body?.cancel();
+    }
+  }
+
   /** Pulls from the queue as a worker would. */
   async pull(): Promise<{ lease_id: string; body: string; attempts: number }[]> {
+    if (Date.now() - this.#announcedAt > 10_000) {
+      this.#announcedAt = Date.now();
+      await this.announcePlayed();
+    }
     const answer = await this.gateway('pull', { batch_size: 100, visibility_timeout_ms: 60_000 });
     return (answer.result as { messages: { lease_id: string; body: string; attempts: number }[] }).messages;
   }

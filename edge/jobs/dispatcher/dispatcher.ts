@@ -1,0 +1,161 @@
+/**
+ * One object per pool: jobs wait here and not in the pool's queue, which holds at most one unclaimed message per live
+ * worker. So whoever comes is served in turn, however many jobs of another tenant came before, and waiting multiplies no
+ * messages. Everything is stored before it is sent; the alarm sends again what got lost.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import { ANNOUNCE_MS } from '../../../shared/contracts/worker-call.ts';
+import type { Env } from '../../environment.ts';
+import { ledgerOf } from '../ledger-of.ts';
+import type { Place, PoolState } from './place.ts';
+import { DispatcherStore, type Waiting } from './store.ts';
+import { nextTurn } from './turns.ts';
+
+/** A worker that missed three announcements is not counted on. */
+const LIVE_MS = 3 * ANNOUNCE_MS;
+const RETRY_MS = 2_000;
+const LONGEST_RESEND_MS = 3_600_000;
+/** Messages that one turn sends side by side. */
+const SENDS_AT_ONCE = 6;
+
+export class Dispatcher extends DurableObject<Env> {
+  readonly #store: DispatcherStore;
+  #pumping: Promise<void> | null = null;
+  #again = false;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = new DispatcherStore(ctx.storage.sql);
+  }
+
+  /** Puts jobs in line; saying it again changes nothing. */
+  async enqueue(...jobs: Waiting[]): Promise<void> {
+    for (const job of jobs) this.#store.wait(job);
+    await this.#soon();
+  }
+
+  /** A worker has claimed the job. */
+  async claimed(job: string, worker: string): Promise<void> {
+    this.#store.claimed(job, worker);
+    await this.#soon();
+  }
+
+  /** The job has ended, or waits no longer. */
+  async ended(job: string): Promise<void> {
+    this.#store.remove(job);
+    await this.#soon();
+  }
+
+  /** A worker is there: idle, or with this job in hand. */
+  async announce(worker: string, job: string | null): Promise<void> {
+    this.#store.seen(worker, job, Date.now());
+    await this.#soon();
+  }
+
+  /** A worker goes: nothing more is sent on its account. */
+  leave(worker: string): void {
+    this.#store.gone(worker);
+  }
+
+  /** Where a job stands in line; null where it does not wait here. */
+  place(job: string): Place | null {
+    const ahead = this.#store.ahead(job);
+    if (!ahead) return null;
+    const { live } = this.#store.workers(Date.now() - LIVE_MS);
+    const start = live > 0 ? Date.now() + (1000 * ahead.seconds) / live : null;
+    return { ahead: ahead.jobs, expected_start: start === null ? null : new Date(start).toISOString() };
+  }
+
+  state(): PoolState {
+    const now = Date.now();
+    const { waiting, sent, running, oldest } = this.#store.counts();
+    const { live } = this.#store.workers(now - LIVE_MS);
+    return { waiting, sent, running, workers: live, oldest_wait_s: oldest === null ? 0 : (now - oldest) / 1000 };
+  }
+
+  override async alarm(): Promise<void> {
+    await this.ctx.storage.setAlarm(Date.now() + RETRY_MS);
+    await this.#pump();
+  }
+
+  /** Sends behind the caller's back, who waits for its own row alone; the alarm stands in where that breaks off. */
+  async #soon(): Promise<void> {
+    const now = Date.now();
+    const alarm = await this.ctx.storage.getAlarm();
+    if (alarm === null || alarm > now + RETRY_MS) await this.ctx.storage.setAlarm(now + RETRY_MS);
+    this.ctx.waitUntil(this.#pump());
+  }
+
+  /** One at a time; once more where something changed meanwhile. */
+  #pump(): Promise<void> {
+    this.#again = true;
+    this.#pumping ??= (async () => {
+      while (this.#again) {
+        this.#again = false;
+        await this.#sendAll();
+      }
+    })().finally(() => {
+      this.#pumping = null;
+    });
+    return this.#pumping;
+  }
+
+  async #sendAll(): Promise<void> {
+    const now = Date.now();
+    const { live, idle } = this.#store.workers(now - LIVE_MS);
+    await this.#resendLost(now, idle);
+    for (;;) {
+      const free = Math.min(SENDS_AT_ONCE, live - this.#store.sent().length);
+      const sends: Promise<boolean>[] = [];
+      for (let i = 0; i < free; i += 1) {
+        const tenants = this.#store.inLine();
+        const turn = nextTurn(tenants, Number(this.env.TENANT_CONCURRENCY));
+        const head = turn && tenants.find(({ tenant }) => tenant === turn.tenant);
+        if (!turn || !head) break;
+        this.#store.send(head.job, turn, now);
+        sends.push(this.#send(head.job, head.dispatch));
+      }
+      if (sends.length === 0) break;
+      if (!(await Promise.all(sends)).every(Boolean)) break;
+    }
+    this.#store.tidy();
+    await this.#arm(idle);
+  }
+
+  /** Sends one message; false where it could not be and waits again. */
+  async #send(job: string, dispatch: string): Promise<boolean> {
+    try {
+      if (!(await ledgerOf(this.env, job).dispatch(dispatch))) this.#store.remove(job);
+      return true;
+    } catch (error) {
+      console.error('a dispatch could not be sent', job, String(error));
+      this.#store.unsend(job);
+      return false;
+    }
+  }
+
+  /** A message that nobody claims while a worker has nothing to do was lost on the way. */
+  async #resendLost(now: number, idle: number): Promise<void> {
+    if (idle === 0) return;
+    for (const { job, dispatch, sends, sent_at } of this.#store.sent()) {
+      if (now < this.#dueAgain(sends, sent_at)) continue;
+      this.#store.resend(job, now);
+      await this.#send(job, dispatch);
+    }
+  }
+
+  #dueAgain(sends: number, sent_at: number): number {
+    return sent_at + Math.min(LONGEST_RESEND_MS, Number(this.env.RESEND_MS) * 2 ** Math.min(sends - 1, 30));
+  }
+
+  async #arm(idle: number): Promise<void> {
+    const now = Date.now();
+    const due = idle > 0 ? this.#store.sent().map(({ sends, sent_at }) => this.#dueAgain(sends, sent_at)) : [];
+    const { waiting, sent } = this.#store.counts();
+    if (this.#again) due.push(now);
+    // a tenant at its cap, or a worker that goes: looked at again now and then
+    if (waiting + sent > 0) due.push(now + ANNOUNCE_MS);
+    if (due.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...due)));
+    else await this.ctx.storage.deleteAlarm();
+  }
+}
