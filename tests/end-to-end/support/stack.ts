@@ -34,7 +34,7 @@ export class Worker {
   readonly id: string;
   readonly process: ChildProcess;
   /** What it logged so far. */
-  readonly events: { event: string; id?: string; reason?: string; attempt?: number }[] = [];
+  readonly events: { event: string; at?: string; id?: string; reason?: string; attempt?: number }[] = [];
 
   constructor(id: string, process: ChildProcess) {
     this.id = id;
