@@ -15,6 +15,7 @@ export interface Env {
   readonly INBOX: DurableObjectNamespace;
   readonly RUN: DurableObjectNamespace;
   readonly DISPATCHER: DurableObjectNamespace;
+  readonly ERASER: DurableObjectNamespace;
   readonly DELIVERIES: DurableObjectNamespace;
 
   /** S3 interface of the bucket behind `R2`, for presigned addresses. */

@@ -5,6 +5,7 @@ import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
 import { fastVector } from './vectors/fast-path.ts';
 
+export { TenantEraser } from './deletion/tenant-eraser.ts';
 export { Idempotency } from './idempotency/keys.ts';
 export { InboundInbox } from './inbound/inbox.ts';
 export { Run } from './inbound/runs/run.ts';

@@ -4,12 +4,17 @@ import { blobKey, stagingPrefix } from './addresses.ts';
 
 /** Nothing younger is touched: upload addresses have expired long before, promotions are over. */
 export const CLEAN_UP_AGE_MS = 86_400_000;
+/** A worker that was away for longer starts with an empty cache. */
+const DELETIONS_KEPT_MS = 7 * 86_400_000;
 const AREAS = 200;
 const BLOBS = 500;
 
 type CleanedUp = { areas: number; artefacts: number; blobs: number };
 
 export async function cleanUp(env: Env, now: number): Promise<CleanedUp> {
+  await env.DB.prepare('DELETE FROM deletions WHERE at < ?')
+    .bind(now - DELETIONS_KEPT_MS)
+    .run();
   return {
     areas: await cleanUpStaging(env, now - CLEAN_UP_AGE_MS),
     artefacts: await deleteExpiredArtefacts(env, now),
@@ -32,7 +37,7 @@ async function cleanUpStaging(env: Env, before: number): Promise<number> {
   return results.length;
 }
 
-async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
+export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
   for (;;) {
     const { objects, truncated } = await bucket.list({ prefix });
     if (objects.length > 0) await bucket.delete(objects.map((object) => object.key));

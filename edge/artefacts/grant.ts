@@ -6,6 +6,7 @@ import { UPLOAD_LIFE_S } from './addresses.ts';
 import { reserveBlobs, storedBlobs } from './ownership.ts';
 import { verifyAndPromote } from './promotion.ts';
 import { type ArtefactRow, readArtefact } from './reading.ts';
+import { releaseBlobs } from './release.ts';
 import { presignUploads } from './upload.ts';
 
 /** A grant whose bytes never came is deleted after this time. */
@@ -53,7 +54,7 @@ export async function commitUpload(env: Env, tenant: string, id: string, now: nu
 const useStatement = (env: Env, { tenant, sha256, id }: ArtefactRow): D1PreparedStatement =>
   env.DB.prepare('INSERT OR IGNORE INTO blob_uses (tenant, sha256, holder) VALUES (?, ?, ?)').bind(tenant, sha256, id);
 
-/** Deletes the tenant's artefact; its bytes go with the next clean-ups unless something else uses them. Raises not_found. */
+/** Deletes the tenant's artefact, and its bytes unless something else uses them. Raises not_found. */
 export async function deleteArtefact(env: Env, tenant: string, id: string, now: number): Promise<void> {
   const row = await readArtefact(env, tenant, id, now);
   if (row.tenant !== tenant) throw new SextantError('not_found', `this tenant has no artefact ${id}`);
@@ -61,4 +62,5 @@ export async function deleteArtefact(env: Env, tenant: string, id: string, now: 
     env.DB.prepare('DELETE FROM artefacts WHERE id = ?').bind(id),
     env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),
   ]);
+  await releaseBlobs(env, tenant, [row.sha256], now);
 }

@@ -18,6 +18,7 @@ type LedgerCalls = Pick<
   | 'release'
   | 'deadLetter'
   | 'dispatch'
+  | 'erase'
 > & { fetch(address: string, init: RequestInit): Promise<Response> };
 
 export const ledgerOf = (env: Env, job: string): LedgerCalls => env.LEDGER.getByName(job) as unknown as LedgerCalls;

@@ -97,6 +97,14 @@ export class Ledger extends DurableObject<Env> {
     return this.#subscribers.stream(backlog, isTerminal(state.status));
   }
 
+  /** Forgets a job that has ended; changes nothing for another tenant's, or one that goes on. */
+  async erase(tenant: string): Promise<void> {
+    const state = this.#ofTenant(tenant);
+    if (!state || !isTerminal(state.status)) return;
+    await this.#dispatcher(state).ended(state.id);
+    await this.#forget(state);
+  }
+
   /** It is the job's turn: its message goes onto the queue. False where this dispatch does not wait any more. */
   async dispatch(dispatch: string): Promise<boolean> {
     const state = this.#advanced();

@@ -1,19 +1,41 @@
-/** Deleting a published result of the tenant; its blobs go with the next clean-ups unless something else uses them. */
+/** Deleting a published result of the tenant, and its blobs unless something else uses them. */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { releaseBlobs } from '../artefacts/release.ts';
 import type { Env } from '../environment.ts';
 import type { PublishedResult } from './reading.ts';
 
-/** Raises not_found for a result of the public tenant, conflict while a vector name points at it. */
+/** What cannot go on without the result: vector names that point at it, results that are of this model. */
+async function usersOf(env: Env, tenant: string, id: string): Promise<string[]> {
+  const { results } = await env.DB.prepare(
+    `SELECT name AS user FROM vector_names WHERE tenant = ?1 AND vector = ?2
+     UNION ALL SELECT id FROM published WHERE tenant = ?1 AND manifest ->> 'model' = ?2 LIMIT 100`,
+  )
+    .bind(tenant, id)
+    .all<{ user: string }>();
+  return results.map(({ user }) => user);
+}
+
+/** Raises not_found for a result of the public tenant, conflict with the list of what uses it. */
 export async function deletePublished(env: Env, tenant: string, result: PublishedResult): Promise<void> {
-  if (result.tenant !== tenant)
-    throw new SextantError('not_found', `this tenant has no ${result.manifest.kind} ${result.id}`);
-  const name = await env.DB.prepare('SELECT name FROM vector_names WHERE tenant = ? AND vector = ? LIMIT 1')
-    .bind(tenant, result.id)
-    .first<{ name: string }>();
-  if (name)
-    throw new SextantError('conflict', `the vector name "${name.name}" points at ${result.id}; change it first`);
+  const { id, manifest } = result;
+  if (result.tenant !== tenant) throw new SextantError('not_found', `this tenant has no ${manifest.kind} ${id}`);
+  const users = await usersOf(env, tenant, id);
+  if (users.length > 0)
+    throw new SextantError(
+      'conflict',
+      `${users.map((user) => `"${user}"`).join(', ')} would point at nothing; change that first`,
+      {
+        errors: users.map((detail) => ({ pointer: '', code: 'in_use', detail })),
+      },
+    );
   await env.DB.batch([
-    env.DB.prepare('DELETE FROM published WHERE tenant = ? AND id = ?').bind(tenant, result.id),
-    env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, result.id),
+    env.DB.prepare('DELETE FROM published WHERE tenant = ? AND id = ?').bind(tenant, id),
+    env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),
   ]);
+  await releaseBlobs(
+    env,
+    tenant,
+    manifest.blobs.map(({ sha256 }) => sha256),
+    Date.now(),
+  );
 }

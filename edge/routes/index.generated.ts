@@ -3,12 +3,14 @@ import type { App } from '../environment.ts';
 import artefacts from './artefacts.ts';
 import audit from './audit.ts';
 import capabilities from './capabilities.ts';
+import deletions from './deletions.ts';
 import fairnessAudits from './fairness-audits.ts';
 import fairnessCorrections from './fairness-corrections.ts';
 import fairnessPredictors from './fairness-predictors.ts';
 import health from './health.ts';
 import inbound from './inbound.ts';
 import inboundHooks from './inbound-hooks.ts';
+import internalDeletions from './internal-deletions.ts';
 import internalJobs from './internal-jobs.ts';
 import internalWorkers from './internal-workers.ts';
 import jobs from './jobs.ts';
@@ -24,6 +26,7 @@ import reports from './reports.ts';
 import runs from './runs.ts';
 import saeLatents from './sae-latents.ts';
 import saes from './saes.ts';
+import tenantDeletions from './tenant-deletions.ts';
 import vectorBatches from './vector-batches.ts';
 import vectorNames from './vector-names.ts';
 import vectors from './vectors.ts';
@@ -33,12 +36,14 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   artefacts,
   audit,
   capabilities,
+  deletions,
   fairnessAudits,
   fairnessCorrections,
   fairnessPredictors,
   health,
   inbound,
   inboundHooks,
+  internalDeletions,
   internalJobs,
   internalWorkers,
   jobs,
@@ -54,6 +59,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   runs,
   saeLatents,
   saes,
+  tenantDeletions,
   vectorBatches,
   vectorNames,
   vectors,

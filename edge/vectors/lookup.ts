@@ -17,7 +17,9 @@ type Background = { waitUntil(promise: Promise<unknown>): void };
 
 const memory = new VectorMemory();
 const memoryKey = (owner: string, id: string, selectionKey: string): string => `${owner}/${id}/${selectionKey}`;
-const kvKey = (owner: string, id: string): string => `vector/${owner}/${id}`;
+/** Where a tenant's vectors lie in KV. */
+export const kvPrefix = (owner: string): string => `vector/${owner}/`;
+const kvKey = (owner: string, id: string): string => `${kvPrefix(owner)}${id}`;
 type Owned = { owner: string; id: string };
 
 const entryFor = (tenant: string, id: string, { key }: Selection): Remembered | undefined =>

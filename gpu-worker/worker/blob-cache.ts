@@ -9,9 +9,15 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 
 type RemoteBlob = { sha256: string; bytes: number; url: string };
 
+const folderOf = (sha256: string, cache: string): string => join(cache, 'blobs', sha256.slice(0, 2));
+
+/** Forgets the local copy, if there is one. */
+export const dropBlob = (sha256: string, cache: string): Promise<void> =>
+  rm(join(folderOf(sha256, cache), sha256), { force: true });
+
 /** Path of the local copy. Raises `artefact_mismatch` when the bytes do not fit, `unavailable` when they cannot be read. */
 export async function fetchBlob({ sha256, bytes, url }: RemoteBlob, cache: string): Promise<string> {
-  const folder = join(cache, 'blobs', sha256.slice(0, 2));
+  const folder = folderOf(sha256, cache);
   const path = join(folder, sha256);
   if ((await stat(path).catch(() => null))?.size === bytes) return path;
   await mkdir(folder, { recursive: true });

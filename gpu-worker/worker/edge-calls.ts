@@ -27,15 +27,29 @@ export class EdgeCalls {
     body: unknown,
     { fence, schema, timeout_ms = TIMEOUT_MS }: { fence: string | null; schema: S; timeout_ms?: number },
   ): Promise<z.output<S>> {
-    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    return this.#call('POST', path, new TextEncoder().encode(JSON.stringify(body)), { fence, schema, timeout_ms });
+  }
+
+  /** Reads under the worker's signature, which covers the path without its query. Raises as `post`. */
+  get<S extends z.ZodType>(path: string, query: string, schema: S): Promise<z.output<S>> {
+    return this.#call('GET', path, new Uint8Array(), { fence: null, schema, timeout_ms: TIMEOUT_MS }, query);
+  }
+
+  async #call<S extends z.ZodType>(
+    method: 'GET' | 'POST',
+    path: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    { fence, schema, timeout_ms }: { fence: string | null; schema: S; timeout_ms: number },
+    query = '',
+  ): Promise<z.output<S>> {
     for (let tries = 1; ; tries += 1) {
       const sent_at = Date.now();
       const authorization = await signWorkerCall(
         this.#key,
-        { method: 'POST', path, body: bytes, fence },
+        { method, path, body: bytes, fence },
         this.#clock.now() / 1000,
       );
-      const response = await this.#send(path, { authorization, bytes, timeout_ms });
+      const response = await this.#send(`${path}${query}`, { method, authorization, bytes, timeout_ms });
       this.#clock.learn(response.headers, sent_at);
       const answer: unknown = await response.json().catch(() => null);
       if (response.ok) return schema.parse(answer);
@@ -56,12 +70,17 @@ export class EdgeCalls {
 
   #send(
     path: string,
-    { authorization, bytes, timeout_ms }: { authorization: string; bytes: Uint8Array<ArrayBuffer>; timeout_ms: number },
+    {
+      method,
+      authorization,
+      bytes,
+      timeout_ms,
+    }: { method: 'GET' | 'POST'; authorization: string; bytes: Uint8Array<ArrayBuffer>; timeout_ms: number },
   ): Promise<Response> {
     return fetch(`${this.#url}${path}`, {
-      method: 'POST',
+      method,
       headers: { authorization, 'content-type': 'application/json' },
-      body: bytes,
+      ...(method === 'POST' ? { body: bytes } : {}),
       signal: AbortSignal.timeout(timeout_ms),
     }).catch((cause: unknown) => {
       throw new SextantError('unavailable', `the edge cannot be reached: ${String(cause)}`, { cause });

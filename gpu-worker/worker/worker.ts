@@ -1,5 +1,6 @@
 /** The worker's loop: pull, verify, claim, run, settle. One job at a time. */
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jsonPointer, paramError, SextantError } from '../../shared/contracts/problem.ts';
 import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
@@ -9,6 +10,7 @@ import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
 import { Announcer } from './announcer.ts';
 import { Attempt, scratchOf } from './attempt.ts';
+import { followDeletions } from './cache-deletions.ts';
 import { EdgeClock } from './clock.ts';
 import { statedError } from './computation-failure.ts';
 import type { Configuration } from './configuration.ts';
@@ -52,7 +54,9 @@ export class Worker {
     // What a killed predecessor left behind.
     await rm(scratchOf(this.#configuration), { recursive: true, force: true });
     const over = new AbortController();
-    const announcing = this.#announcer.run(AbortSignal.any([this.#shutdown.signal, over.signal]));
+    const until = AbortSignal.any([this.#shutdown.signal, over.signal]);
+    const cache = join(this.#configuration.data, 'cache');
+    const beside = Promise.all([this.#announcer.run(until), followDeletions(this.#edge, cache, until)]);
     try {
       while (!this.#shutdown.signal.aborted) {
         const message = await this.#next();
@@ -61,7 +65,7 @@ export class Worker {
       }
     } finally {
       over.abort();
-      await announcing;
+      await beside;
     }
   }
 

@@ -31,6 +31,7 @@ const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['vectors', 'fairness', 'idempotency', 'webhooks'],
     ['jobs'],
     ['inbound'],
+    ['deletion'],
     ['routes'],
     ['app', 'index'],
   ],

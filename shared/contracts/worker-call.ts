@@ -157,3 +157,10 @@ export const announceRequestSchema = z.strictObject({
   job: randomIdSchema('job').nullable(),
   leaving: z.boolean().default(false),
 });
+
+/** GET /internal/deletions?after=: blobs that are gone; ask again from `cursor` on. */
+export const deletionsSchema = z.object({
+  cursor: z.number().int().nonnegative(),
+  deletions: z.array(z.object({ sha256: digestSchema })),
+});
+export type Deletions = z.infer<typeof deletionsSchema>;

@@ -1,0 +1,98 @@
+/** Everything a tenant has, taken away: each step may be repeated, so that what breaks off is simply begun again. */
+
+import { deletePrefix } from '../artefacts/clean-up.ts';
+import { noteDeletions } from '../artefacts/release.ts';
+import type { Env } from '../environment.ts';
+import { inboxOf } from '../inbound/inbox.ts';
+import { runOf } from '../inbound/runs/run-of.ts';
+import { ledgerOf } from '../jobs/ledger-of.ts';
+import { kvPrefix } from '../vectors/lookup.ts';
+import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
+
+/** Rows of these tables go by their column `tenant`. */
+const TABLES = [
+  'keys',
+  'inbound_hooks',
+  'recipes',
+  'webhook_endpoints',
+  'webhook_secrets',
+  'runs',
+  'jobs',
+  'vector_names',
+  'published',
+  'artefacts',
+  'blob_uses',
+  'models',
+  'staging',
+  'blobs',
+] as const;
+const BATCH = 50;
+
+export type Holdings = Record<string, number>;
+
+/** How much of each kind the tenant has. */
+export async function holdingsOf(env: Env, tenant: string): Promise<Holdings> {
+  const counts = await env.DB.batch<{ n: number }>(
+    TABLES.map((table) => env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE tenant = ?`).bind(tenant)),
+  );
+  return Object.fromEntries(TABLES.map((table, i) => [table, counts[i]?.results[0]?.n ?? 0]));
+}
+
+/** Ids of a table's rows of the tenant, some at a time, until there are none or none of them goes. */
+async function eachOf(
+  env: Env,
+  table: 'inbound_hooks' | 'webhook_endpoints' | 'runs' | 'jobs',
+  tenant: string,
+  erase: (id: string) => Promise<void>,
+): Promise<void> {
+  for (let after = ''; ; ) {
+    const { results } = await env.DB.prepare(`SELECT id FROM ${table} WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?`)
+      .bind(tenant, after, BATCH)
+      .all<{ id: string }>();
+    await Promise.all(results.map(({ id }) => erase(id)));
+    const last = results.at(-1);
+    if (!last) return;
+    after = last.id;
+  }
+}
+
+async function eraseJob(env: Env, tenant: string, id: string): Promise<void> {
+  const ledger = ledgerOf(env, id);
+  const address = await ledger.webhookOf(tenant);
+  await ledger.cancel(tenant);
+  await ledger.erase(tenant);
+  if (address) await deliveryQueueOf(env, await addressQueueName(tenant, address)).erase();
+}
+
+/** Takes all of it away. Raises what the stores raise; call it again then. */
+export async function eraseTenant(env: Env, tenant: string, now: number): Promise<void> {
+  // first whoever could bring something new
+  await env.DB.prepare('DELETE FROM keys WHERE tenant = ?').bind(tenant).run();
+  await eachOf(env, 'inbound_hooks', tenant, (id) => inboxOf(env, id).erase());
+  await env.DB.prepare('DELETE FROM inbound_hooks WHERE tenant = ?').bind(tenant).run();
+  await eachOf(env, 'runs', tenant, async (id) => {
+    await runOf(env, id).cancel(tenant);
+    await runOf(env, id).erase();
+  });
+  await eachOf(env, 'jobs', tenant, (id) => eraseJob(env, tenant, id));
+  await eachOf(env, 'webhook_endpoints', tenant, (id) => deliveryQueueOf(env, id).erase());
+  for (let cursor: string | undefined; ; ) {
+    const page = await env.KV.list({ prefix: kvPrefix(tenant), ...(cursor ? { cursor } : {}) });
+    await Promise.all(page.keys.map(({ name }) => env.KV.delete(name)));
+    if (page.list_complete) break;
+    cursor = page.cursor;
+  }
+  await deletePrefix(env.R2, `t/${tenant}/`);
+  const { results } = await env.DB.prepare('SELECT sha256 FROM blobs WHERE tenant = ?')
+    .bind(tenant)
+    .all<{ sha256: string }>();
+  const digests = results.map(({ sha256 }) => sha256);
+  await env.DB.batch([
+    env.DB.prepare('DELETE FROM recipe_versions WHERE recipe IN (SELECT id FROM recipes WHERE tenant = ?)').bind(
+      tenant,
+    ),
+    ...TABLES.map((table) => env.DB.prepare(`DELETE FROM ${table} WHERE tenant = ?`).bind(tenant)),
+    env.DB.prepare('DELETE FROM tenant_deletions WHERE tenant = ?').bind(tenant),
+    noteDeletions(env, JSON.stringify(digests), now),
+  ]);
+}

@@ -1,0 +1,144 @@
+/** After a deletion nothing is found in any store; what another holds stays. */
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { until } from '../../support/until.ts';
+import { type Client, newClient, problemOf } from '../support/client.ts';
+import { plantVector } from '../support/vector.ts';
+
+const objects = async (tenant: string) => (await env.R2.list({ prefix: `t/${tenant}/` })).objects.map(({ key }) => key);
+const TABLES = [
+  'keys',
+  'inbound_hooks',
+  'recipes',
+  'webhook_endpoints',
+  'webhook_secrets',
+  'runs',
+  'jobs',
+  'vector_names',
+  'published',
+  'artefacts',
+  'blob_uses',
+  'models',
+  'staging',
+  'blobs',
+  'tenant_deletions',
+];
+const rowsOf = async (tenant: string) => {
+  const found: string[] = [];
+  for (const table of TABLES) {
+    const row = await env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE tenant = ?`)
+      .bind(tenant)
+      .first<{ n: number }>();
+    if (row?.n) found.push(`${table}: ${row.n}`);
+  }
+  return found;
+};
+const post = async (client: Client, key: string): Promise<string> => {
+  const body = { type: 'diagnostics.run', params: {}, webhook: 'https://hooks.customer.dev/x' };
+  const answer = await client.call('POST', '/v1/jobs', { body, headers: { 'idempotency-key': key } });
+  return (await answer.json<{ id: string }>()).id;
+};
+/** Tables that an object's storage holds. */
+const tablesIn = (stub: DurableObjectStub) =>
+  runInDurableObject(stub, (_, state) =>
+    state.storage.sql
+      .exec<{ name: string }>(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'",
+      )
+      .toArray()
+      .map(({ name }) => name),
+  );
+
+describe('deleting', () => {
+  it('a vector takes its bytes along, unless another vector holds them', async () => {
+    const client = await newClient();
+    const one = await plantVector(client.tenant, 16, 1);
+    await env.DB.prepare('DELETE FROM artefacts WHERE tenant = ?').bind(client.tenant).run();
+    await env.DB.prepare("DELETE FROM blob_uses WHERE tenant = ? AND holder LIKE 'art_%'").bind(client.tenant).run();
+    await env.DB.prepare("INSERT INTO blob_uses SELECT tenant, sha256, 'other' FROM blobs WHERE tenant = ?")
+      .bind(client.tenant)
+      .run();
+    await client.call('DELETE', `/v1/vectors/${one.id}`);
+    expect((await objects(client.tenant)).filter((key) => key.includes('/blob/'))).toHaveLength(1);
+    const two = await plantVector(client.tenant, 16, 2);
+    await env.DB.prepare('DELETE FROM artefacts WHERE tenant = ?').bind(client.tenant).run();
+    await env.DB.prepare("DELETE FROM blob_uses WHERE tenant = ? AND holder LIKE 'art_%'").bind(client.tenant).run();
+    expect((await client.call('DELETE', `/v1/vectors/${two.id}`)).status).toBe(204);
+    expect((await objects(client.tenant)).filter((key) => key.includes('/blob/'))).toHaveLength(1);
+    const { results } = await env.DB.prepare('SELECT sha256 FROM deletions').all<{ sha256: string }>();
+    expect(results.map(({ sha256 }) => sha256)).toContain(two.manifest.blobs[0]?.sha256);
+  });
+
+  it('what something else uses answers 409 with the list', async () => {
+    const client = await newClient();
+    const vector = await plantVector(client.tenant);
+    await client.call('PUT', '/v1/vector-names/used', { body: { id: vector.id } });
+    const problem = await problemOf(await client.call('DELETE', `/v1/vectors/${vector.id}`));
+    expect(problem).toMatchObject({ status: 409, errors: [{ code: 'in_use', detail: 'used' }] });
+  });
+
+  it('a job that has ended leaves nothing of it', async () => {
+    const client = await newClient();
+    const id = await post(client, 'gone');
+    expect((await client.call('DELETE', `/v1/jobs/${id}`)).status).toBe(409);
+    await client.call('POST', `/v1/jobs/${id}/cancel`);
+    const other = await newClient();
+    expect((await other.call('DELETE', `/v1/jobs/${id}`)).status).toBe(404);
+    expect((await client.call('DELETE', `/v1/jobs/${id}`)).status).toBe(204);
+    expect((await client.call('GET', `/v1/jobs/${id}`)).status).toBe(404);
+    expect(await tablesIn(env.LEDGER.getByName(id))).toEqual([]);
+    expect(await env.DB.prepare('SELECT id FROM jobs WHERE id = ?').bind(id).all()).toMatchObject({ results: [] });
+  });
+});
+
+describe('deleting a tenant', () => {
+  it('takes two steps and leaves nothing but audit rows', async () => {
+    const client = await newClient();
+    const step = { id: 'only', type: 'diagnostics.run', params: {} };
+    const recipe = await (await client.call('POST', '/v1/recipes', { body: { name: 'r', steps: [step] } })).json<{
+      id: string;
+    }>();
+    const hook = await client.call('POST', '/v1/inbound-hooks', {
+      body: { name: 'h', provider: 'github', recipe: recipe.id },
+    });
+    const { id: hookId } = await hook.json<{ id: string }>();
+    const endpoint = await client.call('POST', '/v1/webhook-endpoints', {
+      body: { address: 'https://hooks.customer.dev/' },
+    });
+    const { id: endpointId } = await endpoint.json<{ id: string }>();
+    await client.call('POST', `/v1/webhook-endpoints/${endpointId}/test`);
+    const jobs = [await post(client, 'a'), await post(client, 'b')];
+    await plantVector(client.tenant);
+    await env.KV.put(`vector/${client.tenant}/x`, 'x');
+
+    const weak = await newClient({ tenant: client.tenant, scopes: ['jobs:write'] });
+    expect((await weak.call('POST', '/v1/tenant-deletions', { body: {} })).status).toBe(403);
+    const first = await client.call('POST', '/v1/tenant-deletions', { body: {} });
+    const { confirmation, will_go } = await first.json<{ confirmation: string; will_go: Record<string, number> }>();
+    expect(will_go).toMatchObject({ jobs: 2, published: 1, inbound_hooks: 1, webhook_endpoints: 1, recipes: 1 });
+    expect((await client.call('POST', '/v1/tenant-deletions', { body: { confirmation: 'wrong' } })).status).toBe(409);
+    expect(await rowsOf(client.tenant)).not.toEqual([]);
+    expect((await client.call('POST', '/v1/tenant-deletions', { body: { confirmation } })).status).toBe(202);
+
+    await until(async () => (await rowsOf(client.tenant)).length === 0, 'the rows to go').catch(async () => {
+      throw new Error((await rowsOf(client.tenant)).join(', '));
+    });
+    expect(await objects(client.tenant)).toEqual([]);
+    expect((await env.KV.list({ prefix: `vector/${client.tenant}/` })).keys).toEqual([]);
+    for (const stub of [
+      ...jobs.map((id) => env.LEDGER.getByName(id)),
+      env.INBOX.getByName(hookId),
+      env.DELIVERIES.getByName(endpointId),
+    ])
+      expect(await tablesIn(stub)).toEqual([]);
+    const { results } = await env.DB.prepare('SELECT action FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT 1')
+      .bind(client.tenant)
+      .all();
+    expect(results).toEqual([{ action: 'tenant.delete' }]);
+    const versions = await env.DB.prepare('SELECT count(*) AS n FROM recipe_versions WHERE recipe = ?')
+      .bind(recipe.id)
+      .first();
+    expect(versions).toEqual({ n: 0 });
+  });
+});
