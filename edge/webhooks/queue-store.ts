@@ -52,6 +52,7 @@ export class QueueStore {
   }
 
   failingSince(): number | null {
+    if (!this.#exists) return null;
     return this.#sql.exec<{ failing_since: number | null }>('SELECT failing_since FROM queue').one().failing_since;
   }
   setFailingSince(at: number | null): void {
@@ -128,6 +129,7 @@ export class QueueStore {
   }
 
   nextAt(): number | null {
+    if (!this.#exists) return null;
     return this.#sql
       .exec<{ at: number | null }>('SELECT min(next_at) AS at FROM messages WHERE next_at IS NOT NULL')
       .one().at;
@@ -143,6 +145,7 @@ export class QueueStore {
     return { waiting: n, oldest_ms: oldest === null ? 0 : now - oldest };
   }
   sweep(now: number): void {
+    if (!this.#exists) return;
     this.#sql.exec('DELETE FROM attempts WHERE at < ?', now - KEPT_MS);
     this.#sql.exec('DELETE FROM messages WHERE created_at < ? AND next_at IS NULL', now - KEPT_MS);
   }

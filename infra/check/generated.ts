@@ -59,12 +59,25 @@ async function openApi(): Promise<string> {
 
 const readResult = (name: string): string => readFileSync(join(root, 'tests/bench/results', name), 'utf8');
 
+/** JSON Schemas of the webhook events, for receivers. */
+async function webhookEvents(): Promise<string> {
+  const { z } = await import('zod');
+  const { WEBHOOK_EVENTS } = (await import(join(root, 'shared/contracts/webhook-event.ts'))) as {
+    WEBHOOK_EVENTS: Record<string, import('zod').ZodType>;
+  };
+  const schemas = Object.fromEntries(
+    Object.entries(WEBHOOK_EVENTS).map(([type, schema]) => [type, z.toJSONSchema(schema)]),
+  );
+  return `${JSON.stringify(schemas, null, 2)}\n`;
+}
+
 const FILES: Record<string, () => string | Promise<string>> = {
   'shared/jobs/index.generated.ts': contractIndex,
   'gpu-worker/jobs/index.generated.ts': handlerIndex,
   'edge/routes/index.generated.ts': routeIndex,
   // last: it is made from the files above
   'openapi.json': openApi,
+  'edge/guides/webhook-events.schema.json': webhookEvents,
   'tests/bench/FIGURES.md': () => figuresPage(readResult),
   'README.md': () => withMainJob(readFileSync(join(root, 'README.md'), 'utf8'), readResult),
 };

@@ -34,6 +34,11 @@ export class EdgeProcess {
     this.url = url;
   }
 
+  /** Of the process that runs the pair; workerd is its child. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** Runs a statement in the edge's database, as an operator would with `wrangler d1 execute`. */
   execute(sql: string, values: readonly Value[] = []): Promise<Row[]> {
     return this.#ask({ call: ++this.#calls, sql, values });

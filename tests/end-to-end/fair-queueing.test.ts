@@ -5,7 +5,7 @@ import { SCOPES } from '../../shared/contracts/scope.ts';
 import { until } from '../support/until.ts';
 import { Stack } from './support/stack.ts';
 
-const stack = new Stack();
+const stack = new Stack({ resend_ms: 60_000 });
 beforeAll(() => stack.start(), 120_000);
 afterAll(() => stack.stop());
 

@@ -102,8 +102,8 @@ export class Dispatcher extends DurableObject<Env> {
 
   async #sendAll(): Promise<void> {
     const now = Date.now();
-    const { live, idle } = this.#store.workers(now - LIVE_MS);
-    await this.#resendLost(now, idle);
+    const { live, idle_since } = this.#store.workers(now - LIVE_MS);
+    await this.#resendLost(now, idle_since);
     for (;;) {
       const free = Math.min(SENDS_AT_ONCE, live - this.#store.sent().length);
       const sends: Promise<boolean>[] = [];
@@ -119,7 +119,7 @@ export class Dispatcher extends DurableObject<Env> {
       if (!(await Promise.all(sends)).every(Boolean)) break;
     }
     this.#store.tidy();
-    await this.#arm(idle);
+    await this.#arm(idle_since);
   }
 
   /** Sends one message; false where it could not be and waits again. */
@@ -135,22 +135,26 @@ export class Dispatcher extends DurableObject<Env> {
   }
 
   /** A message that nobody claims while a worker has nothing to do was lost on the way. */
-  async #resendLost(now: number, idle: number): Promise<void> {
-    if (idle === 0) return;
+  async #resendLost(now: number, idle_since: number | null): Promise<void> {
+    if (idle_since === null) return;
     for (const { job, dispatch, sends, sent_at } of this.#store.sent()) {
-      if (now < this.#dueAgain(sends, sent_at)) continue;
+      if (now < this.#dueAgain(sends, Math.max(sent_at, idle_since))) continue;
       this.#store.resend(job, now);
       await this.#send(job, dispatch);
     }
   }
 
-  #dueAgain(sends: number, sent_at: number): number {
-    return sent_at + Math.min(LONGEST_RESEND_MS, Number(this.env.RESEND_MS) * 2 ** Math.min(sends - 1, 30));
+  /** `from`: when it was sent and somebody could have taken it. */
+  #dueAgain(sends: number, from: number): number {
+    return from + Math.min(LONGEST_RESEND_MS, Number(this.env.RESEND_MS) * 2 ** Math.min(sends - 1, 30));
   }
 
-  async #arm(idle: number): Promise<void> {
+  async #arm(idle_since: number | null): Promise<void> {
     const now = Date.now();
-    const due = idle > 0 ? this.#store.sent().map(({ sends, sent_at }) => this.#dueAgain(sends, sent_at)) : [];
+    const due =
+      idle_since === null
+        ? []
+        : this.#store.sent().map(({ sends, sent_at }) => this.#dueAgain(sends, Math.max(sent_at, idle_since)));
     const { waiting, sent } = this.#store.counts();
     if (this.#again) due.push(now);
     // a tenant at its cap, or a worker that goes: looked at again now and then

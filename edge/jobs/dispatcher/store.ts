@@ -20,7 +20,7 @@ const TABLES = `
   CREATE INDEX IF NOT EXISTS jobs_held ON jobs (tenant) WHERE state <> 'waiting';
   CREATE INDEX IF NOT EXISTS jobs_sent ON jobs (sent_at) WHERE state = 'sent';
   CREATE TABLE IF NOT EXISTS tenants (tenant TEXT PRIMARY KEY, mark REAL NOT NULL, came INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS workers (worker TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, job TEXT);
+  CREATE TABLE IF NOT EXISTS live (worker TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, job TEXT, idle_at INTEGER);
   CREATE TABLE IF NOT EXISTS clock (one INTEGER PRIMARY KEY CHECK (one = 1), clock REAL NOT NULL);
   INSERT OR IGNORE INTO clock VALUES (1, 0);`;
 
@@ -45,6 +45,13 @@ export class DispatcherStore {
       );
     }
     this.#sql.exec(
+      `UPDATE live SET job = NULL, idle_at = ?3 WHERE job = ?1
+         AND EXISTS (SELECT 1 FROM jobs WHERE job = ?1 AND dispatch <> ?2)`,
+      job,
+      dispatch,
+      Date.now(),
+    );
+    this.#sql.exec(
       `INSERT INTO jobs (job, dispatch, tenant, cost, since, state, sends) VALUES (?, ?, ?, ?, ?, 'waiting', 0)
        ON CONFLICT DO UPDATE SET dispatch = excluded.dispatch, state = 'waiting', sends = 0, sent_at = NULL, worker = NULL
        WHERE jobs.dispatch <> excluded.dispatch`,
@@ -58,6 +65,7 @@ export class DispatcherStore {
 
   /** Forgets a job that has ended. */
   remove(job: string): void {
+    this.#free(job);
     this.#sql.exec('DELETE FROM jobs WHERE job = ?', job);
   }
 
@@ -100,12 +108,14 @@ export class DispatcherStore {
   /** A worker has the job now. */
   claimed(job: string, worker: string): void {
     this.#sql.exec("UPDATE jobs SET state = 'running', worker = ? WHERE job = ?", worker, job);
-    this.#sql.exec('UPDATE workers SET job = ? WHERE worker = ?', job, worker);
+    this.#sql.exec('UPDATE live SET job = ?, idle_at = NULL WHERE worker = ?', job, worker);
   }
 
   seen(worker: string, job: string | null, now: number): void {
+    // an announcement may have been overtaken by a claim: only the end of its job frees a worker
     this.#sql.exec(
-      'INSERT INTO workers VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET seen_at = ?2, job = ?3',
+      `INSERT INTO live VALUES (?1, ?2, ?3, iif(?3 IS NULL, ?2, NULL))
+       ON CONFLICT DO UPDATE SET seen_at = ?2, job = coalesce(?3, job), idle_at = iif(?3 IS NULL, idle_at, NULL)`,
       worker,
       now,
       job,
@@ -114,16 +124,14 @@ export class DispatcherStore {
       this.#sql.exec("UPDATE jobs SET state = 'running', worker = ? WHERE job = ? AND state = 'sent'", worker, job);
   }
   gone(worker: string): void {
-    this.#sql.exec('DELETE FROM workers WHERE worker = ?', worker);
+    this.#sql.exec('DELETE FROM live WHERE worker = ?', worker);
   }
-  /** Live workers, and how many of them have no job. */
-  workers(since: number): { live: number; idle: number } {
-    this.#sql.exec('DELETE FROM workers WHERE seen_at < ?', since);
+  /** Live workers, and since when the one that has waited longest has had no job; null while all have one. */
+  workers(since: number): { live: number; idle_since: number | null } {
+    this.#sql.exec('DELETE FROM live WHERE seen_at < ?', since);
     return this.#sql
-      .exec<{ live: number; idle: number }>(
-        `SELECT count(*) AS live, count(*) FILTER (
-           WHERE job IS NULL OR NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.job = workers.job AND state = 'running')) AS idle
-         FROM workers`,
+      .exec<{ live: number; idle_since: number | null }>(
+        'SELECT count(*) AS live, min(idle_at) AS idle_since FROM live',
       )
       .one();
   }
@@ -161,6 +169,11 @@ export class DispatcherStore {
       `DELETE FROM tenants WHERE mark <= (SELECT clock FROM clock)
          AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.tenant = tenants.tenant)`,
     );
+  }
+
+  /** The worker of this job has none any more. */
+  #free(job: string): void {
+    this.#sql.exec('UPDATE live SET job = NULL, idle_at = ? WHERE job = ?', Date.now(), job);
   }
 
   #clock(): number {

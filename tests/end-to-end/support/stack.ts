@@ -25,6 +25,7 @@ export type WorkerOptions = {
   visibility_ms?: number;
   models?: Record<string, string>;
   corpora?: Record<string, string>;
+  hubs?: Record<string, { endpoint: string }>;
   /** Modules preloaded into the worker's process. */
   preload?: string;
   environment?: Record<string, string>;
@@ -147,6 +148,7 @@ export class Stack {
       device: 'cpu',
       models: options.models ?? {},
       corpora: options.corpora ?? {},
+      ...(options.hubs ? { hubs: options.hubs } : {}),
       ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
     };
     writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));

@@ -93,9 +93,15 @@ describe('the dispatcher', () => {
         (_, state) =>
           state.storage.sql.exec<{ sends: number }>('SELECT sends FROM jobs WHERE job = ?', job).toArray()[0]?.sends,
       );
-    await runInDurableObject(env.DISPATCHER.getByName('lost'), (_, state) =>
-      state.storage.sql.exec('UPDATE jobs SET sent_at = 1 WHERE job = ?', id).toArray(),
-    );
+    await runInDurableObject(env.DISPATCHER.getByName('lost'), (_, state) => {
+      state.storage.sql.exec('UPDATE jobs SET sent_at = 1 WHERE job = ?', id);
+    });
+    await dispatcherOf(env, 'lost').announce(worker, null);
+    // it has only just become free: somebody may be on the way to the message
+    expect(await sends(id)).toBe(1);
+    await runInDurableObject(env.DISPATCHER.getByName('lost'), (_, state) => {
+      state.storage.sql.exec('UPDATE live SET idle_at = 1');
+    });
     await dispatcherOf(env, 'lost').announce(worker, null);
     await until(async () => (await sends(id)) === 2, 'the second message');
     await client.call('POST', `/v1/jobs/${id}/cancel`);
