@@ -67,6 +67,8 @@ function nodeMacs(operator: string, inputs: readonly number[][], [output = []]: 
     case 'Gemm': {
       // Elements of the first operand are rows x inner (in either order) of each of its matrices.
       const rows = output.at(-2)!;
+      // The engine writes sums, as of a bias's gradient or in a norm, as products with a row or column of ones.
+      if (rows === 1 || output.at(-1) === 1) return 0;
       const matrix = inputs[0]!.slice(-2);
       return size(output) * (size(matrix) / rows);
     }
