@@ -25,6 +25,7 @@ const TABLES = [
   'models',
   'staging',
   'blobs',
+  'usage',
 ] as const;
 const BATCH = 50;
 

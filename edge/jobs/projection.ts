@@ -2,7 +2,7 @@
  * The index of jobs in D1: what lists read. Each ledger writes its own row, guarded by the ledger's revision, so that a
  * late write never undoes a newer one.
  */
-import type { Job, JobStatus } from '../../shared/contracts/job.ts';
+import { isTerminal, type Job, type JobStatus } from '../../shared/contracts/job.ts';
 import type { Position } from '../http/pages.ts';
 import type { JobState } from './state.ts';
 import { expiresAt, jobView } from './view.ts';
@@ -16,7 +16,7 @@ export function summaryOf(job: Job): JobSummary {
 }
 
 export async function indexJob(db: D1Database, state: JobState, revision: number): Promise<void> {
-  await db
+  const row = db
     .prepare(
       `INSERT INTO jobs (id, tenant, type, status, created_at, expires_at, revision, summary)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -32,9 +32,15 @@ export async function indexJob(db: D1Database, state: JobState, revision: number
       expiresAt(state),
       revision,
       JSON.stringify(summaryOf(jobView(state))),
-    )
-    .run();
+    );
+  await db.batch(isTerminal(state.status) ? [row, usageStatement(db, state)] : [row]);
 }
+
+/** Settles what a job took, once it has ended. */
+const usageStatement = (db: D1Database, { id, tenant, key = '', ended_at, ran_ms }: JobState): D1PreparedStatement =>
+  db
+    .prepare('INSERT OR IGNORE INTO usage (job, tenant, key, day, device_seconds) VALUES (?, ?, ?, ?, ?)')
+    .bind(id, tenant, key, new Date(ended_at ?? 0).toISOString().slice(0, 10), ran_ms / 1000);
 
 export const unindexJob = (db: D1Database, id: string): Promise<D1Result> =>
   db.prepare('DELETE FROM jobs WHERE id = ?').bind(id).run();

@@ -18,6 +18,7 @@ import jobsEvents from './jobs-events.ts';
 import jobsKeys from './jobs-keys.ts';
 import jobsWebhooks from './jobs-webhooks.ts';
 import keys from './keys.ts';
+import metrics from './metrics.ts';
 import models from './models.ts';
 import openapi from './openapi.ts';
 import problems from './problems.ts';
@@ -27,6 +28,7 @@ import runs from './runs.ts';
 import saeLatents from './sae-latents.ts';
 import saes from './saes.ts';
 import tenantDeletions from './tenant-deletions.ts';
+import usage from './usage.ts';
 import vectorBatches from './vector-batches.ts';
 import vectorNames from './vector-names.ts';
 import vectors from './vectors.ts';
@@ -51,6 +53,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   jobsKeys,
   jobsWebhooks,
   keys,
+  metrics,
   models,
   openapi,
   problems,
@@ -60,6 +63,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   saeLatents,
   saes,
   tenantDeletions,
+  usage,
   vectorBatches,
   vectorNames,
   vectors,

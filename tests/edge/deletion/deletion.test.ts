@@ -23,6 +23,7 @@ const TABLES = [
   'staging',
   'blobs',
   'tenant_deletions',
+  'usage',
 ];
 const rowsOf = async (tenant: string) => {
   const found: string[] = [];

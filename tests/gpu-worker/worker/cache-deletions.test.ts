@@ -1,0 +1,34 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { dropDeleted } from '../../../gpu-worker/worker/cache-deletions.ts';
+
+const cache = mkdtempSync(join(tmpdir(), 'sextant-deletions-'));
+afterAll(() => rmSync(cache, { recursive: true }));
+const digest = (letter: string) => letter.repeat(64);
+const pathOf = (letter: string) => join(cache, 'blobs', digest(letter).slice(0, 2), digest(letter));
+
+it('drops deleted blobs from the cache, page by page, and goes on from there after a restart', async () => {
+  for (const letter of ['a', 'b', 'c']) {
+    mkdirSync(join(cache, 'blobs', letter.repeat(2)), { recursive: true });
+    writeFileSync(pathOf(letter), letter);
+  }
+  const asked: string[] = [];
+  const pages = new Map([
+    ['?after=0', { cursor: 4, deletions: [{ sha256: digest('a') }, { sha256: digest('f') }] }],
+    ['?after=4', { cursor: 5, deletions: [{ sha256: digest('b') }] }],
+  ]);
+  const edge = {
+    get: async (_path: string, query: string) => {
+      asked.push(query);
+      return (pages.get(query) ?? { cursor: 5, deletions: [] }) as never;
+    },
+  };
+  await dropDeleted(edge, cache);
+  expect(asked).toEqual(['?after=0', '?after=4', '?after=5']);
+  expect(['a', 'b', 'c'].map((letter) => existsSync(pathOf(letter)))).toEqual([false, false, true]);
+  expect(readFileSync(join(cache, 'deletions-cursor'), 'utf8')).toBe('5');
+  await dropDeleted(edge, cache);
+  expect(asked.at(-1)).toBe('?after=5');
+});
