@@ -97,10 +97,11 @@ function streaming(sequences: number) {
 
 const EXTRACT = `
 import { readFileSync } from 'node:fs';
-const [, support, model, corpus, cache] = process.argv;
+const [, support, extract, model, corpus, cache] = process.argv;
 const { LocalJobs } = await import(support);
+const { default: contract } = await import(extract);
 const jobs = new LocalJobs({ threads: 2, models: { model }, corpora: { corpus }, cache });
-const { result } = await jobs.run('activations.extract', {
+const { result } = await jobs.run(contract, {
   model: { local: 'model' }, corpus: { local: 'corpus' }, hooks: ['resid_post.2'], context: 128, dtype: 'float16', tokens: 1e9,
 });
 jobs.close();
@@ -120,7 +121,17 @@ function extraction(lines: number) {
     for (let i = 0; i < lines; i++)
       appendFileSync(path, `${JSON.stringify({ other, text: texts[i % texts.length] })}\n`);
     const support = new URL('../support/job-context.ts', import.meta.url).href;
-    const argv = ['--input-type=module', '-e', EXTRACT, support, data('models', 'stories260K-hf'), path, folder];
+    const extract = new URL('../../shared/jobs/activations.extract.ts', import.meta.url).href;
+    const argv = [
+      '--input-type=module',
+      '-e',
+      EXTRACT,
+      support,
+      extract,
+      data('models', 'stories260K-hf'),
+      path,
+      folder,
+    ];
     const found = JSON.parse(spawnSync(process.execPath, argv, { encoding: 'utf8' }).stdout) as object;
     return { file_mib: statSync(path).size / 2 ** 20, ...found };
   } finally {

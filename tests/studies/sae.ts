@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import lmTrain from '../../shared/jobs/lm.train.ts';
 import { data, hasData } from '../support/guide.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { type LabelledResult, labelledMarkdown, labelledStudy } from './sae/labelled-study.ts';
@@ -78,8 +79,8 @@ const spelling = (options: Options) =>
 async function embedded(options: Options) {
   const jobs = new LocalJobs({ threads: THREADS });
   try {
-    const { result } = await jobs.run('lm.train', {});
-    const { model, held_out_loss, entropy_rate } = result as Record<string, number | string>;
+    const { result } = await jobs.run(lmTrain, {});
+    const { model, held_out_loss, entropy_rate } = result;
     note(`language model: held-out loss ${held_out_loss}, entropy of the language ${entropy_rate}`);
     const subject: Subject = {
       model: { id: model },

@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { JobContext, JobOutcome, WorkerConfiguration } from '../../gpu-worker/jobs/handler.ts';
+import type { z } from 'zod';
+import type { Handler, JobContext, JobOutcome, WorkerConfiguration } from '../../gpu-worker/jobs/handler.ts';
 import { JOB_HANDLERS } from '../../gpu-worker/jobs/index.generated.ts';
 import type { BlobContent, Checkpoints } from '../../gpu-worker/study/index.ts';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
-import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import type { JobContract } from '../../shared/jobs/contract.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 
 type Last = NonNullable<Checkpoints['last']>;
@@ -63,7 +64,7 @@ export class LocalJobs {
   }
 
   /** The surroundings of one attempt. */
-  context(params: unknown, last: Last | null = null): JobContext<unknown> {
+  context<P>(params: P, last: Last | null = null): JobContext<P> {
     const scratch = mkdtempSync(join(this.folder, `attempt-${this.runs++}-`));
     return {
       params,
@@ -86,17 +87,16 @@ export class LocalJobs {
   }
 
   /** Runs a job as the worker does: defaults applied, the result checked against its contract, results published. */
-  async run(
-    type: string,
+  async run<P extends z.ZodType, R extends z.ZodType>(
+    contract: JobContract<P, R>,
     params: Record<string, unknown>,
     last: Last | null = null,
-  ): Promise<JobOutcome<Record<string, unknown>>> {
-    const contract = JOB_CONTRACTS[type]!;
-    const handler = await JOB_HANDLERS[type]!();
+  ): Promise<JobOutcome<z.output<R>>> {
+    const handler = (await JOB_HANDLERS[contract.type]!()) as Handler<z.output<P>, z.output<R>>;
     const outcome = await handler(this.context(contract.params.parse(params), last));
     contract.result.parse(JSON.parse(JSON.stringify(outcome.result)));
     for (const manifest of outcome.published) this.published.set(await manifestId(manifest), manifest);
-    return outcome as JobOutcome<Record<string, unknown>>;
+    return outcome;
   }
 
   close(): void {

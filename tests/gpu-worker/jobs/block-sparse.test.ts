@@ -1,15 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { z } from 'zod';
 import { fromBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
 import { denseWeight } from '../../../gpu-worker/block-sparse/factors.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
-import type contract from '../../../shared/jobs/block_sparse.train.ts';
+import blockSparseTrain from '../../../shared/jobs/block_sparse.train.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { LocalJobs } from '../../support/job-context.ts';
-
-type Result = z.output<(typeof contract)['result']>;
 
 /** Images of 8 x 8 of two classes: the upper or the lower half is bright; half of the columns never are. */
 function idx(rows: number, seed: number) {
@@ -81,10 +78,7 @@ afterAll(() => jobs.close());
 
 describe('block_sparse.train on images', () => {
   it('compares all methods on one split, and stores a model that computes what was measured', async () => {
-    const { result, published } = (await jobs.run('block_sparse.train', params({ dense_export: true }))) as unknown as {
-      result: Result;
-      published: Manifest[];
-    };
+    const { result, published } = await jobs.run(blockSparseTrain, params({ dense_export: true }));
     expect(result.points.map(({ point }) => point.method)).toEqual([
       'dense',
       'kpd',
@@ -139,14 +133,11 @@ describe('block_sparse.train on images', () => {
 
   it('goes on where another attempt was killed, to the same model and curve', async () => {
     const settings = params({ methods: ['kpd', 'rigl'], lambda_absolute: [], steps: 50 });
-    const whole = (await jobs.run('block_sparse.train', settings)) as unknown as {
-      result: Result;
-      published: Manifest[];
-    };
+    const whole = await jobs.run(blockSparseTrain, settings);
     const saved = jobs.checkpoints.filter(({ state }) => (state.run as { training?: unknown } | null)?.training);
     expect(saved.length).toBeGreaterThan(0);
     for (const last of [saved[0]!, saved.at(-1)!]) {
-      const resumed = (await jobs.run('block_sparse.train', settings, last)) as unknown as typeof whole;
+      const resumed = await jobs.run(blockSparseTrain, settings, last);
       expect(resumed.result.model).toBe(whole.result.model);
       const timeless = ({ result }: typeof whole) => result.points.map(({ seconds: _, ...point }) => point);
       expect(timeless(resumed)).toEqual(timeless(whole));
@@ -154,10 +145,10 @@ describe('block_sparse.train on images', () => {
   });
 
   it('stops a run whose penalty kills a layer at the step where it would happen, with the last good state', async () => {
-    const { result } = (await jobs.run(
-      'block_sparse.train',
+    const { result } = await jobs.run(
+      blockSparseTrain,
       params({ methods: ['kpd'], lambda: [50], lambda_absolute: [] }),
-    )) as unknown as { result: Result };
+    );
     const [point] = result.points;
     expect(point!.stopped!.layer).toBe('head');
     expect(point!.stopped!.step).toBeLessThan(10);
@@ -172,7 +163,7 @@ describe('block_sparse.train on images', () => {
     ['too few rows', { batch: 300 }, /a batch needs 300 rows/],
     ['a network for other images', { model: { kind: 'lenet' } }, /8 x 8; lenet needs/],
   ])('refuses %s', async (_, change, message) => {
-    await expect(jobs.run('block_sparse.train', params(change))).rejects.toThrow(message);
+    await expect(jobs.run(blockSparseTrain, params(change))).rejects.toThrow(message);
   });
 
   it('refuses damaged files with what is wrong', async () => {
@@ -183,18 +174,18 @@ describe('block_sparse.train on images', () => {
     ] as const;
     for (const [letter, bytes, message] of broken) {
       const task = { kind: 'images', images: await upload(letter, bytes), labels: artefact('b') };
-      await expect(jobs.run('block_sparse.train', params({ task }))).rejects.toThrow(message);
+      await expect(jobs.run(blockSparseTrain, params({ task }))).rejects.toThrow(message);
     }
     const one = await upload('f', Buffer.concat([set.labels.subarray(0, 8), new Uint8Array(400)]));
     const task = { kind: 'images', images: artefact('a'), labels: one };
-    await expect(jobs.run('block_sparse.train', params({ task }))).rejects.toThrow(/all 400 labels are 0/);
+    await expect(jobs.run(blockSparseTrain, params({ task }))).rejects.toThrow(/all 400 labels are 0/);
   });
 
   it('says what rank and tile cannot save', async () => {
-    const { result } = (await jobs.run(
-      'block_sparse.train',
+    const { result } = await jobs.run(
+      blockSparseTrain,
       params({ methods: ['kpd'], lambda: [1], lambda_absolute: [], rank: 8, steps: 4 }),
-    )) as unknown as { result: Result };
+    );
     expect(result.warnings.join('\n')).toMatch(/dense in disguise/);
     expect(result.warnings.join('\n')).toMatch(/no operations saved/);
   });
@@ -207,7 +198,7 @@ it('learns a table of two classes with a multilayer perceptron', async () => {
   const values = names.map((name) => Array.from(random.derive(name).normal(rows)));
   const label = Array.from({ length: rows }, (_, i) => (values[0]![i]! + values[1]![i]! > 0 ? 'yes' : 'no'));
   const columns = { ...Object.fromEntries(names.map((name, k) => [name, values[k]!])), label };
-  const { result } = (await jobs.run('block_sparse.train', {
+  const { result } = await jobs.run(blockSparseTrain, {
     task: { kind: 'table', table: { columns }, label: 'label', features: { columns: names } },
     model: { kind: 'mlp', widths: [16] },
     tiles: [[2, 4]],
@@ -219,7 +210,7 @@ it('learns a table of two classes with a multilayer perceptron', async () => {
     steps: 80,
     batch: 30,
     format: 'block_csr',
-  })) as unknown as { result: Result };
+  });
   expect(result.left_dense).toEqual(['head']);
   for (const { test } of result.points) expect(test.accuracy).toBeGreaterThan(0.85);
   expect(result.points[1]!.layers.map(({ name }) => name)).toEqual(['fc1']);

@@ -1,9 +1,14 @@
 /** The jobs that compress a model, compare two and prune an autoencoder, on a tiny model. */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { discardFolder, readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import modelCompare from '../../../shared/jobs/model.compare.ts';
+import modelCompress from '../../../shared/jobs/model.compress.ts';
+import saePrune from '../../../shared/jobs/sae.prune.ts';
+import saeTrain from '../../../shared/jobs/sae.train.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { gap, TINY, type TinyModel, tinyModel, WIDE } from '../../support/tiny-model.ts';
@@ -30,7 +35,7 @@ describe('compression jobs', () => {
   });
 
   const compress = (params: Record<string, unknown>, last: Parameters<LocalJobs['run']>[2] = null) =>
-    jobs.run('model.compress', { model: { local: 'tiny' }, ...calibration, ...params }, last);
+    jobs.run(modelCompress, { model: { local: 'tiny' }, ...calibration, ...params }, last);
 
   function folderOf(manifest: Manifest): string {
     const folder = join(jobs.folder, `folder-${manifest.model_digest!.slice(0, 12)}`);
@@ -82,7 +87,7 @@ describe('compression jobs', () => {
         expect(new Set(row).size).toBeLessThanOrEqual(2 ** params.bits);
       }
     discardFolder(folder);
-    expect(Math.abs((result.loss as number) - (result.dense_loss as number))).toBeLessThan(0.5);
+    expect(Math.abs(result.loss! - result.dense_loss!)).toBeLessThan(0.5);
   });
 
   it('does nothing for share 0 and 16 bits', async () => {
@@ -110,7 +115,7 @@ describe('compression jobs', () => {
   it('fails where a share above 0 changes nothing', async () => {
     const { published } = await compress({ method: 'wanda', share: 0.5 });
     const model = { id: await manifestId(published[0]!) };
-    await expect(jobs.run('model.compress', { model, ...calibration, method: 'wanda', share: 0.5 })).rejects.toThrow(
+    await expect(jobs.run(modelCompress, { model, ...calibration, method: 'wanda', share: 0.5 })).rejects.toThrow(
       /changed nothing/,
     );
   });
@@ -135,28 +140,27 @@ describe('compression jobs', () => {
       share: 0.5,
       linears: ['model.embed_tokens.weight', 'lm_head.weight'],
     };
-    await expect(jobs.run('model.compress', params)).rejects.toThrow(/^\/linears\/1: .*tied/);
+    await expect(jobs.run(modelCompress, params)).rejects.toThrow(/^\/linears\/1: .*tied/);
   });
 
   it('compares a model with its compressed copy', async () => {
     const { published } = await compress({ method: 'wanda', share: 0.5 });
     const id = await manifestId(published[0]!);
     const params = { model: { local: 'tiny' }, corpus: { texts }, context: 16, tokens: 64 };
-    const { result } = await jobs.run('model.compare', { ...params, other: { id } });
-    const found = result as { layers: { relative_error: number; arisen_share: number }[]; kl: { estimate: number } };
+    const { result: found } = await jobs.run(modelCompare, { ...params, other: { id } });
     expect(found.kl.estimate).toBeGreaterThan(0);
     expect(found.layers[0]!.arisen_share).toBeCloseTo(1, 6);
     expect(found.layers.every(({ relative_error }) => relative_error > 0)).toBe(true);
-    const same = await jobs.run('model.compare', { ...params, other: { local: 'tiny' } });
+    const same = await jobs.run(modelCompare, { ...params, other: { local: 'tiny' } });
     expect(same.result).toMatchObject({ kl: { estimate: 0 }, agreement: { estimate: 1 } });
-    await expect(jobs.run('model.compare', { ...params, other: { local: 'other' } })).rejects.toThrow(
+    await expect(jobs.run(modelCompare, { ...params, other: { local: 'other' } })).rejects.toThrow(
       /^\/other: its family/,
     );
   });
 
   it('prunes an autoencoder to exact non-zeros', async () => {
     const hook = 'resid_post.1';
-    const trained = await jobs.run('sae.train', {
+    const trained = await jobs.run(saeTrain, {
       model: { local: 'tiny' },
       hook,
       corpus: { texts },
@@ -167,7 +171,7 @@ describe('compression jobs', () => {
     });
     const sae = await manifestId(trained.published.find(({ kind }) => kind === 'sae')!);
     for (const rule of ['canonical', 'output_norms', 'magnitude_matrix', 'magnitude_latent']) {
-      const { result } = await jobs.run('sae.prune', {
+      const { result } = await jobs.run(saePrune, {
         model: { local: 'tiny' },
         sae,
         corpus: { texts },
@@ -176,7 +180,7 @@ describe('compression jobs', () => {
         tokens: 256,
         context: 16,
       });
-      const { saes, unpruned } = result as { saes: Record<string, number>[]; unpruned: Record<string, number> };
+      const { saes, unpruned } = result;
       const all = 64 * 64;
       expect(saes.map(({ encoder_nonzeros: n }) => n)).toEqual([all, 0.75 * all, 0.25 * all]);
       expect(saes.map(({ decoder_nonzeros: n }) => n)).toEqual([all, 0.75 * all, 0.25 * all]);

@@ -1,7 +1,9 @@
 /** An extraction that goes on from a checkpoint leaves what an uninterrupted one leaves. */
+
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
@@ -33,13 +35,13 @@ describe('an extraction', () => {
   });
 
   it('resumed after its first shard gives the same manifest, and computes only what is missing', async () => {
-    const whole = await jobs.run('activations.extract', params);
+    const whole = await jobs.run(activationsExtract, params);
     const [saved] = jobs.checkpoints;
     expect(saved!.state).toMatchObject({ tokens: 1024, shards: 1 });
     // 1024 is no multiple of what a batch holds: the next token lies within one.
     expect(saved!.state.done).toBeGreaterThan(0);
     jobs.progress.length = 0;
-    const resumed = await jobs.run('activations.extract', params, saved);
+    const resumed = await jobs.run(activationsExtract, params, saved);
     expect(await manifestId(resumed.published[0]!)).toBe(await manifestId(whole.published[0]!));
     expect(resumed.metrics.tokens_resumed).toBe(1024);
     expect(jobs.progress[0]!.metrics.tokens).toBeLessThan(1024 + 2 * 7 * 16);
@@ -48,8 +50,8 @@ describe('an extraction', () => {
   it('with a checkpoint of everything computes nothing', async () => {
     const once = { ...params, tokens: 1024 };
     jobs.checkpoints.length = 0;
-    const whole = await jobs.run('activations.extract', once);
-    const again = await jobs.run('activations.extract', once, jobs.checkpoints[0]);
+    const whole = await jobs.run(activationsExtract, once);
+    const again = await jobs.run(activationsExtract, once, jobs.checkpoints[0]);
     expect(again.metrics.tokens_resumed).toBe(1024);
     expect(await manifestId(again.published[0]!)).toBe(await manifestId(whole.published[0]!));
   });
@@ -62,7 +64,7 @@ describe('an extraction', () => {
   ])('does not trust a checkpoint %s', async (_what, change) => {
     const once = { ...params, tokens: 1024 };
     const [saved] = jobs.checkpoints;
-    const { metrics } = await jobs.run('activations.extract', once, {
+    const { metrics } = await jobs.run(activationsExtract, once, {
       ...saved!,
       state: { ...saved!.state, ...change },
     });

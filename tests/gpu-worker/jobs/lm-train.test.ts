@@ -1,4 +1,5 @@
 /** `lm.train` on texts: new models and models trained further, whole or in part, on all or on completions only. */
+
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +7,8 @@ import { crossEntropy } from '../../../gpu-worker/lm/evaluate.ts';
 import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
+import lmTrain from '../../../shared/jobs/lm.train.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { gap, TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
@@ -56,7 +59,7 @@ describe('lm.train', () => {
   }
 
   it('learns texts from scratch byte by byte, and what it saves reads them', async () => {
-    const { result, published } = await jobs.run('lm.train', {
+    const { result, published } = await jobs.run(lmTrain, {
       ...SIZES,
       corpus: { texts: Array.from({ length: 40 }, (_, i) => `${'né '.repeat(3 + (i % 5))}end`) },
       context: 16,
@@ -78,18 +81,18 @@ describe('lm.train', () => {
 
   it('takes the tokenizer of a model for a new one, from a file and an uploaded artefact alike', async () => {
     const params = { ...SIZES, context: 12, steps: 60, tokenizer: { local: 'tiny' }, corpus: { local: 'lines' } };
-    const { result, published } = await jobs.run('lm.train', params);
+    const { result, published } = await jobs.run(lmTrain, params);
     expect(result).toMatchObject({ tokenizer: 'model', held_out_unseen: true });
     expect(result.held_out_loss).toBeLessThan(1);
     // Only the vocabulary is the other model's.
     expect(readFolder(folderOf(published[0]!)).architecture).toMatchObject({ vocabulary: 61, width: 32 });
-    const inline = await jobs.run('lm.train', { ...params, corpus: { texts } });
+    const inline = await jobs.run(lmTrain, { ...params, corpus: { texts } });
     expect(inline.result.held_out_loss).toBe(result.held_out_loss);
   });
 
   it('trains a model further: loss falls, the parent is named, and frozen weights keep their bits', async () => {
     const frozen = /embed_tokens|mlp\./;
-    const { result, published } = await jobs.run('lm.train', {
+    const { result, published } = await jobs.run(lmTrain, {
       from: { local: 'tiny' },
       corpus: { local: 'lines' },
       context: 12,
@@ -98,7 +101,7 @@ describe('lm.train', () => {
       learning_rate: 0.01,
       freeze: ['model.embed_tokens.*', '*.mlp.*'],
     });
-    expect(result.held_out_loss as number).toBeLessThan(0.8 * (result.held_out_loss_before as number));
+    expect(result.held_out_loss).toBeLessThan(0.8 * result.held_out_loss_before!);
     const manifest = published[0]!;
     expect(manifest.body.parent).toMatchObject({
       reference: 'local:tiny',
@@ -120,21 +123,18 @@ describe('lm.train', () => {
     // What the parent's folder held besides its weights is there again.
     expect(manifest.blobs.map(({ name }) => name)).toContain('tokenizer_config.json');
     // Its loss before is what lm.evaluate measures on the parent.
-    const evaluated = await jobs.run('lm.evaluate', {
+    const evaluated = await jobs.run(lmEvaluate, {
       model: { local: 'tiny' },
       corpus: { local: 'lines' },
       context: 13,
       tokens: 65_536,
     });
-    expect((evaluated.result.runs as { loss: number }[])[0]!.loss).toBeCloseTo(
-      result.held_out_loss_before as number,
-      5,
-    );
+    expect(evaluated.result.runs[0]!.loss).toBeCloseTo(result.held_out_loss_before!, 5);
   });
 
   it('a published model is trained further by its id, and both are told apart', async () => {
-    const first = await jobs.run('lm.train', { ...SIZES, corpus: { texts }, context: 12, steps: 10 });
-    const second = await jobs.run('lm.train', {
+    const first = await jobs.run(lmTrain, { ...SIZES, corpus: { texts }, context: 12, steps: 10 });
+    const second = await jobs.run(lmTrain, {
       from: { id: first.result.model },
       corpus: { texts },
       context: 12,
@@ -143,7 +143,7 @@ describe('lm.train', () => {
     });
     expect(second.published[0]!.model).toBe(first.result.model);
     expect(second.published[0]!.body.parent).toMatchObject({ revision: first.result.model });
-    expect(second.result.held_out_loss_before).toBeCloseTo(first.result.held_out_loss as number, 6);
+    expect(second.result.held_out_loss_before).toBeCloseTo(first.result.held_out_loss, 6);
   });
 
   it('learns completions only', async () => {
@@ -154,10 +154,10 @@ describe('lm.train', () => {
       batch: 16,
       learning_rate: 0.01,
     };
-    const { result } = await jobs.run('lm.train', { ...params, corpus: { local: 'pairs' }, steps: 80 });
+    const { result } = await jobs.run(lmTrain, { ...params, corpus: { local: 'pairs' }, steps: 80 });
     // Eight held-out pairs of two completed words each; this tokenizer names no end-of-sequence token.
     expect(result.held_out_tokens).toBe(16);
-    expect(result.held_out_loss as number).toBeLessThan(0.4 * (result.held_out_loss_before as number));
+    expect(result.held_out_loss).toBeLessThan(0.4 * result.held_out_loss_before!);
     // An oracle for the loss before: the completions' own losses in plain forward passes.
     const model = await loadModel(tiny.folder, { threads: 1 });
     const held = Array.from({ length: 8 }, (_, i) => 10 * i).map((i) =>
@@ -168,24 +168,23 @@ describe('lm.train', () => {
     // BOS and two words of prompt: the completion is predicted at positions 2 and 3.
     const mean = held.reduce((sum, _, r) => sum + losses![5 * r + 2]! + losses![5 * r + 3]!, 0) / 16;
     expect(result.held_out_loss_before).toBeCloseTo(mean, 5);
-    const other = await jobs.run('lm.train', { ...params, corpus: { local: 'other-pairs' }, steps: 1 });
+    const other = await jobs.run(lmTrain, { ...params, corpus: { local: 'other-pairs' }, steps: 1 });
     expect(other.result.held_out_tokens).toBe(24);
   });
 
   it('gives the same model for the same seed, another for another', async () => {
     const params = { from: { local: 'tiny' }, corpus: { texts }, context: 12, batch: 8, steps: 3 };
     const ids = [];
-    for (const seed of [1, 1, 2])
-      ids.push((await jobs.run('lm.train', { ...params, seed })).published[0]!.model_digest);
+    for (const seed of [1, 1, 2]) ids.push((await jobs.run(lmTrain, { ...params, seed })).published[0]!.model_digest);
     expect(ids[1]).toBe(ids[0]);
     expect(ids[2]).not.toBe(ids[0]);
   });
 
   it('learns a model’s own samples', async () => {
     const params = { corpus: { sampled: { seed: 0, temperature: 1 } }, context: 12, batch: 8, steps: 3 };
-    const { result } = await jobs.run('lm.train', { ...params, from: { local: 'tiny' } });
+    const { result } = await jobs.run(lmTrain, { ...params, from: { local: 'tiny' } });
     expect(result.held_out_loss).toBeGreaterThan(0);
-    await expect(jobs.run('lm.train', params)).rejects.toMatchObject({ code: 'data_invalid' });
+    await expect(jobs.run(lmTrain, params)).rejects.toMatchObject({ code: 'data_invalid' });
   });
 
   it.each([
@@ -212,7 +211,7 @@ describe('lm.train', () => {
     [{ corpus: { texts: ['a'] }, context: 100 }, 'data_invalid', /sequence has 2 tokens/],
   ] as [object, string, RegExp, string?][])('refuses %j', async (wrong, code, message, pointer) => {
     const params = { corpus: { texts }, context: 12, batch: 8, steps: 2, ...wrong };
-    await expect(jobs.run('lm.train', params)).rejects.toMatchObject({
+    await expect(jobs.run(lmTrain, params)).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message),
       ...(pointer && { errors: [expect.objectContaining({ pointer, code })] }),
@@ -236,7 +235,6 @@ describe('lm.evaluate', () => {
     tiny.remove();
     other.remove();
   });
-  type Run = { accuracy: number; logit_difference: number; reference_kl: number };
 
   it('answers with accuracy, logit difference and divergence from a reference', async () => {
     const model = await loadModel(tiny.folder, { threads: 1 });
@@ -259,8 +257,7 @@ describe('lm.evaluate', () => {
       corpus: { texts: [counting(0, 30).join(' ')] },
       context: 10,
     };
-    const run = async (reference: unknown) =>
-      ((await jobs.run('lm.evaluate', { ...params, reference })).result.runs as Run[])[0]!;
+    const run = async (reference: unknown) => (await jobs.run(lmEvaluate, { ...params, reference })).result.runs[0]!;
     const plain = await run(null);
     expect(plain.accuracy).toBeCloseTo(
       tokens.filter((t, i) => rows[i]!.indexOf(Math.max(...rows[i]!)) === t).length / 3,
@@ -278,7 +275,7 @@ describe('lm.evaluate', () => {
     [{ reference: { local: 'other' } }, /divergence is taken on a corpus/, '/params/reference'],
   ])('refuses %j', async (wrong, message, pointer) => {
     const params = { model: { local: 'tiny' }, prompts: ['w3', 'w4'], ...wrong };
-    await expect(jobs.run('lm.evaluate', params)).rejects.toMatchObject({
+    await expect(jobs.run(lmEvaluate, params)).rejects.toMatchObject({
       message: expect.stringMatching(message),
       errors: [expect.objectContaining({ pointer })],
     });

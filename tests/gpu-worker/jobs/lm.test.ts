@@ -2,6 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AXES, announcement } from '../../../gpu-worker/lm/corpus/planted/axes.ts';
 import { PlantedLanguage } from '../../../gpu-worker/lm/corpus/planted/language.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
+import activationsExtract from '../../../shared/jobs/activations.extract.ts';
+import type { ResultOf } from '../../../shared/jobs/contract.ts';
+import { JOB_CONTRACTS } from '../../../shared/jobs/index.generated.ts';
+import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
+import lmGenerate from '../../../shared/jobs/lm.generate.ts';
+import lmTrain from '../../../shared/jobs/lm.train.ts';
+import vectorsDerive from '../../../shared/jobs/vectors.derive.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 
 const language = new PlantedLanguage(0);
@@ -12,21 +19,21 @@ const links = ['the', 'and', 'with the', 'of a'];
 describe('jobs of language models, one after another', () => {
   const jobs = new LocalJobs({ threads: 2 });
   let model: { id: string };
-  let trained: Record<string, unknown>;
+  let trained: ResultOf<typeof lmTrain>;
 
   beforeAll(async () => {
     const params = { layers: 2, width: 48, mlp_width: 96, heads: 4, context: 24, batch: 48, steps: 150, seed: 5 };
-    ({ result: trained } = await jobs.run('lm.train', { ...params, learning_rate: 0.006 }));
-    model = { id: trained.model as string };
+    ({ result: trained } = await jobs.run(lmTrain, { ...params, learning_rate: 0.006 }));
+    model = { id: trained.model };
   }, 120_000);
   afterAll(() => jobs.close());
 
   it('lm.train learns the language and publishes a whole folder', () => {
     const uniform = Math.log(language.vocabulary.length);
-    const loss = trained.held_out_loss as number;
+    const loss = trained.held_out_loss;
     // well below knowing nothing, and not below what the language itself loses on the same text
     expect(loss).toBeLessThan(0.85 * uniform);
-    expect(loss).toBeGreaterThan((trained.ideal_loss as number) - 0.005);
+    expect(loss).toBeGreaterThan(trained.ideal_loss! - 0.005);
     const manifest = jobs.published.get(model.id)!;
     expect(manifest.blobs.map(({ name }) => name).sort()).toEqual([
       'config.json',
@@ -39,7 +46,7 @@ describe('jobs of language models, one after another', () => {
 
   it('activations.extract writes every token once, in shards, with statistics of what it wrote', async () => {
     const hook = 'resid_post.0';
-    const { result, published } = await jobs.run('activations.extract', {
+    const { result, published } = await jobs.run(activationsExtract, {
       model,
       hooks: [hook, 'mlp_act.1'],
       corpus: { planted: { seed: 0 } },
@@ -58,14 +65,14 @@ describe('jobs of language models, one after another', () => {
     const rows = files.flatMap((file) => [...file.float32(hook)]);
     const norms = Array.from({ length: 3000 }, (_, i) => Math.hypot(...rows.slice(48 * i, 48 * (i + 1))));
     const mean = norms.reduce((a, b) => a + b, 0) / 3000;
-    expect((result.hooks as Record<string, { mean_norm: number }>)[hook]!.mean_norm).toBeCloseTo(mean, 4);
+    expect(result.hooks[hook]!.mean_norm).toBeCloseTo(mean, 4);
   });
 
   it('float16 shards hold the same values, rounded', async () => {
     const params = { model, hooks: ['resid_post.0'], corpus: { planted: { seed: 0 } }, context: 24, tokens: 1024 };
     const values = [];
     for (const dtype of ['float32', 'float16']) {
-      const { published } = await jobs.run('activations.extract', { ...params, dtype });
+      const { published } = await jobs.run(activationsExtract, { ...params, dtype });
       values.push(readSafetensors(jobs.read(published[0]!.blobs[0]!)).float32('resid_post.0'));
     }
     const [exact, rounded] = values as [Float32Array, Float32Array];
@@ -75,7 +82,7 @@ describe('jobs of language models, one after another', () => {
   });
 
   it('vectors.derive and lm.evaluate: a difference of means moves both poles, in opposite directions by sign', async () => {
-    const derived = await jobs.run('vectors.derive', {
+    const derived = await jobs.run(vectorsDerive, {
       method: 'difference_in_means',
       model,
       hook: 'resid_post.0',
@@ -88,11 +95,7 @@ describe('jobs of language models, one after another', () => {
     expect(derived.result.name).toBe('mood');
     // What a vector is does not depend on what it is called.
     expect(derived.published[0]!.params).not.toHaveProperty('name');
-    const { calibration, strength, vector } = derived.result as {
-      calibration: { strength: number; positive_probability: number; negative_probability: number; kl: number }[];
-      strength: number;
-      vector: string;
-    };
+    const { calibration, strength, vector } = derived.result;
     expect(calibration.map((point) => point.strength)).toEqual([-1, -0.5, -0.25, 0, 0.25, 0.5, 1]);
     expect(calibration[3]!.kl).toBe(0);
     expect(strength).toBeGreaterThan(0);
@@ -100,7 +103,7 @@ describe('jobs of language models, one after another', () => {
     const values = new Float32Array(Uint8Array.from(jobs.read(manifest.blobs[0]!)).buffer);
     expect(Math.hypot(...values)).toBeCloseTo(1, 5);
 
-    const { result } = await jobs.run('lm.evaluate', {
+    const { result } = await jobs.run(lmEvaluate, {
       model,
       prompts: links.map((t) => `${header(0)} ${t}`),
       corpus: { planted: { seed: 0 } },
@@ -123,17 +126,21 @@ describe('jobs of language models, one after another', () => {
         },
       ],
     });
-    type Run = { loss: number; kl: number; targets: { glad: number; sad: number } };
-    const [plain, up, down, back] = result.runs as [Run, Run, Run, Run];
-    expect(plain.kl).toBe(0);
-    expect(up.targets.glad).toBeGreaterThan(1.5 * plain.targets.glad);
-    expect(up.targets.sad).toBeLessThan(plain.targets.sad);
-    expect(down.targets.sad).toBeGreaterThan(1.5 * plain.targets.sad);
-    expect(down.targets.glad).toBeLessThan(plain.targets.glad);
-    expect(up.loss).toBeGreaterThan(plain.loss);
-    expect(back.kl).toBeLessThan(1e-6);
+    const [plain, up, down, back] = result.runs.map(({ targets, kl, loss }) => ({
+      glad: targets.glad!,
+      sad: targets.sad!,
+      kl,
+      loss: loss!,
+    }));
+    expect(plain!.kl).toBe(0);
+    expect(up!.glad).toBeGreaterThan(1.5 * plain!.glad);
+    expect(up!.sad).toBeLessThan(plain!.sad);
+    expect(down!.sad).toBeGreaterThan(1.5 * plain!.sad);
+    expect(down!.glad).toBeLessThan(plain!.glad);
+    expect(up!.loss).toBeGreaterThan(plain!.loss);
+    expect(back!.kl).toBeLessThan(1e-6);
     // The calibration curve and the evaluation are two ways to the same number.
-    expect(up.targets.glad).toBeCloseTo(calibration.at(-1)!.positive_probability, 6);
+    expect(up!.glad).toBeCloseTo(calibration.at(-1)!.positive_probability, 6);
   });
 
   it('lm.generate continues prompts plain and steered in one run, with log-probabilities', async () => {
@@ -146,16 +153,15 @@ describe('jobs of language models, one after another', () => {
       seed: 3,
       runs: [{ label: 'plain' }, { label: 'glad', vectors: [{ vector, strength: 1.5 }] }],
     };
-    type Text = { text: string; tokens: number[]; log_probabilities: number[] };
-    const { result } = await jobs.run('lm.generate', params);
-    const [plain, glad] = result.runs as { texts: Text[] }[];
+    const { result } = await jobs.run(lmGenerate, params);
+    const [plain, glad] = result.runs;
     expect(plain!.texts).toHaveLength(2);
     for (const { tokens, log_probabilities } of plain!.texts) {
       expect(log_probabilities).toHaveLength(tokens.length);
       expect(Math.max(...log_probabilities)).toBeLessThanOrEqual(0);
     }
     expect(glad!.texts.map(({ text }) => text)).not.toEqual(plain!.texts.map(({ text }) => text));
-    expect((await jobs.run('lm.generate', params)).result).toEqual(result);
+    expect((await jobs.run(lmGenerate, params)).result).toEqual(result);
   });
 
   it.each([
@@ -163,7 +169,7 @@ describe('jobs of language models, one after another', () => {
     [{ hub: 'nowhere', repo: 'a/b', revision: 'main' }, /knows no hub 'nowhere'/],
   ])('a model that cannot be resolved, %j, fails before anything heavy', async (reference, message) => {
     const params = { model: reference, hooks: ['resid_post.0'], corpus: { planted: { seed: 0 } } };
-    const failed = jobs.run('activations.extract', params);
+    const failed = jobs.run(activationsExtract, params);
     await expect(failed).rejects.toMatchObject({ code: 'model_unknown', message: expect.stringMatching(message) });
   });
 
@@ -195,6 +201,6 @@ describe('jobs of language models, one after another', () => {
       'activations.extract': { model, corpus: { planted: { seed: 0 } }, tokens: 10 },
       'lm.evaluate': { model },
     }[type as 'lm.evaluate'];
-    await expect(jobs.run(type, { ...base, ...wrong })).rejects.toThrow(message);
+    await expect(jobs.run(JOB_CONTRACTS[type]!, { ...base, ...wrong })).rejects.toThrow(message);
   });
 });

@@ -1,4 +1,5 @@
 /** Trainings that end on another worker than they began on: what the two publish is what one alone would have. */
+
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
@@ -8,6 +9,8 @@ import {
 } from '../../../gpu-worker/jobs/checkpoints/training-checkpoints.ts';
 import type { StoredArrays } from '../../../gpu-worker/training/index.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import { JOB_CONTRACTS } from '../../../shared/jobs/index.generated.ts';
+import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
@@ -75,21 +78,21 @@ describe('a training', () => {
   };
 
   it.each(Object.entries(cases))('%s goes on from any of its checkpoints to the same weights', async (name, params) => {
-    const type = name.split(',')[0]!;
-    const whole = await worker().run(type, params);
+    const contract = JOB_CONTRACTS[name.split(',')[0]!]!;
+    const whole = await worker().run(contract, params);
     expect(whole.metrics.steps_resumed).toBe(0);
 
     const first = worker();
     hurryClock();
-    await first.run(type, params);
+    await first.run(contract, params);
     vi.restoreAllMocks();
     expect(first.checkpoints.length).toBeGreaterThan(2);
     const steps = new Set<number>();
     for (const last of [first.checkpoints[0]!, first.checkpoints.at(-1)!]) {
-      const rest = await worker().run(type, params, last);
+      const rest = await worker().run(contract, params, last);
       steps.add(rest.metrics.steps_resumed!);
       expect(await ids(rest.published)).toEqual(await ids(whole.published));
-      const { first_step: _one, tokens_per_s: _own, ...result } = rest.result;
+      const { first_step: _one, tokens_per_s: _own, ...result } = rest.result as Record<string, unknown>;
       expect(whole.result).toMatchObject(result);
     }
     expect(steps.size).toBe(2);
@@ -99,14 +102,14 @@ describe('a training', () => {
   it.each(Object.entries(cases))(
     '%s starts from the beginning where the checkpoint is of other text',
     async (name, params) => {
-      const type = name.split(',')[0]!;
+      const contract = JOB_CONTRACTS[name.split(',')[0]!]!;
       const first = worker();
       hurryClock();
-      await first.run(type, params);
+      await first.run(contract, params);
       vi.restoreAllMocks();
       const last = first.checkpoints.at(-1)!;
       const other = { ...last, state: { ...last.state, corpus: '0'.repeat(64) } };
-      expect((await worker().run(type, params, other)).metrics.steps_resumed).toBe(0);
+      expect((await worker().run(contract, params, other)).metrics.steps_resumed).toBe(0);
     },
   );
 });
@@ -128,18 +131,18 @@ describe('an evaluation', () => {
         runs: ['a', 'b', 'c', 'd'].map((label) => ({ label })),
       };
       hurryClock();
-      const whole = await planted.run('lm.evaluate', params);
+      const whole = await planted.run(lmEvaluate, params);
       expect(planted.checkpoints.length).toBeGreaterThan(1);
       const last = planted.checkpoints.at(-1)!;
       planted.progress.length = 0;
-      const rest = await planted.run('lm.evaluate', params, last);
+      const rest = await planted.run(lmEvaluate, params, last);
       expect(rest.result).toEqual(whole.result);
       expect(await ids(rest.published)).toEqual(await ids(whole.published));
       // The first that is told is what the other attempt had done.
       expect(planted.progress[0]!.metrics.runs).toBe(last.state.done);
       const other = { ...last, state: { ...last.state, sweep: '0'.repeat(64) } };
       planted.progress.length = 0;
-      await planted.run('lm.evaluate', params, other);
+      await planted.run(lmEvaluate, params, other);
       expect(planted.progress[0]!.metrics.runs).toBe(1);
     } finally {
       vi.restoreAllMocks();

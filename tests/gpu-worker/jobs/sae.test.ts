@@ -11,25 +11,15 @@ import {
 } from '../../../shared/contracts/latent.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { headerLength, parseHeader } from '../../../shared/formats/safetensors-header.ts';
+import type { JobContract, ResultOf } from '../../../shared/jobs/contract.ts';
+import saeEncode from '../../../shared/jobs/sae.encode.ts';
+import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
+import saeTrain from '../../../shared/jobs/sae.train.ts';
+import vectorsDerive from '../../../shared/jobs/vectors.derive.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
-
-type Trained = { saes: { id: string; variant: string; fvu: number; l0: number }[]; warnings: string[] };
-type Evaluated = {
-  saes: {
-    id: string;
-    fvu: number;
-    l0: number;
-    loss: { original: number; cross_entropy: Record<string, number>; kl: Record<string, number>; recovered: number };
-    labelled: { name: string; texts: number; chance: number; dense_accuracy: number }[];
-    absorption: { words: number; dropped: number; fixed: unknown; left_out: { letter: string; reason: string }[] };
-    steering: { frontiers: Record<string, { strength: number; effect: number; off_target_kl: number }[]> };
-    intervals: Record<string, { low: number; high: number }>;
-    axes: { axis: string; signed: boolean; correlation: number; both_poles: boolean }[];
-  }[];
-};
 
 const SEED = Number(process.env.SEED ?? 11);
 
@@ -57,13 +47,13 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     learning_rate: 0.003,
     evaluation_tokens: 2048,
   };
-  let trained: Trained;
+  let trained: ResultOf<typeof saeTrain>;
 
   beforeAll(async () => {
     const folder = join(jobs.folder, 'model');
     await savePlantedModel(folder);
     (jobs.configuration.models as Record<string, string>).planted = folder;
-    const { result } = await jobs.run('sae.train', {
+    const { result } = await jobs.run(saeTrain, {
       ...base,
       steps: 250,
       saes: [
@@ -73,7 +63,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
         { variant: 'abstopk', width: 16, k: 4 },
       ],
     });
-    trained = result as Trained;
+    trained = result;
   }, 120_000);
   afterAll(() => jobs.close());
 
@@ -117,12 +107,12 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
 
   it('gives the same ids for the same work', async () => {
     const params = { ...base, steps: 12, saes: [{ variant: 'abstopk', width: 40, k: 3 }] };
-    const [one, two] = [await jobs.run('sae.train', params), await jobs.run('sae.train', params)];
-    expect((two.result as Trained).saes[0]!.id).toBe((one.result as Trained).saes[0]!.id);
+    const [one, two] = [await jobs.run(saeTrain, params), await jobs.run(saeTrain, params)];
+    expect(two.result.saes[0]!.id).toBe(one.result.saes[0]!.id);
   });
 
   it('evaluates against the planted axes and splices reconstructions into the model', async () => {
-    const { result, published } = await jobs.run('sae.evaluate', {
+    const { result, published } = await jobs.run(saeEvaluate, {
       model: base.model,
       corpus: base.corpus,
       context: 24,
@@ -146,37 +136,37 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       ],
       saes: trained.saes.map(({ id }) => id),
     });
-    const { saes } = result as Evaluated;
-    expect(saes[0]!.fvu).toBeCloseTo(trained.saes[0]!.fvu, 5);
+    const { saes } = result;
+    expect(saes[0]!.fvu).toBeCloseTo(trained.saes[0]!.fvu!, 5);
     for (const { axes, loss } of saes) {
       expect(axes.map(({ axis }) => axis)).toContain('sentiment');
       // Splicing the site's own values changes nothing; zeros are the scale's other end.
-      expect(Math.abs(loss.cross_entropy.identity! - loss.original)).toBeLessThan(1e-6);
-      expect(loss.kl.identity).toBeLessThan(1e-9);
-      expect(loss.kl.spliced).toBeGreaterThan(0);
-      expect(loss.cross_entropy.zero).toBeGreaterThan(loss.cross_entropy.spliced!);
-      expect(loss.recovered).toBeGreaterThan(0.5);
-      expect(loss.recovered).toBeLessThanOrEqual(1.001);
+      expect(Math.abs(loss!.cross_entropy.identity! - loss!.original)).toBeLessThan(1e-6);
+      expect(loss!.kl.identity).toBeLessThan(1e-9);
+      expect(loss!.kl.spliced).toBeGreaterThan(0);
+      expect(loss!.cross_entropy.zero).toBeGreaterThan(loss!.cross_entropy.spliced!);
+      expect(loss!.recovered).toBeGreaterThan(0.5);
+      expect(loss!.recovered).toBeLessThanOrEqual(1.001);
     }
     for (const { steering } of saes) {
-      for (const points of Object.values(steering.frontiers)) {
+      for (const points of Object.values(steering!.frontiers)) {
         expect(points.map(({ strength }) => strength)).toEqual([-2, -0.5, 0, 0.5, 2]);
         expect(points[2]).toMatchObject({ effect: 0, off_target_kl: 0 });
         expect(points[4]!.off_target_kl).toBeGreaterThan(points[3]!.off_target_kl);
       }
-      const means = steering.frontiers.difference_in_means!;
+      const means = steering!.frontiers.difference_in_means!;
       expect(means[4]!.effect).toBeGreaterThan(0);
       expect(means[0]!.effect).toBeLessThan(0);
     }
     for (const { labelled, intervals, fvu, absorption } of saes) {
       // The planted language has too few words to a letter to learn from, and its model no reason to spell.
       expect(absorption).toMatchObject({ words: 78, dropped: 0, fixed: null });
-      expect(absorption.left_out[0]).toEqual({ letter: 'a', reason: expect.stringContaining('words to learn from') });
+      expect(absorption!.left_out[0]).toEqual({ letter: 'a', reason: expect.stringContaining('words to learn from') });
       expect(labelled[0]).toMatchObject({ name: 'tense', texts: 40, tested: 12, scr: null });
       expect(labelled[0]!.chance).toBeLessThan(1);
       expect(labelled[0]!.dense_accuracy).toBe(1);
-      expect(intervals.fvu!.low).toBeLessThanOrEqual(fvu + 0.02);
-      expect(intervals.fvu!.high).toBeGreaterThanOrEqual(fvu - 0.02);
+      expect(intervals!.fvu!.low).toBeLessThanOrEqual(fvu! + 0.02);
+      expect(intervals!.fvu!.high).toBeGreaterThanOrEqual(fvu! - 0.02);
     }
     expect(published[0]!.blobs.map(({ name }) => name)).toContain('density-3.svg');
     const report = JSON.parse(jobs.read(published[0]!.blobs[0]!).toString()) as { saes: unknown[] };
@@ -207,7 +197,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     };
     const id = await manifestId(flipped);
     jobs.published.set(id, flipped);
-    const { result } = await jobs.run('sae.evaluate', {
+    const { result } = await jobs.run(saeEvaluate, {
       model: base.model,
       corpus: base.corpus,
       context: 24,
@@ -231,19 +221,16 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       ],
       saes: [trained.saes[0]!.id, id],
     });
-    const [one, other] = (result as { saes: Record<string, unknown>[] }).saes.map(signless);
+    const [one, other] = result.saes.map(signless);
     expect(other).toEqual(one);
   });
 
   it('encodes texts, and takes an SAE to another model only when told to', async () => {
     const sae = trained.saes[0]!.id;
     const encode = (model: string, more: Record<string, unknown> = {}) =>
-      jobs.run('sae.encode', { model: { local: model }, sae, texts: ['+tense will soon', 'the road'], ...more });
+      jobs.run(saeEncode, { model: { local: model }, sae, texts: ['+tense will soon', 'the road'], ...more });
     const { result } = await encode('planted', { strongest: 3 });
-    const { texts, mismatch } = result as {
-      texts: { tokens: { text: string; codes: { latent: number; code: number }[]; error: number }[] }[];
-      mismatch: string[];
-    };
+    const { texts, mismatch } = result;
     expect(mismatch).toEqual([]);
     expect(texts[0]!.tokens.map(({ text }) => text)).toEqual(['<s>', '+tense', 'will', 'soon']);
     for (const { codes, error } of texts.flatMap(({ tokens }) => tokens)) {
@@ -266,7 +253,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
   });
 
   it('refuses what cannot work, by name', async () => {
-    const train = (change: Record<string, unknown>) => jobs.run('sae.train', { ...base, steps: 4, ...change });
+    const train = (change: Record<string, unknown>) => jobs.run(saeTrain, { ...base, steps: 4, ...change });
     const sae = { variant: 'topk', width: 64, k: 4 };
     await expect(train({ saes: [{ ...sae, k: 65 }] })).rejects.toThrow(/k = 65 is above the width 64/);
     await expect(train({ saes: [{ ...sae, k: null }] })).rejects.toThrow(/topk needs k/);
@@ -284,12 +271,12 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const { model, corpus, context } = base;
     const texts = Array.from({ length: 20 }, () => ({ text: '+tense the road', label: 'one' }));
     const evaluate = { model, corpus, context, saes: [trained.saes[0]!.id], tokens: 256, loss_sequences: 0 };
-    await expect(jobs.run('sae.evaluate', { ...evaluate, labelled: [{ name: 'same', texts }] })).rejects.toThrow(
+    await expect(jobs.run(saeEvaluate, { ...evaluate, labelled: [{ name: 'same', texts }] })).rejects.toThrow(
       /'same': every text is labelled 'one'/,
     );
     const pole = (tokens: string[]) => ({ texts: ['+tense the'], tokens });
     const steering = { positive: pole(['will', 'soon']), negative: pole(['was', 'soon']), prompts: ['~tense the'] };
-    await expect(jobs.run('sae.evaluate', { ...evaluate, steering })).rejects.toMatchObject({
+    await expect(jobs.run(saeEvaluate, { ...evaluate, steering })).rejects.toMatchObject({
       message: expect.stringMatching(/'soon' is on the positive pole too/),
       errors: [expect.objectContaining({ pointer: '/params/steering/negative/tokens' })],
     });
@@ -299,7 +286,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const { model, context } = base;
     const evaluate = async (texts: string[], more: Record<string, unknown> = {}) => {
       const saes = [trained.saes[0]!.id];
-      const { result } = await jobs.run('sae.evaluate', {
+      const { result } = await jobs.run(saeEvaluate, {
         model,
         context,
         saes,
@@ -307,7 +294,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
         corpus: { texts },
         ...more,
       });
-      return (result as Evaluated).saes[0]!;
+      return result.saes[0]!;
     };
     // Every sequence is the beginning and one word: beside the special token all activations are the same.
     const constant = await evaluate(new Array(40).fill('the'), { context: 2, loss_sequences: 0 });
@@ -333,13 +320,15 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const poles = { positive: pole(['+tense the'], ['will']), negative: pole(['-tense the'], ['was']) };
     const common = { model, hook: 'resid_post.1', ...poles, prompts: ['the road'], allow_mismatch: true };
     const { allow_mismatch: _, ...means } = common;
-    for (const [type, params] of [
-      ['sae.encode', { model, sae, texts: ['the road'], allow_mismatch: true }],
-      ['sae.train', { ...base, model, steps: 4, saes: [{ variant: 'topk', width: 64, k: 4 }] }],
-      ['sae.evaluate', { model, saes: [sae], corpus: base.corpus, tokens: 256, context: 24, allow_mismatch: true }],
-      ['vectors.derive', { method: 'sae_latent', sae, latent: 1, ...common }],
-      ['vectors.derive', { method: 'difference_in_means', ...means }],
-    ] as const)
-      await expect(jobs.run(type, params), `${type} ${JSON.stringify(params)}`).rejects.toMatchObject(refused);
+    for (const [contract, params] of [
+      [saeEncode, { model, sae, texts: ['the road'], allow_mismatch: true }],
+      [saeTrain, { ...base, model, steps: 4, saes: [{ variant: 'topk', width: 64, k: 4 }] }],
+      [saeEvaluate, { model, saes: [sae], corpus: base.corpus, tokens: 256, context: 24, allow_mismatch: true }],
+      [vectorsDerive, { method: 'sae_latent', sae, latent: 1, ...common }],
+      [vectorsDerive, { method: 'difference_in_means', ...means }],
+    ] as [JobContract, Record<string, unknown>][])
+      await expect(jobs.run(contract, params), `${contract.type} ${JSON.stringify(params)}`).rejects.toMatchObject(
+        refused,
+      );
   });
 });

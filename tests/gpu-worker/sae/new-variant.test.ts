@@ -1,7 +1,10 @@
 /** What the README says adding a variant takes is what it takes: one entry, and every stage of an autoencoder knows it. */
+
 import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 import { readSae } from '../../../gpu-worker/sae/index.ts';
+import saeEncode from '../../../shared/jobs/sae.encode.ts';
+import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { savePlantedModel } from '../../support/planted-model.ts';
@@ -27,8 +30,8 @@ it('is trained, published, read, evaluated and encoded with', async () => {
   expect(refused({ ...sae, k: null })).toThrow(/many_signed needs k/);
   expect(refused({ ...sae, sparsity: 1 })).toThrow(/no penalty/);
 
-  const { result, published } = await jobs.run('sae.train', params);
-  const trained = saeTrain.result.parse(result).saes[0]!;
+  const { result, published } = await jobs.run(saeTrain, params);
+  const trained = result.saes[0]!;
   expect(trained).toMatchObject({ variant: 'many_signed', k: 3 });
   expect(trained.l0).toBeGreaterThan(1);
 
@@ -40,15 +43,15 @@ it('is trained, published, read, evaluated and encoded with', async () => {
   // Elsewhere's folders are known by the names that the entry lists.
   expect(readSae(file('sae_weights.safetensors'), { architecture: 'ms', k: 3 }).variant).toBe('many_signed');
 
-  const evaluated = await jobs.run('sae.evaluate', {
+  const evaluated = await jobs.run(saeEvaluate, {
     model,
     corpus,
     saes: [trained.id],
     tokens: 512,
     loss_sequences: 2,
   });
-  expect((evaluated.result as { saes: unknown[] }).saes[0]).toMatchObject({ variant: 'many_signed', width: 32 });
-  const encoded = await jobs.run('sae.encode', { model, sae: trained.id, texts: ['+tense will soon the road'] });
-  const codes = (encoded.result as { texts: { tokens: { codes: { code: number }[] }[] }[] }).texts[0]!.tokens;
+  expect(evaluated.result.saes[0]).toMatchObject({ variant: 'many_signed', width: 32 });
+  const encoded = await jobs.run(saeEncode, { model, sae: trained.id, texts: ['+tense will soon the road'] });
+  const codes = encoded.result.texts[0]!.tokens;
   expect(codes.flatMap((token) => token.codes).some(({ code }) => code < 0)).toBe(true);
 });

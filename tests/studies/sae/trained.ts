@@ -1,4 +1,6 @@
 /** Autoencoders of a study: trained by one recipe in one sweep, and evaluated together, through the jobs a client would run. */
+import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
+import saeTrain from '../../../shared/jobs/sae.train.ts';
 import type { LocalJobs } from '../../support/job-context.ts';
 
 /** What the autoencoders are trained on. */
@@ -22,7 +24,7 @@ export async function trainAndEvaluate<Evaluated>(
   saes: readonly Spec[],
   evaluation: Record<string, unknown>,
 ): Promise<{ evaluated: Evaluated[]; tokensPerSecond: number }> {
-  const trained = await jobs.run('sae.train', {
+  const trained = await jobs.run(saeTrain, {
     model,
     hook,
     corpus,
@@ -34,8 +36,8 @@ export async function trainAndEvaluate<Evaluated>(
     dead_tokens: Math.round((steps * batch) / 10),
     feature_dashboards: false,
   });
-  const { saes: made, tokens_per_s } = trained.result as { saes: { id: string }[]; tokens_per_s: number };
-  const ids = made.map(({ id }) => id);
-  const { result } = await jobs.run('sae.evaluate', { model, corpus, context, saes: ids, ...evaluation });
-  return { evaluated: (result as { saes: Evaluated[] }).saes, tokensPerSecond: tokens_per_s };
+  const ids = trained.result.saes.map(({ id }) => id);
+  const { result } = await jobs.run(saeEvaluate, { model, corpus, context, saes: ids, ...evaluation });
+  // Measures that were asked for are never null, which the contract's type cannot know.
+  return { evaluated: result.saes as unknown as Evaluated[], tokensPerSecond: trained.result.tokens_per_s };
 }

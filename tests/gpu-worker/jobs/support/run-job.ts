@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import type { z } from 'zod';
 import type { Handler, HandlerInput, JobOutcome } from '../../../../gpu-worker/jobs/handler.ts';
 import type { Blob, Manifest } from '../../../../shared/contracts/manifest.ts';
 import { manifestSchema } from '../../../../shared/contracts/manifest.ts';
@@ -13,16 +14,16 @@ const scratch = mkdtempSync(join(tmpdir(), 'sextant-fairness-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 export type Files = Map<string, { blob: Blob; path: string }>;
-export type Ran = { outcome: JobOutcome<Record<string, unknown>>; files: Files; progress: number[] };
+export type Ran<R = Record<string, unknown>> = { outcome: JobOutcome<R>; files: Files; progress: number[] };
 
 /** Runs a handler as the worker would: params through the contract, the result against its schema. */
-export async function runJob(
-  contract: JobContract,
+export async function runJob<P extends z.ZodType, R extends z.ZodType>(
+  contract: JobContract<P, R>,
   handler: Handler,
   params: unknown,
   inputs: Record<string, HandlerInput> = {},
   models: Record<string, string> = {},
-): Promise<Ran> {
+): Promise<Ran<z.output<R>>> {
   const files: Files = new Map();
   const progress: number[] = [];
   const outcome = (await handler({
@@ -54,7 +55,7 @@ export async function runJob(
     },
     describeModel: () => undefined,
     checkpoint: { last: null, save: async () => true },
-  })) as Ran['outcome'];
+  })) as JobOutcome<z.output<R>>;
   contract.result.parse(outcome.result);
   for (const result of outcome.published) manifestSchema.parse(result);
   return { outcome, files, progress };
