@@ -53,6 +53,12 @@ type OpenedCorpus = {
 const HELD_OUT = 10;
 const SAMPLE_ROWS = 64;
 
+/** Tokens that go through a model at a time. */
+const PASS_TOKENS = 4096;
+
+/** Sequences of `length` tokens in one forward pass. */
+export const sequencesPerPass = (length: number): number => Math.max(1, Math.floor(PASS_TOKENS / length));
+
 /** Whether a document of a corpus of `count` is in the split; a single one is in both. */
 export const belongs = (document: number, split: Split, count: number): boolean =>
   count === 1 || (document % Math.min(HELD_OUT, count) === 0) === (split === 'held-out');

@@ -65,7 +65,7 @@ export async function publishSae(
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 /** What an autoencoder was trained for differs from what it is applied to. */
-type SaeUse = { sae: TrainedSae; manifest: Manifest; mismatch: string[] };
+type SaeUse = { sae: TrainedSae; manifest: Manifest; hook: string; mismatch: string[] };
 
 /**
  * Reads a published autoencoder for use on a model, at `hook` or its own.
@@ -95,5 +95,5 @@ export async function openSae(
   if (width !== sae.parameters.inputs) {
     throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, ${at} has ${width}`);
   }
-  return { sae, manifest, mismatch };
+  return { sae, manifest, hook: at, mismatch };
 }

@@ -41,3 +41,18 @@ export function denseCodes(codes: SparseCodes, width: number): Float32Array {
   }
   return out;
 }
+
+/** The codes of some rows. */
+export function rowsOf(codes: SparseCodes, rows: readonly number[]): SparseCodes {
+  const starts = new Int32Array(rows.length + 1);
+  rows.forEach((row, i) => {
+    starts[i + 1] = starts[i]! + codes.starts[row + 1]! - codes.starts[row]!;
+  });
+  const latents = new Int32Array(starts[rows.length]!);
+  const values = new Float32Array(latents.length);
+  rows.forEach((row, i) => {
+    latents.set(codes.latents.subarray(codes.starts[row]!, codes.starts[row + 1]!), starts[i]!);
+    values.set(codes.values.subarray(codes.starts[row]!, codes.starts[row + 1]!), starts[i]!);
+  });
+  return { rows: rows.length, starts, latents, values };
+}

@@ -1,5 +1,14 @@
 /** How well single latents match axes that are known, with signs. */
-import type { SparseCodes } from '../codes/sparse-codes.ts';
+import { rowsOf, type SparseCodes } from '../codes/sparse-codes.ts';
+import type { HeldOut } from './held-out.ts';
+
+/** Axes of the text with their states, which are known for every held-out sequence by its number. */
+export type HeldOutAxes = {
+  axes: readonly { name: string; signed: boolean }[];
+  states(sequence: number): ArrayLike<number>;
+  /** Position in a sequence from which the text depends on the states. */
+  from: number;
+};
 
 export type AxisScore = {
   axis: string;
@@ -111,4 +120,17 @@ export class AxisCorrelations {
       };
     });
   }
+}
+
+/** Scores of an autoencoder's latents over the tokens from which the text depends on the states. */
+export function axisScores(known: HeldOutAxes, held: HeldOut, codes: SparseCodes, width: number): AxisScore[] {
+  const rows = [...held.positions.keys()].filter((row) => held.positions[row]! >= known.from);
+  const states = new Map<number, ArrayLike<number>>();
+  for (const row of rows) {
+    const sequence = held.sequences[row]!;
+    if (!states.has(sequence)) states.set(sequence, known.states(sequence));
+  }
+  const correlations = new AxisCorrelations(known.axes, width);
+  correlations.add(rowsOf(codes, rows), (i) => states.get(held.sequences[rows[i]!]!)!);
+  return correlations.scores();
 }
