@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { discardFolder, readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import compressionStudy from '../../../shared/jobs/compression.study.ts';
 import modelCompare from '../../../shared/jobs/model.compare.ts';
 import modelCompress from '../../../shared/jobs/model.compress.ts';
 import saePrune from '../../../shared/jobs/sae.prune.ts';
@@ -193,7 +194,7 @@ describe('compression jobs', () => {
     let copy: string;
     const hook = 'resid_post.1';
     const study = (params: Record<string, unknown> = {}) =>
-      jobs.run('compression.study', {
+      jobs.run(compressionStudy, {
         model: { local: 'tiny' },
         sae: { id: sae },
         copies: [
@@ -207,7 +208,7 @@ describe('compression jobs', () => {
         ...params,
       });
     beforeAll(async () => {
-      const trained = await jobs.run('sae.train', {
+      const trained = await jobs.run(saeTrain, {
         model: { local: 'tiny' },
         hook,
         corpus: { texts },

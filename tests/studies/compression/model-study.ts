@@ -1,6 +1,11 @@
 /** One model compressed in every way, its autoencoder studied on every copy. */
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import compressionStudy from '../../../shared/jobs/compression.study.ts';
+import modelCompare from '../../../shared/jobs/model.compare.ts';
+import modelCompress from '../../../shared/jobs/model.compress.ts';
+import saeTrain from '../../../shared/jobs/sae.train.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { data } from '../../support/guide.ts';
 import { LocalJobs } from '../../support/job-context.ts';
@@ -73,7 +78,7 @@ export async function modelStudy(
     writeFileSync(corpus, texts.map((text) => JSON.stringify({ text: text.replace(/\n+/g, '\n') })).join('\n'));
     (jobs.configuration.corpora as Record<string, string>).stories = corpus;
     const shared = { model: { local: 'dense' }, corpus: { local: 'stories' } };
-    const trained = await jobs.run('sae.train', {
+    const trained = await jobs.run(saeTrain, {
       ...shared,
       hook,
       saes: [{ variant: 'topk', width, k }],
@@ -81,7 +86,7 @@ export async function modelStudy(
       batch: 512,
       context: 128,
       learning_rate: 2e-3,
-      latent_pages: false,
+      feature_dashboards: false,
     });
     const sae = { id: await manifestId(trained.published.find(({ kind }) => kind === 'sae')!) };
     const plans = [
@@ -95,7 +100,7 @@ export async function modelStudy(
     const copies = [];
     const made = new Map<string, Record<string, unknown>>();
     for (const { label, ...plan } of plans) {
-      const { result } = await jobs.run('model.compress', {
+      const { result } = await jobs.run(modelCompress, {
         ...shared,
         ...plan,
         tokens: 16_384,
@@ -110,10 +115,10 @@ export async function modelStudy(
     }
     const compared = new Map<string, { kl: { estimate: number }; layers: { relative_error: number }[] }>();
     for (const { label, model } of copies) {
-      const { result } = await jobs.run('model.compare', { ...shared, other: model, tokens: 2048, context: 128 });
+      const { result } = await jobs.run(modelCompare, { ...shared, other: model, tokens: 2048, context: 128 });
       compared.set(label, result as never);
     }
-    const { result, published } = await jobs.run('compression.study', {
+    const { result, published } = await jobs.run(compressionStudy, {
       ...shared,
       copies,
       sae,
