@@ -148,7 +148,7 @@ export class BlockRunner {
       made = Session.create(program, {
         ...(threads !== undefined && { threads }),
         spinning: false,
-        weightsFolder: this.folder.path,
+        weightsFolder: this.folder.weightsPath,
         flushDenormals: true,
       }).then((session) => ({ session, taps }));
       this.#sessions.set(key, made);

@@ -152,9 +152,9 @@ export class Programs {
 
   #create(variant: Variant): Promise<Session> {
     const { device = 'cpu', ...options } = this.#options;
-    const { architecture, weights, path } = this.#folder;
+    const { architecture, weights, weightsPath } = this.#folder;
     const program = compileVariant(architecture, weights, this.#get, variant, device);
-    return Session.create(program, { ...options, provider: device, weightsFolder: path, flushDenormals: true });
+    return Session.create(program, { ...options, provider: device, weightsFolder: weightsPath, flushDenormals: true });
   }
 
   async #drop(key: string): Promise<void> {

@@ -20,6 +20,8 @@ import { readJson, readStoredTensors, type StoredTensor, type StoredTensors } fr
 /** A folder that has been read and checked: everything the model needs is there, with the right shapes. */
 export type ModelFolder = {
   path: string;
+  /** Where the files of `stored` are named from: `path`, or where its links lead. */
+  weightsPath: string;
   config: Record<string, unknown>;
   architecture: Architecture;
   weights: ModelWeights;
@@ -69,8 +71,9 @@ function readPlainFolder(path: string, config: unknown = readConfig(path)): Mode
   const read = new Set([...stored.values()].map(({ name }) => name));
   if (head) read.add(head.name);
   refuseUnread(tensors, read, listWeights(weights), family);
-  const { bytes } = tensors;
-  return { path, config: config as Record<string, unknown>, architecture, weights, stored, bytes, storage: null };
+  const { path: weightsPath, bytes } = tensors;
+  const document = config as Record<string, unknown>;
+  return { path, weightsPath, config: document, architecture, weights, stored, bytes, storage: null };
 }
 
 /** Where a weight may be stored: under its full name, another one or, as files of bare models have it, without the prefix. */
@@ -132,12 +135,12 @@ function refuseUnread(
 /** The bytes of one weight as it is stored. */
 export function readStored(folder: ModelFolder, name: string): Uint8Array {
   const { file, begin, end } = folder.stored.get(name)!;
-  return readBytes(join(folder.path, file), begin, end);
+  return readBytes(join(folder.weightsPath, file), begin, end);
 }
 
 /** The values of one weight as float32. */
 export function readWeight(folder: ModelFolder, name: string): Float32Array {
   const entry = folder.stored.get(name);
   if (!entry) throw new SextantError('weights_invalid', `the model has no tensor '${name}'`);
-  return readFloat32(join(folder.path, entry.file), entry);
+  return readFloat32(join(folder.weightsPath, entry.file), entry);
 }

@@ -1,12 +1,12 @@
 /** The tensors of a folder of safetensors files: where each lies, and their bytes on demand. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { SafetensorsDtype, SafetensorsEntry } from '../../../shared/formats/safetensors-header.ts';
 import { toFloat32 } from '../../../shared/formats/safetensors-values.ts';
 import { nameOf, readBytes, readHeader } from './safetensors-file.ts';
 
-/** Where a stored tensor lies: `file` is relative to the folder. */
+/** Where a stored tensor lies: `file` is relative to the path of `StoredTensors`. */
 export type StoredTensor = SafetensorsEntry & { file: string };
 
 const SINGLE = 'model.safetensors';
@@ -25,6 +25,7 @@ export function readJson(path: string): unknown {
 }
 
 export class StoredTensors {
+  /** The folder, or where its links lead. */
   readonly path: string;
   /** Sizes of the files, bytes. */
   readonly bytes: number;
@@ -99,16 +100,30 @@ export const readStoredFile = (path: string): StoredTensors => readFiles(dirname
 
 function readFiles(path: string, files: readonly string[]): StoredTensors {
   const tensors = new Map<string, StoredTensor>();
+  const { root, places } = whereTheyLie(path, files);
   let bytes = 0;
-  for (const file of files) {
+  for (const [i, file] of files.entries()) {
     bytes += statSync(join(path, file)).size;
     for (const [name, entry] of readHeader(join(path, file)).tensors) {
       if (tensors.has(name))
         throw new SextantError('weights_invalid', `tensor '${name}' is in ${file} and in another shard`);
-      tensors.set(name, { ...entry, file });
+      tensors.set(name, { ...entry, file: places[i]! });
     }
   }
-  return new StoredTensors(path, tensors, bytes);
+  return new StoredTensors(root, tensors, bytes);
+}
+
+/**
+ * The folder that the files really lie in, and their names there. A cache of the publishers' library holds links into a
+ * folder of blobs, and onnxruntime reads no file that a link leads to from outside the folder it is given.
+ */
+function whereTheyLie(path: string, files: readonly string[]): { root: string; places: string[] } {
+  const own = realpathSync(path);
+  const real = files.map((file) => realpathSync(join(path, file)));
+  if (real.every((place, i) => place === join(own, files[i]!))) return { root: path, places: [...files] };
+  let root = dirname(real[0]!);
+  while (real.some((place) => relative(root, place).startsWith('..'))) root = dirname(root);
+  return { root, places: real.map((place) => relative(root, place)) };
 }
 
 function weightFiles(path: string): string[] {

@@ -10,11 +10,25 @@ describe('a failed computation', () => {
     [new SextantError('unavailable', 'later'), 'unavailable', true],
     [new EngineError('loss_not_finite', 'step 3'), 'not_finite', false],
     [new EngineError('memory_budget_exceeded', 'too large'), 'memory_exceeded', false],
+    [new EngineError('program_rejected', 'no such operator'), 'computation_crashed', false],
     [new EngineError('run_failed', 'the device has gone'), 'computation_crashed', true],
     [new Error('anything'), 'computation_crashed', true],
     ['a string', 'computation_crashed', true],
   ])('%s is reported as %s', (error, code, retryable) => {
     expect(computationFailure(error)).toMatchObject({ code, retryable });
+  });
+
+  it.each([
+    ['External data path escapes: "/srv/models/a/model.safetensors"', 'External data path escapes: "[path]"'],
+    [
+      "ENOENT: no such file or directory, open '/var/lib/worker/scratch/x.json'",
+      "ENOENT: no such file or directory, open '[path]'",
+    ],
+    ['at file:///opt/app/index.ts:3', 'at [path]:3'],
+    ['a ratio of 3/4', 'a ratio of 3/4'],
+  ])('names no path of the disk: %s', (message, shown) => {
+    expect(computationFailure(new EngineError('program_rejected', message)).detail).toBe(shown);
+    expect(computationFailure(new Error(message)).detail).toBe(shown);
   });
 
   it('says which values were wrong, in bounds that the edge accepts', () => {

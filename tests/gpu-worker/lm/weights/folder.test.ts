@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
@@ -89,6 +89,28 @@ describe('a model folder', () => {
     expect(model.architecture.tied).toBe(true);
     await model.release();
   });
+
+  it.each(['one file', 'shards'])(
+    'may be a snapshot of a cache, every file a link into its blobs: %s',
+    async (kind) => {
+      const folder = folderWith((path, write) => {
+        const half = names.length >> 1;
+        const parts = kind === 'shards' ? [names.slice(0, half), names.slice(half)] : [names];
+        const files = parts.map((_, i) => `model-${i}.safetensors`);
+        rmSync(join(path, 'model.safetensors'));
+        for (const [i, part] of parts.entries()) write(files[i]!, writeSafetensors(part.map((name) => tensor(name))));
+        const weight_map = Object.fromEntries(parts.flatMap((part, i) => part.map((name) => [name, files[i]!])));
+        write('model.safetensors.index.json', JSON.stringify({ weight_map }));
+        mkdirSync(join(path, 'snapshots', 'abc'), { recursive: true });
+        mkdirSync(join(path, 'blobs'));
+        for (const [i, file] of [...files, 'config.json', 'model.safetensors.index.json'].entries()) {
+          renameSync(join(path, file), join(path, 'blobs', `digest${i}`));
+          symlinkSync(`../../blobs/digest${i}`, join(path, 'snapshots', 'abc', file));
+        }
+      });
+      expect(gap(await logitsOf(join(folder, 'snapshots', 'abc')), await logitsOf(original.folder))).toBe(0);
+    },
+  );
 
   it('may hold the buffers that its library makes anew', async () => {
     const buffers = ['model.layers.0.self_attn.rotary_emb.inv_freq', 'model.rotary_emb.inv_freq'];
