@@ -1,4 +1,5 @@
 /** What pruning an autoencoder is calibrated by: Euclidean norms over all tokens, summed in double precision. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Encoder, encodeActivations, reconstruct, type TrainedSae } from '../sae/index.ts';
 import type { Products } from './products.ts';
 import type { SaeNorms } from './sae-pruning.ts';
@@ -15,6 +16,11 @@ export class SaeNormSums {
 
   constructor(sae: TrainedSae) {
     const { inputs, width } = sae.parameters;
+    if (sae.normalisation || sae.code)
+      throw new SextantError(
+        'model_unsupported',
+        'pruning takes autoencoders of our own variants, on plain activations',
+      );
     this.#sae = sae;
     this.#sums = {
       x: new Float64Array(inputs),

@@ -3,7 +3,7 @@ export { Encoder } from './codes/encoder.ts';
 export type { SaeParameters } from './codes/parameters.ts';
 export type { SparseCodes } from './codes/sparse-codes.ts';
 export { VARIANTS } from './codes/variants.ts';
-export { readSae } from './interchange/read.ts';
+export { readSae, SAE_FILES } from './interchange/read.ts';
 export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';
 export { describeLatents } from './latents/latents.ts';
 export { tokenEffects } from './latents/token-effects.ts';

@@ -23,6 +23,9 @@ switch (what) {
   case 'sae':
     await (await import('./sae.ts')).verifySae(rest);
     break;
+  case 'sae-folder':
+    await (await import('./sae-folder.ts')).verifySaeFolder(rest);
+    break;
   case 'block-sparse': {
     const { compareBlockSparse } = await import('./block-sparse.ts');
     await (await import('./report.ts')).runComparison('block-sparse', rest, compareBlockSparse);
@@ -45,7 +48,7 @@ switch (what) {
   }
   default:
     console.error(
-      `usage: verify -- block-sparse|compression|ecg|layouts|sae|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|compression|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

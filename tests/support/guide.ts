@@ -15,5 +15,9 @@ export const goldenFolder: string = fromRoot('SEXTANT_GOLDEN', 'golden');
 /** True where the reference data is present; tests that need it use `describe.skipIf(!hasData)`. */
 export const hasData: boolean = existsSync(dataFolder);
 export const hasGolden: boolean = existsSync(goldenFolder);
+const casesFolder: string = fromRoot('SEXTANT_CASES', 'cases');
+export const hasCases: boolean = existsSync(casesFolder);
+/** Small inputs that failed when tried from outside. */
+export const cases = (...path: string[]): string => join(casesFolder, ...path);
 export const data = (...path: string[]): string => join(dataFolder, ...path);
 export const golden = (...path: string[]): string => join(goldenFolder, ...path);

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../../shared/contracts/latent.ts';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { CONFIG_FILE, readSae, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
+import { CONFIG_FILE, readSae, SAE_FILES, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
@@ -80,8 +80,11 @@ export async function openSae(
   const input = context.input(id);
   const { manifest } = input;
   if (manifest?.kind !== 'sae') throw new SextantError('input_not_found', `${id} is not an SAE`);
-  const config = JSON.parse(await readFile(await input.file(CONFIG_FILE), 'utf8')) as Record<string, unknown>;
-  const sae = readSae(await readFile(await input.file(WEIGHTS_FILE)), config);
+  const named = (names: readonly string[]) => names.find((name) => input.blobs.some((blob) => blob.name === name));
+  const [configFile, weightsFile] = [named(SAE_FILES.config), named(SAE_FILES.weights)];
+  if (!weightsFile) throw new SextantError('data_invalid', `${id} has none of ${SAE_FILES.weights.join(', ')}`);
+  const config = configFile ? JSON.parse(await readFile(await input.file(configFile), 'utf8')) : {};
+  const sae = readSae(await readFile(await input.file(weightsFile)), config as Record<string, unknown>);
   const at = hook ?? manifest.hook ?? '';
   const mismatch = [
     ...(manifest.model_digest !== null && manifest.model_digest !== model.digest ? ['model'] : []),

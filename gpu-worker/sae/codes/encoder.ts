@@ -120,7 +120,8 @@ export class Encoder {
       for (let i = 0; i < width; i++) {
         const value = u[(row - first) * width + i]!;
         const score = variant.signed ? Math.abs(value) : value;
-        const cut = threshold[i] ?? 0;
+        // A code that is never negative is never kept below 0, whatever its threshold.
+        const cut = Math.max(0, threshold[i] ?? 0);
         if (score > cut || (inclusive && score === cut && score > 0)) {
           out.latents.push(i);
           out.values.push(value);

@@ -1,4 +1,5 @@
 /** Sparse codes of a batch, in compressed rows. */
+import type { RowFrame } from './normalisation.ts';
 
 /** Entries `starts[r] .. starts[r + 1]` of `latents` and `values` belong to row r; values may be 0. */
 export type SparseCodes = {
@@ -6,6 +7,8 @@ export type SparseCodes = {
   starts: Int32Array;
   latents: Int32Array;
   values: Float32Array;
+  /** Where each row was normalised before it was encoded: what undoes that after decoding. */
+  frame?: RowFrame;
 };
 
 /** Rows of equal length k. */

@@ -142,7 +142,8 @@ export function inferenceCode(variant: Variant, u: Float64Array, width: number, 
     }
     row.forEach((value, i) => {
       const score = variant.signed ? Math.abs(value) : value;
-      const threshold = settings.threshold[i] ?? 0;
+      // A code that is never negative is never kept below 0, whatever its threshold.
+      const threshold = Math.max(0, settings.threshold[i] ?? 0);
       if (variant.selection === 'batch' ? score >= threshold : score > threshold) {
         z[start + i] = value;
       }

@@ -65,7 +65,7 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
   const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
   const { inputs, width } = p;
   // SAELens encodes in one step, so that several must not go by the name of one.
-  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${VARIANTS[sae.variant].saelens}`;
+  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${sae.code ?? VARIANTS[sae.variant].saelens}`;
   const threshold = p.threshold && (keepsEqual(sae.variant) ? p.threshold.map(nextBelow) : p.threshold);
   const config = {
     architecture,
@@ -74,7 +74,8 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
     dtype: 'float32',
     device: 'cpu',
     apply_b_dec_to_input: sae.subtractBias,
-    normalize_activations: 'none',
+    normalize_activations:
+      sae.normalisation === 'constant_norm' ? 'constant_norm_rescale' : (sae.normalisation ?? 'none'),
     reshape_activations: 'none',
     ...(VARIANTS[sae.variant].selection === 'token' && { k: sae.k, rescale_acts_by_decoder_norm: false }),
     metadata: {
@@ -85,6 +86,7 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
       sextant: {
         variant: sae.variant,
         k: sae.k,
+        ...(sae.code && { code: sae.code }),
         iterations,
         iteration_step: iterationStep,
         input_scale: origin.input_scale,

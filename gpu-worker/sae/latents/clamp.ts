@@ -25,7 +25,8 @@ export function clampLatent(
       if (codes.latents[entry] === latent) code = codes.values[entry]!;
     }
     if (where === 'active' && code === 0) continue;
-    for (let i = 0; i < inputs; i++) out[row * inputs + i]! += (value - code) * atom[i]!;
+    const step = (value - code) * (codes.frame?.scale[row] ?? 1);
+    for (let i = 0; i < inputs; i++) out[row * inputs + i]! += step * atom[i]!;
   }
   return out;
 }

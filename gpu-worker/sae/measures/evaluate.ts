@@ -2,6 +2,8 @@
 
 import type { SaeVariant } from '../../../shared/models/sae-variants.ts';
 import { centred, Encoder } from '../codes/encoder.ts';
+import { type ForeignCode, foreignCodes } from '../codes/foreign-codes.ts';
+import { type Normalisation, normalised } from '../codes/normalisation.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { decodeCodes, type SparseCodes } from '../codes/sparse-codes.ts';
 import { unrolledCodes } from '../codes/unrolled.ts';
@@ -18,10 +20,20 @@ export type TrainedSae = {
   /** Proximal-gradient steps of the encoder and their size; 1 for the usual autoencoder. */
   iterations?: number;
   iterationStep?: number;
+  /** A code of another library that no variant has, in place of the variant's. */
+  code?: ForeignCode;
+  /** What is done to each activation before encoding, and undone after decoding. */
+  normalisation?: Normalisation;
 };
 
 /** Codes of rows x inputs activations. */
 export async function encodeActivations(sae: TrainedSae, x: Float32Array, encoder: Encoder): Promise<SparseCodes> {
+  if (!sae.normalisation) return encodeAsGiven(sae, x, encoder);
+  const { x: seen, frame } = normalised(x, sae.parameters.inputs, sae.normalisation);
+  return { ...(await encodeAsGiven(sae, seen, encoder)), frame };
+}
+
+async function encodeAsGiven(sae: TrainedSae, x: Float32Array, encoder: Encoder): Promise<SparseCodes> {
   const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
   const variant = VARIANTS[sae.variant];
   const input = {
@@ -32,6 +44,7 @@ export async function encodeActivations(sae: TrainedSae, x: Float32Array, encode
     bias: p.encoderBias,
   };
   const settings = { k: sae.k ?? p.width, threshold: p.threshold ?? new Float32Array(0) };
+  if (sae.code) return foreignCodes(encoder, input, sae.code, settings.k);
   if (iterations === 1) return encoder.codes(input, variant, settings.k, settings.threshold);
   const steps = { iterations, step: iterationStep };
   const residuals = { ...input, x: centred(x, p, true) };
@@ -41,8 +54,13 @@ export async function encodeActivations(sae: TrainedSae, x: Float32Array, encode
 /** x_hat of every row. */
 export function reconstruct(sae: TrainedSae, codes: SparseCodes): Float32Array {
   const { inputs, decoder, decoderBias } = sae.parameters;
+  const { frame } = codes;
   const out = decodeCodes(codes, decoder, inputs);
-  for (let i = 0; i < out.length; i++) out[i]! += decoderBias[i % inputs]!;
+  for (let i = 0; i < out.length; i++) {
+    const value = out[i]! + decoderBias[i % inputs]!;
+    const row = Math.floor(i / inputs);
+    out[i] = frame ? value * frame.scale[row]! + frame.shift[row]! : value;
+  }
   return out;
 }
 

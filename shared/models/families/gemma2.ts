@@ -23,8 +23,12 @@ export const gemma2: Family = {
     if (!config.raw('head_dim')) throw config.refuse('head_dim', 'is required');
     const bias = config.flag('attention_bias', false);
     const window = config.count('sliding_window', 4096);
-    const cap = (field: string, fallback: number) =>
-      config.has(field) && config.raw(field) === undefined ? null : config.number(field, fallback);
+    const cap = (field: string, fallback: number) => {
+      if (config.has(field) && config.raw(field) === undefined) return null;
+      const value = config.number(field, fallback);
+      if (!(value > 0)) throw config.refuse(field, 'must be above 0, or null for none');
+      return value;
+    };
     return {
       ...base,
       norm: { ...base.norm, weightOffset: 1 },
