@@ -55,7 +55,7 @@ export default handle(contract, async (context) => {
       });
     }
     return {
-      result: { runs, tokens },
+      result: { runs, tokens, publisher_settings: model.published.notApplied },
       published: [],
       metrics: { tokens_per_s: tokens / ((performance.now() - began) / 1000) },
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },

@@ -132,7 +132,7 @@ export default handle(contract, async (context) => {
         data_digest: corpus.digest,
         input_scale: swept.scale,
         first_step: swept.firstStep,
-        warnings: warnings(members, source.width),
+        warnings: warnings(members, source.width, swept),
       },
       published,
       metrics: { tokens_per_s: swept.tokensPerSecond, steps_resumed: swept.firstStep },
@@ -144,7 +144,8 @@ export default handle(contract, async (context) => {
 });
 
 function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
-  const { variant, width, k, sparsity, seed, matryoshka_prefixes, iterations } = spec;
+  const { variant, width, k, sparsity, seed, matryoshka_prefixes, iterations, threshold, bandwidth, log_threshold } =
+    spec;
   const complete = saeConfiguration({
     variant,
     inputs,
@@ -156,6 +157,9 @@ function memberOf(spec: SaeSpec, inputs: number, params: Params): SweepMember {
     clipNorm: params.clip_norm,
     ...(k !== null && { k }),
     ...(sparsity !== null && { sparsity }),
+    ...(threshold !== null && { threshold }),
+    ...(bandwidth !== null && { bandwidth }),
+    ...(log_threshold !== null && { logThreshold: log_threshold }),
   });
   const schedule = {
     rate: params.learning_rate ?? defaultRate(width),
@@ -225,10 +229,18 @@ async function summary(
   };
 }
 
-const warnings = (members: readonly SweepMember[], inputs: number): string[] =>
-  members
-    .filter(({ configuration: r }) => r.width < inputs)
-    .map(
-      ({ configuration: r }) =>
-        `${r.variant}: ${r.width} latents are fewer than the ${inputs} dimensions of the activations`,
-    );
+/** Share of dead latents above which a sweep says so. */
+const MANY_DEAD = 0.2;
+
+const warnings = (members: readonly SweepMember[], inputs: number, swept: SweepResult): string[] =>
+  members.flatMap(({ configuration: r }, i) => {
+    const { deadShare } = swept.members[i]!;
+    return [
+      ...(r.width < inputs
+        ? [`${r.variant}: ${r.width} latents are fewer than the ${inputs} dimensions of the activations`]
+        : []),
+      ...(deadShare > MANY_DEAD
+        ? [`${r.variant}: ${Math.round(100 * deadShare)} % of ${r.width} latents are dead; train longer, or with fewer`]
+        : []),
+    ];
+  });

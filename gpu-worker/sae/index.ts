@@ -1,7 +1,7 @@
 /** The public interface of sparse autoencoders. */
 export { Encoder } from './codes/encoder.ts';
 export type { SaeParameters } from './codes/parameters.ts';
-export type { SparseCodes } from './codes/sparse-codes.ts';
+export { denseCodes, type SparseCodes } from './codes/sparse-codes.ts';
 export { VARIANTS } from './codes/variants.ts';
 export { readSae, SAE_FILES } from './interchange/read.ts';
 export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';

@@ -8,8 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { readSafetensors } from '../../shared/formats/safetensors.ts';
-import { denseCodes } from '../sae/codes/sparse-codes.ts';
-import { Encoder, encodeActivations, readSae, reconstruct, SAE_FILES } from '../sae/index.ts';
+import { denseCodes, Encoder, encodeActivations, readSae, reconstruct, SAE_FILES } from '../sae/index.ts';
 import { differences } from './report.ts';
 
 type FolderReport = { variant: string; z: number; xhat: number } | { refused: string };

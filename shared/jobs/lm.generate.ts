@@ -52,6 +52,11 @@ export default defineJob({
       }),
     ),
     tokens: z.number(),
+    publisher_settings: z
+      .record(z.string(), z.unknown())
+      .describe(
+        "what the model's generation_config.json asks for besides its end tokens, which apply; ask for it in params",
+      ),
   }),
   progress: { runs: 'runs done', prompts: 'prompts done in the current run' },
   produces: [],

@@ -29,6 +29,21 @@ const saeSpecSchema = z
       .nullable()
       .default(null)
       .describe('L1 (relu) or L0 coefficient, null: 0.004; refused by the top-k family'),
+    threshold: z
+      .number()
+      .min(0)
+      .max(1e6)
+      .nullable()
+      .default(null)
+      .describe('where learned thresholds begin, null: 0.001; for variants that learn them'),
+    bandwidth: z
+      .number()
+      .positive()
+      .max(1e6)
+      .nullable()
+      .default(null)
+      .describe('width of the rectangle that stands for the derivative of their step, null: 0.001'),
+    log_threshold: z.boolean().nullable().default(null).describe('learn their logarithms instead, null: false'),
     matryoshka_prefixes: z
       .array(z.number().int().min(1).max(262_144))
       .max(16)
@@ -37,8 +52,13 @@ const saeSpecSchema = z
     iterations: z.number().int().min(1).max(16).default(1).describe('proximal-gradient steps of the encoder'),
     seed: seedSchema.default(0),
   })
-  .superRefine(({ variant, width, k, sparsity, matryoshka_prefixes }, context) => {
+  .superRefine((spec, context) => {
+    const { variant, width, k, sparsity, matryoshka_prefixes } = spec;
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+    for (const name of ['threshold', 'bandwidth', 'log_threshold'] as const)
+      if (spec[name] !== null && !saeVariant(variant).learnsThreshold)
+        refuse(name, `${variant} learns no thresholds: leave it out`);
+    if (spec.threshold === 0 && spec.log_threshold) refuse('threshold', '0 has no logarithm');
     if (saeVariant(variant).takes === 'k') {
       if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
       else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);

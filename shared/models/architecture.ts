@@ -4,7 +4,17 @@
  */
 import type { ConfigReader } from './config-reader.ts';
 
-export type FamilyName = 'llama' | 'mistral' | 'qwen2' | 'qwen3' | 'gpt2' | 'gpt_neox' | 'gemma2' | 'bitnet';
+export type FamilyName =
+  | 'llama'
+  | 'mistral'
+  | 'qwen2'
+  | 'qwen3'
+  | 'gpt2'
+  | 'gpt_neox'
+  | 'gpt_neo'
+  | 'gemma'
+  | 'gemma2'
+  | 'bitnet';
 
 const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];

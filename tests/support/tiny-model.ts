@@ -26,6 +26,16 @@ export const TINY: Record<string, Record<string, unknown>> = {
   qwen2: { ...llamaLike, model_type: 'qwen2', tie_word_embeddings: true },
   qwen3: { ...llamaLike, model_type: 'qwen3', head_dim: 8, tie_word_embeddings: true },
   gpt2: { model_type: 'gpt2', vocab_size: 61, n_positions: 32, n_embd: 16, n_layer: 2, n_head: 4 },
+  gpt_neo: {
+    model_type: 'gpt_neo',
+    vocab_size: 61,
+    max_position_embeddings: 32,
+    hidden_size: 16,
+    num_layers: 2,
+    num_heads: 4,
+    attention_types: [[['global', 'local'], 1]],
+    window_size: 4,
+  },
   gpt_neox: { ...llamaLike, model_type: 'gpt_neox', num_key_value_heads: null, rms_norm_eps: null, rotary_pct: 0.5 },
   gpt_neox_sequential: {
     ...llamaLike,
@@ -34,6 +44,7 @@ export const TINY: Record<string, Record<string, unknown>> = {
     rms_norm_eps: null,
     use_parallel_residual: false,
   },
+  gemma: { ...llamaLike, model_type: 'gemma', num_key_value_heads: 1, head_dim: 4 },
   gemma2: {
     ...llamaLike,
     model_type: 'gemma2',

@@ -212,9 +212,12 @@ function toTheLeft<T extends BigInt64Array | Float32Array>(padded: T, starts: re
   return moved;
 }
 
-/** Tokens that end a text, by the model's config and its tokenizer. */
-function endTokens({ folder, tokenizer }: LanguageModel): number[] {
-  const fromConfig = folder.config.eos_token_id;
+/**
+ * Tokens that end a text: those of the publisher's `generation_config.json`, or else of the model's config; and the
+ * tokenizer's.
+ */
+function endTokens({ folder, tokenizer, published }: LanguageModel): number[] {
+  const fromConfig = published.endTokens ?? folder.config.eos_token_id;
   const listed = Array.isArray(fromConfig) ? fromConfig : [fromConfig];
   return [...listed, tokenizer?.eos].filter((id): id is number => typeof id === 'number');
 }

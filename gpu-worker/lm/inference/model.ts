@@ -5,6 +5,7 @@ import { formatHook, hookWidth, listHooks, requireHook } from '../../../shared/m
 import type { FeedValue, HostTensor } from '../../runtime/index.ts';
 import { readTokenizer, requireFit, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { discardFolder, type ModelFolder, readFolder } from '../weights/folder.ts';
+import { type PublishedSettings, readPublishedSettings } from '../weights/published-settings.ts';
 import { type Batch, makeBatch, positionsOf, ShapeFeeds, type TokenRows } from './batch.ts';
 import { type Intervention, prepareEdit } from './interventions.ts';
 import { type DeviceOptions, isFused, Programs, type Variant } from './programs.ts';
@@ -52,6 +53,8 @@ export class LanguageModel {
   readonly tokenizer: Tokenizer | null;
   readonly programs: Programs;
   readonly shapes: ShapeFeeds;
+  /** How its publisher generates with it. */
+  readonly published: PublishedSettings;
 
   constructor(folder: ModelFolder, tokenizer: Tokenizer | null, options: DeviceOptions) {
     this.folder = folder;
@@ -60,6 +63,7 @@ export class LanguageModel {
     this.device = options.device ?? 'cpu';
     this.programs = new Programs(folder, options);
     this.shapes = new ShapeFeeds(folder.architecture);
+    this.published = readPublishedSettings(folder.path);
   }
 
   /** Every hook point of the model. */

@@ -38,7 +38,7 @@ export type SaeConfiguration = {
   deadTokens: number;
   /** Width of the rectangle that stands for the derivative of a step. */
   bandwidth: number;
-  /** Learn log theta instead of theta. */
+  /** Learn log theta instead of theta, which is kept from falling below 0. */
   logThreshold: boolean;
   /** Initial threshold of the variants that learn one. */
   threshold: number;
@@ -69,7 +69,8 @@ export function saeConfiguration(options: SaeConfigurationOptions): SaeConfigura
     auxiliaryLatents: Math.max(1, Math.floor(options.inputs / 2)), // [OA], [DL]
     deadTokens: 10_000_000, // [OA], [DL]
     bandwidth: 0.001, // [GS], [AT]
-    logThreshold: true, // [GS]: keeps thresholds positive
+    // [GS] learns logarithms; a step of Adam moves those by the rate, so that thresholds hardly leave where they begin.
+    logThreshold: false,
     threshold: 0.001, // [GS]
     matryoshkaPrefixes: [],
     iterations: 1,

@@ -1,7 +1,7 @@
 /** Training by the dense program: every variant and option, on every execution provider. */
 import { adam } from '../../nn/index.ts';
 import type { ProviderRequest } from '../../runtime/index.ts';
-import { type Checkpoint, Trainer as ProgramTrainer, unitRows } from '../../training/index.ts';
+import { type Checkpoint, nonNegative, Trainer as ProgramTrainer, unitRows } from '../../training/index.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
 import { VARIANTS } from '../codes/variants.ts';
 import type { SaeConfiguration } from './configuration.ts';
@@ -174,7 +174,7 @@ function program(
     optimiser: optimiser(r),
     rate: 0,
     shared: [DEAD],
-    constraints: r.unitRows ? [unitRows('decoder')] : [],
+    constraints: [...(r.unitRows ? [unitRows('decoder')] : []), nonNegative(THRESHOLD.plain)],
     provider: provider ?? 'cpu',
     ...(r.clipNorm !== null && { clipNorm: r.clipNorm }),
     ...(threads !== undefined && { threads }),

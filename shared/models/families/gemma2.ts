@@ -22,6 +22,7 @@ export const gemma2: Family = {
     });
     if (!config.raw('head_dim')) throw config.refuse('head_dim', 'is required');
     const bias = config.flag('attention_bias', false);
+    config.only('sliding_window_size', 4096); // A leftover; the publisher's code reads sliding_window.
     const window = config.count('sliding_window', 4096);
     const cap = (field: string, fallback: number) => {
       if (config.has(field) && config.raw(field) === undefined) return null;

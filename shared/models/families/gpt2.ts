@@ -22,6 +22,7 @@ export const gpt2: Family = {
     const heads = config.parts('n_head', 12);
     if (width % heads !== 0) throw config.refuse('n_head', `must divide the width ${width}`);
     config.only('add_cross_attention', false);
+    for (const leftover of ['n_special', 'predict_special_tokens']) config.raw(leftover); // Of its first configs.
     const base = config.flag('scale_attn_weights', true) ? (width / heads) ** -0.5 : 1;
     const byLayer = config.flag('scale_attn_by_inverse_layer_idx', false);
     return {
