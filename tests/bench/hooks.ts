@@ -52,6 +52,20 @@ function signedPush(revision: string): { body: string; headers: Record<string, s
 }
 const revisionOf = (n: number): string => n.toString(16).padStart(40, 'a');
 
+/** Posts and answers the status; a kept connection that the other side has just closed is not an answer. */
+async function post(address: string, push: { body: string; headers: Record<string, string> }): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await fetch(address, { method: 'POST', ...push }).catch((error: unknown) => {
+      if (tries === 5) throw error;
+      return null;
+    });
+    if (!answer) continue;
+    const text = await answer.text();
+    if (answer.status !== 202) throw new Error(`${answer.status}: ${text}`);
+    return;
+  }
+}
+
 async function inTurn(total: number, at_once: number, one: (n: number) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async () => {
@@ -62,11 +76,7 @@ async function inTurn(total: number, at_once: number, one: (n: number) => Promis
 
 /** CPU of a delivery in microseconds, mean over `n` after a warm-up. */
 async function cpuOf(address: string, pid: number, n: number, first: number): Promise<number> {
-  const send = async (i: number) => {
-    const answer = await fetch(address, { method: 'POST', ...signedPush(revisionOf(first + i)) });
-    if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
-    await answer.body?.cancel();
-  };
+  const send = (i: number) => post(address, signedPush(revisionOf(first + i)));
   await inTurn(100, 8, (i) => send(i));
   const before = descendantJiffies(pid);
   await inTurn(n, 8, (i) => send(100 + i));
@@ -198,12 +208,7 @@ async function reconcile(edge: EdgeProcess, client: Client, minutes: number) {
       const push = Math.floor(sent / 3);
       sent += 1;
       pushes.add(push);
-      const answer = await fetch(`${edge.url}${hook.path}`, {
-        method: 'POST',
-        ...signedPush(revisionOf(1_000_000 + push)),
-      });
-      if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
-      await answer.body?.cancel();
+      await post(`${edge.url}${hook.path}`, signedPush(revisionOf(1_000_000 + push)));
     });
     await sleep(250);
   }
