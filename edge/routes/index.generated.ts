@@ -4,6 +4,7 @@ import artefacts from './artefacts.ts';
 import audit from './audit.ts';
 import capabilities from './capabilities.ts';
 import deletions from './deletions.ts';
+import ecgDenoisings from './ecg-denoisings.ts';
 import fairnessAudits from './fairness-audits.ts';
 import fairnessCorrections from './fairness-corrections.ts';
 import fairnessPredictors from './fairness-predictors.ts';
@@ -39,6 +40,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   audit,
   capabilities,
   deletions,
+  ecgDenoisings,
   fairnessAudits,
   fairnessCorrections,
   fairnessPredictors,

@@ -1,11 +1,11 @@
 /** Jobs: every heavy operation is one. A POST answers as soon as the job is in its ledger and on the queue. */
 
 import { createRoute, z } from '@hono/zod-openapi';
-import { createJobSchema, isTerminal, type Job, jobSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
+import { createJobSchema, isTerminal, jobSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import type { App, Env } from '../environment.ts';
+import type { App } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { jsonBody } from '../http/body.ts';
 import { BODY, json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
@@ -16,6 +16,7 @@ import { unwrap } from '../jobs/answer.ts';
 import { createOnce } from '../jobs/creation.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 import { listJobs } from '../jobs/projection.ts';
+import { noSuchJob, viewJob } from '../jobs/waiting.ts';
 
 const jobBody = jobSchema.openapi('Job');
 const summaryBody = jobSchema
@@ -82,16 +83,8 @@ const cancel = createRoute({
   responses: { 200: json(jobBody, 'It is canceled'), ...problems(...KEYED, 'not_found', 'job_terminal') },
 });
 
-const noSuchJob = (id: string) => new SextantError('not_found', `there is no job ${id}`);
 /** What a job shows does not change any more once it has ended, but it may be deleted. */
 const uncached = { 'cache-control': 'no-store' };
-
-async function show(env: Env, tenant: string, id: string, wait: number | null): Promise<Job> {
-  const ledger = ledgerOf(env, id);
-  const job = await (wait ? ledger.wait(tenant, wait * 1000) : ledger.view(tenant));
-  if (!job) throw noSuchJob(id);
-  return job;
-}
 
 export default function registerJobs(app: App): void {
   registerCreate(app);
@@ -103,7 +96,7 @@ export default function registerJobs(app: App): void {
   });
   app.openapi(read, async (c) => {
     const wait = preferredWait(c.req.valid('header').prefer ?? null);
-    const job = await show(c.env, c.get('key').tenant, c.req.valid('param').id, wait);
+    const job = await viewJob(c.env, c.get('key').tenant, c.req.valid('param').id, wait);
     if (wait !== null) c.header('preference-applied', `wait=${wait}`);
     return c.json(job, 200, uncached);
   });
@@ -163,7 +156,7 @@ function registerCreate(app: App): void {
     if (replayed) c.header('idempotency-replayed', 'true');
     const wait = preferredWait(c.req.header('prefer') ?? null);
     if (wait !== null) c.header('preference-applied', `wait=${wait}`);
-    const job = await show(c.env, key.tenant, id, wait);
+    const job = await viewJob(c.env, key.tenant, id, wait);
     c.header('location', `/v1/jobs/${id}`);
     return c.json(job, wait !== null && isTerminal(job.status) ? 200 : 202, uncached);
   });

@@ -5,6 +5,7 @@ import blockSparseTrain from './block_sparse.train.ts';
 import compressionStudy from './compression.study.ts';
 import diagnosticsRun from './diagnostics.run.ts';
 import ecgDenoise from './ecg.denoise.ts';
+import ecgTrain from './ecg.train.ts';
 import fairnessAudit from './fairness.audit.ts';
 import fairnessEditLayer from './fairness.edit_layer.ts';
 import fairnessFitGated from './fairness.fit_gated.ts';
@@ -27,6 +28,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'compression.study': compressionStudy,
   'diagnostics.run': diagnosticsRun,
   'ecg.denoise': ecgDenoise,
+  'ecg.train': ecgTrain,
   'fairness.audit': fairnessAudit,
   'fairness.edit_layer': fairnessEditLayer,
   'fairness.fit_gated': fairnessFitGated,

@@ -13,7 +13,10 @@ export type ExampleSettings = {
   seed: number;
   /** Levels in dB of which one is drawn. */
   levels: readonly [number, number];
+  mixing: MixingScope;
 };
+/** What has the drawn ratio: recording and noise as a whole, or the stretch around the window. */
+export type MixingScope = 'record' | 'window';
 export type Batch = { x: Float32Array; y: Float32Array; w: Float32Array };
 
 /** Share of windows under a mixture of all kinds; the others are under one. */
@@ -40,9 +43,8 @@ export function drawBatch(
   };
   for (let b = 0; b < batch; b++) {
     const u = draws.uniform(DRAWS, { start: b * DRAWS });
-    const { clean, noisy } = drawContext(records, noises, settings, u);
+    const { clean, noisy, from } = drawContext(records, noises, settings, u);
     const contexts = noisy.fast.map((fast, c) => describeContext(fast, noisy.slow[c]!));
-    const from = BLOCK + Math.floor(u[1]! * (BLOCK - window + 1));
     writeInput(out.x, b * channels * window, { ...noisy, from, window }, contexts);
     let error = 0;
     for (let c = 0; c < leads; c++)
@@ -63,9 +65,9 @@ const DRAWS = 16;
 function drawContext(
   records: readonly CleanRecord[],
   noises: readonly NoiseRecord[],
-  { levels: [low, high] }: ExampleSettings,
+  { levels: [low, high], mixing, window }: ExampleSettings,
   u: Float64Array,
-): { clean: Parted; noisy: Parted } {
+): { clean: Parted; noisy: Parted; from: number } {
   const record = records[Math.floor(u[0]! * records.length)]!;
   const start = Math.floor(u[2]! * (record.fast[0]!.length - CONTEXT));
   const clean = stretch(record, start, u[3]! < TURNED ? -1 : 1, u[4]! < EXCHANGED);
@@ -74,17 +76,37 @@ function drawContext(
   const chosen = noises
     .map((noise, k) => ({ noise, share: mixed ? 1 : k === first ? 1 : 0, place: u[8 + (k % 8)]! }))
     .filter(({ share }) => share > 0);
-  const factor = 10 ** (-(low + (high - low) * u[7]!) / 20) / Math.sqrt(chosen.length);
-  const noisy = { fast: clean.fast.map((lead) => lead.slice()), slow: clean.slow.map((lead) => lead.slice()) };
-  for (const { noise, place } of chosen) {
-    const at = Math.floor(place * (noise.fast[0]!.length - CONTEXT));
+  const from = BLOCK + Math.floor(u[1]! * (BLOCK - window + 1));
+  const noise = silent(clean);
+  for (const { noise: recorded, place } of chosen) {
+    const at = Math.floor(place * (recorded.fast[0]!.length - CONTEXT));
     for (const part of ['fast', 'slow'] as const)
-      noisy[part].forEach((lead, c) => {
-        const from = noise[part][c % noise[part].length]!;
-        for (let i = 0; i < CONTEXT; i++) lead[i]! += factor * from[at + i]!;
-      });
+      for (const [c, lead] of noise[part].entries()) {
+        const source = recorded[part][c % recorded[part].length]!;
+        for (let i = 0; i < CONTEXT; i++) lead[i]! += source[at + i]!;
+      }
   }
-  return { clean, noisy };
+  const decibels = low + (high - low) * u[7]!;
+  // Recordings of signal and noise have a power of 1 as a whole.
+  const ratio =
+    mixing === 'record' ? 1 / chosen.length : windowPower(clean, from, window) / windowPower(noise, from, window);
+  const factor = Math.sqrt(ratio) * 10 ** (-decibels / 20);
+  const sum = (part: 'fast' | 'slow') =>
+    clean[part].map((lead, c) => lead.map((value, i) => value + factor * noise[part][c]![i]!));
+  return { clean, noisy: { fast: sum('fast'), slow: sum('slow') }, from };
+}
+
+const silent = ({ fast, slow }: Parted): Parted => ({
+  fast: fast.map(({ length }) => new Float64Array(length)),
+  slow: slow.map(({ length }) => new Float64Array(length)),
+});
+
+/** Power of the whole signal within a window, over all leads. */
+function windowPower({ fast, slow }: Parted, from: number, window: number): number {
+  let sum = 1e-9;
+  for (const [c, lead] of fast.entries())
+    for (let i = from; i < from + window; i++) sum += (lead[i]! + slow[c]![i]!) ** 2;
+  return sum;
 }
 
 function stretch({ fast, slow }: Parted, start: number, sign: number, exchanged: boolean): Parted {

@@ -20,12 +20,16 @@ export type Finishing = {
   /** Millivolts of one standardised unit, per training record and lead. */
   units: readonly (readonly number[])[];
   card: Record<string, unknown>;
+  /** Steps that the network was trained for. */
+  steps: number;
   device: 'cpu' | 'webgpu' | 'cuda';
   threads: number;
 };
 
-/** Half minutes per kind and level of noise that the gate is fitted on, and those that the estimates are checked on. */
-const [FITTED, CHECKED] = [2, 1];
+/** Recordings that the gate is fitted on, counted as often as they are used, and those that the estimates are checked on. */
+const [MOST_FITTED, CHECKED] = [14, 1];
+/** Steps of training that make one more recording worth fitting on. */
+const STEPS_EACH = 100;
 
 export async function finishModel(finishing: Finishing): Promise<EcgModel> {
   const { network, weights, validation, train, card } = finishing;
@@ -33,7 +37,8 @@ export async function finishModel(finishing: Finishing): Promise<EcgModel> {
   try {
     // Recordings that were trained on count beside the held one, under noise that was not: one person is no population.
     const seen = { records: [...validation.records, ...train.records], noises: validation.noises };
-    const windows = await gateWindows(denoiser, seen, FITTED * seen.records.length, 1);
+    const fitted = Math.min(MOST_FITTED, Math.ceil(finishing.steps / STEPS_EACH));
+    const windows = await gateWindows(denoiser, seen, fitted, 1);
     const gate = fitGate(windows);
     const estimates = fitEstimates(windows, gate);
     const checked = await gateWindows(denoiser, validation, CHECKED, 2);

@@ -1,13 +1,13 @@
 /** Trains the network behind the long filter, with fresh noise at every step and the best weights by validation. */
 import * as g from '../../graph/index.ts';
-import { adam, cosineRate, warmUp } from '../../nn/index.ts';
+import { adam, cosineRate, type Schedule, warmUp } from '../../nn/index.ts';
 import type { Provider } from '../../runtime/index.ts';
 import { type Checkpoint, fromSteps, Trainer } from '../../training/index.ts';
 import { Denoiser, type Weights } from '../denoise/network-session.ts';
 import type { NetworkConfiguration } from '../network/configuration.ts';
 import { joinedNetwork } from '../network/joined.ts';
 import { denoisingLoss } from '../network/loss.ts';
-import { type Batch, drawBatch } from './examples.ts';
+import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
 export type Material = { records: readonly CleanRecord[]; noises: readonly NoiseRecord[] };
@@ -18,6 +18,9 @@ export type TrainingSettings = {
   rate: number;
   seed: number;
   levels: readonly [number, number];
+  mixing: MixingScope;
+  /** Early ends of the schedule, applied one after another. */
+  cooldown: readonly Cooldown[];
   /** Validations without a better one after which training ends; null: never. */
   patience: number | null;
   /** Steps between two validations. */
@@ -25,6 +28,8 @@ export type TrainingSettings = {
   device: Provider;
   threads: number;
 };
+/** From step `from` on the rate falls to 0 within `steps`. */
+export type Cooldown = { from: number; steps: number };
 export type Validation = { step: number; snrIn: number; snrOut: number };
 /** Where a training stands: the engine's state, the best weights so far and what validation said. */
 export type TrainingState = { training: Checkpoint; best: Weights | null; validations: Validation[] };
@@ -38,8 +43,8 @@ export type TrainedNetwork = { weights: Weights; validations: Validation[]; step
 const WARM_UP = 50;
 /** Steps that are computed in one call: about a second's work. */
 const CHUNK = 5;
-/** Windows in the set on which weights are chosen. */
-const VALIDATION_WINDOWS = 512;
+/** Windows in the set on which weights are chosen: so many batches of them, and no more than that. */
+const [VALIDATION_BATCHES, VALIDATION_WINDOWS] = [16, 512];
 
 export async function trainDenoiser(
   train: Material,
@@ -57,7 +62,7 @@ export async function trainDenoiser(
     name: 'ecg',
     loss,
     optimiser: adam(),
-    rate: warmUp(WARM_UP, cosineRate(settings.rate, steps)),
+    rate: settings.cooldown.reduce(cooled, warmUp(WARM_UP, cosineRate(settings.rate, steps))),
     clipNorm: 5,
     seed,
     provider: settings.device,
@@ -65,8 +70,9 @@ export async function trainDenoiser(
     spinning: false,
     ...(hooks.resume && { resume: hooks.resume.training }),
   });
-  const draw = { window, leads, batch, seed, levels: settings.levels };
-  const held = drawBatch(validation.records, validation.noises, { ...draw, batch: VALIDATION_WINDOWS, seed: 1 }, 0);
+  const draw = { window, leads, batch, seed, levels: settings.levels, mixing: settings.mixing };
+  const end = settings.cooldown.reduce((least, one) => Math.min(least, one.from + one.steps), steps);
+  const held = drawBatch(validation.records, validation.noises, { ...draw, batch: Math.min(VALIDATION_WINDOWS, VALIDATION_BATCHES * batch), seed: 1 }, 0);
   const validations = [...(hooks.resume?.validations ?? [])];
   let best = hooks.resume?.best ?? null;
   const began = process.cpuUsage();
@@ -74,13 +80,13 @@ export async function trainDenoiser(
   const first = trainer.step;
   try {
     const source = fromSteps(
-      steps,
+      end,
       CHUNK,
       (step): Record<string, Float32Array> => drawBatch(train.records, train.noises, draw, step),
     );
     for await (const { metrics } of trainer.run(source)) {
       let validated: Validation | null = null;
-      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - CHUNK) / every) || trainer.step === steps) {
+      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - CHUNK) / every) || trainer.step >= end) {
         const weights = plain(await trainer.parameters());
         validated = { step: trainer.step, ...(await validate(weights, settings, held)) };
         if (validations.every(({ snrOut }) => snrOut < validated!.snrOut)) best = weights;
@@ -91,7 +97,7 @@ export async function trainDenoiser(
         step: trainer.step,
         loss: metrics.loss.at(-1)!,
         validation: validated,
-        secondsLeft: each * (steps - trainer.step),
+        secondsLeft: each * (end - trainer.step),
       });
       await hooks.checkpoint?.(async () => ({
         training: await trainer.checkpoint(),
@@ -107,6 +113,11 @@ export async function trainDenoiser(
     await trainer.release();
   }
 }
+
+const cooled =
+  (schedule: Schedule, { from, steps }: Cooldown): Schedule =>
+  (step) =>
+    step <= from ? schedule(step) : schedule(from) * Math.max(0, 1 - (step - from) / steps);
 
 const plain = (parameters: Awaited<ReturnType<Trainer['parameters']>>): Weights =>
   Object.fromEntries(

@@ -90,7 +90,7 @@ export class SampleEncoder {
       const [a, b] = [sample(2 * pair), sample(2 * pair + 1)];
       bytes.set([a & 255, (a >> 8) | ((b >> 8) << 4), b & 255], 3 * pair);
     }
-    this.#odd = (samples.length + carried) % 2 === 1 ? samples[samples.length - 1]! : null;
+    this.#odd = (samples.length + carried) % 2 === 1 ? (samples[samples.length - 1] ?? this.#odd) : null;
     return bytes;
   }
 
