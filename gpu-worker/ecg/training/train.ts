@@ -72,7 +72,12 @@ export async function trainDenoiser(
   });
   const draw = { window, leads, batch, seed, levels: settings.levels, mixing: settings.mixing };
   const end = settings.cooldown.reduce((least, one) => Math.min(least, one.from + one.steps), steps);
-  const held = drawBatch(validation.records, validation.noises, { ...draw, batch: Math.min(VALIDATION_WINDOWS, VALIDATION_BATCHES * batch), seed: 1 }, 0);
+  const held = drawBatch(
+    validation.records,
+    validation.noises,
+    { ...draw, batch: Math.min(VALIDATION_WINDOWS, VALIDATION_BATCHES * batch), seed: 1 },
+    0,
+  );
   const validations = [...(hooks.resume?.validations ?? [])];
   let best = hooks.resume?.best ?? null;
   const began = process.cpuUsage();
