@@ -1,5 +1,5 @@
 /**
- * `npm run study -- ecg train|evaluate [options]`: trains the denoiser on the records of the study (`--seed`, `--steps`,
+ * `npm run study -- ecg train|evaluate|classical [options]`: trains the denoiser on the records of the study (`--seed`, `--steps`,
  * `--cooldown FROM+STEPS`, `--threads`, `--out DIR`) and measures it beside the classical lines on records of other people
  * (`--model DIR`, `--samples N`). Results are written to `results/ecg.json`.
  */
@@ -17,7 +17,8 @@ import {
 import { standardNetwork } from '../../gpu-worker/ecg/network/configuration.ts';
 import { finishModel } from '../../gpu-worker/ecg/training/finish.ts';
 import { type Cooldown, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
-import { evaluateStudy, markdown } from './ecg/evaluate.ts';
+import { classicalMarkdown, classicalStudy } from './ecg/classical.ts';
+import { evaluateStudy, markdown, type StudyResults } from './ecg/evaluate.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
 
 export async function run(argv: string[]): Promise<void> {
@@ -43,13 +44,21 @@ export async function run(argv: string[]): Promise<void> {
     await train({ seed: Number(values.seed), steps: Number(values.steps), cooldown, threads, out: values.out });
   } else if (positionals[0] === 'evaluate') {
     const model = await readEcgModel(join(values.model, CONFIG_FILE), join(values.model, WEIGHTS_FILE));
-    const results = await evaluateStudy(model, { samples: Number(values.samples), threads });
     const folder = join(import.meta.dirname, 'results');
-    writeFileSync(join(folder, 'ecg.json'), `${JSON.stringify(results, null, 1)}\n`);
-    writeFileSync(join(folder, 'ecg.md'), markdown(results));
-    console.log(markdown(results));
+    // Written after every record: what was measured is there when the rest is interrupted.
+    const report = (results: StudyResults) => {
+      writeFileSync(join(folder, 'ecg.json'), `${JSON.stringify(results, null, 1)}\n`);
+      writeFileSync(join(folder, 'ecg.md'), markdown(results));
+    };
+    console.log(markdown(await evaluateStudy(model, { samples: Number(values.samples), threads, report })));
+  } else if (positionals[0] === 'classical') {
+    const results = await classicalStudy(Number(values.samples));
+    const folder = join(import.meta.dirname, 'results');
+    writeFileSync(join(folder, 'ecg-classical.json'), `${JSON.stringify(results, null, 1)}\n`);
+    writeFileSync(join(folder, 'ecg-classical.md'), classicalMarkdown(results));
+    console.log(classicalMarkdown(results));
   } else {
-    console.error('usage: study -- ecg train|evaluate [options]');
+    console.error('usage: study -- ecg train|evaluate|classical [options]');
     process.exit(2);
   }
 }

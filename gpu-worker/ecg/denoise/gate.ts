@@ -65,7 +65,12 @@ export type GateLead = {
 /** All leads of a window, which count together, and the error of leaving the window alone. */
 export type GateWindow = { leads: GateLead[] };
 
-const [FIT_STEPS, FIT_RATE, DECAY] = [1500, 0.03, 1e-3];
+const [FIT_STEPS, FIT_RATE, DECAY] = [800, 0.04, 1e-4];
+/**
+ * Where the fit begins: the slow part is kept where it is small and left out where it is large. From a share of one half
+ * everywhere the fit can end with strong drift kept, where the logistic function is flat.
+ */
+const [START_SLOW, START_DRIFT] = [-1.4, -6];
 /** Share of the signal's unit power below which an error counts no less. */
 const SMALLEST = 1e-4;
 
@@ -73,6 +78,8 @@ const SMALLEST = 1e-4;
 export function fitGate(windows: readonly GateWindow[]): Gate {
   const size = 2 * GATE_FEATURES;
   const theta = new Float64Array(size);
+  theta[GATE_FEATURES] = START_SLOW;
+  theta[GATE_FEATURES + 1] = START_DRIFT;
   const [first, second] = [new Float64Array(size), new Float64Array(size)];
   for (let step = 1; step <= FIT_STEPS; step++) {
     const gradient = theta.map((value) => DECAY * value);

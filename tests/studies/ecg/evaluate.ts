@@ -34,7 +34,7 @@ export type StudyResults = {
 
 export async function evaluateStudy(
   { document, weights }: EcgModel,
-  { samples, threads }: { samples: number; threads: number },
+  { samples, threads, report }: { samples: number; threads: number; report(results: StudyResults): void },
 ): Promise<StudyResults> {
   const denoiser = await Denoiser.create(document.network, weights, { threads });
   const noises = await testNoise(samples);
@@ -55,7 +55,8 @@ export async function evaluateStudy(
         leads.map((lead) => classical(line, lead, 360)),
       ]);
       outputs.push(['network', await cleanWhole(denoiser, document.gate, leads)]);
-      if (cell.endsWith(' 0')) outputs.push(['network_without_gate', await cleanWhole(denoiser, WIDE_OPEN, leads)]);
+      if (cell === 'em 0' || cell === 'mix 0')
+        outputs.push(['network_without_gate', await cleanWhole(denoiser, WIDE_OPEN, leads)]);
       for (const [line, output] of outputs) {
         const { snr, rmse } = windowMeasures(clean, output);
         add(cell, `snr/${line}`, meanOf(snr));
@@ -70,8 +71,18 @@ export async function evaluateStudy(
         await measure(`${type} ${level}`, mix(clean, noises.get(type)!, level, 'segment').mixed);
     await measure('clean', clean);
     console.error(`${name} done`);
+    report(summarised(sums, perRecord, samples, document.card));
   }
   await denoiser.release();
+  return summarised(sums, perRecord, samples, document.card);
+}
+
+function summarised(
+  sums: Map<string, Map<string, number[]>>,
+  perRecord: StudyResults['per_record'],
+  samples: number,
+  card: Record<string, unknown>,
+): StudyResults {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const cells: Record<string, Cell> = {};
   for (const [cell, inner] of sums) {
@@ -82,7 +93,14 @@ export async function evaluateStudy(
     }
     cells[cell] = made;
   }
-  return { samples, records: TEST, cells, per_record: perRecord, clean: cells.clean?.snr ?? {}, card: document.card };
+  return {
+    samples,
+    records: Object.keys(perRecord),
+    cells,
+    per_record: perRecord,
+    clean: cells.clean?.snr ?? {},
+    card,
+  };
 }
 
 const TARGETS: Record<string, number[]> = { em: [4, 2.5, 1], mix: [2, 1, 0], ma: [1, 0.5, 0], bw: [-1, -1, -1] };
