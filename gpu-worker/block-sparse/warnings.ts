@@ -55,13 +55,15 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
 /** What the figures themselves make necessary to say. */
 export function figureWarnings(all: readonly PointFigures[]): string[] {
-  const stopped = all.flatMap(({ point, stopped }) =>
-    stopped
-      ? [
-          `${point.method}, lambda ${point.lambda}, seed ${point.seed}: stopped before step ${stopped.step}, which would have emptied layer '${stopped.layer}'; the last good state counts`,
-        ]
-      : [],
-  );
+  const stopped = all.flatMap(({ point, stopped: end }) => {
+    if (!end) return [];
+    const what = `${point.method}, ${point.lambda === null ? '' : `lambda ${point.lambda}, `}seed ${point.seed}`;
+    if (end.layer === null)
+      return [`${what}: the loss stopped being a number before step ${end.step}; a lower learning rate is needed`];
+    return [
+      `${what}: stopped before step ${end.step}, which would have emptied layer '${end.layer}'; the last good state counts`,
+    ];
+  });
   const searches = all.flatMap(({ point, survivingTiles }) =>
     Object.entries(survivingTiles ?? {}).map(([layer, tiles]) =>
       tiles.length === 1

@@ -105,9 +105,11 @@ export const pointFiguresSchema = z.object({
   macs: macsSchema,
   seconds: z.number().describe('of training alone'),
   stopped: z
-    .object({ step: z.number(), layer: z.string() })
+    .object({ step: z.number(), layer: z.string().nullable() })
     .nullable()
-    .describe('the step in which a layer would have lost its last tile; the figures are those before it'),
+    .describe(
+      'the step in which this layer would have lost its last tile, or null where the loss stopped being a number',
+    ),
   curve: z.array(
     z.object({
       step: z.number(),

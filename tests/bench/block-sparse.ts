@@ -23,6 +23,17 @@ const BEYOND = [
   [32, 16],
 ] as const;
 
+/** Of many rows, which take long: the shapes of the prototype's figures, and two beyond. */
+const MANY_ROWS = [
+  [8, 1],
+  [8, 2],
+  [8, 3],
+  [16, 4],
+  [32, 4],
+  [16, 7],
+  [32, 8],
+] as const;
+
 const time = async (work: Timed) => timed(() => work.run());
 
 /** One measurement of peak memory: a process of its own runs the step a few times. */
@@ -58,7 +69,8 @@ export async function run(options: string[]): Promise<void> {
   const training: { rows: number; tile: number; rank: number; of_dense: Summary; dense_ms: number }[] = [];
   for (const rows of values.rows.split(',').map(Number)) {
     const dense = await denseStep(rows, threads);
-    const shapes = [...TILES.flatMap((tile) => RANKS.map((rank) => [tile, rank] as const)), ...BEYOND];
+    const all = [...TILES.flatMap((tile) => RANKS.map((rank) => [tile, rank] as const)), ...BEYOND];
+    const shapes = rows > 1000 ? MANY_ROWS : all;
     for (const [tile, rank] of shapes) {
       const layer = await kroneckerStep(rows, tile, rank, threads);
       const times = await interleaved(rows > 1000 ? Math.min(rounds, 3) : rounds, {

@@ -66,7 +66,9 @@ function classScore(outputs: Float32Array, classes: Float32Array): Score {
     loss += top + Math.log(total) - logits[wanted]!;
     right += Number(logits.indexOf(top) === wanted);
   });
-  return { loss: loss / classes.length, accuracy: right / classes.length };
+  // JSON has no NaN; outputs that are none are as wrong as can be.
+  const mean = loss / classes.length;
+  return { loss: Number.isFinite(mean) ? mean : Number.MAX_VALUE, accuracy: right / classes.length };
 }
 
 const valueScore = (outputs: Float32Array, wanted: Float32Array): Score => ({

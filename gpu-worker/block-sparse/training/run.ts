@@ -4,6 +4,7 @@
  */
 import * as g from '../../graph/index.ts';
 import { adam, cosineRate, type Optimiser, sgd } from '../../nn/index.ts';
+import { EngineError } from '../../runtime/index.ts';
 import { type Checkpoint, type ChunkSource, fromSteps, Trainer } from '../../training/index.ts';
 import { type LinearLayer, type Method, type Values, weightName } from '../methods/method.ts';
 import { normsOfTiles } from '../shrinkage.ts';
@@ -52,8 +53,11 @@ export type RunResult = {
   curve: readonly CurvePoint[];
   seconds: number;
   validation: Score;
-  /** The step at which the last tile of a layer would have died; the values are those before it. */
-  stopped: { step: number; layer: string } | null;
+  /**
+   * The step at which the last tile of a layer would have died (the values are those before it), or, with no layer, before
+   * which the loss stopped being a number (the values are those of the chunk's beginning).
+   */
+  stopped: { step: number; layer: string | null } | null;
 };
 
 /** The learning rate after the penalised steps begins at this share of the first. */
@@ -117,7 +121,11 @@ class Run {
     const chunk = Math.max(1, Math.ceil(this.#total / POINTS));
     while (this.#trainer.step < this.#total) {
       const before = await this.#trainer.checkpoint();
-      const { loss, gradients } = await this.#advance(Math.min(this.#nextStop(chunk), this.#total));
+      const until = Math.min(this.#nextStop(chunk), this.#total);
+      const advanced = await this.#advance(until).catch(whenDiverged);
+      // Other runs of a comparison need not end with one that diverges; its state is that of the last whole chunk.
+      if (!advanced) return this.#result({ step: until, layer: null });
+      const { loss, gradients } = advanced;
       const values = await this.#trainer.parameters();
       const zero = this.#zeroTiles(values);
       const dead = layers.find(({ name, grid }) => zero[name] === grid.p * grid.q && !this.#method.masks);
@@ -244,6 +252,11 @@ class Run {
     await this.#trainer.release();
     await this.#scorer.release();
   }
+}
+
+function whenDiverged(error: unknown): undefined {
+  if (error instanceof EngineError && error.code === 'loss_not_finite') return undefined;
+  throw error;
 }
 
 const gradientMetric = ({ name }: LinearLayer): string => `gradient of ${name}`;

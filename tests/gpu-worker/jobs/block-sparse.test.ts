@@ -156,6 +156,19 @@ describe('block_sparse.train on images', () => {
     expect(result.warnings.join()).toMatch(/would have emptied layer 'head'/);
   });
 
+  it('goes on with the other points where one diverges', async () => {
+    const settings = params({
+      methods: ['kpd_unpenalised', 'pruning'],
+      learning_rate: 10,
+      lambda: [],
+      lambda_absolute: [],
+    });
+    const { result } = await jobs.run(blockSparseTrain, settings);
+    expect(result.points).toHaveLength(2);
+    expect(result.points[0]!.stopped).toMatchObject({ layer: null });
+    expect(result.warnings.join()).toMatch(/stopped being a number/);
+  });
+
   it.each<[string, Record<string, unknown>, RegExp]>([
     ['tiles that do not divide', { tiles: [[5, 2]] }, /5 does not divide its 64 inputs.*4 and 8/],
     ['more terms than a tile has numbers', { rank: 9 }, /9 terms are more than the 8 numbers/],
