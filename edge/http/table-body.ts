@@ -46,17 +46,20 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
 });
 
 /**
- * A CSV or Arrow body as a table with rows, for a reader of the columns `read`. Raises `data_invalid`; pointers into such a
+ * A CSV or Arrow body as a table with rows, whose reader names its columns. Raises `data_invalid`; pointers into such a
  * body are those of its readers.
  */
 export function readTableBody(
   format: 'csv' | 'arrow',
   bytes: Uint8Array,
   delimiter: string | undefined,
-  read: readonly string[],
+  reading: { read: readonly string[]; text: readonly string[] },
 ): Table {
-  const table = format === 'csv' ? readCsv(bytes, delimiter === undefined ? {} : { delimiter }) : readArrow(bytes);
-  requireOneOfEach(table, read);
+  const table =
+    format === 'csv'
+      ? readCsv(bytes, { ...reading, ...(delimiter !== undefined && { delimiter }) })
+      : readArrow(bytes, {}, reading);
+  requireOneOfEach(table, reading.read);
   if (table.rows === 0) throw tableError('table_empty', '', 'the body: the table has no rows');
   return table;
 }

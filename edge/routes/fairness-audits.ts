@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { columnNameSchema } from '../../shared/contracts/column-name.ts';
 import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
+import { outcomes } from '../../shared/fairness/audit/labels.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
@@ -18,7 +19,9 @@ const labels = z
 const auditRequestSchema = auditOptionsSchema
   .extend({
     predictions: numbers,
-    labels: numbers.optional().describe('outcomes; 0 or 1 for classification'),
+    labels: labels
+      .optional()
+      .describe('outcomes: numbers; for classification 0 or 1, true or false, or texts with a `positive`'),
     groups: z
       .record(columnNameSchema, labels)
       .describe('group labels by attribute; the intersection of all is audited too'),
@@ -47,6 +50,7 @@ const measuredSchema = z
     low: z.number().nullable(),
     high: z.number().nullable(),
     standard_error: z.number().nullable(),
+    reason: z.string().optional().describe('why there is no estimate'),
   })
   .openapi('Measured');
 const sizedGroup = z.object({ level: z.string(), count: z.number().int() });
@@ -137,7 +141,7 @@ export default function registerFairnessAudits(app: App): void {
   app.openapi(create, (c) => {
     const {
       predictions,
-      labels: outcomes,
+      labels: labelled,
       groups,
       routing,
       counterfactual_predictions,
@@ -159,14 +163,14 @@ export default function registerFairnessAudits(app: App): void {
         draws: options.draws,
         permutations: options.permutations,
         thresholds: options.thresholds?.length ?? 1,
-        labelled: outcomes !== undefined,
+        labelled: labelled !== undefined,
         heads: routing?.heads.length ?? 0,
       }),
       'fairness.audit',
     );
     const input: AuditColumnsInput = {
       predictions: Float64Array.from(predictions),
-      ...(outcomes && { labels: Float64Array.from(outcomes) }),
+      ...(labelled && { labels: outcomes(labelled, options.positive) }),
       groups: attributes.map(([name, column]) => grouping(name, column)),
       ...(routing && { routing: { routed: routing.routed, heads: routing.heads.map((h) => Float64Array.from(h)) } }),
       ...(counterfactual_predictions && { counterfactual: Float64Array.from(counterfactual_predictions) }),

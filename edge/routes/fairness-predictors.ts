@@ -31,6 +31,10 @@ const predictionsSchema = z
       .optional()
       .describe('|gap| to the counterfactual worlds now (lookahead predictors)'),
     future_gap: z.array(z.number()).optional().describe('the same after the reaction'),
+    unknown_levels: z
+      .array(z.object({ column: z.string(), rows: z.number().int() }))
+      .optional()
+      .describe('rows whose level of a column the predictor does not know and took as none of its levels'),
   })
   .openapi('Predictions');
 const columnsSchema = z
@@ -125,10 +129,11 @@ export default function registerFairnessPredictors(app: App): void {
     const format = tableFormat(c.req.header('content-type'))!;
     const reading = bodyMs(format, bytes);
     requireFits(reading, 'fairness.predict');
+    const wantedColumns = { read: predictor.columns, text: predictor.textColumns };
     const table =
       format === 'json'
-        ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns)
-        : readTableBody(format, bytes, c.req.valid('query').delimiter, predictor.columns);
+        ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns, {}, wantedColumns)
+        : readTableBody(format, bytes, c.req.valid('query').delimiter, wantedColumns);
     if (table.rows === 0) throw tableError('table_empty', '/columns', 'the table has no rows');
     requireFits(reading + predictionMs(table.rows, predictor.features, predictor.cost), 'fairness.predict');
     const prediction = predictor.predict(table);
@@ -140,7 +145,7 @@ export default function registerFairnessPredictors(app: App): void {
       const ipc = tableToIPC(tableFromArrays(columns), { format: 'stream' })!;
       return c.body(ipc as Uint8Array<ArrayBuffer>, 200, { 'content-type': ARROW_TYPES[0] });
     }
-    const { scores, routed, presentGap, futureGap } = prediction;
+    const { scores, routed, presentGap, futureGap, unknownLevels } = prediction;
     return c.json(
       {
         predictor: id,
@@ -149,6 +154,7 @@ export default function registerFairnessPredictors(app: App): void {
         ...(routed && { routed: [...routed] }),
         ...(presentGap && { present_gap: [...presentGap] }),
         ...(futureGap && { future_gap: [...futureGap] }),
+        ...(unknownLevels?.length && { unknown_levels: unknownLevels }),
       },
       200,
     );

@@ -7,7 +7,10 @@ import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
 import {
+  booleanText,
+  booleanValues,
   type Column,
+  type ColumnReading,
   columnOf,
   columnTexts,
   requireOneOfEach,
@@ -23,10 +26,18 @@ type Inputs = {
 };
 type OpenedTable = { table: Table; digest: string };
 
-/** Raises `data_invalid` for a table that cannot be read or has no rows, `input_not_found` for an artefact without bytes. */
-export async function openTable(context: Inputs, source: TableSource): Promise<OpenedTable> {
+/**
+ * Only the columns that are named are opened: nothing is inferred, refused or shown of another. Raises `data_invalid` for a table that cannot be read or has no rows, `input_not_found` for an artefact
+ * without bytes.
+ */
+export async function openTable(
+  context: Inputs,
+  source: TableSource,
+  { read, text = [] }: ColumnReading = {},
+): Promise<OpenedTable> {
+  const reading: ColumnReading = { ...(read && { read }), text: [...text, ...source.text] };
   if ('columns' in source) {
-    const table = requireRows(tableFromColumns(source.columns));
+    const table = requireRows(tableFromColumns(source.columns, {}, reading));
     return { table, digest: await sha256Hex(canonicalJson(source.columns)) };
   }
   const input = context.input(source.artefact);
@@ -36,8 +47,8 @@ export async function openTable(context: Inputs, source: TableSource): Promise<O
   const { format, delimiter, names, trim, missing } = source;
   const table =
     format === 'arrow'
-      ? readArrow(bytes)
-      : readCsv(bytes, { delimiter, trim, ...(names && { names }), ...(missing && { missing }) });
+      ? readArrow(bytes, {}, reading)
+      : readCsv(bytes, { ...reading, delimiter, trim, ...(names && { names }), ...(missing && { missing }) });
   return { table: requireRows(table), digest: blob.sha256 };
 }
 
@@ -76,23 +87,22 @@ export const takeRows = (table: Table, rows: ArrayLike<number>): Table => ({
 /** Values of a numeric column. Raises `data_invalid` for a column of texts or one with missing cells. */
 export function numbersOf(table: Table, name: string): Float64Array {
   const column = columnOf(table, name);
-  if (column.kind !== 'number') {
-    throw new SextantError(
-      'data_invalid',
-      `the column ${name} holds texts such as "${column.levels[0]?.slice(0, 60)}"; numbers are needed`,
-    );
+  const values = column.kind === 'number' ? column.values : booleanValues(column);
+  if (!values) {
+    throw new SextantError('data_invalid', `the column ${name} holds texts; numbers are needed`);
   }
   if (column.missing > 0) throw new SextantError('data_invalid', `the column ${name} lacks ${column.missing} values`);
-  requireSquarable(column.values, jsonPointer(['columns', name]));
-  return column.values;
+  requireSquarable(values, jsonPointer(['columns', name]));
+  return values;
 }
 
 /** A 0/1 label: the cells equal to `positive`, or a column of 0 and 1. Raises `data_invalid`. */
 export function binaryOf(table: Table, name: string, positive: string | null): Float64Array {
   if (positive !== null) {
     const texts = columnTexts(columnOf(table, name));
-    if (!texts.includes(positive)) throw new SextantError('data_invalid', `no row of ${name} holds "${positive}"`);
-    return Float64Array.from(texts, (text) => Number(text === positive));
+    const wanted = booleanText(positive);
+    if (!texts.includes(wanted)) throw new SextantError('data_invalid', `no row of ${name} holds "${positive}"`);
+    return Float64Array.from(texts, (text) => Number(text === wanted));
   }
   const values = numbersOf(table, name);
   const bad = values.find((v) => v !== 0 && v !== 1);

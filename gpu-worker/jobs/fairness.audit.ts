@@ -9,12 +9,11 @@ import { distributionPlot, futureGapPlot, gapPlot } from '../../shared/fairness/
 import { columnOf, columnTexts } from '../../shared/formats/table.ts';
 import contract from '../../shared/jobs/fairness.audit.ts';
 import { publishedReport } from '../fairness/publish.ts';
-import { completeRows, numbersOf, openTable, tableReport } from '../fairness/table-input.ts';
+import { binaryOf, completeRows, numbersOf, openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
 
 export default handle(contract, async ({ params, artefact, progress, input }) => {
   const { table: source, prediction, before, label, groups, routing, counterfactual, futures, ...options } = params;
-  const opened = await openTable({ input }, source);
   const needed = [
     prediction,
     ...groups,
@@ -22,12 +21,16 @@ export default handle(contract, async ({ params, artefact, progress, input }) =>
     ...(routing ? [routing.routed, ...routing.heads] : []),
     ...(futures ? Object.values(futures) : []),
   ];
+  const text = [...groups, ...(label !== null && options.positive !== null ? [label] : [])];
+  const opened = await openTable({ input }, source, { read: needed, text });
   const table = completeRows(opened.table, needed);
   const column = (name: string): Float64Array => numbersOf(table, name);
   progress({ fraction: 0.05, stage: 'measuring', metrics: {} });
   const audited: AuditColumnsInput = {
     predictions: column(prediction),
-    ...(label !== null && { labels: column(label) }),
+    ...(label !== null && {
+      labels: options.positive === null ? column(label) : binaryOf(table, label, options.positive),
+    }),
     groups: groups.map((name) => grouping(name, columnTexts(columnOf(table, name)))),
     ...(routing && { routing: { routed: column(routing.routed), heads: routing.heads.map(column) } }),
     ...(counterfactual !== null && { counterfactual: column(counterfactual) }),

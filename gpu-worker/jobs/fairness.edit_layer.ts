@@ -1,17 +1,26 @@
 /** Handler of `fairness.edit_layer`. */
+import { categoryNames } from '../../shared/fairness/predictors/encode.ts';
 import contract from '../../shared/jobs/fairness.edit_layer.ts';
 import { publishedPredictor } from '../fairness/publish.ts';
 import { fitEditedLayer } from '../fairness/spectral/fit.ts';
+import { publishedNetwork } from '../fairness/spectral/network-source.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration, input, artefact, progress } = context;
-  const opened = await openTable(context, params.table);
+  const { target, group, features } = params;
+  const given = await publishedNetwork(params.network, context);
+  const inputs = given?.inputs ?? [];
+  const opened = await openTable(context, params.table, {
+    read: [target, group, ...features.columns, ...inputs.map((one) => one.name)],
+    text: [group, ...features.categorical, ...categoryNames(inputs)],
+  });
   const epochs = 'epochs' in params.network ? params.network.epochs : 0;
   const fitted = await fitEditedLayer(
     params,
     opened.table,
+    given,
     {
       input,
       configuration,

@@ -7,7 +7,11 @@ import { handle } from './handler.ts';
 
 export default handle(contract, async (context) => {
   const { params, artefact, progress } = context;
-  const opened = await openTable(context, params.table);
+  const { label, positive, demographics, features } = params;
+  const opened = await openTable(context, params.table, {
+    read: [label, ...demographics, ...features.columns],
+    text: [...demographics, ...features.categorical, ...(positive === null ? [] : [label])],
+  });
   let done = 0;
   const fitted = fitGatedClassifier(params, opened.table, (groups, validationLoss) => {
     done += 1;

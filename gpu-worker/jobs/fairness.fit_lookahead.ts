@@ -1,13 +1,17 @@
 /** Handler of `fairness.fit_lookahead`. */
 import contract from '../../shared/jobs/fairness.fit_lookahead.ts';
-import { fitLookahead } from '../fairness/lookahead/fit.ts';
+import { columnsOf, fitLookahead } from '../fairness/lookahead/fit.ts';
 import { publishedPredictor } from '../fairness/publish.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
 
 export default handle(contract, async (context) => {
   const { params, artefact, progress } = context;
-  const opened = await openTable(context, params.table);
+  const { attribute, status, model } = params;
+  const opened = await openTable(context, params.table, {
+    read: [attribute.column, status, ...columnsOf(model)],
+    text: [attribute.column],
+  });
   const { document, plot, usedRows, ...found } = fitLookahead(params, opened.table, (fraction, stage, metrics) =>
     progress({ fraction, stage, metrics }),
   );

@@ -11,14 +11,14 @@ import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
 
 export default handle(contract, async ({ params, artefact, input }) => {
-  const opened = await openTable({ input }, params.table);
   const registered = input(params.predictor);
   const stored =
     registered.manifest?.body.document ?? JSON.parse(await readFile(await registered.file(PREDICTOR_BLOB), 'utf8'));
   const predictor = compilePredictor(predictorDocumentSchema.parse(stored));
+  const opened = await openTable({ input }, params.table, { read: predictor.columns, text: predictor.textColumns });
   requireOneOfEach(opened.table, predictor.columns);
   const began = performance.now();
-  const { scores, routed, presentGap, futureGap } = predictor.predict(opened.table);
+  const { scores, routed, presentGap, futureGap, unknownLevels = [] } = predictor.predict(opened.table);
   const seconds = (performance.now() - began) / 1000;
   const columns = [
     { name: 'score', values: scores },
@@ -39,6 +39,7 @@ export default handle(contract, async ({ params, artefact, input }) => {
       columns: columns.map((c) => c.name),
       artefact: name,
       rows_per_s: rate,
+      unknown_levels: unknownLevels,
     },
     published: [],
     metrics: { rows: opened.table.rows, rows_per_s: rate },

@@ -62,6 +62,7 @@ const JOB_FAILURES = {
   memory_exceeded: 'The computation hit its memory limit',
   computation_crashed: 'The computation ended without a word',
   not_finite: 'A loss or parameter became NaN or infinite',
+  not_converged: 'An iterative fit did not reach a solution',
   dead_letter: 'The queue gave the message up',
 } as const;
 export type JobFailureCode = keyof typeof JOB_FAILURES | ProblemCode;

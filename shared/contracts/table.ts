@@ -3,6 +3,15 @@ import { z } from 'zod';
 import { columnNameSchema, distinctNamesSchema } from './column-name.ts';
 import { randomIdSchema } from './manifest.ts';
 
+/** Columns whose cells are labels even where they look like numbers. */
+const textColumns = z
+  .array(columnNameSchema)
+  .max(1000)
+  .default([])
+  .describe(
+    'columns to read as text: 01 and 1 are two labels; groups, labels with a `positive` and categories always are',
+  );
+
 export const tableSourceSchema = z.union([
   z
     .strictObject({
@@ -10,6 +19,7 @@ export const tableSourceSchema = z.union([
         columnNameSchema,
         z.array(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()])),
       ),
+      text: textColumns,
     })
     .describe('cells by column, in the request itself'),
   z
@@ -19,6 +29,7 @@ export const tableSourceSchema = z.union([
       delimiter: z.string().length(1).default(','),
       names: z.array(columnNameSchema).max(1000).optional().describe('columns of a CSV file without a header line'),
       trim: z.boolean().default(false).describe('drop blanks around fields'),
+      text: textColumns,
       missing: z.array(z.string().max(100)).max(50).optional().describe('cells that mean "no value"'),
     })
     .describe('an uploaded table; it is deleted 24 h after the job ends'),

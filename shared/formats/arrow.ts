@@ -4,8 +4,10 @@ import { jsonPointer } from '../contracts/problem.ts';
 import {
   ambiguousNames,
   type Column,
+  type ColumnReading,
   categories,
   columnNames,
+  columnReading,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -13,15 +15,15 @@ import {
 } from './table.ts';
 
 /**
- * Reads a table. Booleans become 0 and 1, 64-bit integers numbers where they are exact. Raises `data_invalid`:
+ * Reads a table. Booleans become the levels true and false, 64-bit integers numbers where they are exact. Raises `data_invalid`:
  * arrow_malformed for bytes that are not Arrow or a column of another type (dates, lists, structs); table_too_large. A
  * pointer is empty for the bytes as a whole.
  */
-export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): Table {
+export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, reading: ColumnReading = {}): Table {
   const limits = { ...TABLE_LIMITS, ...given };
   let source: ReturnType<typeof tableFromIPC>;
   try {
-    source = tableFromIPC(bytes, { useBigInt: false });
+    source = tableFromIPC(bytes, { useBigInt: true });
     if (source.numCols > limits.columns)
       throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
     if (source.numRows > limits.rows)
@@ -30,10 +32,16 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
     if (source.numCols === 0) throw new RangeError('no schema');
     const given = source.names.map(String);
     const names = columnNames(given);
-    const columns = names.map((name, j) =>
-      readColumn(name, () => source.getChildAt(j).toArray(), source.numRows, limits),
+    const how = columnReading(given, names, reading);
+    const kept = [...names.keys()].filter((j) => how[j]!.read);
+    const columns = kept.map((j) =>
+      readColumn(names[j]!, () => source.getChildAt(j).toArray(), source.numRows, limits, how[j]!.text),
     );
-    return { rows: source.numRows, columns, ambiguous: ambiguousNames(given, columns) };
+    const ambiguous = ambiguousNames(
+      kept.map((j) => given[j]!),
+      columns,
+    );
+    return { rows: source.numRows, columns, ambiguous, names };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'data_invalid') throw error;
     // What the reader says of damaged bytes is about itself.
@@ -45,13 +53,36 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}): 
   }
 }
 
-function readColumn(name: string, read: () => ArrayLike<unknown>, rows: number, limits: TableLimits): Column {
+/** A cell of a text column: an integer of any size keeps its digits. */
+const textOf = (value: unknown): string | null | undefined =>
+  value === null || value === undefined || Number.isNaN(value) ? null : String(value);
+
+/** A 64-bit integer as a number, any other cell as it is. Raises `data_invalid` for one that no number is. */
+function exactNumber(value: unknown, name: string, pointer: string, row: number): unknown {
+  if (typeof value !== 'bigint') return value;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number))
+    throw tableError(
+      'arrow_malformed',
+      `${pointer}/${row}`,
+      `${name} holds ${value}, an integer beyond 2^53; declare the column as text if it is a label`,
+    );
+  return number;
+}
+
+function readColumn(
+  name: string,
+  read: () => ArrayLike<unknown>,
+  rows: number,
+  limits: TableLimits,
+  text: boolean,
+): Column {
   const pointer = jsonPointer(['columns', name]);
   let values: ArrayLike<unknown>;
   try {
     values = read();
   } catch {
-    throw tableError('arrow_malformed', pointer, `column ${name} cannot be read; an integer may be beyond 2^53`);
+    throw tableError('arrow_malformed', pointer, `column ${name} cannot be read: its type is not supported`);
   }
   if (values.length !== rows)
     throw tableError('arrow_malformed', pointer, `column ${name} has ${values.length} values for ${rows} rows`);
@@ -59,7 +90,7 @@ function readColumn(name: string, read: () => ArrayLike<unknown>, rows: number, 
   const numbers = new Float64Array(rows);
   let [kind, missing]: ['number' | 'category' | undefined, number] = [undefined, 0];
   for (let i = 0; i < rows; i++) {
-    const value = values[i];
+    const value = text && typeof values[i] !== 'object' ? textOf(values[i]) : exactNumber(values[i], name, pointer, i);
     if (value === null || value === undefined) {
       numbers[i] = Number.NaN;
       texts.push(null);
@@ -69,13 +100,15 @@ function readColumn(name: string, read: () => ArrayLike<unknown>, rows: number, 
     const own =
       typeof value === 'string'
         ? 'category'
-        : typeof value === 'number' || typeof value === 'boolean'
-          ? 'number'
-          : undefined;
+        : typeof value === 'boolean'
+          ? 'category'
+          : typeof value === 'number'
+            ? 'number'
+            : undefined;
     if (own === undefined || (kind !== undefined && own !== kind))
       throw tableError('arrow_malformed', pointer, `column ${name} is neither numbers, booleans nor texts`);
     kind = own;
-    if (own === 'category') texts.push(value as string);
+    if (own === 'category') texts.push(String(value));
     else {
       const number = Number(value);
       numbers[i] = Number.isFinite(number) ? number : Number.NaN;

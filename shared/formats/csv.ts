@@ -5,8 +5,10 @@
 import {
   ambiguousNames,
   type Column,
+  type ColumnReading,
   categories,
   columnNames,
+  columnReading,
   MISSING_MARKS,
   TABLE_LIMITS,
   type Table,
@@ -14,7 +16,7 @@ import {
   tableError,
 } from './table.ts';
 
-type CsvOptions = {
+type CsvOptions = ColumnReading & {
   delimiter?: string;
   /** Names of the columns of a file without a header line. */
   names?: readonly string[];
@@ -128,7 +130,8 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const marks = new Set(missing);
   let capacity = 1024;
   let numbers = labels.map(() => new Float64Array(capacity));
-  const numeric = labels.map(() => true);
+  const reading = columnReading(header, labels, options);
+  const numeric = reading.map((how) => how.read && !how.text);
   const missingCounts = new Uint32Array(columnCount);
   const start = at;
   const startLine = line;
@@ -209,7 +212,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const texts = new Map<number, (string | null)[]>();
   numeric.forEach((isNumber, column) => {
     // A column of nothing but missing marks says nothing about its kind; as numbers it stays usable.
-    if (!isNumber) texts.set(column, []);
+    if (!isNumber && reading[column]!.read) texts.set(column, []);
   });
   if (texts.size > 0) {
     scan((column) => {
@@ -219,12 +222,17 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
       list.push(marks.has(word) ? null : word);
     });
   }
-  const columns = labels.map((name, j): Column => {
-    const list = texts.get(j);
+  const kept = [...labels.keys()].filter((j) => reading[j]!.read);
+  const columns = kept.map((j): Column => {
+    const [name, list] = [labels[j]!, texts.get(j)];
     if (list) return categories(name, list, limits);
     return { name, kind: 'number', values: numbers[j]!.slice(0, rows), missing: missingCounts[j]! };
   });
-  return { rows, columns, ambiguous: ambiguousNames(header, columns) };
+  const ambiguous = ambiguousNames(
+    kept.map((j) => header[j]!),
+    columns,
+  );
+  return { rows, columns, ambiguous, names: labels };
 }
 
 /** One field, quoted where it must be. */

@@ -2,8 +2,10 @@
 import { jsonPointer } from '../contracts/problem.ts';
 import {
   type Column,
+  type ColumnReading,
   categories,
   columnNames,
+  columnReading,
   TABLE_LIMITS,
   type Table,
   type TableLimits,
@@ -11,30 +13,41 @@ import {
 } from './table.ts';
 
 /**
- * Numbers and booleans make numeric columns, texts categories, null is missing. Raises `data_invalid`
+ * Numbers make numeric columns, texts and booleans categories, null is missing; booleans among numbers are 0 and 1. Raises `data_invalid`
  * (column_name_invalid, columns_malformed for columns of unequal length or mixed kinds, table_too_large).
  */
 export function tableFromColumns(
-  columns: Readonly<Record<string, readonly unknown[]>>,
+  cells: Readonly<Record<string, readonly unknown[]>>,
   given: Partial<TableLimits> = {},
+  reading: ColumnReading = {},
 ): Table {
   const limits = { ...TABLE_LIMITS, ...given };
-  const entries = Object.entries(columns);
-  columnNames(entries.map(([name]) => name));
+  const entries = Object.entries(cells);
+  const names = columnNames(entries.map(([name]) => name));
+  const how = columnReading(names, names, reading);
   const rows = entries[0]?.[1].length ?? 0;
   if (entries.length > limits.columns)
     throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
   if (rows > limits.rows)
     throw tableError('table_too_large', '/columns', `the table has more than ${limits.rows} rows`);
-  return { rows, columns: entries.map(([name, values]) => columnFrom(name, values, rows, limits)) };
+  const columns = entries.flatMap(([name, values], j) =>
+    how[j]!.read ? [columnFrom(name, values, rows, limits, how[j]!.text)] : [],
+  );
+  return { rows, columns, names };
 }
 
-function columnFrom(name: string, values: readonly unknown[], rows: number, limits: TableLimits): Column {
+function columnFrom(
+  name: string,
+  values: readonly unknown[],
+  rows: number,
+  limits: TableLimits,
+  text: boolean,
+): Column {
   const pointer = jsonPointer(['columns', name]);
   if (values.length !== rows)
     throw tableError('columns_malformed', pointer, `${name} has ${values.length} values, the first column has ${rows}`);
   const numbers = new Float64Array(rows);
-  let [missing, numeric, textual] = [0, false, false];
+  let [missing, numeric, textual, boolean] = [0, false, false, false];
   for (let i = 0; i < rows; i++) {
     const value = values[i];
     if (typeof value === 'number') {
@@ -47,12 +60,18 @@ function columnFrom(name: string, values: readonly unknown[], rows: number, limi
       missing += 1;
     } else if (typeof value === 'boolean') {
       numbers[i] = Number(value);
-      numeric = true;
+      boolean = true;
     } else if (typeof value === 'string') textual = true;
     else throw tableError('columns_malformed', `${pointer}/${i}`, 'a cell is a number, a text, true, false or null');
   }
-  if (numeric && textual) throw tableError('columns_malformed', pointer, `${name} mixes numbers and texts`);
-  return textual
-    ? categories(name, values as (string | null)[], limits)
+  if (numeric && textual && !text) throw tableError('columns_malformed', pointer, `${name} mixes numbers and texts`);
+  // Truth values alone are two levels, as in a CSV file; beside numbers they are 0 and 1.
+  const levels = text || textual || (boolean && !numeric);
+  return levels
+    ? categories(
+        name,
+        values.map((value) => (value === null ? null : String(value))),
+        limits,
+      )
     : { name, kind: 'number', values: numbers, missing };
 }

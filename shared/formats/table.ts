@@ -8,12 +8,44 @@ type NumberColumn = { name: string; kind: 'number'; values: Float64Array; missin
 type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; levels: string[]; missing: number };
 export type Column = NumberColumn | CategoryColumn;
 /** `ambiguous`: names given to columns that differ, of which the first has it; see `columnNames`. */
-export type Table = { rows: number; columns: Column[]; ambiguous?: ReadonlySet<string> };
+/** `names`: of all columns of the source, where not all were read. */
+export type Table = {
+  rows: number;
+  columns: Column[];
+  ambiguous?: ReadonlySet<string>;
+  names?: readonly string[];
+};
+
+/** Which columns are read (all where left out), and which of them are texts whatever their cells look like. */
+export type ColumnReading = { read?: readonly string[]; text?: readonly string[] };
+
+/**
+ * For every column of a source, whether it is read and as text: a label such as `01` is not the number 1. `given` are the
+ * names in the source: another column of a name that is read is read too, to tell whether it is a copy.
+ */
+export function columnReading(
+  given: readonly string[],
+  names: readonly string[],
+  { read, text = [] }: ColumnReading,
+): { read: boolean; text: boolean }[] {
+  const [wanted, texts] = [read && new Set(read), new Set(text)];
+  return names.map((name, j) => ({
+    read: !wanted || wanted.has(name) || wanted.has(given[j]!),
+    text: texts.has(name) || texts.has(given[j]!),
+  }));
+}
 
 export type TableLimits = { columns: number; rows: number; levels: number };
 export const TABLE_LIMITS: TableLimits = { columns: 1000, rows: 5_000_000, levels: 100_000 };
 /** Cells that mean "no value". */
 export const MISSING_MARKS: readonly string[] = ['', '?', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None'];
+
+/**
+ * A truth value in the one spelling that levels have, whichever tool wrote it (True, TRUE, true, or a JSON or Arrow boolean);
+ * any other text as it is.
+ */
+export const booleanText = (text: string): string =>
+  text === 'True' || text === 'TRUE' ? 'true' : text === 'False' || text === 'FALSE' ? 'false' : text;
 
 type TableFault =
   | 'csv_malformed'
@@ -88,8 +120,9 @@ export function requireOneOfEach(table: Table, read: readonly string[]): void {
 export function columnOf(table: Table, name: string, pointer = '/columns'): Column {
   const found = table.columns.find((column) => column.name === name);
   if (found) return found;
-  const names = table.columns.slice(0, 20).map((column) => column.name);
-  const more = table.columns.length > 20 ? ', ...' : '';
+  const all = table.names ?? table.columns.map((column) => column.name);
+  const names = all.slice(0, 20);
+  const more = all.length > 20 ? ', ...' : '';
   throw tableError('column_missing', pointer, `the table has no column "${name}"; it has: ${names.join(', ')}${more}`);
 }
 
@@ -102,7 +135,8 @@ export function categories(
   const at = new Map<string, number>();
   const codes = new Int32Array(texts.length);
   let missing = 0;
-  texts.forEach((text, i) => {
+  texts.forEach((given, i) => {
+    const text = given === null ? null : booleanText(given);
     if (text === null) {
       codes[i] = -1;
       missing += 1;
@@ -122,6 +156,12 @@ export function categories(
     codes[i] = code;
   });
   return { name, kind: 'category', codes, levels: [...at.keys()], missing };
+}
+
+/** 1 and 0 where a column of levels holds nothing but truth values, NaN where missing; null for any other column. */
+export function booleanValues({ codes, levels }: CategoryColumn): Float64Array | null {
+  if (levels.some((level) => level !== 'true' && level !== 'false')) return null;
+  return Float64Array.from(codes, (code) => (code < 0 ? Number.NaN : Number(levels[code] === 'true')));
 }
 
 /** What a reader inferred of a column, as results show it. */

@@ -19,7 +19,7 @@ const lookaheadPointSchema = z.object({
   rho: z.number(),
   constant: z.number().describe('T'),
   p1: z.number(),
-  mse: z.number().describe('on test rows; of a latent model, of scores of single draws that knew the status'),
+  mse: z.number().describe('on test rows'),
   present_gap: z.number(),
   future_gap: z.number().describe('average future causal effect'),
   improvement: z.number().nullable().describe('1 - future gap / present gap; null where there is no gap'),
@@ -57,7 +57,7 @@ export default defineJob({
     fit: z
       .record(z.string(), z.number())
       .describe(
-        'R squared per variable; or acceptance rates of the sampler and the error of the published predictor on test rows',
+        'R squared per variable; or of the sampler: acceptance rates, the worst split R-hat and the least effective sample size over all parameters, and the error of the published predictor on test rows',
       ),
     baselines: z.array(
       z.object({

@@ -19,6 +19,9 @@ export default defineJob({
     columns: z.array(z.string()),
     artefact: z.string().describe('name of the artefact with the predictions, one row per row'),
     rows_per_s: z.number(),
+    unknown_levels: z
+      .array(z.object({ column: z.string(), rows: z.number().int() }))
+      .describe('rows whose level of a column the predictor does not know and took as none of its levels'),
   }),
   progress: {},
   produces: [],

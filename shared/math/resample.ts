@@ -130,17 +130,20 @@ export function percentileIntervals(resampling: Resampling): Interval[] {
   return samples.map((all, j) => intervalOf(estimates[j]!, all, edges));
 }
 
+/** BCa intervals of every statistic, as `bootstrap` gives them. */
+export const bootstrapIntervals = (resampling: Resampling): Interval[] => bootstrap(resampling).intervals;
+
 /**
- * BCa intervals of every statistic, widened to hold the estimate where a statistic that cannot fall below 0 is so biased
+ * Every statistic in each draw, and its BCa interval, widened to hold the estimate where a statistic that cannot fall below 0 is so biased
  * under resampling that they would miss it. A statistic that a draw leaves undefined (NaN) is judged by the other draws; one that
  * is undefined on the data has NaN throughout; one that never varies has an interval of width 0.
  */
-export function bootstrapIntervals(resampling: Resampling): Interval[] {
+export function bootstrap(resampling: Resampling): { samples: Float64Array[]; intervals: Interval[] } {
   const { level = 0.95 } = resampling;
   const { estimates, samples } = drawn(resampling);
   const acceleration = accelerations(resampling);
   const z = normalQuantile(0.5 + level / 2);
-  return samples.map((all, j) => {
+  const intervals = samples.map((all, j) => {
     const estimate = estimates[j]!;
     const interval = intervalOf(estimate, all, (sample) => {
       const n = sample.length;
@@ -155,4 +158,5 @@ export function bootstrapIntervals(resampling: Resampling): Interval[] {
     });
     return { ...interval, low: Math.min(interval.low, estimate), high: Math.max(interval.high, estimate) };
   });
+  return { samples, intervals };
 }

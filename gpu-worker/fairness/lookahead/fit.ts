@@ -13,7 +13,7 @@ import { fitLatent } from './latent-fit.ts';
 import { fitMultiplicative } from './multiplicative-fit.ts';
 
 /** Columns that the model reads beside the status and the attribute. */
-function columnsOf(model: FitModel): string[] {
+export function columnsOf(model: FitModel): string[] {
   if ('estimate' in model) return model.estimate.map((v) => v.name);
   if ('coefficients' in model) return model.coefficients.variables.map((v) => v.name);
   if ('multiplicative' in model) return model.multiplicative.features.map((f) => f.name);

@@ -1,5 +1,6 @@
 /** Lookahead predictors on a latent variable whose model is given: the free part of the score is all there is to fit. */
 
+import type { LatentDocument } from '../../../shared/fairness/lookahead/document.ts';
 import type { FitModelOf } from '../../../shared/fairness/lookahead/fit.ts';
 import { knowledgeDocument } from '../../../shared/fairness/lookahead/fit-check.ts';
 import { compileLatent, type LatentPredictor } from '../../../shared/fairness/lookahead/latent.ts';
@@ -19,13 +20,13 @@ import {
   settingsOf,
 } from './fitted.ts';
 
-export function fitKnowledge(
+/** Every eta and rho on one latent model: fitted to what a deployed score sees of training rows, measured on test rows. */
+export function sweepDeployed(
   params: FitParams,
-  model: FitModelOf<'knowledge'>,
+  unfitted: LatentDocument,
   prepared: PreparedRows,
   onProgress: OnProgress,
-): Fitted {
-  const unfitted = knowledgeDocument(params, model);
+): Pick<Fitted, 'baselines' | 'points' | 'moments' | 'document'> {
   const base = latentPredictorOf(unfitted);
   const [trained, held] = [
     latentRows(prepared, prepared.train, unfitted),
@@ -42,11 +43,20 @@ export function fitKnowledge(
   });
   const { p2, p3, free } = published!;
   return {
-    model: { ...model.knowledge },
-    fit: {},
     baselines: [counterfactuallyFair(base, trained, held)],
     points,
     moments: null,
     document: { ...unfitted, p2, p3, free },
   };
 }
+
+export const fitKnowledge = (
+  params: FitParams,
+  model: FitModelOf<'knowledge'>,
+  prepared: PreparedRows,
+  onProgress: OnProgress,
+): Fitted => ({
+  ...sweepDeployed(params, knowledgeDocument(params, model), prepared, onProgress),
+  model: { ...model.knowledge },
+  fit: {},
+});

@@ -13,7 +13,7 @@ import { networkDocument } from '../publish.ts';
 import { pick, pickRows, splitRows, strataOf } from '../rows.ts';
 import { numbersOf, takeRows } from '../table-input.ts';
 import { type Part, type Parts, type SweepPoint, sweepLayer } from './layer-sweep.ts';
-import { type NetworkSource, networkFor, publishedNetwork } from './network-source.ts';
+import { type NetworkSource, networkFor, type PublishedNetwork } from './network-source.ts';
 import { pointLabel, sweepReport } from './report.ts';
 
 type Params = ParamsOf<typeof contract>;
@@ -66,6 +66,7 @@ const groupsOf = (table: Table, name: string): Grouping => grouping(name, column
 export async function fitEditedLayer(
   params: Params,
   table: Table,
+  published: PublishedNetwork | null,
   source: NetworkSource,
   onEdit: (done: number, of: number) => void,
 ): Promise<EditedLayer> {
@@ -76,7 +77,6 @@ export async function fitEditedLayer(
   const [trainRows] = positions;
   if (!trainRows || positions.some((part) => part.length === 0))
     throw new SextantError('data_invalid', `${kept.rows} rows are too few for the shares ${params.split.join(', ')}`);
-  const published = await publishedNetwork(params.network, source);
   const inputs = published?.inputs ?? learnFeatures(kept, params.features, trainRows);
   requireBlind(inputs, params);
   const all = featureRows(kept, inputs, target);

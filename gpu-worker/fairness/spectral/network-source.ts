@@ -29,11 +29,13 @@ export type NetworkSource = {
   onEpoch(epoch: number, loss: number): void;
 };
 
+export type PublishedNetwork = { network: DenseNetwork; inputs: InputEncoding[] };
+
 /** The inputs of the published predictor that is to be edited; null where the table's features are learned. */
 export async function publishedNetwork(
   how: NetworkParams,
   { input }: Pick<NetworkSource, 'input'>,
-): Promise<{ network: DenseNetwork; inputs: InputEncoding[] } | null> {
+): Promise<PublishedNetwork | null> {
   if (!('predictor' in how)) return null;
   const stored = input(how.predictor);
   const document = predictorDocumentSchema.parse(

@@ -25,6 +25,12 @@ export const auditOptionsSchema = z.strictObject({
   level: z.number().min(0.5).max(0.999).default(0.95),
   seed: seedSchema.default(0),
   intersections: z.boolean().default(true),
+  positive: z
+    .string()
+    .max(1000)
+    .nullable()
+    .default(null)
+    .describe('label that counts as 1; null: labels are numbers, or true and false'),
 });
 export type AuditOptionsDocument = z.output<typeof auditOptionsSchema>;
 

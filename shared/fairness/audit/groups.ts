@@ -1,5 +1,6 @@
 /** Groups of an audit: attributes as group ids, intersections of attributes, and the size below which nothing is claimed. */
 import { jsonPointer } from '../../contracts/problem.ts';
+import { booleanText } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
 
 /** One attribute's values as group ids into `levels`, which are in order of first appearance sorted by name. */
@@ -22,7 +23,7 @@ export function grouping(
         `${pointer}/${i}`,
         `row ${i} has no ${name}; drop it or give it a label of its own`,
       );
-    return String(label);
+    return booleanText(String(label));
   });
   const levels = [...new Set(text)].sort();
   const at = new Map(levels.map((level, i) => [level, i]));

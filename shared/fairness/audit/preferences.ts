@@ -1,7 +1,8 @@
 /** Rationality and envy gaps, demographic gaps and counterfactual gaps, with the same intervals as the other metrics. */
 import { stream } from '../../math/random.ts';
-import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
+import { bootstrap, bootstrapIntervals, type Interval } from '../../math/resample.ts';
 import { dataError } from '../data-error.ts';
+import { smallest } from './extremes.ts';
 
 type IntervalOptions = { draws: number; level: number; seed: number };
 
@@ -27,8 +28,8 @@ type PreferenceIntervals = {
 };
 
 /**
- * Gaps of every learned group that has rows, from `losses[j][i]` of head j (pooled last) and the routing. The smallest of
- * several envy gaps is resampled as a whole, so its interval accounts for the choice.
+ * Gaps of every learned group that has rows, from `losses[j][i]` of head j (pooled last) and the routing. The interval of the
+ * smallest of several envy gaps is built from all of theirs, so it accounts for the choice.
  */
 export function preferenceIntervals(
   losses: readonly ArrayLike<number>[],
@@ -44,9 +45,10 @@ export function preferenceIntervals(
     if (count === 0) return [];
     const columns = losses.map((loss) => Float64Array.from(own, (i) => loss[i]!));
     const risks = new Float64Array(columns.length);
-    const intervals = bootstrapIntervals({
+    const others = columns.flatMap((_, j) => (j < groups && j !== k ? [j] : []));
+    const { samples, intervals } = bootstrap({
       strata: [count],
-      size: 4,
+      size: 3 + others.length,
       draws,
       level,
       random: stream(seed, `preferences/${k}`),
@@ -60,15 +62,17 @@ export function preferenceIntervals(
           }
           risks[j] = sum / total;
         });
-        let envy = Number.POSITIVE_INFINITY;
-        for (let j = 0; j < groups; j++) if (j !== k) envy = Math.min(envy, risks[j]! - risks[k]!);
         out[0] = risks[k]!;
         out[1] = risks[groups]!;
         out[2] = risks[groups]! - risks[k]!;
-        out[3] = envy;
+        for (const [at, j] of others.entries()) out[3 + at] = risks[j]! - risks[k]!;
       },
     });
-    const [risk, pooled, rationality, envy] = intervals as [Interval, Interval, Interval, Interval];
+    const [risk, pooled, rationality, ...envies] = intervals as [Interval, Interval, Interval, ...Interval[]];
+    const envy = smallest(
+      envies.map((interval, at) => ({ interval, sample: samples[3 + at]!, rows: count })),
+      level,
+    );
     return [{ group: k, count, own: risk, pooled, rationality, envy: groups > 1 ? envy : null }];
   });
 }

@@ -2,9 +2,10 @@
 
 import { jsonPointer } from '../../contracts/problem.ts';
 import { stream } from '../../math/random.ts';
-import { bootstrapIntervals, type Interval } from '../../math/resample.ts';
+import type { Interval } from '../../math/resample.ts';
 import { dataError, placed, requireSquarable } from '../data-error.ts';
 import { eligibleGroups, type Grouping, intersection } from './groups.ts';
+import { auditIntervals } from './intervals.ts';
 import { layOut } from './layout.ts';
 import { holm, permutationTests } from './permutation.ts';
 import { auditStatistics, type Task } from './statistics.ts';
@@ -41,6 +42,8 @@ export type Measured = {
   low: number | null;
   high: number | null;
   standard_error: number | null;
+  /** Why there is no estimate, where that is not plain from the metric. */
+  reason?: string;
 };
 type PairReport = {
   a: string;
@@ -78,13 +81,14 @@ export const ksNoiseFloor = (n1: number, n2: number, alpha = 0.05): number =>
   Math.sqrt((-Math.log(alpha / 2) * (n1 + n2)) / (2 * n1 * n2));
 
 const finite = (x: number): number | null => (Number.isFinite(x) ? x : null);
-export const measured = (metric: string, interval: Interval, threshold?: number): Measured => ({
+export const measured = (metric: string, interval: Interval, threshold?: number, reason?: string): Measured => ({
   metric,
   ...(threshold === undefined ? {} : { threshold }),
   estimate: finite(interval.estimate),
   low: finite(interval.low),
   high: finite(interval.high),
   standard_error: finite(interval.error),
+  ...(reason === undefined ? {} : { reason }),
 });
 
 /** Refuses columns that no audit can be made of. Raises `data_invalid` with the code of the fault. */
@@ -111,11 +115,13 @@ function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Ta
         `${groupIds.length} values of ${name} for ${n} predictions`,
       );
   }
+  // Labels differ between groups where predictions do not: errors and rates are still to be told.
+  if (labels) return;
   for (let i = 1; i < n; i++) if (predictions[i] !== predictions[0]) return;
   throw dataError(
     'prediction_constant',
     '/predictions',
-    'all predictions are equal: every gap is 0 and nothing can be measured',
+    'all predictions are equal: without labels every gap is 0 and nothing can be measured',
   );
 }
 
@@ -123,11 +129,15 @@ function auditAttribute(input: AuditInput, grouping: Grouping, options: AuditOpt
   const { task, thresholds, minimum, draws, permutations, level, seed } = options;
   const eligible = eligibleGroups(grouping, minimum);
   const layout = layOut(input, eligible.rows, eligible.counts, thresholds);
-  const { keys, evaluate } = auditStatistics(layout, task);
+  const statistics = auditStatistics(layout, task);
+  const { keys } = statistics;
   const random = stream(seed, `audit/${grouping.name}`);
-  const intervals = bootstrapIntervals({ strata: eligible.counts, size: keys.length, evaluate, draws, random, level });
+  const intervals = auditIntervals(layout, statistics, { draws, level, minimum, random });
   const pick = (wanted: (key: (typeof keys)[number]) => boolean): Measured[] =>
-    keys.flatMap((key, k) => (wanted(key) ? [measured(key.metric, intervals[k]!, key.threshold)] : []));
+    keys.flatMap((key, k) => {
+      const { interval, reason } = intervals[k]!;
+      return wanted(key) ? [measured(key.metric, interval, key.threshold, reason)] : [];
+    });
   const tests = layout.pairs.map((pair, k) =>
     permutationTests(layout, pair, task, permutations, random.derive(`permutation/${k}`)),
   );
@@ -161,7 +171,8 @@ export function audit(input: AuditInput, given: Partial<AuditOptions> = {}): Aud
     rows: input.predictions.length,
     task: options.task,
     method: {
-      intervals: 'BCa bootstrap within groups, acceleration by a grouped jackknife',
+      intervals:
+        'BCa bootstrap within groups (means, variances, errors, AUC); Wilson and Newcombe (rates); bounds from the signed pair intervals, simultaneous below (largest gaps, KS, W1)',
       tests: 'permutation of group membership, Holm over pairs',
       level: options.level,
       draws: options.draws,

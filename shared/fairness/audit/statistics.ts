@@ -23,7 +23,17 @@ const groupMetrics = (task: Task, labelled: boolean, thresholds: number): { metr
   return list;
 };
 
-type Statistics = { keys: MetricKey[]; evaluate: WeightedStatistics };
+export type AuditStatistics = {
+  keys: MetricKey[];
+  /** Metrics per group. */
+  per: number;
+  /** Numbers that `evaluate` writes: those of `keys`, then for every pair how far its difference F_a - F_b lies from that of
+   * the rows as they are: the largest |deviation| and its integral. */
+  size: number;
+  evaluate: WeightedStatistics;
+  /** F_a - F_b of the rows as they are, at every position of a pair's order. */
+  differences: Float64Array[];
+};
 
 /**
  * Statistics of a layout, in the order of `keys`: group metrics, then for every pair KS, W1 and the differences of group
@@ -32,7 +42,7 @@ type Statistics = { keys: MetricKey[]; evaluate: WeightedStatistics };
  * KS = sup |F_a - F_b|; W1 = integral |F_a - F_b|; variance divides by n - 1; AUC counts ties half; a rate without a
  * denominator is NaN.
  */
-export function auditStatistics(layout: AuditLayout, task: Task): Statistics {
+export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistics {
   const { counts, start, predictions, labels, tieEnd, thresholds, below, pairs } = layout;
   const groups = counts.length;
   const metrics = groupMetrics(task, labels !== undefined, thresholds.length);
@@ -52,6 +62,16 @@ export function auditStatistics(layout: AuditLayout, task: Task): Statistics {
   for (const { metric, at } of metrics) keys.push({ scope: 'all', metric: `${metric}_gap`, ...withThreshold(at) });
   const pairBase = groups * per;
   const allBase = pairBase + pairs.length * (per + 2);
+  const deviationBase = keys.length;
+  const size = keys.length + 2 * pairs.length;
+  const differences = pairs.map(({ a, b, side }) => {
+    const step = [1 / counts[a]!, -1 / counts[b]!];
+    let difference = 0;
+    return Float64Array.from(side, (s) => {
+      difference += step[s]!;
+      return difference;
+    });
+  });
 
   // Shifted by a common centre, so that variances of weights do not cancel for predictions far from 0.
   let centre = 0;
@@ -122,12 +142,13 @@ export function auditStatistics(layout: AuditLayout, task: Task): Statistics {
 
   const evaluate: WeightedStatistics = (weights, out) => {
     for (let g = 0; g < groups; g++) groupPass(weights, g, out);
-    out.fill(0, allBase);
+    out.fill(0, allBase, deviationBase);
     for (let p = 0; p < pairs.length; p++) {
       const { a, b, row, side, gap } = pairs[p]!;
+      const observed = differences[p]!;
       coefficient[0] = 1 / sums[a]!;
       coefficient[1] = -1 / sums[b]!;
-      let [difference, ks, w1] = [0, 0, 0];
+      let [difference, ks, w1, farthest, area] = [0, 0, 0, 0, 0];
       for (let j = 0; j < row.length; j++) {
         difference += weights[row[j]!]! * coefficient[side[j]!]!;
         const step = gap[j]!;
@@ -135,6 +156,16 @@ export function auditStatistics(layout: AuditLayout, task: Task): Statistics {
         const size = difference < 0 ? -difference : difference;
         if (size > ks) ks = size;
         w1 += size * step;
+        const moved = difference - observed[j]!;
+        const deviation = moved < 0 ? -moved : moved;
+        if (deviation > farthest) farthest = deviation;
+        area += deviation * step;
+      }
+      // A resampling that lacks a group has no difference at all.
+      const defined = sums[a]! > 0 && sums[b]! > 0;
+      if (deviationBase < out.length) {
+        out[deviationBase + 2 * p] = defined ? farthest : 0;
+        out[deviationBase + 2 * p + 1] = defined ? area : 0;
       }
       const at = pairBase + p * (per + 2);
       out[at] = ks;
@@ -148,5 +179,5 @@ export function auditStatistics(layout: AuditLayout, task: Task): Statistics {
       }
     }
   };
-  return { keys, evaluate };
+  return { keys, per, size, evaluate, differences };
 }

@@ -1,4 +1,5 @@
 /** Group moments of a correction's data: as they were sent, or of the rows that were. */
+import { cholesky, SingularMatrixError } from '../../math/cholesky.ts';
 import { fromRows } from '../../math/matrix.ts';
 import { grouping } from '../audit/groups.ts';
 import { dataError } from '../data-error.ts';
@@ -27,6 +28,25 @@ function requireCovariance(rows: readonly (readonly number[])[], pointer: string
   });
 }
 
+/** Refuses a symmetric matrix with a direction of negative variance: no data has it. */
+function requireNoNegativeVariance(rows: readonly (readonly number[])[], pointer: string): void {
+  const matrix = fromRows(rows);
+  const size = rows.length;
+  const largest = rows.reduce((most, row, j) => Math.max(most, row[j]!), 0);
+  if (largest === 0) return;
+  for (let j = 0; j < size; j++) matrix.data[j * size + j]! += ROUNDING * largest;
+  try {
+    cholesky(matrix);
+  } catch (error) {
+    if (!(error instanceof SingularMatrixError)) throw error;
+    throw dataError(
+      'value_out_of_range',
+      pointer,
+      'the matrix is no covariance: it gives a weighted sum of the columns a negative variance',
+    );
+  }
+}
+
 /** Where a request has its groups. */
 export const groupsPointer = (data: GroupData): string => ('moments' in data ? '/data/moments' : '/data/groups');
 
@@ -41,6 +61,7 @@ export function momentsOf(data: GroupData, width: number): GroupMoments[] {
       if (mean.length !== width || covariance.length !== width || covariance.some((row) => row.length !== width))
         throw dataError('length_mismatch', pointer, `the moments of group ${g} must be of width ${width}`);
       requireCovariance(covariance, `${pointer}/covariance`);
+      requireNoNegativeVariance(covariance, `${pointer}/covariance`);
       return { count, mean: Float64Array.from(mean), covariance: fromRows(covariance) };
     });
   }

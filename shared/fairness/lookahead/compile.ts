@@ -1,9 +1,15 @@
 /** Lookahead documents checked once and made ready to run over tables with a column of group labels. */
 import { jsonPointer } from '../../contracts/problem.ts';
-import { columnOf, columnTexts, type Table } from '../../formats/table.ts';
+import { booleanText, columnOf, columnTexts, type Table } from '../../formats/table.ts';
 import { dataError } from '../data-error.ts';
 import type { CompiledPredictor, Prediction } from '../predictors/compiled.ts';
-import { encodeTable, featureCount } from '../predictors/encode.ts';
+import {
+  categoryNames,
+  countedLevels,
+  encodeTable,
+  featureCount,
+  requireDistinctLevels,
+} from '../predictors/encode.ts';
 import type { InputEncoding } from '../predictors/input.ts';
 import type { LookaheadPredictor } from './compiled.ts';
 import type { LatentDocument, LookaheadDocument, MultiplicativeDocument, ScmDocument } from './document.ts';
@@ -64,7 +70,7 @@ function columnsWith(inputs: readonly string[], { name, labels }: LookaheadDocum
 
 /** Attribute value numbers of a table's rows. Raises `data_invalid` (group_unknown) for a label that is not listed. */
 export function attributeGroupIds(table: Table, name: string, labels: readonly string[]): Int32Array {
-  const at = new Map(labels.map((label, k) => [label, k]));
+  const at = new Map(labels.map((label, k) => [booleanText(label), k]));
   return Int32Array.from(columnTexts(columnOf(table, name)), (text, i) => {
     const code = text === null ? undefined : at.get(text);
     if (code === undefined) {
@@ -111,6 +117,7 @@ export function compileLinear(document: LookaheadDocument): CompiledPredictor {
   return {
     kind: document.kind,
     columns: columnsWith(compiled.inputs, attribute),
+    textColumns: [attribute.name],
     attribute: attribute.name,
     features: inputs.length,
     cost: {
@@ -132,6 +139,7 @@ export function compileScaled(document: MultiplicativeDocument): CompiledPredict
   return {
     kind: document.kind,
     columns: columnsWith(compiled.inputs, attribute),
+    textColumns: [attribute.name],
     attribute: attribute.name,
     features: inputs.length,
     cost: { multiplyAdds: inputs.length + 12, exponentials: 0, answers: ANSWERS },
@@ -146,6 +154,7 @@ export function compileScaled(document: MultiplicativeDocument): CompiledPredict
 const POSTERIOR_EVALUATIONS = 80;
 
 export function compileKnowledge(document: LatentDocument): CompiledPredictor {
+  requireDistinctLevels(document.covariates, '/covariates');
   const { attribute } = document;
   const covariates = featureCount(document.covariates);
   const predictor: LatentPredictor = { ...document, values: attribute.labels.length, covariates };
@@ -156,6 +165,7 @@ export function compileKnowledge(document: LatentDocument): CompiledPredictor {
   return {
     kind: document.kind,
     columns: columnsWith([...compiled.inputs, ...document.covariates.map((input) => input.name)], attribute),
+    textColumns: [attribute.name, ...categoryNames(document.covariates)],
     attribute: attribute.name,
     features: inputs.length + covariates,
     cost: {
@@ -163,16 +173,13 @@ export function compileKnowledge(document: LatentDocument): CompiledPredictor {
       exponentials: evaluations * (compiled.poisson + 1),
       answers: ANSWERS,
     },
-    predict: (table) =>
-      predictWithGaps(table, attribute, (groupIds, scores, gaps) =>
-        predictLatent(
-          compiled,
-          encodeTable(table, inputs),
-          encodeTable(table, document.covariates),
-          groupIds,
-          scores,
-          gaps,
-        ),
-      ),
+    predict(table) {
+      const unknown = new Map<string, number>();
+      const covariateRows = encodeTable(table, document.covariates, unknown);
+      const prediction = predictWithGaps(table, attribute, (groupIds, scores, gaps) =>
+        predictLatent(compiled, encodeTable(table, inputs), covariateRows, groupIds, scores, gaps),
+      );
+      return { ...prediction, unknownLevels: countedLevels(unknown) };
+    },
   };
 }

@@ -4,7 +4,7 @@ import { checkGated, type GatedPredictor, predictGated } from '../gated/predicto
 import { compileKnowledge, compileLinear, compileScaled } from '../lookahead/compile.ts';
 import type { CompiledPredictor } from './compiled.ts';
 import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
-import { encodeTable, featureCount } from './encode.ts';
+import { categoryNames, countedLevels, encodeTable, featureCount, requireDistinctLevels } from './encode.ts';
 import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './network.ts';
 
 const flat = (rows: readonly (readonly number[])[], width: number, name: string): Float64Array => {
@@ -22,6 +22,7 @@ const flat = (rows: readonly (readonly number[])[], width: number, name: string)
 };
 
 export function gatedOf(document: GatedDocument): GatedPredictor {
+  requireDistinctLevels(document.inputs);
   const width = featureCount(document.inputs) + 1;
   const groups = document.gate.length;
   if (document.heads.length !== groups)
@@ -40,6 +41,7 @@ export function gatedOf(document: GatedDocument): GatedPredictor {
 }
 
 export function networkOf(document: NetworkDocument): DenseNetwork {
+  requireDistinctLevels(document.inputs);
   let inputs = featureCount(document.inputs);
   const layers = document.layers.map(({ weights, bias, activation }, l) => {
     const layer = {
@@ -83,10 +85,15 @@ function compileKind(document: PredictorDocument): CompiledPredictor {
       return {
         kind: 'network',
         columns: document.inputs.map((input) => input.name),
+        textColumns: categoryNames(document.inputs),
         attribute: null,
         features: layers[0]!.inputs,
         cost: { multiplyAdds: networkSize(layers), exponentials, answers: 1 },
-        predict: (table) => ({ scores: forwardNetwork(layers, encodeTable(table, document.inputs), table.rows) }),
+        predict(table) {
+          const unknown = new Map<string, number>();
+          const scores = forwardNetwork(layers, encodeTable(table, document.inputs, unknown), table.rows);
+          return { scores, unknownLevels: countedLevels(unknown) };
+        },
       };
     }
     case 'gated': {
@@ -94,13 +101,15 @@ function compileKind(document: PredictorDocument): CompiledPredictor {
       return {
         kind: 'gated',
         columns: document.inputs.map((input) => input.name),
+        textColumns: categoryNames(document.inputs),
         attribute: null,
         features: predictor.features,
         cost: { multiplyAdds: (predictor.groups + 1) * (predictor.features + 1), exponentials: 1, answers: 1 },
         predict(table) {
           const [scores, routed] = [new Float64Array(table.rows), new Uint8Array(table.rows)];
-          predictGated(predictor, encodeTable(table, document.inputs), scores, routed);
-          return { scores, routed };
+          const unknown = new Map<string, number>();
+          predictGated(predictor, encodeTable(table, document.inputs, unknown), scores, routed);
+          return { scores, routed, unknownLevels: countedLevels(unknown) };
         },
       };
     }

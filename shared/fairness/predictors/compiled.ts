@@ -11,11 +11,15 @@ export type Prediction = {
   /** Each person's mean |gap| to the counterfactual worlds, now and after the reaction (lookahead). */
   presentGap?: Float64Array;
   futureGap?: Float64Array;
+  /** Rows whose level of a column the predictor does not know and takes as none of its levels. */
+  unknownLevels?: { column: string; rows: number }[];
 };
 export type CompiledPredictor = {
   kind: PredictorDocument['kind'];
   /** Columns a table must have. */
   columns: readonly string[];
+  /** Those of them whose cells are labels, whatever they look like. */
+  textColumns: readonly string[];
   /** The column whose values are group labels, for kinds that need them. */
   attribute: string | null;
   features: number;

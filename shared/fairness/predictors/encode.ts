@@ -1,12 +1,31 @@
 /** Tables into feature matrices, as a predictor's inputs say; nothing about a table is guessed at prediction time. */
 import { jsonPointer } from '../../contracts/problem.ts';
-import { type Column, columnOf, type Table } from '../../formats/table.ts';
+import { booleanText, booleanValues, type Column, columnOf, type Table } from '../../formats/table.ts';
 import { dataError, requireSquarable } from '../data-error.ts';
 import type { InputEncoding } from './input.ts';
 
 /** Number of features that the inputs make. */
 export const featureCount = (inputs: readonly InputEncoding[]): number =>
   inputs.reduce((sum, input) => sum + (input.kind === 'number' ? 1 : input.levels.length), 0);
+
+/** Columns that are read as levels. */
+export const categoryNames = (inputs: readonly InputEncoding[]): string[] =>
+  inputs.flatMap((input) => (input.kind === 'category' ? [input.name] : []));
+
+/** Counts of unknown levels as a prediction tells them. */
+export const countedLevels = (unknown: ReadonlyMap<string, number>): { column: string; rows: number }[] =>
+  [...unknown].map(([column, rows]) => ({ column, rows }));
+
+/** Refuses a category that lists a level twice: its indicator would count for neither. Raises `data_invalid`. */
+export function requireDistinctLevels(inputs: readonly InputEncoding[], pointer = '/inputs'): void {
+  for (const [k, input] of inputs.entries()) {
+    if (input.kind !== 'category') continue;
+    const levels = input.levels.map(booleanText);
+    const twice = levels.findIndex((level, j) => levels.indexOf(level) !== j);
+    if (twice >= 0)
+      throw dataError('weights_misfit', `${pointer}/${k}/levels/${twice}`, `${input.name} lists a level twice`);
+  }
+}
 
 export const featureNames = (inputs: readonly InputEncoding[]): string[] =>
   inputs.flatMap((input) =>
@@ -21,25 +40,31 @@ const levelAt = (column: Column, i: number): string | null => {
 
 /**
  * Features (rows x featureCount, row-major). Raises `data_invalid`: column_missing; value_not_finite for a missing or
- * textual cell of a number that has no stand-in; group_unknown for a level that the predictor does not know.
+ * textual cell of a number that has no stand-in; group_unknown for a level that the predictor does not know. Levels that it
+ * takes without knowing them are counted by column in `unknown`.
  */
-export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Float64Array {
+export function encodeTable(
+  table: Table,
+  inputs: readonly InputEncoding[],
+  unknown?: Map<string, number>,
+): Float64Array {
   const width = featureCount(inputs);
   const out = new Float64Array(table.rows * width);
   let at = 0;
   for (const input of inputs) {
     const column = columnOf(table, input.name);
     if (input.kind === 'number') {
-      if (column.kind !== 'number' && column.missing < table.rows) {
+      const values = column.kind === 'number' ? column.values : booleanValues(column);
+      if (!values && column.missing < table.rows) {
         throw dataError(
           'value_not_finite',
           jsonPointer(['columns', input.name]),
-          `${input.name} must be numbers; it holds texts such as "${column.levels[0]?.slice(0, 60)}"`,
+          `${input.name} must be numbers; it holds texts`,
         );
       }
       const { mean, scale, missing } = input;
       for (let i = 0; i < table.rows; i++) {
-        let value = column.kind === 'number' ? column.values[i]! : Number.NaN;
+        let value = values ? values[i]! : Number.NaN;
         if (Number.isNaN(value)) {
           if (missing === null)
             throw dataError(
@@ -54,7 +79,7 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
       at += 1;
       continue;
     }
-    const position = new Map(input.levels.map((level, k) => [level, k]));
+    const position = new Map(input.levels.map((level, k) => [booleanText(level), k]));
     const byCode = column.kind === 'category' ? column.levels.map((level) => position.get(level)) : undefined;
     for (let i = 0; i < table.rows; i++) {
       const code = column.kind === 'category' ? column.codes[i]! : -1;
@@ -68,6 +93,8 @@ export function encodeTable(table: Table, inputs: readonly InputEncoding[]): Flo
           jsonPointer(['columns', input.name, i]),
           `row ${i} has ${shown} for ${input.name}; known: ${input.levels.slice(0, 20).join(', ')}`,
         );
+      } else if (level !== null && level !== input.reference) {
+        unknown?.set(input.name, (unknown.get(input.name) ?? 0) + 1);
       }
     }
     at += input.levels.length;
@@ -126,6 +153,7 @@ export function learnInputs(
       name,
       levels: kept.length ? kept : [''],
       unknown: dropFirst || column.missing > 0 ? 'zeros' : 'refuse',
+      ...(kept.length < levels.length && { reference: levels[0]! }),
     };
   });
 }

@@ -19,6 +19,11 @@ export const inputSchema = z.discriminatedUnion('kind', [
       .enum(['refuse', 'zeros'])
       .default('refuse')
       .describe('what a level not listed, or a missing cell, becomes'),
+    reference: z
+      .string()
+      .max(1000)
+      .optional()
+      .describe('the level that has no indicator of its own: known, and 0 in all of them'),
   }),
 ]);
 export type InputEncoding = z.output<typeof inputSchema>;

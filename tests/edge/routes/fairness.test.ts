@@ -210,7 +210,7 @@ describe('audits', () => {
   it.each([
     ['group_count', { groups: { g: predictions.map(() => 1) } }],
     ['group_too_small', { groups: { g: predictions.map((_, i) => i < 3) } }],
-    ['prediction_constant', { predictions: predictions.map(() => 1) }],
+    ['prediction_constant', { predictions: predictions.map(() => 1), labels: undefined }],
     ['label_not_binary', { labels: labels.map((y) => 2 * y) }],
     ['length_mismatch', { labels: [1] }],
     ['value_out_of_range', { predictions: predictions.map((p, i) => (i === 5 ? 1e200 : p)) }],

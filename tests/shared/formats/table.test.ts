@@ -2,6 +2,7 @@ import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { describe, expect, it } from 'vitest';
 import { readArrow } from '../../../shared/formats/arrow.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
+import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import { columnNames, columnOf, columnTexts, requireOneOfEach, tableSchema } from '../../../shared/formats/table.ts';
 import { stream } from '../../../shared/math/random.ts';
 
@@ -97,6 +98,27 @@ describe('column names', () => {
   });
 });
 
+describe('columns of labels', () => {
+  it('keep their spelling, and columns that nobody reads are not there', () => {
+    const text = 'id,big,x,secret\n01,9007199254740993,1e1,s\n1,9007199254740992,10,t\n';
+    const table = readCsv(bytes(text), { read: ['id', 'big', 'x'], text: ['id', 'big'] });
+    expect(table.columns.map((c) => [c.name, c.kind])).toEqual([
+      ['id', 'category'],
+      ['big', 'category'],
+      ['x', 'number'],
+    ]);
+    expect(columnTexts(table.columns[0]!)).toEqual(['01', '1']);
+    expect(columnTexts(table.columns[1]!)).toEqual(['9007199254740993', '9007199254740992']);
+    expect(columnTexts(table.columns[2]!)).toEqual(['10', '10']);
+    expect(JSON.stringify(tableSchema(table))).not.toContain('secret');
+    expect(() => columnOf(table, 'nothing')).toThrow(/it has: id, big, x, secret/);
+    const json = tableFromColumns({ g: [1, 10], x: [1, 2] }, {}, { read: ['g'], text: ['g'] });
+    expect(json.columns.map((c) => [c.name, c.kind])).toEqual([['g', 'category']]);
+    // Another column of the same name is still seen to differ.
+    expect(readCsv(bytes('y,y\n1,2\n'), { read: ['y'] }).ambiguous).toEqual(new Set(['y']));
+  });
+});
+
 describe('Arrow', () => {
   const source = tableFromArrays({
     x: [1, 2.5, null],
@@ -109,7 +131,7 @@ describe('Arrow', () => {
     const table = readArrow(tableToIPC(source, { format })!);
     expect(tableSchema(table).map(({ name, kind, missing }) => [name, kind, missing])).toEqual([
       ['x', 'number', 1],
-      ['flag', 'number', 0],
+      ['flag', 'category', 0],
       ['s', 'category', 1],
       ['n', 'number', 0],
     ]);
@@ -136,7 +158,12 @@ describe('Arrow', () => {
     const lists = tableToIPC(tableFromArrays({ l: [[1, 2], [3]] }), { format: 'stream' })!;
     expect(() => readArrow(lists)).toThrow(fault('arrow_malformed'));
     const large = tableToIPC(tableFromArrays({ id: BigInt64Array.of(1n, 2n ** 60n) }), { format: 'stream' })!;
-    expect(() => readArrow(large)).toThrow(/column id cannot be read; an integer may be beyond 2\^53/);
+    expect(() => readArrow(large)).toThrow(/id holds 1152921504606846976, an integer beyond 2\^53/);
+    // As a label it keeps its digits, and where nobody reads it, it stands in nobody's way.
+    expect(columnTexts(readArrow(large, {}, { text: ['id'] }).columns[0]!)).toEqual(['1', '1152921504606846976']);
+    expect(readArrow(large, {}, { read: [] }).columns).toEqual([]);
+    const beside = tableToIPC(tableFromArrays({ l: [[1, 2], [3]], x: [1, 2] }), { format: 'stream' })!;
+    expect(readArrow(beside, {}, { read: ['x'] }).columns.map((c) => c.name)).toEqual(['x']);
     // A date is a number of milliseconds to the reader; what matters is that nothing else comes out of it.
     expect(readArrow(dates).columns[0]!.kind).toBe('number');
     expect(() => readArrow(good, { columns: 2 })).toThrow(fault('table_too_large'));

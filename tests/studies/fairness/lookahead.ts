@@ -1,6 +1,5 @@
 /** Lookahead-fair predictors on the published synthetic models and on two real tables. */
 
-import { type LatentWorld, latentScore } from '../../../gpu-worker/fairness/lookahead/latent-draws.ts';
 import { fitLatentKnowledge } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { splitRows, strataOf } from '../../../gpu-worker/fairness/rows.ts';
 import * as constants from '../../../shared/fairness/lookahead/constants.ts';
@@ -15,6 +14,7 @@ import * as status from '../../../shared/fairness/lookahead/status.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
 import { numpyUniform, sklearnSplit } from '../../support/numpy-random.ts';
 import { linearGap, linearSlopes, referenceModel } from '../../support/reference-scm.ts';
+import { type LatentWorld, latentScore } from './latent-draws.ts';
 import { type Row, spread, summarise } from './spread.ts';
 import type { LatentTable } from './tables.ts';
 

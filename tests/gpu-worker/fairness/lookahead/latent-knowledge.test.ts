@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fitLatentKnowledge, gammaDraw } from '../../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
+import { effectiveSamples, splitRHat } from '../../../../gpu-worker/fairness/lookahead/convergence.ts';
+import { gammaDraw } from '../../../../gpu-worker/fairness/lookahead/draws.ts';
+import { fitLatentKnowledge } from '../../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { gaussianPosterior } from '../../../../shared/fairness/lookahead/posterior.ts';
 import { stream } from '../../../../shared/math/random.ts';
 
@@ -85,6 +87,76 @@ describe('the latent-knowledge sampler', () => {
     expect(() => fitLatentKnowledge({ n: 1, p: 0, attributes: new Float64Array(0), children })).toThrow(
       /whole numbers/,
     );
+  });
+});
+
+describe('a Poisson child of any weight', () => {
+  const n = 300;
+  const z = stream(4, 'z').normal(3 * n);
+  const u = stream(4, 'u').uniform(n);
+  const attributes = Float64Array.from({ length: n }, (_, i) => i % 2);
+  const k = Float64Array.from({ length: n }, (_, i) => z[3 * i]!);
+
+  it.each([0.5, 1, 1.5])('recovers the weight %f, with chains that agree', (weight) => {
+    const count = k.map((v, i) => poisson(Math.exp(1 - 0.2 * attributes[i]! + weight * v), u[i]!));
+    const status = k.map((v, i) => 0.3 * attributes[i]! + 0.6 * v + z[3 * i + 2]!);
+    const found = fitLatentKnowledge(
+      {
+        n,
+        p: 1,
+        attributes,
+        children: [
+          { name: 'count', family: 'poisson', values: count },
+          { name: 'status', family: 'gaussian', values: status },
+        ],
+      },
+      { burnIn: 150, samples: 300, seed: 1, fixedVariance: { status: 1 } },
+    );
+    const [child] = found.children;
+    expect(Math.abs(child!.weight - weight)).toBeLessThan(4 * child!.deviation[2]! + 0.05);
+    expect(child!.deviation[2]).toBeGreaterThan(0.01);
+    expect(found.acceptance.poisson).toBeGreaterThan(0.4);
+    expect(found.convergence.rHat).toBeLessThan(1.3);
+  });
+
+  it('fails the fit of chains that stopped before they agreed, saying what to change', () => {
+    // Two children that leave nothing open hold K and their weights in place.
+    const children = [k.map((v) => 5 * v), k.map((v, i) => 4 * v + 0.01 * z[3 * i + 1]!)].map((values, c) => ({
+      name: `child ${c}`,
+      family: 'gaussian' as const,
+      values,
+    }));
+    expect(() => fitLatentKnowledge({ n, p: 1, attributes, children }, { burnIn: 0, samples: 10, seed: 1 })).toThrow(
+      expect.objectContaining({ code: 'not_converged', message: expect.stringMatching(/raise burn_in/) }),
+    );
+  });
+});
+
+describe('convergence', () => {
+  it('has R-hat near 1 and as many effective samples as draws for independent ones', () => {
+    const chains = [0, 1].map((c) => stream(c, 'chain').normal(2000));
+    expect(Math.abs(splitRHat(chains) - 1)).toBeLessThan(0.01);
+    expect(effectiveSamples(chains)).toBeGreaterThan(3000);
+  });
+
+  it('sees chains apart, chains that drift, and autocorrelation as an AR(1) has it', () => {
+    const chains = [0, 1].map((c) => stream(c, 'apart').normal(500, { mean: 3 * c }));
+    expect(splitRHat(chains)).toBeGreaterThan(1.5);
+    const drift = [0, 1].map((c) =>
+      stream(c, 'drift')
+        .normal(500)
+        .map((x, i) => x + i / 100),
+    );
+    expect(splitRHat(drift)).toBeGreaterThan(1.3);
+    const rho = 0.8;
+    const series = [0, 1].map((c) => {
+      const noise = stream(c, 'ar').normal(20_000);
+      for (let i = 1; i < noise.length; i++) noise[i] = rho * noise[i - 1]! + Math.sqrt(1 - rho ** 2) * noise[i]!;
+      return noise;
+    });
+    expect(effectiveSamples(series) / 40_000 / ((1 - rho) / (1 + rho))).toBeCloseTo(1, 0);
+    expect(splitRHat([new Float64Array(10).fill(2), new Float64Array(10).fill(2)])).toBe(1);
+    expect(splitRHat([new Float64Array(10).fill(1), new Float64Array(10).fill(2)])).toBe(Number.POSITIVE_INFINITY);
   });
 });
 

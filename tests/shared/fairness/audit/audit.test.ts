@@ -231,7 +231,7 @@ describe('an audit', () => {
     ['label_not_binary', { labels: labels.map((y) => y + 1) }],
     ['length_mismatch', { labels: labels.slice(1) }],
     ['length_mismatch', { predictions: [] }],
-    ['prediction_constant', { predictions: predictions.map(() => 0.5) }],
+    ['prediction_constant', { predictions: predictions.map(() => 0.5), labels: undefined }],
     ['group_count', { groups: [] }],
     [
       'group_count',

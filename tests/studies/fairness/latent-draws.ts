@@ -2,9 +2,10 @@
  * Lookahead-fair prediction on the latent-knowledge model: K is what people can move, the status is linear in K, the
  * attribute and covariates, and a score is published per posterior draw of K.
  */
+
+import type { LatentFit } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { additiveConstant, quadraticCoefficient } from '../../../shared/fairness/lookahead/constants.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
-import type { LatentFit } from './latent-knowledge.ts';
 
 export type LatentWorld = {
   fit: LatentFit;
