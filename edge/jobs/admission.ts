@@ -1,14 +1,15 @@
 /** Whether a request for a job is accepted: everything that can be refused is refused before anything is queued. */
 import { type CreateJob, createJobSchema } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Estimate, JobContract } from '../../shared/jobs/contract.ts';
+import type { JobContract } from '../../shared/jobs/contract.ts';
+import type { Estimate } from '../../shared/jobs/costs.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 import { withKnownFields } from '../http/known-fields.ts';
 import { fieldErrors } from '../http/problem.ts';
 import type { AccessKey } from '../keys/access-key.ts';
-import { checkModels } from '../models/known-models.ts';
+import { checkModels, describedModels } from '../models/known-models.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
 import { isPool, poolsOf } from '../workers/pools.ts';
 import { checkInputs } from './inputs.ts';
@@ -44,9 +45,11 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     const detail = `there is no pool ${request.data.pool}; the pools are ${Object.keys(poolsOf(env)).join(', ')}`;
     throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
   }
-  await checkInputs(env, key.tenant, contract.inputs(params));
-  await checkModels(env, key.tenant, contract.models(params));
-  const estimate = contract.estimate(params);
+  const things = await checkInputs(env, key.tenant, contract.inputs(params));
+  const uses = contract.models(params);
+  const models = await describedModels(env, key.tenant, uses);
+  checkModels(uses, models);
+  const estimate = contract.estimate(params, models[0] ?? null, things);
   const { max_cost } = request.data;
   if (max_cost !== undefined && estimate.device_seconds > max_cost)
     throw new SextantError(

@@ -1,4 +1,5 @@
 /** Published results and artefacts that a job's params name by id: they must exist for the tenant, and the worker reads their bytes. */
+import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { paramError, SextantError } from '../../shared/contracts/problem.ts';
 import type { JobInput } from '../../shared/contracts/worker-call.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
@@ -26,8 +27,24 @@ async function findInputs(env: Env, tenant: string, ids: readonly string[]): Pro
   return found;
 }
 
-/** Raises `input_not_found` with a pointer to each id that the tenant does not have. */
-export async function checkInputs(env: Env, tenant: string, uses: readonly InputUse[]): Promise<void> {
+const manifestsAmong = (found: ReadonlyMap<string, Found>): Manifest[] =>
+  [...found.values()].flatMap(({ manifest }) => manifest ?? []);
+
+/** The manifests of those inputs that are published things and exist. */
+export const readManifests = async (env: Env, tenant: string, uses: readonly InputUse[]): Promise<Manifest[]> =>
+  manifestsAmong(
+    await findInputs(
+      env,
+      tenant,
+      uses.map((use) => use.id),
+    ),
+  );
+
+/**
+ * The manifests of those inputs that are published things.
+ * @throws SextantError `input_not_found` with a pointer to each id that the tenant does not have
+ */
+export async function checkInputs(env: Env, tenant: string, uses: readonly InputUse[]): Promise<Manifest[]> {
   const found = await findInputs(
     env,
     tenant,
@@ -41,6 +58,7 @@ export async function checkInputs(env: Env, tenant: string, uses: readonly Input
       detail: `there is no ${id} for this tenant`,
     }));
   if (errors.length > 0) throw new SextantError('input_not_found', errors[0]?.detail ?? '', { errors });
+  return manifestsAmong(found);
 }
 
 /** The inputs with addresses for their bytes. Raises `input_not_found` for one that has been deleted since. */

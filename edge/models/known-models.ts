@@ -23,12 +23,13 @@ export const modelStatements = (
     ).bind(tenant, model.key, JSON.stringify(model), now),
   );
 
-/**
- * Raises `model_unsupported` for a known model of another task than the job's, and `hook_unknown` for a hook point that it
- * lacks. A model nobody has seen is let through: the worker resolves it first of all and fails with a typed error there.
- */
-export async function checkModels(env: Env, tenant: string, uses: readonly ModelUse[]): Promise<void> {
-  if (uses.length === 0) return;
+/** What workers described of each model that is used; null for one that none has resolved for the tenant yet. */
+export async function describedModels(
+  env: Env,
+  tenant: string,
+  uses: readonly ModelUse[],
+): Promise<(ModelDescription | null)[]> {
+  if (uses.length === 0) return [];
   const keys = uses.map((use) => modelKey(use.reference));
   const { results } = await env.DB.prepare(
     `SELECT description FROM models WHERE tenant IN (?1, ?2) AND key IN (SELECT value FROM json_each(?3))
@@ -42,8 +43,16 @@ export async function checkModels(env: Env, tenant: string, uses: readonly Model
       return [model.key, model] as const;
     }),
   );
+  return keys.map((key) => known.get(key) ?? null);
+}
+
+/**
+ * Raises `model_unsupported` for a known model of another task than the job's, and `hook_unknown` for a hook point that it
+ * lacks. A model nobody has seen is let through: the worker resolves it first of all and fails with a typed error there.
+ */
+export function checkModels(uses: readonly ModelUse[], models: readonly (ModelDescription | null)[]): void {
   const found = uses.flatMap((use, i) => {
-    const model = known.get(keys[i] ?? '');
+    const model = models[i];
     return model ? [{ use, model }] : [];
   });
   const other = found.flatMap(({ use, model }) => otherTask(model, use));

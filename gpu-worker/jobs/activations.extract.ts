@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import contract from '../../shared/jobs/activations.extract.ts';
+import contract, { SHARD_BYTES } from '../../shared/jobs/activations.extract.ts';
 import { activations } from '../lm/index.ts';
 import { BackgroundSaves } from '../study/index.ts';
 import { type ExtractionState, extractionCheckpoint, resumedExtraction } from './checkpoints/extraction-checkpoint.ts';
@@ -16,8 +16,6 @@ import { ActivationShard } from './outputs/activation-shard.ts';
 import { ActivationStatistics } from './outputs/activation-statistics.ts';
 import { reportManifest } from './outputs/report.ts';
 
-/** Largest shard, bytes; the limit of an artefact is a little higher. */
-const SHARD_BYTES = 200e6;
 const MEDIA_TYPE = 'application/octet-stream';
 
 export default handle(contract, async (context) => {

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import type { Manifest } from '../../shared/contracts/manifest.ts';
 import type { ParamsOf } from '../../shared/jobs/contract.ts';
-import contract, { type SaeSpec } from '../../shared/jobs/sae.train.ts';
+import contract, { BLOCK_TOKENS, type SaeSpec } from '../../shared/jobs/sae.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import type { LanguageModel } from '../lm/index.ts';
 import {
@@ -38,8 +38,6 @@ import { publishSae } from './outputs/sae-artefact.ts';
 
 type Params = ParamsOf<typeof contract>;
 
-/** Tokens that wait in one shuffled block of the stream. */
-const BLOCK_TOKENS = 32_768;
 /** Tokens of one forward pass. */
 const PASS_TOKENS = 4096;
 

@@ -115,11 +115,34 @@ function fairness(read: ReadResult): string {
   );
 }
 
+function costs(read: ReadResult): string {
+  type Line = {
+    type: string;
+    sizes: string;
+    held: boolean;
+    cpu_s: number;
+    estimated_s: number;
+    peak_mb: number;
+    estimated_mb: number;
+  };
+  const { host, lines } = JSON.parse(read('costs.json')) as { host: Host; lines: Line[] };
+  const rows = lines.map(({ type, sizes, held, cpu_s, estimated_s, peak_mb, estimated_mb }) => [
+    type,
+    sizes.replaceAll('|', '/'),
+    held ? 'no' : 'yes',
+    `${cpu_s} / ${estimated_s}`,
+    `${peak_mb} / ${estimated_mb}`,
+    (estimated_mb / peak_mb).toFixed(2),
+  ]);
+  const head = ['job', 'sizes', 'in the fit', 's, measured / estimated', 'MB, measured / estimated', 'ratio of memory'];
+  return section('Estimates of jobs', 'costs --calibrate', host, table(head, rows));
+}
+
 /** The whole page. */
 export function figuresPage(read: ReadResult): string {
   const note =
     'Made from `tests/bench/results` by `npm run generate`; do not edit. Float32; [low, high] are 95 % intervals. Machines are shared and drift: trust the ratios, which are taken round by round.';
-  const sections = [engine, autoencoders, pipeline, languageModels, lookup, fairness].map((make) => make(read));
+  const sections = [engine, autoencoders, pipeline, languageModels, lookup, fairness, costs].map((make) => make(read));
   return `# Figures\n\n${note}\n\n${sections.join('\n\n')}\n`;
 }
 

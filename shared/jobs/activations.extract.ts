@@ -4,7 +4,11 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { dtypeSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
+
+/** Bytes of the largest shard; the limit of an artefact is a little higher. */
+export const SHARD_BYTES = 200e6;
 
 export default defineJob({
   type: 'activations.extract',
@@ -41,10 +45,27 @@ export default defineJob({
     { reference: p.model, pointer: '/model', hooks: p.hooks.map((hook, i) => ({ hook, pointer: `/hooks/${i}` })) },
   ],
   inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
-  estimate: (p) => ({
-    device_seconds: 5 + p.tokens / 20_000,
-    memory_bytes: 5e8,
-    artefact_bytes: p.tokens * p.hooks.length * 4 * 64,
-  }),
+  work(p, model) {
+    const context = Math.min(p.context, model.context);
+    const deepest = p.hooks.reduce((a, b) => (tokenWork(model, context, a) > tokenWork(model, context, b) ? a : b));
+    const stored = p.hooks.length * model.width;
+    const bytes = p.dtype === 'float16' ? 2 : 4;
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters,
+        multiply_adds: p.tokens * tokenWork(model, context, deepest),
+        values_stored: p.tokens * stored,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        taps: floats(p.batch * context * stored),
+        values: floats(p.batch * context * model.width),
+        shard: Math.min(SHARD_BYTES, bytes * stored * Math.min(p.tokens, p.shard_tokens)),
+      },
+      artefact_bytes: p.tokens * stored * bytes,
+    };
+  },
   retention_days: 30,
 });

@@ -3,12 +3,10 @@
  * HTTP route, the OpenAPI entry and the worker's dispatch follow from the generated index.
  */
 import type { z } from 'zod';
-import type { PublishedKind } from '../contracts/manifest.ts';
-import type { ModelReference, ModelTask } from '../contracts/model.ts';
+import type { Manifest, PublishedKind } from '../contracts/manifest.ts';
+import type { ModelDescription, ModelReference, ModelTask } from '../contracts/model.ts';
 import type { Scope } from '../contracts/scope.ts';
-
-/** What a job is expected to need; device seconds are those of a two-core CPU worker. */
-export type Estimate = { device_seconds: number; memory_bytes: number; artefact_bytes: number };
+import { ASSUMED_MODEL, type Estimate, type ModelSizes, priceOf, type Work } from './costs.ts';
 
 /** A model that params refer to, with the hook points they name there and where in the params they stand. */
 export type ModelUse = {
@@ -36,15 +34,32 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   readonly produces: readonly PublishedKind[];
   models(params: z.output<P>): ModelUse[];
   inputs(params: z.output<P>): InputUse[];
-  estimate(params: z.output<P>): Estimate;
+  /**
+   * What the job is expected to need on a CPU worker of two cores.
+   * @param model the first of `models(params)` as a worker described it; null where none has yet
+   * @param things manifests of those inputs that are published things
+   */
+  estimate(params: z.output<P>, model: ModelDescription | null, things: readonly Manifest[]): Estimate;
+  /** The quantities that the estimate is the price of, where unit costs were measured. */
+  work?(params: z.output<P>, model: ModelSizes, things: readonly Manifest[]): Work;
   /** How long the job and its unpublished artefacts stay readable, in days. */
   readonly retention_days: number;
   /** Jobs on people's data: input artefacts are deleted 24 h after the end. */
   readonly sensitive_inputs?: boolean;
 };
 
-/** Declares a job type; exists for its type inference. */
-export const defineJob = <P extends z.ZodType, R extends z.ZodType>(contract: JobContract<P, R>): JobContract<P, R> =>
-  contract;
+type Declared<P extends z.ZodType, R extends z.ZodType> = Omit<JobContract<P, R>, 'estimate' | 'work'> &
+  (Required<Pick<JobContract<P, R>, 'work'>> | Pick<JobContract<P, R>, 'estimate'>);
+
+/** Declares a job type, by its estimate or by quantities of work that measured unit costs price. */
+export function defineJob<P extends z.ZodType, R extends z.ZodType>(contract: Declared<P, R>): JobContract<P, R> {
+  if ('estimate' in contract) return contract;
+  const { type, work } = contract;
+  return {
+    ...contract,
+    estimate: (params, model, things) =>
+      priceOf(type, work(params, model?.task === 'language' ? model : ASSUMED_MODEL, things)),
+  };
+}
 export type ParamsOf<C> = C extends JobContract<infer P, z.ZodType> ? z.output<P> : never;
 export type ResultOf<C> = C extends JobContract<z.ZodType, infer R> ? z.output<R> : never;

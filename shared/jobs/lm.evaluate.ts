@@ -4,6 +4,7 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { seedSchema, vectorIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, textTokens, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
 /** One way to run the model; strength is in units of the mean residual norm stored with the vector. */
@@ -97,10 +98,31 @@ export default defineJob({
       run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
     ),
   ],
-  estimate: (p) => ({
-    device_seconds: 3 + p.runs.length * (p.tokens / 20_000 + p.prompts.length * 0.01),
-    memory_bytes: 5e8,
-    artefact_bytes: 100_000,
-  }),
+  work(p, model) {
+    const context = Math.min(p.context, model.context);
+    const models = p.reference ? 2 : 1;
+    const read = p.corpus ? p.tokens * (models + (p.reference ? 1 : 0)) : 0;
+    const lengths = p.prompts.map((prompt) => textTokens(prompt.length, model));
+    const prompted = lengths.reduce((sum, length) => sum + length, 0);
+    const head = model.vocabulary * model.width;
+    const rows = Math.max(p.corpus ? 8 * context : 0, 16 * Math.max(0, ...lengths));
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: models * model.parameters,
+        multiply_adds:
+          p.runs.length * (read * (tokenWork(model, context) + head) + prompted * tokenWork(model, context)),
+        logits: p.runs.length * (read + p.prompts.length) * model.vocabulary,
+      },
+      memory: {
+        process: 1,
+        weights: floats(models * model.parameters),
+        logits: floats((p.corpus ? models * 8 * context : 0) * model.vocabulary),
+        prompt_logits: floats(p.prompts.length * model.vocabulary),
+        values: floats(rows * model.width),
+      },
+      artefact_bytes: 100_000,
+    };
+  },
   retention_days: 30,
 });

@@ -3,9 +3,12 @@ import { z } from 'zod';
 import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, textTokens, tokenWork } from './costs.ts';
 import { steeringSchema } from './lm.evaluate.ts';
 import { modelInput } from './references.ts';
 
+/** Prompts that are continued at a time. */
+const ROWS = 32;
 const messageSchema = z.strictObject({ role: z.string().min(1).max(40), content: z.string().max(100_000) });
 
 export default defineJob({
@@ -67,10 +70,36 @@ export default defineJob({
       run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
     ),
   ],
-  estimate: (p) => ({
-    device_seconds: 3 + 0.002 * p.runs.length * p.prompts.length * p.max_tokens,
-    memory_bytes: 5e8,
-    artefact_bytes: 40 * p.runs.length * p.prompts.length * p.max_tokens,
-  }),
+  work(p, model) {
+    const lengths = p.prompts.map((prompt) =>
+      textTokens(
+        typeof prompt === 'string' ? prompt.length : prompt.reduce((sum, { content }) => sum + content.length, 0),
+        model,
+      ),
+    );
+    const prompted = lengths.reduce((sum, length) => sum + length, 0);
+    const rows = Math.min(p.prompts.length, ROWS);
+    const longest = Math.min(model.context, Math.max(...lengths) + p.max_tokens);
+    const tokens = p.prompts.length * p.max_tokens;
+    const steps = Math.ceil(p.prompts.length / ROWS) * p.max_tokens;
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters,
+        prompt_multiply_adds: p.runs.length * prompted * tokenWork(model, longest),
+        multiply_adds: p.runs.length * tokens * (tokenWork(model, longest) + model.vocabulary * model.width),
+        layers_stepped: p.runs.length * steps * model.layers,
+        logits: p.runs.length * tokens * model.vocabulary,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        cache: floats(2 * rows * longest * model.layers * model.width),
+        logits: floats(rows * model.vocabulary),
+        prompt_values: floats(rows * Math.max(...lengths) * model.width),
+      },
+      artefact_bytes: 40 * p.runs.length * tokens,
+    };
+  },
   retention_days: 30,
 });

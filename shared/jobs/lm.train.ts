@@ -7,8 +7,11 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { bodyWeights, floats } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
+/** Tokens of the project's own tokenizer of bytes; the generated language has fewer. */
+const OWN_VOCABULARY = 258;
 const fieldSchema = z.string().min(1).max(100);
 
 export default defineJob({
@@ -86,13 +89,30 @@ export default defineJob({
     ...(p.tokenizer ? modelInput(p.tokenizer, '/tokenizer') : []),
     ...corpusInput(p.corpus),
   ],
-  estimate(p) {
-    const weights = p.layers * (4 * p.width ** 2 + 3 * p.width * p.mlp_width);
-    const tokens = p.steps * p.batch * p.context;
+  work(p, known) {
+    // Without a model to start from, the one that is described is that of the tokenizer.
+    const body = p.from ? bodyWeights(known) : p.layers * (4 * p.width ** 2 + 3 * p.width * p.mlp_width);
+    const { width, layers, heads } = p.from ? known : p;
+    const vocabulary = p.from || p.tokenizer ? known.vocabulary : OWN_VOCABULARY;
+    const weights = body + 2 * vocabulary * width;
+    const rows = p.batch * p.context;
+    const attention = 2 * layers * p.context * width;
     return {
-      device_seconds: 5 + (tokens * (6 * weights + 12 * p.layers * p.context * p.width)) / 4e10,
-      memory_bytes: 2e8 + 64 * weights + 40 * p.batch * p.context * p.width * p.layers * 8,
-      artefact_bytes: 4 * weights + 1e6,
+      seconds: {
+        start: 1,
+        weights_started: weights,
+        weights_updated: p.steps * weights,
+        multiply_adds: p.steps * rows * (body + attention + vocabulary * width),
+        values_between: p.steps * rows * layers * width,
+      },
+      memory: {
+        process: 1,
+        weights: floats(weights),
+        residuals: floats(rows * layers * width),
+        attention: floats(rows * layers * heads * p.context),
+        logits: floats(rows * vocabulary),
+      },
+      artefact_bytes: floats(weights) + 1e6,
     };
   },
   retention_days: 30,

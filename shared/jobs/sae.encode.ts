@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { modelInput } from './references.ts';
 
 export default defineJob({
@@ -37,6 +38,27 @@ export default defineJob({
   produces: [],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
   inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }],
-  estimate: (p) => ({ device_seconds: 3 + 0.05 * p.texts.length, memory_bytes: 5e8, artefact_bytes: 0 }),
+  work(p, model, things) {
+    const lengths = p.texts.map((text) => textTokens(text.length, model));
+    const tokens = lengths.reduce((sum, length) => sum + length, 0);
+    const longest = Math.max(...lengths);
+    const weights = saeWeights(things);
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters + weights,
+        texts: p.texts.length,
+        multiply_adds: tokens * (tokenWork(model, longest) + weights),
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        sae_weights: floats(weights),
+        values: floats(longest * model.width),
+        codes: tokens * p.strongest,
+      },
+      artefact_bytes: 0,
+    };
+  },
   retention_days: 7,
 });

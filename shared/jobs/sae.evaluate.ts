@@ -4,8 +4,11 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
+/** Latents per dimension of an autoencoder whose sizes are not known. */
+const ASSUMED_EXPANSION = 16;
 const axisScoreSchema = z.object({
   axis: z.string(),
   signed: z.boolean(),
@@ -203,6 +206,39 @@ export default defineJob({
     ...corpusInput(p.corpus),
     ...p.saes.map((id, i) => ({ id, pointer: `/saes/${i}` })),
   ],
-  estimate: (p) => ({ device_seconds: 5 + p.tokens / 20_000, memory_bytes: 6e8, artefact_bytes: 200_000 }),
+  work(p, model, things) {
+    const { width: inputs, vocabulary } = model;
+    const context = Math.min(p.context, model.context);
+    const weights = saeWeights(things) || p.saes.length * 2 * ASSUMED_EXPANSION * inputs ** 2;
+    const count = p.saes.length;
+    const codes = saeCodes(things);
+    const spliced = p.loss_sequences * context;
+    const texts = p.labelled.flatMap((task) => task.texts);
+    const read = p.tokens + texts.reduce((sum, { text }) => sum + textTokens(text.length, model), 0) * count;
+    // Untouched, spliced, zeros, mean and itself.
+    const passes = spliced * (3 + 2 * count);
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters,
+        multiply_adds: (read + passes) * tokenWork(model, context) + passes * vocabulary * inputs,
+        logits: passes * vocabulary,
+        sae_multiply_adds: (p.tokens + spliced + texts.length) * weights,
+        values: p.tokens * inputs * count,
+        codes: p.tokens * codes,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        sae_weights: floats(weights / count),
+        held: floats(p.tokens * inputs * (1 + count)),
+        codes: floats(p.tokens * codes),
+        latents: floats(weights / (2 * inputs * count)),
+        logits: floats(Math.min(spliced, 4096) * vocabulary),
+        spliced: floats(spliced * inputs),
+      },
+      artefact_bytes: 200_000,
+    };
+  },
   retention_days: 30,
 });

@@ -5,6 +5,7 @@ import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { SAE_VARIANT_NAMES, saeVariant } from '../models/sae-variant-facts.ts';
 import { defineJob } from './contract.ts';
+import { floats, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
 
 const saeVariantSchema = z.enum(SAE_VARIANT_NAMES);
@@ -68,6 +69,16 @@ const saeSpecSchema = z
       refuse('matryoshka_prefixes', `a prefix is above the width ${width}`);
   });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
+
+/** Tokens of one shuffled block of the stream. */
+export const BLOCK_TOKENS = 32_768;
+/** Published text about one latent. */
+const DASHBOARD_BYTES = 2000;
+/** Whether steps touch only the codes that are kept; the others run as a dense program. */
+function trainsSparsely({ variant, matryoshka_prefixes, iterations }: SaeSpec): boolean {
+  const { selection } = saeVariant(variant);
+  return selection === 'token' && matryoshka_prefixes.length === 0 && iterations === 1;
+}
 
 export default defineJob({
   type: 'sae.train',
@@ -155,15 +166,41 @@ export default defineJob({
   produces: ['sae'],
   models: (p) => [modelUse(p.model, { hook: p.hook })],
   inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
-  estimate(p) {
+  work(p, model) {
+    const { width: inputs } = model;
+    const context = Math.min(p.context, model.context);
     const tokens = p.steps * p.batch;
-    const widths = p.saes.reduce((sum, sae) => sum + sae.width, 0);
-    // Width of the model is not known here: 256 stands for the small models a CPU worker is used for.
-    const flop = tokens * (10 * 256 * widths);
+    const weights = (fast: boolean): number =>
+      p.saes.filter((sae) => trainsSparsely(sae) === fast).reduce((sum, { width }) => sum + 2 * width * inputs, 0);
+    const latents = p.saes.reduce((sum, { width }) => sum + width, 0);
+    const widest = Math.max(...p.saes.map(({ width }) => width));
+    // Nothing bounds the codes of a penalised variant: early in training half of them are not 0.
+    const codes = p.evaluation_tokens * p.saes.reduce((sum, { k, width }) => sum + (k ?? width / 2), 0);
+    const [sparse, dense] = [weights(true), weights(false)];
+    const denseLatents = dense / (2 * inputs);
+    const dashboards = p.feature_dashboards ? latents * inputs * model.vocabulary : 0;
     return {
-      device_seconds: 5 + flop / 5e10 + tokens / 30_000,
-      memory_bytes: 3e8 + 20_000 * widths,
-      artefact_bytes: 2100 * widths,
+      seconds: {
+        start: 1,
+        read_multiply_adds: Math.max(BLOCK_TOKENS, tokens + p.evaluation_tokens) * tokenWork(model, context, p.hook),
+        sparse_multiply_adds: (tokens * sparse) / 2,
+        dense_multiply_adds: tokens * dense,
+        evaluated_multiply_adds: p.evaluation_tokens * (sparse + dense) + dashboards,
+        codes,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        block: floats(Math.max(BLOCK_TOKENS, 2 * p.batch) * inputs),
+        batch: floats(p.batch * inputs * p.saes.length),
+        sparse_weights: floats(sparse),
+        dense_weights: floats(dense),
+        dense_codes: floats(p.batch * denseLatents),
+        widest: floats(2 * widest * inputs),
+        evaluated: floats(p.evaluation_tokens * inputs),
+        codes: floats(codes),
+      },
+      artefact_bytes: floats(sparse + dense) + (p.feature_dashboards ? DASHBOARD_BYTES * latents : 0),
     };
   },
   retention_days: 30,

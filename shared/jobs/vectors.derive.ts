@@ -4,6 +4,7 @@ import { saeIdSchema, seedSchema, vectorIdSchema } from '../contracts/manifest.t
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
+import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { hookSchema, modelInput } from './references.ts';
 
 /** A pole of the axis: texts that show it, and tokens whose probability tells how far steering went. */
@@ -69,11 +70,31 @@ export default defineJob({
   produces: ['vector'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [{ hook: p.hook, pointer: '/hook' }] }],
   inputs: (p) => [...modelInput(p.model), ...(p.method === 'sae_latent' ? [{ id: p.sae, pointer: '/sae' }] : [])],
-  estimate: (p) => ({
-    device_seconds:
-      5 + 0.02 * (p.positive.texts.length + p.negative.texts.length + p.prompts.length * p.strengths.length),
-    memory_bytes: 5e8,
-    artefact_bytes: 65_536,
-  }),
+  work(p, model, things) {
+    const lengthOf = (texts: readonly string[]): number[] => texts.map((text) => textTokens(text.length, model));
+    const sum = (lengths: readonly number[]): number => lengths.reduce((total, length) => total + length, 0);
+    const read = lengthOf([...p.positive.texts, ...p.negative.texts]);
+    const prompted = lengthOf(p.prompts);
+    const steered = (1 + p.strengths.length) * sum(prompted);
+    const tokens = sum(read) + (p.method === 'sae_latent' ? sum(prompted) : 0);
+    const longest = Math.max(1, ...read, ...prompted);
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters + saeWeights(things),
+        multiply_adds: tokens * tokenWork(model, longest, p.hook) + steered * tokenWork(model, longest),
+        logits: (1 + p.strengths.length) * p.prompts.length * model.vocabulary,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        sae_weights: floats(saeWeights(things)),
+        activations: floats(('positions' in p && p.positions === 'last' ? read.length : tokens) * model.width),
+        values: floats(16 * longest * model.width),
+        logits: floats(p.prompts.length * model.vocabulary),
+      },
+      artefact_bytes: 65_536,
+    };
+  },
   retention_days: 30,
 });

@@ -5,6 +5,7 @@ import { randomIdSchema } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Step } from '../../../shared/contracts/recipe.ts';
 import type { Env } from '../../environment.ts';
+import { estimateOf } from '../../jobs/estimation.ts';
 import { type Hook, readHook } from '../hooks.ts';
 import { INBOUND_PROVIDERS } from '../providers/by-name.ts';
 import { judge } from '../reading.ts';
@@ -77,7 +78,8 @@ export async function dryRun(env: Env, tenant: string, recipe: RecipeRow, reques
     const detail = `the recipe needs ${absent.join(', ')} of the event, which has none`;
     return { ...none, event, ignored: { code: 'event_incomplete', detail } };
   }
-  const jobs = body.steps.flatMap((step) => jobsOf(step, { event, step: () => undefined }));
+  const sources = { event, step: () => undefined };
+  const jobs = (await Promise.all(body.steps.map((step) => jobsOf(env, tenant, step, sources)))).flat();
   const device_seconds = jobs.reduce((sum, { estimate }) => sum + (estimate?.device_seconds ?? 0), 0);
   return { event, ignored: null, version, jobs, device_seconds };
 }
@@ -92,19 +94,22 @@ const known = (sources: Sources) => (text: string) => {
   return 'root' in reference && reference.root === 'steps' ? { from: text } : resolveReference(text, sources);
 };
 
-function jobsOf(step: Step, sources: Sources): DryRun['jobs'] {
+async function jobsOf(env: Env, tenant: string, step: Step, sources: Sources): Promise<DryRun['jobs']> {
   const fixed = step.over === undefined || Array.isArray(step.over);
   const items = fixed ? itemsOf(step, sources) : [{ from: (step.over as { from: string }).from }];
-  return items.map((item) => {
+  const jobs = items.map(async (item) => {
     const common = { step: step.id, type: step.type, needs: stepsBefore(step) };
     try {
       const params = replaceReferences(step.params, known({ ...sources, item })) as Record<string, unknown>;
       const contract = contractNamed(step.type);
       const parsed = contract?.params.safeParse(params);
-      return { ...common, params, estimate: (parsed?.success && contract?.estimate(parsed.data)) || null, error: null };
+      const valid = parsed?.success ? (parsed.data as Record<string, unknown>) : null;
+      const estimate = contract && valid ? await estimateOf(env, tenant, contract, valid) : null;
+      return { ...common, params, estimate, error: null };
     } catch (error) {
       if (!(error instanceof SextantError)) throw error;
       return { ...common, params: step.params, estimate: null, error: { code: error.code, detail: error.message } };
     }
   });
+  return Promise.all(jobs);
 }

@@ -117,6 +117,38 @@ describe('POST /v1/jobs', () => {
     expect(await shown.json()).toMatchObject({ task: 'ecg', parameters: 100 });
   });
 
+  it('estimates by the sizes of a model that a worker described, and by assumed ones before', async () => {
+    const client = await newClient();
+    const estimateOf = async () => {
+      const params = {
+        model: { local: 'measured' },
+        hook: 'resid_post.1',
+        corpus: { planted: {} },
+        saes: [{ variant: 'topk', width: 4096, k: 32 }],
+      };
+      const dry = await post(client, { type: 'sae.train', params }, { key: '', query: '?dry_run=true' });
+      expect(dry.status).toBe(200);
+      return (await dry.json<{ estimate: { device_seconds: number; memory_bytes: number } }>()).estimate;
+    };
+    const assumed = await estimateOf();
+    const sizes = { layers: 2, heads: 2, width: 8, vocabulary: 10, context: 64, parameters: 100 };
+    const hooks = ['resid_post.0', 'resid_post.1'];
+    const description = {
+      key: 'local:measured',
+      family: 'llama',
+      revision: 'r',
+      digest: 'e'.repeat(64),
+      ...sizes,
+      hooks,
+    };
+    await env.DB.prepare('INSERT INTO models (tenant, key, description, seen_at) VALUES (?, ?, ?, 0)')
+      .bind(client.tenant, description.key, JSON.stringify(description))
+      .run();
+    const described = await estimateOf();
+    expect(described.device_seconds).toBeLessThan(assumed.device_seconds / 4);
+    expect(described.memory_bytes).toBeLessThan(assumed.memory_bytes / 2);
+  });
+
   it("refuses inputs that the tenant does not have, another tenant's included", async () => {
     const client = await newClient();
     const params = {

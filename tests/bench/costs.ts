@@ -1,0 +1,165 @@
+/**
+ * `npm run bench -- costs [--calibrate] [--missing]`: processor time and peak memory of jobs of several sizes, each
+ * in a process of its own, beside what their estimate says. `--calibrate` fits the unit costs anew and writes those that
+ * estimates are made of; sizes that are marked as held take no part in the fit. `--missing` measures only sizes that no
+ * kept measurement is of. Linux.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import type { Manifest } from '../../shared/contracts/manifest.ts';
+import { UNIT_COSTS } from '../../shared/jobs/costs.generated.ts';
+import { type ModelSizes, priceOf, type UnitCosts, type Work } from '../../shared/jobs/costs.ts';
+import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import saeTrain from '../../shared/jobs/sae.train.ts';
+import { describe } from '../../shared/models/describe.ts';
+import { LocalJobs } from '../support/job-context.ts';
+import { CASES, type Case, type Folders, MODELS, writeInputs } from './costs/cases.ts';
+import { unitCosts } from './costs/fit.ts';
+import type { Measured, Order } from './costs/measure.ts';
+
+const UNITS = join(import.meta.dirname, '../../shared/jobs/costs.generated.ts');
+const RESULTS = join(import.meta.dirname, 'results/costs.json');
+/** Bytes of a bare process, and one byte held per byte counted: what is assumed where the sizes do not tell. */
+const MEMORY_PRIORS = { process: 1e8 };
+/** Latents per token of the autoencoders that jobs read. */
+const K = 32;
+
+type Row = { case: Case; work: Work; measured: Measured };
+type Line = { type: string; sizes: string; held: boolean; cpu_s: number; peak_mb: number };
+
+/** Trains the autoencoders that a job reads for one step, in this process. */
+async function withSaes(jobs: LocalJobs, one: Case): Promise<Record<string, unknown>> {
+  if (!one.saes) return one.params;
+  const { field, inputs, widths } = one.saes;
+  const params = {
+    model: { local: inputs },
+    hook: 'resid_post.1',
+    corpus: { local: 'text' },
+    saes: widths.map((width) => ({ variant: 'topk' as const, width, k: K })),
+    steps: 1,
+    batch: 256,
+    evaluation_tokens: 256,
+    feature_dashboards: false,
+  };
+  const { result } = await jobs.run(saeTrain, params);
+  const ids = result.saes.map(({ id }) => id);
+  return { ...one.params, [field]: field === 'saes' ? ids : ids[0] };
+}
+
+async function measure(one: Case, { models, corpora }: Folders): Promise<Measured> {
+  // Waiting threads would count as working ones; generation shares its rows among threads that never wait.
+  const configuration = { models, corpora, threads: one.type === 'lm.generate' ? 2 : 1 };
+  const jobs = new LocalJobs(configuration);
+  try {
+    const params = JOB_CONTRACTS[one.type]?.params.parse(await withSaes(jobs, one));
+    const published = [...jobs.published];
+    const files = published.flatMap(([, { blobs }]) => blobs.map(({ sha256 }) => join(jobs.folder, sha256)));
+    const order: Order = { type: one.type, params, configuration, published, files: [...new Set(files)] };
+    const file = join(jobs.folder, 'order.json');
+    writeFileSync(file, JSON.stringify(order));
+    const result = join(jobs.folder, 'measured.json');
+    execFileSync(process.execPath, [join(import.meta.dirname, 'costs/measure.ts'), file, result], { stdio: 'inherit' });
+    return JSON.parse(readFileSync(result, 'utf8')) as Measured;
+  } finally {
+    jobs.close();
+  }
+}
+
+const sizesOfModel = (name: string): ModelSizes => {
+  const { layers, heads, width, vocabulary, context, parameters } = describe(MODELS[name]);
+  return { layers, heads, width, vocabulary, context, parameters };
+};
+/** Of a job that trains a model from nothing: nothing of it is read. */
+const NO_MODEL: ModelSizes = { layers: 1, heads: 1, width: 1, vocabulary: 1, context: 1, parameters: 1 };
+
+/** What the contract counts for a case, as the edge would with the model described and the autoencoders published. */
+function workOf({ type, params, saes }: Case): Work {
+  const contract = JOB_CONTRACTS[type];
+  if (!contract?.work) throw new Error(`${type} counts no work`);
+  const local = (params.model as { local: string } | undefined)?.local;
+  const model = local ? sizesOfModel(local) : NO_MODEL;
+  const id = `sae_${'a'.repeat(52)}`;
+  const ids = saes && { [saes.field]: saes.field === 'saes' ? saes.widths.map(() => id) : id };
+  const manifests = (saes?.widths ?? []).map(
+    (width) => ({ kind: 'sae', body: { width, inputs: model.width, k: K } }) as unknown as Manifest,
+  );
+  return contract.work(contract.params.parse({ ...params, ...ids }), model, manifests);
+}
+
+function fitted(rows: readonly Row[]): UnitCosts {
+  const own = rows.filter((row) => !row.case.held);
+  const names = Object.keys(own[0]?.work.memory ?? {});
+  const bytes = Object.fromEntries(names.map((name) => [name, 1]));
+  return {
+    seconds: unitCosts(
+      own.map(({ work, measured }) => ({ quantities: work.seconds, measured: measured.cpu_s })),
+      {},
+    ),
+    memory: unitCosts(
+      own.map(({ work, measured }) => ({ quantities: work.memory, measured: measured.peak_bytes })),
+      { ...bytes, ...MEMORY_PRIORS },
+    ),
+  };
+}
+
+const sizesOf = ({ params, saes }: Case): string =>
+  Object.entries({ ...params, ...(saes && { widths: saes.widths }) })
+    .map(([name, value]) => `${name} ${JSON.stringify(value).slice(0, 40)}`)
+    .join(', ')
+    .slice(0, 160);
+
+export async function run(options: string[]): Promise<void> {
+  const [calibrates, missing] = ['--calibrate', '--missing'].map((option) => options.includes(option));
+  const kept = existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as { lines: Line[] }).lines : [];
+  const inputs = writeInputs();
+  const units: Record<string, UnitCosts> = { ...UNIT_COSTS };
+  const lines: Line[] = [];
+  try {
+    for (const type of new Set(CASES.map((one) => one.type))) {
+      const rows: Row[] = [];
+      for (const one of CASES.filter((other) => other.type === type)) {
+        const known = missing && kept.find((line) => line.type === type && line.sizes === sizesOf(one));
+        const measured = known ? { cpu_s: known.cpu_s, peak_bytes: 1e6 * known.peak_mb } : await measure(one, inputs);
+        rows.push({ case: one, work: workOf(one), measured });
+      }
+      if (calibrates) units[type] = fitted(rows);
+      for (const row of rows) lines.push(lineOf(row, units[type]));
+    }
+  } finally {
+    inputs.remove();
+  }
+  if (calibrates) writeFileSync(UNITS, unitsFile(units));
+  const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time and VmHWM of one process' };
+  writeFileSync(RESULTS, `${JSON.stringify({ host, lines }, null, 1)}\n`);
+}
+
+function lineOf({ case: one, work, measured }: Row, costs: UnitCosts | undefined) {
+  const estimate = priceOf(one.type, work, costs);
+  const line = {
+    type: one.type,
+    sizes: sizesOf(one),
+    held: one.held ?? false,
+    cpu_s: Number(measured.cpu_s.toPrecision(3)),
+    estimated_s: estimate.device_seconds,
+    peak_mb: Math.round(measured.peak_bytes / 1e6),
+    estimated_mb: Math.round(estimate.memory_bytes / 1e6),
+  };
+  const time = `cpu ${line.cpu_s} s, estimated ${line.estimated_s}`;
+  const memory = `peak ${line.peak_mb} MB, estimated ${line.estimated_mb} (${(line.estimated_mb / line.peak_mb).toFixed(2)})`;
+  console.log(`${one.type.padEnd(20)} ${line.held ? 'held  ' : 'fitted'} ${time}; ${memory}`);
+  return line;
+}
+
+function unitsFile(units: Readonly<Record<string, UnitCosts>>): string {
+  const list = (costs: Readonly<Record<string, number>>): string =>
+    Object.entries(costs)
+      .map(([name, cost]) => `      ${name}: ${Number(cost.toPrecision(3))},`)
+      .join('\n');
+  const entries = Object.entries(units).map(
+    ([type, { seconds, memory }]) =>
+      `  '${type}': {\n    seconds: {\n${list(seconds)}\n    },\n    memory: {\n${list(memory)}\n    },\n  },`,
+  );
+  return `// Generated by \`npm run bench -- costs --calibrate\`; do not edit.\n/** Processor seconds and bytes of one of each quantity that a job of the type counts, on the machine of the calibration. */\nexport const UNIT_COSTS: Readonly<Record<string, Record<'seconds' | 'memory', Readonly<Record<string, number>>>>> = {\n${entries.join('\n')}\n};\n`;
+}
