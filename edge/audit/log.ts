@@ -20,11 +20,11 @@ export type AuditEvent = {
   /** `done` unless said otherwise. */
   outcome?: string;
 };
-export type AuditRow = Omit<AuditEntry, 'at'> & { at: number };
+type AuditRow = Omit<AuditEntry, 'at'> & { at: number };
 
 const TRIES = 100;
 
-export const auditEntry = ({ at, ...row }: AuditRow): AuditEntry => ({ ...row, at: new Date(at).toISOString() });
+const auditEntry = ({ at, ...row }: AuditRow): AuditEntry => ({ ...row, at: new Date(at).toISOString() });
 
 /** Appends the event together with `changes`, in one transaction; answers their results. Raises `unavailable`. */
 export async function audited(

@@ -29,7 +29,7 @@ const TABLES = [
 ] as const;
 const BATCH = 50;
 
-export type Holdings = Record<string, number>;
+type Holdings = Record<string, number>;
 
 /** How much of each kind the tenant has. */
 export async function holdingsOf(env: Env, tenant: string): Promise<Holdings> {

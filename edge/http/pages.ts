@@ -50,7 +50,7 @@ function decodeKeyCursor(cursor: string): string {
 }
 
 /** How a list is ordered: where a page starts, and the cursor of the page after a row. */
-export type Order<Row, Start> = { start: (cursor: string | undefined) => Start; after: (row: Row) => string };
+type Order<Row, Start> = { start: (cursor: string | undefined) => Start; after: (row: Row) => string };
 
 export const newestFirst: Order<Position, Position> = {
   start: (cursor) => (cursor === undefined ? NEWEST : decodeCursor(cursor)),

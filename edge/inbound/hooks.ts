@@ -29,7 +29,7 @@ type Row = Omit<Hook, 'repositories' | 'pointers' | 'secrets' | 'disabled'> & {
   disabled: number;
 };
 
-export const hookOf = (row: Row): Hook => ({
+const hookOf = (row: Row): Hook => ({
   ...row,
   repositories: JSON.parse(row.repositories) as string[],
   pointers: JSON.parse(row.pointers) as Pointers,
@@ -84,7 +84,7 @@ export const insertHook = (env: Env, hook: Hook): D1PreparedStatement =>
   );
 
 /** A hook with its secrets in the clear, as a delivery is checked against. */
-export type OpenHook = { hook: Hook; secrets: { text: string; expires_at: number | null }[] };
+type OpenHook = { hook: Hook; secrets: { text: string; expires_at: number | null }[] };
 
 /** How long another isolate may still take a secret, or a hook, that has just been withdrawn. */
 const REMEMBERED_MS = 5_000;

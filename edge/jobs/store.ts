@@ -24,7 +24,7 @@ const PROGRESS_FRAMES = 200;
 type ParamsReference = { sha256: string; bytes: number };
 export type StoredParams = { inline: Record<string, unknown> } | { reference: ParamsReference };
 /** The job's end, until everybody who is to be told has been. */
-export type News = { event_id: string; body: string; next_at: number | null };
+type News = { event_id: string; body: string; next_at: number | null };
 
 export class LedgerStore {
   readonly #sql: SqlStorage;

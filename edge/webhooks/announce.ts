@@ -4,7 +4,7 @@ import type { Env } from '../environment.ts';
 import { listeningEndpoints } from './endpoints.ts';
 import { deliveryQueueOf } from './queue-of.ts';
 
-export type WebhookEvent = { tenant: string; id: string; type: string; body: string };
+type WebhookEvent = { tenant: string; id: string; type: string; body: string };
 
 export async function announce(env: Env, { tenant, id, type, body }: WebhookEvent): Promise<void> {
   const endpoints = await listeningEndpoints(env, tenant);

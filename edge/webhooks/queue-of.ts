@@ -4,7 +4,7 @@ import type { Env } from '../environment.ts';
 import type { AttemptRow, MessageView, NewMessage, Target } from './queue-store.ts';
 
 /** What `DeliveryQueue` answers, with the types of its own methods: those of a remote stub lose untyped JSON. */
-export type QueueCalls = {
+type QueueCalls = {
   enqueue(target: Target, message: NewMessage): Promise<void>;
   list(before: number, limit: number): Promise<MessageView[]>;
   attemptsFor(subject: string): Promise<AttemptRow[]>;

@@ -1,7 +1,7 @@
 /** Parameters and multiply-adds of layers by formula; multiply-adds are those of one row, biases and additions not counted. */
 import type { Grid } from './tiles.ts';
 
-export type LayerCounts = {
+type LayerCounts = {
   /** p q (1 + r) + r m n trained numbers, without the bias. */
   parameters: number;
   denseParameters: number;

@@ -1,6 +1,6 @@
 /** How strong a penalty has to be: the unit in which lambda is given, and what a schedule does to an idle tile. */
 
-export type ShrinkageSchedule = {
+type ShrinkageSchedule = {
   /** Learning rate of each step. */
   rates: readonly number[];
   momentum: number;

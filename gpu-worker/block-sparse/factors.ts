@@ -47,7 +47,7 @@ function rearranged(weight: ArrayLike<number>, grid: Grid): Float64Array {
   return rows;
 }
 
-export type Factorisation = {
+type Factorisation = {
   /** Falling. */
   values: Float64Array;
   /** Singular values above 1e-9 of the largest: so many terms rebuild W. */

@@ -8,7 +8,7 @@ export type Measured = {
   score: number;
   zeroShare: number;
 };
-export type Spread = { mean: number; minimum: number; maximum: number; deviation: number | null; n: number };
+type Spread = { mean: number; minimum: number; maximum: number; deviation: number | null; n: number };
 
 /** Mean, range and, from two values on, the standard deviation of a sample. */
 export function spread(values: readonly number[]): Spread {
@@ -39,7 +39,7 @@ export function groupedBy<T>(items: readonly T[], key: (item: T) => string): T[]
  * what was measured, since nothing is known there.
  * @param points mean scores of one method and tile
  */
-export function scoreAt(points: readonly { zeroShare: number; score: number }[], share: number): number | null {
+function scoreAt(points: readonly { zeroShare: number; score: number }[], share: number): number | null {
   const sorted = [...points].sort((a, b) => a.zeroShare - b.zeroShare);
   const exact = sorted.filter(({ zeroShare }) => zeroShare === share);
   if (exact.length > 0) return Math.max(...exact.map(({ score }) => score));
@@ -49,7 +49,7 @@ export function scoreAt(points: readonly { zeroShare: number; score: number }[],
   return low.score + ((high.score - low.score) * (share - low.zeroShare)) / (high.zeroShare - low.zeroShare);
 }
 
-export type AtEqualSparsity = { method: MethodName; tile: Tile; share: number; score: number };
+type AtEqualSparsity = { method: MethodName; tile: Tile; share: number; score: number };
 
 /** Every method with every tile at these shares of zero tiles, as far as its frontier reaches. */
 export function atEqualSparsity(all: readonly Measured[], shares: readonly number[]): AtEqualSparsity[] {

@@ -14,7 +14,7 @@ const invalid = (why: string): SextantError => new SextantError('data_invalid', 
 const LIMIT = 2 ** 30;
 
 /** The bytes of a file, decompressed where it is gzip. @throws SextantError `data_invalid` for a damaged one */
-export function decompressed(file: Uint8Array, name: string): Uint8Array {
+function decompressed(file: Uint8Array, name: string): Uint8Array {
   if (file[0] !== 0x1f || file[1] !== 0x8b) return file;
   try {
     return gunzipSync(file, { maxOutputLength: LIMIT });

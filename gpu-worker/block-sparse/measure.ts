@@ -9,7 +9,7 @@ import type { Problem } from './training/problem.ts';
 import { type CurvePoint, type RunResult, type RunState, runTraining } from './training/run.ts';
 import type { Subject } from './training/subject.ts';
 
-export type LayerFigures = { name: string; tiles: number; zero: number };
+type LayerFigures = { name: string; tiles: number; zero: number };
 export type PointFigures = {
   point: Point;
   /** The penalty in units of the critical one. */

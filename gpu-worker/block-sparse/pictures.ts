@@ -10,7 +10,7 @@ import { liveTiles } from './tiles.ts';
 const CELLS = 64;
 
 /** Norms would hide the difference between small and zero: a cell is the share of its tiles that are exactly zero. */
-export function tileGrid(layer: LinearLayer, weight: ArrayLike<number>): string {
+function tileGrid(layer: LinearLayer, weight: ArrayLike<number>): string {
   const { p, q, m, n } = layer.grid;
   const live = liveTiles(weight, layer.grid);
   const [down, across] = [Math.ceil(p / CELLS), Math.ceil(q / CELLS)];

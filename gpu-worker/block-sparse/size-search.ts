@@ -8,7 +8,7 @@ import { builtWeight, type FactorTensors, kroneckerProduct } from './layer.ts';
 import { type Strength, scaled, shrunk, softThreshold } from './shrinkage.ts';
 
 /** w_k = sqrt(numel S): with any weight that falls with the size of S, small tiles survive because they have more entries. */
-export const patternWeight = (s: g.Tensor): number =>
+const patternWeight = (s: g.Tensor): number =>
   Math.sqrt((s.shape as number[]).reduce((product, size) => product * size, 1));
 
 /** Where S is zero the norm has no slope, and the root of a tiny number stands for it. */

@@ -11,9 +11,9 @@ import type { LayerState, LinearLayer } from './methods/method.ts';
 import { liveTiles, type Tile } from './tiles.ts';
 import { turnedWeight } from './training/language.ts';
 
-export type StoredFormat = 'factored' | 'block_csr';
+type StoredFormat = 'factored' | 'block_csr';
 /** What a manifest says of a layer: y = x W, W of inputs x outputs, tiles row-major in the grid. */
-export type StoredLayer = {
+type StoredLayer = {
   format: StoredFormat;
   inputs: number;
   outputs: number;
@@ -39,7 +39,7 @@ const int64 = (name: string, data: BigInt64Array): TensorToWrite => ({
 });
 
 /** A layer has factors only where a method of factors made it; every other one is stored by tiles. */
-export function storedLayer(
+function storedLayer(
   layer: LinearLayer,
   { weight, factors }: LayerState,
   format: StoredFormat,
@@ -75,7 +75,7 @@ function blockTensors({ name, grid }: LinearLayer, weight: ArrayLike<number>): T
 }
 
 /** Parameters of the model that belong to no sparse layer. */
-export const otherValues = ({ layers, values }: PointModel): [string, PointModel['values'][string]][] =>
+const otherValues = ({ layers, values }: PointModel): [string, PointModel['values'][string]][] =>
   Object.entries(values).filter(([name]) => !layers.some((layer) => belongsTo(layer, name)));
 const belongsTo = ({ name: layer }: LinearLayer, name: string): boolean =>
   name.startsWith(`${layer}.`) && /\.(S|A|B|weight)$/.test(name);

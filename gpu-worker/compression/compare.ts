@@ -8,16 +8,16 @@ const SITES = ['attn_out', 'mlp_out', 'resid_post'] as const;
 /** Distinct values are counted up to here. */
 const MOST_DISTINCT = 65_536;
 
-export type Measured = { estimate: number; low: number | null; high: number | null };
-export type SiteDifference = {
+type Measured = { estimate: number; low: number | null; high: number | null };
+type SiteDifference = {
   layer: number;
   site: string;
   relative_error: number;
   cosine: number;
   norm_ratio: number;
 };
-export type LayerDifference = { layer: number; relative_error: number; arisen: number; arisen_share: number };
-export type MatrixDifference = {
+type LayerDifference = { layer: number; relative_error: number; arisen: number; arisen_share: number };
+type MatrixDifference = {
   name: string;
   sparsity: number;
   other_sparsity: number;

@@ -46,7 +46,7 @@ export type BlockReport = {
   arisen: number;
 };
 
-export type CompressionOptions = {
+type CompressionOptions = {
   /** Where the files go; the folder must exist. */
   folder: string;
   threads?: number | undefined;

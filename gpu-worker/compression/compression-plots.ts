@@ -2,7 +2,7 @@
 import { chart } from '../../shared/plots/chart.ts';
 import type { BlockReport } from './compress.ts';
 
-export type LayerError = { layer: number; stream_error: number; arisen: number };
+type LayerError = { layer: number; stream_error: number; arisen: number };
 export type Plot = { name: string; svg: string };
 
 /** Error of the stream by layer: what arose in the layer, and what came in with its input, stacked. */

@@ -7,7 +7,7 @@ import type { TrainedSae } from '../sae/index.ts';
 
 const ROUNDS = 100;
 
-export type ErrorBound = { lipschitz: number; shift: number; error: number; bound: number; holds: boolean };
+type ErrorBound = { lipschitz: number; shift: number; error: number; bound: number; holds: boolean };
 
 /** @param x dense, y compressed activations [rows, inputs]; xHat, yHat their reconstructions */
 export function errorBound(

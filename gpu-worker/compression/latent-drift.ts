@@ -5,12 +5,12 @@
 import type { SparseCodes } from '../sae/index.ts';
 
 /** r at or above which a latent counts as surviving (after arXiv:2606.03002). */
-export const SURVIVES = 0.9;
+const SURVIVES = 0.9;
 /** Drifted latents that are described. */
 const DESCRIBED = 20;
 const TOP_TOKENS = 5;
 
-export type Drift = {
+type Drift = {
   latent: number;
   /** died: silent on the compressed activations; rotated: still active, but on other tokens. */
   fate: 'died' | 'rotated';

@@ -8,7 +8,7 @@ import { roundingSweep, sparseSweep } from './methods/sweep.ts';
 import type { CompressionPlan } from './plan.ts';
 import type { Products } from './products.ts';
 
-export type CompressedMatrix = {
+type CompressedMatrix = {
   /** [out, in]. */
   values: Float32Array;
   /** Of methods that round. */

@@ -3,7 +3,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Linear } from '../../shared/models/architecture.ts';
 import { linearsOf, type ModelFolder, matchesAny } from '../lm/index.ts';
 
-export type CompressionMethod = 'magnitude' | 'wanda' | 'n_of_m' | 'sparsegpt' | 'rtn' | 'gptq' | 'awq';
+type CompressionMethod = 'magnitude' | 'wanda' | 'n_of_m' | 'sparsegpt' | 'rtn' | 'gptq' | 'awq';
 
 export type CompressionPlan = {
   method: CompressionMethod;

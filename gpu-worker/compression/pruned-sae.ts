@@ -4,7 +4,7 @@ import { type Mask, masked } from './methods/masks.ts';
 import type { SaeNorms, SaeRule } from './sae-pruning.ts';
 import { saeMasks } from './sae-pruning.ts';
 
-export type PrunedMatrices = 'both' | 'encoder' | 'decoder';
+type PrunedMatrices = 'both' | 'encoder' | 'decoder';
 
 /** From the weights given, whatever was pruned of copies of them before; biases and thresholds stay. */
 export function prunedSae(

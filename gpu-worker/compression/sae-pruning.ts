@@ -19,7 +19,7 @@ export type SaeNorms = {
 export type SaeRule = 'canonical' | 'output_norms' | 'magnitude_matrix' | 'magnitude_latent';
 
 /** Encoder and decoder, both [width, inputs]: one row a latent. */
-export type SaeMatrices = { inputs: number; width: number; encoder: Float32Array; decoder: Float32Array };
+type SaeMatrices = { inputs: number; width: number; encoder: Float32Array; decoder: Float32Array };
 
 /** What is zeroed of both matrices. */
 export function saeMasks(

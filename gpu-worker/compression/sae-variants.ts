@@ -102,7 +102,7 @@ export function requireOneModel(scores: readonly VariantScores[]): void {
 }
 
 /** How far apart the L0 of two variants may lie, as a share of the first. */
-export const L0_TOLERANCE = 0.1;
+const L0_TOLERANCE = 0.1;
 
 /** @throws SextantError `data_invalid` where the retrained SAE is sparser or denser than the transferred one */
 export function requireMatchedL0(transferred: number, retrained: number, where: string): void {

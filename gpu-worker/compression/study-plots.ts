@@ -3,7 +3,7 @@ import { chart } from '../../shared/plots/chart.ts';
 import type { Plot } from './compression-plots.ts';
 import type { LatentDrift } from './latent-drift.ts';
 
-export type RecoveredPoint = { share: number; recovered: number | null; low: number | null; high: number | null };
+type RecoveredPoint = { share: number; recovered: number | null; low: number | null; high: number | null };
 
 /** One line for each compressed copy: the autoencoder as it is (share 0) and pruned. */
 export const recoveredPlot = (lines: readonly { label: string; points: readonly RecoveredPoint[] }[]): Plot => ({

@@ -10,7 +10,7 @@ import {
 } from '../lm/index.ts';
 import { outcomeOf } from './steering.ts';
 
-export type SteeredEvaluation = {
+type SteeredEvaluation = {
   /** Text for cross-entropy and divergence; may be none. */
   sequences: readonly ArrayLike<number>[];
   /** After each the next token is looked at; may be none. */
@@ -24,7 +24,7 @@ export type SteeredEvaluation = {
 };
 
 /** Null throughout where there is no text, prompt, answer or reference to measure it on. */
-export type SteeredMeasures = {
+type SteeredMeasures = {
   /** Mean next-token cross-entropy on the text, nats. */
   loss: number | null;
   perplexity: number | null;

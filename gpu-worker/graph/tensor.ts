@@ -13,7 +13,7 @@ type TensorType = { dtype: DType; shape: Shape };
 export type Dense = { shape: readonly number[]; data: Float64Array };
 
 /** How many inputs or outputs an operator has; `many` is one or more, `number` as many as its attributes say. */
-export type Arity = number | 'many';
+type Arity = number | 'many';
 /** As many T as an arity says. */
 export type Several<T, N extends Arity> = N extends 'many'
   ? readonly [T, ...T[]]

@@ -3,7 +3,7 @@ import type { HostArray } from '../graph/index.ts';
 import type { FeedValue, Provider, SessionOptions } from '../runtime/index.ts';
 
 export type State = Readonly<Record<string, HostArray>>;
-export type StepResult = { metrics: Record<string, HostArray>; next: unknown };
+type StepResult = { metrics: Record<string, HostArray>; next: unknown };
 
 export type StepEngine = {
   readonly provider: Provider;

@@ -67,7 +67,7 @@ function* usesOf(file: string, source: string): Generator<{ target: string; name
 }
 
 /** Exports of production files without a user in another production file. */
-function unusedExports(sources: Sources): Unused[] {
+export function unusedExports(sources: Sources): Unused[] {
   const used = { production: new Set<string>(), tests: new Set<string>() };
   for (const [file, source] of sources)
     for (const { target, name } of usesOf(file, withoutComments(source)))

@@ -4,7 +4,7 @@ type Interval = { median: number; low: number; high: number };
 type Host = { cpu?: string | null; threads?: number; rounds?: number; node?: string; torch?: string; measure?: string };
 
 /** Text of a file of `tests/bench/results`. */
-export type ReadResult = (name: string) => string;
+type ReadResult = (name: string) => string;
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');

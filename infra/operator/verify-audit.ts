@@ -6,7 +6,7 @@ import { type AuditEntry, auditEntrySchema } from '../../shared/contracts/audit.
 import { auditFault } from '../../shared/signing/audit-chain.ts';
 
 /** The whole log over HTTP, oldest first. Raises an Error for an answer that is no page of the log. */
-export async function readLog(url: string, key: string): Promise<AuditEntry[]> {
+async function readLog(url: string, key: string): Promise<AuditEntry[]> {
   const rows: AuditEntry[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const address = new URL('/v1/audit?limit=100', url);

@@ -81,7 +81,7 @@ export const sparsePointSchema = z.object({
   sparsity: z.number().nullable().describe('share of zero tiles that was asked for'),
   seed: seedSchema,
 });
-export const macsSchema = z.object({
+const macsSchema = z.object({
   forward: z.number().describe('multiply-adds of the forward pass in training, per row'),
   training: z.number().describe('of a training step: forward, backward and what is computed again, per row'),
   recomputed: z.number(),

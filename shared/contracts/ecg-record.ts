@@ -12,11 +12,11 @@ export const VOLTAGE_UNITS: Readonly<Record<string, number>> = {
   V: 1000,
 };
 export const [LOWEST_RATE, HIGHEST_RATE] = [50, 2000];
-export const MOST_LEADS = 64;
+const MOST_LEADS = 64;
 
 const leadName = z.string().min(1).max(80);
-export const rateSchema = z.number().min(LOWEST_RATE).max(HIGHEST_RATE).describe('samples per second of every lead');
-export const unitSchema = z.enum(['nV', 'uV', 'mV', 'V']).describe('unit of the samples');
+const rateSchema = z.number().min(LOWEST_RATE).max(HIGHEST_RATE).describe('samples per second of every lead');
+const unitSchema = z.enum(['nV', 'uV', 'mV', 'V']).describe('unit of the samples');
 
 export const inlineRecordSchema = z.strictObject({
   rate_hz: rateSchema,

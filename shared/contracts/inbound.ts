@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
 
-export const PROVIDERS = ['huggingface', 'github', 'standard_webhooks'] as const;
+const PROVIDERS = ['huggingface', 'github', 'standard_webhooks'] as const;
 export const providerSchema = z.enum(PROVIDERS);
 export type Provider = z.infer<typeof providerSchema>;
 
@@ -22,7 +22,7 @@ export const EVENT_FIELDS = Object.keys(inboundEventSchema.shape) as (keyof Inbo
  * Why a delivery started nothing. Those of the first group are answered with a problem; the others were verified and are
  * answered 202, since providers suspend hooks that answer anything else.
  */
-export const DELIVERY_CODES = [
+const DELIVERY_CODES = [
   'signature_invalid',
   'clock_skew',
   'body_malformed',

@@ -39,7 +39,7 @@ export const storageSchema = z.strictObject({
 });
 
 /** What a model is for; a job takes models of one task. */
-export const MODEL_TASKS = ['language', 'ecg', 'image', 'table'] as const;
+const MODEL_TASKS = ['language', 'ecg', 'image', 'table'] as const;
 export type ModelTask = (typeof MODEL_TASKS)[number];
 
 const everyModel = {

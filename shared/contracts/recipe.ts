@@ -2,15 +2,15 @@
 import { z } from 'zod';
 import { createJobSchema } from './job.ts';
 
-export const MOST_STEPS = 20;
+const MOST_STEPS = 20;
 export const MOST_JOBS = 256;
 /** Characters of a recipe's JSON. */
 export const RECIPE_LIMIT = 512 * 1024;
 
 /** A value from elsewhere: `event.revision`, `steps.<step>.result.<field>`, `steps.<step>.artefacts`, `item`. */
-export const referenceSchema = z.strictObject({ from: z.string().min(1).max(500) });
+const referenceSchema = z.strictObject({ from: z.string().min(1).max(500) });
 
-export const stepSchema = z.strictObject({
+const stepSchema = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'lower-case letters, digits and underscores, a letter first'),
   type: z.string().max(60).describe('a job type'),
   params: z.record(z.string(), z.unknown()).describe('those of the job type; a value may be {"from": "…"}'),

@@ -5,9 +5,9 @@ import { randomIdSchema } from './manifest.ts';
 
 export const runStatusSchema = z.enum(['running', 'succeeded', 'failed', 'canceled']);
 export type RunStatus = z.infer<typeof runStatusSchema>;
-export const stepStatusSchema = z.enum(['waiting', 'running', 'succeeded', 'failed', 'skipped', 'canceled']);
+const stepStatusSchema = z.enum(['waiting', 'running', 'succeeded', 'failed', 'skipped', 'canceled']);
 export type StepStatus = z.infer<typeof stepStatusSchema>;
-export const stepErrorSchema = z.object({ code: z.string(), detail: z.string() });
+const stepErrorSchema = z.object({ code: z.string(), detail: z.string() });
 export type StepError = z.infer<typeof stepErrorSchema>;
 
 export const runSchema = z.object({

@@ -39,8 +39,8 @@ export const WEBHOOK_EVENTS = {
   }),
   'endpoint.test': event('endpoint.test', { id: randomIdSchema('whe') }),
 } as const;
-export type WebhookEventType = keyof typeof WEBHOOK_EVENTS;
-export const WEBHOOK_EVENT_TYPES = Object.keys(WEBHOOK_EVENTS) as WebhookEventType[];
+type WebhookEventType = keyof typeof WEBHOOK_EVENTS;
+const WEBHOOK_EVENT_TYPES = Object.keys(WEBHOOK_EVENTS) as WebhookEventType[];
 
 /** `job.succeeded`, `job.*` or `*`. */
 export const eventFilterSchema = z

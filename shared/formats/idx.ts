@@ -4,7 +4,7 @@
  */
 import { SextantError } from '../contracts/problem.ts';
 
-export type Idx = { shape: number[]; values: Uint8Array };
+type Idx = { shape: number[]; values: Uint8Array };
 
 const UNSIGNED_BYTE = 0x08;
 const OTHER_TYPES: Readonly<Record<number, string>> = {

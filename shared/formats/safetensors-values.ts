@@ -13,7 +13,7 @@ export function float16Value(bits: number): number {
 }
 
 /** An FP8 bit pattern of the kind E4M3 as a number (exact): no infinities, NaN where all but the sign is set. */
-export function float8Value(bits: number): number {
+function float8Value(bits: number): number {
   const sign = bits & 0x80 ? -1 : 1;
   const exponent = (bits >> 3) & 15;
   const fraction = bits & 7;

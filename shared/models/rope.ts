@@ -24,7 +24,7 @@ export function readRope(config: ConfigReader, headDim: number, defaults: RopeDe
 }
 
 /** The same of settings that lie elsewhere in the config. */
-export function readRopeSettings(
+function readRopeSettings(
   settings: ConfigReader | undefined,
   config: ConfigReader,
   headDim: number,

@@ -7,7 +7,7 @@ import { sha256 } from '../../../shared/signing/digest.ts';
 export type Presented = { url: URL; headers: Headers; body: Uint8Array<ArrayBuffer> };
 /** JSON pointers into the payload of a sender that has no form of its own. */
 export type Pointers = { repository: string | null; revision: string | null };
-export type ReadingTerms = { ref: string; pointers: Pointers };
+type ReadingTerms = { ref: string; pointers: Pointers };
 
 export type Reading = { event: InboundEvent } | { ignored: { code: DeliveryCode; detail: string } };
 

@@ -9,7 +9,7 @@ import { type InboundProvider, idIn, objectOf, type Pointers, valueAt } from './
 /** Either way. */
 const TOLERANCE_S = 300;
 
-export function base64Bytes(text: string): Uint8Array<ArrayBuffer> | null {
+function base64Bytes(text: string): Uint8Array<ArrayBuffer> | null {
   try {
     return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   } catch {

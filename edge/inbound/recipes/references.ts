@@ -29,13 +29,13 @@ export function parseReference(text: string): Reference | { fault: string } {
 }
 
 /** The text of a value that is a reference; undefined for every other value. */
-export function referenceText(value: unknown): string | undefined {
+function referenceText(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const { from, ...rest } = value as { from?: unknown };
   return typeof from === 'string' && Object.keys(rest).length === 0 ? from : undefined;
 }
 
-export type Found = { text: string; pointer: string };
+type Found = { text: string; pointer: string };
 
 /** Every reference inside a value, with its JSON pointer below `path`. */
 export function referencesIn(value: unknown, path: readonly PropertyKey[] = []): Found[] {

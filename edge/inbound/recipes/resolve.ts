@@ -12,7 +12,7 @@ export type JobOutcome = {
   published: { kind: string; id: string }[];
 };
 /** A step that succeeded: its jobs in order; `fanned` where it had a list. */
-export type StepOutcome = { fanned: boolean; jobs: JobOutcome[] };
+type StepOutcome = { fanned: boolean; jobs: JobOutcome[] };
 export type Sources = {
   event: InboundEvent;
   step(id: string): StepOutcome | undefined;

@@ -4,7 +4,7 @@ import type { Position } from '../../http/pages.ts';
 import { expiresAt, type RunState } from './store.ts';
 
 /** A list shows runs without their jobs. */
-export type RunSummary = Omit<RunView, 'steps'>;
+type RunSummary = Omit<RunView, 'steps'>;
 
 export async function indexRun(db: D1Database, state: RunState, view: RunView, revision: number): Promise<void> {
   const { steps: _, ...summary } = view;

@@ -2,7 +2,7 @@
 import type { Env } from '../../environment.ts';
 import type { Run } from './run.ts';
 
-export type RunCalls = Pick<Run, 'begin' | 'view' | 'cancel' | 'jobEnded' | 'erase'> & {
+type RunCalls = Pick<Run, 'begin' | 'view' | 'cancel' | 'jobEnded' | 'erase'> & {
   fetch(address: string, init: RequestInit): Promise<Response>;
 };
 

@@ -10,13 +10,13 @@ import { eventFieldsOf } from '../recipes/references.ts';
 import { readRecipe, readVersion } from '../recipes/store.ts';
 import { runOf } from './run-of.ts';
 
-export type Started = { run: string } | { refused: { code: DeliveryCode; detail: string } };
+type Started = { run: string } | { refused: { code: DeliveryCode; detail: string } };
 
 /**
  * The run that a delivery belongs to: by hook, repository, revision (or tag, or the sender's id where there is neither),
  * and recipe version, so that five deliveries of one push are one run. `replay` makes it another one.
  */
-export const runIdOf = (hook: Hook, event: InboundEvent, version: number, replay: string | null): Promise<string> =>
+const runIdOf = (hook: Hook, event: InboundEvent, version: number, replay: string | null): Promise<string> =>
   derivedId('run', [
     hook.id,
     event.repository,

@@ -168,7 +168,7 @@ export class RunStore {
 }
 
 /** A run is readable this long after its end. */
-export const RUN_KEPT_MS = 30 * 86_400_000;
+const RUN_KEPT_MS = 30 * 86_400_000;
 export const expiresAt = ({ ended_at }: RunState): number | null => ended_at && ended_at + RUN_KEPT_MS;
 
 const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

@@ -11,7 +11,7 @@ export type Waiting = {
   /** When the job was created: a job that lost its worker does not go to the end of the line. */
   since: number;
 };
-export type Sent = { job: string; dispatch: string; sends: number; sent_at: number };
+type Sent = { job: string; dispatch: string; sends: number; sent_at: number };
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS jobs (job TEXT PRIMARY KEY, dispatch TEXT NOT NULL, tenant TEXT NOT NULL, cost REAL NOT NULL,

@@ -11,7 +11,7 @@ import { keptTiles, type PenaltyPlan, penaltyInputs, penaltyScalars } from './pe
  * What is added to lambda sum sqrt(m n) ||W_tile||: nothing; half of lambda times the sum of magnitudes, as public code has
  * it (0.1 and 0.05 of the means); or half of lambda times the sum of squares, as elsewhere in the literature.
  */
-export type Elastic = 'none' | 'l1' | 'l2';
+type Elastic = 'none' | 'l1' | 'l2';
 
 export const denseWeightOf = ({ name, inputs, outputs }: Omit<LinearLayer, 'grid'>, gain: number): g.Tensor =>
   g.parameter(weightName(name), [inputs, outputs], normal(gain / Math.sqrt(inputs)));
@@ -36,7 +36,7 @@ export const denseMethod = ({ gain }: { gain: number }): Method => ({
   scalars: () => ({}),
 });
 
-export type LassoOptions = {
+type LassoOptions = {
   momentum: number;
   penalty: PenaltyPlan;
   elastic: Elastic;

@@ -11,7 +11,7 @@ import { keptTiles, type PenaltyPlan, penaltyInputs, penaltyScalars } from './pe
 /** Coupled decay is added to the gradient, so that momentum carries it; decoupled decay shrinks the parameter itself. */
 export type Decay = { kind: 'decoupled' | 'coupled'; value: number };
 
-export type KroneckerOptions = {
+type KroneckerOptions = {
   rank: number;
   momentum: number;
   penalty: PenaltyPlan;

@@ -7,7 +7,7 @@ import type { Grid } from '../tiles.ts';
 import { denseParts } from './dense.ts';
 import { type LinearLayer, type MaskRule, type Method, weightName } from './method.ts';
 
-export type MaskedOptions = {
+type MaskedOptions = {
   /** Share of tiles that is zero at the end, 0 to 1. */
   sparsity: number;
   steps: number;

@@ -13,7 +13,7 @@ export type PenaltyPlan = {
 };
 
 export const LAMBDA = 'penalty';
-export const FROZEN = 'frozen';
+const FROZEN = 'frozen';
 
 /** The coefficient of this step and, 0 or 1, whether dead tiles are final. After the last penalised step they always are. */
 export function penaltyScalars({ lambda, ramp, steps, freezeFrom }: PenaltyPlan, step: number): Record<string, number> {

@@ -8,7 +8,7 @@ import { type Decay, deadStayDead, decayOf, factorsOf } from './kronecker.ts';
 import { type LinearLayer, type Method, type Values, valuesOf } from './method.ts';
 import { LAMBDA, type PenaltyPlan, penaltyInputs, penaltyScalars } from './penalty.ts';
 
-export type SizeSearchOptions = {
+type SizeSearchOptions = {
   tiles: readonly Tile[];
   rank: number;
   momentum: number;
@@ -23,7 +23,7 @@ export type SizeSearchOptions = {
 const GROUP = 'group_penalty';
 const candidateName = (layer: string, [m, n]: Tile): string => `${layer}.${m}x${n}`;
 
-export type SizeSearch = Method & {
+type SizeSearch = Method & {
   /** Sizes that a layer still has. */
   survivors(layer: LinearLayer): Tile[];
   /** The factors of each of them. */

@@ -11,7 +11,7 @@ export type NetworkSpec =
   | { kind: 'vit'; patch: number; width: number; depth: number; heads: number };
 
 /** Makes a linear layer over the last axis, bias included. */
-export type LinearMaker = (name: string, x: g.Tensor, outputs: number) => g.Tensor;
+type LinearMaker = (name: string, x: g.Tensor, outputs: number) => g.Tensor;
 
 /**
  * Outputs [batch, outputs] of a network over x [batch, inputs].

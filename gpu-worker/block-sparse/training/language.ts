@@ -11,7 +11,7 @@ import { batchPositions } from './samples.ts';
 import type { Subject } from './subject.ts';
 
 /** Sequences of context + 1 tokens. */
-export type LanguageData = {
+type LanguageData = {
   train: readonly Uint32Array[];
   validation: readonly Uint32Array[];
   test: readonly Uint32Array[];

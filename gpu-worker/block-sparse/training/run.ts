@@ -29,7 +29,7 @@ export type RunState = {
   seconds: number;
 };
 
-export type RunOptions = {
+type RunOptions = {
   problem: Problem;
   method: Method;
   layers: readonly LinearLayer[];

@@ -14,7 +14,7 @@ export type Subject = {
   test(model: MadeModel, values: Values, threads: number): Promise<Score>;
 };
 
-export type NetworkData = { train: Samples; validation: Samples; test: Samples };
+type NetworkData = { train: Samples; validation: Samples; test: Samples };
 
 /** A network that is trained anew. */
 export const networkSubject = (spec: ModelSpec, data: NetworkData, batch: number): Subject => ({

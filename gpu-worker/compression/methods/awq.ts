@@ -8,7 +8,7 @@ import { type GridKind, roundToNearest } from './grids.ts';
 
 const STEPS = 20;
 
-export type AwqScales = { scales: Float32Array; exponent: number };
+type AwqScales = { scales: Float32Array; exponent: number };
 
 /** W [out, in] times s by input. */
 export const scaledColumns = (w: Float32Array, s: Float32Array): Float32Array =>

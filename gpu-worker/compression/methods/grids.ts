@@ -20,7 +20,7 @@ export type Rounded = {
 };
 
 /** Half to even, as the reference implementations round. */
-export function roundHalfEven(x: number): number {
+function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
   if (rest !== 0.5) return Math.round(x);

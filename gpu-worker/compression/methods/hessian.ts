@@ -13,7 +13,7 @@ export type Hessian = {
   order: Int32Array;
 };
 
-export type HessianOptions = {
+type HessianOptions = {
   /** Sweep the inputs by falling diagonal of H. */
   byDiagonal?: boolean;
   /** Share of the mean of the diagonal that is added to it; Frantar et al. take a hundredth. */

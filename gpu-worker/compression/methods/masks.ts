@@ -4,7 +4,7 @@
  */
 
 /** What entries compete with each other. */
-export type Comparison = 'matrix' | 'row' | { n: number; m: number };
+type Comparison = 'matrix' | 'row' | { n: number; m: number };
 
 /** 1 where a weight goes. */
 export type Mask = Uint8Array;

@@ -10,7 +10,7 @@ import { markLowest, selected } from './masks.ts';
 /** Changes columns [from, to) of a block in place: `block` [out, width], and sets `errors` [out, width] of each column. */
 type BlockStep = (block: Float64Array, errors: Float64Array, from: number, width: number, w: Float64Array) => void;
 
-export type SparseOptions = {
+type SparseOptions = {
   share: number;
   /** Two of four: n of every m inputs, chosen when the sweep reaches the first of them. */
   pattern?: { n: number; m: number } | undefined;
@@ -82,7 +82,7 @@ function maskBlock(
   for (let i = 0; i < score.length; i++) if (score[i]! <= threshold) mask[i] = 1;
 }
 
-export type RoundingOptions = { kind: GridKind; bits: number; group: number | null; blockSize?: number };
+type RoundingOptions = { kind: GridKind; bits: number; group: number | null; blockSize?: number };
 
 /**
  * W rounded to a grid, later columns corrected for what rounding changed. Groups are runs in the order of the sweep; the

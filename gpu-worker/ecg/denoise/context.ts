@@ -7,7 +7,7 @@
 export const BLOCK = 1024;
 export const CONTEXT = 3 * BLOCK;
 /** Numbers that describe one lead. */
-export const LEVELS = 4;
+const LEVELS = 4;
 /** Input channels beside the leads: the slow part of every lead, and its levels. */
 export const conditionsOf = (leads: number): number => leads * (1 + LEVELS);
 

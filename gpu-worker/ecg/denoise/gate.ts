@@ -52,7 +52,7 @@ export const WIDE_OPEN: Gate = {
  * the error is |e + g c + h l|^2, e being that of the fast part alone: a quadratic form of these products. All are relative to
  * the power of the clean window over both leads; `signal` is that of this lead.
  */
-export type GateLead = {
+type GateLead = {
   features: number[];
   signal: number;
   ee: number;

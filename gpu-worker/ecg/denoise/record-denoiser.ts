@@ -19,7 +19,7 @@ import { type CleanedStretch, cleanStretch, MARGIN, STRETCH } from './stretch.ts
 
 /** What is known of one second of one lead; ratios are null where a second holds nothing. */
 export type SecondQuality = { before: number | null; after: number | null; flags: Flag[] };
-export type LeadQuality = { lead: LeadInfo; seconds: SecondQuality[] };
+type LeadQuality = { lead: LeadInfo; seconds: SecondQuality[] };
 
 export type DenoisedRecord = {
   leads: LeadQuality[];

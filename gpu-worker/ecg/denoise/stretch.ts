@@ -16,9 +16,9 @@ export const STRETCH = 32 * BLOCK;
 export const MARGIN = 6 * BLOCK;
 
 /** A piece of a signal of `total` samples: `leads` begin at sample `start`. */
-export type Piece = { leads: readonly Float64Array[]; start: number; total: number };
+type Piece = { leads: readonly Float64Array[]; start: number; total: number };
 /** A lead of a window as the network left it, relative to its context's scale. */
-export type WindowOutput = {
+type WindowOutput = {
   start: number;
   contexts: Context[];
   /** The network's output and the fast part, [leads * window] in the signal's unit. */

@@ -50,7 +50,7 @@ function usualPeaks(energy: Float64Array): number[] {
   });
 }
 
-export type DetectionScore = { f1: number; sensitivity: number; precision: number };
+type DetectionScore = { f1: number; sensitivity: number; precision: number };
 
 /** Detections against annotated beats, each matched once within 150 ms (as ANSI/AAMI EC57). */
 export function scoreDetections(found: readonly number[], beats: readonly number[]): DetectionScore {

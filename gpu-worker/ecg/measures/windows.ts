@@ -1,7 +1,7 @@
 /** Signal-to-noise ratio and error per window, over all leads together. */
 import { type Leads, MIXING_WINDOW } from '../mixing/mix.ts';
 
-export type WindowMeasures = { snr: Float64Array; rmse: Float64Array };
+type WindowMeasures = { snr: Float64Array; rmse: Float64Array };
 
 /** Whole windows of `size` samples: 10 log10(<y^2> / <(y - x)^2>) in dB and sqrt<(y - x)^2>. */
 export function windowMeasures(clean: Leads, other: Leads, size = MIXING_WINDOW): WindowMeasures {

@@ -35,7 +35,7 @@ export const standardised = (leads: Leads): Float64Array[] =>
   });
 
 /** Each channel minus its mean. */
-export const centred = (leads: Leads): Float64Array[] =>
+const centred = (leads: Leads): Float64Array[] =>
   leads.map((lead) => {
     const { mean } = moments(lead);
     return lead.map((value) => value - mean);
@@ -54,10 +54,10 @@ export function combinedNoise(recordings: readonly Leads[]): Float64Array[] {
   );
 }
 
-export type Mixed = { mixed: Float64Array[]; noise: Float64Array[]; scale: number[] };
+type Mixed = { mixed: Float64Array[]; noise: Float64Array[]; scale: number[] };
 
 /** The factor of equation (1) over a stretch. @throws SextantError `data_invalid` where signal or noise is silent */
-export function noiseFactor(clean: Leads, noise: Leads, decibels: number, from?: number, to?: number): number {
+function noiseFactor(clean: Leads, noise: Leads, decibels: number, from?: number, to?: number): number {
   const [signal, disturbance] = [power(clean, from, to), power(noise, from, to)];
   if (signal === 0 || disturbance === 0)
     throw new SextantError(

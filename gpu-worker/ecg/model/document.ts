@@ -14,7 +14,7 @@ export const ECG_FAMILY = 'ecg-u-transformer';
 
 const coefficients = z.array(z.number()).length(GATE_FEATURES);
 const range = z.tuple([z.number(), z.number()]);
-export const ecgDocumentSchema = z.object({
+const ecgDocumentSchema = z.object({
   model_type: z.literal(ECG_FAMILY),
   task: z.literal('ecg'),
   network: networkSchema,

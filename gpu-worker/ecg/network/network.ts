@@ -7,7 +7,7 @@ import { attention, ones, uniform, zeros } from '../../nn/index.ts';
 import { HEAD_WIDTH, type NetworkConfiguration, STAGES } from './configuration.ts';
 
 /** What the graph gives for `input` [batch, leads + conditions, window]. */
-export type NetworkOutputs = {
+type NetworkOutputs = {
   /** [batch, leads, window] */
   output: g.Tensor;
   /** E of equation (2), [batch, width, window]. */
@@ -76,7 +76,7 @@ function block(name: string, z: g.Tensor, bias?: g.Tensor): g.Tensor {
 }
 
 /** Sinusoids [tokens, width]: even channels sin, odd ones cos of t / 10000^(2i / width). */
-export function positions(tokens: number, width: number): g.Tensor {
+function positions(tokens: number, width: number): g.Tensor {
   const values = new Float64Array(tokens * width);
   for (let t = 0; t < tokens; t++)
     for (let c = 0; c < width; c++) {
@@ -102,7 +102,7 @@ function merge(name: string, z: g.Tensor): g.Tensor {
   return dense(name, normalised(`${name}.norm`, pairs), pairs.shape[2] as number, { bias: false });
 }
 /** [batch, T, d] -> [batch, T / 2, 2 d]. */
-export function mergeTokens(z: g.Tensor): g.Tensor {
+function mergeTokens(z: g.Tensor): g.Tensor {
   const [batch, tokens, width] = z.shape as [g.Dim, number, number];
   return g.reshape(z, [batch, tokens / 2, 2 * width]);
 }
@@ -113,7 +113,7 @@ function separate(name: string, z: g.Tensor, order: NetworkConfiguration['separa
   return dense(name, normalised(`${name}.norm`, halves), halves.shape[2] as number, { bias: false });
 }
 /** [batch, T, d] -> [batch, 2 T, d / 2]: `inverse` undoes `mergeTokens`, `halves` puts all second halves last. */
-export function separateTokens(z: g.Tensor, order: NetworkConfiguration['separate']): g.Tensor {
+function separateTokens(z: g.Tensor, order: NetworkConfiguration['separate']): g.Tensor {
   const [batch, tokens, width] = z.shape as [g.Dim, number, number];
   if (order === 'inverse') return g.reshape(z, [batch, 2 * tokens, width / 2]);
   return g.concat([g.slice(z, 2, 0, width / 2), g.slice(z, 2, width / 2, width)], 1);

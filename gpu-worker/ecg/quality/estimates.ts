@@ -4,7 +4,7 @@ import type { Gate, GateWindow } from '../denoise/gate.ts';
 import { openGate } from '../denoise/gate.ts';
 
 /** Coefficients in the order of `gateFeatures`, dB. */
-export type Estimates = { before: readonly number[]; after: readonly number[] };
+type Estimates = { before: readonly number[]; after: readonly number[] };
 
 const [LOWEST, HIGHEST] = [-20, 40];
 const bounded = (value: number): number => Math.max(LOWEST, Math.min(HIGHEST, value));

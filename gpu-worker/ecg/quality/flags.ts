@@ -4,9 +4,9 @@ export const FLAGS = ['flat', 'saturated', 'lead_off', 'missing', 'paced_suspect
 export type Flag = (typeof FLAGS)[number];
 
 /** Values between which a share of 99.8 % of the training windows lies. */
-export type TrainingRange = Readonly<Record<'amplitude' | 'rate' | 'drift' | 'muscle', readonly [number, number]>>;
+type TrainingRange = Readonly<Record<'amplitude' | 'rate' | 'drift' | 'muscle', readonly [number, number]>>;
 
-export type SecondSignal = {
+type SecondSignal = {
   /** The second's samples in mV, missing ones bridged, at `rate` Hz. */
   values: ArrayLike<number>;
   rate: number;

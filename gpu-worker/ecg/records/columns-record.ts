@@ -7,7 +7,7 @@ import { writeCsv } from '../../../shared/formats/csv.ts';
 import { npyPrefix } from '../../../shared/formats/npy.ts';
 import type { OpenedRecord } from './record.ts';
 
-export type Columns = { rate: number; unit: string; leads: readonly { name: string; values: Float64Array }[] };
+type Columns = { rate: number; unit: string; leads: readonly { name: string; values: Float64Array }[] };
 type ColumnFormat = 'csv' | 'json' | 'npy';
 /** Samples of a lead that are read at a time. */
 const BLOCK = 65_536;

@@ -7,13 +7,13 @@ import { readWfdbFrames } from '../../../shared/formats/wfdb/frames.ts';
 import { parseWfdbHeader, WFDB_MISSING, type WfdbHeader } from '../../../shared/formats/wfdb/header.ts';
 
 /** @param path of the record without its extension */
-export async function readHeaderFile(path: string): Promise<WfdbHeader> {
+async function readHeaderFile(path: string): Promise<WfdbHeader> {
   if (!existsSync(`${path}.hea`)) throw new SextantError('data_invalid', `there is no header ${basename(path)}.hea`);
   return parseWfdbHeader(await readFile(`${path}.hea`, 'utf8'));
 }
 
 /** The bytes of a record's signal file. */
-export const bytesBeside = (folder: string) =>
+const bytesBeside = (folder: string) =>
   async function* open(file: string, offset: number): AsyncGenerator<Uint8Array> {
     const path = join(folder, file);
     if (!existsSync(path)) throw new SextantError('data_invalid', `the signal file ${file} is missing`);

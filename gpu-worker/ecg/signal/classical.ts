@@ -5,13 +5,13 @@ import { zeroPhase } from './zero-phase.ts';
 
 /** Edges in Hz: drift lies below, muscle noise above. */
 export const DRIFT_EDGE = 0.67;
-export const MUSCLE_EDGE = 40;
+const MUSCLE_EDGE = 40;
 
 export const CLASSICAL_LINES = ['identity', 'zero', 'band_pass', 'high_pass', 'wavelet', 'wavelet_high_pass'] as const;
 export type ClassicalLine = (typeof CLASSICAL_LINES)[number];
 
 /** Sections of both filters at a rate; below twice the upper edge the band-pass has none and is a high-pass. */
-export const filtersAt = (rate: number): { highPass: Section[]; bandPass: Section[] } => ({
+const filtersAt = (rate: number): { highPass: Section[]; bandPass: Section[] } => ({
   highPass: highPass(DRIFT_EDGE, rate),
   bandPass: rate > 2.2 * MUSCLE_EDGE ? bandPass(DRIFT_EDGE, MUSCLE_EDGE, rate) : highPass(DRIFT_EDGE, rate),
 });

@@ -4,7 +4,7 @@
  */
 
 /** Output samples per input samples, in lowest terms. */
-export type Ratio = { up: number; down: number };
+type Ratio = { up: number; down: number };
 
 /** Error of a rate that is approximated: below a thousandth of a sample in a day. */
 const RATIO_ERROR = 1e-11;

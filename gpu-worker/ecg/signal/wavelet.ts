@@ -4,7 +4,7 @@
  */
 
 /** Low-pass taps (Daubechies 1988), orthonormal. */
-export const DB4: readonly number[] = [
+const DB4: readonly number[] = [
   0.2303778133088965, 0.7148465705529157, 0.6308807679298589, -0.027983769416859854, -0.18703481171909309,
   0.030841381835560764, 0.0328830116668852, -0.010597401785069032,
 ];
@@ -35,13 +35,13 @@ export function synthesise(coarse: Float64Array, detail: Float64Array): Float64A
 }
 
 /** The mean of the middle two where the count is even. */
-export function median(values: ArrayLike<number>): number {
+function median(values: ArrayLike<number>): number {
   const sorted = Float64Array.from(values).sort();
   const middle = sorted.length / 2;
   return Number.isInteger(middle) ? (sorted[middle - 1]! + sorted[middle]!) / 2 : sorted[Math.floor(middle)]!;
 }
 
-export type Shrunk = { values: Float64Array; sigma: number; threshold: number };
+type Shrunk = { values: Float64Array; sigma: number; threshold: number };
 
 /** @param phase samples of circular shift around the transform; 0 is the plain form */
 export function shrink(x: ArrayLike<number>, phase = PHASE): Shrunk {

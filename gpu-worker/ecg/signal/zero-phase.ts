@@ -5,7 +5,7 @@
 import type { Section } from './butterworth.ts';
 
 /** Samples by which a signal is extended on either side. */
-export function extension(sections: readonly Section[]): number {
+function extension(sections: readonly Section[]): number {
   const zeros = Math.min(
     sections.filter(([, , b2]) => b2 === 0).length,
     sections.filter(([, , , , , a2]) => a2 === 0).length,

@@ -6,7 +6,7 @@ import { stream } from '../../../shared/math/random.ts';
 import { BLOCK, CONTEXT, conditionsOf, describeContext, writeInput } from '../denoise/context.ts';
 import type { CleanRecord, NoiseRecord, Parted } from './material.ts';
 
-export type ExampleSettings = {
+type ExampleSettings = {
   window: number;
   leads: number;
   batch: number;

@@ -12,7 +12,7 @@ import { gateWindows } from './gate-data.ts';
 import type { CleanRecord } from './material.ts';
 import type { Material } from './train.ts';
 
-export type Finishing = {
+type Finishing = {
   network: NetworkConfiguration;
   weights: Weights;
   validation: Material;

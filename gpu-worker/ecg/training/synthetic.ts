@@ -53,7 +53,7 @@ const standard = (values: Float64Array): Float64Array => {
 };
 
 export const NOISE_KINDS = ['bw', 'ma', 'em'] as const;
-export type NoiseKind = (typeof NOISE_KINDS)[number];
+type NoiseKind = (typeof NOISE_KINDS)[number];
 
 /** Two independent channels of one kind, each of unit deviation. */
 export const syntheticNoise = (kind: NoiseKind, seed: number, seconds: number): Float64Array[] =>

@@ -11,7 +11,7 @@ import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
 export type Material = { records: readonly CleanRecord[]; noises: readonly NoiseRecord[] };
-export type TrainingSettings = {
+type TrainingSettings = {
   network: NetworkConfiguration;
   steps: number;
   batch: number;
@@ -33,12 +33,12 @@ export type Cooldown = { from: number; steps: number };
 export type Validation = { step: number; snrIn: number; snrOut: number };
 /** Where a training stands: the engine's state, the best weights so far and what validation said. */
 export type TrainingState = { training: Checkpoint; best: Weights | null; validations: Validation[] };
-export type TrainingHooks = {
+type TrainingHooks = {
   resume?: TrainingState;
   progress?(now: { step: number; loss: number; validation: Validation | null; secondsLeft: number }): void;
   checkpoint?(take: () => Promise<TrainingState>): Promise<void>;
 };
-export type TrainedNetwork = { weights: Weights; validations: Validation[]; steps: number; cpuSeconds: number };
+type TrainedNetwork = { weights: Weights; validations: Validation[]; steps: number; cpuSeconds: number };
 
 const WARM_UP = 50;
 /** Steps that are computed in one call: about a second's work. */

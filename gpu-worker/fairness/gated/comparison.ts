@@ -7,7 +7,7 @@ import * as baselines from './linear-baselines.ts';
 
 /** Demographic group ids of rows, out of `count` groups. */
 export type Demographics = { count: number; train: Int32Array; test: Int32Array };
-export type MethodScores = {
+type MethodScores = {
   method: string;
   /** Whether it reads the demographic of the rows it scores. */
   needsDemographics: boolean;

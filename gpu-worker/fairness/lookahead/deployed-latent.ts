@@ -28,7 +28,7 @@ export function latentRows({ table, groupIds }: PreparedRows, rows: Uint32Array,
 }
 
 /** Scores of `people`, with other coefficients than the predictor's own where they are given. */
-export function latentScores(
+function latentScores(
   predictor: LatentPredictor,
   { rows, features, groupIds, y }: LatentRows,
   { p1, ...part }: { p1?: number; p2?: number; p3?: number; free?: number } = {},

@@ -65,8 +65,7 @@ export function measured(
 }
 
 /** The unfairness improvement ratio, 1 - AFCE / present gap; null where there is no gap to improve. */
-export const improvementOf = (present: number, future: number): number | null =>
-  present > 0 ? 1 - future / present : null;
+const improvementOf = (present: number, future: number): number | null => (present > 0 ? 1 - future / present : null);
 
 /** Every eta with every rho, the first of both first: that point is published. */
 export const settingsOf = ({ eta, rho }: Pick<FitParams, 'eta' | 'rho'>): { eta: number; rho: number }[] =>

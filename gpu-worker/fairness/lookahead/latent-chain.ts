@@ -10,10 +10,10 @@ import { drawFrom, gammaDraw } from './draws.ts';
 import { moveAlongGauges } from './gauge-moves.ts';
 import { mirror, proposePoisson } from './poisson-proposal.ts';
 
-export type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
+type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
 /** `attributes` (n x p, row-major) holds no constant: the intercept is added. The status is one more Gaussian child. */
 export type LatentData = { children: readonly LatentChild[]; attributes: Float64Array; p: number; n: number };
-export type ChainSettings = {
+type ChainSettings = {
   burnIn: number;
   samples: number;
   thin: number;

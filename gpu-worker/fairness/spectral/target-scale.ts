@@ -2,7 +2,7 @@
 import type { DenseNetwork } from '../../../shared/fairness/predictors/network.ts';
 
 /** y = mean + scale * standardised y. */
-export type TargetScale = { mean: number; scale: number };
+type TargetScale = { mean: number; scale: number };
 
 /** Of the training rows; a target that does not vary keeps its unit. */
 export function targetScale(y: Float64Array): TargetScale {

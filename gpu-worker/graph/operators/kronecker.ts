@@ -48,7 +48,7 @@ export function kroneckerMatmul(
   return reshape(value, [...x.shape.slice(0, -1), s.q * s.n], x);
 }
 
-export const cheaperOrder = ({ p, q, m, n }: Omit<Sizes, 'r'>): KroneckerOrder =>
+const cheaperOrder = ({ p, q, m, n }: Omit<Sizes, 'r'>): KroneckerOrder =>
   p * q * m + q * m * n < p * m * n + p * q * n ? 'a-first' : 'b-first';
 
 type Way = {

@@ -26,7 +26,7 @@ const blockSchema = z.strictObject({
     arisen: z.number(),
   }),
 });
-export type FinishedBlock = { shard: Shard; report: BlockReport };
+type FinishedBlock = { shard: Shard; report: BlockReport };
 
 const BLOCKS = 'blocks.json';
 

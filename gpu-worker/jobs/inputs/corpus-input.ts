@@ -26,7 +26,7 @@ import { requireTokenizer } from './tokens.ts';
 export type Split = 'train' | 'held-out';
 
 /** Sequence `sequence` of a split of a language whose axes are known. */
-export type KnownAxes = {
+type KnownAxes = {
   axes: readonly { name: string; signed: boolean }[];
   states(split: Split, sequence: number): ArrayLike<number>;
   /** Position in a sequence from which the text depends on the states. */

@@ -14,7 +14,7 @@ import type { JobContext } from '../handler.ts';
 import { openEcgRecord } from './ecg-record-input.ts';
 
 type Params = ParamsOf<typeof contract>;
-export type TrainingMaterial = {
+type TrainingMaterial = {
   train: Material;
   validation: Material;
   units: number[][];

@@ -16,7 +16,7 @@ import {
 } from '../../ecg/model/document.ts';
 import type { JobContext } from '../handler.ts';
 
-export type OpenedEcgModel = EcgModel & { name: string };
+type OpenedEcgModel = EcgModel & { name: string };
 
 /** @throws SextantError `model_unknown`, `model_unsupported`, `input_not_found` */
 export async function openEcgModel(

@@ -15,7 +15,7 @@ import type { JobContext } from '../handler.ts';
 import { openSae } from '../outputs/sae-artefact.ts';
 import type { OpenedModel } from './model-input.ts';
 
-export type StudyParams = ParamsOf<typeof contract>;
+type StudyParams = ParamsOf<typeof contract>;
 export type StudySae = {
   sae: TrainedSae;
   hook: string;

@@ -31,7 +31,7 @@ async function openVector(
 }
 
 /** A direction that is added to the residual stream. */
-export type Steering = { kind: 'add'; hook: string; vector: Float32Array; strength: number };
+type Steering = { kind: 'add'; hook: string; vector: Float32Array; strength: number };
 
 /**
  * Vectors and their strengths, in units of the mean residual norm stored with each, as edits of the model; those of strength

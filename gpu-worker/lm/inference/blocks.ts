@@ -17,7 +17,7 @@ import { maskName, storedParameters } from './programs.ts';
 /** Stream of `batch` rows of `seq` positions: [batch * seq, width]. */
 export type BlockStream = { batch: number; seq: number; data: Float32Array };
 
-export type BlockPass = {
+type BlockPass = {
   /** The stream that leaves the block; null where it was not asked for. */
   output: Float32Array | null;
   /** What went into linear layers, by the name of the weight; layers that share an input share an array. */

@@ -42,7 +42,7 @@ export type DenseTensor = {
   read(): Uint8Array;
 };
 
-export type DenseFolderContent = {
+type DenseFolderContent = {
   config: Record<string, unknown>;
   tensors: readonly DenseTensor[];
   /** Files to write beside them, by name. */

@@ -10,7 +10,7 @@ export type HeldOutAxes = {
   from: number;
 };
 
-export type AxisScore = {
+type AxisScore = {
   axis: string;
   signed: boolean;
   latent: number;

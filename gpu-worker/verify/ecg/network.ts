@@ -10,7 +10,7 @@ import { Session } from '../../runtime/index.ts';
 import type { Report } from '../report.ts';
 
 type GradientSummary = { shape: number[]; norm: number; max: number; probe: number };
-export type NetworkCase = {
+type NetworkCase = {
   config: unknown;
   parameters: number;
   weights: string;

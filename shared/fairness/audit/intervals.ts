@@ -20,7 +20,7 @@ const CONDITION: Readonly<Record<string, 'all' | 'positive' | 'negative'>> = {
 const UNDEFINED: Interval = { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
 
 /** An interval, and why there is none. */
-export type Found = { interval: Interval; reason?: string };
+type Found = { interval: Interval; reason?: string };
 
 type IntervalOptions = { draws: number; level: number; minimum: number; random: RandomStream };
 

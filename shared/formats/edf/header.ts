@@ -36,7 +36,7 @@ export const isAnnotation = ({ label }: EdfSignal): boolean => label === ANNOTAT
 /** Bytes of one data record. */
 export const recordBytes = ({ signals }: EdfHeader): number =>
   signals.reduce((sum, { samples }) => sum + 2 * samples, 0);
-export const headerBytes = (signals: number): number => FIXED + PER_SIGNAL * signals;
+const headerBytes = (signals: number): number => FIXED + PER_SIGNAL * signals;
 
 const malformed = (detail: string) => recordError('edf_header_malformed', detail);
 

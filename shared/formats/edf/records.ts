@@ -26,7 +26,7 @@ export function edfScale(signal: EdfSignal): { gain: number; zero: number } | nu
   return { gain, zero: physicalMin - gain * digitalMin };
 }
 
-export type OpenedEdf = { header: EdfHeader; headerBytes: Uint8Array; records: AsyncGenerator<EdfRecord, void, void> };
+type OpenedEdf = { header: EdfHeader; headerBytes: Uint8Array; records: AsyncGenerator<EdfRecord, void, void> };
 
 /**
  * Reads the header and gives the records as the bytes arrive.

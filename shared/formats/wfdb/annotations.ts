@@ -21,7 +21,7 @@ const SYMBOLS: readonly string[] = [
   ...[' ', 'N', 'L', 'R', 'a', 'V', 'F', 'J', 'A', 'S', 'E', 'j', '/', 'Q', '~', '[15]', '|', '[17]', 's', 'T', '*'],
   ...['D', '"', '=', 'p', 'B', '^', 't', '+', 'u', '?', '!', '[', ']', 'e', 'n', '@', 'x', 'f', '(', ')', 'r'],
 ];
-export const annotationSymbol = (code: number): string => SYMBOLS[code] ?? `[${code}]`;
+const annotationSymbol = (code: number): string => SYMBOLS[code] ?? `[${code}]`;
 /** A note on the signal: the code that this service's own annotations have. */
 export const NOTE_CODE = 22;
 

@@ -5,7 +5,7 @@
 import { recordError } from '../record-error.ts';
 
 /** Formats whose samples are read and written here. */
-export const WFDB_FORMATS = ['16', '212'] as const;
+const WFDB_FORMATS = ['16', '212'] as const;
 export type WfdbFormat = (typeof WFDB_FORMATS)[number];
 /** What stands for "no sample" in a file. */
 export const WFDB_MISSING: Readonly<Record<WfdbFormat, number>> = { '16': -32768, '212': -2048 };

@@ -3,7 +3,7 @@ import { bfloat16Value, float16Value } from '../../../../shared/formats/safetens
 import { fiveBitK, fourBitK, sixBitK, threeBitK, twoBitK } from './k-blocks.ts';
 
 /** Writes the values of the block that begins at byte `at` to `out` from `to` on. */
-export type BlockReader = (bytes: DataView, at: number, out: Float32Array, to: number) => void;
+type BlockReader = (bytes: DataView, at: number, out: Float32Array, to: number) => void;
 
 export type ElementType = { name: string; values: number; bytes: number; bits: number; read: BlockReader };
 

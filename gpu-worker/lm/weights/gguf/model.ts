@@ -46,7 +46,7 @@ export function ggufFileOf(path: string): string | null {
   return files[0] ? join(path, files[0]) : null;
 }
 
-export type GgufModel = {
+type GgufModel = {
   storage: Storage;
   config: Record<string, unknown>;
   /** Writes the dense folder and gives its path. */

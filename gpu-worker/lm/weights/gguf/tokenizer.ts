@@ -8,7 +8,7 @@ const UNKNOWN = 2;
 const CONTROL = 3;
 const USER = 4;
 
-export type GgufTokenizer = { json: unknown; config: Record<string, unknown>; notice: string | null };
+type GgufTokenizer = { json: unknown; config: Record<string, unknown>; notice: string | null };
 
 type Vocabulary = { tokens: readonly string[]; kinds: ArrayLike<number>; scores: ArrayLike<number> };
 

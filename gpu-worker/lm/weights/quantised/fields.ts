@@ -7,7 +7,7 @@
 export type Packing = 'string' | 'whole';
 
 /** Words that `count` fields take. */
-export const wordsOf = (count: number, bits: number, packing: Packing): number =>
+const wordsOf = (count: number, bits: number, packing: Packing): number =>
   packing === 'string' ? Math.ceil((count * bits) / 32) : Math.ceil(count / Math.floor(32 / bits));
 
 /** How fields of a line that takes `words` words are packed; null where neither way fits. */

@@ -7,7 +7,7 @@ import type { StoredTensors } from '../stored-tensors.ts';
 import { fieldsInColumns, fieldsInRows, transposed } from './fields.ts';
 import { fromCodes, type MatrixCodes, type MatrixShape, type QuantisedMatrix } from './matrix.ts';
 
-export type GptqSettings = {
+type GptqSettings = {
   bits: number;
   group: number | null;
   /** What is added to a stored zero point: the first format stores them less one. */

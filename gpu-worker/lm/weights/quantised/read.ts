@@ -21,13 +21,13 @@ const KEPT = [
 ];
 
 /** The config without what it says of the weights' storage. */
-export function plainConfig(config: Fields): Record<string, unknown> {
+function plainConfig(config: Fields): Record<string, unknown> {
   const { quantization_config: _settings, compression_config: _older, ...rest } = config;
   return rest;
 }
 
 /** A model's matrices as a quantised folder stores them. */
-export type QuantisedFolder = {
+type QuantisedFolder = {
   storage: Storage;
   /** By the weight's name; plain ones are not here. */
   matrices: ReadonlyMap<string, QuantisedMatrix>;

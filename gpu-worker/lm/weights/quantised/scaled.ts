@@ -9,7 +9,7 @@ import type { MatrixShape, QuantisedMatrix } from './matrix.ts';
 const FLOATS = ['F32', 'F16', 'BF16'] as const;
 const invalid = (message: string) => new SextantError('weights_invalid', message);
 
-export type ScaledSettings = {
+type ScaledSettings = {
   layout: string;
   /** Rows and inputs that share a scale, where the scales are by block. */
   block: readonly [number, number] | null;
