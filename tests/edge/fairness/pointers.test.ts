@@ -28,6 +28,8 @@ const flat = {
     [0, 0],
   ],
 };
+/** Of two groups alone; a scalar head takes any number. */
+const layerMean = (change: object) => ({ method: 'layer_mean', weights: [[1, 1]], data: { rows, groups }, ...change });
 const scalar = (change: object) => ({ method: 'scalar_head', weights: [1, 1], data: { rows, groups }, ...change });
 const layer = (change: object) => ({ method: 'layer', weights: unit, data: { moments }, ...change });
 const retune = (change: object) => ({
@@ -197,8 +199,8 @@ const corrections: [string, string, object][] = [
   ['weights_misfit', '/costs/1', retune({ costs: [1, -1] })],
   ['group_unknown', '/data/groups/3', scalar({ data: { rows, groups: groups.map((g, i) => (i === 3 ? '' : g)) } })],
   ['group_count', '/data/groups', scalar({ data: { rows, groups: groups.map(() => 'a') } })],
-  ['group_count', '/data/groups', scalar({ data: { rows, groups: groups.map((_, i) => i % 3) } })],
-  ['group_count', '/data/moments', scalar({ data: { moments: [...moments, ...moments] } })],
+  ['group_count', '/data/groups', layerMean({ data: { rows, groups: groups.map((_, i) => i % 3) } })],
+  ['group_count', '/data/moments', layerMean({ data: { moments: [...moments, ...moments] } })],
   ['group_too_small', '/data/groups', scalar({ data: { rows, groups: groups.map((_, i) => i < 3) } })],
   ['group_too_small', '/data/groups', layer({ data: { rows, groups: groups.map((_, i) => i < 3) } })],
   ['matrix_singular', '/data/moments', scalar({ data: { moments: [flat, { ...flat, mean: [0, 1] }] } })],
