@@ -33,6 +33,22 @@ function handlerIndex(): string {
   return `${NOTE}import type { Handler } from './handler.ts';\n\nexport const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {\n${entries}\n};\n`;
 }
 
+/** The families of language models: every file of shared/models/families that exports one, under the name of the file. */
+function familyIndex(): string {
+  const files = readdirSync(join(root, 'shared/models/families'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.generated.ts'))
+    .map((file) => file.slice(0, -3))
+    .filter((file) =>
+      readFileSync(join(root, `shared/models/families/${file}.ts`), 'utf8').includes(
+        `export const ${variable(file)}: Family`,
+      ),
+    )
+    .sort();
+  const imports = files.map((file) => `import { ${variable(file)} } from './${file}.ts';`).join('\n');
+  const entries = files.map((file) => `  ${variable(file)},`).join('\n');
+  return `${NOTE}import type { Family } from '../architecture.ts';\n${imports}\n\nexport const ALL_FAMILIES: readonly Family[] = [\n${entries}\n];\n`;
+}
+
 /** The registrars of the edge's routes: every file of edge/routes exports one. */
 function routeIndex(): string {
   const files = readdirSync(join(root, 'edge/routes'))
@@ -74,6 +90,7 @@ async function webhookEvents(): Promise<string> {
 const FILES: Record<string, () => string | Promise<string>> = {
   'shared/jobs/index.generated.ts': contractIndex,
   'gpu-worker/jobs/index.generated.ts': handlerIndex,
+  'shared/models/families/index.generated.ts': familyIndex,
   'edge/routes/index.generated.ts': routeIndex,
   // last: it is made from the files above
   'openapi.json': openApi,

@@ -2,24 +2,12 @@
 import { SextantError } from '../contracts/problem.ts';
 import { type Architecture, countParameters, type Family } from './architecture.ts';
 import { ConfigReader } from './config-reader.ts';
-import { bitnet } from './families/bitnet.ts';
-import { gemma } from './families/gemma.ts';
-import { gemma2 } from './families/gemma2.ts';
-import { gptNeo } from './families/gpt-neo.ts';
-import { gptNeox } from './families/gpt-neox.ts';
-import { gpt2 } from './families/gpt2.ts';
-import { llama } from './families/llama.ts';
-import { mistral } from './families/mistral.ts';
-import { qwen2 } from './families/qwen2.ts';
-import { qwen3 } from './families/qwen3.ts';
+import { ALL_FAMILIES } from './families/index.generated.ts';
 import { listHooks } from './hooks.ts';
 
 /** Every supported family by its `model_type`. */
 export const FAMILIES: Record<string, Family> = Object.fromEntries(
-  [llama, mistral, qwen2, qwen3, gpt2, gptNeo, gptNeox, gemma, gemma2, bitnet].map((family) => [
-    family.modelType,
-    family,
-  ]),
+  ALL_FAMILIES.map((family) => [family.modelType, family]),
 );
 
 /** The family of a model. @throws SextantError `model_unsupported` */
