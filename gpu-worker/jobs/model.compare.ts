@@ -4,14 +4,14 @@ import { manifestId } from '../../shared/signing/digest.ts';
 import { compareModels, layerErrorPlot, requireOneShape } from '../compression/index.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
-import { openModel } from './inputs/model-input.ts';
+import { densely, openModel } from './inputs/model-input.ts';
 import { wholeSequences } from './inputs/sequence-sets.ts';
 import { publishReport } from './outputs/report.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
-  const opened = await openModel(context, params.model);
-  const other = await openModel(context, params.other);
+  const opened = await openModel(context, densely(params.model));
+  const other = await openModel(context, densely(params.other));
   try {
     requireOneShape(opened.model, other.model, '/other');
     const corpus = await openCorpus(context, params.corpus, opened.model, opened.digest);

@@ -20,7 +20,7 @@ import { crossEntropy, loadModel } from '../lm/index.ts';
 import { CompressionCheckpoints } from './checkpoints/compression-checkpoint.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
-import { openModel } from './inputs/model-input.ts';
+import { densely, openModel } from './inputs/model-input.ts';
 import { wholeSequences } from './inputs/sequence-sets.ts';
 import { copyFiles, KEPT_FILES } from './outputs/kept-files.ts';
 import { publishFolder } from './outputs/model-artefact.ts';
@@ -31,7 +31,7 @@ export default handle(contract, async (context) => {
   const { method, share, shares, bits, group, symmetric, linears } = params;
   const pattern = params.pattern ?? (method === 'n_of_m' ? { n: 2, m: 4 } : null);
   const plan: CompressionPlan = { method, share, shares, pattern, bits, group, symmetric, linears };
-  const opened = await openModel(context, params.model);
+  const opened = await openModel(context, densely(params.model));
   const { model } = opened;
   try {
     requirePlan(plan, model.architecture.layers, selectedLinears(model.folder, plan));

@@ -2,10 +2,22 @@
 import { z } from 'zod';
 import { digestSchema, modelIdSchema } from './manifest.ts';
 
+/** How quantised weights are opened; plain ones take no notice. */
+const opening = {
+  packed: z
+    .boolean()
+    .optional()
+    .describe('keep weights of 4 and 8 bits packed in memory where the runtime can multiply with them so'),
+  activations: z
+    .enum(['float32', 'int8'])
+    .optional()
+    .describe('what packed weights are multiplied with; int8 is faster and coarser. float32 where left out'),
+};
+
 /** Folders and Hub endpoints are the worker's configuration: a reference never carries a path, URL or token. */
 export const modelReferenceSchema = z.union([
-  z.strictObject({ id: modelIdSchema }),
-  z.strictObject({ local: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/) }),
+  z.strictObject({ id: modelIdSchema, ...opening }),
+  z.strictObject({ local: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/), ...opening }),
   z.strictObject({
     hub: z
       .string()
@@ -13,6 +25,7 @@ export const modelReferenceSchema = z.union([
       .default('huggingface'),
     repo: z.string().regex(/^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/),
     revision: z.string().min(1).max(200),
+    ...opening,
   }),
 ]);
 export type ModelReference = z.infer<typeof modelReferenceSchema>;
@@ -32,6 +45,10 @@ export const storageSchema = z.strictObject({
   group: z.number().nullable().describe('inputs that share a scale; null where whole rows do, or matrices differ'),
   bytes: z.number().nonnegative().describe('of the weight files'),
   dense_bytes: z.number().nonnegative().describe('of the same weights as they are computed with'),
+  packed: z
+    .enum(['float32', 'int8'])
+    .nullable()
+    .describe('what weights that stay packed are multiplied with; null where all became dense'),
   notices: z
     .array(z.string().max(500))
     .max(32)

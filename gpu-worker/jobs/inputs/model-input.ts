@@ -42,6 +42,8 @@ export async function openModel(context: Surroundings, reference: ModelReference
     threads: configuration.threads,
     spinning: false,
     scratch: context.scratch,
+    packed: reference.packed ?? false,
+    activations: reference.activations ?? 'float32',
   });
   const digest = await sha256Hex(canonicalJson(digests ?? (await fileDigests(folder))));
   const summary = describe(model.folder.config);
@@ -118,4 +120,10 @@ async function fileDigests(path: string): Promise<Record<string, string>> {
     digests[name] = hash.digest('hex');
   }
   return digests;
+}
+
+/** The reference to a model whose weights are to be changed or trained: they are needed dense. */
+export function densely(reference: ModelReference): ModelReference {
+  const { packed: _packed, activations: _activations, ...rest } = reference;
+  return rest;
 }

@@ -9,7 +9,7 @@ import { byteTokenizer, PlantedLanguage, readTokenizer, type SavedTokenizer, typ
 import type { JobContext } from '../handler.ts';
 import { copyFiles, KEPT_FILES, TOKENIZER_FILES } from '../outputs/kept-files.ts';
 import type { TextReader } from './corpus-input.ts';
-import { type OpenedModel, openModel } from './model-input.ts';
+import { densely, type OpenedModel, openModel } from './model-input.ts';
 
 export type TrainParams = ParamsOf<typeof contract>;
 export type TrainingStart = {
@@ -48,7 +48,7 @@ async function continuedModel(
   const size = SIZES.find((name) => params[name] !== defaults[name]);
   if (size)
     throw paramError('data_invalid', `/${size}`, 'a model that is trained further has sizes of its own; leave it out');
-  const parent = await openModel(context, reference);
+  const parent = await openModel(context, densely(reference));
   const { folder, architecture } = parent.model;
   if (params.context > architecture.context) {
     await parent.model.release();

@@ -137,14 +137,18 @@ function requirePositions(positions: readonly number[], { batch, seq }: Batch): 
 
 /**
  * The model in a folder or a GGUF file. Nothing is compiled before the first pass. Quantised weights are made dense in
- * `scratch`, which the caller deletes, or else in a temporary folder that `release` deletes.
+ * `scratch` (or, with `packed`, as far as the runtime can, stay as they are), which the caller deletes, or else in a temporary folder that `release` deletes.
  * @throws SextantError `model_unknown`, `model_unsupported`, `weights_invalid`, `tokenizer_mismatch`
  */
 export async function loadModel(
   path: string,
-  { scratch, ...options }: DeviceOptions & { scratch?: string } = {},
+  { scratch, packed = false, ...options }: DeviceOptions & { scratch?: string; packed?: boolean } = {},
 ): Promise<LanguageModel> {
-  const folder = readFolder(path, { scratch });
+  const { device = 'cpu' } = options;
+  const folder = readFolder(path, {
+    scratch,
+    packed: packed && device === 'cpu' ? (options.activations ?? 'float32') : null,
+  });
   const tokenizer = readTokenizer(folder.path);
   if (tokenizer) requireFit(tokenizer, folder.architecture.vocabulary);
   return new LanguageModel(folder, tokenizer, options);

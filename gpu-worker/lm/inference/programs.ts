@@ -1,10 +1,12 @@
 /** Compiled variants of a model: one program for each set of taps, edits and outputs, kept while they are in use. */
-import type { Architecture, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
+import type { Architecture, Linear, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
 import { requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import { type Provider, Session } from '../../runtime/index.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { TappedHookPoints } from '../network/hook-points.ts';
+import type { Parameters } from '../network/layers.ts';
+import { packedLinear } from '../network/packed-linear.ts';
 import { transformer } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import type { PreparedEdit } from './interventions.ts';
@@ -33,9 +35,9 @@ const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 export const maskName = (window: number | null): string => `mask.${window ?? 'full'}`;
 
 /** The weights of a folder as tensors that refer into its files. */
-export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Tensor {
+export function storedParameters(folder: ModelFolder, activations: 'float32' | 'int8' = 'float32'): Parameters {
   const known = new Map<string, g.Tensor>();
-  return ({ name }) => {
+  const get = ({ name }: Weight) => {
     let tensor = known.get(name);
     if (!tensor) {
       const { file, begin, end, dtype, shape } = folder.stored.get(name)!;
@@ -45,6 +47,22 @@ export function storedParameters(folder: ModelFolder): (weight: Weight) => g.Ten
     }
     return tensor;
   };
+  const part = (name: string, dtype: g.DType): g.Tensor => {
+    const { file, begin, end, shape } = folder.packedTensors.get(name)!;
+    return g.external({ file, offset: begin, length: end - begin }, shape, dtype);
+  };
+  const product = ({ weight }: Linear, x: g.Tensor): g.Tensor | null => {
+    const packed = folder.packed.get(weight.name);
+    if (!packed) return null;
+    const { names, ...sizes } = packed;
+    const parts = {
+      codes: part(names.codes, 'uint8'),
+      scales: part(names.scales, 'float32'),
+      zeros: part(names.zeros, 'uint8'),
+    };
+    return packedLinear(x, parts, { ...sizes, activations });
+  };
+  return folder.packed.size > 0 ? Object.assign(get, { product }) : get;
 }
 
 /** Whether a variant's attention can be the runtime's own node: no padding, and nobody looks at the patterns. */
@@ -60,7 +78,7 @@ export const isFused = (a: Architecture, variant: Variant, target: g.Target): bo
 function compileVariant(
   a: Architecture,
   weights: ModelWeights,
-  get: (weight: Weight) => g.Tensor,
+  get: Parameters,
   variant: Variant,
   target: g.Target,
 ): g.Program {
@@ -120,20 +138,22 @@ export type DeviceOptions = {
   threads?: number;
   /** See `SessionOptions`. */
   spinning?: boolean;
+  /** What matrices that stay packed are multiplied with; int8 is faster and coarser. */
+  activations?: 'float32' | 'int8';
 };
 
 /** Sessions of a model by variant; the least recently used are released when there are too many. */
 export class Programs {
   readonly #folder: ModelFolder;
   readonly #options: DeviceOptions;
-  readonly #get: (weight: Weight) => g.Tensor;
+  readonly #get: Parameters;
   readonly #sessions = new Map<string, Promise<Session>>();
   readonly #most: number;
 
   constructor(folder: ModelFolder, options: DeviceOptions) {
     this.#folder = folder;
     this.#options = options;
-    this.#get = storedParameters(folder);
+    this.#get = storedParameters(folder, options.activations);
     this.#most = folder.bytes > 128 * 2 ** 20 ? 2 : 8;
   }
 
@@ -151,7 +171,7 @@ export class Programs {
   }
 
   #create(variant: Variant): Promise<Session> {
-    const { device = 'cpu', ...options } = this.#options;
+    const { device = 'cpu', activations: _activations, ...options } = this.#options;
     const { architecture, weights, weightsPath } = this.#folder;
     const program = compileVariant(architecture, weights, this.#get, variant, device);
     return Session.create(program, { ...options, provider: device, weightsFolder: weightsPath, flushDenormals: true });

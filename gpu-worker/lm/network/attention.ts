@@ -1,7 +1,9 @@
 /** Self-attention of one block: scores, softmax, and the heads' sum. */
+
+import type { Linear } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { fusedAttention, fusedTurns } from './fused-attention.ts';
-import { linear, value } from './layers.ts';
+import { linear, type Parameters, value } from './layers.ts';
 import { type AttentionInputs, type AttentionPart, project } from './projections.ts';
 import { splitSoftmax } from './split-softmax.ts';
 
@@ -100,13 +102,25 @@ function byHeads({ a, layer, weights: { output }, get, grid, hookPoints }: Atten
   for (let head = 0; head < a.heads; head++) {
     if (!hookPoints.has('head_out', layer, head)) continue;
     const [from, to] = [head * a.headDim, (head + 1) * a.headDim];
-    const weight = value(get, output.weight);
-    const share =
-      output.layout === 'out_in'
-        ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })
-        : g.matmul(g.slice(z, 1, from, to), g.slice(weight, 0, from, to));
+    const share = headShare(output, get, z, from, to);
     const edited = grid.at(hookPoints, 'head_out', layer, share, head);
     if (edited !== share) out = g.add(out, g.sub(edited, share));
   }
   return out;
+}
+
+/** What entries [from, to) of z add to the output. */
+function headShare(output: Linear, get: Parameters, z: Tensor, from: number, to: number): Tensor {
+  const width = z.shape[1] as number;
+  const own = g.constant(
+    Array.from({ length: width }, (_, i) => (i >= from && i < to ? 1 : 0)),
+    [width],
+  );
+  // A packed matrix cannot be cut: all other entries count as zero.
+  const packed = get.product?.(output, g.mul(z, own));
+  if (packed) return packed;
+  const weight = value(get, output.weight);
+  return output.layout === 'out_in'
+    ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })
+    : g.matmul(g.slice(z, 1, from, to), g.slice(weight, 0, from, to));
 }

@@ -30,6 +30,8 @@ export type Storage = {
   bytes: number;
   /** Of the same model as it is computed with. */
   dense_bytes: number;
+  /** What weights that stay packed are multiplied with; null where all became dense. */
+  packed: 'float32' | 'int8' | null;
   /** Labels that lie, and what the folder asks for that is not done. */
   notices: string[];
 };

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { toFloat32 } from '../../../shared/formats/safetensors-values.ts';
 import {
   type Architecture,
   type Family,
@@ -12,6 +13,7 @@ import {
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
 import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
+import { type PackedMatrix, unpacked } from './quantised/packed.ts';
 import { findQuantised } from './quantised/read.ts';
 import { isObject } from './quantised/settings.ts';
 import { readBytes, readFloat32 } from './safetensors-file.ts';
@@ -31,14 +33,21 @@ export type ModelFolder = {
   bytes: number;
   /** How the weights lay before they were made dense; null where they were plain. */
   storage: Storage | null;
+  /** Matrices that stay packed, by the weight's name; they are not in `stored`. */
+  packed: ReadonlyMap<string, PackedMatrix>;
+  /** Where each of their tensors lies. */
+  packedTensors: ReadonlyMap<string, StoredTensor>;
 };
 
 /**
- * Reads and checks a folder, or a GGUF file. Of a plain folder no weight is read; quantised weights are written dense into
- * a folder of their own, within `scratch` or else to be given back by `discardFolder`.
+ * Reads and checks a folder, or a GGUF file. Of a plain folder no weight is read; quantised weights are written dense
+ * (or, where `packed` says what they are multiplied with, as the runtime unpacks them) into a folder of their own, within `scratch` or else to be given back by `discardFolder`.
  * @throws SextantError `model_unknown`, `model_unsupported`, `weights_invalid`
  */
-export function readFolder(path: string, { scratch }: { scratch?: string | undefined } = {}): ModelFolder {
+export function readFolder(
+  path: string,
+  { scratch, packed = null }: { scratch?: string | undefined; packed?: Storage['packed'] } = {},
+): ModelFolder {
   const file = ggufFileOf(path);
   if (file) {
     const { storage, dense } = readGguf(file);
@@ -47,7 +56,17 @@ export function readFolder(path: string, { scratch }: { scratch?: string | undef
   const config = readConfig(path);
   const quantised = isObject(config) ? findQuantised(path, config) : null;
   if (!quantised) return readPlainFolder(path, config);
-  return { ...readPlainFolder(quantised.dense(scratch)), storage: quantised.storage };
+  const written = quantised.dense(scratch, packed !== null);
+  const kept = written.packed.size > 0;
+  const storage = {
+    ...quantised.storage,
+    packed: kept ? packed : null,
+    notices: [
+      ...quantised.storage.notices,
+      ...(packed !== null && !kept ? ['no matrix can stay packed in this layout: all became dense'] : []),
+    ],
+  };
+  return { ...readPlainFolder(written.path, undefined, written.packed), storage };
 }
 
 /** Gives the dense copy of a quantised folder back; harmless for any other. */
@@ -59,7 +78,11 @@ function readConfig(path: string): unknown {
   return readJson(join(path, 'config.json'));
 }
 
-function readPlainFolder(path: string, config: unknown = readConfig(path)): ModelFolder {
+function readPlainFolder(
+  path: string,
+  config: unknown = readConfig(path),
+  packed: ReadonlyMap<string, PackedMatrix> = new Map(),
+): ModelFolder {
   const tensors = readStoredTensors(path);
   const described = parseArchitecture(config);
   const family = familyOf(described.family);
@@ -67,13 +90,20 @@ function readPlainFolder(path: string, config: unknown = readConfig(path)): Mode
   const architecture = head?.differs ? { ...described, tied: false } : described;
   const weights = family.weights(architecture);
   const stored = new Map<string, StoredTensor>();
-  for (const weight of listWeights(weights)) stored.set(weight.name, find(tensors, weight, family));
-  const read = new Set([...stored.values()].map(({ name }) => name));
+  for (const weight of listWeights(weights))
+    if (!packed.has(weight.name)) stored.set(weight.name, find(tensors, weight, family));
+  const packedTensors = new Map(
+    [...packed.values()]
+      .flatMap(({ names }) => Object.values(names))
+      .map((name) => [name, tensors.find(name)!] as const),
+  );
+  const read = new Set([...[...stored.values()].map(({ name }) => name), ...packedTensors.keys()]);
   if (head) read.add(head.name);
   refuseUnread(tensors, read, listWeights(weights), family);
   const { path: weightsPath, bytes } = tensors;
   const document = config as Record<string, unknown>;
-  return { path, weightsPath, config: document, architecture, weights, stored, bytes, storage: null };
+  const kept = { packed, packedTensors };
+  return { path, weightsPath, config: document, architecture, weights, stored, bytes, storage: null, ...kept };
 }
 
 /** Where a weight may be stored: under its full name, another one or, as files of bare models have it, without the prefix. */
@@ -140,6 +170,15 @@ export function readStored(folder: ModelFolder, name: string): Uint8Array {
 
 /** The values of one weight as float32. */
 export function readWeight(folder: ModelFolder, name: string): Float32Array {
+  const packed = folder.packed.get(name);
+  if (packed) {
+    const read = (part: string) => {
+      const { file, begin, end } = folder.packedTensors.get(part)!;
+      return readBytes(join(folder.weightsPath, file), begin, end);
+    };
+    const { codes, scales, zeros } = packed.names;
+    return unpacked(packed, read(codes), toFloat32(read(scales), 'F32'), read(zeros));
+  }
   const entry = folder.stored.get(name);
   if (!entry) throw new SextantError('weights_invalid', `the model has no tensor '${name}'`);
   return readFloat32(join(folder.weightsPath, entry.file), entry);

@@ -261,6 +261,7 @@ function storageOf(
     group: only && only.values > 1 ? only.values : null,
     bytes,
     dense_bytes: sources.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+    packed: null,
     notices: notice ? [notice] : [],
   };
 }

@@ -62,6 +62,7 @@ export function packQuantizedMatrix(
     group: groups === 1 ? null : group,
     bytes: used.reduce((sum, { begin, end }) => sum + end - begin, 0),
     tensors: used.map(({ name: of }) => of),
+    ordered: order !== undefined && usedOrder(tensors.integers(order.name), groups, group, order.name) !== null,
     decode: () => fromCodes(codes(), inputs),
     codes,
   };

@@ -76,6 +76,7 @@ export function gptqMatrix(
     group: settings.group,
     bytes: used.reduce((sum, { begin, end }) => sum + end - begin, 0),
     tensors: used.map(({ name: part }) => part),
+    ordered: order !== undefined && tensors.integers(parts.order).some((index, i) => index !== Math.floor(i / group)),
     decode: () => fromCodes(codes(), inputs),
     codes,
   };

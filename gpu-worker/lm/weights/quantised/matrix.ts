@@ -24,6 +24,8 @@ export type QuantisedMatrix = {
   tensors: readonly string[];
   /** Row-major [out, in]. @throws SextantError `weights_invalid` for values that cannot be, such as a group beyond the last */
   decode(): Float32Array;
+  /** Whether inputs of one group lie apart (columns taken in another order). */
+  ordered?: boolean;
   /** For layouts of whole-number codes. */
   codes?(): MatrixCodes;
 };

@@ -8,6 +8,7 @@ import { packQuantizedMatrix } from './compressed-tensors.ts';
 import { transposed } from './fields.ts';
 import { type FindMatrix, layoutsOf } from './layouts.ts';
 import type { MatrixShape, QuantisedMatrix } from './matrix.ts';
+import { type PackedMatrix, packedForm, packedTensors } from './packed.ts';
 import { type Fields, type QuantisationSettings, readSettings } from './settings.ts';
 
 /** Files that a dense reading keeps as they are. */
@@ -32,7 +33,7 @@ type QuantisedFolder = {
   /** By the weight's name; plain ones are not here. */
   matrices: ReadonlyMap<string, QuantisedMatrix>;
   /** Writes the dense folder and gives its path. */
-  dense(scratch?: string): string;
+  dense(scratch?: string, packed?: boolean): { path: string; packed: Map<string, PackedMatrix> };
 };
 
 /**
@@ -73,18 +74,28 @@ export function findQuantised(path: string, config: Fields): QuantisedFolder | n
     if (matrix) matrices.set(weight.name, matrix);
     else plainTensors.set(weight.name, plainTensor(tensors, names(weight.name), weight));
   }
-  const dense = (scratch?: string): string => {
-    const written = listed.map(({ name, shape }): DenseTensor => {
+  const dense = (scratch?: string, keep = false) => {
+    const packed = new Map<string, PackedMatrix>();
+    const written = listed.flatMap(({ name, shape }): DenseTensor | DenseTensor[] => {
       const matrix = matrices.get(name);
       if (!matrix) {
         const tensor = plainTensors.get(name)!;
         return { name, dtype: tensor.dtype, shape, read: () => tensors.read(tensor.name) };
       }
+      const form =
+        keep && !turned.has(name) && name !== weights.embedding.name
+          ? packedForm(name, matrix, shape as [number, number])
+          : null;
+      if (form) {
+        packed.set(name, form);
+        return packedTensors(form, matrix);
+      }
       const read = () =>
         bytesOf(turned.has(name) ? transposed(matrix.decode(), shape[1]!, shape[0]!) : matrix.decode());
       return { name, dtype: 'F32', shape, read };
     });
-    return writeDenseFolder({ config: plain, tensors: written, copied: { from: path, names: KEPT } }, scratch);
+    const copied = { from: path, names: KEPT };
+    return { path: writeDenseFolder({ config: plain, tensors: written, copied }, scratch), packed };
   };
   const storage = storageOf([...matrices.values()], tensors.bytes, listed, [...notices], settings);
   return { storage, matrices, dense };
@@ -132,6 +143,7 @@ function storageOf(
     group: one(matrices.map(({ group }) => group)),
     bytes,
     dense_bytes: listed.reduce((sum, { shape }) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0),
+    packed: null,
     notices: [
       ...notices,
       ...(matrices.length === 0 && !dense ? [`labelled ${method}, but no matrix is stored quantised`] : []),
