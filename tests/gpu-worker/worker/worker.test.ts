@@ -59,6 +59,8 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
     world.settled.push(JSON.parse(body) as Settled);
     return { status: 200, body: { success: true, result: {} } };
   }
+  if (request.url === '/internal/workers/announce') return { status: 200, body: {} };
+  if (request.url?.startsWith('/internal/deletions')) return { status: 200, body: { cursor: 0, deletions: [] } };
   world.claims += 1;
   const { status, code } = world.claimAnswer;
   const problem = { type: '', title: '', status, detail: 'no', instance: '', code, request_id: 'r' };
