@@ -41,7 +41,7 @@ type TrainingHooks = {
 type TrainedNetwork = { weights: Weights; validations: Validation[]; steps: number; cpuSeconds: number };
 
 const WARM_UP = 50;
-/** Steps that are computed in one call: about a second's work. */
+/** Steps that are computed in one call, at most: about a second's work. */
 const CHUNK = 5;
 /** Windows in the set on which weights are chosen: so many batches of them, and no more than that. */
 const [VALIDATION_BATCHES, VALIDATION_WINDOWS] = [16, 512];
@@ -84,14 +84,16 @@ export async function trainDenoiser(
   const start = performance.now();
   const first = trainer.step;
   try {
+    // a validation stands at the end of a call
+    const chunk = Math.min(CHUNK, every);
     const source = fromSteps(
       end,
-      CHUNK,
+      chunk,
       (step): Record<string, Float32Array> => drawBatch(train.records, train.noises, draw, step),
     );
     for await (const { metrics } of trainer.run(source)) {
       let validated: Validation | null = null;
-      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - CHUNK) / every) || trainer.step >= end) {
+      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - chunk) / every) || trainer.step >= end) {
         const weights = plain(await trainer.parameters());
         validated = { step: trainer.step, ...(await validate(weights, settings, held)) };
         if (validations.every(({ snrOut }) => snrOut < validated!.snrOut)) best = weights;

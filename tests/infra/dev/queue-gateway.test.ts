@@ -64,6 +64,7 @@ it('delays retries as asked', async () => {
 
 it('gives a message up after its retries, in favour of a queue that the edge consumes', async () => {
   const id = await stack.post();
+  await stack.announcePlayed();
   for (let attempts = 1; attempts <= 3; attempts += 1) {
     const message = await next();
     expect(message.attempts).toBe(attempts);
