@@ -16,13 +16,12 @@ import {
   requirePlan,
   selectedLinears,
 } from '../compression/index.ts';
-import { crossEntropy, loadModel } from '../lm/index.ts';
+import { copyFiles, crossEntropy, KEPT_FILES, loadModel } from '../lm/index.ts';
 import { CompressionCheckpoints } from './checkpoints/compression-checkpoint.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
 import { densely, openModel } from './inputs/model-input.ts';
 import { wholeSequences } from './inputs/sequence-sets.ts';
-import { copyFiles, KEPT_FILES } from './outputs/kept-files.ts';
 import { publishFolder } from './outputs/model-artefact.ts';
 import { publishReport } from './outputs/report.ts';
 

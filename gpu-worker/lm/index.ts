@@ -40,6 +40,7 @@ export { weightGradients } from './training/weight-gradients.ts';
 export type { Storage } from './weights/dense-folder.ts';
 export { type ModelFolder, readStored, readWeight } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
+export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';
 export { matchesAny } from './weights/name-patterns.ts';
 export { readWeightsOfFile } from './weights/quantised/read.ts';
 export type { SavedTokenizer } from './weights/save.ts';

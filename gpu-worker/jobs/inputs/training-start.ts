@@ -5,9 +5,17 @@ import { modelKey } from '../../../shared/contracts/model.ts';
 import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import contract from '../../../shared/jobs/lm.train.ts';
-import { byteTokenizer, PlantedLanguage, readTokenizer, type SavedTokenizer, type Tokenizer } from '../../lm/index.ts';
+import {
+  byteTokenizer,
+  copyFiles,
+  KEPT_FILES,
+  PlantedLanguage,
+  readTokenizer,
+  type SavedTokenizer,
+  TOKENIZER_FILES,
+  type Tokenizer,
+} from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
-import { copyFiles, KEPT_FILES, TOKENIZER_FILES } from '../outputs/kept-files.ts';
 import type { TextReader } from './corpus-input.ts';
 import { densely, type OpenedModel, openModel } from './model-input.ts';
 

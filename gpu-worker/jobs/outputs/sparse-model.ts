@@ -1,5 +1,5 @@
 /** A block-wise sparse model as a published result, and the report of the comparison that it was chosen from. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { writeSafetensors } from '../../../shared/formats/safetensors.ts';
@@ -8,6 +8,7 @@ import type { PointModel } from '../../block-sparse/measure.ts';
 import { denseTensors, storedModel } from '../../block-sparse/stored-layers.ts';
 import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
 import { blockLinears } from '../../block-sparse/training/language.ts';
+import { copyFiles, KEPT_FILES } from '../../lm/index.ts';
 import { reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
@@ -63,17 +64,6 @@ export async function publishSparseModel(
   };
 }
 
-/** Files beside the weights that a fine-tuned model keeps as they are. */
-const KEPT = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'generation_config.json',
-];
-
 /** The parent's folder with the weights as they are stored now; a dense copy beside them opens in `transformers`. */
 async function publishLanguageModel(
   { scratch, ...context }: Pick<JobContext<unknown>, 'artefact' | 'scratch'>,
@@ -91,8 +81,7 @@ async function publishLanguageModel(
   const description = { layers: Object.fromEntries(described), reading: READING };
   const to = join(scratch, 'block-sparse-model');
   mkdirSync(to, { recursive: true });
-  for (const name of KEPT)
-    if (existsSync(join(folder.path, name))) copyFileSync(join(folder.path, name), join(to, name));
+  copyFiles(folder.path, to, ['config.json', ...KEPT_FILES]);
   const weights = writeSafetensors(tensors, { format: 'pt' });
   writeFileSync(join(to, BLOCK_SPARSE_WEIGHTS), weights);
   writeFileSync(join(to, BLOCK_SPARSE_LAYERS), `${JSON.stringify(description, null, 1)}\n`);

@@ -3,6 +3,7 @@ import type { Linear, ModelWeights, Weight } from '../../../../shared/models/arc
 import { listWeights } from '../../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../../shared/models/describe.ts';
 import { bytesOf, type DenseTensor, type Storage, writeDenseFolder } from '../dense-folder.ts';
+import { KEPT_FILES } from '../kept-files.ts';
 import { readStoredFile, readStoredTensors, type StoredTensor, type StoredTensors } from '../stored-tensors.ts';
 import { packQuantizedMatrix } from './compressed-tensors.ts';
 import { transposed } from './fields.ts';
@@ -10,16 +11,6 @@ import { type FindMatrix, layoutsOf } from './layouts.ts';
 import type { MatrixShape, QuantisedMatrix } from './matrix.ts';
 import { type PackedMatrix, packedForm, packedTensors } from './packed.ts';
 import { type Fields, type QuantisationSettings, readSettings } from './settings.ts';
-
-/** Files that a dense reading keeps as they are. */
-const KEPT = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'generation_config.json',
-];
 
 /** The config without what it says of the weights' storage. */
 function plainConfig(config: Fields): Record<string, unknown> {
@@ -94,7 +85,7 @@ export function findQuantised(path: string, config: Fields): QuantisedFolder | n
         bytesOf(turned.has(name) ? transposed(matrix.decode(), shape[1]!, shape[0]!) : matrix.decode());
       return { name, dtype: 'F32', shape, read };
     });
-    const copied = { from: path, names: KEPT };
+    const copied = { from: path, names: KEPT_FILES };
     return { path: writeDenseFolder({ config: plain, tensors: written, copied }, scratch), packed };
   };
   const storage = storageOf([...matrices.values()], tensors.bytes, listed, [...notices], settings);
