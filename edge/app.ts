@@ -16,6 +16,8 @@ export function createApp(): App {
   app.use(envelope);
   app.onError(problemAnswer);
   app.notFound((c) => answerUnrouted(app.routes, c));
-  for (const register of ROUTES) register(app);
+  for (const register of ROUTES) {
+    register(app);
+  }
   return app;
 }

@@ -9,7 +9,9 @@ export class BoundedMap<K, V> extends Map<K, V> {
   }
 
   override set(key: K, value: V): this {
-    if (this.size >= this.#limit && !this.has(key)) this.delete(this.keys().next().value as K);
+    if (this.size >= this.#limit && !this.has(key)) {
+      this.delete(this.keys().next().value as K);
+    }
     return super.set(key, value);
   }
 }

@@ -40,8 +40,12 @@ async function cleanUpStaging(env: Env, before: number): Promise<number> {
 export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
   for (;;) {
     const { objects, truncated } = await bucket.list({ prefix });
-    if (objects.length > 0) await bucket.delete(objects.map((object) => object.key));
-    if (!truncated) return;
+    if (objects.length > 0) {
+      await bucket.delete(objects.map((object) => object.key));
+    }
+    if (!truncated) {
+      return;
+    }
   }
 }
 
@@ -65,7 +69,9 @@ async function deleteUnusedBlobs(env: Env, before: number): Promise<number> {
   )
     .bind(before, BLOBS)
     .all<{ tenant: string; sha256: string }>();
-  if (results.length === 0) return 0;
+  if (results.length === 0) {
+    return 0;
+  }
   await env.R2.delete(results.map(({ tenant, sha256 }) => blobKey(tenant, sha256)));
   await env.DB.prepare(
     `DELETE FROM blobs WHERE state = 'doomed' AND (tenant, sha256) IN (

@@ -19,8 +19,9 @@ type Announcement = { name: string; sha256: string; bytes: number; media_type: s
 export async function grantUpload(env: Env, tenant: string, announced: Announcement, now: number): Promise<Grant> {
   const id = randomId('art');
   const size = (await storedBlobs(env, tenant, [announced.sha256])).get(announced.sha256);
-  if (size !== undefined && size !== announced.bytes)
+  if (size !== undefined && size !== announced.bytes) {
     throw new SextantError('artefact_mismatch', `bytes with this digest are ${size} long, not ${announced.bytes}`);
+  }
   const owned = size !== undefined && (await reserveBlobs(env, tenant, [announced], now)).has(announced.sha256);
   const state = owned ? 'stored' : 'pending';
   const expires_at = owned ? null : now + PENDING_LIFE_MS;
@@ -40,8 +41,12 @@ export async function grantUpload(env: Env, tenant: string, announced: Announcem
 /** Checks and promotes what was uploaded for a pending artefact; again changes nothing. */
 export async function commitUpload(env: Env, tenant: string, id: string, now: number): Promise<ArtefactRow> {
   const row = await readArtefact(env, tenant, id, now);
-  if (row.tenant !== tenant) throw new SextantError('not_found', `there is no artefact ${id}`);
-  if (row.state === 'stored') return row;
+  if (row.tenant !== tenant) {
+    throw new SextantError('not_found', `there is no artefact ${id}`);
+  }
+  if (row.state === 'stored') {
+    return row;
+  }
   await verifyAndPromote(env, { tenant, job: id, attempt: 1, artefacts: [{ ...row, n: 0 }] }, now);
   const stored: ArtefactRow = { ...row, state: 'stored', expires_at: null };
   await env.DB.batch([
@@ -57,7 +62,9 @@ const useStatement = (env: Env, { tenant, sha256, id }: ArtefactRow): D1Prepared
 /** Deletes the tenant's artefact, and its bytes unless something else uses them. Raises not_found. */
 export async function deleteArtefact(env: Env, tenant: string, id: string, now: number): Promise<void> {
   const row = await readArtefact(env, tenant, id, now);
-  if (row.tenant !== tenant) throw new SextantError('not_found', `this tenant has no artefact ${id}`);
+  if (row.tenant !== tenant) {
+    throw new SextantError('not_found', `this tenant has no artefact ${id}`);
+  }
   await env.DB.batch([
     env.DB.prepare('DELETE FROM artefacts WHERE id = ?').bind(id),
     env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),

@@ -37,9 +37,12 @@ export async function reserveBlobs(
   ]);
   const stored = new Map<string, number>();
   for (const { sha256, bytes, state } of states!.results) {
-    if (state === 'doomed')
+    if (state === 'doomed') {
       throw new SextantError('unavailable', `the blob ${sha256} is being deleted at this moment; ask again`);
-    if (state === 'stored') stored.set(sha256, bytes);
+    }
+    if (state === 'stored') {
+      stored.set(sha256, bytes);
+    }
   }
   return stored;
 }

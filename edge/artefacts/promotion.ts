@@ -30,18 +30,26 @@ export async function verifyAndPromote(
   const distinct = new Map<string, AnnouncedArtefact>();
   for (const artefact of of.artefacts) {
     const first = distinct.get(artefact.sha256);
-    if (first && first.bytes !== artefact.bytes)
+    if (first && first.bytes !== artefact.bytes) {
       throw mismatch(artefact, `another artefact with this digest was announced with ${first.bytes} bytes`);
-    if (artefact.bytes > SHARD_LIMIT) throw mismatch(artefact, `a shard has at most ${SHARD_LIMIT} bytes`);
+    }
+    if (artefact.bytes > SHARD_LIMIT) {
+      throw mismatch(artefact, `a shard has at most ${SHARD_LIMIT} bytes`);
+    }
     distinct.set(artefact.sha256, first ?? artefact);
   }
-  if (distinct.size === 0) return [];
+  if (distinct.size === 0) {
+    return [];
+  }
   const stored = await reserveBlobs(env, of.tenant, [...distinct.values()], now);
   const waiting: AnnouncedArtefact[] = [];
   for (const artefact of distinct.values()) {
     const bytes = stored.get(artefact.sha256);
-    if (bytes === undefined) waiting.push(artefact);
-    else if (bytes !== artefact.bytes) throw mismatch(artefact, `bytes with this digest are ${bytes} long`);
+    if (bytes === undefined) {
+      waiting.push(artefact);
+    } else if (bytes !== artefact.bytes) {
+      throw mismatch(artefact, `bytes with this digest are ${bytes} long`);
+    }
   }
   const promoteNext = async (): Promise<void> => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
@@ -66,17 +74,24 @@ type Inspected = { key: string; etag: string; artefact: Blob };
 /** Looks at a staged object. Raises artefact_missing or, for a wrong size, artefact_mismatch. */
 export async function inspect(env: Env, key: string, artefact: Blob): Promise<Inspected> {
   const head = await env.R2.head(key);
-  if (!head)
+  if (!head) {
     throw new SextantError('artefact_missing', `the artefact "${artefact.name}" (${artefact.sha256}) was not uploaded`);
-  if (head.size !== artefact.bytes) throw mismatch(artefact, `${head.size} bytes were uploaded`);
+  }
+  if (head.size !== artefact.bytes) {
+    throw mismatch(artefact, `${head.size} bytes were uploaded`);
+  }
   return { key, etag: head.etag, artefact };
 }
 
 /** Promotes the inspected version. Raises artefact_mismatch where it was overwritten or has another digest. */
 export async function promote(env: Env, { key, etag, artefact }: Inspected, tenant: string): Promise<void> {
   const version = await env.R2.get(key, { onlyIf: { etagMatches: etag } });
-  if (!version) throw new SextantError('artefact_missing', `the upload of "${artefact.name}" has gone`);
-  if (!('body' in version)) throw mismatch(artefact, 'the upload was overwritten while it was being checked');
+  if (!version) {
+    throw new SextantError('artefact_missing', `the upload of "${artefact.name}" has gone`);
+  }
+  if (!('body' in version)) {
+    throw mismatch(artefact, 'the upload was overwritten while it was being checked');
+  }
   try {
     // create-only: null means that these bytes lie there already, under a name that only such a check can write
     await env.R2.put(blobKey(tenant, artefact.sha256), version.body, {
@@ -86,7 +101,9 @@ export async function promote(env: Env, { key, etag, artefact }: Inspected, tena
     });
   } catch (error) {
     // the bucket's own code for a checksum that does not fit
-    if (/\(10037\)|checksum/i.test(String(error))) throw mismatch(artefact, 'the upload has another digest');
+    if (/\(10037\)|checksum/i.test(String(error))) {
+      throw mismatch(artefact, 'the upload has another digest');
+    }
     throw error;
   }
 }

@@ -6,13 +6,18 @@ type ByteRange = { offset: number; length: number };
 /** The range asked for of `size` bytes; null for the whole. Raises range_unsatisfiable. */
 export function byteRange(header: string | null, size: number): ByteRange | null {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '');
-  if (!match || (match[1] === '' && match[2] === '')) return null;
+  if (!match || (match[1] === '' && match[2] === '')) {
+    return null;
+  }
   const [first, last] = match[1] === '' ? suffix(Number(match[2]), size) : [Number(match[1]), lastOf(match[2]!, size)];
-  if (match[1] !== '' && match[2] !== '' && Number(match[2]) < first) return null;
-  if (first >= size || last < first)
+  if (match[1] !== '' && match[2] !== '' && Number(match[2]) < first) {
+    return null;
+  }
+  if (first >= size || last < first) {
     throw new SextantError('range_unsatisfiable', `the artefact has ${size} bytes`, {
       details: { bytes: size },
     });
+  }
   return { offset: first, length: last - first + 1 };
 }
 

@@ -22,8 +22,9 @@ export async function readArtefact(env: Env, tenant: string, id: string, now: nu
   const row = await env.DB.prepare('SELECT * FROM artefacts WHERE id = ? AND tenant IN (?, ?)')
     .bind(id, tenant, PUBLIC_TENANT)
     .first<ArtefactRow>();
-  if (!row || (row.expires_at !== null && row.expires_at <= now))
+  if (!row || (row.expires_at !== null && row.expires_at <= now)) {
     throw new SextantError('not_found', `there is no artefact ${id}`);
+  }
   return row;
 }
 

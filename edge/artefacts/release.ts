@@ -22,7 +22,9 @@ export async function releaseBlobs(env: Env, tenant: string, digests: readonly s
       .bind(tenant, JSON.stringify(digests.slice(i, i + BATCH)), now - CLEAN_UP_AGE_MS)
       .all<{ sha256: string }>();
     const doomed = results.map(({ sha256 }) => sha256);
-    if (doomed.length === 0) continue;
+    if (doomed.length === 0) {
+      continue;
+    }
     await env.R2.delete(doomed.map((sha256) => blobKey(tenant, sha256)));
     const list = JSON.stringify(doomed);
     await env.DB.batch([

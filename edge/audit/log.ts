@@ -40,9 +40,12 @@ export async function audited(
     try {
       return (await env.DB.batch([statement, ...changes])).slice(1);
     } catch (error) {
-      if (!/UNIQUE constraint failed: audit\./.test(String(error))) throw error;
-      if (tries === TRIES)
+      if (!/UNIQUE constraint failed: audit\./.test(String(error))) {
+        throw error;
+      }
+      if (tries === TRIES) {
         throw new SextantError('unavailable', 'too many changes at once; ask again', { cause: error });
+      }
       await scheduler.wait(Math.random() * 20 * Math.min(tries, 10));
     }
   }

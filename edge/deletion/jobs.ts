@@ -10,13 +10,18 @@ import { ledgerOf } from '../jobs/ledger-of.ts';
 export async function deleteJob(env: Env, tenant: string, id: string, now: number): Promise<void> {
   const ledger = ledgerOf(env, id);
   const job = await ledger.view(tenant);
-  if (!job) throw new SextantError('not_found', `there is no job ${id}`);
-  if (!isTerminal(job.status)) throw new SextantError('conflict', `the job is ${job.status}; cancel it first`);
+  if (!job) {
+    throw new SextantError('not_found', `there is no job ${id}`);
+  }
+  if (!isTerminal(job.status)) {
+    throw new SextantError('conflict', `the job is ${job.status}; cancel it first`);
+  }
   const run = job.labels.run ? await runOf(env, job.labels.run).view(tenant) : null;
-  if (run?.status === 'running' && run.steps.some(({ jobs }) => jobs.some((one) => one.id === id)))
+  if (run?.status === 'running' && run.steps.some(({ jobs }) => jobs.some((one) => one.id === id))) {
     throw new SextantError('conflict', `the run ${run.id} uses the job`, {
       errors: [{ pointer: '', code: 'in_use', detail: run.id }],
     });
+  }
   await deleteJobArtefacts(env, tenant, id, now);
   await ledger.erase(tenant);
 }

@@ -18,7 +18,9 @@ export class TenantEraser extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const task = await this.ctx.storage.get<Task>('task');
-    if (!task) return;
+    if (!task) {
+      return;
+    }
     await this.ctx.storage.setAlarm(Date.now() + RETRY_MS);
     try {
       await eraseTenant(this.env, task.tenant, Date.now());
@@ -27,7 +29,9 @@ export class TenantEraser extends DurableObject<Env> {
       return;
     }
     const last = task.begun_at + KEY_CACHE_MS + RETRY_MS;
-    if (Date.now() < last) return this.ctx.storage.setAlarm(last);
+    if (Date.now() < last) {
+      return this.ctx.storage.setAlarm(last);
+    }
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }

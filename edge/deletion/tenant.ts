@@ -52,7 +52,9 @@ async function eachOf(
       .all<{ id: string }>();
     await Promise.all(results.map(({ id }) => erase(id)));
     const last = results.at(-1);
-    if (!last) return;
+    if (!last) {
+      return;
+    }
     after = last.id;
   }
 }
@@ -62,7 +64,9 @@ async function eraseJob(env: Env, tenant: string, id: string): Promise<void> {
   const address = await ledger.webhookOf(tenant);
   await ledger.cancel(tenant);
   await ledger.erase(tenant);
-  if (address) await deliveryQueueOf(env, await addressQueueName(tenant, address)).erase();
+  if (address) {
+    await deliveryQueueOf(env, await addressQueueName(tenant, address)).erase();
+  }
 }
 
 /** Takes all of it away. Raises what the stores raise; call it again then. */
@@ -80,7 +84,9 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
   for (let cursor: string | undefined; ; ) {
     const page = await env.KV.list({ prefix: kvPrefix(tenant), ...(cursor ? { cursor } : {}) });
     await Promise.all(page.keys.map(({ name }) => env.KV.delete(name)));
-    if (page.list_complete) break;
+    if (page.list_complete) {
+      break;
+    }
     cursor = page.cursor;
   }
   await deletePrefix(env.R2, `t/${tenant}/`);

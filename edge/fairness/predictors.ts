@@ -56,16 +56,22 @@ const loaded = new BoundedMap<string, CompiledPredictor>(LOADED_LIMIT);
 /** The compiled predictor of a published result that the caller may read. The cache is by content, so it never outlives its meaning. */
 export async function loadPredictor(env: Env, result: PublishedResult): Promise<CompiledPredictor> {
   const held = loaded.get(result.id);
-  if (held) return held;
+  if (held) {
+    return held;
+  }
   const compiled = compilePredictor(predictorDocumentSchema.parse(await documentOf(env, result)));
   loaded.set(result.id, compiled);
   return compiled;
 }
 
 async function documentOf(env: Env, { tenant, manifest }: PublishedResult): Promise<unknown> {
-  if (manifest.body.document !== undefined) return manifest.body.document;
+  if (manifest.body.document !== undefined) {
+    return manifest.body.document;
+  }
   const blob = manifest.blobs.find(({ name }) => name === PREDICTOR_BLOB);
-  if (!blob) throw new SextantError('conflict', 'the predictor holds no document that the edge could run');
+  if (!blob) {
+    throw new SextantError('conflict', 'the predictor holds no document that the edge could run');
+  }
   if (blob.bytes > BLOB_LIMIT) {
     throw new SextantError(
       'computation_too_large',
@@ -76,6 +82,8 @@ async function documentOf(env: Env, { tenant, manifest }: PublishedResult): Prom
     );
   }
   const object = await env.R2.get(blobKey(tenant, blob.sha256));
-  if (!object) throw new SextantError('artefact_missing', "the predictor's bytes are not stored");
+  if (!object) {
+    throw new SextantError('artefact_missing', "the predictor's bytes are not stored");
+  }
   return JSON.parse(await object.text());
 }

@@ -37,12 +37,14 @@ export const access = (scope: Scope | null, policy: KeyPolicy) =>
     }
     c.set('key', key);
     c.set('allowance', await takeQuota(c.env, key, policy, now));
-    if (scope !== null && !key.scopes.has(scope))
+    if (scope !== null && !key.scopes.has(scope)) {
       throw new SextantError('scope_missing', `the API key ${key.id} lacks the scope ${scope}`);
+    }
     await next();
     // Dual use: every request that this scope let in is on record, with how it ended.
-    if (scope === 'directions:refusal')
+    if (scope === 'directions:refusal') {
       await audited(c.env, { ...auditOf(c, 'refusal.use', c.req.path), outcome: outcomeOf(c) });
+    }
   });
 
 const outcomeOf = (c: Context<AppEnv>): string =>

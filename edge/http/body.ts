@@ -36,15 +36,17 @@ export function charsetIsUtf8(contentType: string): boolean {
 function checkContentType(headers: Headers): void {
   const presented = headers.get('content-type') ?? '';
   const essence = presented.toLowerCase().split(';')[0]!.trim();
-  if (!/^application\/([a-z0-9.-]+\+)?json$/.test(essence) || !charsetIsUtf8(presented))
+  if (!/^application\/([a-z0-9.-]+\+)?json$/.test(essence) || !charsetIsUtf8(presented)) {
     throw new SextantError(
       'media_type_unsupported',
       `the content type is ${presented ? `"${presented.slice(0, 100)}"` : 'missing'}; send application/json in UTF-8`,
       { details: { accepted: ['application/json'] } },
     );
+  }
   const encoding = headers.get('content-encoding');
-  if (encoding !== null && encoding.toLowerCase() !== 'identity')
+  if (encoding !== null && encoding.toLowerCase() !== 'identity') {
     throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
+  }
 }
 
 /**
@@ -54,17 +56,23 @@ function checkContentType(headers: Headers): void {
 export async function readBounded(request: Request, limit: number, jobType?: string): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = (): SextantError => {
     const detail = `the body may have at most ${limit} bytes`;
-    if (!jobType) return new SextantError('body_too_large', detail);
+    if (!jobType) {
+      return new SextantError('body_too_large', detail);
+    }
     const otherwise = `${detail}; upload it and create a job of type ${jobType} instead`;
     return new SextantError('body_too_large', otherwise, { details: { job_type: jobType } });
   };
-  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge();
+  if (Number(request.headers.get('content-length') ?? 0) > limit) {
+    throw tooLarge();
+  }
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = request.body?.getReader();
   while (reader) {
     const { done, value } = await reader.read();
-    if (done) break;
+    if (done) {
+      break;
+    }
     size += value.byteLength;
     if (size > limit) {
       reader.releaseLock();
@@ -87,11 +95,15 @@ const DRAIN_LIMIT = 32 * 1024 * 1024;
 /** Reads on and forgets: a client that still writes when the answer comes sees a broken connection instead of it. */
 export async function drain(request: Request): Promise<void> {
   const { body } = request;
-  if (!body || body.locked) return;
+  if (!body || body.locked) {
+    return;
+  }
   const reader = body.getReader();
   for (let left = DRAIN_LIMIT; left > 0; ) {
     const { done, value } = await reader.read();
-    if (done) return;
+    if (done) {
+      return;
+    }
     left -= value.byteLength;
   }
   await reader.cancel();

@@ -12,7 +12,9 @@ let requests = 0;
 
 /** The caller's request id where it is short and well-formed, else a new one: random for the isolate, then counted. */
 export function requestIdOf(presented: string | null): string {
-  if (presented !== null && WELL_FORMED.test(presented)) return presented;
+  if (presented !== null && WELL_FORMED.test(presented)) {
+    return presented;
+  }
   isolate ??= crypto.randomUUID().replaceAll('-', '').slice(0, 20);
   requests += 1;
   return `${isolate}-${requests.toString(36)}`;
@@ -22,7 +24,9 @@ export function requestIdOf(presented: string | null): string {
 export function stamp(headers: Headers, requestId: string, allowance: Allowance | undefined, now: number): void {
   headers.append('x-request-id', requestId);
   headers.append(EDGE_TIME_HEADER, String(now));
-  if (allowance === undefined) return;
+  if (allowance === undefined) {
+    return;
+  }
   headers.append('ratelimit-policy', rateLimitPolicy(allowance));
   headers.append('ratelimit', rateLimit(allowance, now));
 }
@@ -30,7 +34,9 @@ export function stamp(headers: Headers, requestId: string, allowance: Allowance 
 export const envelope = createMiddleware<AppEnv>(async function envelope(c, next) {
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
-  if (c.res.status >= 400) await drain(c.req.raw);
+  if (c.res.status >= 400) {
+    await drain(c.req.raw);
+  }
   // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
   c.res = new Response(c.res.body, c.res);
   c.res.headers.set('x-content-type-options', 'nosniff');

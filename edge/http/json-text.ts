@@ -13,8 +13,12 @@ const WRONG = {
  */
 export function checkJsonText(text: string, limit: number): void {
   const fault = jsonTextFault(text, limit, ['__proto__']);
-  if (!fault) return;
-  if (fault.kind === 'too_deep') throw new SextantError('body_malformed', `the body nests deeper than ${limit} levels`);
+  if (!fault) {
+    return;
+  }
+  if (fault.kind === 'too_deep') {
+    throw new SextantError('body_malformed', `the body nests deeper than ${limit} levels`);
+  }
   const pointer = jsonPointer(fault.path);
   const detail = `${pointer.slice(0, 300)}: ${WRONG[fault.kind]}`;
   throw new SextantError('validation_failed', detail, { errors: [{ pointer, code: fault.kind, detail }] });

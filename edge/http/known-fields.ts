@@ -22,7 +22,9 @@ function fieldsAt(schema: z.ZodType, pointer: string, value: unknown): string[] 
   let inside: unknown = value;
   for (const step of [...steps, null]) {
     here = here.flatMap((one) => opened(one, inside));
-    if (step === null) break;
+    if (step === null) {
+      break;
+    }
     here = here.flatMap((one) => {
       const { shape, element } = definitionOf(one);
       const next = shape && Object.hasOwn(shape, step) ? shape[step] : element;
@@ -41,8 +43,12 @@ const memberOf = (value: unknown, name: string): unknown =>
 /** The schemas behind defaults, optionals and unions. */
 function opened(schema: z.ZodType, value: unknown): z.ZodType[] {
   const { innerType, options, discriminator } = definitionOf(schema);
-  if (innerType) return opened(innerType, value);
-  if (!options) return [schema];
+  if (innerType) {
+    return opened(innerType, value);
+  }
+  if (!options) {
+    return [schema];
+  }
   const named = options.filter((option) => {
     const tag = discriminator === undefined ? undefined : definitionOf(option).shape?.[discriminator];
     return tag?.safeParse(memberOf(value, discriminator!)).success;
@@ -53,7 +59,9 @@ function opened(schema: z.ZodType, value: unknown): z.ZodType[] {
 /** The same errors, those of unknown fields completed by the fields that exist there. */
 export const withKnownFields = (errors: readonly FieldError[], schema: z.ZodType, value: unknown): FieldError[] =>
   errors.map((error) => {
-    if (error.code !== 'unknown_field') return error;
+    if (error.code !== 'unknown_field') {
+      return error;
+    }
     const known = fieldsAt(schema, error.pointer.slice(0, error.pointer.lastIndexOf('/')), value);
     return known.length > 0 ? { ...error, detail: `${error.detail}; the fields are ${known.join(', ')}` } : error;
   });

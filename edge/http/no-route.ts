@@ -12,11 +12,17 @@ type Route = { method: string; path: string };
 export function methodsFor(routes: readonly Route[], path: string): string[] {
   const methods = new Set<string>();
   for (const route of routes) {
-    if (route.method === 'ALL') continue;
+    if (route.method === 'ALL') {
+      continue;
+    }
     const pattern = route.path.replace(/[.*+?^$()|[\]\\]/g, '\\$&').replace(/:[^/]+?(?=\/|$)/g, '[^/]+');
-    if (!new RegExp(`^${pattern}$`).test(path)) continue;
+    if (!new RegExp(`^${pattern}$`).test(path)) {
+      continue;
+    }
     methods.add(route.method);
-    if (route.method === 'GET') methods.add('HEAD');
+    if (route.method === 'GET') {
+      methods.add('HEAD');
+    }
   }
   return [...methods].sort();
 }
@@ -33,7 +39,9 @@ export function answerUnrouted(routes: readonly Route[], c: Context<AppEnv>): Re
 }
 
 function unrouted(allowed: readonly string[], c: Context<AppEnv>): SextantError {
-  if (allowed.length === 0) return new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
+  if (allowed.length === 0) {
+    return new SextantError('not_found', `there is nothing at ${c.req.path.slice(0, 200)}`);
+  }
   return new SextantError('method_not_allowed', `${c.req.method} is not possible here, but ${allowed.join(', ')}`, {
     details: { allowed },
   });

@@ -37,7 +37,9 @@ const encodeCursor = ({ created, id }: Position): string => encode(`${created} $
 /** Raises parameter_invalid for a cursor that this service did not give out. */
 function decodeCursor(cursor: string): Position {
   const match = /^(\d{1,16}) ([\x21-\x7e]{1,300})$/.exec(decode(cursor));
-  if (!match) throw invalidCursor();
+  if (!match) {
+    throw invalidCursor();
+  }
   return { created: Number(match[1]), id: match[2]! };
 }
 
@@ -45,7 +47,9 @@ function decodeCursor(cursor: string): Position {
 const encodeKeyCursor = (key: string): string => encode(`key ${key}`);
 function decodeKeyCursor(cursor: string): string {
   const text = decode(cursor);
-  if (!text.startsWith('key ')) throw invalidCursor();
+  if (!text.startsWith('key ')) {
+    throw invalidCursor();
+  }
   return text.slice(4);
 }
 
@@ -64,10 +68,14 @@ export const byKey = <Row>(keyOf: (row: Row) => string): Order<Row, string> => (
 /** By numbers of its own, which the cursor holds together with the name of its list; `first` where there is none. */
 export const byNumber = <Row>(list: string, first: number, numberOf: (row: Row) => number): Order<Row, number> => ({
   start(cursor) {
-    if (cursor === undefined) return first;
+    if (cursor === undefined) {
+      return first;
+    }
     const key = decodeKeyCursor(cursor);
     const number = key.slice(list.length + 1);
-    if (key.startsWith(`${list} `) && /^\d{1,15}$/.test(number)) return Number(number);
+    if (key.startsWith(`${list} `) && /^\d{1,15}$/.test(number)) {
+      return Number(number);
+    }
     throw invalidCursor('it goes on where it was given out: the same list and order');
   },
   after: (row) => encodeKeyCursor(`${list} ${numberOf(row)}`),

@@ -47,7 +47,11 @@ function toldBy<T extends object>(table: Told<T>, error: SextantError): T | unde
     const details = detailsOf(error, code);
     return details && table[code]?.(details);
   };
-  for (const code of Object.keys(table) as (keyof ProblemDetails)[]) if (error.code === code) return tell(code);
+  for (const code of Object.keys(table) as (keyof ProblemDetails)[]) {
+    if (error.code === code) {
+      return tell(code);
+    }
+  }
   return undefined;
 }
 
@@ -55,7 +59,9 @@ function toldBy<T extends object>(table: Told<T>, error: SextantError): T | unde
 export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   const known = asSextantError(error);
   const code = isProblemCode(known.code) ? known.code : 'internal';
-  if (code === 'internal') console.error(c.get('requestId'), error.stack ?? String(error));
+  if (code === 'internal') {
+    console.error(c.get('requestId'), error.stack ?? String(error));
+  }
   const [status, title] = PROBLEMS[code];
   const problem: Problem = {
     ...toldBy(MEMBERS, known),
@@ -69,9 +75,13 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     ...(known.errors ? { errors: known.errors.slice(0, MOST_ERRORS) } : {}),
   };
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...toldBy(HEADERS, known) };
-  if (status === 401) headers['www-authenticate'] = 'Bearer realm="sextant"';
+  if (status === 401) {
+    headers['www-authenticate'] = 'Bearer realm="sextant"';
+  }
   const retryAfterS = known.retryAfterS ?? (status === 503 ? 5 : undefined);
-  if (retryAfterS !== undefined) headers['retry-after'] = String(retryAfterS);
+  if (retryAfterS !== undefined) {
+    headers['retry-after'] = String(retryAfterS);
+  }
   return new Response(JSON.stringify(problem), {
     status,
     headers: { ...headers, 'content-type': 'application/problem+json' },
@@ -79,7 +89,9 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
 }
 
 function asSextantError(error: Error): SextantError {
-  if (error instanceof SextantError) return error;
+  if (error instanceof SextantError) {
+    return error;
+  }
   if (error instanceof HTTPException) {
     const code: ProblemCode =
       error.status === 415 ? 'media_type_unsupported' : error.status === 400 ? 'body_malformed' : 'internal';
@@ -99,10 +111,14 @@ const TARGET_CODES: Record<string, ProblemCode> = {
 
 /** zod-openapi's hook: raises what did not fit the schema, with JSON pointers. */
 export function refuseMisfit(result: { target: string; success: boolean; error?: unknown }): undefined {
-  if (result.success) return undefined;
+  if (result.success) {
+    return undefined;
+  }
   const errors = fieldErrors((result.error as z.ZodError).issues);
   const code = TARGET_CODES[result.target] ?? 'validation_failed';
-  if (code === 'not_found') throw new SextantError(code, 'there is no such resource');
+  if (code === 'not_found') {
+    throw new SextantError(code, 'there is no such resource');
+  }
   const first = errors[0];
   const where = first ? `${first.pointer || 'the whole body'}: ${first.detail}` : 'the request';
   throw new SextantError(code, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, { errors });
@@ -112,12 +128,13 @@ export function refuseMisfit(result: { target: string; success: boolean; error?:
 export function fieldErrors(issues: readonly z.core.$ZodIssue[], at: readonly PropertyKey[] = []): FieldError[] {
   return issues.flatMap((issue): FieldError[] => {
     const path = [...at, ...issue.path];
-    if (issue.code === 'unrecognized_keys')
+    if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         pointer: jsonPointer([...path, key]),
         code: 'unknown_field',
         detail: `there is no field ${key} here`,
       }));
+    }
     if (issue.code === 'invalid_union' && issue.errors.length > 0) {
       const alternatives = issue.errors.map((branch) => fieldErrors(branch, path));
       return alternatives.reduce((best, next) => (next.length < best.length ? next : best));

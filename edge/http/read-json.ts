@@ -13,7 +13,9 @@ export function readJson<S extends z.ZodType>(schema: S, bytes: Uint8Array): z.o
     throw cause instanceof SextantError ? cause : new SextantError('body_malformed', 'the body is not JSON', { cause });
   }
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    return parsed.data;
+  }
   const errors = fieldErrors(parsed.error.issues);
   throw new SextantError('validation_failed', `${errors[0]?.pointer}: ${errors[0]?.detail}`, { errors });
 }

@@ -14,8 +14,12 @@ export const ARROW_TYPES = ['application/vnd.apache.arrow.stream', 'application/
 /** The format a content type names; undefined for any other. */
 export function tableFormat(contentType: string | undefined): TableFormat | undefined {
   const essence = (contentType ?? '').split(';')[0]!.trim().toLowerCase();
-  if (essence === CSV_TYPE) return 'csv';
-  if ((ARROW_TYPES as readonly string[]).includes(essence)) return 'arrow';
+  if (essence === CSV_TYPE) {
+    return 'csv';
+  }
+  if ((ARROW_TYPES as readonly string[]).includes(essence)) {
+    return 'arrow';
+  }
   return /^application\/([a-z0-9.-]+\+)?json$/.test(essence) ? 'json' : undefined;
 }
 
@@ -25,7 +29,9 @@ const readJson = jsonBody(TABLE_LIMIT, JOB);
 /** Takes a table of at most the table limit; JSON is checked like every JSON body, other bytes are only bounded. */
 export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, next) {
   const format = tableFormat(c.req.header('content-type'));
-  if (format === 'json') return readJson(c, next);
+  if (format === 'json') {
+    return readJson(c, next);
+  }
   if (format === undefined) {
     throw new SextantError(
       'media_type_unsupported',
@@ -35,8 +41,9 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
       },
     );
   }
-  if (format === 'csv' && !charsetIsUtf8(c.req.header('content-type')!))
+  if (format === 'csv' && !charsetIsUtf8(c.req.header('content-type')!)) {
     throw new SextantError('media_type_unsupported', 'send text/csv in UTF-8');
+  }
   const encoding = c.req.header('content-encoding');
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new SextantError('media_type_unsupported', 'the body must be sent without a content encoding');
@@ -60,7 +67,9 @@ export function readTableBody(
       ? readCsv(bytes, { ...reading, ...(delimiter !== undefined && { delimiter }) })
       : readArrow(bytes, {}, reading);
   requireOneOfEach(table, reading.read);
-  if (table.rows === 0) throw tableError('table_empty', '', 'the body: the table has no rows');
+  if (table.rows === 0) {
+    throw tableError('table_empty', '', 'the body: the table has no rows');
+  }
   return table;
 }
 

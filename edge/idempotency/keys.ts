@@ -24,9 +24,15 @@ export class Idempotency extends DurableObject<Env> {
   async begin(fingerprint: string, id: string): Promise<Admission> {
     const now = Date.now();
     const entry = await this.ctx.storage.get<Entry>('entry');
-    if (entry && entry.fingerprint !== fingerprint) return { state: 'reused' };
-    if (entry?.answer) return { state: 'answered', answer: entry.answer };
-    if (entry && now - entry.begun_at < IN_FLIGHT_MS) return { state: 'in_flight' };
+    if (entry && entry.fingerprint !== fingerprint) {
+      return { state: 'reused' };
+    }
+    if (entry?.answer) {
+      return { state: 'answered', answer: entry.answer };
+    }
+    if (entry && now - entry.begun_at < IN_FLIGHT_MS) {
+      return { state: 'in_flight' };
+    }
     const kept = entry?.id ?? id;
     await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, begun_at: now, answer: null });
     await this.ctx.storage.setAlarm(now + KEPT_MS);
@@ -35,7 +41,9 @@ export class Idempotency extends DurableObject<Env> {
 
   async finish(answer: FirstAnswer): Promise<void> {
     const entry = await this.ctx.storage.get<Entry>('entry');
-    if (entry) await this.ctx.storage.put<Entry>('entry', { ...entry, answer });
+    if (entry) {
+      await this.ctx.storage.put<Entry>('entry', { ...entry, answer });
+    }
   }
 
   /** The request was refused before it did anything: the key is free. */

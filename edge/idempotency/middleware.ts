@@ -8,7 +8,9 @@ import { beginOnce } from './once.ts';
 
 export const idempotent = createMiddleware<AppEnv>(async function idempotent(c, next) {
   const idempotencyKey = c.req.header('idempotency-key');
-  if (idempotencyKey === undefined) return next();
+  if (idempotencyKey === undefined) {
+    return next();
+  }
   const { pathname, search } = new URL(c.req.url);
   const request = {
     tenant: c.get('key').tenant,
@@ -25,6 +27,9 @@ export const idempotent = createMiddleware<AppEnv>(async function idempotent(c, 
   }
   await next();
   const location = c.res.headers.get('location');
-  if (c.res.ok && location !== null) await begun.memory.finish({ status: c.res.status, location });
-  else await begun.memory.abandon();
+  if (c.res.ok && location !== null) {
+    await begun.memory.finish({ status: c.res.status, location });
+  } else {
+    await begun.memory.abandon();
+  }
 });

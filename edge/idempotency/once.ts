@@ -22,8 +22,9 @@ type Begun =
  * resumes it. Raises `parameter_invalid`, `idempotency_in_flight`, `idempotency_key_reused`.
  */
 export async function beginOnce(env: Env, request: KeyedRequest, prefix: 'job' | 'evt'): Promise<Begun> {
-  if (!/^[\x21-\x7e]{1,255}$/.test(request.idempotencyKey))
+  if (!/^[\x21-\x7e]{1,255}$/.test(request.idempotencyKey)) {
     throw new SextantError('parameter_invalid', 'an Idempotency-Key has 1 to 255 printable characters');
+  }
   const memory = await idempotencyOf(env, request.tenant, request.idempotencyKey);
   const fingerprint = await fingerprintOf(request, request.tenant, request.body);
   const admission = await memory.begin(fingerprint, randomId(prefix));

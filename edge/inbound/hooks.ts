@@ -45,7 +45,9 @@ export async function findHook(env: Env, id: string): Promise<Hook | null> {
 /** The tenant's hook. Raises `not_found`. */
 export async function readHook(env: Env, tenant: string, id: string): Promise<Hook> {
   const hook = await findHook(env, id);
-  if (hook?.tenant !== tenant) throw new SextantError('not_found', `there is no inbound hook ${id}`);
+  if (hook?.tenant !== tenant) {
+    throw new SextantError('not_found', `there is no inbound hook ${id}`);
+  }
   return hook;
 }
 
@@ -98,9 +100,13 @@ export function forgetHook(id: string): void {
 /** The hook and its secrets, remembered for a few seconds so that a burst costs one query. `now` in ms. */
 export async function openHook(env: Env, id: string, now: number): Promise<OpenHook | null> {
   const remembered = open.get(id);
-  if (remembered && now < remembered.until) return remembered.found;
+  if (remembered && now < remembered.until) {
+    return remembered.found;
+  }
   const hook = await findHook(env, id);
-  if (!hook) return null;
+  if (!hook) {
+    return null;
+  }
   const secrets = await Promise.all(
     live(hook.secrets, now).map(async ({ sealed, expires_at }) => ({
       text: await unseal(env, id, sealed),

@@ -69,19 +69,22 @@ export class InboundInbox extends DurableObject<Env> {
       this.#ready = true;
     }
     this.#insert(id, arrival, null);
-    if (arrival.outcome === 'refused')
+    if (arrival.outcome === 'refused') {
       this.#sql.exec(
         `DELETE FROM deliveries WHERE outcome = 'refused' AND seq <= (
            SELECT seq FROM deliveries WHERE outcome = 'refused' ORDER BY seq DESC LIMIT 1 OFFSET ?)`,
         REFUSED_KEPT,
       );
+    }
     await this.#armAt(arrival.outcome === 'accepted' ? Date.now() : Date.now() + SWEEP_MS);
     return id;
   }
 
   /** Newest first, from below `before` on. */
   list(before: number, limit: number): { seq: number; delivery: InboundDelivery }[] {
-    if (!this.#ready) return [];
+    if (!this.#ready) {
+      return [];
+    }
     return this.#sql
       .exec<Row & { seq: number }>(
         `SELECT seq, ${COLUMNS} FROM deliveries WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
@@ -105,12 +108,15 @@ export class InboundInbox extends DurableObject<Env> {
       const [row] = this.#ready
         ? this.#sql.exec<Row>(`SELECT ${COLUMNS} FROM deliveries WHERE id = ?`, id).toArray()
         : [];
-      if (!row) throw new SextantError('not_found', `there is no delivery ${id}`);
-      if (row.outcome !== 'accepted' || row.event === null)
+      if (!row) {
+        throw new SextantError('not_found', `there is no delivery ${id}`);
+      }
+      if (row.outcome !== 'accepted' || row.event === null) {
         throw new SextantError(
           'conflict',
           `the delivery was ${row.outcome}: ${row.code}; there is nothing to run again`,
         );
+      }
       const again = randomId('dlv');
       const event = JSON.parse(row.event) as InboundEvent;
       this.#insert(again, { ...row, event, code: null, detail: null, body: null }, id);
@@ -127,7 +133,9 @@ export class InboundInbox extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    if (!this.#ready) return;
+    if (!this.#ready) {
+      return;
+    }
     // whatever happens below, there is another alarm
     await this.ctx.storage.setAlarm(Date.now() + LONGEST_PAUSE_MS);
     const pending = this.#sql
@@ -137,7 +145,7 @@ export class InboundInbox extends DurableObject<Env> {
       )
       .toArray();
     let pause = 0;
-    for (const { id, event, replay_of, tries } of pending)
+    for (const { id, event, replay_of, tries } of pending) {
       try {
         await this.#start(id, JSON.parse(event) as InboundEvent, replay_of);
       } catch (error) {
@@ -145,6 +153,7 @@ export class InboundInbox extends DurableObject<Env> {
         this.#sql.exec('UPDATE deliveries SET tries = tries + 1 WHERE id = ?', id);
         pause = Math.max(pause, Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(tries, 20)));
       }
+    }
     this.#sql.exec('DELETE FROM deliveries WHERE at < ? AND pending = 0', Date.now() - KEPT_MS);
     const left = this.#sql.exec('SELECT 1 FROM deliveries WHERE pending = 1 LIMIT 1').toArray().length > 0;
     await this.ctx.storage.setAlarm(Date.now() + (left ? pause : SWEEP_MS));
@@ -155,8 +164,9 @@ export class InboundInbox extends DurableObject<Env> {
     const started = hook
       ? await startRun(this.env, hook, event, replay_of === null ? null : id)
       : { refused: { code: 'hook_disabled', detail: 'the hook has been deleted' } };
-    if ('run' in started) this.#sql.exec('UPDATE deliveries SET run = ?, pending = 0 WHERE id = ?', started.run, id);
-    else {
+    if ('run' in started) {
+      this.#sql.exec('UPDATE deliveries SET run = ?, pending = 0 WHERE id = ?', started.run, id);
+    } else {
       const { code, detail } = started.refused;
       this.#sql.exec(
         "UPDATE deliveries SET outcome = 'refused', code = ?, detail = ?, pending = 0 WHERE id = ?",
@@ -186,7 +196,9 @@ export class InboundInbox extends DurableObject<Env> {
 
   async #armAt(at: number): Promise<void> {
     const current = await this.ctx.storage.getAlarm();
-    if (current === null || current > at) await this.ctx.storage.setAlarm(at);
+    if (current === null || current > at) {
+      await this.ctx.storage.setAlarm(at);
+    }
   }
 }
 

@@ -30,17 +30,22 @@ type Admitted = {
  */
 export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Admitted> {
   const request = createJobSchema.safeParse(body);
-  if (!request.success) throw misfit(withKnownFields(fieldErrors(request.error.issues), createJobSchema, body));
+  if (!request.success) {
+    throw misfit(withKnownFields(fieldErrors(request.error.issues), createJobSchema, body));
+  }
   const contract = contractOf(request.data.type);
-  if (!key.scopes.has(contract.scope))
+  if (!key.scopes.has(contract.scope)) {
     throw new SextantError('scope_missing', `jobs of type ${contract.type} need the scope ${contract.scope}`);
+  }
   const parsed = contract.params.safeParse(request.data.params);
   if (!parsed.success) {
     const errors = withKnownFields(fieldErrors(parsed.error.issues), contract.params, request.data.params);
     throw misfit(errors.map((error) => ({ ...error, pointer: `/params${error.pointer}` })));
   }
   const params = parsed.data as Record<string, unknown>;
-  if (request.data.webhook) checkWebhookAddress(env, request.data.webhook);
+  if (request.data.webhook) {
+    checkWebhookAddress(env, request.data.webhook);
+  }
   if (!isPool(env, request.data.pool)) {
     const detail = `there is no pool ${request.data.pool}; the pools are ${Object.keys(poolsOf(env)).join(', ')}`;
     throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
@@ -51,12 +56,13 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
   checkModels(uses, models);
   const estimate = contract.estimate(params, models[0] ?? null, things);
   const { max_cost } = request.data;
-  if (max_cost !== undefined && estimate.device_seconds > max_cost)
+  if (max_cost !== undefined && estimate.device_seconds > max_cost) {
     throw new SextantError(
       'spending_cap',
       `the estimate of ${Math.ceil(estimate.device_seconds)} device seconds exceeds max_cost = ${max_cost}`,
       { details: { estimate } },
     );
+  }
   const input_digest = await inputDigest(contract.type, contract.version, params);
   return { request: request.data, contract, params, input_digest, estimate };
 }
@@ -84,7 +90,9 @@ export const termsOf = (
 
 function contractOf(type: string): JobContract {
   const contract = Object.hasOwn(JOB_CONTRACTS, type) ? JOB_CONTRACTS[type] : undefined;
-  if (contract) return contract;
+  if (contract) {
+    return contract;
+  }
   const detail = `there is no job type '${type}'; the types are ${Object.keys(JOB_CONTRACTS).join(', ')}`;
   throw new SextantError('job_type_unknown', detail, {
     errors: [{ pointer: '/type', code: 'job_type_unknown', detail }],

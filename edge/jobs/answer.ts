@@ -10,7 +10,9 @@ export async function answer<T>(body: () => T | Promise<T>): Promise<Answer<T>> 
   try {
     return { ok: true, value: await body() };
   } catch (error) {
-    if (!(error instanceof SextantError)) throw error;
+    if (!(error instanceof SextantError)) {
+      throw error;
+    }
     const { code, message, errors, retryAfterS, details } = error;
     return { ok: false, code, detail: message, errors, retryAfterS, details };
   }
@@ -18,7 +20,9 @@ export async function answer<T>(body: () => T | Promise<T>): Promise<Answer<T>> 
 
 /** The value of an answer. Raises the SextantError that it carries. */
 export function unwrap<T>(given: Answer<T>): T {
-  if (given.ok) return given.value;
+  if (given.ok) {
+    return given.value;
+  }
   const { code, detail, ...more } = given;
   throw new SextantError(...([code, detail, more] as SextantErrorParts));
 }

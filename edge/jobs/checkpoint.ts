@@ -19,11 +19,12 @@ export async function checkCheckpoint(
   { state, blobs }: CheckpointRequest,
 ): Promise<Checkpoint> {
   const checkpoint = { state, blobs: blobs.map(({ n: _n, ...blob }) => blob) };
-  if (JSON.stringify(checkpoint).length > LIMIT)
+  if (JSON.stringify(checkpoint).length > LIMIT) {
     throw new SextantError(
       'validation_failed',
       `a checkpoint has at most ${LIMIT} characters; use fewer, larger blobs`,
     );
+  }
   await verifyAndPromote(env, { tenant, job, attempt, artefacts: blobs });
   return checkpoint;
 }

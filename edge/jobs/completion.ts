@@ -23,19 +23,24 @@ export async function checkCompletion(
   request: CompleteRequest,
 ): Promise<Completion> {
   const { tenant, job, attempt } = held;
-  if (request.input_digest !== held.input_digest)
+  if (request.input_digest !== held.input_digest) {
     throw new SextantError('conflict', 'the completion answers another input than the job has');
+  }
   const contract = JOB_CONTRACTS[held.type];
   const result = contract?.result.safeParse(request.result);
-  if (result && !result.success) throw misfit(fieldErrors(result.error.issues, ['result']));
+  if (result && !result.success) {
+    throw misfit(fieldErrors(result.error.issues, ['result']));
+  }
   const text = canonicalJson(request.result);
-  if (text.length > RESULT_LIMIT)
+  if (text.length > RESULT_LIMIT) {
     throw misfit([
       { pointer: '/result', code: 'too_large', detail: `a result has at most ${RESULT_LIMIT} characters` },
     ]);
+  }
   const unexpected = request.published.find((result) => !contract?.produces.includes(result.kind));
-  if (unexpected)
+  if (unexpected) {
     throw misfit([{ pointer: '/published', code: 'kind', detail: `${held.type} produces no ${unexpected.kind}` }]);
+  }
   const artefacts = await verifyAndPromote(env, { tenant, job, attempt, artefacts: request.artefacts });
   const published = await identifyResults(env, tenant, request.published);
   const outcome = {
@@ -47,10 +52,11 @@ export async function checkCompletion(
     published: published.map(({ id, manifest }) => ({ kind: manifest.kind, id })),
   };
   const completion: Completion = { outcome, published, models: request.models };
-  if (JSON.stringify(completion).length > COMPLETION_LIMIT)
+  if (JSON.stringify(completion).length > COMPLETION_LIMIT) {
     throw misfit([
       { pointer: '/published', code: 'too_large', detail: 'put large manifests into fewer, larger blobs' },
     ]);
+  }
   return completion;
 }
 

@@ -21,13 +21,16 @@ export async function createOnce(
   key: AccessKey,
   { idempotencyKey, path, raw, request_id }: CreationRequest,
 ): Promise<{ id: string; replayed: boolean }> {
-  if (idempotencyKey === undefined)
+  if (idempotencyKey === undefined) {
     throw new SextantError(
       'idempotency_key_missing',
       'send a header Idempotency-Key with a value of your own, such as a UUID, so that a repeat creates nothing new',
     );
+  }
   const begun = await beginOnce(env, { tenant: key.tenant, idempotencyKey, method: 'POST', path, body: raw }, 'job');
-  if (begun.answer) return { id: begun.answer.location.split('/').at(-1) ?? '', replayed: true };
+  if (begun.answer) {
+    return { id: begun.answer.location.split('/').at(-1) ?? '', replayed: true };
+  }
   const { id, resumed, memory } = begun;
   const ledger = ledgerOf(env, id);
   const replayed = resumed && (await ledger.view(key.tenant)) !== null;
@@ -36,7 +39,9 @@ export async function createOnce(
       await placeJob(env, key, { id, body: JSON.parse(new TextDecoder().decode(raw)), run: null, request_id });
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
-      if (error instanceof SextantError) await memory.abandon();
+      if (error instanceof SextantError) {
+        await memory.abandon();
+      }
       throw error;
     }
   }
@@ -51,8 +56,9 @@ export async function placeJob(
   { id, body, run, request_id }: { id: string; body: unknown; run: string | null; request_id: string | null },
 ): Promise<void> {
   const admitted = await admit(env, key, body);
-  if (admitted.contract.scope === 'directions:refusal')
+  if (admitted.contract.scope === 'directions:refusal') {
     await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
+  }
   const params = await storeParams(env, key.tenant, id, admitted.params);
   await ledgerOf(env, id).create({ ...termsOf(id, key.tenant, admitted), key: key.id, run }, params);
 }

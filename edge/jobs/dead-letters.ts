@@ -25,7 +25,9 @@ export async function consumeDeadLetters(batch: MessageBatch<unknown>, env: Env)
       if (error instanceof SextantError) {
         console.warn('a dead letter is refused', letter.id, String(error));
         letter.ack();
-      } else letter.retry({ delaySeconds: 30 });
+      } else {
+        letter.retry({ delaySeconds: 30 });
+      }
     }
   }
 }

@@ -29,20 +29,28 @@ export class EventSubscribers {
     void writer.closed.catch(leave);
     this.#streams.add(member);
     send(`retry: 2000\n\n${backlog.map(frameOf).join('')}`);
-    if (ended) member.end();
+    if (ended) {
+      member.end();
+    }
     return new Response(readable, {
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' },
     });
   }
 
   tell(event: Frame): void {
-    for (const member of this.#streams) member.send(frameOf(event));
+    for (const member of this.#streams) {
+      member.send(frameOf(event));
+    }
   }
 
   /** The job has ended: streams close and waiting requests go on. */
   dismiss(): void {
-    for (const member of [...this.#streams]) member.end();
-    for (const resume of [...this.#waiting]) resume();
+    for (const member of [...this.#streams]) {
+      member.end();
+    }
+    for (const resume of [...this.#waiting]) {
+      resume();
+    }
   }
 
   /** Resolves when the job ends, or after `ms`. */

@@ -11,7 +11,9 @@ type Found = Omit<JobInput, 'blobs'> & { tenant: string; blobs: Omit<JobInput['b
 type ArtefactRow = { id: string; sha256: string; bytes: number; media_type: string; name: string };
 
 async function findInputs(env: Env, tenant: string, ids: readonly string[]): Promise<Map<string, Found>> {
-  if (ids.length === 0) return new Map();
+  if (ids.length === 0) {
+    return new Map();
+  }
   const published = await findPublished(env, tenant, ids);
   const { results } = await env.DB.prepare(
     `SELECT id, sha256, bytes, media_type, name FROM artefacts
@@ -21,9 +23,12 @@ async function findInputs(env: Env, tenant: string, ids: readonly string[]): Pro
     .bind(tenant, JSON.stringify(ids), Date.now())
     .all<ArtefactRow>();
   const found = new Map<string, Found>();
-  for (const { id, tenant: owner, manifest } of published.values())
+  for (const { id, tenant: owner, manifest } of published.values()) {
     found.set(id, { id, tenant: owner, manifest, blobs: manifest.blobs });
-  for (const { id, ...blob } of results) found.set(id, { id, tenant, manifest: null, blobs: [blob] });
+  }
+  for (const { id, ...blob } of results) {
+    found.set(id, { id, tenant, manifest: null, blobs: [blob] });
+  }
   return found;
 }
 
@@ -57,7 +62,9 @@ export async function checkInputs(env: Env, tenant: string, uses: readonly Input
       code: 'input_not_found',
       detail: `there is no ${id} for this tenant`,
     }));
-  if (errors.length > 0) throw new SextantError('input_not_found', errors[0]?.detail ?? '', { errors });
+  if (errors.length > 0) {
+    throw new SextantError('input_not_found', errors[0]?.detail ?? '', { errors });
+  }
   return manifestsAmong(found);
 }
 
@@ -71,7 +78,9 @@ export async function openInputs(env: Env, tenant: string, uses: readonly InputU
   return Promise.all(
     [...new Map(uses.map((use) => [use.id, use.pointer]))].map(async ([id, pointer]) => {
       const input = found.get(id);
-      if (!input) throw paramError('input_not_found', pointer, `the input ${id} has been deleted`);
+      if (!input) {
+        throw paramError('input_not_found', pointer, `the input ${id} has been deleted`);
+      }
       const blobs = input.blobs.map(async (blob) => ({
         ...blob,
         url: await presignRead(env, input.tenant, blob.sha256),

@@ -58,7 +58,9 @@ export class Ledger extends DurableObject<Env> {
   /** The job as its tenant sees it; null for everyone else. */
   async view(tenant: string): Promise<Job | null> {
     const state = this.#ofTenant(tenant);
-    if (state?.status !== 'queued') return state && jobView(state);
+    if (state?.status !== 'queued') {
+      return state && jobView(state);
+    }
     // a place in line is a courtesy: without it the job is shown all the same
     const queue = await this.#dispatcher(state)
       .place(state.id)
@@ -69,14 +71,18 @@ export class Ledger extends DurableObject<Env> {
   /** As `view`, but waits up to `ms` for the job to end. */
   async wait(tenant: string, ms: number): Promise<Job | null> {
     const state = this.#ofTenant(tenant);
-    if (state && !isTerminal(state.status)) await this.#subscribers.wait(ms);
+    if (state && !isTerminal(state.status)) {
+      await this.#subscribers.wait(ms);
+    }
     return this.view(tenant);
   }
 
   async cancel(tenant: string): Promise<Answer<Job | null>> {
     return answer(async () => {
       const state = this.#ofTenant(tenant);
-      if (!state) return null;
+      if (!state) {
+        return null;
+      }
       const next = life.cancel(state, Date.now());
       await this.#commit(state, next);
       return jobView(next);
@@ -91,7 +97,9 @@ export class Ledger extends DurableObject<Env> {
   /** The event stream; the route has authenticated the tenant named in the header. */
   override async fetch(request: Request): Promise<Response> {
     const state = this.#ofTenant(request.headers.get('x-tenant') ?? '');
-    if (!state) return new Response(null, { status: 404 });
+    if (!state) {
+      return new Response(null, { status: 404 });
+    }
     const last = Number(request.headers.get('last-event-id') ?? 0);
     const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
     return this.#subscribers.stream(backlog, isTerminal(state.status));
@@ -100,7 +108,9 @@ export class Ledger extends DurableObject<Env> {
   /** Forgets a job that has ended; changes nothing for another tenant's, or one that goes on. */
   async erase(tenant: string): Promise<void> {
     const state = this.#ofTenant(tenant);
-    if (!state || !isTerminal(state.status)) return;
+    if (!state || !isTerminal(state.status)) {
+      return;
+    }
     await this.#dispatcher(state).ended(state.id);
     await this.#forget(state);
   }
@@ -108,7 +118,9 @@ export class Ledger extends DurableObject<Env> {
   /** It is the job's turn: its message goes onto the queue. False where this dispatch does not wait any more. */
   async dispatch(dispatch: string): Promise<boolean> {
     const state = this.#advanced();
-    if (state?.status !== 'queued' || state.dispatch.id !== dispatch) return false;
+    if (state?.status !== 'queued' || state.dispatch.id !== dispatch) {
+      return false;
+    }
     await sendDispatch(this.env, state, this.#store.params(), Date.now());
     return true;
   }
@@ -117,8 +129,9 @@ export class Ledger extends DurableObject<Env> {
   async claim(worker: string, dispatch: string): Promise<Answer<Claimed>> {
     return answer(async () => {
       const state = this.#advanced();
-      if (!state || !this.#store.issued(dispatch))
+      if (!state || !this.#store.issued(dispatch)) {
         throw new SextantError('dispatch_unknown', 'the ledger of this job issued no such dispatch');
+      }
       const now = Date.now();
       const next = life.claim(state, { worker, fence: randomId('fence') }, now, this.#timing);
       await this.#commit(state, next);
@@ -145,7 +158,9 @@ export class Ledger extends DurableObject<Env> {
     return answer(async () => {
       const state = this.#known();
       const { number } = life.holding(state, by.fence, by.worker);
-      if (isTerminal(state.status)) return { cancel: true, remaining_s: 0 };
+      if (isTerminal(state.status)) {
+        return { cancel: true, remaining_s: 0 };
+      }
       const now = Date.now();
       await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
       if (progress) {
@@ -162,7 +177,9 @@ export class Ledger extends DurableObject<Env> {
       const state = this.#known();
       const { number } = life.holding(state, by.fence, by.worker);
       const sealed = state.sealed || state.status === 'succeeded';
-      if (!sealed) life.holdingAlive(state, by.fence, by.worker);
+      if (!sealed) {
+        life.holdingAlive(state, by.fence, by.worker);
+      }
       const { tenant, type, input_digest } = state;
       return { tenant, attempt: number, type, input_digest, sealed };
     });
@@ -173,7 +190,9 @@ export class Ledger extends DurableObject<Env> {
     return answer(async () => {
       const state = this.#known();
       life.holdingAlive(state, by.fence, by.worker);
-      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      if (state.sealed) {
+        throw new SextantError('conflict', 'the job has its result already');
+      }
       this.#store.setCheckpoint(checkpoint);
       await this.#sendOutputs();
       return null;
@@ -190,7 +209,9 @@ export class Ledger extends DurableObject<Env> {
       life.holding(state, by.fence, by.worker);
       if (!state.sealed && state.status !== 'succeeded') {
         life.holdingAlive(state, by.fence, by.worker);
-        if (!completion) throw new SextantError('conflict', 'the job has no completion yet');
+        if (!completion) {
+          throw new SextantError('conflict', 'the job has no completion yet');
+        }
         this.#store.setCompletion(JSON.stringify(completion));
         await this.#commit(state, life.seal(state));
       }
@@ -203,7 +224,9 @@ export class Ledger extends DurableObject<Env> {
     return answer(async () => {
       const state = this.#known();
       life.holdingAlive(state, by.fence, by.worker);
-      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      if (state.sealed) {
+        throw new SextantError('conflict', 'the job has its result already');
+      }
       const next = life.fail(state, error, retryable, Date.now(), randomId('dsp'));
       await this.#commit(state, next);
       return jobView(next);
@@ -214,7 +237,9 @@ export class Ledger extends DurableObject<Env> {
     return answer(async () => {
       const state = this.#known();
       life.holdingAlive(state, by.fence, by.worker);
-      if (state.sealed) throw new SextantError('conflict', 'the job has its result already');
+      if (state.sealed) {
+        throw new SextantError('conflict', 'the job has its result already');
+      }
       const next = life.release(state, Date.now(), randomId('dsp'));
       await this.#commit(state, next);
       return jobView(next);
@@ -224,15 +249,25 @@ export class Ledger extends DurableObject<Env> {
   /** The queue gave up a message whose signature verified. */
   async deadLetter(dispatch: string): Promise<void> {
     const state = this.#advanced();
-    if (state) await this.#commit(state, life.deadLetter(state, dispatch, Date.now()));
+    if (state) {
+      await this.#commit(state, life.deadLetter(state, dispatch, Date.now()));
+    }
   }
 
   override async alarm(): Promise<void> {
     const state = this.#advanced();
-    if (!state) return;
-    if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) return this.#forget(state);
-    if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) await this.#purge(state);
-    if (state.sealed) await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
+    if (!state) {
+      return;
+    }
+    if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) {
+      return this.#forget(state);
+    }
+    if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) {
+      await this.#purge(state);
+    }
+    if (state.sealed) {
+      await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
+    }
     await this.#sendOutputs();
     await this.#tell().catch((error: unknown) => console.error(state.id, String(error)));
     await this.#arm();
@@ -245,9 +280,13 @@ export class Ledger extends DurableObject<Env> {
   /** The state after the passing of time was applied and stored; null where there is no job. */
   #advanced(): JobState | null {
     const state = this.#store.load();
-    if (!state) return null;
+    if (!state) {
+      return null;
+    }
     const next = life.advance(state, Date.now(), () => randomId('dsp'));
-    if (next === state) return state;
+    if (next === state) {
+      return state;
+    }
     this.#put(state, next);
     this.ctx.waitUntil(this.#sendOutputs());
     return next;
@@ -255,7 +294,9 @@ export class Ledger extends DurableObject<Env> {
 
   #known(): JobState {
     const state = this.#advanced();
-    if (!state) throw new SextantError('not_found', 'there is no such job');
+    if (!state) {
+      throw new SextantError('not_found', 'there is no such job');
+    }
     return state;
   }
 
@@ -269,7 +310,9 @@ export class Ledger extends DurableObject<Env> {
   }
 
   async #commit(from: JobState, to: JobState): Promise<void> {
-    if (to === from) return;
+    if (to === from) {
+      return;
+    }
     this.#put(from, to);
     await this.#sendOutputs();
   }
@@ -278,16 +321,24 @@ export class Ledger extends DurableObject<Env> {
   #put(from: JobState, to: JobState): void {
     const turned = to.status !== from.status || to.claims !== from.claims;
     this.#store.save(to, turned);
-    if (to.dispatch.id !== from.dispatch.id) this.#store.issue(to.dispatch.id);
-    if (isTerminal(to.status)) this.#store.dropCheckpoint();
-    if (turned) this.#announce(to);
+    if (to.dispatch.id !== from.dispatch.id) {
+      this.#store.issue(to.dispatch.id);
+    }
+    if (isTerminal(to.status)) {
+      this.#store.dropCheckpoint();
+    }
+    if (turned) {
+      this.#announce(to);
+    }
   }
 
   #announce(state: JobState): void {
     const at = new Date().toISOString();
     const { status, error, claims } = state;
     this.#subscribers.tell(this.#store.append('status', { status, attempt: claims, at, error }));
-    if (!isTerminal(status)) return;
+    if (!isTerminal(status)) {
+      return;
+    }
     this.#subscribers.dismiss();
     this.#store.queueNews(randomId('evt'), eventBody(state, at), Date.now());
   }
@@ -296,13 +347,18 @@ export class Ledger extends DurableObject<Env> {
   async #sendOutputs(): Promise<void> {
     const outputs = [this.#send(), this.#index(), this.#hold()];
     await this.#arm();
-    for (const result of await Promise.allSettled(outputs))
-      if (result.status === 'rejected') console.error(this.#store.load()?.id, String(result.reason));
+    for (const result of await Promise.allSettled(outputs)) {
+      if (result.status === 'rejected') {
+        console.error(this.#store.load()?.id, String(result.reason));
+      }
+    }
   }
 
   async #arm(): Promise<void> {
     const state = this.#store.load();
-    if (!state) return;
+    if (!state) {
+      return;
+    }
     const now = Date.now();
     const { revision, indexed } = this.#store.revisions();
     const checkpoint = this.#store.checkpointRevisions();
@@ -314,13 +370,17 @@ export class Ledger extends DurableObject<Env> {
       this.#store.news()?.next_at ?? null,
       state.sealed || behind ? now + RETRY_MS : null,
     ].filter((time) => time !== null);
-    if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
+    if (times.length > 0) {
+      await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
+    }
   }
 
   async #send(): Promise<void> {
     const state = this.#store.load();
     const now = Date.now();
-    if (!state || !life.sendIsDue(state, now)) return;
+    if (!state || !life.sendIsDue(state, now)) {
+      return;
+    }
     // Noted before it is sent: a send that fails is then simply due again later.
     this.#store.save(life.sent(state, now, this.#timing), false);
     const { id: job, tenant, estimate_s: cost, created_at: since, dispatch } = state;
@@ -334,9 +394,13 @@ export class Ledger extends DurableObject<Env> {
 
   async #index(): Promise<void> {
     const state = this.#store.load();
-    if (!state) return;
+    if (!state) {
+      return;
+    }
     const { revision, indexed } = this.#store.revisions();
-    if (indexed >= revision) return;
+    if (indexed >= revision) {
+      return;
+    }
     await indexJob(this.env.DB, state, revision);
     this.#store.setIndexed(revision);
   }
@@ -356,7 +420,9 @@ export class Ledger extends DurableObject<Env> {
     for (;;) {
       const state = this.#store.load();
       const checkpoint = state && this.#store.checkpointRevisions();
-      if (!checkpoint || checkpoint.held >= checkpoint.revision) return;
+      if (!checkpoint || checkpoint.held >= checkpoint.revision) {
+        return;
+      }
       const blobs = this.#store.checkpoint()?.blobs ?? [];
       await holdBlobs(
         this.env,
@@ -371,13 +437,17 @@ export class Ledger extends DurableObject<Env> {
   async #tell(): Promise<void> {
     const news = this.#store.news();
     const state = this.#store.load();
-    if (!state || !news || news.next_at === null || news.next_at > Date.now()) return;
+    if (!state || !news || news.next_at === null || news.next_at > Date.now()) {
+      return;
+    }
     // noted before it is told: what breaks off is told again, and telling twice changes nothing
     this.#store.postponeNews(Date.now() + RETRY_MS);
     const { tenant, id, status, webhook } = state;
     const message = { id: news.event_id, type: `job.${status}`, body: news.body };
     await this.#dispatcher(state).ended(id);
-    if (state.run) await tellRun(this.env, state.run, id);
+    if (state.run) {
+      await tellRun(this.env, state.run, id);
+    }
     await announce(this.env, { tenant, ...message });
     if (webhook) {
       const queue = deliveryQueueOf(this.env, await addressQueueName(tenant, webhook));
@@ -396,7 +466,9 @@ export class Ledger extends DurableObject<Env> {
 
   async #publishNow(): Promise<void> {
     const state = this.#current();
-    if (!state.sealed) return;
+    if (!state.sealed) {
+      return;
+    }
     const completion = JSON.parse(this.#store.completion() ?? '') as Completion;
     await publishCompletion(this.env, state, completion);
     const sealed = this.#current();

@@ -20,7 +20,9 @@ export async function storeParams(
 ): Promise<StoredParams> {
   const text = JSON.stringify(params);
   const bytes = new TextEncoder().encode(text).byteLength;
-  if (bytes <= PARAMS_INLINE_LIMIT) return { inline: params };
+  if (bytes <= PARAMS_INLINE_LIMIT) {
+    return { inline: params };
+  }
   await env.R2.put(paramsKey(tenant, job), text);
   return { reference: { sha256: await sha256Hex(text), bytes } };
 }
@@ -28,7 +30,9 @@ export async function storeParams(
 /** The params of a job that were too long to travel inline. Raises `unavailable` where they are not there. */
 export async function readParams(env: Env, tenant: string, job: string): Promise<Record<string, unknown>> {
   const stored = await env.R2.get(paramsKey(tenant, job));
-  if (!stored) throw new SextantError('unavailable', 'the params of the job cannot be read');
+  if (!stored) {
+    throw new SextantError('unavailable', 'the params of the job cannot be read');
+  }
   return stored.json<Record<string, unknown>>();
 }
 

@@ -26,7 +26,9 @@ export async function publishCompletion(env: Env, state: JobState, completion: C
     ...modelStatements(env, state.tenant, completion.models, now),
     ...nameStatements(env, state.tenant, completion, now),
   ];
-  if (statements.length > 0) await env.DB.batch(statements);
+  if (statements.length > 0) {
+    await env.DB.batch(statements);
+  }
 }
 
 /** A job that was asked to publish its vector under a name says so in its result. */

@@ -159,10 +159,14 @@ export function advance(state: JobState, now: number, dispatch: () => string): J
     const waited = `no worker took the job within ${state.queue_ttl_ms / 1000} s`;
     return end(state, 'failed', now, { error: failure(state, 'queue_ttl', waited) });
   }
-  if (state.status !== 'running' || state.sealed || !state.attempt) return state;
+  if (state.status !== 'running' || state.sealed || !state.attempt) {
+    return state;
+  }
   const out = timeoutAt(state);
   const lost = state.attempt.lease_until;
-  if (now < Math.min(out, lost)) return state;
+  if (now < Math.min(out, lost)) {
+    return state;
+  }
   if (out <= lost) {
     const detail = `the job ran ${state.timeout_ms / 1000} s over ${state.charged} attempt(s), all that timeout_s allows`;
     return end(state, 'failed', out, { error: failure(state, 'timeout', detail) });
@@ -184,9 +188,12 @@ export const remainingSeconds = (state: JobState, now: number): number =>
 
 /** When `advance`, or a send of the dispatch, has something to do next; null when time changes nothing. */
 export function nextChange(state: JobState): number | null {
-  if (state.status === 'queued') return Math.min(state.dispatch.next_send_at, state.queued_at + state.queue_ttl_ms);
-  if (state.status === 'running' && !state.sealed && state.attempt)
+  if (state.status === 'queued') {
+    return Math.min(state.dispatch.next_send_at, state.queued_at + state.queue_ttl_ms);
+  }
+  if (state.status === 'running' && !state.sealed && state.attempt) {
     return Math.min(state.attempt.lease_until, timeoutAt(state));
+  }
   return null;
 }
 
@@ -203,8 +210,12 @@ export function sent(state: JobState, now: number, { resend_ms }: Timing): JobSt
 
 /** Hands the job to a worker. Raises `job_terminal` or `job_busy`. */
 export function claim(state: JobState, by: { worker: string; fence: string }, now: number, timing: Timing): JobState {
-  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status}`);
-  if (state.status === 'running') throw new SextantError('job_busy', 'another attempt is running');
+  if (isTerminal(state.status)) {
+    throw new SextantError('job_terminal', `the job has ${state.status}`);
+  }
+  if (state.status === 'running') {
+    throw new SextantError('job_busy', 'another attempt is running');
+  }
   return {
     ...state,
     status: 'running',
@@ -219,15 +230,18 @@ export function claim(state: JobState, by: { worker: string; fence: string }, no
 /** Raises `fence_stale` for every token but that of the last claim, and for that one when it was taken away. */
 export function holding(state: JobState, fence: string | null, worker: string): Attempt {
   const { attempt } = state;
-  if (!attempt || attempt.fence !== fence || attempt.worker !== worker || state.status === 'queued')
+  if (!attempt || attempt.fence !== fence || attempt.worker !== worker || state.status === 'queued') {
     throw new SextantError('fence_stale', 'this attempt no longer holds the job');
+  }
   return attempt;
 }
 
 /** As `holding`, and raises `job_terminal` when the job has ended meanwhile. */
 export function holdingAlive(state: JobState, fence: string | null, worker: string): Attempt {
   const attempt = holding(state, fence, worker);
-  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status}`);
+  if (isTerminal(state.status)) {
+    throw new SextantError('job_terminal', `the job has ${state.status}`);
+  }
   return attempt;
 }
 
@@ -269,9 +283,15 @@ export const release = (state: JobState, now: number, dispatch: string): JobStat
 
 /** Cancels what has not ended; canceling a canceled job changes nothing. Raises `job_terminal`. */
 export function cancel(state: JobState, now: number): JobState {
-  if (state.status === 'canceled') return state;
-  if (isTerminal(state.status)) throw new SextantError('job_terminal', `the job has ${state.status} already`);
-  if (state.sealed) throw new SextantError('job_terminal', 'the job has its result and is being published');
+  if (state.status === 'canceled') {
+    return state;
+  }
+  if (isTerminal(state.status)) {
+    throw new SextantError('job_terminal', `the job has ${state.status} already`);
+  }
+  if (state.sealed) {
+    throw new SextantError('job_terminal', 'the job has its result and is being published');
+  }
   return end(state, 'canceled', now, {});
 }
 

@@ -33,7 +33,9 @@ export class LedgerStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'job'").toArray().length > 0;
-    if (this.#exists) sql.exec(CHECKPOINT_TABLE);
+    if (this.#exists) {
+      sql.exec(CHECKPOINT_TABLE);
+    }
   }
 
   create(state: JobState, params: StoredParams): void {
@@ -52,7 +54,9 @@ export class LedgerStore {
   }
 
   load(): JobState | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     return JSON.parse(this.#sql.exec<{ state: string }>('SELECT state FROM job').one().state) as JobState;
   }
 
@@ -123,8 +127,9 @@ export class LedgerStore {
     const { id } = this.#sql
       .exec<{ id: number }>('INSERT INTO events (event, data) VALUES (?, ?) RETURNING id', event, JSON.stringify(data))
       .one();
-    if (event === 'progress' && id % 50 === 0)
+    if (event === 'progress' && id % 50 === 0) {
       this.#sql.exec("DELETE FROM events WHERE event = 'progress' AND id <= ?", id - PROGRESS_FRAMES);
+    }
     return { event, id, data } as JobEvent;
   }
   eventsAfter(id: number): JobEvent[] {

@@ -10,6 +10,8 @@ export const noSuchJob = (id: string): SextantError => new SextantError('not_fou
 export async function viewJob(env: Env, tenant: string, id: string, wait: number | null): Promise<Job> {
   const ledger = ledgerOf(env, id);
   const job = await (wait ? ledger.wait(tenant, wait * 1000) : ledger.view(tenant));
-  if (!job) throw noSuchJob(id);
+  if (!job) {
+    throw noSuchJob(id);
+  }
   return job;
 }

@@ -108,7 +108,9 @@ export function asSql(statement: string, values: readonly (string | number | nul
   const rest = [...values];
   return statement.replaceAll('?', () => {
     const value = rest.shift();
-    if (value === undefined) throw new TypeError(`too few values for: ${statement}`);
+    if (value === undefined) {
+      throw new TypeError(`too few values for: ${statement}`);
+    }
     return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : String(value);
   });
 }

@@ -21,14 +21,22 @@ export function rememberedKey(text: string, now: number): AccessKey | undefined 
 
 /** Forgets a key at once in this isolate; others follow within KEY_CACHE_MS. */
 export function forgetKey(id: string): void {
-  for (const [text, entry] of cache) if (entry.key.id === id) cache.delete(text);
+  for (const [text, entry] of cache) {
+    if (entry.key.id === id) {
+      cache.delete(text);
+    }
+  }
 }
 
 /** The one comparison of secrets in the edge: time depends on the length alone. */
 export function equalDigests(a: string, b: string): boolean {
-  if (a.length !== b.length) return false;
+  if (a.length !== b.length) {
+    return false;
+  }
   let difference = 0;
-  for (let i = 0; i < a.length; i += 1) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  for (let i = 0; i < a.length; i += 1) {
+    difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  }
   return difference === 0;
 }
 
@@ -57,12 +65,20 @@ export async function findKey(env: Env, id: string, now: number): Promise<Access
 /** The key that `text` proves possession of; null where it is malformed, unknown, revoked or past its expiry. */
 export async function checkKey(env: Env, text: string, now: number): Promise<AccessKey | null> {
   const remembered = rememberedKey(text, now);
-  if (remembered) return remembered;
+  if (remembered) {
+    return remembered;
+  }
   const id = keyIdOf(text);
-  if (!id) return null;
+  if (!id) {
+    return null;
+  }
   const row = await env.DB.prepare('SELECT * FROM keys WHERE id = ?').bind(id).first<KeyRow>();
-  if (!row || !equalDigests(row.hash, await sha256Hex(text))) return null;
-  if (endOf(row) <= now) return null;
+  if (!row || !equalDigests(row.hash, await sha256Hex(text))) {
+    return null;
+  }
+  if (endOf(row) <= now) {
+    return null;
+  }
   const key = accessKeyOf(env, row);
   cache.set(text, { key, until: Math.min(now + KEY_CACHE_MS, key.expiresAt) });
   return key;

@@ -17,7 +17,9 @@ async function derive(text: string): Promise<CryptoKey> {
 }
 
 function sealingKey(env: Keyed): Promise<CryptoKey> {
-  if (imported?.text !== env.WEBHOOK_KEY) imported = { text: env.WEBHOOK_KEY, key: derive(env.WEBHOOK_KEY) };
+  if (imported?.text !== env.WEBHOOK_KEY) {
+    imported = { text: env.WEBHOOK_KEY, key: derive(env.WEBHOOK_KEY) };
+  }
   return imported.key;
 }
 

@@ -29,7 +29,9 @@ export async function describedModels(
   tenant: string,
   uses: readonly ModelUse[],
 ): Promise<(ModelDescription | null)[]> {
-  if (uses.length === 0) return [];
+  if (uses.length === 0) {
+    return [];
+  }
   const keys = uses.map((use) => modelKey(use.reference));
   const { results } = await env.DB.prepare(
     `SELECT description FROM models WHERE tenant IN (?1, ?2) AND key IN (SELECT value FROM json_each(?3))
@@ -56,17 +58,23 @@ export function checkModels(uses: readonly ModelUse[], models: readonly (ModelDe
     return model ? [{ use, model }] : [];
   });
   const other = found.flatMap(({ use, model }) => otherTask(model, use));
-  if (other.length > 0) throw new SextantError('model_unsupported', other[0]?.detail ?? '', { errors: other });
+  if (other.length > 0) {
+    throw new SextantError('model_unsupported', other[0]?.detail ?? '', { errors: other });
+  }
   const errors = found.flatMap(({ use, model }) =>
     model.task === 'language'
       ? use.hooks.filter(({ hook }) => !model.hooks.includes(hook)).map((wrong) => misfit(model, wrong))
       : [],
   );
-  if (errors.length > 0) throw new SextantError('hook_unknown', errors[0]?.detail ?? '', { errors });
+  if (errors.length > 0) {
+    throw new SextantError('hook_unknown', errors[0]?.detail ?? '', { errors });
+  }
 }
 
 function otherTask(model: ModelDescription, { pointer, task = 'language' }: ModelUse): FieldError[] {
-  if (model.task === task) return [];
+  if (model.task === task) {
+    return [];
+  }
   const detail = `${model.key} is a model for the task '${model.task}'; this job takes one for '${task}'`;
   return [{ pointer: `/params${pointer}`, code: 'model_unsupported', detail }];
 }

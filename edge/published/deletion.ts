@@ -18,9 +18,11 @@ async function usersOf(env: Env, tenant: string, id: string): Promise<string[]> 
 /** Raises not_found for a result of the public tenant, conflict with the list of what uses it. */
 export async function deletePublished(env: Env, tenant: string, result: PublishedResult): Promise<void> {
   const { id, manifest } = result;
-  if (result.tenant !== tenant) throw new SextantError('not_found', `this tenant has no ${manifest.kind} ${id}`);
+  if (result.tenant !== tenant) {
+    throw new SextantError('not_found', `this tenant has no ${manifest.kind} ${id}`);
+  }
   const users = await usersOf(env, tenant, id);
-  if (users.length > 0)
+  if (users.length > 0) {
     throw new SextantError(
       'conflict',
       `${users.map((user) => `"${user}"`).join(', ')} would point at nothing; change that first`,
@@ -28,6 +30,7 @@ export async function deletePublished(env: Env, tenant: string, result: Publishe
         errors: users.map((detail) => ({ pointer: '', code: 'in_use', detail })),
       },
     );
+  }
   await env.DB.batch([
     env.DB.prepare('DELETE FROM published WHERE tenant = ? AND id = ?').bind(tenant, id),
     env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),

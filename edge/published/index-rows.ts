@@ -15,17 +15,20 @@ export type NewResult = { id: string; manifest: Manifest };
 export async function identifyResults(env: Env, tenant: string, manifests: readonly Manifest[]): Promise<NewResult[]> {
   const digests = new Set(manifests.flatMap((manifest) => manifest.blobs.map((blob) => blob.sha256)));
   const stored = await storedBlobs(env, tenant, [...digests]);
-  for (const { kind, blobs } of manifests)
+  for (const { kind, blobs } of manifests) {
     for (const blob of blobs) {
       const bytes = stored.get(blob.sha256);
-      if (bytes === undefined)
+      if (bytes === undefined) {
         throw new SextantError(
           'artefact_missing',
           `the ${kind}'s blob "${blob.name}" (${blob.sha256}) was not uploaded`,
         );
-      if (bytes !== blob.bytes)
+      }
+      if (bytes !== blob.bytes) {
         throw new SextantError('artefact_mismatch', `the ${kind}'s blob "${blob.name}" has ${bytes} bytes`);
+      }
     }
+  }
   const named = await Promise.all(manifests.map(async (manifest) => ({ id: await manifestId(manifest), manifest })));
   return [...new Map(named.map((result) => [result.id, result])).values()];
 }
@@ -75,6 +78,8 @@ function chunks(rows: readonly unknown[]): string[] {
     open.push(text);
     size += text.length + 1;
   }
-  if (open.length > 0) arrays.push(`[${open.join(',')}]`);
+  if (open.length > 0) {
+    arrays.push(`[${open.join(',')}]`);
+  }
   return arrays;
 }

@@ -41,7 +41,9 @@ export async function readPublished(
   id: string,
 ): Promise<PublishedResult> {
   const result = (await findPublished(env, tenant, [id])).get(id);
-  if (!result || result.manifest.kind !== kind) throw new SextantError('not_found', `there is no ${kind} ${id}`);
+  if (!result || result.manifest.kind !== kind) {
+    throw new SextantError('not_found', `there is no ${kind} ${id}`);
+  }
   return result;
 }
 

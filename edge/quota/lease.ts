@@ -26,7 +26,9 @@ const anonymous = new BoundedMap<string, Lease>(MEMORY_LIMIT);
 /** Takes one request from the isolate's lease; undefined where a new lease is needed first. `now` in ms. */
 export function takeLeased(key: AccessKey, policy: KeyPolicy, now: number): Allowance | undefined {
   const lease = leases[policy].get(key.id);
-  if (lease === undefined || lease.granted <= 0 || now >= lease.end) return undefined;
+  if (lease === undefined || lease.granted <= 0 || now >= lease.end) {
+    return undefined;
+  }
   lease.granted -= 1;
   return { policy, limit: key.limits[policy], left: lease.granted + lease.left, end: lease.end };
 }
@@ -34,7 +36,9 @@ export function takeLeased(key: AccessKey, policy: KeyPolicy, now: number): Allo
 /** Takes one request of `policy` from the key. Raises quota_exceeded where the window is used up. */
 export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now: number): Promise<Allowance> {
   const taken = takeLeased(key, policy, now);
-  if (taken) return taken;
+  if (taken) {
+    return taken;
+  }
   const limit = key.limits[policy];
   const known = leases[policy].get(key.id);
   const spent = known !== undefined && now < known.end && known.left === 0 && known.granted === 0;
@@ -44,7 +48,9 @@ export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now
     const carried = current && current.end === grant.end ? current.granted : 0;
     leases[policy].set(key.id, { granted: carried + grant.granted, left: grant.left, end: grant.end });
     const leased = takeLeased(key, policy, now);
-    if (leased) return leased;
+    if (leased) {
+      return leased;
+    }
   }
   throw exceeded({ policy, limit, left: 0, end: leases[policy].get(key.id)!.end }, now);
 }
@@ -57,7 +63,9 @@ export function takeAnonymous(address: string, now: number): Allowance {
     anonymous.set(address, lease);
   }
   const allowance: Allowance = { policy: 'anonymous', limit: ANONYMOUS_PER_MINUTE, left: 0, end: lease.end };
-  if (lease.granted <= 0) throw exceeded(allowance, now);
+  if (lease.granted <= 0) {
+    throw exceeded(allowance, now);
+  }
   lease.granted -= 1;
   allowance.left = lease.granted;
   return allowance;

@@ -148,22 +148,29 @@ export default function registerArtefacts(app: App): void {
 
   app.openapi(read, async (c) => {
     const row = await readArtefact(c.env, c.get('key').tenant, c.req.valid('param').id, Date.now());
-    if (row.state === 'pending')
+    if (row.state === 'pending') {
       throw new SextantError(
         'artefact_missing',
         'the bytes have not been committed: upload them, then POST to /commit',
       );
+    }
     const headers = contentHeaders(row);
     const ifNoneMatch = c.req.header('if-none-match');
-    if (ifNoneMatch !== undefined && matches(ifNoneMatch, headers.etag!)) return c.body(null, 304, headers) as never;
+    if (ifNoneMatch !== undefined && matches(ifNoneMatch, headers.etag!)) {
+      return c.body(null, 304, headers) as never;
+    }
     const ifRange = c.req.header('if-range');
     const wanted = ifRange === undefined || ifRange === headers.etag ? (c.req.header('range') ?? null) : null;
     const range = byteRange(wanted, row.bytes);
     const object = await c.env.R2.get(blobKey(row.tenant, row.sha256), range ? { range } : {});
-    if (!object) throw new SextantError('unavailable', `the bytes of ${row.id} cannot be read at this moment`);
+    if (!object) {
+      throw new SextantError('unavailable', `the bytes of ${row.id} cannot be read at this moment`);
+    }
     const length = range?.length ?? row.bytes;
     headers['content-length'] = String(length);
-    if (range) headers['content-range'] = `bytes ${range.offset}-${range.offset + length - 1}/${row.bytes}`;
+    if (range) {
+      headers['content-range'] = `bytes ${range.offset}-${range.offset + length - 1}/${row.bytes}`;
+    }
     return c.body(object.body, range ? 206 : 200, headers) as never;
   });
 

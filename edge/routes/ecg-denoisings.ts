@@ -50,12 +50,13 @@ export default function registerEcgDenoisings(app: App): void {
   app.openapi(create, async (c) => {
     const record = c.req.valid('json');
     const longest = Math.max(...record.leads.map(({ samples }) => samples.length));
-    if (record.leads.length > MOST_LEADS || longest > MOST_SECONDS * record.rate_hz)
+    if (record.leads.length > MOST_LEADS || longest > MOST_SECONDS * record.rate_hz) {
       throw new SextantError(
         'computation_too_large',
         `${record.leads.length} leads of ${Math.ceil(longest / record.rate_hz)} s; a request holds ${MOST_LEADS} leads of ${MOST_SECONDS} s: create a job of type ${contract.type} for more`,
         { details: { job_type: contract.type } },
       );
+    }
     const raw = Uint8Array.from(new TextEncoder().encode(JSON.stringify({ type: contract.type, params: { record } })));
     const { id, replayed } = await createOnce(c.env, c.get('key'), {
       idempotencyKey: c.req.header('idempotency-key'),
@@ -63,9 +64,13 @@ export default function registerEcgDenoisings(app: App): void {
       raw,
       request_id: c.get('requestId'),
     });
-    if (replayed) c.header('idempotency-replayed', 'true');
+    if (replayed) {
+      c.header('idempotency-replayed', 'true');
+    }
     const wait = preferredWait(c.req.header('prefer') ?? null);
-    if (wait !== null) c.header('preference-applied', `wait=${wait}`);
+    if (wait !== null) {
+      c.header('preference-applied', `wait=${wait}`);
+    }
     const job = await viewJob(c.env, c.get('key').tenant, id, wait);
     c.header('location', `/v1/jobs/${id}`);
     c.header('cache-control', 'no-store');

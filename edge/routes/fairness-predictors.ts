@@ -118,7 +118,9 @@ export default function registerFairnessPredictors(app: App): void {
 
   app.openapi(read, async (c) => {
     const predictor = await readPublished(c.env, c.get('key').tenant, 'predictor', c.req.valid('param').id);
-    for (const [name, value] of publishedCaching(predictor)) c.header(name, value);
+    for (const [name, value] of publishedCaching(predictor)) {
+      c.header(name, value);
+    }
     return c.json(publishedView(predictor), 200);
   });
 
@@ -134,12 +136,16 @@ export default function registerFairnessPredictors(app: App): void {
       format === 'json'
         ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns, {}, wantedColumns)
         : readTableBody(format, bytes, c.req.valid('query').delimiter, wantedColumns);
-    if (table.rows === 0) throw tableError('table_empty', '/columns', 'the table has no rows');
+    if (table.rows === 0) {
+      throw tableError('table_empty', '/columns', 'the table has no rows');
+    }
     requireFits(reading + predictionMs(table.rows, predictor.features, predictor.cost), 'fairness.predict');
     const prediction = predictor.predict(table);
     c.header('cache-control', 'no-store');
     const wanted = tableFormat((c.req.header('accept') ?? '').split(',')[0]);
-    if (wanted === 'csv') return c.text(writeCsv(answerColumns(prediction)), 200, { 'content-type': CSV_TYPE });
+    if (wanted === 'csv') {
+      return c.text(writeCsv(answerColumns(prediction)), 200, { 'content-type': CSV_TYPE });
+    }
     if (wanted === 'arrow') {
       const columns = Object.fromEntries(answerColumns(prediction).map(({ name, values }) => [name, values]));
       const ipc = tableToIPC(tableFromArrays(columns), { format: 'stream' })!;

@@ -183,11 +183,12 @@ export default function registerInboundHooks(app: App): void {
   app.openapi(create, async (c) => {
     const { secret: given, ...wanted } = c.req.valid('json');
     const key = c.get('key');
-    if (wanted.provider !== 'standard_webhooks' && (wanted.pointers.repository ?? wanted.pointers.revision) !== null)
+    if (wanted.provider !== 'standard_webhooks' && (wanted.pointers.repository ?? wanted.pointers.revision) !== null) {
       throw new SextantError(
         'validation_failed',
         `/pointers: ${wanted.provider} has a form of its own; pointers are for standard_webhooks`,
       );
+    }
     const recipe = await readRecipe(c.env, key.tenant, wanted.recipe);
     refuseRecipe(key, (await readVersion(c.env, recipe, wanted.recipe_version)).body);
     const kind = INBOUND_PROVIDERS[wanted.provider];
@@ -261,7 +262,9 @@ export default function registerInboundHooks(app: App): void {
     const { id, delivery } = c.req.valid('param');
     const hook = await readHook(c.env, c.get('key').tenant, id);
     const found = await inboxOf(c.env, hook.id).read(delivery);
-    if (!found) throw new SextantError('not_found', `there is no delivery ${delivery}`);
+    if (!found) {
+      throw new SextantError('not_found', `there is no delivery ${delivery}`);
+    }
     return c.json(found, 200, uncached);
   });
 

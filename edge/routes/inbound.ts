@@ -54,7 +54,9 @@ export default function registerInbound(app: App): void {
     const now = Date.now();
     const id = c.req.param('id');
     const open = provider.success && randomIdSchema('inh').safeParse(id).success ? await openHook(env, id, now) : null;
-    if (!open || open.hook.provider !== provider.data) throw new SextantError('not_found', 'there is no such hook');
+    if (!open || open.hook.provider !== provider.data) {
+      throw new SextantError('not_found', 'there is no such hook');
+    }
     const { hook, secrets } = open;
     const { headers } = c.req.raw;
     const kind = INBOUND_PROVIDERS[hook.provider];
@@ -71,7 +73,9 @@ export default function registerInbound(app: App): void {
         live.map(({ text }) => text),
         now,
       );
-      if (hook.disabled) throw new SextantError('hook_disabled', 'the hook is disabled');
+      if (hook.disabled) {
+        throw new SextantError('hook_disabled', 'the hook is disabled');
+      }
       const reading = judge(hook, kind.read(presented, hook));
       const outcome: InboundDelivery['outcome'] = 'ignored' in reading ? 'ignored' : 'accepted';
       const error = 'ignored' in reading ? reading.ignored : null;
@@ -81,7 +85,9 @@ export default function registerInbound(app: App): void {
         'cache-control': 'no-store',
       });
     } catch (error) {
-      if (!(error instanceof SextantError)) throw error;
+      if (!(error instanceof SextantError)) {
+        throw error;
+      }
       // anybody can send what is refused: beyond the limit of an address it is not even written down
       takeAnonymous(addressOf(headers), now);
       const { code, message: detail } = error;

@@ -11,8 +11,9 @@ export default function registerInternalDeletions(app: App): void {
   calls.use('/*', workerAccess);
   calls.get('/', async (c) => {
     const after = c.req.query('after') ?? '0';
-    if (!/^\d{1,15}$/.test(after))
+    if (!/^\d{1,15}$/.test(after)) {
       throw new SextantError('parameter_invalid', 'after is a cursor of an earlier answer, or 0');
+    }
     const answer: Deletions = await deletionsAfter(c.env, Number(after));
     return c.json(answer);
   });

@@ -36,8 +36,9 @@ export default function registerInternalJobs(app: App): void {
   const calls = new Hono<WorkerEnv>();
   calls.use('/:id/*', workerAccess);
   calls.use('/:id/*', async (c, next) => {
-    if (!randomIdSchema('job').safeParse(c.req.param('id')).success)
+    if (!randomIdSchema('job').safeParse(c.req.param('id')).success) {
       throw new SextantError('not_found', 'there is no such job');
+    }
     await next();
   });
 
@@ -65,9 +66,11 @@ export default function registerInternalJobs(app: App): void {
       return c.json(answer);
     } catch (error) {
       // The claim is taken but cannot be served: an input that is gone is the job's end, anything else another try.
-      if (error instanceof SextantError && error.code === 'input_not_found')
+      if (error instanceof SextantError && error.code === 'input_not_found') {
         unwrap(await ledger.fail(by, { code: error.code, detail: error.message, errors: error.errors }, false));
-      else unwrap(await ledger.release(by));
+      } else {
+        unwrap(await ledger.release(by));
+      }
       throw error;
     }
   });
@@ -108,7 +111,9 @@ export default function registerInternalJobs(app: App): void {
     const { error, retryable, models } = readJson(failRequestSchema, c.get('body'));
     const ledger = ledgerOf(c.env, c.req.param('id'));
     const { tenant } = unwrap(await ledger.held(c.get('caller')));
-    if (models.length > 0) await c.env.DB.batch(modelStatements(c.env, tenant, models, Date.now()));
+    if (models.length > 0) {
+      await c.env.DB.batch(modelStatements(c.env, tenant, models, Date.now()));
+    }
     const job = unwrap(await ledger.fail(c.get('caller'), error, retryable));
     return c.json({ status: job.status, ended: isTerminal(job.status) });
   });

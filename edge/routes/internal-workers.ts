@@ -16,11 +16,12 @@ export default function registerInternalWorkers(app: App): void {
     const { job, leaving } = readJson(announceRequestSchema, c.get('body'));
     const { worker } = c.get('caller');
     const pool = (await findWorker(c.env, worker, Date.now()))?.pool ?? '';
-    if (!isPool(c.env, pool))
+    if (!isPool(c.env, pool)) {
       throw new SextantError(
         'conflict',
         `the worker is registered for the pool ${pool}; the pools are ${Object.keys(poolsOf(c.env)).join(', ')}`,
       );
+    }
     const dispatcher = dispatcherOf(c.env, pool);
     await (leaving ? dispatcher.leave(worker) : dispatcher.announce(worker, job));
     return c.json({ again_ms: ANNOUNCE_MS });

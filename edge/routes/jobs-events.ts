@@ -33,7 +33,9 @@ export default function registerJobEvents(app: App): void {
     const answer = await ledgerOf(c.env, id).fetch('https://ledger/events', {
       headers: { 'x-tenant': c.get('key').tenant, 'last-event-id': c.req.valid('header')['last-event-id'] ?? '' },
     });
-    if (answer.status === 404) throw new SextantError('not_found', `there is no job ${id}`);
+    if (answer.status === 404) {
+      throw new SextantError('not_found', `there is no job ${id}`);
+    }
     return new Response(answer.body, answer);
   });
 }

@@ -62,7 +62,9 @@ export default function registerJobWebhooks(app: App): void {
     const { id } = c.req.valid('param');
     const { tenant } = c.get('key');
     const address = await ledgerOf(c.env, id).webhookOf(tenant);
-    if (address === undefined) throw new SextantError('not_found', `there is no job ${id}`);
+    if (address === undefined) {
+      throw new SextantError('not_found', `there is no job ${id}`);
+    }
     const attempts =
       address === null ? [] : await deliveryQueueOf(c.env, await addressQueueName(tenant, address)).attemptsFor(id);
     const data = attempts.map(({ at, status, detail }) => ({ at: new Date(at).toISOString(), status, detail }));

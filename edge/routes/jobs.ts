@@ -97,13 +97,17 @@ export default function registerJobs(app: App): void {
   app.openapi(read, async (c) => {
     const wait = preferredWait(c.req.valid('header').prefer ?? null);
     const job = await viewJob(c.env, c.get('key').tenant, c.req.valid('param').id, wait);
-    if (wait !== null) c.header('preference-applied', `wait=${wait}`);
+    if (wait !== null) {
+      c.header('preference-applied', `wait=${wait}`);
+    }
     return c.json(job, 200, uncached);
   });
   app.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param');
     const job = unwrap(await ledgerOf(c.env, id).cancel(c.get('key').tenant));
-    if (!job) throw noSuchJob(id);
+    if (!job) {
+      throw noSuchJob(id);
+    }
     return c.json(job, 200, uncached);
   });
 }
@@ -140,8 +144,9 @@ function registerCreate(app: App): void {
   app.post('/v1/jobs', access('jobs:write', 'jobs'), jsonBody(), async (c) => {
     const key = c.get('key');
     const query = createQuery.safeParse(c.req.query());
-    if (!query.success)
+    if (!query.success) {
       throw new SextantError('parameter_invalid', 'the only query parameter is dry_run, true or false');
+    }
     if (query.data.dry_run === 'true') {
       const { contract, input_digest, estimate } = await admit(c.env, key, await c.req.json());
       return c.json({ type: contract.type, input_digest, estimate }, 200, uncached);
@@ -153,9 +158,13 @@ function registerCreate(app: App): void {
       raw: c.get('body'),
       request_id: c.get('requestId'),
     });
-    if (replayed) c.header('idempotency-replayed', 'true');
+    if (replayed) {
+      c.header('idempotency-replayed', 'true');
+    }
     const wait = preferredWait(c.req.header('prefer') ?? null);
-    if (wait !== null) c.header('preference-applied', `wait=${wait}`);
+    if (wait !== null) {
+      c.header('preference-applied', `wait=${wait}`);
+    }
     const job = await viewJob(c.env, key.tenant, id, wait);
     c.header('location', `/v1/jobs/${id}`);
     return c.json(job, wait !== null && isTerminal(job.status) ? 200 : 202, uncached);

@@ -108,15 +108,18 @@ const view = (row: KeyRow): z.infer<typeof keySchema> => ({
 
 async function ownKey(env: Env, tenant: string, id: string): Promise<KeyRow> {
   const row = await env.DB.prepare('SELECT * FROM keys WHERE tenant = ? AND id = ?').bind(tenant, id).first<KeyRow>();
-  if (!row) throw new SextantError('not_found', `there is no key ${id}`);
+  if (!row) {
+    throw new SextantError('not_found', `there is no key ${id}`);
+  }
   return row;
 }
 
 /** Nobody hands out a scope that the calling key lacks, be it by a new key or by rotating a stronger one. */
 function refuseEscalation(caller: AccessKey, scopes: readonly Scope[]): void {
   const lacking = scopes.filter((scope) => !caller.scopes.has(scope));
-  if (lacking.length > 0)
+  if (lacking.length > 0) {
     throw new SextantError('scope_missing', `the calling key cannot grant ${lacking.join(', ')}: it lacks them itself`);
+  }
 }
 
 export default function registerKeys(app: App): void {
@@ -154,7 +157,9 @@ export default function registerKeys(app: App): void {
     const old = await ownKey(c.env, caller.tenant, c.req.valid('param').id);
     const now = Date.now();
     const end = Math.min(old.revoked_at ?? Number.POSITIVE_INFINITY, old.expires_at ?? Number.POSITIVE_INFINITY);
-    if (end <= now) throw new SextantError('conflict', `the key ${old.id} no longer works; create a new one`);
+    if (end <= now) {
+      throw new SextantError('conflict', `the key ${old.id} no longer works; create a new one`);
+    }
     const scopes = scopesOf(old);
     refuseEscalation(caller, scopes);
     const life = old.expires_at === null ? null : old.expires_at - old.created_at;

@@ -47,7 +47,9 @@ export default function registerModels(app: App): void {
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
     const model = await findModel(c.env, c.get('key').tenant, id);
-    if (!model) throw new SextantError('not_found', `no worker has resolved the model ${id} for this tenant yet`);
+    if (!model) {
+      throw new SextantError('not_found', `no worker has resolved the model ${id} for this tenant yet`);
+    }
     return c.json(view(model), 200);
   });
 }

@@ -23,7 +23,9 @@ const read = createRoute({
 export default function registerProblems(app: App): void {
   app.openapi(read, (c) => {
     const { code } = c.req.valid('param');
-    if (!Object.hasOwn(PROBLEMS, code)) throw new SextantError('not_found', `there is no problem code ${code}`);
+    if (!Object.hasOwn(PROBLEMS, code)) {
+      throw new SextantError('not_found', `there is no problem code ${code}`);
+    }
     const [status, title] = PROBLEMS[code as ProblemCode];
     return c.json({ code, status, title }, 200);
   });

@@ -163,7 +163,9 @@ export default function registerRecipes(app: App): void {
     const next = { ...row, latest: row.latest + 1 };
     const statements = versionStatements(c.env, next, { body, key: key.id, now });
     await audited(c.env, auditOf(c, 'recipe.revise', row.id), statements).catch((error: unknown) => {
-      if (!String(error).includes('UNIQUE constraint failed: recipe_versions')) throw error;
+      if (!String(error).includes('UNIQUE constraint failed: recipe_versions')) {
+        throw error;
+      }
       throw new SextantError('conflict', 'another version was stored at the same time; ask again');
     });
     c.header('location', `/v1/recipes/${row.id}?version=${next.latest}`);
@@ -173,10 +175,11 @@ export default function registerRecipes(app: App): void {
   app.openapi(remove, async (c) => {
     const row = await readRecipe(c.env, c.get('key').tenant, c.req.valid('param').id);
     const errors = await holdersOf(c.env, row.id);
-    if (errors.length > 0)
+    if (errors.length > 0) {
       throw new SextantError('conflict', `hooks use the recipe: ${errors.map(({ detail }) => detail).join(', ')}`, {
         errors,
       });
+    }
     await audited(c.env, auditOf(c, 'recipe.delete', row.id), [
       c.env.DB.prepare('DELETE FROM recipe_versions WHERE recipe = ?').bind(row.id),
       c.env.DB.prepare('DELETE FROM recipes WHERE id = ?').bind(row.id),

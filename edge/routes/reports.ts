@@ -21,7 +21,9 @@ const read = createRoute({
 export default function registerReports(app: App): void {
   app.openapi(read, async (c) => {
     const report = await readPublished(c.env, c.get('key').tenant, 'report', c.req.valid('param').id);
-    for (const [name, value] of publishedCaching(report)) c.header(name, value);
+    for (const [name, value] of publishedCaching(report)) {
+      c.header(name, value);
+    }
     return c.json(publishedView(report), 200);
   });
 }

@@ -80,13 +80,17 @@ export default function registerRuns(app: App): void {
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
     const run = await runOf(c.env, id).view(c.get('key').tenant);
-    if (!run) throw noSuchRun(id);
+    if (!run) {
+      throw noSuchRun(id);
+    }
     return c.json(run, 200, uncached);
   });
   app.openapi(cancel, async (c) => {
     const { id } = c.req.valid('param');
     const run = unwrap(await runOf(c.env, id).cancel(c.get('key').tenant));
-    if (!run) throw noSuchRun(id);
+    if (!run) {
+      throw noSuchRun(id);
+    }
     return c.json(run, 200, uncached);
   });
   app.openapi(events, async (c) => {
@@ -94,7 +98,9 @@ export default function registerRuns(app: App): void {
     const answer = await runOf(c.env, id).fetch('https://run/events', {
       headers: { 'x-tenant': c.get('key').tenant, 'last-event-id': c.req.valid('header')['last-event-id'] ?? '' },
     });
-    if (answer.status === 404) throw noSuchRun(id);
+    if (answer.status === 404) {
+      throw noSuchRun(id);
+    }
     return new Response(answer.body, answer);
   });
 }

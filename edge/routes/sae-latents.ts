@@ -65,7 +65,9 @@ const read = createRoute({
 
 async function indexOf(env: Env, sae: PublishedResult): Promise<LatentIndex> {
   const index = (await readJsonBlob(env, sae, LATENT_INDEX_BLOB)) as LatentIndex | null;
-  if (!index) throw new SextantError('not_found', `the latents of ${sae.id} were not described`);
+  if (!index) {
+    throw new SextantError('not_found', `the latents of ${sae.id} were not described`);
+  }
   return index;
 }
 
@@ -85,7 +87,9 @@ export default function registerSaeLatents(app: App): void {
       maximum: maximum[latent]!,
       minimum: minimum[latent]!,
     }));
-    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
+    for (const [name, value] of publishedCaching(sae)) {
+      c.header(name, value);
+    }
     return c.json(body, 200);
   });
 
@@ -93,11 +97,17 @@ export default function registerSaeLatents(app: App): void {
     const { id, latent } = c.req.valid('param');
     const sae = await readPublished(c.env, c.get('key').tenant, 'sae', id);
     const { count, shard } = await indexOf(c.env, sae);
-    if (latent >= count) throw new SextantError('not_found', `${id} has latents 0 to ${count - 1}`);
+    if (latent >= count) {
+      throw new SextantError('not_found', `${id} has latents 0 to ${count - 1}`);
+    }
     const part = (await readJsonBlob(c.env, sae, latentShardBlob(Math.floor(latent / shard)))) as Latent[] | null;
     const found = part?.[latent % shard];
-    if (!found) throw new SextantError('not_found', `latent ${latent} of ${id} was not described`);
-    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
+    if (!found) {
+      throw new SextantError('not_found', `latent ${latent} of ${id} was not described`);
+    }
+    for (const [name, value] of publishedCaching(sae)) {
+      c.header(name, value);
+    }
     return c.json(found, 200);
   });
 }

@@ -41,7 +41,9 @@ export default function registerSaes(app: App): void {
 
   app.openapi(read, async (c) => {
     const sae = await readPublished(c.env, c.get('key').tenant, 'sae', c.req.valid('param').id);
-    for (const [name, value] of publishedCaching(sae)) c.header(name, value);
+    for (const [name, value] of publishedCaching(sae)) {
+      c.header(name, value);
+    }
     return c.json(publishedView(sae), 200);
   });
 }

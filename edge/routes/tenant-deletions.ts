@@ -40,7 +40,9 @@ const route = createRoute({
 export default function registerTenantDeletions(app: App): void {
   app.openapi(route, async (c) => {
     const { tenant } = c.get('key');
-    if (tenant === PUBLIC_TENANT) throw new SextantError('conflict', 'the public tenant cannot be deleted');
+    if (tenant === PUBLIC_TENANT) {
+      throw new SextantError('conflict', 'the public tenant cannot be deleted');
+    }
     const { confirmation } = c.req.valid('json');
     const now = Date.now();
     if (confirmation === undefined) {
@@ -59,11 +61,12 @@ export default function registerTenantDeletions(app: App): void {
       .bind(tenant)
       .first<{ code: string; created_at: number }>();
     const fits = row !== null && equalDigests(row.code, await sha256Hex(confirmation));
-    if (!fits || now - row.created_at > CODE_LIFE_MS)
+    if (!fits || now - row.created_at > CODE_LIFE_MS) {
       throw new SextantError(
         'conflict',
         'the confirmation is not the last one or has run out; ask for another without it',
       );
+    }
     await audited(c.env, auditOf(c, 'tenant.delete', tenant));
     await eraserOf(c.env, tenant).begin(tenant);
     return c.body(null, 202);

@@ -89,17 +89,22 @@ const etagOf = (row: VectorName): string => `"${row.version}"`;
 
 /** The version that If-Match names. Raises version_required without one, version_mismatch for what is no version. */
 function requiredVersion(header: string | undefined, name: string): number {
-  if (header === undefined)
+  if (header === undefined) {
     throw new SextantError('version_required', `the name "${name}" exists; send If-Match with its version`);
+  }
   const match = /^"(\d{1,15})"$/.exec(header.trim());
-  if (!match) throw new SextantError('version_mismatch', 'If-Match must hold one version in quotes, as ETag gave it');
+  if (!match) {
+    throw new SextantError('version_mismatch', 'If-Match must hold one version in quotes, as ETag gave it');
+  }
   return Number(match[1]);
 }
 
 /** Says at which version the name is. Raises version_mismatch always: If-Match never fits a name that does not exist. */
 async function refuseVersion(env: Env, tenant: string, name: string): Promise<never> {
   const row = await findName(env, tenant, name);
-  if (!row) throw new SextantError('version_mismatch', `there is no name "${name}"; create it without If-Match`);
+  if (!row) {
+    throw new SextantError('version_mismatch', `there is no name "${name}"; create it without If-Match`);
+  }
   const where = `the name "${name}" is at version ${row.version} and points at ${row.vector}`;
   throw new SextantError('version_mismatch', where, { details: { version: row.version } });
 }
@@ -116,7 +121,9 @@ export default function registerVectorNames(app: App): void {
     c.header('cache-control', 'private, no-cache');
     c.header('vary', 'Authorization');
     c.header('link', `</v1/vectors/${row.vector}>; rel="item"`);
-    if (c.req.header('if-none-match') === etagOf(row)) return c.body(null, 304);
+    if (c.req.header('if-none-match') === etagOf(row)) {
+      return c.body(null, 304);
+    }
     return c.json(view(row), 200);
   });
 
@@ -125,20 +132,25 @@ export default function registerVectorNames(app: App): void {
     const { name } = c.req.valid('param');
     const { id: vector } = c.req.valid('json');
     const header = c.req.valid('header')['if-match'];
-    if (!(await findPublished(c.env, tenant, [vector])).has(vector))
+    if (!(await findPublished(c.env, tenant, [vector])).has(vector)) {
       throw new SextantError('input_not_found', `there is no vector ${vector}`, {
         errors: [{ pointer: '/id', code: 'input_not_found', detail: 'no vector of this tenant has this id' }],
       });
+    }
     const now = Date.now();
     if (header === undefined) {
       const created = await createName(c.env, { tenant, name, vector, now });
-      if (!created) requiredVersion(undefined, name);
+      if (!created) {
+        requiredVersion(undefined, name);
+      }
       c.header('etag', etagOf(created!));
       c.header('location', `/v1/vector-names/${encodeURIComponent(name)}`);
       return c.json(view(created!), 201);
     }
     const moved = await moveName(c.env, { tenant, name, vector, version: requiredVersion(header, name), now });
-    if (!moved) return refuseVersion(c.env, tenant, name);
+    if (!moved) {
+      return refuseVersion(c.env, tenant, name);
+    }
     c.header('etag', etagOf(moved));
     return c.json(view(moved), 200);
   });
@@ -148,7 +160,9 @@ export default function registerVectorNames(app: App): void {
     const { name } = c.req.valid('param');
     await readName(c.env, tenant, name);
     const version = requiredVersion(c.req.valid('header')['if-match'], name);
-    if (!(await deleteName(c.env, { tenant, name, version }))) await refuseVersion(c.env, tenant, name);
+    if (!(await deleteName(c.env, { tenant, name, version }))) {
+      await refuseVersion(c.env, tenant, name);
+    }
     return c.body(null, 204);
   });
 }

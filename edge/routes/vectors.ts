@@ -111,7 +111,9 @@ export default function registerVectors(app: App): void {
     const { format, dtype } = c.req.valid('query');
     const selection = selectionFor(format, dtype, c.req.header('accept') ?? null);
     const found = (await lookUp(c.env, c.executionCtx, c.get('key').tenant, [id], selection, Date.now())).get(id);
-    if (!found) throw new SextantError('not_found', `there is no vector ${id}`);
+    if (!found) {
+      throw new SextantError('not_found', `there is no vector ${id}`);
+    }
     return vectorResponse(found.representation, found.tier, c.req.header('if-none-match') ?? null) as never;
   });
 

@@ -224,7 +224,9 @@ export default function registerWebhookEndpoints(app: App): void {
   app.openapi(change, async (c) => {
     const before = await readEndpoint(c.env, c.get('key').tenant, c.req.valid('param').id);
     const { disabled, ...wanted } = c.req.valid('json');
-    if (wanted.address !== undefined) checkWebhookAddress(c.env, wanted.address, '/address', new URL(c.req.url).host);
+    if (wanted.address !== undefined) {
+      checkWebhookAddress(c.env, wanted.address, '/address', new URL(c.req.url).host);
+    }
     const turnsOff = disabled === true && before.disabled_at === null;
     const turnsOn = disabled === false && before.disabled_at !== null;
     const after: Endpoint = {
@@ -253,7 +255,9 @@ export default function registerWebhookEndpoints(app: App): void {
       await queue.drop();
       await announceDisabled(c.env, after.tenant, after.id, 'caller');
     }
-    if (turnsOn) await queue.revive();
+    if (turnsOn) {
+      await queue.revive();
+    }
     return c.json(await view(c.env, after), 200);
   });
 
@@ -299,7 +303,9 @@ export default function registerWebhookEndpoints(app: App): void {
   app.openapi(redeliver, async (c) => {
     const { id, delivery } = c.req.valid('param');
     await readEndpoint(c.env, c.get('key').tenant, id);
-    if (!(await deliveryQueueOf(c.env, id).redeliver(delivery))) throw noSuchDelivery(delivery);
+    if (!(await deliveryQueueOf(c.env, id).redeliver(delivery))) {
+      throw noSuchDelivery(delivery);
+    }
     await audited(c.env, auditOf(c, 'endpoint.redeliver', delivery));
     return c.body(null, 202);
   });

@@ -17,23 +17,37 @@ const ID_LENGTH = 'vec_'.length + 52;
 const INDIFFERENT = new Set([null, '*/*', 'application/json']);
 
 export function fastVector(request: Request): Response | null {
-  if (request.method !== 'GET') return null;
+  if (request.method !== 'GET') {
+    return null;
+  }
   const { url, headers } = request;
   const path = url.indexOf('/', 8);
-  if (!url.startsWith(PATH, path)) return null;
+  if (!url.startsWith(PATH, path)) {
+    return null;
+  }
   const idEnd = path + PATH.length + ID_LENGTH;
   const query = url.slice(idEnd);
   const selection = query === '' && INDIFFERENT.has(headers.get('accept')) ? METADATA : QUERIES.get(query);
-  if (selection === undefined) return null;
+  if (selection === undefined) {
+    return null;
+  }
   const authorization = headers.get('authorization');
-  if (authorization === null || !authorization.startsWith('Bearer ')) return null;
+  if (authorization === null || !authorization.startsWith('Bearer ')) {
+    return null;
+  }
   const now = Date.now();
   const key = rememberedKey(authorization.slice(7), now);
-  if (key === undefined || !key.scopes.has('vectors:read')) return null;
+  if (key === undefined || !key.scopes.has('vectors:read')) {
+    return null;
+  }
   const representation = remembered(key.tenant, url.slice(path + PATH.length, idEnd), selection, now);
-  if (representation === undefined) return null;
+  if (representation === undefined) {
+    return null;
+  }
   const allowance = takeLeased(key, 'reads', now);
-  if (allowance === undefined) return null;
+  if (allowance === undefined) {
+    return null;
+  }
   const response = vectorResponse(representation, 'memory', headers.get('if-none-match'));
   stamp(response.headers, requestIdOf(headers.get('x-request-id')), allowance, now);
   return response;

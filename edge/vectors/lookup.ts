@@ -48,28 +48,40 @@ export async function lookUp(
   await recheck(env, stale, now);
   for (const id of ids) {
     const representation = remembered(tenant, id, selection, now);
-    if (representation) found.set(id, { representation, tier: 'memory' });
+    if (representation) {
+      found.set(id, { representation, tier: 'memory' });
+    }
   }
   const inKv: Owned[] = [];
   await Promise.all(
     ids.map(async (id) => {
-      if (found.has(id)) return;
+      if (found.has(id)) {
+        return;
+      }
       const record = await fromKv(env, tenant, id);
-      if (!record) return;
+      if (!record) {
+        return;
+      }
       inKv.push({ owner: record.owner, id });
       found.set(id, { representation: await keep(record, selection, now), tier: 'kv' });
     }),
   );
   // KV forgets a deleted vector only after a while: ask the index too, but answer first
-  if (inKv.length > 0) background.waitUntil(recheck(env, inKv, now));
+  if (inKv.length > 0) {
+    background.waitUntil(recheck(env, inKv, now));
+  }
   const missing = ids.filter((id) => !found.has(id));
-  if (missing.length === 0) return found;
+  if (missing.length === 0) {
+    return found;
+  }
   const published = await findPublished(env, tenant, missing);
   await Promise.all(
     missing.map(async (id) => {
       const result = published.get(id);
       const record = result?.manifest.kind === 'vector' ? await fromR2(env, result) : null;
-      if (!record) return;
+      if (!record) {
+        return;
+      }
       background.waitUntil(env.KV.put(kvKey(record.owner, id), packRecord(record)));
       found.set(id, { representation: await keep(record, selection, now), tier: 'r2' });
     }),
@@ -79,7 +91,9 @@ export async function lookUp(
 
 /** Asks the index whether these vectors still exist, and forgets those that do not. */
 async function recheck(env: Env, vectors: readonly Owned[], now: number): Promise<void> {
-  if (vectors.length === 0) return;
+  if (vectors.length === 0) {
+    return;
+  }
   const { results } = await env.DB.prepare(
     `SELECT tenant AS owner, id FROM published
      WHERE (tenant, id) IN (SELECT value ->> 'owner', value ->> 'id' FROM json_each(?))`,
@@ -89,15 +103,21 @@ async function recheck(env: Env, vectors: readonly Owned[], now: number): Promis
   const existing = new Set(results.map(({ owner, id }) => `${owner}/${id}`));
   await Promise.all(
     vectors.map(async ({ owner, id }) => {
-      if (!existing.has(`${owner}/${id}`)) return forgetVector(env, owner, id);
-      for (const key of SELECTION_KEYS) memory.confirm(memoryKey(owner, id, key), now);
+      if (!existing.has(`${owner}/${id}`)) {
+        return forgetVector(env, owner, id);
+      }
+      for (const key of SELECTION_KEYS) {
+        memory.confirm(memoryKey(owner, id, key), now);
+      }
     }),
   );
 }
 
 /** Drops a vector from this isolate's memory and from KV; other isolates follow within RECHECK_MS. */
 export async function forgetVector(env: Env, owner: string, id: string): Promise<void> {
-  for (const key of SELECTION_KEYS) memory.delete(memoryKey(owner, id, key));
+  for (const key of SELECTION_KEYS) {
+    memory.delete(memoryKey(owner, id, key));
+  }
   await env.KV.delete(kvKey(owner, id));
 }
 
@@ -105,7 +125,9 @@ export async function forgetVector(env: Env, owner: string, id: string): Promise
 async function fromKv(env: Env, tenant: string, id: string): Promise<VectorRecord | null> {
   for (const owner of tenant === PUBLIC_TENANT ? [tenant] : [tenant, PUBLIC_TENANT]) {
     const packed = await env.KV.get(kvKey(owner, id), 'arrayBuffer');
-    if (packed) return unpackRecord(owner, packed);
+    if (packed) {
+      return unpackRecord(owner, packed);
+    }
   }
   return null;
 }

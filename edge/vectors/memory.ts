@@ -30,7 +30,9 @@ export class VectorMemory {
   get(key: string): Remembered | undefined {
     const entry = this.#entries.get(key);
     // a mark instead of a move: what was used since the last look gets a second chance at eviction
-    if (entry !== undefined) entry.used = true;
+    if (entry !== undefined) {
+      entry.used = true;
+    }
     return entry;
   }
 
@@ -38,15 +40,21 @@ export class VectorMemory {
     this.delete(key);
     // the description is shared by a vector's representations, but counted with each
     const size = representation.bytes.byteLength + JSON.stringify(representation.description).length + 1024;
-    if (size > this.#limit / 4) return;
-    while (this.#bytes + size > this.#limit) this.#evict();
+    if (size > this.#limit / 4) {
+      return;
+    }
+    while (this.#bytes + size > this.#limit) {
+      this.#evict();
+    }
     this.#entries.set(key, { representation, size, checked, used: false });
     this.#bytes += size;
   }
 
   delete(key: string): void {
     const entry = this.#entries.get(key);
-    if (entry === undefined) return;
+    if (entry === undefined) {
+      return;
+    }
     this.#entries.delete(key);
     this.#bytes -= entry.size;
   }
@@ -54,7 +62,9 @@ export class VectorMemory {
   /** Notes that what the key stands for exists at `now`. */
   confirm(key: string, now: number): void {
     const entry = this.#entries.get(key);
-    if (entry !== undefined) entry.checked = now;
+    if (entry !== undefined) {
+      entry.checked = now;
+    }
   }
 
   #evict(): void {

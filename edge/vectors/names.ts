@@ -18,7 +18,9 @@ export const findName = (env: Env, tenant: string, name: string): Promise<Vector
 /** Raises not_found. */
 export async function readName(env: Env, tenant: string, name: string): Promise<VectorName> {
   const row = await findName(env, tenant, name);
-  if (!row) throw new SextantError('not_found', `there is no vector name "${name}"`);
+  if (!row) {
+    throw new SextantError('not_found', `there is no vector name "${name}"`);
+  }
   return row;
 }
 

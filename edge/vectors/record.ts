@@ -25,8 +25,9 @@ export type VectorRecord = { owner: string; description: VectorDescription; valu
 export function valuesBlob(result: PublishedResult): { sha256: string; bytes: number } {
   const blob = result.manifest.blobs.find((candidate) => candidate.name === VECTOR_BLOB);
   const body = vectorBodySchema.parse(result.manifest.body);
-  if (!blob || blob.bytes !== 4 * body.width)
+  if (!blob || blob.bytes !== 4 * body.width) {
     throw new SextantError('internal', `the manifest of ${result.id} holds no ${VECTOR_BLOB} of its width`);
+  }
   return blob;
 }
 

@@ -84,7 +84,9 @@ export function floats(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer
 
 function narrowed(values: Uint8Array<ArrayBuffer>, dtype: VectorDtype): Uint8Array<ArrayBuffer> {
   // a copy of its own, so that a remembered representation does not keep the whole record's memory
-  if (dtype === 'float32') return values.slice();
+  if (dtype === 'float32') {
+    return values.slice();
+  }
   return new Uint8Array(Uint16Array.from(floats(values), float16Bits).buffer);
 }
 

@@ -7,13 +7,17 @@ export function vectorResponse(representation: Representation, tier: Tier, ifNon
   const response = unchanged
     ? new Response(null, { status: 304, headers: representation.validators })
     : new Response(representation.bytes, { headers: representation.headers });
-  if (tier !== 'memory') response.headers.set('server-timing', tierTiming(tier));
+  if (tier !== 'memory') {
+    response.headers.set('server-timing', tierTiming(tier));
+  }
   return response;
 }
 
 /** If-None-Match compares weakly (RFC 9110, 13.1.2). */
 export function matches(ifNoneMatch: string, etag: string): boolean {
-  if (ifNoneMatch === etag) return true;
+  if (ifNoneMatch === etag) {
+    return true;
+  }
   return ifNoneMatch.split(',').some((candidate) => {
     const tag = candidate.trim();
     return tag === '*' || tag === etag || (tag.startsWith('W/') && tag.slice(2) === etag);

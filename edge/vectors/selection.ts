@@ -56,12 +56,16 @@ export function selectionFor(
   accept: string | null,
 ): Selection {
   const chosen = format ?? preferred(accept);
-  if (chosen === 'json' && format === undefined && dtype === undefined) return METADATA;
+  if (chosen === 'json' && format === undefined && dtype === undefined) {
+    return METADATA;
+  }
   return selectionOf(chosen, dtype ?? 'float32');
 }
 
 function preferred(accept: string | null): VectorFormat {
-  if (accept === null || accept.trim() === '') return 'json';
+  if (accept === null || accept.trim() === '') {
+    return 'json';
+  }
   let best: VectorFormat | null = null;
   let bestQuality = 0;
   for (const part of accept.toLowerCase().split(',')) {
@@ -70,12 +74,15 @@ function preferred(accept: string | null): VectorFormat {
     const format = (['json', 'raw', 'safetensors', 'npy'] as const).find(
       (f) => range === MEDIA_TYPES[f] || range === '*/*' || range === `${MEDIA_TYPES[f].split('/')[0]}/*`,
     );
-    if (format && quality > bestQuality) [best, bestQuality] = [format, quality];
+    if (format && quality > bestQuality) {
+      [best, bestQuality] = [format, quality];
+    }
   }
-  if (best === null)
+  if (best === null) {
     throw new SextantError(
       'not_acceptable',
       `a vector comes as ${[...new Set(Object.values(MEDIA_TYPES))].join(', ')}, or as ?format= says`,
     );
+  }
   return best;
 }

@@ -38,16 +38,29 @@ export function checkWebhookAddress(env: AddressRules, address: string, pointer 
     new SextantError('validation_failed', `${pointer}: ${detail}`, {
       errors: [{ pointer, code: 'address_refused', detail }],
     });
-  if (!url) throw refuse('not a URL');
+  if (!url) {
+    throw refuse('not a URL');
+  }
   const host = url.hostname.replace(/\.$/, '');
-  if (isOwn(url, [...ownHosts(env), ...(here ? [here.toLowerCase()] : [])])) throw refuse('this is the service itself');
-  if (isLoopback(env, url)) return url;
-  if (url.protocol !== 'https:') throw refuse('webhooks are sent to https addresses only');
-  if (url.username || url.password) throw refuse('the address must not hold credentials');
+  if (isOwn(url, [...ownHosts(env), ...(here ? [here.toLowerCase()] : [])])) {
+    throw refuse('this is the service itself');
+  }
+  if (isLoopback(env, url)) {
+    return url;
+  }
+  if (url.protocol !== 'https:') {
+    throw refuse('webhooks are sent to https addresses only');
+  }
+  if (url.username || url.password) {
+    throw refuse('the address must not hold credentials');
+  }
   // A literal IPv6 address is never a service that a certificate vouches for by name.
-  if (host.startsWith('[')) throw refuse('name the host instead of giving an IPv6 address');
-  if (isV4(host) ? !isPublicAddress(host) : LOCAL_NAME.test(host) || !host.includes('.'))
+  if (host.startsWith('[')) {
+    throw refuse('name the host instead of giving an IPv6 address');
+  }
+  if (isV4(host) ? !isPublicAddress(host) : LOCAL_NAME.test(host) || !host.includes('.')) {
     throw refuse('the host is private or reserved');
+  }
   return url;
 }
 
@@ -63,9 +76,12 @@ export async function judgeAddress(env: AddressRules, address: string): Promise<
     throw new SextantError('address_refused', error instanceof SextantError ? error.message : String(error));
   }
   const host = url.hostname.replace(/\.$/, '');
-  if (isLoopback(env, url) || isV4(host)) return url;
+  if (isLoopback(env, url) || isV4(host)) {
+    return url;
+  }
   const answers = await resolveHost(env.DNS_RESOLVER, host);
-  if (answers.some((answer) => !isPublicAddress(answer)))
+  if (answers.some((answer) => !isPublicAddress(answer))) {
     throw new SextantError('address_refused', 'the name resolves to an address that is not public');
+  }
   return url;
 }

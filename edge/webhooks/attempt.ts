@@ -49,12 +49,18 @@ export async function attempt(
     // never read: shown to the tenant, it would be a way to read private networks
     await response.body?.cancel();
     const { status } = response;
-    if (response.ok) return end(status, 'delivered', 'delivered');
-    if (status === 410) return end(status, 'gone', 'gone: not tried again');
+    if (response.ok) {
+      return end(status, 'delivered', 'delivered');
+    }
+    if (status === 410) {
+      return end(status, 'gone', 'gone: not tried again');
+    }
     const detail = status >= 300 && status < 400 ? 'redirects are not followed' : 'the answer is not 2xx';
     return end(status, 'failed', detail, retryAfterMs(response.headers.get('retry-after'), Date.now()));
   } catch (error) {
-    if (error instanceof SextantError) return end(null, 'failed', `${error.code}: ${error.message}`);
+    if (error instanceof SextantError) {
+      return end(null, 'failed', `${error.code}: ${error.message}`);
+    }
     const late = error instanceof DOMException && error.name === 'TimeoutError';
     return end(null, 'failed', late ? `no answer within ${TIMEOUT_MS / 1000} s` : 'no connection');
   }

@@ -31,7 +31,9 @@ export async function findEndpoint(env: Env, id: string): Promise<Endpoint | nul
 /** The tenant's endpoint. Raises `not_found`. */
 export async function readEndpoint(env: Env, tenant: string, id: string): Promise<Endpoint> {
   const endpoint = await findEndpoint(env, id);
-  if (endpoint?.tenant !== tenant) throw new SextantError('not_found', `there is no webhook endpoint ${id}`);
+  if (endpoint?.tenant !== tenant) {
+    throw new SextantError('not_found', `there is no webhook endpoint ${id}`);
+  }
   return endpoint;
 }
 

@@ -16,10 +16,16 @@ const FURTHER = [
  * whatever they carry: what reaches them depends on a translator that is not ours to judge.
  */
 export function isPublicAddress(text: string): boolean {
-  if (!ipaddr.isValid(text)) return false;
+  if (!ipaddr.isValid(text)) {
+    return false;
+  }
   const address = ipaddr.parse(text);
-  if (address.range() !== 'unicast') return false;
+  if (address.range() !== 'unicast') {
+    return false;
+  }
   // of IPv6, only 2000::/3 is handed out
-  if (address.kind() === 'ipv6' && ((address.toByteArray()[0] ?? 0) & 0xe0) !== 0x20) return false;
+  if (address.kind() === 'ipv6' && ((address.toByteArray()[0] ?? 0) & 0xe0) !== 0x20) {
+    return false;
+  }
   return !FURTHER.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits));
 }

@@ -38,7 +38,9 @@ export class QueueStore {
   }
 
   open(target: Target): void {
-    if (this.#exists) return;
+    if (this.#exists) {
+      return;
+    }
     this.#sql.exec(TABLES);
     this.#exists = true;
     this.#sql.exec('INSERT INTO queue VALUES (1, ?, NULL)', JSON.stringify(target));
@@ -47,16 +49,22 @@ export class QueueStore {
     this.#exists = false;
   }
   target(): Target | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     return JSON.parse(this.#sql.exec<{ target: string }>('SELECT target FROM queue').one().target) as Target;
   }
 
   failingSince(): number | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     return this.#sql.exec<{ failing_since: number | null }>('SELECT failing_since FROM queue').one().failing_since;
   }
   setFailingSince(at: number | null): void {
-    if (this.#exists) this.#sql.exec('UPDATE queue SET failing_since = ?', at);
+    if (this.#exists) {
+      this.#sql.exec('UPDATE queue SET failing_since = ?', at);
+    }
   }
 
   add({ id, type, body, subject }: NewMessage, now: number): void {
@@ -73,7 +81,9 @@ export class QueueStore {
   }
   /** The message that is due first, of those that no lane has in hand. */
   next(now: number, inFlight: ReadonlySet<string>): (Message & { tries: number }) | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     const due = this.#sql.exec<{ id: string; body: string; tries: number }>(
       'SELECT id, body, tries FROM messages WHERE next_at <= ? ORDER BY next_at, seq LIMIT ?',
       now,
@@ -83,21 +93,27 @@ export class QueueStore {
   }
   /** Logs an attempt; `next_at` null ends the delivery. */
   tried(id: string, end: AttemptEnd, next_at: number | null): void {
-    if (!this.#exists) return;
+    if (!this.#exists) {
+      return;
+    }
     const state = end.result === 'delivered' ? 'delivered' : next_at === null ? 'failed' : 'waiting';
     this.#sql.exec('INSERT INTO attempts VALUES (?, ?, ?, ?, ?)', id, end.at, end.took_ms, end.status, end.detail);
     this.#sql.exec('UPDATE messages SET tries = tries + 1, next_at = ?, state = ? WHERE id = ?', next_at, state, id);
   }
   /** Makes a message due now, with the whole schedule before it; false where there is none. */
   again(id: string, now: number): boolean {
-    if (!this.#exists) return false;
+    if (!this.#exists) {
+      return false;
+    }
     return (
       this.#sql.exec("UPDATE messages SET next_at = ?, tries = 0, state = 'waiting' WHERE id = ?", now, id)
         .rowsWritten > 0
     );
   }
   drop(detail: string): void {
-    if (!this.#exists) return;
+    if (!this.#exists) {
+      return;
+    }
     const now = Date.now();
     this.#sql.exec(
       'INSERT INTO attempts SELECT id, ?, 0, NULL, ? FROM messages WHERE next_at IS NOT NULL',
@@ -108,7 +124,9 @@ export class QueueStore {
   }
 
   list(before: number, limit: number): MessageView[] {
-    if (!this.#exists) return [];
+    if (!this.#exists) {
+      return [];
+    }
     return this.#sql
       .exec<Omit<MessageView, 'attempts'>>(
         'SELECT seq, id, type, created_at, state, next_at FROM messages WHERE seq < ? ORDER BY seq DESC LIMIT ?',
@@ -119,7 +137,9 @@ export class QueueStore {
       .map((row) => ({ ...row, attempts: this.#attempts('WHERE message = ?', row.id) }));
   }
   attemptsFor(subject: string): AttemptRow[] {
-    if (!this.#exists) return [];
+    if (!this.#exists) {
+      return [];
+    }
     return this.#attempts('WHERE message IN (SELECT id FROM messages WHERE subject = ?)', subject);
   }
   #attempts(where: string, value: string): AttemptRow[] {
@@ -129,13 +149,17 @@ export class QueueStore {
   }
 
   nextAt(): number | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     return this.#sql
       .exec<{ at: number | null }>('SELECT min(next_at) AS at FROM messages WHERE next_at IS NOT NULL')
       .one().at;
   }
   due(now: number): { waiting: number; oldest_ms: number } {
-    if (!this.#exists) return { waiting: 0, oldest_ms: 0 };
+    if (!this.#exists) {
+      return { waiting: 0, oldest_ms: 0 };
+    }
     const { n, oldest } = this.#sql
       .exec<{ n: number; oldest: number | null }>(
         'SELECT count(*) AS n, min(created_at) AS oldest FROM messages WHERE next_at <= ?',
@@ -145,7 +169,9 @@ export class QueueStore {
     return { waiting: n, oldest_ms: oldest === null ? 0 : now - oldest };
   }
   sweep(now: number): void {
-    if (!this.#exists) return;
+    if (!this.#exists) {
+      return;
+    }
     this.#sql.exec('DELETE FROM attempts WHERE at < ?', now - KEPT_MS);
     this.#sql.exec('DELETE FROM messages WHERE created_at < ? AND next_at IS NULL', now - KEPT_MS);
   }

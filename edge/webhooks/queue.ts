@@ -40,7 +40,9 @@ export class DeliveryQueue extends DurableObject<Env> {
     this.#store.open(target);
     this.#store.add(message, Date.now());
     await this.#arm();
-    if (this.#turn && this.#lanes < LANES) this.ctx.waitUntil(this.#lane(this.#turn));
+    if (this.#turn && this.#lanes < LANES) {
+      this.ctx.waitUntil(this.#lane(this.#turn));
+    }
   }
 
   /** Newest first, from below `before` on. */
@@ -55,7 +57,9 @@ export class DeliveryQueue extends DurableObject<Env> {
 
   /** Sends a message again now, whatever became of it; false where there is none of that id. */
   async redeliver(id: string): Promise<boolean> {
-    if (!this.#store.again(id, Date.now())) return false;
+    if (!this.#store.again(id, Date.now())) {
+      return false;
+    }
     await this.#arm();
     return true;
   }
@@ -83,14 +87,19 @@ export class DeliveryQueue extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const target = this.#store.target();
-    if (!target) return;
+    if (!target) {
+      return;
+    }
     await this.ctx.storage.setAlarm(Date.now() + SAFETY_MS);
     try {
       this.#store.sweep(Date.now());
       const receiver = await this.#receiver(target);
-      if (receiver === 'deleted') return await this.erase();
-      if (receiver === 'disabled') this.drop();
-      else {
+      if (receiver === 'deleted') {
+        return await this.erase();
+      }
+      if (receiver === 'disabled') {
+        this.drop();
+      } else {
         const turn = { target, receiver, until: Date.now() + TURN_MS };
         this.#turn = turn;
         await Promise.all(Array.from({ length: LANES - this.#lanes }, () => this.#lane(turn)));
@@ -102,7 +111,9 @@ export class DeliveryQueue extends DurableObject<Env> {
     } finally {
       this.#turn = null;
     }
-    if (this.#store.target()) await this.#arm();
+    if (this.#store.target()) {
+      await this.#arm();
+    }
   }
 
   /** Sends one message after the other until none is due. */
@@ -119,15 +130,18 @@ export class DeliveryQueue extends DurableObject<Env> {
     for (;;) {
       const now = Date.now();
       const message = now < until ? this.#store.next(now, this.#inFlight) : null;
-      if (!message) return;
+      if (!message) {
+        return;
+      }
       this.#inFlight.add(message.id);
       try {
         const end = await attempt(this.env, receiver.address, receiver.secrets, message);
         const tries = message.tries + 1;
         const pause = end.result === 'failed' ? pauseAfter(tries, Math.random(), end.wish_ms) : null;
         this.#store.tried(message.id, end, pause === null ? null : Date.now() + pause);
-        if (end.result === 'delivered') this.#store.setFailingSince(null);
-        else if ('endpoint' in target && (await this.#isGivenUp(end.result, end.at))) {
+        if (end.result === 'delivered') {
+          this.#store.setFailingSince(null);
+        } else if ('endpoint' in target && (await this.#isGivenUp(end.result, end.at))) {
           await this.#disable(target.endpoint, receiver.tenant, end.result === 'gone' ? 'gone' : 'failing');
           return;
         }
@@ -140,7 +154,9 @@ export class DeliveryQueue extends DurableObject<Env> {
   /** Whether the endpoint is to be disabled after a failure at `at`. */
   async #isGivenUp(result: 'failed' | 'gone', at: number): Promise<boolean> {
     const since = this.#store.failingSince();
-    if (since === null) this.#store.setFailingSince(at);
+    if (since === null) {
+      this.#store.setFailingSince(at);
+    }
     return result === 'gone' || at - (since ?? at) >= GIVE_UP_MS;
   }
 
@@ -152,14 +168,22 @@ export class DeliveryQueue extends DurableObject<Env> {
       .bind(at, reason, endpoint)
       .run();
     this.drop();
-    if (meta.changes > 0) await announceDisabled(this.env, tenant, endpoint, reason);
+    if (meta.changes > 0) {
+      await announceDisabled(this.env, tenant, endpoint, reason);
+    }
   }
 
   async #receiver(target: Target): Promise<Receiver | 'disabled' | 'deleted'> {
-    if ('address' in target) return { ...target, secrets: await tenantSecrets(this.env, target.tenant) };
+    if ('address' in target) {
+      return { ...target, secrets: await tenantSecrets(this.env, target.tenant) };
+    }
     const endpoint = await findEndpoint(this.env, target.endpoint);
-    if (!endpoint) return 'deleted';
-    if (endpoint.disabled_at !== null) return 'disabled';
+    if (!endpoint) {
+      return 'deleted';
+    }
+    if (endpoint.disabled_at !== null) {
+      return 'disabled';
+    }
     const secrets = await openSecrets(this.env, endpoint, Date.now());
     return { address: endpoint.address, secrets, tenant: endpoint.tenant };
   }
@@ -169,7 +193,9 @@ export class DeliveryQueue extends DurableObject<Env> {
     const next = this.#store.nextAt();
     const at = Math.max(now, Math.min(next ?? now + SWEEP_MS, now + SWEEP_MS));
     const current = await this.ctx.storage.getAlarm();
-    if (current === null || current > at) await this.ctx.storage.setAlarm(at);
+    if (current === null || current > at) {
+      await this.ctx.storage.setAlarm(at);
+    }
   }
 }
 

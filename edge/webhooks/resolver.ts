@@ -24,12 +24,17 @@ async function ask(resolver: string, name: string, type: 'A' | 'AAAA'): Promise<
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  if (!response.ok) throw new Error(`the resolver answered ${response.status}`);
+  if (!response.ok) {
+    throw new Error(`the resolver answered ${response.status}`);
+  }
   const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.length > LIMIT) throw new Error('the answer is too long');
+  if (bytes.length > LIMIT) {
+    throw new Error('the answer is too long');
+  }
   const packet = decode(bytes) as Packet;
-  if (packet.rcode !== undefined && !['NOERROR', 'NXDOMAIN'].includes(packet.rcode))
+  if (packet.rcode !== undefined && !['NOERROR', 'NXDOMAIN'].includes(packet.rcode)) {
     throw new Error(`the resolver answered ${packet.rcode}`);
+  }
   return (packet.answers ?? []).flatMap(({ type: of, data }) =>
     of === type && typeof data === 'string' ? [data] : [],
   );
@@ -41,6 +46,8 @@ export async function resolveHost(resolver: string, name: string): Promise<strin
     throw new SextantError('unavailable', `the name cannot be resolved: ${String(cause).slice(0, 200)}`, { cause });
   });
   const found = answers.flat();
-  if (found.length === 0) throw new SextantError('unavailable', 'the name has no address');
+  if (found.length === 0) {
+    throw new SextantError('unavailable', 'the name has no address');
+  }
   return found;
 }

@@ -9,8 +9,12 @@ export const GIVE_UP_MS = 5 * 86_400_000;
 
 /** `Retry-After` in ms from `now`: seconds or an HTTP date; null for anything else. */
 export function retryAfterMs(header: string | null, now: number): number | null {
-  if (header === null) return null;
-  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+  if (header === null) {
+    return null;
+  }
+  if (/^\d{1,9}$/.test(header.trim())) {
+    return Number(header) * 1000;
+  }
   const at = Date.parse(header);
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
@@ -21,7 +25,9 @@ export function retryAfterMs(header: string | null, now: number): number | null 
  */
 export function pauseAfter(tries: number, random: number, wish_ms: number | null): number | null {
   const planned_s = RETRY_SCHEDULE_S[tries - 1];
-  if (planned_s === undefined) return null;
+  if (planned_s === undefined) {
+    return null;
+  }
   const planned = planned_s * 1000 * (1 - JITTER + 2 * JITTER * random);
   return Math.round(wish_ms === null ? planned : Math.min(2 * planned, Math.max(planned, wish_ms)));
 }

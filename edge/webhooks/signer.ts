@@ -8,7 +8,9 @@ const urlSafe = (text: string): string => text.replaceAll('+', '-').replaceAll('
 
 /** A new secret: `whsec_` and 32 random bytes, or `whsk_` and an Ed25519 key (seed, then public key). */
 export async function newSecret(scheme: Scheme): Promise<string> {
-  if (scheme === 'v1') return `whsec_${toBase64(crypto.getRandomValues(new Uint8Array(32)))}`;
+  if (scheme === 'v1') {
+    return `whsec_${toBase64(crypto.getRandomValues(new Uint8Array(32)))}`;
+  }
   const pair = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
   const { d = '', x = '' } = (await crypto.subtle.exportKey('jwk', pair.privateKey)) as JsonWebKey;
   const raw = (text: string) => fromBase64(text.replaceAll('-', '+').replaceAll('_', '/'));

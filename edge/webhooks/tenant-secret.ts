@@ -22,7 +22,9 @@ async function stored(env: Env, tenant: string): Promise<SealedSecret[] | null> 
 /** Those that count now, newest first. */
 export async function tenantSecrets(env: Env, tenant: string): Promise<string[]> {
   const secrets = await stored(env, tenant);
-  if (!secrets) return [await derived(env, tenant)];
+  if (!secrets) {
+    return [await derived(env, tenant)];
+  }
   return Promise.all(live(secrets, Date.now()).map(({ sealed }) => unseal(env, holderOf(tenant), sealed)));
 }
 

@@ -18,6 +18,7 @@ export async function checkMessage(env: Env, jws: string, of: { job: string; dis
   const message = await openOwnMessage(env, jws).catch((cause: unknown) => {
     throw new SextantError('dispatch_unknown', `the message is not valid here: ${String(cause)}`, { cause });
   });
-  if (message.sub !== of.job || message.jti !== of.dispatch)
+  if (message.sub !== of.job || message.jti !== of.dispatch) {
     throw new SextantError('dispatch_unknown', 'the message belongs to another job or dispatch');
+  }
 }

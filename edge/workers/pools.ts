@@ -7,7 +7,9 @@ let parsed: { text: string; pools: Readonly<Record<string, string>> } | null = n
 
 /** Names of the pools and of their queues' bindings. */
 export function poolsOf(env: Pick<Env, 'POOLS'>): Readonly<Record<string, string>> {
-  if (parsed?.text !== env.POOLS) parsed = { text: env.POOLS, pools: JSON.parse(env.POOLS) as Record<string, string> };
+  if (parsed?.text !== env.POOLS) {
+    parsed = { text: env.POOLS, pools: JSON.parse(env.POOLS) as Record<string, string> };
+  }
   return parsed.pools;
 }
 
@@ -17,6 +19,8 @@ export const isPool = (env: Pick<Env, 'POOLS'>, pool: string): boolean => Object
 export function queueOf(env: Env, pool: string): Env['GPU_QUEUE'] {
   const binding = isPool(env, pool) ? poolsOf(env)[pool] : undefined;
   const queue = binding === undefined ? undefined : (env as unknown as Record<string, Env['GPU_QUEUE']>)[binding];
-  if (!queue) throw new Error(`POOLS names no bound queue for the pool ${pool}`);
+  if (!queue) {
+    throw new Error(`POOLS names no bound queue for the pool ${pool}`);
+  }
   return queue;
 }

@@ -12,10 +12,14 @@ const cache = new BoundedMap<string, { worker: RegisteredWorker; until: number }
 /** The worker of this id; null where it is unknown, revoked or past its expiry. `now` in ms since the epoch. */
 export async function findWorker(env: Env, id: string, now: number): Promise<RegisteredWorker | null> {
   const remembered = cache.get(id);
-  if (remembered && now < remembered.until) return remembered.worker;
+  if (remembered && now < remembered.until) {
+    return remembered.worker;
+  }
   const row = await env.DB.prepare('SELECT * FROM workers WHERE id = ?').bind(id).first<WorkerRow>();
   const end = Math.min(row?.expires_at ?? Number.POSITIVE_INFINITY, row?.revoked_at ?? Number.POSITIVE_INFINITY);
-  if (!row || end <= now) return null;
+  if (!row || end <= now) {
+    return null;
+  }
   const jwk = JSON.parse(row.jwk) as JsonWebKey;
   const publicKey = await crypto.subtle.importKey('jwk', jwk, 'Ed25519', false, ['verify']);
   const worker: RegisteredWorker = { id, pool: row.pool, publicKey };

@@ -10,7 +10,9 @@ export function signingKeys(env: { readonly SIGNING_KEYS: string }): [SigningKey
   if (parsed?.text !== env.SIGNING_KEYS) {
     const { keys } = JSON.parse(env.SIGNING_KEYS || '{}') as { keys?: JWK[] };
     const usable = keys?.filter((jwk) => jwk.kid && jwk.crv === 'Ed25519' && jwk.d && jwk.x) ?? [];
-    if (usable.length === 0) throw new Error('SIGNING_KEYS holds no private Ed25519 key with a kid');
+    if (usable.length === 0) {
+      throw new Error('SIGNING_KEYS holds no private Ed25519 key with a kid');
+    }
     parsed = { text: env.SIGNING_KEYS, keys: usable.map((jwk) => ({ kid: jwk.kid ?? '', jwk })) };
   }
   return parsed.keys as [SigningKey, ...SigningKey[]];

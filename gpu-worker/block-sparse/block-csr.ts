@@ -19,14 +19,22 @@ export function toBlockCsr(weight: ArrayLike<number>, grid: Grid): BlockCsr {
   const crowIndices = new BigInt64Array(p + 1);
   const columns: number[] = [];
   live.forEach((alive, tile) => {
-    if (alive) place[tile] = columns.push(tile % q) - 1;
-    if ((tile + 1) % q === 0) crowIndices[(tile + 1) / q] = BigInt(columns.length);
+    if (alive) {
+      place[tile] = columns.push(tile % q) - 1;
+    }
+    if ((tile + 1) % q === 0) {
+      crowIndices[(tile + 1) / q] = BigInt(columns.length);
+    }
   });
   const values = new Float32Array(columns.length * m * n);
   eachTileRow(grid, (tile, offset, row) => {
     const at = place[tile]!;
-    if (at < 0) return;
-    for (let l = 0; l < n; l++) values[(at * m + row) * n + l] = weight[offset + l]!;
+    if (at < 0) {
+      return;
+    }
+    for (let l = 0; l < n; l++) {
+      values[(at * m + row) * n + l] = weight[offset + l]!;
+    }
   });
   return { grid, crowIndices, colIndices: BigInt64Array.from(columns, BigInt), values };
 }

@@ -17,10 +17,14 @@ export function denseWeight({ grid, rank, s, a, b }: Factors): Float64Array {
   const { p, q, m, n } = grid;
   const weight = new Float64Array(p * m * q * n);
   eachTileRow(grid, (tile, offset, row) => {
-    if (s[tile] === 0) return;
+    if (s[tile] === 0) {
+      return;
+    }
     for (let i = 0; i < rank; i++) {
       const scale = s[tile]! * a[i * p * q + tile]!;
-      for (let l = 0; l < n; l++) weight[offset + l] = weight[offset + l]! + scale * b[(i * m + row) * n + l]!;
+      for (let l = 0; l < n; l++) {
+        weight[offset + l] = weight[offset + l]! + scale * b[(i * m + row) * n + l]!;
+      }
     }
   });
   return weight;
@@ -42,7 +46,9 @@ function rearranged(weight: ArrayLike<number>, grid: Grid): Float64Array {
   const { m, n } = grid;
   const rows = new Float64Array(weight.length);
   eachTileRow(grid, (tile, offset, row) => {
-    for (let l = 0; l < n; l++) rows[tile * m * n + row * n + l] = weight[offset + l]!;
+    for (let l = 0; l < n; l++) {
+      rows[tile * m * n + row * n + l] = weight[offset + l]!;
+    }
   });
   return rows;
 }

@@ -30,7 +30,9 @@ export const settingKey = ({ method, tile, lambda, sparsity }: Point): string =>
 /** The values under each key, in the order of first appearance. */
 export function groupedBy<T>(items: readonly T[], key: (item: T) => string): T[][] {
   const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  for (const item of items) {
+    groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  }
   return [...groups.values()];
 }
 
@@ -42,10 +44,14 @@ export function groupedBy<T>(items: readonly T[], key: (item: T) => string): T[]
 function scoreAt(points: readonly { zeroShare: number; score: number }[], share: number): number | null {
   const sorted = [...points].sort((a, b) => a.zeroShare - b.zeroShare);
   const exact = sorted.filter(({ zeroShare }) => zeroShare === share);
-  if (exact.length > 0) return Math.max(...exact.map(({ score }) => score));
+  if (exact.length > 0) {
+    return Math.max(...exact.map(({ score }) => score));
+  }
   const above = sorted.findIndex(({ zeroShare }) => zeroShare > share);
   const [low, high] = [sorted[above - 1], sorted[above]];
-  if (!low || !high) return null;
+  if (!low || !high) {
+    return null;
+  }
   return low.score + ((high.score - low.score) * (share - low.zeroShare)) / (high.zeroShare - low.zeroShare);
 }
 

@@ -15,7 +15,9 @@ const LIMIT = 2 ** 30;
 
 /** The bytes of a file, decompressed where it is gzip. @throws SextantError `data_invalid` for a damaged one */
 function decompressed(file: Uint8Array, name: string): Uint8Array {
-  if (file[0] !== 0x1f || file[1] !== 0x8b) return file;
+  if (file[0] !== 0x1f || file[1] !== 0x8b) {
+    return file;
+  }
   try {
     return gunzipSync(file, { maxOutputLength: LIMIT });
   } catch (error) {
@@ -33,8 +35,9 @@ export function idxImages(images: Uint8Array, labels: Uint8Array): ImageSet {
   if (rows === undefined || height === undefined || width === undefined) {
     throw invalid(`images: an idx file of 3 or 4 axes is needed, this one has ${pixels.shape.length}`);
   }
-  if (classes.shape.length !== 1)
+  if (classes.shape.length !== 1) {
     throw invalid(`labels: an idx file of one axis is needed, this one has ${classes.shape.length}`);
+  }
   const x = Float32Array.from(pixels.values, (byte) => byte / 255);
   return imageSet({ x, rows, image: { height, width, channels } }, classes.values);
 }
@@ -62,13 +65,16 @@ function imageSet(
   { x, rows, image }: { x: Float32Array; rows: number; image: ImageSize },
   labels: ArrayLike<number>,
 ): ImageSet {
-  if (labels.length !== rows) throw invalid(`there are ${rows} images and ${labels.length} labels`);
+  if (labels.length !== rows) {
+    throw invalid(`there are ${rows} images and ${labels.length} labels`);
+  }
   const bad = x.findIndex((value) => !Number.isFinite(value));
   const size = image.height * image.width * image.channels;
-  if (bad >= 0)
+  if (bad >= 0) {
     throw invalid(
       `image ${Math.floor(bad / size)} has the pixel ${x[bad]} at position ${bad % size}; finite numbers are needed`,
     );
+  }
   const y = Float32Array.from(labels);
   return { samples: { rows, width: size, x, y }, image, classes: requireClasses(y) };
 }
@@ -79,7 +85,9 @@ function imageSet(
  */
 export function requireClasses(labels: Float32Array): number {
   const bad = labels.findIndex((label) => !Number.isInteger(label) || label < 0 || label > 9999);
-  if (bad >= 0) throw invalid(`label ${bad} is ${labels[bad]}; labels are whole numbers from 0 to 9999`);
+  if (bad >= 0) {
+    throw invalid(`label ${bad} is ${labels[bad]}; labels are whole numbers from 0 to 9999`);
+  }
   const seen = new Set(labels);
   if (seen.size < 2) {
     throw invalid(`all ${labels.length} labels are ${[...seen].join()}; at least two classes are needed`);

@@ -11,12 +11,13 @@ type Column = { live: number[]; values: Float32Array };
 function columnsOf({ grid, crowIndices, colIndices, values }: BlockCsr): Column[] {
   const size = grid.m * grid.n;
   const places = Array.from({ length: grid.q }, () => ({ live: [] as number[], at: [] as number[] }));
-  for (let a = 0; a < grid.p; a++)
+  for (let a = 0; a < grid.p; a++) {
     for (let at = Number(crowIndices[a]); at < Number(crowIndices[a + 1]); at++) {
       const column = places[Number(colIndices[at])];
       column?.live.push(a);
       column?.at.push(at);
     }
+  }
   return places.map(({ live, at }) => {
     const below = new Float32Array(live.length * size);
     at.forEach((tile, k) => {
@@ -41,7 +42,9 @@ function byRows(x: g.Tensor, { grid: { p, m, n } }: BlockCsr, columns: readonly 
   const rows = x.shape[0]!;
   const tiles = g.reshape(x, [rows, p, m]);
   const parts = columns.map(({ live, values }) => {
-    if (live.length === 0) return zeros(x, 1, n);
+    if (live.length === 0) {
+      return zeros(x, 1, n);
+    }
     const inputs = live.length === p ? x : g.reshape(g.gather(tiles, positions(live), 1), [rows, live.length * m]);
     return g.matmul(inputs, g.constant(values, [live.length * m, n]));
   });
@@ -53,7 +56,9 @@ function turned(x: g.Tensor, { grid: { p, m, n } }: BlockCsr, columns: readonly 
   const features = g.transpose(x);
   const tiles = g.reshape(features, [p, m, rows]);
   const parts = columns.map(({ live, values }) => {
-    if (live.length === 0) return zeros(features, 0, n);
+    if (live.length === 0) {
+      return zeros(features, 0, n);
+    }
     const inputs =
       live.length === p ? features : g.reshape(g.gather(tiles, positions(live), 0), [live.length * m, rows]);
     const across = Float32Array.from(

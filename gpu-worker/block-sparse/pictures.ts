@@ -17,11 +17,12 @@ function tileGrid(layer: LinearLayer, weight: ArrayLike<number>): string {
   const [rows, columns] = [Math.ceil(p / down), Math.ceil(q / across)];
   const share = (row: number, column: number): number => {
     let [zero, all] = [0, 0];
-    for (let a = row * down; a < Math.min(p, (row + 1) * down); a++)
+    for (let a = row * down; a < Math.min(p, (row + 1) * down); a++) {
       for (let c = column * across; c < Math.min(q, (column + 1) * across); c++) {
         zero += 1 - live[a * q + c]!;
         all += 1;
       }
+    }
     return zero / all;
   };
   const zero = live.reduce((sum, alive) => sum + 1 - alive, 0);

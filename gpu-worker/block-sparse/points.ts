@@ -59,12 +59,22 @@ export function pointsOf(plan: Plan): Point[] {
   const { critical } = penaltyUnit(plan);
   const kronecker = [...plan.lambda.map((share) => share * critical), ...plan.lambdaAbsolute];
   const [first] = plan.tiles;
-  if (!first) throw new SextantError('validation_failed', '/tiles: at least one tile is needed');
+  if (!first) {
+    throw new SextantError('validation_failed', '/tiles: at least one tile is needed');
+  }
   const strengths = (method: MethodName): Pick<Point, 'lambda' | 'sparsity'>[] => {
-    if (method === 'dense') return [{ lambda: null, sparsity: null }];
-    if (method === 'kpd_unpenalised') return [{ lambda: 0, sparsity: null }];
-    if (method === 'kpd' || method === 'size_search') return kronecker.map((lambda) => ({ lambda, sparsity: null }));
-    if (method === 'rigl' || method === 'pruning') return plan.sparsity.map((sparsity) => ({ lambda: null, sparsity }));
+    if (method === 'dense') {
+      return [{ lambda: null, sparsity: null }];
+    }
+    if (method === 'kpd_unpenalised') {
+      return [{ lambda: 0, sparsity: null }];
+    }
+    if (method === 'kpd' || method === 'size_search') {
+      return kronecker.map((lambda) => ({ lambda, sparsity: null }));
+    }
+    if (method === 'rigl' || method === 'pruning') {
+      return plan.sparsity.map((sparsity) => ({ lambda: null, sparsity }));
+    }
     return plan.lambdaAbsolute.map((lambda) => ({ lambda, sparsity: null }));
   };
   // Neither a dense layer nor the search knows one tile.

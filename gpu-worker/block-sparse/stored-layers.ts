@@ -87,7 +87,9 @@ export function storedModel(
 ): { layers: Record<string, StoredLayer>; tensors: TensorToWrite[] } {
   const each = model.layers.map((layer) => {
     const state = model.states.get(layer.name);
-    if (!state) throw new RangeError(`no state of layer '${layer.name}'`);
+    if (!state) {
+      throw new RangeError(`no state of layer '${layer.name}'`);
+    }
     return [layer.name, storedLayer(layer, state, format)] as const;
   });
   const others = otherValues(model).map(([name, { shape, data }]) =>

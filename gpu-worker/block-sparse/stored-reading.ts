@@ -51,8 +51,9 @@ function weightOf(name: string, { format, inputs, outputs, tile, rank }: Layer, 
  */
 export function denseWeightFile(bytes: Uint8Array, description: unknown): Uint8Array {
   const parsed = storedSchema.safeParse(description);
-  if (!parsed.success)
+  if (!parsed.success) {
     throw new SextantError('weights_invalid', 'block-sparse.json does not say how the layers are stored');
+  }
   const file = readSafetensors(bytes);
   const { layers } = parsed.data;
   const own = new Set(

@@ -31,7 +31,9 @@ export function requireGrid(layer: string, inputs: number, outputs: number, tile
     ['outputs', outputs, tile[1]],
   ] as const;
   for (const [side, size, wanted] of sides) {
-    if (size % wanted === 0) continue;
+    if (size % wanted === 0) {
+      continue;
+    }
     throw new SextantError(
       'validation_failed',
       `tiles of ${tile.join(' x ')} do not divide layer '${layer}': ${wanted} does not divide its ${size} ${side}; ` +
@@ -43,15 +45,22 @@ export function requireGrid(layer: string, inputs: number, outputs: number, tile
 
 /** Calls `visit` with the tile's number (row-major in the grid) and the offset and length of each of its rows in W. */
 export function eachTileRow({ p, q, m, n }: Grid, visit: (tile: number, offset: number, row: number) => void): void {
-  for (let a = 0; a < p; a++)
-    for (let c = 0; c < q; c++) for (let k = 0; k < m; k++) visit(a * q + c, (a * m + k) * q * n + c * n, k);
+  for (let a = 0; a < p; a++) {
+    for (let c = 0; c < q; c++) {
+      for (let k = 0; k < m; k++) {
+        visit(a * q + c, (a * m + k) * q * n + c * n, k);
+      }
+    }
+  }
 }
 
 /** Frobenius norm of every tile of W, [p q]. */
 export function tileNorms(weight: ArrayLike<number>, grid: Grid): Float64Array {
   const squares = new Float64Array(grid.p * grid.q);
   eachTileRow(grid, (tile, offset) => {
-    for (let l = 0; l < grid.n; l++) squares[tile] = squares[tile]! + weight[offset + l]! ** 2;
+    for (let l = 0; l < grid.n; l++) {
+      squares[tile] = squares[tile]! + weight[offset + l]! ** 2;
+    }
   });
   return squares.map(Math.sqrt);
 }
@@ -60,7 +69,11 @@ export function tileNorms(weight: ArrayLike<number>, grid: Grid): Float64Array {
 export function liveTiles(weight: ArrayLike<number>, grid: Grid): Uint8Array {
   const live = new Uint8Array(grid.p * grid.q);
   eachTileRow(grid, (tile, offset) => {
-    for (let l = 0; l < grid.n; l++) if (weight[offset + l] !== 0) live[tile] = 1;
+    for (let l = 0; l < grid.n; l++) {
+      if (weight[offset + l] !== 0) {
+        live[tile] = 1;
+      }
+    }
   });
   return live;
 }

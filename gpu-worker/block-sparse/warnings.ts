@@ -19,19 +19,28 @@ export function checkShapes(
   { tiles, rank, methods }: Pick<Plan, 'tiles' | 'rank' | 'methods'>,
 ) {
   const [first] = shapes;
-  if (!first) throw new SextantError('validation_failed', 'no layer matches: there is none to be made sparse');
+  if (!first) {
+    throw new SextantError('validation_failed', 'no layer matches: there is none to be made sparse');
+  }
   const warnings: string[] = [];
   for (const tile of tiles) {
     const layers = sparseLayers(shapes, tile);
-    if (layers.length === 0) requireGrid(first.name, first.inputs, first.outputs, tile);
+    if (layers.length === 0) {
+      requireGrid(first.name, first.inputs, first.outputs, tile);
+    }
     const factored = methods.some((method) => method.startsWith('kpd') || method === 'size_search');
-    if (factored) for (const layer of layers) warnings.push(...rankWarnings(layer, tile, rank));
+    if (factored) {
+      for (const layer of layers) {
+        warnings.push(...rankWarnings(layer, tile, rank));
+      }
+    }
   }
   const leftDense = shapes.filter(({ inputs, outputs }) =>
     tiles.every((tile) => inputs % tile[0] !== 0 || outputs % tile[1] !== 0),
   );
-  if (leftDense.length > 0)
+  if (leftDense.length > 0) {
     warnings.push(`left dense, since no tile divides them: ${leftDense.map(({ name }) => name).join(', ')}`);
+  }
   return { warnings, leftDense: leftDense.map(({ name }) => name) };
 }
 
@@ -40,12 +49,15 @@ function rankWarnings({ name, inputs, outputs }: Omit<LinearShape, 'rows'>, tile
   const what = `${name}, tiles ${m} x ${n}, rank ${rank}`;
   const counts = layerCounts(gridOf(inputs, outputs, tile), rank);
   const found: string[] = [];
-  if (rank >= m * n) found.push(`${what}: dense in disguise, since so many terms span every matrix`);
-  if (counts.parameters >= counts.denseParameters)
+  if (rank >= m * n) {
+    found.push(`${what}: dense in disguise, since so many terms span every matrix`);
+  }
+  if (counts.parameters >= counts.denseParameters) {
     found.push(`${what}: ${counts.parameters} trained numbers, ${counts.denseParameters} dense: none saved`);
-  if (counts.macs >= counts.denseMacs)
+  }
+  if (counts.macs >= counts.denseMacs) {
     found.push(`${what}: ${counts.macs} multiply-adds per row, ${counts.denseMacs} dense: no operations saved`);
-  else if (rank >= BREAK_EVEN * Math.min(m, n)) {
+  } else if (rank >= BREAK_EVEN * Math.min(m, n)) {
     found.push(`${what}: at half the tile's side or above no training time is saved, although operations are`);
   }
   return found;
@@ -56,10 +68,13 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 /** What the figures themselves make necessary to say. */
 export function figureWarnings(all: readonly PointFigures[]): string[] {
   const stopped = all.flatMap(({ point, stopped: end }) => {
-    if (!end) return [];
+    if (!end) {
+      return [];
+    }
     const what = `${point.method}, ${point.lambda === null ? '' : `lambda ${point.lambda}, `}seed ${point.seed}`;
-    if (end.layer === null)
+    if (end.layer === null) {
       return [`${what}: the loss stopped being a number before step ${end.step}; a lower learning rate is needed`];
+    }
     return [
       `${what}: stopped before step ${end.step}, which would have emptied layer '${end.layer}'; the last good state counts`,
     ];

@@ -30,12 +30,16 @@ export class AwqFolding {
     const chosen = new Set(linears.map(({ weight }) => weight.name));
     const options = { kind: gridKindOf(plan), bits: plan.bits!, group: plan.group };
     for (const { readers, source } of inputsOfBlock(model, layer)) {
-      if (!source || !readers.every(({ weight }) => chosen.has(weight.name))) continue;
+      if (!source || !readers.every(({ weight }) => chosen.has(weight.name))) {
+        continue;
+      }
       const { gram } = sums.get(readers[0]!.weight.name)!;
       const current = (name: string) => folding.changed.get(name) ?? dense.get(name)!;
       const weights = readers.map((reader) => outIn(reader, dense.get(reader.weight.name)!));
       const { scales, exponent } = await awqScales(products, weights, gram, options);
-      if (exponent === 0) continue;
+      if (exponent === 0) {
+        continue;
+      }
       for (const reader of readers) {
         const { name } = reader.weight;
         folding.#scales.set(name, scales);
@@ -50,7 +54,9 @@ export class AwqFolding {
   effective({ weight }: Linear, values: Float32Array): Float32Array {
     const scales = this.#scales.get(weight.name);
     const rows = this.#divided.get(weight.name);
-    if (!scales && !rows) return values;
+    if (!scales && !rows) {
+      return values;
+    }
     const inputs = scales?.length ?? values.length / rows!.length;
     return values.map(
       (value, i) => (value / (scales ? scales[i % inputs]! : 1)) * (rows ? rows[Math.floor(i / inputs)]! : 1),
@@ -64,11 +70,12 @@ export class AwqFolding {
         weight.name,
         current(weight.name).map((value, i) => (value + offset) / scales[i]! - offset),
       );
-      if (bias)
+      if (bias) {
         this.changed.set(
           bias.name,
           current(bias.name).map((value, i) => value / scales[i]!),
         );
+      }
       return;
     }
     const { linear } = source;
@@ -77,11 +84,12 @@ export class AwqFolding {
     const divided = rows.map((value, i) => value / scales[Math.floor(i / inputs)]!);
     this.changed.set(linear.weight.name, asStored(linear, divided));
     this.#divided.set(linear.weight.name, scales);
-    if (linear.bias)
+    if (linear.bias) {
       this.changed.set(
         linear.bias.name,
         current(linear.bias.name).map((value, i) => value / scales[i]!),
       );
+    }
   }
 }
 

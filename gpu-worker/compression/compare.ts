@@ -37,12 +37,14 @@ export type Difference = {
 
 /** @throws SextantError `data_invalid` naming the first size in which the two differ */
 export function requireOneShape(a: LanguageModel, b: LanguageModel, pointer: string): void {
-  for (const size of ['family', 'layers', 'width', 'heads', 'kvHeads', 'headDim', 'mlpWidth', 'vocabulary'] as const)
-    if (a.architecture[size] !== b.architecture[size])
+  for (const size of ['family', 'layers', 'width', 'heads', 'kvHeads', 'headDim', 'mlpWidth', 'vocabulary'] as const) {
+    if (a.architecture[size] !== b.architecture[size]) {
       throw new SextantError(
         'data_invalid',
         `${pointer}: its ${size} is ${b.architecture[size]}, that of the first model ${a.architecture[size]}`,
       );
+    }
+  }
 }
 
 /** Sums of one site over all tokens. */
@@ -96,7 +98,9 @@ export async function compareModels(
   for (const [unit, ids] of sequences.entries()) {
     const [here, there] = [dense, other].map((model) => model.forward({ ids: [ids], taps: hooks, losses: true }));
     const [a, b] = [await here!, await there!];
-    for (const hook of hooks) sums.get(hook)!.add(a.taps[hook]!.data, b.taps[hook]!.data, width);
+    for (const hook of hooks) {
+      sums.get(hook)!.add(a.taps[hook]!.data, b.taps[hook]!.data, width);
+    }
     const own = units.subarray(unit * PARTS, (unit + 1) * PARTS);
     for (let i = 0; i < ids.length; i++) {
       const [p, q] = [rowOf(a.logits!.data, vocabulary, i), rowOf(b.logits!.data, vocabulary, i)];
@@ -147,7 +151,9 @@ function measured(units: Float64Array, seed: number): Measured[] {
     measures,
     random: stream(seed, 'compare/intervals'),
   });
-  if (intervals) return intervals.map(({ estimate, low, high }) => ({ estimate, low, high }));
+  if (intervals) {
+    return intervals.map(({ estimate, low, high }) => ({ estimate, low, high }));
+  }
   const out = new Float64Array(4);
   measures(units, out);
   return Array.from(out, (estimate) => ({ estimate, low: null, high: null }));
@@ -220,7 +226,9 @@ function distinct(w: Float32Array): number {
   const seen = new Set<number>();
   for (const value of w) {
     seen.add(value);
-    if (seen.size >= MOST_DISTINCT) break;
+    if (seen.size >= MOST_DISTINCT) {
+      break;
+    }
   }
   return seen.size;
 }

@@ -85,7 +85,9 @@ export async function compressModel(
       const block = done ? await work.skip(layer, done) : await work.compress(layer);
       shards.push(block.shard);
       blocks.push(block.report);
-      if (!done) await options.onBlock?.(block, layer + 1);
+      if (!done) {
+        await options.onBlock?.(block, layer + 1);
+      }
     }
     work.requireChange(blocks);
     const notices = work.finish(shards, blocks);
@@ -136,12 +138,15 @@ class Compression {
   /** Rows of equal length together, so that nothing is padded. */
   async #embedded(rows: readonly ArrayLike<number>[]): Promise<BlockStream[]> {
     const byLength = new Map<number, ArrayLike<number>[]>();
-    for (const row of rows) byLength.set(row.length, [...(byLength.get(row.length) ?? []), row]);
+    for (const row of rows) {
+      byLength.set(row.length, [...(byLength.get(row.length) ?? []), row]);
+    }
     const streams: BlockStream[] = [];
     for (const [length, equal] of byLength) {
       const count = Math.max(1, Math.floor(PASS_TOKENS / length));
-      for (let from = 0; from < equal.length; from += count)
+      for (let from = 0; from < equal.length; from += count) {
         streams.push(await this.#runner.embed(equal.slice(from, from + count)));
+      }
     }
     return streams;
   }
@@ -169,7 +174,9 @@ class Compression {
       plan.method === 'awq'
         ? await AwqFolding.of(this.#products, this.#model, layer, linears, dense, sums, plan)
         : null;
-    for (const [name, changed] of folding?.changed ?? []) values.set(name, changed);
+    for (const [name, changed] of folding?.changed ?? []) {
+      values.set(name, changed);
+    }
     const tensors = new Map<string, TensorToStore[]>();
     const matrices: MatrixReport[] = [];
     const share = plan.shares?.[layer] ?? plan.share ?? 0;
@@ -182,13 +189,19 @@ class Compression {
       values.set(name, asStored(linear, final));
       const effective = folding ? folding.effective(linear, final) : final;
       const kept = this.#tensorsOf(linear, made);
-      if (kept) tensors.set(name, kept);
+      if (kept) {
+        tensors.set(name, kept);
+      }
       matrices.push(await this.#report(linear, w, effective, final, heldSums.get(name)!.gram, kept, made !== null));
     }
     const all = this.#runner.weightsOf(layer).flatMap(({ name, shape }) => {
       const packed = tensors.get(name);
-      if (packed) return packed;
-      if (values.get(name) === dense.get(name)) return [stored(this.#model, name)];
+      if (packed) {
+        return packed;
+      }
+      if (values.get(name) === dense.get(name)) {
+        return [stored(this.#model, name)];
+      }
       return [floats(name, shape, values.get(name)!)];
     });
     const shard = this.#write(layer + 1, all);
@@ -219,7 +232,9 @@ class Compression {
   ): Promise<Map<string, InputSums>> {
     const names = linears.map(({ weight }) => weight.name);
     const found = new Map<string, InputSums>();
-    if (names.length === 0) return found;
+    if (names.length === 0) {
+      return found;
+    }
     for (const stream of streams) {
       const { inputs } = await this.#runner.pass(layer, stream, values, { inputs: names, output: false });
       const first = new Map<Float32Array, string>();
@@ -231,18 +246,24 @@ class Compression {
           continue;
         }
         first.set(x, name);
-        if (!found.has(name)) found.set(name, new InputSums(new Gram(inputsOf(linears[i]!)), this.#products));
+        if (!found.has(name)) {
+          found.set(name, new InputSums(new Gram(inputsOf(linears[i]!)), this.#products));
+        }
         await found.get(name)!.gram.add(this.#products, x);
       }
     }
-    for (const { gram } of new Set(found.values())) gram.finish();
+    for (const { gram } of new Set(found.values())) {
+      gram.finish();
+    }
     return found;
   }
 
   /** The tensors of a rounded matrix; null where it is stored as it is computed with. */
   #tensorsOf(linear: Linear, made: Awaited<ReturnType<typeof compressMatrix>>): TensorToStore[] | null {
     const { bits, symmetric, method } = this.#plan;
-    if (!made?.rounded || linear.layout !== 'out_in') return null;
+    if (!made?.rounded || linear.layout !== 'out_in') {
+      return null;
+    }
     const signed = symmetric && method !== 'gptq';
     const name = linear.weight.name.replace(/\.weight$/, '');
     return packedTensors(name, made.rounded, { bits: bits!, signed, asymmetric: !symmetric });
@@ -280,7 +301,11 @@ class Compression {
     const through = async (stream: BlockStream, weights: ReadonlyMap<string, Float32Array>): Promise<Float32Array> =>
       (await this.#runner.pass(layer, stream, weights, { inputs: [], output: true })).output!;
     const last = layer + 1 === this.#model.architecture.layers;
-    if (!last) for (const stream of this.#calibration) stream.data = await through(stream, values);
+    if (!last) {
+      for (const stream of this.#calibration) {
+        stream.data = await through(stream, values);
+      }
+    }
     let [whole, all, here] = [0, 0, 0];
     for (const [i, stream] of this.#heldOut.entries()) {
       const right = this.#dense[i]!;
@@ -311,11 +336,12 @@ class Compression {
       asked &&
       blocks.every(({ stream_error }) => stream_error === 0) &&
       matrices.every((m) => m.relative_error === 0)
-    )
+    ) {
       throw new SextantError(
         'data_invalid',
         `${method} changed nothing: no output of any layer moved. Were its weights compressed before?`,
       );
+    }
   }
 
   /** The rest of the folder. */

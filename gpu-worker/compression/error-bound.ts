@@ -21,7 +21,9 @@ export function errorBound(
   const rows = x.length / inputs;
   const mean = (a: Float32Array, b: Float32Array) => {
     let sum = 0;
-    for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
+    for (let i = 0; i < a.length; i++) {
+      sum += (a[i]! - b[i]!) ** 2;
+    }
     return sum / rows;
   };
   const lipschitz = spectralNorm(encoder, inputs) * spectralNorm(decoder, inputs);
@@ -38,11 +40,17 @@ export function spectralNorm(w: Float32Array, columns: number): number {
     const next = new Float64Array(columns);
     for (let at = 0; at < w.length; at += columns) {
       let dot = 0;
-      for (let i = 0; i < columns; i++) dot += w[at + i]! * v[i]!;
-      for (let i = 0; i < columns; i++) next[i]! += dot * w[at + i]!;
+      for (let i = 0; i < columns; i++) {
+        dot += w[at + i]! * v[i]!;
+      }
+      for (let i = 0; i < columns; i++) {
+        next[i]! += dot * w[at + i]!;
+      }
     }
     const length = Math.sqrt(next.reduce((sum, value) => sum + value * value, 0));
-    if (length === 0) return 0;
+    if (length === 0) {
+      return 0;
+    }
     v = next.map((value) => value / length);
     norm = Math.sqrt(length);
   }

@@ -24,12 +24,16 @@ export class Gram {
   async add(products: Products, x: Float32Array): Promise<void> {
     const { size, sums, magnitudes } = this;
     const rows = x.length / size;
-    for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < size; j++, at++) magnitudes[j]! += Math.abs(x[at]!);
+    for (let i = 0, at = 0; i < rows; i++) {
+      for (let j = 0; j < size; j++, at++) {
+        magnitudes[j]! += Math.abs(x[at]!);
+      }
+    }
     for (let from = 0; from < rows; from += ROWS) {
       const part = x.subarray(from * size, Math.min(rows, from + ROWS) * size);
       const count = part.length / size;
       const blocks = columnBlocks(part, count, size);
-      for (const [i, left] of blocks.entries())
+      for (const [i, left] of blocks.entries()) {
         for (const right of blocks.slice(0, i + 1)) {
           const product = await products.multiply(
             'float32',
@@ -40,9 +44,12 @@ export class Gram {
           for (let r = 0; r < left.width; r++) {
             const to = (left.from + r) * size + right.from;
             const at = r * right.width;
-            for (let c = 0; c < right.width; c++) sums[to + c]! += product[at + c]!;
+            for (let c = 0; c < right.width; c++) {
+              sums[to + c]! += product[at + c]!;
+            }
           }
         }
+      }
     }
     this.tokens += rows;
   }
@@ -50,7 +57,11 @@ export class Gram {
   /** Mirrors the part below the diagonal. */
   finish(): this {
     const { size, sums } = this;
-    for (let i = 0; i < size; i++) for (let j = 0; j < i; j++) sums[j * size + i] = sums[i * size + j]!;
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < i; j++) {
+        sums[j * size + i] = sums[i * size + j]!;
+      }
+    }
     return this;
   }
 
@@ -63,13 +74,16 @@ export class Gram {
 type Columns = { from: number; width: number; data: Float32Array };
 
 function columnBlocks(x: Float32Array, rows: number, size: number): Columns[] {
-  if (size <= BLOCK) return [{ from: 0, width: size, data: x }];
+  if (size <= BLOCK) {
+    return [{ from: 0, width: size, data: x }];
+  }
   const blocks: Columns[] = [];
   for (let from = 0; from < size; from += BLOCK) {
     const width = Math.min(BLOCK, size - from);
     const data = new Float32Array(rows * width);
-    for (let row = 0; row < rows; row++)
+    for (let row = 0; row < rows; row++) {
       data.set(x.subarray(row * size + from, row * size + from + width), row * width);
+    }
     blocks.push({ from, width, data });
   }
   return blocks;
@@ -81,6 +95,8 @@ export async function outputEnergy(products: Products, gram: Gram, d: Float32Arr
   const sums = { rows: gram.size, cols: gram.size, data: Float32Array.from(gram.sums) };
   const carried = await products.multiply('float32', { rows, cols: gram.size, data: d }, sums);
   let total = 0;
-  for (let i = 0; i < d.length; i++) total += d[i]! * carried[i]!;
+  for (let i = 0; i < d.length; i++) {
+    total += d[i]! * carried[i]!;
+  }
   return total;
 }

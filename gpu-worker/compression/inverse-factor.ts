@@ -22,7 +22,9 @@ export async function inverseFactor(products: Products, h: Float64Array, size: n
 const reversed = (square: Float64Array): Float64Array => square.slice().reverse();
 
 async function inverseOfFactor(products: Products, { size, data }: Square, offset: number): Promise<Square> {
-  if (size <= LEAF) return leaf({ size, data }, offset);
+  if (size <= LEAF) {
+    return leaf({ size, data }, offset);
+  }
   const top = Math.floor(size / 2);
   const bottom = size - top;
   const a = await inverseOfFactor(products, { size: top, data: part(data, size, 0, 0, top, top) }, offset);
@@ -36,7 +38,9 @@ async function inverseOfFactor(products: Products, { size, data }: Square, offse
   const left = { rows: bottom, cols: top, data: below };
   const carried = await products.multiply('float64', left, left, { transB: true });
   const rest = part(data, size, top, top, bottom, bottom);
-  for (let i = 0; i < rest.length; i++) rest[i]! -= carried[i]!;
+  for (let i = 0; i < rest.length; i++) {
+    rest[i]! -= carried[i]!;
+  }
   const c = await inverseOfFactor(products, { size: bottom, data: rest }, offset + top);
   const middle = await products.multiply('float64', { rows: bottom, cols: bottom, data: c.data }, left);
   const corner = await products.multiply(
@@ -45,10 +49,14 @@ async function inverseOfFactor(products: Products, { size, data }: Square, offse
     { rows: top, cols: top, data: a.data },
   );
   const out = new Float64Array(size * size);
-  for (let i = 0; i < top; i++) out.set(a.data.subarray(i * top, (i + 1) * top), i * size);
+  for (let i = 0; i < top; i++) {
+    out.set(a.data.subarray(i * top, (i + 1) * top), i * size);
+  }
   for (let i = 0; i < bottom; i++) {
     const to = (top + i) * size;
-    for (let j = 0; j < top; j++) out[to + j] = -corner[i * top + j]!;
+    for (let j = 0; j < top; j++) {
+      out[to + j] = -corner[i * top + j]!;
+    }
     out.set(c.data.subarray(i * bottom, (i + 1) * bottom), to + top);
   }
   return { size, data: out };
@@ -62,12 +70,15 @@ function leaf({ size, data }: Square, offset: number): Square {
     throw error instanceof SingularMatrixError ? new SingularMatrixError(offset + error.pivot) : error;
   }
   const out = new Float64Array(size * size);
-  for (let column = 0; column < size; column++)
+  for (let column = 0; column < size; column++) {
     for (let row = column; row < size; row++) {
       let sum = row === column ? 1 : 0;
-      for (let k = column; k < row; k++) sum -= lower[row * size + k]! * out[k * size + column]!;
+      for (let k = column; k < row; k++) {
+        sum -= lower[row * size + k]! * out[k * size + column]!;
+      }
       out[row * size + column] = sum / lower[row * size + row]!;
     }
+  }
   return { size, data: out };
 }
 

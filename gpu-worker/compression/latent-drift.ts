@@ -53,7 +53,9 @@ export function latentDrift(
     let shared = 0;
     for (const [latent, value] of own) {
       const there = other.get(latent);
-      if (there === undefined) continue;
+      if (there === undefined) {
+        continue;
+      }
       shared++;
       cross[latent]! += value * there;
     }
@@ -76,9 +78,13 @@ export function latentDrift(
     const products = productsWith(before, after, width, latent);
     let [best, strength] = [-1, 0];
     for (let other = 0; other < width; other++) {
-      if (other === latent || products[other] === 0) continue;
+      if (other === latent || products[other] === 0) {
+        continue;
+      }
       const r = pearson(latent, other, products[other]!);
-      if (Math.abs(r) > Math.abs(strength)) [best, strength] = [other, r];
+      if (Math.abs(r) > Math.abs(strength)) {
+        [best, strength] = [other, r];
+      }
     }
     const own = correlations.get(latent)!;
     const taken = best >= 0 && Math.abs(strength) > Math.abs(own);
@@ -127,8 +133,11 @@ function moments({ latents, values }: SparseCodes, width: number): Moments {
 
 function entriesOf({ starts, latents, values }: SparseCodes, row: number): Map<number, number> {
   const found = new Map<number, number>();
-  for (let entry = starts[row]!; entry < starts[row + 1]!; entry++)
-    if (values[entry] !== 0) found.set(latents[entry]!, values[entry]!);
+  for (let entry = starts[row]!; entry < starts[row + 1]!; entry++) {
+    if (values[entry] !== 0) {
+      found.set(latents[entry]!, values[entry]!);
+    }
+  }
   return found;
 }
 
@@ -137,9 +146,12 @@ function productsWith(before: SparseCodes, after: SparseCodes, width: number, la
   const out = new Float64Array(width);
   for (let row = 0; row < before.rows; row++) {
     const own = entriesOf(before, row).get(latent);
-    if (own === undefined) continue;
-    for (let entry = after.starts[row]!; entry < after.starts[row + 1]!; entry++)
+    if (own === undefined) {
+      continue;
+    }
+    for (let entry = after.starts[row]!; entry < after.starts[row + 1]!; entry++) {
       out[after.latents[entry]!]! += own * after.values[entry]!;
+    }
   }
   return out;
 }
@@ -147,10 +159,13 @@ function productsWith(before: SparseCodes, after: SparseCodes, width: number, la
 /** Texts of the tokens with the largest codes, different ones, strongest first. */
 function topTokens(codes: SparseCodes, latent: number, textOf: (row: number) => string): string[] {
   const found: [size: number, row: number][] = [];
-  for (let row = 0; row < codes.rows; row++)
-    for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++)
-      if (codes.latents[entry] === latent && codes.values[entry] !== 0)
+  for (let row = 0; row < codes.rows; row++) {
+    for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
+      if (codes.latents[entry] === latent && codes.values[entry] !== 0) {
         found.push([Math.abs(codes.values[entry]!), row]);
+      }
+    }
+  }
   found.sort((a, b) => b[0] - a[0]);
   return [...new Set(found.map(([, row]) => textOf(row)))].slice(0, TOP_TOKENS);
 }

@@ -81,7 +81,9 @@ export async function compressMatrix(
         return method satisfies never;
     }
   } catch (error) {
-    if (error instanceof SingularMatrixError) return null;
+    if (error instanceof SingularMatrixError) {
+      return null;
+    }
     throw error;
   }
 }

@@ -26,7 +26,9 @@ export function packedTensors(
     { name: `${name}.weight_scale`, dtype: 'F32', shape: [out, groups], bytes: bytes(scales) },
     { name: `${name}.weight_shape`, dtype: 'I64', shape: [2], bytes: new Uint8Array(shape.buffer) },
   ];
-  if (!asymmetric) return tensors;
+  if (!asymmetric) {
+    return tensors;
+  }
   const byGroup = words(groups, out, bits, (group, row) => zeros[row * groups + group]!);
   const height = byGroup.length / groups;
   const turned = Int32Array.from(byGroup, (_, i) => byGroup[(i % groups) * height + Math.floor(i / groups)]!);
@@ -40,14 +42,17 @@ export function packedTensors(
 function words(rows: number, count: number, bits: number, field: (row: number, i: number) => number): Int32Array {
   const width = Math.ceil((count * bits) / 32);
   const out = new Int32Array(rows * width);
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < rows; row++) {
     for (let i = 0; i < count; i++) {
       const value = field(row, i);
       const at = row * width + Math.floor((i * bits) / 32);
       const shift = (i * bits) % 32;
       out[at]! |= value << shift;
-      if (shift + bits > 32) out[at + 1]! |= value >>> (32 - shift);
+      if (shift + bits > 32) {
+        out[at + 1]! |= value >>> (32 - shift);
+      }
     }
+  }
   return out;
 }
 

@@ -34,20 +34,26 @@ export function selectedLinears({ weights }: ModelFolder, { linears }: Compressi
   const others = [...new Set([weights.embedding.name, head])];
   const seen = new Set<string>();
   for (const [i, pattern] of linears.entries()) {
-    if (all.some((name) => matchesAny([pattern], name))) continue;
+    if (all.some((name) => matchesAny([pattern], name))) {
+      continue;
+    }
     const named = others.find((name) => matchesAny([pattern], name));
     const aliased = pattern === 'lm_head.weight' && head === weights.embedding.name;
     if (aliased || named === weights.embedding.name) {
-      if (seen.has(weights.embedding.name))
+      if (seen.has(weights.embedding.name)) {
         throw wrong(`linears/${i}`, `'${pattern}' is the embedding, which is named already: the two are tied`);
+      }
       seen.add(weights.embedding.name);
     }
-    if (named || aliased) continue;
+    if (named || aliased) {
+      continue;
+    }
     throw wrong(`linears/${i}`, `no linear layer is called '${pattern}'; they are called such as ${all[0]}`);
   }
   const kept = weights.layers.map((layer) => linearsOf(layer).filter(({ weight }) => matchesAny(linears, weight.name)));
-  if (kept.every((layer) => layer.length === 0))
+  if (kept.every((layer) => layer.length === 0)) {
     throw wrong('linears', 'embeddings and head stay as they are; name linear layers of the blocks');
+  }
   return kept;
 }
 
@@ -55,28 +61,43 @@ export function selectedLinears({ weights }: ModelFolder, { linears }: Compressi
 export function requirePlan(plan: CompressionPlan, layers: number, selected: readonly (readonly Linear[])[]): void {
   const { method, share, bits, group, pattern, shares } = plan;
   if (rounds(method)) {
-    if (bits === null || !BITS.includes(bits)) throw wrong('bits', `${method} rounds to ${BITS.join(', ')} bits`);
-    if (share !== null || shares !== null || pattern !== null)
+    if (bits === null || !BITS.includes(bits)) {
+      throw wrong('bits', `${method} rounds to ${BITS.join(', ')} bits`);
+    }
+    if (share !== null || shares !== null || pattern !== null) {
       throw wrong(share !== null ? 'share' : shares ? 'shares' : 'pattern', `${method} rounds and prunes nothing`);
+    }
   } else {
-    if (bits !== null) throw wrong('bits', `${method} prunes and rounds nothing`);
+    if (bits !== null) {
+      throw wrong('bits', `${method} prunes and rounds nothing`);
+    }
     const given = [share, ...(shares ?? [])].filter((value) => value !== null);
-    if (given.some((value) => !(value >= 0 && value < 1))) throw wrong('share', 'must be at least 0 and below 1');
-    if (method === 'n_of_m' ? share !== null || shares !== null : pattern === null && share === null && shares === null)
+    if (given.some((value) => !(value >= 0 && value < 1))) {
+      throw wrong('share', 'must be at least 0 and below 1');
+    }
+    if (
+      method === 'n_of_m' ? share !== null || shares !== null : pattern === null && share === null && shares === null
+    ) {
       throw wrong('share', method === 'n_of_m' ? 'n_of_m takes a pattern, not a share' : `${method} needs a share`);
-    if (pattern && method !== 'n_of_m' && method !== 'sparsegpt')
+    }
+    if (pattern && method !== 'n_of_m' && method !== 'sparsegpt') {
       throw wrong('pattern', `${method} takes a share; n_of_m and sparsegpt take patterns`);
-    if (pattern && !(pattern.n >= 0 && pattern.n < pattern.m)) throw wrong('pattern', 'n must be below m');
-    if (shares && shares.length !== layers)
+    }
+    if (pattern && !(pattern.n >= 0 && pattern.n < pattern.m)) {
+      throw wrong('pattern', 'n must be below m');
+    }
+    if (shares && shares.length !== layers) {
       throw wrong('shares', `${shares.length} shares for a model of ${layers} layers`);
+    }
   }
   const unit = rounds(method) ? (bits === 16 ? null : group) : (pattern?.m ?? null);
   const uneven = unit === null ? undefined : selected.flat().find((linear) => inputsOf(linear) % unit !== 0);
-  if (uneven)
+  if (uneven) {
     throw wrong(
       rounds(method) ? 'group' : 'pattern',
       `'${uneven.weight.name}' has ${inputsOf(uneven)} inputs, not a multiple of ${unit}`,
     );
+  }
 }
 
 export const inputsOf = ({ weight, layout }: Linear): number => weight.shape[layout === 'out_in' ? 1 : 0]!;

@@ -30,7 +30,9 @@ export class Products {
   }
 
   async release(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).release();
+    for (const session of this.#sessions.values()) {
+      await (await session).release();
+    }
     this.#sessions.clear();
   }
 

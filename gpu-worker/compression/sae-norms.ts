@@ -5,7 +5,9 @@ import type { Products } from './products.ts';
 import type { SaeNorms } from './sae-pruning.ts';
 
 const add = (sums: Float64Array, rows: Float32Array): void => {
-  for (let i = 0; i < rows.length; i++) sums[i % sums.length]! += rows[i]! * rows[i]!;
+  for (let i = 0; i < rows.length; i++) {
+    sums[i % sums.length]! += rows[i]! * rows[i]!;
+  }
 };
 
 /** Sums over blocks of activations; a block's split changes nothing, unlike a mean of norms by batch. */
@@ -16,11 +18,12 @@ export class SaeNormSums {
 
   constructor(sae: TrainedSae) {
     const { inputs, width } = sae.parameters;
-    if (sae.normalisation || sae.code)
+    if (sae.normalisation || sae.code) {
       throw new SextantError(
         'model_unsupported',
         'pruning takes autoencoders of our own variants, on plain activations',
       );
+    }
     this.#sae = sae;
     this.#sums = {
       x: new Float64Array(inputs),
@@ -42,11 +45,14 @@ export class SaeNormSums {
       { rows: p.width, cols: p.inputs, data: p.encoder },
       { transB: true },
     );
-    for (let i = 0; i < pre.length; i++) pre[i]! += p.encoderBias[i % p.width]!;
+    for (let i = 0; i < pre.length; i++) {
+      pre[i]! += p.encoderBias[i % p.width]!;
+    }
     add(this.#sums.pre, pre);
     const codes = await encodeActivations(this.#sae, x, encoder);
-    for (let entry = 0; entry < codes.values.length; entry++)
+    for (let entry = 0; entry < codes.values.length; entry++) {
       this.#sums.codes[codes.latents[entry]!]! += codes.values[entry]! ** 2;
+    }
     const out = reconstruct(this.#sae, codes);
     add(this.#sums.reconstruction, out);
     this.tokens += rows;

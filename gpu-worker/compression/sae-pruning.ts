@@ -35,10 +35,18 @@ export function saeMasks(
   const byInput = (w: Float32Array, score: (latent: number, input: number) => number): Mask => {
     const flipped = new Float64Array(w.length);
     const values = scored(w, inputs, score);
-    for (let p = 0; p < width; p++) for (let i = 0; i < inputs; i++) flipped[i * width + p] = values[p * inputs + i]!;
+    for (let p = 0; p < width; p++) {
+      for (let i = 0; i < inputs; i++) {
+        flipped[i * width + p] = values[p * inputs + i]!;
+      }
+    }
     const mask = lowest(flipped, width, share, 'row');
     const out = new Uint8Array(w.length);
-    for (let p = 0; p < width; p++) for (let i = 0; i < inputs; i++) out[p * inputs + i] = mask[i * width + p]!;
+    for (let p = 0; p < width; p++) {
+      for (let i = 0; i < inputs; i++) {
+        out[p * inputs + i] = mask[i * width + p]!;
+      }
+    }
     return out;
   };
   switch (rule) {
@@ -72,14 +80,19 @@ export function saeMasks(
 /** Ties of a whole encoder fall in the order of its stored form, inputs outermost. */
 function wholeMatrix(encoder: Float32Array, inputs: number, width: number, share: number): Mask {
   const stored = new Float64Array(encoder.length);
-  for (let p = 0; p < width; p++)
-    for (let i = 0; i < inputs; i++) stored[i * width + p] = Math.abs(encoder[p * inputs + i]!);
+  for (let p = 0; p < width; p++) {
+    for (let i = 0; i < inputs; i++) {
+      stored[i * width + p] = Math.abs(encoder[p * inputs + i]!);
+    }
+  }
   const mask = lowest(stored, width, share, 'matrix');
   return Uint8Array.from({ length: encoder.length }, (_, at) => mask[(at % inputs) * width + Math.floor(at / inputs)]!);
 }
 
 function scored(w: Float32Array, inputs: number, score: (latent: number, input: number) => number): Float64Array {
   const out = new Float64Array(w.length);
-  for (let at = 0; at < w.length; at++) out[at] = Math.abs(w[at]!) * score(Math.floor(at / inputs), at % inputs);
+  for (let at = 0; at < w.length; at++) {
+    out[at] = Math.abs(w[at]!) * score(Math.floor(at / inputs), at % inputs);
+  }
   return out;
 }

@@ -93,12 +93,13 @@ export async function scoreVariants(
 export function requireOneModel(scores: readonly VariantScores[]): void {
   const [first, ...rest] = scores;
   const other = rest.find(({ loss_without }) => loss_without !== first!.loss_without);
-  if (other)
+  if (other) {
     throw new SextantError(
       'data_invalid',
       `without an SAE the loss is ${first!.loss_without} for '${first!.variant}' and ${other.loss_without} for ` +
         `'${other.variant}': they were not scored on one model`,
     );
+  }
 }
 
 /** How far apart the L0 of two variants may lie, as a share of the first. */
@@ -106,7 +107,9 @@ const L0_TOLERANCE = 0.1;
 
 /** @throws SextantError `data_invalid` where the retrained SAE is sparser or denser than the transferred one */
 export function requireMatchedL0(transferred: number, retrained: number, where: string): void {
-  if (Math.abs(retrained - transferred) <= L0_TOLERANCE * transferred) return;
+  if (Math.abs(retrained - transferred) <= L0_TOLERANCE * transferred) {
+    return;
+  }
   throw new SextantError(
     'data_invalid',
     `${where}: L0 ${retrained.toFixed(2)} of the retrained SAE is more than 10 % off the transferred one's ` +

@@ -23,11 +23,14 @@ export function writeShard(folder: string, file: string, tensors: readonly Tenso
   const out = openSync(`${path}.writing`, 'w');
   try {
     const write = (bytes: Uint8Array): void => {
-      for (let done = 0; done < bytes.length; )
+      for (let done = 0; done < bytes.length; ) {
         done += writeSync(out, bytes, done, Math.min(bytes.length - done, 2 ** 30));
+      }
     };
     write(safetensorsPrefix(tensors, { format: 'pt' }));
-    for (const { bytes } of tensors) write(bytes);
+    for (const { bytes } of tensors) {
+      write(bytes);
+    }
   } finally {
     closeSync(out);
   }

@@ -27,7 +27,9 @@ export function meanOfRows(blocks: Iterable<Float32Array>, width: number): MeanA
       tokens += 1;
     }
   }
-  if (tokens === 0) throw new SextantError('data_invalid', 'no activations to average');
+  if (tokens === 0) {
+    throw new SextantError('data_invalid', 'no activations to average');
+  }
   return { mean: mean.map((sum) => sum / tokens), norm: norms / tokens, tokens };
 }
 
@@ -42,7 +44,9 @@ export async function meanActivation(
   { positions = 'all' }: { positions?: 'all' | 'last' } = {},
 ): Promise<MeanActivation> {
   const width = model.widthAt(hook);
-  if (width === null) throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
+  if (width === null) {
+    throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
+  }
   const blocks: Float32Array[] = [];
   if (positions === 'all') {
     for await (const { values } of activations(model, Array.from(sequences), { hooks: [hook], batch: PASS })) {
@@ -54,16 +58,22 @@ export async function meanActivation(
       blocks.push(taps[hook]!.data);
     }
   }
-  for (const x of blocks) requireFinite(x, hook);
+  for (const x of blocks) {
+    requireFinite(x, hook);
+  }
   return meanOfRows(blocks, width);
 }
 
 /** The vector divided by its norm. @throws SextantError `data_invalid` for a zero vector */
 export function unitVector(values: ArrayLike<number>): Float32Array {
   let square = 0;
-  for (let i = 0; i < values.length; i++) square += values[i]! ** 2;
+  for (let i = 0; i < values.length; i++) {
+    square += values[i]! ** 2;
+  }
   const norm = Math.sqrt(square);
-  if (!(norm > 0)) throw new SextantError('data_invalid', 'a zero vector has no direction');
+  if (!(norm > 0)) {
+    throw new SextantError('data_invalid', 'a zero vector has no direction');
+  }
   return Float32Array.from({ length: values.length }, (_, i) => values[i]! / norm);
 }
 

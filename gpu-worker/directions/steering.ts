@@ -97,6 +97,8 @@ export function calibratedStrength(curve: readonly CalibrationPoint[]): number |
   const plain = curve.find(({ strength }) => strength === 0)?.positive_probability ?? 0;
   const gains = curve.filter(({ strength }) => strength > 0).map((p) => [p.strength, p.positive_probability - plain]);
   const best = Math.max(0, ...gains.map(([, gain]) => gain!));
-  if (best <= 0) return null;
+  if (best <= 0) {
+    return null;
+  }
   return gains.find(([, gain]) => gain! >= 0.9 * best)![0]!;
 }

@@ -31,8 +31,9 @@ export async function drawRecord(title: string, leads: readonly PictureLead[]): 
   const parts: string[] = [];
   let y = TOP;
   const strips: number[] = [];
-  if (seconds <= STRIP_S) strips.push(0);
-  else {
+  if (seconds <= STRIP_S) {
+    strips.push(0);
+  } else {
     for (const lead of shown) {
       parts.push(await overview(lead, y, seconds));
       y += OVERVIEW_H + 16;
@@ -40,13 +41,16 @@ export async function drawRecord(title: string, leads: readonly PictureLead[]): 
     const worst = worstMinute(shown, seconds);
     parts.push(text(LEFT, y + 4, `worst minute, from ${clock(worst)}`, 15));
     y += 16;
-    for (let from = worst; from < Math.min(seconds, worst + 60); from += STRIP_S) strips.push(from);
+    for (let from = worst; from < Math.min(seconds, worst + 60); from += STRIP_S) {
+      strips.push(from);
+    }
   }
-  for (const from of strips)
+  for (const from of strips) {
     for (const lead of shown) {
       parts.push(await strip(lead, from, y, seconds > STRIP_S));
       y += ROW;
     }
+  }
   const legend = [
     [NOISY, 'as recorded'],
     [CLEANED, 'cleaned'],
@@ -69,12 +73,15 @@ function worstMinute(leads: readonly PictureLead[], seconds: number): number {
   let [worst, lowest] = [0, Number.POSITIVE_INFINITY];
   for (let from = 0; from < Math.max(1, seconds - 30); from += 60) {
     let [sum, count] = [0, 0];
-    for (const lead of leads)
+    for (const lead of leads) {
       for (const { before, flags } of lead.seconds.slice(from, from + 60)) {
         sum += (before ?? 0) - 10 * flags.length;
         count++;
       }
-    if (count > 0 && sum / count < lowest) [worst, lowest] = [from, sum / count];
+    }
+    if (count > 0 && sum / count < lowest) {
+      [worst, lowest] = [from, sum / count];
+    }
   }
   return worst;
 }
@@ -90,24 +97,27 @@ function shades(
   const bands: string[] = [];
   for (let s = Math.floor(from); s < Math.min(to, seconds.length); s++) {
     const { flags } = seconds[s]!;
-    if (flags.length > 0)
+    if (flags.length > 0) {
       bands.push(
         `<rect x="${px(LEFT + (s - from) * perSecond)}" y="${px(y)}" width="${px(Math.max(perSecond, 0.5))}" height="${px(height)}" fill="#f6b73c" fill-opacity="0.45"><title>${escapeText(flags.join(', '))}</title></rect>`,
       );
+    }
   }
   return bands.join('');
 }
 
 function paper(y: number, height: number): string {
   const lines: string[] = [];
-  for (let mm = 0; mm <= 250; mm++)
+  for (let mm = 0; mm <= 250; mm++) {
     lines.push(
       `<path d="M${LEFT + mm * MM} ${px(y)}v${px(height)}" stroke="${mm % 5 === 0 ? '#f0a3a3' : '#fbe0e0'}" stroke-width="${mm % 5 === 0 ? 1 : 0.5}"/>`,
     );
-  for (let mm = 0; mm * MM <= height; mm++)
+  }
+  for (let mm = 0; mm * MM <= height; mm++) {
     lines.push(
       `<path d="M${LEFT} ${px(y + mm * MM)}h${250 * MM}" stroke="${mm % 5 === 0 ? '#f0a3a3' : '#fbe0e0'}" stroke-width="${mm % 5 === 0 ? 1 : 0.5}"/>`,
     );
+  }
   return lines.join('');
 }
 
@@ -152,15 +162,22 @@ async function overview(lead: PictureLead, y: number, seconds: number): Promise<
     const { cleaned, rate } = await lead.samples(from, Math.min(seconds, from + 60));
     for (let i = 0; i < cleaned.length; i++) {
       const column = Math.min(columns - 1, Math.floor(((from + i / rate) / seconds) * columns));
-      if (!(low[column]! <= cleaned[i]!)) low[column] = cleaned[i]!;
-      if (!(high[column]! >= cleaned[i]!)) high[column] = cleaned[i]!;
+      if (!(low[column]! <= cleaned[i]!)) {
+        low[column] = cleaned[i]!;
+      }
+      if (!(high[column]! >= cleaned[i]!)) {
+        high[column] = cleaned[i]!;
+      }
     }
   }
   const known = [...high, ...low].filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
   const [bottom, top] = [known[Math.floor(0.01 * known.length)] ?? -1, known[Math.floor(0.99 * known.length)] ?? 1];
   const at = (value: number) => y + OVERVIEW_H * (1 - Math.max(0, Math.min(1, (value - bottom) / (top - bottom || 1))));
   let path = '';
-  for (let c = 0; c < columns; c++)
-    if (!Number.isNaN(low[c]!)) path += `M${LEFT + c} ${px(at(low[c]!))}V${px(at(high[c]!) - 0.5)}`;
+  for (let c = 0; c < columns; c++) {
+    if (!Number.isNaN(low[c]!)) {
+      path += `M${LEFT + c} ${px(at(low[c]!))}V${px(at(high[c]!) - 0.5)}`;
+    }
+  }
   return `${text(LEFT, y + 10, `${lead.name}, ${clock(seconds)}`, 15)}${shades(lead, [0, seconds], y + 14, OVERVIEW_H, columns / seconds)}<path transform="translate(0 14)" d="${path}" stroke="${CLEANED}" stroke-width="1"/>`;
 }

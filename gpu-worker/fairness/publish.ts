@@ -50,14 +50,16 @@ async function manifested(kind: 'predictor' | 'report', origin: Origin, blobs: B
 /** Refuses a network that no predictor document holds, before anything is computed with it. Raises `data_invalid`. */
 export function requirePublishable(network: DenseNetwork): void {
   const { layers, outputs, inputs } = NETWORK_LIMITS;
-  if (network.length < 2 || network.length > layers)
+  if (network.length < 2 || network.length > layers) {
     throw new SextantError('data_invalid', `the network has ${network.length} layers; 2 to ${layers} can be edited`);
+  }
   const wide = network.find((layer) => layer.outputs > outputs || layer.inputs > inputs);
-  if (wide)
+  if (wide) {
     throw new SextantError(
       'data_invalid',
       `the network has a layer of ${wide.outputs} x ${wide.inputs}; at most ${outputs} x ${inputs} are published`,
     );
+  }
 }
 
 export const networkDocument = (network: DenseNetwork, inputs: InputEncoding[]): NetworkDocument => ({

@@ -31,7 +31,11 @@ export function splitRows(strata: ArrayLike<number>, shares: readonly number[], 
   for (const [dealt, i] of order.toSorted((a, b) => strata[a]! - strata[b]!).entries()) {
     let part = 0;
     const lacks = (k: number): number => (shares[k]! / total) * (dealt + 1) - counts[k]!;
-    for (let k = 1; k < shares.length; k++) if (lacks(k) > lacks(part)) part = k;
+    for (let k = 1; k < shares.length; k++) {
+      if (lacks(k) > lacks(part)) {
+        part = k;
+      }
+    }
     counts[part]! += 1;
     partOf[i] = part;
   }
@@ -45,8 +49,11 @@ export function strataOf(groupIds: ArrayLike<number>, outcome: Float64Array): In
   const own = new Map<number, number[]>();
   for (const [i, y] of outcome.entries()) {
     const values = own.get(groupIds[i]!);
-    if (values) values.push(y);
-    else own.set(groupIds[i]!, [y]);
+    if (values) {
+      values.push(y);
+    } else {
+      own.set(groupIds[i]!, [y]);
+    }
   }
   const cuts = new Map(
     [...own].map(([code, values]) => {

@@ -42,7 +42,9 @@ export async function openTable(
   }
   const input = context.input(source.artefact);
   const blob = input.blobs[0];
-  if (!blob) throw new SextantError('input_not_found', `the artefact ${source.artefact} has no bytes`);
+  if (!blob) {
+    throw new SextantError('input_not_found', `the artefact ${source.artefact} has no bytes`);
+  }
   const bytes = new Uint8Array(await readFile(await input.file(blob.name)));
   const { format, delimiter, names, trim, missing } = source;
   const table =
@@ -53,7 +55,9 @@ export async function openTable(
 }
 
 function requireRows(table: Table): Table {
-  if (table.rows === 0) throw tableError('table_empty', '/table', 'the table has no rows');
+  if (table.rows === 0) {
+    throw tableError('table_empty', '/table', 'the table has no rows');
+  }
   return table;
 }
 
@@ -65,9 +69,17 @@ export function completeRows(table: Table, needed: readonly string[]): Table {
   requireOneOfEach(table, needed);
   const columns = needed.map((name) => columnOf(table, name));
   const kept: number[] = [];
-  for (let i = 0; i < table.rows; i++) if (columns.every((column) => hasValue(column, i))) kept.push(i);
-  if (kept.length === 0) throw new SextantError('data_invalid', `no row has a value in each of: ${needed.join(', ')}`);
-  if (kept.length === table.rows) return table;
+  for (let i = 0; i < table.rows; i++) {
+    if (columns.every((column) => hasValue(column, i))) {
+      kept.push(i);
+    }
+  }
+  if (kept.length === 0) {
+    throw new SextantError('data_invalid', `no row has a value in each of: ${needed.join(', ')}`);
+  }
+  if (kept.length === table.rows) {
+    return table;
+  }
   return takeRows(table, kept);
 }
 
@@ -91,7 +103,9 @@ export function numbersOf(table: Table, name: string): Float64Array {
   if (!values) {
     throw new SextantError('data_invalid', `the column ${name} holds texts; numbers are needed`);
   }
-  if (column.missing > 0) throw new SextantError('data_invalid', `the column ${name} lacks ${column.missing} values`);
+  if (column.missing > 0) {
+    throw new SextantError('data_invalid', `the column ${name} lacks ${column.missing} values`);
+  }
   requireSquarable(values, jsonPointer(['columns', name]));
   return values;
 }
@@ -101,16 +115,19 @@ export function binaryOf(table: Table, name: string, positive: string | null): F
   if (positive !== null) {
     const texts = columnTexts(columnOf(table, name));
     const wanted = booleanText(positive);
-    if (!texts.includes(wanted)) throw new SextantError('data_invalid', `no row of ${name} holds "${positive}"`);
+    if (!texts.includes(wanted)) {
+      throw new SextantError('data_invalid', `no row of ${name} holds "${positive}"`);
+    }
     return Float64Array.from(texts, (text) => Number(text === wanted));
   }
   const values = numbersOf(table, name);
   const bad = values.find((v) => v !== 0 && v !== 1);
-  if (bad !== undefined)
+  if (bad !== undefined) {
     throw new SextantError(
       'data_invalid',
       `the label ${name} holds ${bad}; it must be 0 or 1, or name the cell that counts as positive`,
     );
+  }
   return values;
 }
 

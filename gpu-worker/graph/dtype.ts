@@ -25,7 +25,11 @@ export function hostArray(dtype: DType, values: ArrayLike<number | bigint> | num
   const n = typeof values === 'number' ? values : values.length;
   const at = (i: number): number => (typeof values === 'number' ? 0 : Number(values[i]));
   const fill = <T extends HostArray>(array: T): T => {
-    if (typeof values !== 'number') for (let i = 0; i < n; i++) array[i] = at(i);
+    if (typeof values !== 'number') {
+      for (let i = 0; i < n; i++) {
+        array[i] = at(i);
+      }
+    }
     return array;
   };
   switch (dtype) {

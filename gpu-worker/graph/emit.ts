@@ -35,59 +35,67 @@ export class GraphWriter implements Emitter {
   readonly target: Target;
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
-  private values = new Map<Tensor, string>();
-  private readonly needed = new Set<Tensor>();
-  private readonly written = new Map<string, readonly string[]>();
-  private readonly prefix: string;
+  #values = new Map<Tensor, string>();
+  readonly #needed = new Set<Tensor>();
+  readonly #written = new Map<string, readonly string[]>();
+  readonly #prefix: string;
   /** Inputs of the node that is being written. */
-  private current: readonly Tensor[] = [];
-  private counter = 0;
+  #current: readonly Tensor[] = [];
+  #counter = 0;
 
   /** `prefix` keeps names of nested graphs apart. */
   constructor(target: Target, prefix = '') {
     this.target = target;
-    this.prefix = prefix;
+    this.#prefix = prefix;
   }
 
   /** Says under which value name a tensor is already available (an input, a loop-carried value, an outer value). */
   bind(tensor: Tensor, name: string): void {
-    this.values.set(tensor, name);
+    this.#values.set(tensor, name);
   }
 
   /** Writes what the tensors need. */
   write(tensors: readonly Tensor[]): void {
-    const nodes = topologicalUntil(tensors, this.values);
-    for (const tensor of [...tensors, ...nodes.flatMap((node) => node.inputs)]) this.needed.add(tensor);
-    for (const node of nodes) this.writeNode(node);
+    const nodes = topologicalUntil(tensors, this.#values);
+    for (const tensor of [...tensors, ...nodes.flatMap((node) => node.inputs)]) {
+      this.#needed.add(tensor);
+    }
+    for (const node of nodes) {
+      this.#writeNode(node);
+    }
   }
 
   /** The name of the value of a tensor that is bound or written. */
   valueName(tensor: Tensor): string {
-    const name = this.values.get(tensor);
-    if (name === undefined) throw new Error(`${tensor} is used before it is written`);
+    const name = this.#values.get(tensor);
+    if (name === undefined) {
+      throw new Error(`${tensor} is used before it is written`);
+    }
     return name;
   }
 
-  private writeNode(node: Node): void {
+  #writeNode(node: Node): void {
     const names = node.inputs.map((input) => this.valueName(input));
-    this.current = node.inputs;
-    const outputs = this.leaf(node) ?? node.operator.onnx(this, names, node.attributes, node);
-    for (const [i, output] of node.outputs.entries()) this.values.set(output, outputs[i] ?? '');
+    this.#current = node.inputs;
+    const outputs = this.#leaf(node) ?? node.operator.onnx(this, names, node.attributes, node);
+    for (const [i, output] of node.outputs.entries()) {
+      this.#values.set(output, outputs[i] ?? '');
+    }
   }
 
-  private leaf(node: Node): readonly string[] | undefined {
+  #leaf(node: Node): readonly string[] | undefined {
     const { operator } = node;
     if (operator === Input || operator === Parameter) {
       throw new GraphError('feed_missing', `'${nameOf(node.outputs[0])}' is used but is not an input of this program`);
     }
     if (operator === Constant) {
       const { dtype, shape, data } = node.attributes as ConstantAttributes;
-      return [this.initializer(dtype, shape, data)];
+      return [this.#initializer(dtype, shape, data)];
     }
     if (operator === External) {
       const { dtype, shape, data } = node.attributes as ExternalAttributes;
       return [
-        this.once(`external ${dtype} ${shape} ${JSON.stringify(data)}`, (name) => {
+        this.#once(`external ${dtype} ${shape} ${JSON.stringify(data)}`, (name) => {
           this.initializers.push({ name, type: dtype, dims: shape, data: { external: data } });
         }),
       ];
@@ -95,27 +103,31 @@ export class GraphWriter implements Emitter {
     return undefined;
   }
 
-  private initializer(type: DType, dims: readonly number[], data: HostArray): string {
+  #initializer(type: DType, dims: readonly number[], data: HostArray): string {
     const raw = bytesOf(data);
     const add = (name: string) => void this.initializers.push({ name, type, dims, data: { raw } });
-    if (raw.byteLength <= SMALL) return this.once(`constant ${type} [${dims}] ${raw}`, add);
-    const name = this.name('constant');
+    if (raw.byteLength <= SMALL) {
+      return this.#once(`constant ${type} [${dims}] ${raw}`, add);
+    }
+    const name = this.#name('constant');
     add(name);
     return name;
   }
 
-  private once(key: string, add: (name: string) => void): string {
-    const known = this.written.get(key);
-    if (known?.[0] !== undefined) return known[0];
-    const name = this.name('constant');
-    this.written.set(key, [name]);
+  #once(key: string, add: (name: string) => void): string {
+    const known = this.#written.get(key);
+    if (known?.[0] !== undefined) {
+      return known[0];
+    }
+    const name = this.#name('constant');
+    this.#written.set(key, [name]);
     add(name);
     return name;
   }
 
-  private name(type: string): string {
-    this.counter += 1;
-    return `${this.prefix}${type}_${this.counter}`;
+  #name(type: string): string {
+    this.#counter += 1;
+    return `${this.#prefix}${type}_${this.#counter}`;
   }
 
   node<Out extends number = 1>(
@@ -125,34 +137,42 @@ export class GraphWriter implements Emitter {
     { domain = '', outputs }: { domain?: string; outputs?: Out } = {},
   ): Several<string, Out> {
     const key = `${domain}:${type}(${inputs.join(',')})${JSON.stringify(attributes)}`;
-    const known = this.written.get(key);
-    if (known) return known as Several<string, Out>;
-    const names: readonly string[] = Array.from({ length: outputs ?? 1 }, () => this.name(type));
+    const known = this.#written.get(key);
+    if (known) {
+      return known as Several<string, Out>;
+    }
+    const names: readonly string[] = Array.from({ length: outputs ?? 1 }, () => this.#name(type));
     this.nodes.push({ type, domain, inputs, outputs: names, attributes });
-    this.written.set(key, names);
+    this.#written.set(key, names);
     return names as Several<string, Out>;
   }
 
   int64(values: readonly number[] | number): string {
     return typeof values === 'number'
-      ? this.initializer('int64', [], hostArray('int64', [values]))
-      : this.initializer('int64', [values.length], hostArray('int64', values));
+      ? this.#initializer('int64', [], hostArray('int64', [values]))
+      : this.#initializer('int64', [values.length], hostArray('int64', values));
   }
 
   scalar(value: number, dtype: DType): string {
     if (dtype === 'float16' || dtype === 'bfloat16') {
       return this.node('Cast', [this.scalar(value, 'float32')], { to: ELEMENT_TYPES[dtype] })[0];
     }
-    return this.initializer(dtype, [], hostArray(dtype, [value]));
+    return this.#initializer(dtype, [], hostArray(dtype, [value]));
   }
 
   shape(shape: Shape): string {
-    if (shape.every((dim) => typeof dim === 'number')) return this.int64(shape);
+    if (shape.every((dim) => typeof dim === 'number')) {
+      return this.int64(shape);
+    }
     const parts = shape.map((dim) => {
-      if (typeof dim === 'number') return this.int64([dim]);
-      for (const input of this.current) {
+      if (typeof dim === 'number') {
+        return this.int64([dim]);
+      }
+      for (const input of this.#current) {
         const axis = input.shape.indexOf(dim);
-        if (axis >= 0) return this.node('Shape', [this.valueName(input)], { start: axis, end: axis + 1 })[0];
+        if (axis >= 0) {
+          return this.node('Shape', [this.valueName(input)], { start: axis, end: axis + 1 })[0];
+        }
       }
       throw new GraphError('shape_unknown', `no input has the size '${dim}' of ${showShape(shape)}`);
     });
@@ -161,23 +181,25 @@ export class GraphWriter implements Emitter {
   }
 
   needs(output: Tensor): boolean {
-    return this.needed.has(output);
+    return this.#needed.has(output);
   }
 
   inline(outputs: readonly Tensor[], leaves: ReadonlyMap<Tensor, string>): string[] {
-    const [values, current] = [this.values, this.current];
-    this.values = new Map(leaves);
+    const [values, current] = [this.#values, this.#current];
+    this.#values = new Map(leaves);
     this.write(outputs);
     const names = outputs.map((output) => this.valueName(output));
-    this.values = values;
-    this.current = current;
+    this.#values = values;
+    this.#current = current;
     return names;
   }
 
   subgraph(name: string, { carried, given, outer, results }: Subgraph): OnnxGraph {
-    const prefix = `${this.name(name)}_`;
+    const prefix = `${this.#name(name)}_`;
     const inner = new GraphWriter(this.target, prefix);
-    for (const [leaf, value] of outer) inner.bind(leaf, value);
+    for (const [leaf, value] of outer) {
+      inner.bind(leaf, value);
+    }
     const port = (part: string, i: number, { dtype, shape }: Tensor): OnnxValue => ({
       name: `${prefix}${part}_${i}`,
       type: dtype,
@@ -185,7 +207,9 @@ export class GraphWriter implements Emitter {
     });
     const sums = carried.map((tensor, i) => ({ tensor, value: port('sum', i, tensor) }));
     const inputs = given.map((tensor, i) => ({ tensor, value: port('given', i, tensor) }));
-    for (const { tensor, value } of inputs) inner.bind(tensor, value.name);
+    for (const { tensor, value } of inputs) {
+      inner.bind(tensor, value.name);
+    }
     inner.write([...carried, ...results]);
     const names = [
       ...sums.map(({ tensor, value }) => inner.node('Add', [value.name, inner.valueName(tensor)])[0]),
@@ -211,8 +235,11 @@ export class GraphWriter implements Emitter {
     const renamed = new Map<string, string>();
     const copies: OnnxNode[] = [];
     for (const { name, value } of outputs) {
-      if (produced.has(value) && !renamed.has(value)) renamed.set(value, name);
-      else copies.push({ type: 'Identity', inputs: [value], outputs: [name] });
+      if (produced.has(value) && !renamed.has(value)) {
+        renamed.set(value, name);
+      } else {
+        copies.push({ type: 'Identity', inputs: [value], outputs: [name] });
+      }
     }
     const rename = (name: string) => renamed.get(name) ?? name;
     return [...this.nodes, ...copies].map((node) => ({
@@ -225,7 +252,9 @@ export class GraphWriter implements Emitter {
 /** A node that reads its inputs, and those of its subgraphs that lie outside them, under other names. */
 function renamedInputs(node: OnnxNode, rename: (name: string) => string): OnnxNode {
   const attributes = Object.entries(node.attributes ?? {}).map(([key, value]): [string, OnnxAttribute] => {
-    if (typeof value !== 'object' || !('graph' in value)) return [key, value];
+    if (typeof value !== 'object' || !('graph' in value)) {
+      return [key, value];
+    }
     const { graph } = value;
     return [key, { graph: { ...graph, nodes: graph.nodes.map((inner) => renamedInputs(inner, rename)) } }];
   });
@@ -243,9 +272,13 @@ export function namedLeaves(outputs: readonly Tensor[]): Tensor[] {
   const byName = new Map<string, Tensor>();
   for (const node of topological(outputs)) {
     const tensor = node.outputs[0];
-    if (!isNamed(tensor)) continue;
+    if (!isNamed(tensor)) {
+      continue;
+    }
     const name = nameOf(tensor);
-    if (byName.has(name)) throw new GraphError('name_conflict', `two different inputs are called '${name}'`);
+    if (byName.has(name)) {
+      throw new GraphError('name_conflict', `two different inputs are called '${name}'`);
+    }
     byName.set(name, tensor);
   }
   return [...byName.values()];

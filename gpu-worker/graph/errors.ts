@@ -34,9 +34,13 @@ export function callerLine(): string {
   Error.stackTraceLimit = stackTraceLimit;
   for (const line of lines) {
     const location = /(?:\(|at )(?:async )?((?:file:\/\/)?\/[^()]*?):(\d+):\d+\)?$/.exec(line.trim());
-    if (!location) continue;
+    if (!location) {
+      continue;
+    }
     const file = location[1]!.startsWith('file:') ? fileURLToPath(location[1]!) : location[1]!;
-    if (!INTERNAL.some((folder) => file.startsWith(`${folder}/`))) return `${file}:${location[2]}`;
+    if (!INTERNAL.some((folder) => file.startsWith(`${folder}/`))) {
+      return `${file}:${location[2]}`;
+    }
   }
   return 'unknown location';
 }

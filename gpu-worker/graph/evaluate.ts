@@ -24,7 +24,9 @@ export function evaluate(
   const symbols = new Map<string, number>();
   const computed = (tensor: Tensor): Dense => {
     const value = values.get(tensor);
-    if (!value) throw new Error(`${tensor} is used before it is computed`);
+    if (!value) {
+      throw new Error(`${tensor} is used before it is computed`);
+    }
     return value;
   };
   const dense = (shape: readonly number[], data: ArrayLike<number | bigint>): Dense => ({
@@ -36,7 +38,9 @@ export function evaluate(
     const { operator } = node;
     if (isNamed(first)) {
       const feed = feeds[nameOf(first)];
-      if (!feed) throw new GraphError('feed_missing', `no value for '${nameOf(first)}'`);
+      if (!feed) {
+        throw new GraphError('feed_missing', `no value for '${nameOf(first)}'`);
+      }
       bindSymbols(first, feed.shape, symbols);
       values.set(first, dense(feed.shape, feed.data));
     } else if (operator === Constant) {
@@ -44,7 +48,9 @@ export function evaluate(
       values.set(first, dense(shape, data));
     } else if (operator === External) {
       const attributes = node.attributes as ExternalAttributes;
-      if (!weights) throw new GraphError('feed_missing', `weights in '${attributes.data.file}' need a reader`);
+      if (!weights) {
+        throw new GraphError('feed_missing', `weights in '${attributes.data.file}' need a reader`);
+      }
       values.set(first, dense(attributes.shape, weights(attributes)));
     } else {
       const inputs = node.inputs.map(computed);
@@ -55,7 +61,9 @@ export function evaluate(
       const results = node.operator.evaluate(inputs, node.attributes, shapes);
       node.outputs.forEach((output, i) => {
         const [data, sizes] = [results[i], shapes[i]];
-        if (!data || !sizes) throw new Error(`${node.operator.name} gave no value for output ${i}`);
+        if (!data || !sizes) {
+          throw new Error(`${node.operator.name} gave no value for output ${i}`);
+        }
         const shape = completed(sizes.shape, data.length);
         bindSymbols(output, shape, symbols);
         values.set(output, { shape, data });
@@ -76,10 +84,14 @@ function bindSymbols(tensor: Tensor, shape: readonly number[], symbols: Map<stri
   const fits =
     shape.length === tensor.rank &&
     tensor.shape.every((dim, i) => {
-      if (typeof dim === 'number') return dim === shape[i];
+      if (typeof dim === 'number') {
+        return dim === shape[i];
+      }
       const known = symbols.get(dim);
       symbols.set(dim, shape[i]!);
       return known === undefined || known === shape[i];
     });
-  if (!fits) throw new GraphError('feed_mismatch', `${name} is ${tensor}, got ${showShape(shape)}`);
+  if (!fits) {
+    throw new GraphError('feed_mismatch', `${name} is ${tensor}, got ${showShape(shape)}`);
+  }
 }

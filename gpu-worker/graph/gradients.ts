@@ -27,21 +27,29 @@ export function gradients(loss: Tensor, by: readonly Tensor[]): Tensor[] {
   }
   const total = new Map<Tensor, Tensor>([[loss, filledOnes(loss)]]);
   for (const node of nodes.reverse()) {
-    if (!depends.has(node) || !node.operator.gradient) continue;
+    if (!depends.has(node) || !node.operator.gradient) {
+      continue;
+    }
     const { inputs, outputs, attributes } = node;
     const known = outputs.map((output) => total.get(output));
-    if (known.every((gradient) => gradient === undefined)) continue;
+    if (known.every((gradient) => gradient === undefined)) {
+      continue;
+    }
     const parts = node.operator.gradient({ inputs, outputs, by: known, attributes });
     inputs.forEach((input, i) => {
       const part = parts[i];
-      if (!part || !depends.has(input.node)) return;
+      if (!part || !depends.has(input.node)) {
+        return;
+      }
       const before = total.get(input);
       total.set(input, before ? add(before, part) : part);
     });
   }
   return by.map((tensor) => {
     const gradient = total.get(tensor);
-    if (gradient) return gradient;
+    if (gradient) {
+      return gradient;
+    }
     const what = isNamed(tensor) ? `'${nameOf(tensor)}'` : String(tensor);
     throw new GraphError('gradient_unreachable', `no gradient of the loss reaches ${what}; freeze it or use it`);
   });

@@ -29,8 +29,9 @@ function check(spec: StepSpec): void {
   const given = new Set([...spec.carried.map(({ leaf }) => leaf), ...spec.perStep, ...spec.shared]);
   const outputs = [...spec.carried.map(({ next }) => next), ...Object.values(spec.collected)];
   for (const leaf of namedLeaves([...outputs, ...given])) {
-    if (!given.has(leaf))
+    if (!given.has(leaf)) {
       throw new GraphError('feed_missing', `${spec.name}: '${nameOf(leaf)}' is neither state nor input`);
+    }
   }
   for (const { leaf, next } of spec.carried) {
     if (String(leaf) !== String(next)) {
@@ -47,7 +48,9 @@ export function compileStep(spec: StepSpec, target: Target): Program {
   check(spec);
   const writer = new GraphWriter(target, '_');
   const inputs = [...spec.carried.map(({ leaf }) => leaf), ...spec.perStep, ...spec.shared];
-  for (const leaf of inputs) writer.bind(leaf, nameOf(leaf));
+  for (const leaf of inputs) {
+    writer.bind(leaf, nameOf(leaf));
+  }
   const wanted = [
     ...spec.carried.map(({ leaf, next }) => [nextName(nameOf(leaf)), next] as const),
     ...Object.entries(spec.collected),
@@ -65,9 +68,15 @@ export function compileStep(spec: StepSpec, target: Target): Program {
 export function compileLoop(spec: StepSpec, target: Target): Program {
   check(spec);
   const body = new GraphWriter(target, '_');
-  for (const leaf of spec.shared) body.bind(leaf, nameOf(leaf));
-  for (const { leaf } of spec.carried) body.bind(leaf, `${nameOf(leaf)}.now`);
-  for (const leaf of spec.perStep) body.bind(leaf, body.node('Gather', [nameOf(leaf), 'iteration'], { axis: 0 })[0]);
+  for (const leaf of spec.shared) {
+    body.bind(leaf, nameOf(leaf));
+  }
+  for (const { leaf } of spec.carried) {
+    body.bind(leaf, `${nameOf(leaf)}.now`);
+  }
+  for (const leaf of spec.perStep) {
+    body.bind(leaf, body.node('Gather', [nameOf(leaf), 'iteration'], { axis: 0 })[0]);
+  }
   const carried = spec.carried.map(({ leaf, next }) => ({ port: port(leaf), next }));
   const collected = Object.entries(spec.collected).map(([name, tensor]) => ({
     port: portOf(name, tensor),

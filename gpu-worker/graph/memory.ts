@@ -16,17 +16,31 @@ export function peakBytes(outputs: readonly Tensor[], assumed = 1): number {
   const nodes = topological(outputs);
   const uses = new Map<Tensor, number>();
   const count = (tensor: Tensor, by: number) => uses.set(tensor, (uses.get(tensor) ?? 0) + by);
-  for (const node of nodes) for (const input of node.inputs) count(input, 1);
-  for (const output of outputs) count(output, 1);
+  for (const node of nodes) {
+    for (const input of node.inputs) {
+      count(input, 1);
+    }
+  }
+  for (const output of outputs) {
+    count(output, 1);
+  }
   let [alive, peak] = [0, 0];
   for (const node of nodes) {
-    if (node.outputs.some(isLeaf)) continue;
-    for (const output of node.outputs) if (uses.has(output)) alive += bytesOf(output, assumed);
+    if (node.outputs.some(isLeaf)) {
+      continue;
+    }
+    for (const output of node.outputs) {
+      if (uses.has(output)) {
+        alive += bytesOf(output, assumed);
+      }
+    }
     const within = node.operator.inside?.(node.attributes) ?? [];
     peak = Math.max(peak, alive + (within.length > 0 ? peakBytes(within, assumed) : 0));
     for (const input of node.inputs) {
       count(input, -1);
-      if (uses.get(input) === 0 && !isLeaf(input)) alive -= bytesOf(input, assumed);
+      if (uses.get(input) === 0 && !isLeaf(input)) {
+        alive -= bytesOf(input, assumed);
+      }
     }
   }
   return peak;

@@ -17,7 +17,9 @@ export function checkShape(shape: Shape): void {
   let elements = 1;
   for (const dim of shape) {
     if (typeof dim === 'string') {
-      if (dim === '') throw new GraphError('dimension_invalid', `a symbolic size needs a name in ${showShape(shape)}`);
+      if (dim === '') {
+        throw new GraphError('dimension_invalid', `a symbolic size needs a name in ${showShape(shape)}`);
+      }
       continue;
     }
     if (!Number.isSafeInteger(dim) || dim < 1) {
@@ -32,7 +34,9 @@ export function checkShape(shape: Shape): void {
 
 /** The shape as numbers; throws `shape_unknown` where a symbol remains. */
 export function staticShape<const S extends Shape>(shape: S, purpose: string): { readonly [I in keyof S]: number } {
-  if (isStatic(shape)) return shape;
+  if (isStatic(shape)) {
+    return shape;
+  }
   throw new GraphError('shape_unknown', `${purpose} needs static sizes, got ${showShape(shape)}`);
 }
 
@@ -49,8 +53,12 @@ export function broadcastShapes(a: Shape, b: Shape): Dim[] {
   return Array.from({ length: rank }, (_, i) => {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
-    if (x === y || y === 1) return x;
-    if (x === 1) return y;
+    if (x === y || y === 1) {
+      return x;
+    }
+    if (x === 1) {
+      return y;
+    }
     throw new GraphError('shape_mismatch', `sizes ${x} and ${y} do not broadcast (axis ${i - rank})`);
   });
 }

@@ -169,12 +169,16 @@ export function apply<A, In extends Arity, Out extends Arity>(
 ): Several<Tensor, Out> {
   try {
     const types = operator.infer(inputs, attributes);
-    for (const { shape } of types as readonly TensorType[]) checkShape(shape);
+    for (const { shape } of types as readonly TensorType[]) {
+      checkShape(shape);
+    }
     // A node knows neither its arity nor its attributes' type; it has as many outputs as its shape rule gave types.
     const node = new Node(operator as unknown as AnyOperator, inputs, attributes, types as Several<TensorType, 'many'>);
     return node.outputs as readonly Tensor[] as Several<Tensor, Out>;
   } catch (error) {
-    if (!(error instanceof GraphError)) throw error;
+    if (!(error instanceof GraphError)) {
+      throw error;
+    }
     const given = inputs.map(String).join(', ');
     throw new GraphError(error.code, `${operator.name}(${given}): ${error.message} at ${callerLine()}`);
   }

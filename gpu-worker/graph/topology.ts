@@ -15,12 +15,16 @@ export function topological(outputs: readonly Tensor[], known: (tensor: Tensor) 
       state.set(node, 'open');
       for (let i = node.inputs.length - 1; i >= 0; i--) {
         const next = node.inputs[i]!;
-        if (!known(next) && state.get(next.node) === undefined) stack.push(next.node);
+        if (!known(next) && state.get(next.node) === undefined) {
+          stack.push(next.node);
+        }
       }
       continue;
     }
     stack.pop();
-    if (state.get(node) === 'done') continue;
+    if (state.get(node) === 'done') {
+      continue;
+    }
     state.set(node, 'done');
     order.push(node);
   }

@@ -28,7 +28,9 @@ export default handle(contract, async (context) => {
     const widths: Record<string, number> = {};
     for (const hook of params.hooks) {
       const width = model.widthAt(hook);
-      if (width === null) throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width to store`);
+      if (width === null) {
+        throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width to store`);
+      }
       widths[hook] = width;
     }
     const bytesPerToken =
@@ -44,26 +46,34 @@ export default handle(contract, async (context) => {
       devices: [],
       statistics: new Map(Object.entries(widths).map(([hook, width]) => [hook, new ActivationStatistics(width)])),
     };
-    if (!state.devices.includes(opened.provider)) state.devices.push(opened.provider);
+    if (!state.devices.includes(opened.provider)) {
+      state.devices.push(opened.provider);
+    }
     const resumed = state.tokens;
-    for (const blob of state.shards) await context.artefact(blob.name, MEDIA_TYPE, blob);
+    for (const blob of state.shards) {
+      await context.artefact(blob.name, MEDIA_TYPE, blob);
+    }
     const saves = new BackgroundSaves(context.checkpoint);
     const began = performance.now();
     const rate = () => (state.tokens + shard.tokens - resumed) / ((performance.now() - began) / 1000);
     let shard = new ActivationShard(widths, params.dtype);
     const close = async () => {
-      if (shard.tokens === 0) return;
+      if (shard.tokens === 0) {
+        return;
+      }
       const name = `activations-${String(state.shards.length).padStart(5, '0')}.safetensors`;
       const file = await shard.write(join(context.scratch, name));
       state.shards.push(await context.artefact(name, MEDIA_TYPE, { file }));
       state.tokens += shard.tokens;
       shard = new ActivationShard(widths, params.dtype);
-      if (!saves.due) return;
+      if (!saves.due) {
+        return;
+      }
       const checkpoint = extractionCheckpoint(state);
       void saves.begin(checkpoint.state, checkpoint.parts);
     };
     const reading = corpus.sequences('train', length, state.position);
-    if (state.tokens < params.tokens)
+    if (state.tokens < params.tokens) {
       for await (const block of activations(model, reading, { hooks: params.hooks, batch: params.batch })) {
         while (state.done < block.count && state.tokens + shard.tokens < params.tokens) {
           const wanted = params.tokens - state.tokens - shard.tokens;
@@ -75,7 +85,9 @@ export default handle(contract, async (context) => {
           }
           shard.tokens += take;
           state.done += take;
-          if (shard.tokens === shardTokens) await close();
+          if (shard.tokens === shardTokens) {
+            await close();
+          }
         }
         const tokens = state.tokens + shard.tokens;
         context.progress({
@@ -83,11 +95,14 @@ export default handle(contract, async (context) => {
           stage: 'extracting',
           metrics: { tokens, tokens_per_s: rate(), seconds_left: (params.tokens - tokens) / rate() },
         });
-        if (tokens >= params.tokens) break;
+        if (tokens >= params.tokens) {
+          break;
+        }
         // The next block begins where the reading stands now, since blocks are read one by one.
         state.position = reading.position;
         state.done = 0;
       }
+    }
     const metrics = { tokens_per_s: rate(), tokens_resumed: resumed };
     await close();
     const result = {

@@ -95,8 +95,9 @@ export default handle(contract, async (context) => {
       try {
         requireOneShape(dense.model, opened.model, `/copies/${i}/model`);
         const held = await read(opened);
-        if (held.x.length !== before.x.length)
+        if (held.x.length !== before.x.length) {
           throw new SextantError('data_invalid', `/copies/${i}/model: its tokenizer cuts the corpus in another way`);
+        }
         const after = await encodeActivations(sae, held.x, encoder);
         const drift = latentDrift(codes, after, sae.parameters.width, textOf);
         const again = await retrainedOn(opened, study, i);
@@ -112,7 +113,9 @@ export default handle(contract, async (context) => {
           })),
         ];
         const scores = await score(opened, held, variants);
-        if (again && !params.allow_unmatched) requireMatchedL0(scores[0]!.l0, scores[1]!.l0, `/copies/${i}`);
+        if (again && !params.allow_unmatched) {
+          requireMatchedL0(scores[0]!.l0, scores[1]!.l0, `/copies/${i}`);
+        }
         const { correlations: _curve, alive: _alive, alive_after: _after, overlap, ...summary } = drift;
         copies.push({
           label,
@@ -165,7 +168,9 @@ export default handle(contract, async (context) => {
 
     /** The autoencoder trained on a copy's activations; null where that was not asked for. */
     async function retrainedOn(opened: OpenedModel, of: StudySae, index: number) {
-      if (params.retrain === null) return null;
+      if (params.retrain === null) {
+        return null;
+      }
       const { member, batch, scaling, kind } = retraining(of, params.retrain);
       const source = new ActivationSource({
         model: opened.model,

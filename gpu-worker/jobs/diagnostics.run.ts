@@ -8,12 +8,19 @@ import { handle } from './handler.ts';
 export default handle(contract, async ({ params, progress, artefact }) => {
   const held: Buffer[] = [];
   for (let step = 1; step <= params.steps; step += 1) {
-    if (step === params.fail_at) failAs(params.fail_as, step);
+    if (step === params.fail_at) {
+      failAs(params.fail_as, step);
+    }
     const share = Math.floor(params.allocate_bytes / params.steps);
     // filled, since untouched pages take no memory
-    if (share > 0) held.push(Buffer.alloc(share, 1));
-    if (params.busy) spin(params.step_ms);
-    else await sleep(params.step_ms);
+    if (share > 0) {
+      held.push(Buffer.alloc(share, 1));
+    }
+    if (params.busy) {
+      spin(params.step_ms);
+    } else {
+      await sleep(params.step_ms);
+    }
     progress({
       fraction: step / params.steps,
       stage: 'stepping',
@@ -38,20 +45,26 @@ export default handle(contract, async ({ params, progress, artefact }) => {
 });
 
 function failAs(kind: 'retryable' | 'permanent' | 'crash', step: number): void {
-  if (kind === 'crash') process.kill(process.pid, 'SIGKILL');
-  if (kind === 'retryable') throw new Error(`failed at step ${step}, as asked`);
+  if (kind === 'crash') {
+    process.kill(process.pid, 'SIGKILL');
+  }
+  if (kind === 'retryable') {
+    throw new Error(`failed at step ${step}, as asked`);
+  }
   throw new SextantError('data_invalid', `failed for good at step ${step}, as asked`);
 }
 
 function spin(ms: number): void {
   const until = performance.now() + ms;
-  while (performance.now() < until);
+  while (performance.now() < until) {}
 }
 
 /** Bytes that look random and depend on the seed alone: sha-256 in counter mode, repeated after 64 KiB. */
 async function seededBytes(length: number, seed: string): Promise<Uint8Array> {
   const block: string[] = [];
-  for (let i = 0; i < Math.min(2048, Math.ceil(length / 32)); i += 1) block.push(await sha256Hex(`${seed}:${i}`));
+  for (let i = 0; i < Math.min(2048, Math.ceil(length / 32)); i += 1) {
+    block.push(await sha256Hex(`${seed}:${i}`));
+  }
   const pattern = Buffer.from(block.join(''), 'hex');
   return length === 0 ? new Uint8Array(0) : Buffer.alloc(length, pattern);
 }

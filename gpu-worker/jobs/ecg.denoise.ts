@@ -36,7 +36,9 @@ export default handle(contract, async (context) => {
     const folder = join(scratch, 'denoised');
     await mkdir(folder, { recursive: true });
     const files = await record.write(denoised.cleaned, folder);
-    for (const name of files) await context.artefact(name, mediaType(name), { file: join(folder, name) });
+    for (const name of files) {
+      await context.artefact(name, mediaType(name), { file: join(folder, name) });
+    }
     await context.artefact(QUALITY, 'application/json', qualityDocument(denoised));
     await context.artefact(ANNOTATIONS, 'application/octet-stream', qualityAnnotations(denoised));
     if (params.picture) {

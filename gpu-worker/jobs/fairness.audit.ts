@@ -61,7 +61,9 @@ export default handle(contract, async ({ params, artefact, progress, input }) =>
   }
   const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
   const blobs = [await artefact('report.json', 'application/json', bytes(JSON.stringify(report)))];
-  for (const [name, svg] of Object.entries(plots)) blobs.push(await artefact(name, 'image/svg+xml', bytes(svg)));
+  for (const [name, svg] of Object.entries(plots)) {
+    blobs.push(await artefact(name, 'image/svg+xml', bytes(svg)));
+  }
   const overall = Object.fromEntries(report.attributes.map((a) => [a.attribute, a.overall]));
   const published = await publishedReport(
     { method: 'fairness.audit', params: { ...options }, seed: params.seed, dataDigest: opened.digest },

@@ -40,8 +40,9 @@ export default handle(contract, async (context) => {
     dataDigest: opened.digest,
   };
   const published = await publishedPredictor(fitted.document, origin, artefact);
-  for (const [name, svg] of Object.entries(fitted.plots))
+  for (const [name, svg] of Object.entries(fitted.plots)) {
     await artefact(name, 'image/svg+xml', new TextEncoder().encode(svg));
+  }
   const [before, after] = [fitted.before.test, fitted.after.test];
   const gaps = Number.isFinite(after.ks) ? { ks: after.ks, ks_before: before.ks } : {};
   return {

@@ -16,7 +16,9 @@ export default handle(contract, async (context) => {
     progress({ fraction, stage, metrics }),
   );
   const [published] = found.points;
-  if (!published) throw new RangeError('a fit has the point that is published');
+  if (!published) {
+    throw new RangeError('a fit has the point that is published');
+  }
   const { eta, rho, mse, present_gap, future_gap } = published;
   const origin = {
     method: 'fairness.fit_lookahead',

@@ -20,20 +20,25 @@ export default handle(contract, async (context) => {
     const corpus = params.corpus ? await openCorpus(context, params.corpus, model, opened.digest) : null;
     const length = Math.min(params.context, model.architecture.context);
     const sequences: ArrayLike<number>[] = [];
-    if (corpus)
-      for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) sequences.push(ids);
+    if (corpus) {
+      for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) {
+        sequences.push(ids);
+      }
+    }
     const prompts = encodeTexts(model, params.prompts, '/prompts');
     if (params.targets.length > 0 && prompts.length === 0) {
       throw paramError('data_invalid', '/prompts', 'targets are measured after prompts, and there is none');
     }
-    if (params.answers.length > 0 && params.answers.length !== prompts.length)
+    if (params.answers.length > 0 && params.answers.length !== prompts.length) {
       throw paramError(
         'data_invalid',
         '/answers',
         `${params.answers.length} answers to ${prompts.length} prompts; each has one`,
       );
-    if (reference && sequences.length === 0)
+    }
+    if (reference && sequences.length === 0) {
       throw paramError('data_invalid', '/reference', 'the divergence is taken on a corpus, and there is none');
+    }
     const sets = params.targets.map(({ tokens }, i) => tokenSet(model, tokens, `/targets/${i}/tokens`));
     const answers = params.answers.map(({ token, other }, i) => ({
       token: singleToken(model, token, `/answers/${i}/token`),

@@ -42,10 +42,14 @@ export default handle(contract, async (context) => {
   try {
     text = await openTrainingText(context, start);
     held = await text.heldOut();
-    if (parent) before = await heldOutLoss(parent.model, held);
+    if (parent) {
+      before = await heldOutLoss(parent.model, held);
+    }
   } finally {
     // Samples are drawn from the parent while it is trained further; all other texts are read without it.
-    if (parent && !('sampled' in params.corpus)) await parent.model.release();
+    if (parent && !('sampled' in params.corpus)) {
+      await parent.model.release();
+    }
   }
   const published = new PublishedTraining(context, {
     parent: parent?.digest ?? null,
@@ -136,7 +140,9 @@ function languageLoss(
   held: readonly WeightedSequence[],
   length: number,
 ): { entropy: number | null; ideal: number | null } {
-  if (!('planted' in corpus)) return { entropy: null, ideal: null };
+  if (!('planted' in corpus)) {
+    return { entropy: null, ideal: null };
+  }
   const language = new PlantedLanguage(corpus.planted.seed);
   const documents = [...language.documents('held-out', held[0]!.ids.length, held.length)];
   const ideal = documents.reduce((sum, document) => sum + language.surprisal(document), 0) / documents.length;

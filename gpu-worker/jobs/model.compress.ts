@@ -51,8 +51,9 @@ export default handle(contract, async (context) => {
     const started = performance.now();
     const { layers } = model.architecture;
     let made: Compressed;
-    if (changesNothing(plan)) made = unchanged(model.folder.path, folder, model.folder.bytes);
-    else {
+    if (changesNothing(plan)) {
+      made = unchanged(model.folder.path, folder, model.folder.bytes);
+    } else {
       made = await compressModel(model.folder, plan, calibration, heldOut, {
         folder,
         threads: configuration.threads,

@@ -31,7 +31,9 @@ export default handle(contract, async (context) => {
           const found = [];
           for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
             const code = codes.values[entry]!;
-            if (code !== 0) found.push({ latent: codes.latents[entry]!, code });
+            if (code !== 0) {
+              found.push({ latent: codes.latents[entry]!, code });
+            }
           }
           found.sort((a, b) => Math.abs(b.code) - Math.abs(a.code) || a.latent - b.latent);
           let [error, size] = [0, 0];

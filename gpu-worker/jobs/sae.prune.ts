@@ -35,8 +35,9 @@ export default handle(contract, async (context) => {
     });
     const { inputs } = sae.parameters;
     const sums = new SaeNormSums(sae);
-    for (let from = 0; from < x.length; from += BLOCK_ROWS * inputs)
+    for (let from = 0; from < x.length; from += BLOCK_ROWS * inputs) {
       await sums.add(x.subarray(from, from + BLOCK_ROWS * inputs), encoder, products);
+    }
     const norms = sums.norms();
     const before = (await measure(sae, x, encoder)).measures;
     const { model: _reference, ...rest } = params;

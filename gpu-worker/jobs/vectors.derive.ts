@@ -91,7 +91,9 @@ async function derive(context: JobContext<Params>, opened: OpenedModel): Promise
     const means = [];
     for (const pole of ['positive', 'negative'] as const) {
       const { texts } = params[pole];
-      if (texts.length === 0) throw paramError('data_invalid', `/${pole}/texts`, 'the method needs texts');
+      if (texts.length === 0) {
+        throw paramError('data_invalid', `/${pole}/texts`, 'the method needs texts');
+      }
       const ids = encodeTexts(model, texts, `/${pole}/texts`);
       means.push(await meanActivation(model, params.hook, ids, { positions: params.positions }));
     }

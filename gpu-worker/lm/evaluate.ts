@@ -30,7 +30,9 @@ export function crossEntropy(
 async function* unweighted(
   sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
 ): AsyncGenerator<WeightedSequence> {
-  for await (const ids of sequences) yield { ids };
+  for await (const ids of sequences) {
+    yield { ids };
+  }
 }
 
 type CrossEntropyOptions = {
@@ -58,18 +60,23 @@ export async function weightedCrossEntropy(
       logits: 'none',
       interventions: options.interventions ?? [],
     });
-    for (const [r, { ids, weights }] of rows.entries())
+    for (const [r, { ids, weights }] of rows.entries()) {
       for (let i = 1; i < ids.length; i++) {
         const share = weights?.[i] ?? 1;
-        if (share === 0) continue;
+        if (share === 0) {
+          continue;
+        }
         // The loss of a token stands where it is predicted.
         total += share * losses![r * seq + starts[r]! + i - 1]!;
         weight += share;
         tokens++;
       }
+    }
     options.progress?.(tokens);
   }
-  if (tokens === 0) throw new SextantError('data_invalid', 'there is no token to predict: sequences have two or more');
+  if (tokens === 0) {
+    throw new SextantError('data_invalid', 'there is no token to predict: sequences have two or more');
+  }
   return { loss: total / weight, perplexity: Math.exp(total / weight), tokens };
 }
 
@@ -95,7 +102,7 @@ export async function meanDivergence(
   for await (const ids of groups(sequences, options.batch ?? 4)) {
     const there = await reference.forward({ ids, interventions: referenceInterventions });
     const here = await model.forward({ ids, interventions });
-    for (let row = 0; row < there.batch; row++)
+    for (let row = 0; row < there.batch; row++) {
       for (let i = there.starts[row]!; i < there.seq; i++) {
         const at = row * there.seq + i;
         total += klDivergence(
@@ -104,8 +111,11 @@ export async function meanDivergence(
         );
         tokens++;
       }
+    }
   }
-  if (tokens === 0) throw new SextantError('data_invalid', 'no sequence to compare on');
+  if (tokens === 0) {
+    throw new SextantError('data_invalid', 'no sequence to compare on');
+  }
   return { kl: total / tokens, tokens };
 }
 
@@ -129,9 +139,15 @@ export async function nextTokenLogits(
 /** log of the sum of exp over one row of logits, in float64: a token's log-probability is its logit minus this. */
 function logNormaliser(logits: Float32Array): number {
   let largest = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) if (logits[i]! > largest) largest = logits[i]!;
+  for (let i = 0; i < logits.length; i++) {
+    if (logits[i]! > largest) {
+      largest = logits[i]!;
+    }
+  }
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - largest);
+  for (let i = 0; i < logits.length; i++) {
+    sum += Math.exp(logits[i]! - largest);
+  }
   return largest + Math.log(sum);
 }
 
@@ -139,7 +155,9 @@ function logNormaliser(logits: Float32Array): number {
 export function logProbabilities(logits: Float32Array): Float64Array {
   const normaliser = logNormaliser(logits);
   const out = new Float64Array(logits.length);
-  for (let i = 0; i < logits.length; i++) out[i] = logits[i]! - normaliser;
+  for (let i = 0; i < logits.length; i++) {
+    out[i] = logits[i]! - normaliser;
+  }
   return out;
 }
 
@@ -149,11 +167,12 @@ export const rowOf = (logits: Float32Array, vocabulary: number, row: number): Fl
 
 /** KL divergence KL(p || q) in nats of two rows of logits. */
 export function klDivergence(p: Float32Array, q: Float32Array): number {
-  if (p.length !== q.length)
+  if (p.length !== q.length) {
     throw new SextantError(
       'tokenizer_mismatch',
       `vocabularies of ${p.length} and ${q.length} tokens cannot be compared`,
     );
+  }
   const [logP, logQ] = [logProbabilities(p), logProbabilities(q)];
   return logP.reduce((sum, value, i) => sum + Math.exp(value) * (value - logQ[i]!), 0);
 }
@@ -181,9 +200,13 @@ export function targetAccuracy(
   let compared = 0;
   for (const [r, target] of targets.entries()) {
     const row = rowOf(logits, vocabulary, r);
-    if (argMax(row) === target) right++;
+    if (argMax(row) === target) {
+      right++;
+    }
     const other = others[r] ?? null;
-    if (other === null) continue;
+    if (other === null) {
+      continue;
+    }
     difference += row[target]! - row[other]!;
     compared++;
   }
@@ -193,6 +216,10 @@ export function targetAccuracy(
 /** Position of the largest element; the first of equals. */
 export function argMax(values: ArrayLike<number>): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
+  for (let i = 1; i < values.length; i++) {
+    if (values[i]! > values[best]!) {
+      best = i;
+    }
+  }
   return best;
 }

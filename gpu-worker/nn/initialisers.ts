@@ -31,7 +31,9 @@ export const unitRows: Initialiser = (shape, random) => {
   for (let start = 0; start < values.length; start += width) {
     const row = values.subarray(start, start + width);
     const norm = Math.hypot(...row);
-    for (let i = 0; i < width; i++) row[i] = row[i]! / norm;
+    for (let i = 0; i < width; i++) {
+      row[i] = row[i]! / norm;
+    }
   }
   return values;
 };

@@ -59,9 +59,13 @@ export type OnnxGraph = {
 
 function tensor({ name, type, dims, data }: OnnxTensor): Message {
   const message = new Message();
-  if (dims.length > 0) message.integers(1, dims);
+  if (dims.length > 0) {
+    message.integers(1, dims);
+  }
   message.integer(2, ELEMENT_TYPES[type]).text(8, name);
-  if ('raw' in data) return message.bytes(9, data.raw);
+  if ('raw' in data) {
+    return message.bytes(9, data.raw);
+  }
   const entries = { location: data.external.file, offset: data.external.offset, length: data.external.length };
   for (const [key, value] of Object.entries(entries)) {
     message.message(13, new Message().text(1, key).text(2, String(value)));
@@ -71,20 +75,36 @@ function tensor({ name, type, dims, data }: OnnxTensor): Message {
 
 function attribute(name: string, value: OnnxAttribute): Message {
   const message = new Message().text(1, name);
-  if (typeof value === 'number') return message.integer(3, value).integer(20, 2);
-  if (typeof value === 'string') return message.text(4, value).integer(20, 3);
-  if ('float' in value) return message.float(2, value.float).integer(20, 1);
-  if ('graph' in value) return message.message(6, graph(value.graph)).integer(20, 5);
-  if ('tensor' in value) return message.message(5, tensor(value.tensor)).integer(20, 4);
+  if (typeof value === 'number') {
+    return message.integer(3, value).integer(20, 2);
+  }
+  if (typeof value === 'string') {
+    return message.text(4, value).integer(20, 3);
+  }
+  if ('float' in value) {
+    return message.float(2, value.float).integer(20, 1);
+  }
+  if ('graph' in value) {
+    return message.message(6, graph(value.graph)).integer(20, 5);
+  }
+  if ('tensor' in value) {
+    return message.message(5, tensor(value.tensor)).integer(20, 4);
+  }
   return message.integers(8, value).integer(20, 7);
 }
 
 function node(value: OnnxNode): Message {
   const message = new Message();
-  for (const input of value.inputs) message.text(1, input);
-  for (const output of value.outputs) message.text(2, output);
+  for (const input of value.inputs) {
+    message.text(1, input);
+  }
+  for (const output of value.outputs) {
+    message.text(2, output);
+  }
   message.text(4, value.type);
-  for (const [name, item] of Object.entries(value.attributes ?? {})) message.message(5, attribute(name, item));
+  for (const [name, item] of Object.entries(value.attributes ?? {})) {
+    message.message(5, attribute(name, item));
+  }
   return value.domain ? message.text(7, value.domain) : message;
 }
 
@@ -99,11 +119,19 @@ function valueInfo({ name, type, shape }: OnnxValue): Message {
 
 function graph(value: OnnxGraph): Message {
   const message = new Message();
-  for (const item of value.nodes) message.message(1, node(item));
+  for (const item of value.nodes) {
+    message.message(1, node(item));
+  }
   message.text(2, value.name);
-  for (const item of value.initializers) message.message(5, tensor(item));
-  for (const item of value.inputs) message.message(11, valueInfo(item));
-  for (const item of value.outputs) message.message(12, valueInfo(item));
+  for (const item of value.initializers) {
+    message.message(5, tensor(item));
+  }
+  for (const item of value.inputs) {
+    message.message(11, valueInfo(item));
+  }
+  for (const item of value.outputs) {
+    message.message(12, valueInfo(item));
+  }
   return message;
 }
 

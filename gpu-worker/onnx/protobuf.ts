@@ -25,33 +25,33 @@ export class Message {
   readonly parts: Uint8Array[] = [];
   byteLength = 0;
 
-  private push(part: Uint8Array): void {
+  #push(part: Uint8Array): void {
     this.parts.push(part);
     this.byteLength += part.byteLength;
   }
 
-  private tag(field: number, wire: number): void {
-    this.push(varint(BigInt(field * 8 + wire)));
+  #tag(field: number, wire: number): void {
+    this.#push(varint(BigInt(field * 8 + wire)));
   }
 
   integer(field: number, value: number | bigint): this {
-    this.tag(field, WIRE_VARINT);
-    this.push(varint(BigInt(value)));
+    this.#tag(field, WIRE_VARINT);
+    this.#push(varint(BigInt(value)));
     return this;
   }
 
   float(field: number, value: number): this {
-    this.tag(field, WIRE_FIXED32);
+    this.#tag(field, WIRE_FIXED32);
     const part = new Uint8Array(4);
     new DataView(part.buffer).setFloat32(0, value, true);
-    this.push(part);
+    this.#push(part);
     return this;
   }
 
   bytes(field: number, value: Uint8Array): this {
-    this.tag(field, WIRE_LENGTH);
-    this.push(varint(BigInt(value.byteLength)));
-    this.push(value);
+    this.#tag(field, WIRE_LENGTH);
+    this.#push(varint(BigInt(value.byteLength)));
+    this.#push(value);
     return this;
   }
 
@@ -60,16 +60,20 @@ export class Message {
   }
 
   message(field: number, value: Message): this {
-    this.tag(field, WIRE_LENGTH);
-    this.push(varint(BigInt(value.byteLength)));
-    for (const part of value.parts) this.push(part);
+    this.#tag(field, WIRE_LENGTH);
+    this.#push(varint(BigInt(value.byteLength)));
+    for (const part of value.parts) {
+      this.#push(part);
+    }
     return this;
   }
 
   /** Repeated integers in the packed encoding. */
   integers(field: number, values: readonly (number | bigint)[]): this {
     const packed = new Message();
-    for (const value of values) packed.push(varint(BigInt(value)));
+    for (const value of values) {
+      packed.#push(varint(BigInt(value)));
+    }
     return this.message(field, packed);
   }
 

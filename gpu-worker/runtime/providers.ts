@@ -28,7 +28,9 @@ function hasCudaLibraries(): boolean {
 
 /** Runs a tiny program on `provider` and compares its result; the reason it does not work, or undefined if it does. */
 async function probe(provider: Provider): Promise<string | undefined> {
-  if (provider === 'cuda' && !hasCudaLibraries()) return NEEDS.cuda;
+  if (provider === 'cuda' && !hasCudaLibraries()) {
+    return NEEDS.cuda;
+  }
   const program = g.compile({ y: g.mul(g.input('x', [2]), 2) }, { name: 'probe', target: provider });
   try {
     const session = await Session.create(program, { provider, threads: 1 });
@@ -46,7 +48,9 @@ export async function chooseProvider(request: ProviderRequest = 'auto'): Promise
   const refused: { provider: Provider; reason: string }[] = [];
   for (const provider of request === 'auto' ? (['cuda', 'webgpu', 'cpu'] as const) : [request]) {
     const reason = provider === 'cpu' ? undefined : await probe(provider);
-    if (reason === undefined) return { provider, refused };
+    if (reason === undefined) {
+      return { provider, refused };
+    }
     refused.push({ provider, reason });
   }
   throw new EngineError('provider_unavailable', refused.map(({ reason }) => reason).join('; '));

@@ -21,11 +21,16 @@ export class RequestThread<Request> {
     this.#worker = new Worker(module, { workerData });
     this.#worker.on('message', (reply: Reply) => {
       const { resolve, reject } = this.#waiting.shift()!;
-      if ('value' in reply) resolve(reply.value);
-      else reject(errorOf(reply));
+      if ('value' in reply) {
+        resolve(reply.value);
+      } else {
+        reject(errorOf(reply));
+      }
     });
     const failAll = (error: Error) => {
-      for (const { reject } of this.#waiting.splice(0)) reject(error);
+      for (const { reject } of this.#waiting.splice(0)) {
+        reject(error);
+      }
     };
     this.#worker.on('error', failAll);
     this.#worker.on('exit', () => failAll(ended));
@@ -57,12 +62,16 @@ async function replyOf(work: () => Promise<unknown>): Promise<Reply> {
     return { value: await work() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof EngineError) return { engine: error.code, message };
+    if (error instanceof EngineError) {
+      return { engine: error.code, message };
+    }
     return error instanceof SextantError ? { sextant: error.code, message } : { message };
   }
 }
 
 function errorOf({ engine, sextant, message }: Exclude<Reply, { value: unknown }>): Error {
-  if (engine) return new EngineError(engine, message);
+  if (engine) {
+    return new EngineError(engine, message);
+  }
   return sextant ? new SextantError(sextant, message) : new Error(message);
 }

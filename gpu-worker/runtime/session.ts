@@ -28,13 +28,13 @@ export type SessionOptions = {
 export class Session {
   readonly program: Program;
   readonly provider: Provider;
-  private readonly inner: InferenceSession;
-  private released = false;
+  readonly #inner: InferenceSession;
+  #released = false;
 
   private constructor(program: Program, provider: Provider, inner: InferenceSession) {
     this.program = program;
     this.provider = provider;
-    this.inner = inner;
+    this.#inner = inner;
   }
 
   /** Loads a program. Raises `program_rejected` with the runtime's reason. */
@@ -77,20 +77,25 @@ export class Session {
 
   /** Runs once and returns the runtime's own tensors, which may lie on the device. */
   async runRaw(feeds: Readonly<Record<string, FeedValue>>): Promise<Record<string, OrtTensor>> {
-    if (this.released) throw new EngineError('session_released', `${this.program.name} was released`);
+    if (this.#released) {
+      throw new EngineError('session_released', `${this.program.name} was released`);
+    }
     const symbols = new Map<string, number>();
     const checked: Record<string, OrtTensor> = {};
     for (const port of this.program.inputs) {
       const value = feeds[port.name];
-      if (value === undefined)
+      if (value === undefined) {
         throw new EngineError('feed_missing', `${this.program.name}: no value for '${port.name}'`);
+      }
       checked[port.name] = toRuntime(port, value, symbols);
     }
     for (const name of Object.keys(feeds)) {
-      if (!(name in checked)) throw new EngineError('feed_mismatch', `${this.program.name} has no input '${name}'`);
+      if (!(name in checked)) {
+        throw new EngineError('feed_mismatch', `${this.program.name} has no input '${name}'`);
+      }
     }
     try {
-      return (await this.inner.run(checked)) as Record<string, OrtTensor>;
+      return (await this.#inner.run(checked)) as Record<string, OrtTensor>;
     } catch (error) {
       throw new EngineError('run_failed', `${this.program.name}: ${messageOf(error)}`, { cause: error });
     }
@@ -98,9 +103,11 @@ export class Session {
 
   /** Gives the session's memory back; calling it twice is harmless. */
   async release(): Promise<void> {
-    if (this.released) return;
-    this.released = true;
-    await this.inner.release();
+    if (this.#released) {
+      return;
+    }
+    this.#released = true;
+    await this.#inner.release();
   }
 }
 

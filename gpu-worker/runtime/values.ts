@@ -31,7 +31,9 @@ export const portBytes = ({ dtype, shape }: Port, assumed = 1): number =>
 
 /** A checked value for the runtime; symbols of the port's shape are bound in `symbols` and must agree between feeds. */
 export function toRuntime(port: Port, value: FeedValue, symbols: Map<string, number>): OrtTensor {
-  if (isDeviceValue(value)) return value;
+  if (isDeviceValue(value)) {
+    return value;
+  }
   const given = typeof value === 'number' ? scalarArray(port, value) : value;
   const data = 'shape' in given ? given.data : given;
   const shape = 'shape' in given ? given.shape : staticShape(port);
@@ -45,31 +47,44 @@ export function toRuntime(port: Port, value: FeedValue, symbols: Map<string, num
   }
   const tensor = new OrtTensor(port.dtype as 'float32', data as Float32Array, shape);
   // Where JavaScript has Float16Array the library wraps the bits in one, which its native half cannot read.
-  if (port.dtype === 'float16') Object.assign(tensor, { cpuData: data });
+  if (port.dtype === 'float16') {
+    Object.assign(tensor, { cpuData: data });
+  }
   return tensor;
 }
 
 function scalarArray(port: Port, value: number): HostArray {
   const Expected = ARRAYS[port.dtype]!;
   const array = new Expected(1);
-  if (array instanceof BigInt64Array) array[0] = BigInt(value);
-  else array[0] = value;
+  if (array instanceof BigInt64Array) {
+    array[0] = BigInt(value);
+  } else {
+    array[0] = value;
+  }
   return array;
 }
 
 function staticShape(port: Port): number[] {
   return port.shape.map((dim) => {
-    if (typeof dim === 'number') return dim;
+    if (typeof dim === 'number') {
+      return dim;
+    }
     throw new EngineError('feed_mismatch', `${show(port)}: give the shape with the data, '${dim}' is not static`);
   });
 }
 
 function fits(port: Port, shape: readonly number[], symbols: Map<string, number>): boolean {
-  if (shape.length !== port.shape.length) return false;
+  if (shape.length !== port.shape.length) {
+    return false;
+  }
   return port.shape.every((dim, i) => {
     const size = shape[i]!;
-    if (typeof dim === 'number') return dim === size;
-    if (!Number.isSafeInteger(size) || size < 0) return false;
+    if (typeof dim === 'number') {
+      return dim === size;
+    }
+    if (!Number.isSafeInteger(size) || size < 0) {
+      return false;
+    }
     const known = symbols.get(dim);
     symbols.set(dim, size);
     return known === undefined || known === size;
@@ -85,7 +100,9 @@ export const fromRuntime = (tensor: OrtTensor): HostTensor => ({
 
 /** 16-bit floats as bit patterns, whatever the library made of them. */
 function hostData({ type, data }: OrtTensor): HostArray {
-  if (type !== 'float16' || data instanceof Uint16Array) return data as HostArray;
+  if (type !== 'float16' || data instanceof Uint16Array) {
+    return data as HostArray;
+  }
   const { buffer, byteOffset, length } = data as unknown as Uint16Array;
   return new Uint16Array(buffer, byteOffset, length);
 }

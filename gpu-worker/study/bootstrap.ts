@@ -27,7 +27,9 @@ const DRAWS = 1000;
 export function bootstrapOverUnits(options: UnitBootstrap): Interval[] | null {
   const { sums, parts, size, measures, random, draws = DRAWS, level = 0.95, kind = 'percentile' } = options;
   const units = sums.length / parts;
-  if (units < 2) return null;
+  if (units < 2) {
+    return null;
+  }
   const intervals = kind === 'bca' ? bootstrapIntervals : percentileIntervals;
   return intervals({
     strata: [units],
@@ -39,8 +41,12 @@ export function bootstrapOverUnits(options: UnitBootstrap): Interval[] | null {
       const total = new Float64Array(parts);
       for (let unit = 0; unit < units; unit++) {
         const weight = weights[unit]!;
-        if (weight === 0) continue;
-        for (let part = 0; part < parts; part++) total[part]! += weight * sums[unit * parts + part]!;
+        if (weight === 0) {
+          continue;
+        }
+        for (let part = 0; part < parts; part++) {
+          total[part]! += weight * sums[unit * parts + part]!;
+        }
       }
       measures(total, out);
     },

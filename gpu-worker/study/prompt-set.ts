@@ -36,7 +36,9 @@ export function splitRows<Name extends string>(
   const splits = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
   const order = [...random.permutation(keys.length)];
   const members = new Map<string, number[]>();
-  for (const row of order) members.set(keys[row]!, [...(members.get(keys[row]!) ?? []), row]);
+  for (const row of order) {
+    members.set(keys[row]!, [...(members.get(keys[row]!) ?? []), row]);
+  }
   for (const stratum of new Set(strata ?? [''])) {
     const rows = order.filter((row) => (strata?.[row] ?? '') === stratum);
     let taken = 0;
@@ -45,9 +47,13 @@ export function splitRows<Name extends string>(
       share += shares[name];
       const end = name === names.at(-1) ? rows.length : Math.round(share * rows.length);
       for (const row of rows) {
-        if (taken >= end) break;
+        if (taken >= end) {
+          break;
+        }
         const group = members.get(keys[row]!);
-        if (!group) continue;
+        if (!group) {
+          continue;
+        }
         members.delete(keys[row]!);
         splits[name].push(...group);
         taken += group.filter((other) => (strata?.[other] ?? '') === stratum).length;
@@ -68,8 +74,8 @@ export function splitPrompts<P extends Prompt, Name extends string>(
 ): Record<Name, P[]> {
   const labels = prompts.map(({ label = '' }) => label);
   const splits = splitRows(linked(prompts), shares, random, labels);
-  for (const name of Object.keys(shares) as Name[])
-    for (const label of new Set(labels.length > 0 ? labels : ['']))
+  for (const name of Object.keys(shares) as Name[]) {
+    for (const label of new Set(labels.length > 0 ? labels : [''])) {
       if (!splits[name].some((row) => labels[row] === label)) {
         const of = label === '' ? 'prompt' : `prompt labelled '${label}'`;
         throw new SextantError(
@@ -77,6 +83,8 @@ export function splitPrompts<P extends Prompt, Name extends string>(
           `the ${name} split would have no ${of}: of ${prompts.length} prompts too few are different; give more`,
         );
       }
+    }
+  }
   const chosen = Object.entries<number[]>(splits).map(([name, rows]) => [name, rows.map((row) => prompts[row]!)]);
   return Object.fromEntries(chosen) as Record<Name, P[]>;
 }
@@ -88,7 +96,7 @@ export function splitPrompts<P extends Prompt, Name extends string>(
  */
 export function requireDisjoint(splits: Readonly<Record<string, readonly Prompt[]>>): void {
   const seen = new Map<string, { name: string; at: string }>();
-  for (const [name, prompts] of Object.entries(splits))
+  for (const [name, prompts] of Object.entries(splits)) {
     for (const [i, { text, group }] of prompts.entries()) {
       const traces = [`text ${promptKey(text)}`, ...(group === undefined ? [] : [`group ${group}`])];
       for (const trace of traces) {
@@ -103,6 +111,7 @@ export function requireDisjoint(splits: Readonly<Record<string, readonly Prompt[
         seen.set(trace, { name, at: `${name}/${i}` });
       }
     }
+  }
 }
 
 /** One key for all prompts that are linked by a group or a text, directly or through others. */
@@ -113,11 +122,15 @@ function linked(prompts: readonly Prompt[]): string[] {
     return up === i ? i : rootOf(up);
   };
   const first = new Map<string, number>();
-  for (const [i, { text, group }] of prompts.entries())
+  for (const [i, { text, group }] of prompts.entries()) {
     for (const trace of [`text ${promptKey(text)}`, ...(group === undefined ? [] : [`group ${group}`])]) {
       const other = first.get(trace);
-      if (other === undefined) first.set(trace, i);
-      else parent[rootOf(i)] = rootOf(other);
+      if (other === undefined) {
+        first.set(trace, i);
+      } else {
+        parent[rootOf(i)] = rootOf(other);
+      }
     }
+  }
   return prompts.map((_, i) => String(rootOf(i)));
 }

@@ -30,8 +30,13 @@ export function reportFiles({ kind, body, plots }: StudyReport): ReportFile[] {
 
 /** JSON has no NaN and no infinity: `JSON.stringify` would write null, which a reader takes for "not measured". */
 function requireFiniteNumbers(value: unknown, pointer: string): void {
-  if (typeof value === 'number' && !Number.isFinite(value))
+  if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new SextantError('not_finite', `${pointer} of the report is ${value}`);
-  if (typeof value !== 'object' || value === null) return;
-  for (const [name, inner] of Object.entries(value)) requireFiniteNumbers(inner, `${pointer}/${name}`);
+  }
+  if (typeof value !== 'object' || value === null) {
+    return;
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    requireFiniteNumbers(inner, `${pointer}/${name}`);
+  }
 }

@@ -38,10 +38,14 @@ export async function sweepPoints<P, R>(options: PointSweep<P, R>): Promise<{ re
   const sweep = await sha256Hex(canonicalJson({ points, of }));
   const results = (await resumedResults(checkpoints.last, sweep, options)) ?? [];
   const resumed = results.length;
-  if (resumed > 0) progress?.(resumed);
+  if (resumed > 0) {
+    progress?.(resumed);
+  }
   const saves = new BackgroundSaves(checkpoints);
   for (const [i, point] of points.entries()) {
-    if (i < resumed) continue;
+    if (i < resumed) {
+      continue;
+    }
     results.push(await measure(point, i));
     progress?.(i + 1);
     if (i + 1 < points.length && saves.due) {
@@ -59,7 +63,9 @@ async function resumedResults<P, R>(
   { points, result }: PointSweep<P, R>,
 ): Promise<R[] | null> {
   const state = stateSchema.safeParse(last?.state);
-  if (!last || !state.success || state.data.sweep !== sweep) return null;
+  if (!last || !state.success || state.data.sweep !== sweep) {
+    return null;
+  }
   const saved: unknown = JSON.parse(await readFile(await last.file(RESULTS), 'utf8'));
   const results = z.array(result).max(points.length).safeParse(saved);
   return results.success && results.data.length === state.data.done ? results.data : null;

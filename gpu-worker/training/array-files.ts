@@ -50,8 +50,9 @@ export async function writeArrays(
     try {
       const tensors = group.map(([name, { shape, data }]) => ({ name, dtype: dtypeOf(data), shape }));
       await file.writeFile(safetensorsPrefix(tensors));
-      for (const [, { data }] of group)
+      for (const [, { data }] of group) {
         await file.writeFile(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      }
     } finally {
       await file.close();
     }
@@ -67,8 +68,9 @@ export async function readArrays(files: readonly string[]): Promise<StoredArrays
     for (const [name, { dtype, shape }] of file.header.tensors) {
       // A copy begins where any kind of array may.
       const bytes = Uint8Array.from(file.bytes(name));
-      if (dtype !== 'F32' && dtype !== 'F64')
+      if (dtype !== 'F32' && dtype !== 'F64') {
         throw new EngineError('checkpoint_mismatch', `'${name}' is stored as ${dtype}; a state holds F32 and F64`);
+      }
       const data = dtype === 'F32' ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
       arrays[name] = { shape, data };
     }

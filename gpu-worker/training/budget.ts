@@ -23,7 +23,9 @@ function estimateBytes({ spec, frozen }: TrainingStep): { state: number; step: n
 /** Raises `memory_budget_exceeded`, with the estimate, where the program does not fit. */
 export function requireBudget(plan: TrainingStep, { memoryBudget = machineMemory() }: { memoryBudget?: number }): void {
   const { state, step, total } = estimateBytes(plan);
-  if (total <= memoryBudget) return;
+  if (total <= memoryBudget) {
+    return;
+  }
   throw new EngineError(
     'memory_budget_exceeded',
     `${plan.spec.name} needs about ${megabytes(total)} (state ${megabytes(state)}, one step ${megabytes(step)}); the budget is ${megabytes(memoryBudget)}`,

@@ -26,10 +26,15 @@ export function requireMatch(checkpoint: Checkpoint, expected: Omit<Checkpoint, 
   }
   for (const [name, { shape }] of Object.entries(expected.tensors)) {
     const found = checkpoint.tensors[name];
-    if (!found) refuse(`it lacks '${name}'`);
-    else if (found.shape.join() !== shape.join()) refuse(`'${name}' is [${found.shape}], the program needs [${shape}]`);
+    if (!found) {
+      refuse(`it lacks '${name}'`);
+    } else if (found.shape.join() !== shape.join()) {
+      refuse(`'${name}' is [${found.shape}], the program needs [${shape}]`);
+    }
   }
   for (const name of Object.keys(checkpoint.tensors)) {
-    if (!(name in expected.tensors)) refuse(`it has '${name}', which the program does not know`);
+    if (!(name in expected.tensors)) {
+      refuse(`it has '${name}', which the program does not know`);
+    }
   }
 }

@@ -22,7 +22,9 @@ export type Constraint = {
 
 export type Match = RegExp | string | ((name: string) => boolean);
 export function matches(match: Match, name: string): boolean {
-  if (typeof match === 'string') return match === name;
+  if (typeof match === 'string') {
+    return match === name;
+  }
   return match instanceof RegExp ? match.test(name) : match(name);
 }
 

@@ -24,7 +24,9 @@ export function fromSteps(
     for (let first = fromStep; first < steps; first += chunk) {
       const count = Math.min(chunk, steps - first);
       const parts: Readonly<Record<string, HostArray>>[] = [];
-      for (let i = 0; i < count; i++) parts.push(await feedsOf(first + i));
+      for (let i = 0; i < count; i++) {
+        parts.push(await feedsOf(first + i));
+      }
       const feeds = Object.fromEntries(
         Object.keys(parts[0] ?? {}).map((name) => [name, joined(parts.map((part) => part[name]!))]),
       );
@@ -36,7 +38,9 @@ export function fromSteps(
 /** Arrays of one kind, one after another. */
 function joined(parts: readonly HostArray[]): HostArray {
   const [first] = parts;
-  if (parts.length === 1) return first!;
+  if (parts.length === 1) {
+    return first!;
+  }
   const length = parts.reduce((total, part) => total + part.length, 0);
   const whole = new (first!.constructor as new (n: number) => HostArray)(length);
   let offset = 0;

@@ -42,7 +42,9 @@ async function largestGradient(
   const at = Math.max(failure.bad - 1, 0);
   const before = at > 0 ? await engine.run(at, part(0, at), failure.shared) : undefined;
   const state = await engine.state(before);
-  if (before) engine.discard(before);
+  if (before) {
+    engine.discard(before);
+  }
   const program = g.compile(
     Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [`of ${name}`, g.max(g.abs(gradient))])),
     { name: `${spec.name}.gradients` },

@@ -8,6 +8,8 @@ import { loopEngine, loopPlan } from './loop-engine.ts';
 import { residentEngine } from './resident-engine.ts';
 
 export function createEngine(spec: StepSpec, initial: State, options: EngineOptions): Promise<StepEngine> {
-  if (options.provider === 'webgpu') return residentEngine(spec, initial, options);
+  if (options.provider === 'webgpu') {
+    return residentEngine(spec, initial, options);
+  }
   return loopEngine(loopPlan(spec, options.provider), initial, options);
 }

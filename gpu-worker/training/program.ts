@@ -133,7 +133,9 @@ function stepGradients(
         .filter((constraint) => constraint.applies(g.nameOf(trained[i]!)))
         .reduce((value, constraint) => constraint.gradient?.(value, trained[i]!) ?? value, gradient),
     );
-  if (clipNorm === undefined) return { gradients: raw, norm: undefined };
+  if (clipNorm === undefined) {
+    return { gradients: raw, norm: undefined };
+  }
   const norm = g.sqrt(g.addAll(raw.map((gradient) => g.sum(g.square(gradient)))));
   const scale = g.minimum(g.div(g.scalar(clipNorm), g.add(norm, 1e-6)), 1);
   return { gradients: raw.map((gradient) => g.mul(gradient, scale)), norm };
@@ -153,7 +155,9 @@ export function scalarFeeds(
   for (let i = 0; i < count; i++) {
     for (const [key, value] of Object.entries(optimiser.scalars(first + i, rate(first + i)))) {
       const array = feeds[scalarName(optimiser, key)];
-      if (array) array[i] = value;
+      if (array) {
+        array[i] = value;
+      }
     }
   }
   return feeds;

@@ -28,20 +28,28 @@ export async function residentEngine(spec: StepSpec, initial: State, options: Se
           }),
         );
         const outputs = await session.runRaw({ ...current, ...batch, ...shared, ...resident });
-        if (current !== state) free(current);
+        if (current !== state) {
+          free(current);
+        }
         current = Object.fromEntries(names.map((name) => [name, outputs[nextName(name)]!]));
-        for (const [name, parts] of Object.entries(rows)) parts.push(outputs[name]!.data as g.HostArray);
+        for (const [name, parts] of Object.entries(rows)) {
+          parts.push(outputs[name]!.data as g.HostArray);
+        }
       }
       free(resident);
       const metrics = Object.fromEntries(Object.entries(rows).map(([name, parts]) => [name, stack(parts)]));
       return { metrics, next: current };
     },
     accept(result) {
-      if (result.next !== state) free(state);
+      if (result.next !== state) {
+        free(state);
+      }
       state = result.next as Record<string, FeedValue>;
     },
     discard({ next }) {
-      if (next !== state) free(next as Record<string, FeedValue>);
+      if (next !== state) {
+        free(next as Record<string, FeedValue>);
+      }
     },
     async state(result) {
       const outputs = await reader.run((result?.next ?? state) as Record<string, FeedValue>);
@@ -57,7 +65,11 @@ export async function residentEngine(spec: StepSpec, initial: State, options: Se
 }
 
 function free(values: Readonly<Record<string, FeedValue>>): void {
-  for (const value of Object.values(values)) if (isDevice(value)) value.dispose();
+  for (const value of Object.values(values)) {
+    if (isDevice(value)) {
+      value.dispose();
+    }
+  }
 }
 
 const isDevice = (value: FeedValue): value is DeviceTensor =>
@@ -75,14 +87,18 @@ function readerOf(spec: StepSpec, options: SessionOptions): Promise<Session> {
 /** Sends frozen parameters and other values that all steps of a chunk share; integers are computed on the host anyway. */
 async function senderOf({ name, shared }: StepSpec, options: SessionOptions): Promise<Session | null> {
   const leaves = shared.filter(({ dtype }) => dtype === 'float32');
-  if (leaves.length === 0) return null;
+  if (leaves.length === 0) {
+    return null;
+  }
   const outputs = Object.fromEntries(leaves.map((leaf) => [nextName(g.nameOf(leaf)), leaf]));
   const program = g.compile(outputs, { name: `${name}.send`, target: 'webgpu' });
   return Session.create(program, { ...options, provider: 'webgpu', onDevice: () => true });
 }
 
 async function sent(sender: Session | null, values: Readonly<Record<string, FeedValue>>) {
-  if (!sender) return {};
+  if (!sender) {
+    return {};
+  }
   const names = sender.program.inputs.map(({ name }) => name);
   const outputs = await sender.runRaw(Object.fromEntries(names.map((name) => [name, values[name]!])));
   return Object.fromEntries(names.map((name) => [name, outputs[nextName(name)]!]));
@@ -91,6 +107,8 @@ async function sent(sender: Session | null, values: Readonly<Record<string, Feed
 function stack(parts: readonly g.HostArray[]): g.HostArray {
   const [first] = parts;
   const whole = new (first!.constructor as new (n: number) => g.HostArray)(parts.length * first!.length);
-  for (const [i, part] of parts.entries()) whole.set(part as never, i * part.length);
+  for (const [i, part] of parts.entries()) {
+    whole.set(part as never, i * part.length);
+  }
   return whole;
 }

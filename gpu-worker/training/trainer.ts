@@ -46,10 +46,10 @@ export class Trainer {
   step = 0;
   readonly choice: ProviderChoice;
   rate: Schedule;
-  private readonly options: TrainerOptions;
-  private readonly plan: TrainingStep;
-  private readonly engine: StepEngine;
-  private readonly fixed: Record<string, HostArray>;
+  readonly #options: TrainerOptions;
+  readonly #plan: TrainingStep;
+  readonly #engine: StepEngine;
+  readonly #fixed: Record<string, HostArray>;
 
   private constructor(
     options: TrainerOptions,
@@ -58,11 +58,11 @@ export class Trainer {
     choice: ProviderChoice,
     fixed: Record<string, HostArray>,
   ) {
-    this.options = options;
-    this.plan = plan;
-    this.engine = engine;
+    this.#options = options;
+    this.#plan = plan;
+    this.#engine = engine;
     this.choice = choice;
-    this.fixed = fixed;
+    this.#fixed = fixed;
     const { rate } = options;
     this.rate = typeof rate === 'number' ? () => rate : rate;
   }
@@ -73,7 +73,9 @@ export class Trainer {
     requireBudget(plan, options);
     const choice = await chooseProvider(options.provider ?? 'cpu');
     const state: Record<string, HostArray> = {};
-    for (const leaf of plan.trained) state[nameOf(leaf)] = startingValue(leaf, options);
+    for (const leaf of plan.trained) {
+      state[nameOf(leaf)] = startingValue(leaf, options);
+    }
     for (const { leaf, of, role } of plan.slots) {
       const start = state[nameOf(of)]!;
       state[nameOf(leaf)] = role === AVERAGE ? start.slice() : new Float32Array(start.length);
@@ -81,7 +83,9 @@ export class Trainer {
     const fixed = Object.fromEntries(plan.frozen.map((leaf) => [nameOf(leaf), startingValue(leaf, options)]));
     if (options.resume) {
       requireMatch(options.resume, describe(options, plan, state));
-      for (const name of Object.keys(state)) state[name] = options.resume.tensors[name]!.data.slice();
+      for (const name of Object.keys(state)) {
+        state[name] = options.resume.tensors[name]!.data.slice();
+      }
     }
     const engine = await createEngine(plan.spec, state, engineOptions(options, choice.provider));
     const trainer = new Trainer(options, plan, engine, choice, fixed);
@@ -100,11 +104,13 @@ export class Trainer {
     try {
       for (;;) {
         const { value: chunk, done } = await pending;
-        if (done) return;
+        if (done) {
+          return;
+        }
         pending = iterator.next();
         // A failure of the next chunk is reported when its turn comes.
         pending.catch(() => undefined);
-        yield await this.compute(chunk);
+        yield await this.#compute(chunk);
       }
     } finally {
       await pending.catch(() => undefined);
@@ -112,24 +118,27 @@ export class Trainer {
     }
   }
 
-  private async compute({ steps, feeds }: Chunk): Promise<ChunkResult> {
+  async #compute({ steps, feeds }: Chunk): Promise<ChunkResult> {
     const began = performance.now();
-    const scalars = scalarFeeds(this.options.optimiser, this.plan.scalars, this.rate, [this.step + 1, steps]);
-    const shared: Record<string, FeedValue> = { ...this.fixed };
+    const scalars = scalarFeeds(this.#options.optimiser, this.#plan.scalars, this.rate, [this.step + 1, steps]);
+    const shared: Record<string, FeedValue> = { ...this.#fixed };
     const perStep: Record<string, HostArray> = { ...scalars };
     for (const [name, value] of Object.entries(feeds)) {
-      if (this.plan.shared.some((leaf) => nameOf(leaf) === name)) shared[name] = value;
-      else perStep[name] = value;
+      if (this.#plan.shared.some((leaf) => nameOf(leaf) === name)) {
+        shared[name] = value;
+      } else {
+        perStep[name] = value;
+      }
     }
-    const result = await this.engine.run(steps, perStep, shared);
+    const result = await this.#engine.run(steps, perStep, shared);
     const loss = result.metrics.loss as Float32Array;
     const bad = loss.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
-      this.engine.discard(result);
+      this.#engine.discard(result);
       const failure = { steps, bad, perStep, shared, done: this.step, loss: loss[bad]! };
-      throw await divergence(this.plan, this.engine, failure);
+      throw await divergence(this.#plan, this.#engine, failure);
     }
-    this.engine.accept(result);
+    this.#engine.accept(result);
     const firstStep = this.step;
     this.step += steps;
     const seconds = (performance.now() - began) / 1000;
@@ -138,19 +147,19 @@ export class Trainer {
 
   /** Current values of all parameters, the frozen ones included. */
   async parameters(): Promise<Record<string, { shape: readonly number[]; data: HostArray }>> {
-    const state = await this.engine.state();
+    const state = await this.#engine.state();
     return Object.fromEntries(
-      [...this.plan.trained, ...this.plan.frozen].map((leaf) => {
+      [...this.#plan.trained, ...this.#plan.frozen].map((leaf) => {
         const name = nameOf(leaf);
-        return [name, { shape: leaf.shape as number[], data: state[name] ?? this.fixed[name]! }];
+        return [name, { shape: leaf.shape as number[], data: state[name] ?? this.#fixed[name]! }];
       }),
     );
   }
 
   /** The moving averages of the trained parameters. */
   async averages(): Promise<Record<string, { shape: readonly number[]; data: HostArray }>> {
-    const state = await this.engine.state();
-    const means = this.plan.slots.filter(({ role }) => role === AVERAGE);
+    const state = await this.#engine.state();
+    const means = this.#plan.slots.filter(({ role }) => role === AVERAGE);
     return Object.fromEntries(
       means.map(({ leaf, of }) => [nameOf(of), { shape: of.shape as number[], data: state[nameOf(leaf)]! }]),
     );
@@ -158,11 +167,11 @@ export class Trainer {
 
   /** Everything needed to continue exactly. */
   async checkpoint(): Promise<Checkpoint> {
-    return { ...describe(this.options, this.plan, await this.engine.state()), step: this.step };
+    return { ...describe(this.#options, this.#plan, await this.#engine.state()), step: this.step };
   }
 
   async release(): Promise<void> {
-    await this.engine.release();
+    await this.#engine.release();
   }
 }
 
@@ -193,7 +202,9 @@ function startingValue(leaf: Tensor, { name: program, initial = {}, seed = 0 }: 
   const { name, initial: initialiser } = leaf.node.attributes as ParameterAttributes;
   const shape = leaf.shape as number[];
   const values = initial[name] ?? initialiser?.(shape, stream(seed, `parameter ${name}`));
-  if (!values) throw new EngineError('feed_missing', `${program}: '${name}' has no initial value and no initialiser`);
+  if (!values) {
+    throw new EngineError('feed_missing', `${program}: '${name}' has no initial value and no initialiser`);
+  }
   const expected = shape.reduce((product, dim) => product * dim, 1);
   if (values.length !== expected) {
     throw new EngineError('feed_mismatch', `${program}: '${name}' is [${shape}], got ${values.length} initial values`);

@@ -135,7 +135,9 @@ async function compareLayer(report: Report, stem: string, file: Safetensors, run
   const gradients = g.gradients(g.sum(g.mul(y, leaf(file, 'gy'))), Object.values(by));
   const slopes = Object.fromEntries(Object.keys(by).map((name, i) => [`grad.${name}`, gradients[i]!]));
   const found = await run({ y, W: builtWeight(factors), ...slopes }, file);
-  for (const [name, values] of Object.entries(found)) report.item(`${stem}/${name}`, values, file.float32(name), 1e-5);
+  for (const [name, values] of Object.entries(found)) {
+    report.item(`${stem}/${name}`, values, file.float32(name), 1e-5);
+  }
   return found.W!;
 }
 
@@ -155,7 +157,9 @@ async function compareProx(report: Report, file: Safetensors, { prox }: Expected
     return [`after${i}`, lassoStep('S', { lambda, momentum }).parameter!(s, step)] as const;
   });
   const found = await run(Object.fromEntries(outputs), file);
-  for (const [name, values] of Object.entries(found)) report.item(`prox/${name}`, values, file.float32(name), 1e-6);
+  for (const [name, values] of Object.entries(found)) {
+    report.item(`prox/${name}`, values, file.float32(name), 1e-6);
+  }
   const zeros = prox.map((_, i) => found[`after${i}`]!.filter((value) => value === 0).length);
   report.exact(
     'prox/zeros',
@@ -190,7 +194,9 @@ async function compareTrace(report: Report, file: Safetensors, { trace }: Expect
       zeros.push(Array.from(now.S!.data, Number).filter((value) => value === 0).length);
       for (const [name, { data }] of Object.entries(now)) {
         const stored = `step${trainer.step}.${name}`;
-        if (!file.header.tensors.has(stored)) continue;
+        if (!file.header.tensors.has(stored)) {
+          continue;
+        }
         report.item(`trace/${stored}`, Array.from(data, Number), file.float32(stored), 1e-4);
       }
     }
@@ -244,7 +250,9 @@ async function comparePatterns(report: Report, file: Safetensors, expected: Expe
   });
   const found = await run(outputs, file);
   for (const [name, values] of Object.entries(found)) {
-    if (!name.endsWith('penalty')) report.item(`patterns/${name}`, values, file.float32(name), 1e-5);
+    if (!name.endsWith('penalty')) {
+      report.item(`patterns/${name}`, values, file.float32(name), 1e-5);
+    }
   }
   const each = [found.penalty!, ...patterns.map((_, k) => found[`${k}.penalty`]!)].map(([value]) => value!);
   report.item('patterns/penalty', each, [penalty, ...patterns.map((pattern) => pattern.penalty)], 1e-5);
@@ -263,8 +271,9 @@ function compareFactorisation(report: Report, file: Safetensors, expected: Expec
   const rebuilt = denseWeight(sparse.fit(sparse.rank));
   report.item('factorise/block_sparse', rebuilt, file.float32('block_sparse'), 1e-5);
   report.exact('factorise/rank', sparse.rank === rank);
-  for (const { r } of truncation)
+  for (const { r } of truncation) {
     report.item(`factorise/fit.r${r}`, denseWeight(dense.fit(r)), file.float32(`fit.r${r}`), 1e-4);
+  }
   report.item(
     'factorise/errors',
     truncation.map(({ r }) => dense.error(r)),
@@ -298,7 +307,9 @@ function compareCounts(report: Report, expected: Expected, zeros: ReadonlyMap<st
   const compare = (what: string, of: z.output<typeof countsSchema>) => {
     const found = namedCounts(of);
     for (const [key, value] of Object.entries(of)) {
-      if (found[key] !== value) wrong.push(`${what}.${key}: ${found[key]} instead of ${value}`);
+      if (found[key] !== value) {
+        wrong.push(`${what}.${key}: ${found[key]} instead of ${value}`);
+      }
     }
   };
   counts.forEach((of, i) => {
@@ -306,13 +317,19 @@ function compareCounts(report: Report, expected: Expected, zeros: ReadonlyMap<st
   });
   for (const [name, { counts: of, zero_tiles }] of Object.entries(cases)) {
     compare(name, of);
-    if (zeros.get(name) !== zero_tiles) wrong.push(`${name}.zero_tiles: ${zeros.get(name)} instead of ${zero_tiles}`);
+    if (zeros.get(name) !== zero_tiles) {
+      wrong.push(`${name}.zero_tiles: ${zeros.get(name)} instead of ${zero_tiles}`);
+    }
   }
   const { I, O, r } = patterns;
   const macs = patterns.patterns.reduce((sum, { m, n }) => sum + layerCounts(gridOf(I, O, [m, n]), r).bFirst, 0);
-  if (macs !== patterns.macs) wrong.push(`patterns.macs: ${macs} instead of ${patterns.macs}`);
+  if (macs !== patterns.macs) {
+    wrong.push(`patterns.macs: ${macs} instead of ${patterns.macs}`);
+  }
   report.exact('counts/all', wrong.length === 0);
-  if (wrong.length > 0) report.note('counts/all', wrong.join('; '));
+  if (wrong.length > 0) {
+    report.note('counts/all', wrong.join('; '));
+  }
   const deit = [{ tile: [4, 4], rank: 4 } as const, { tile: [8, 8], rank: 4 } as const, null].map(deitTinyParameters);
   report.exact('counts/deit', deit.join() === '1884116,662308,5543716');
   report.note('counts/deit', `4 x 4 and 8 x 8 tiles of rank 4, dense: ${deit.join(', ')}`);

@@ -59,7 +59,9 @@ export async function compareCompression(dir: string, device: Device): Promise<R
   } finally {
     await products.release();
   }
-  if (found === 0) throw new Error(`there is neither layer.json nor sae.json in ${dir}`);
+  if (found === 0) {
+    throw new Error(`there is neither layer.json nor sae.json in ${dir}`);
+  }
   return report;
 }
 
@@ -102,15 +104,21 @@ async function compareLayer(report: Report, dir: string, prefix: string, product
       `${key}.mask`,
       outcome.values.every((value, i) => (value === 0) === (stored[i] === 0)),
     );
-    if (outcome.note) report.note(key, outcome.note);
+    if (outcome.note) {
+      report.note(key, outcome.note);
+    }
     const has = (part: string) => file.header.tensors.has(`${name}.${part}`);
     const same = (part: string, ours: ArrayLike<number> | undefined) => {
-      if (!has(part)) return;
+      if (!has(part)) {
+        return;
+      }
       const entry = file.header.tensors.get(`${name}.${part}`)!;
       const wanted = toFloat64(file.bytes(entry.name), entry.dtype);
       report.exact(`${key}.${part}`, ours?.length === wanted.length && wanted.every((value, i) => value === ours[i]));
     };
-    if (has('scale')) report.item(`${key}.scale`, outcome.scales ?? [], file.float32(`${name}.scale`), 1e-5);
+    if (has('scale')) {
+      report.item(`${key}.scale`, outcome.scales ?? [], file.float32(`${name}.scale`), 1e-5);
+    }
     same('zero', outcome.zeros);
     same('codes', outcome.codes);
     same('g_idx', outcome.groupOf);
@@ -121,12 +129,15 @@ async function compareLayer(report: Report, dir: string, prefix: string, product
 function outputError(w: Float32Array, changed: Float32Array, x: Float32Array, inputs: number): number {
   const difference = Float64Array.from(w, (value, i) => value - changed[i]!);
   let total = 0;
-  for (let row = 0; row < w.length; row += inputs)
+  for (let row = 0; row < w.length; row += inputs) {
     for (let token = 0; token < x.length; token += inputs) {
       let sum = 0;
-      for (let j = 0; j < inputs; j++) sum += difference[row + j]! * x[token + j]!;
+      for (let j = 0; j < inputs; j++) {
+        sum += difference[row + j]! * x[token + j]!;
+      }
       total += sum * sum;
     }
+  }
   return total;
 }
 
@@ -205,7 +216,9 @@ async function compareSae(report: Report, dir: string, prefix: string, products:
     ['norm_z', 'codes'],
     ['norm_x_hat', 'reconstruction'],
   ];
-  for (const [name, part] of named) report.item(`${prefix}sae/${name}`, norms[part], file.float32(name), 1e-5);
+  for (const [name, part] of named) {
+    report.item(`${prefix}sae/${name}`, norms[part], file.float32(name), 1e-5);
+  }
   for (const [name, { share, fvu }] of Object.entries(cases)) {
     const key = `${prefix}sae/${name}`;
     const rule = RULES.find(([pattern]) => pattern.test(name))?.[1];
@@ -240,7 +253,9 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
 /** Sum of squared residuals over that of the deviations from the mean. */
 function unexplained(x: Float32Array, out: Float32Array, inputs: number): number {
   const mean = new Float64Array(inputs);
-  for (let i = 0; i < x.length; i++) mean[i % inputs]! += (x[i]! * inputs) / x.length;
+  for (let i = 0; i < x.length; i++) {
+    mean[i % inputs]! += (x[i]! * inputs) / x.length;
+  }
   let [residual, variance] = [0, 0];
   for (let i = 0; i < x.length; i++) {
     residual += (x[i]! - out[i]!) ** 2;

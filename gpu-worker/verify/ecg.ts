@@ -19,8 +19,12 @@ const PARTS: Readonly<Record<string, (dir: string, report: Report) => Promise<vo
 /** Runs the comparison; used by the command and by the tests. Parts that DIR does not have are left out. */
 export async function compareEcg(dir: string, device: Device = 'cpu'): Promise<Report> {
   const parts = Object.entries(PARTS).filter(([file]) => existsSync(join(dir, file)));
-  if (parts.length === 0) throw new Error(`${dir} holds none of ${Object.keys(PARTS).join(', ')}`);
+  if (parts.length === 0) {
+    throw new Error(`${dir} holds none of ${Object.keys(PARTS).join(', ')}`);
+  }
   const report = new Report('ecg', dir, device);
-  for (const [, compare] of parts) await compare(dir, report);
+  for (const [, compare] of parts) {
+    await compare(dir, report);
+  }
   return report;
 }

@@ -31,8 +31,12 @@ export async function compareLayouts(dir: string, device: Device): Promise<Repor
       await compareModel(report, path, join(dir, inside(path)), stored, expected.ids);
     } catch (error) {
       const code = error instanceof SextantError ? error.code : (error as { code?: string }).code;
-      if (code === undefined) throw error;
-      for (const [item, limit] of Object.entries(LIMITS)) report.failed(`${path}/${item}`, limit, code);
+      if (code === undefined) {
+        throw error;
+      }
+      for (const [item, limit] of Object.entries(LIMITS)) {
+        report.failed(`${path}/${item}`, limit, code);
+      }
       report.note(path, `${code}: ${(error as Error).message}`);
     }
   }
@@ -42,8 +46,9 @@ export async function compareLayouts(dir: string, device: Device): Promise<Repor
 /** A path of the file, which may not lead out of its folder. */
 function inside(path: string): string {
   const clean = normalize(path);
-  if (clean.startsWith('..') || clean.startsWith(sep))
+  if (clean.startsWith('..') || clean.startsWith(sep)) {
     throw new SextantError('model_unknown', `'${path}' leaves the folder`);
+  }
   return clean;
 }
 
@@ -54,7 +59,9 @@ async function compareModel(
   stored: ExpectedModel,
   ids: readonly number[][],
 ): Promise<void> {
-  if (!existsSync(at)) throw new SextantError('model_unknown', `there is no '${path}'`);
+  if (!existsSync(at)) {
+    throw new SextantError('model_unknown', `there is no '${path}'`);
+  }
   const model = await loadModel(at, { device: report.device });
   try {
     const { storage } = model.folder;
@@ -124,7 +131,9 @@ function compareWeights(report: Report, path: string, folder: ModelFolder, store
     for (const value of values) {
       sum += value;
       size += Math.abs(value);
-      if (value === 0) zeros++;
+      if (value === 0) {
+        zeros++;
+      }
     }
     if (zeros !== wanted.zeros) {
       zerosEqual = false;
@@ -133,11 +142,16 @@ function compareWeights(report: Report, path: string, folder: ModelFolder, store
     const gap = Math.max(Math.abs(sum - wanted.sum), Math.abs(size - wanted.abs_sum));
     const totals = { abs: gap, rel: gap / Math.max(wanted.abs_sum, 1e-30) };
     const ends = differences([...values.subarray(0, 4), ...values.subarray(-4)], [...wanted.first4, ...wanted.last4]);
-    for (const found of [totals, ends])
-      if (!(found.rel <= worst.rel)) worst = Number.isNaN(found.rel) ? { abs: INCOMPARABLE, rel: INCOMPARABLE } : found;
+    for (const found of [totals, ends]) {
+      if (!(found.rel <= worst.rel)) {
+        worst = Number.isNaN(found.rel) ? { abs: INCOMPARABLE, rel: INCOMPARABLE } : found;
+      }
+    }
   }
   report.measured(`${path}/weights`, worst, LIMITS.weights);
   report.exact(`${path}/zeros`, zerosEqual);
   report.exact(`${path}/shapes`, shapesEqual);
-  if (wrong.length > 0) report.note(`${path}/weights`, wrong.slice(0, 8).join('; '));
+  if (wrong.length > 0) {
+    report.note(`${path}/weights`, wrong.slice(0, 8).join('; '));
+  }
 }

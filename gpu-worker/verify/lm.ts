@@ -60,10 +60,15 @@ async function compareGradients(
   device: 'cpu' | 'webgpu',
 ): Promise<number | null> {
   const names = [...expected.header.tensors.keys()].filter((name) => name.startsWith('grad.'));
-  if (names.length === 0) return null;
+  if (names.length === 0) {
+    return null;
+  }
   const { gradients } = await weightGradients(model.folder, rows, { device });
-  for (const [name, alias] of Object.entries(familyOf(model.architecture.family).aliases ?? {}))
-    if (gradients.has(name)) gradients.set(alias, gradients.get(name)!);
+  for (const [name, alias] of Object.entries(familyOf(model.architecture.family).aliases ?? {})) {
+    if (gradients.has(name)) {
+      gradients.set(alias, gradients.get(name)!);
+    }
+  }
   return Math.max(
     ...names.map((name) => {
       const found = gradients.get(name.slice('grad.'.length));
@@ -75,7 +80,9 @@ async function compareGradients(
 /** The prompt is what the decoded sequence and the first row have in common. */
 async function compareGreedy(model: LanguageModel, row: number[], decoded: number[]): Promise<boolean> {
   let common = 0;
-  while (common < row.length && common < decoded.length && row[common] === decoded[common]) common++;
+  while (common < row.length && common < decoded.length && row[common] === decoded[common]) {
+    common++;
+  }
   const [result] = await generate(model, [decoded.slice(0, common)], {
     maxTokens: decoded.length - common,
     stopTokens: [],
@@ -98,11 +105,15 @@ const meanLoss = (losses: Float32Array): number => {
 const INCOMPARABLE = Number.MAX_VALUE;
 
 function difference(a: Float32Array, b: Float32Array): number {
-  if (a.length !== b.length) return INCOMPARABLE;
+  if (a.length !== b.length) {
+    return INCOMPARABLE;
+  }
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
     const gap = Math.abs(a[i]! - b[i]!);
-    if (Number.isNaN(gap)) return INCOMPARABLE;
+    if (Number.isNaN(gap)) {
+      return INCOMPARABLE;
+    }
     largest = Math.max(largest, gap);
   }
   return largest;
@@ -110,7 +121,9 @@ function difference(a: Float32Array, b: Float32Array): number {
 
 function relativeDifference(a: Float32Array, b: Float32Array): number {
   const gap = difference(a, b);
-  if (gap === 0 || gap === INCOMPARABLE) return gap;
+  if (gap === 0 || gap === INCOMPARABLE) {
+    return gap;
+  }
   return gap / b.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-30);
 }
 
@@ -132,7 +145,9 @@ export async function verifyLm(argv: string[]): Promise<void> {
     console.log(JSON.stringify(await compareModel(folder, expected, values.device)));
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    if (code === undefined) throw error;
+    if (code === undefined) {
+      throw error;
+    }
     console.error(`${code}: ${message}`);
     process.exitCode = 1;
   }

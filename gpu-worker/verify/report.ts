@@ -16,13 +16,19 @@ const WEBGPU_FACTOR = 10;
 
 /** Largest difference, also relative to the largest stored value (or `floor`, where that is larger). */
 export function differences(found: Numbers, stored: Numbers, floor = 1e-30): Difference {
-  if (found.length !== stored.length) return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+  if (found.length !== stored.length) {
+    return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+  }
   let [abs, largest] = [0, floor];
   for (let i = 0; i < stored.length; i++) {
     const [a, b] = [found[i]!, stored[i]!];
-    if (a === null && b === null) continue;
+    if (a === null && b === null) {
+      continue;
+    }
     const gap = a === null || b === null ? Number.NaN : Math.abs(a - b);
-    if (!Number.isFinite(gap)) return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+    if (!Number.isFinite(gap)) {
+      return { abs: INCOMPARABLE, rel: INCOMPARABLE };
+    }
     abs = Math.max(abs, gap);
     largest = Math.max(largest, Math.abs(b!));
   }
@@ -120,7 +126,9 @@ function readArguments(args: readonly string[]): { dir: string; device: Device }
     });
     const [dir] = positionals;
     const { device } = values;
-    if (!dir || positionals.length > 1 || (device !== 'cpu' && device !== 'webgpu')) return undefined;
+    if (!dir || positionals.length > 1 || (device !== 'cpu' && device !== 'webgpu')) {
+      return undefined;
+    }
     return { dir, device };
   } catch {
     return undefined;

@@ -30,7 +30,9 @@ export async function compareSaeFolder(folder: string): Promise<FolderReport> {
       xhat: differences(reconstruct(sae, codes), expected.float32('xhat')).abs,
     };
   } catch (error) {
-    if (!(error instanceof SextantError)) throw error;
+    if (!(error instanceof SextantError)) {
+      throw error;
+    }
     console.error(`${error.code}: ${error.message}`);
     return { refused: error.code };
   } finally {
@@ -43,7 +45,9 @@ const inFolder = (folder: string, names: readonly string[]): string | undefined 
 
 function weightsIn(folder: string): string {
   const found = inFolder(folder, SAE_FILES.weights);
-  if (!found) throw new SextantError('data_invalid', `the folder has none of ${SAE_FILES.weights.join(', ')}`);
+  if (!found) {
+    throw new SextantError('data_invalid', `the folder has none of ${SAE_FILES.weights.join(', ')}`);
+  }
   return found;
 }
 

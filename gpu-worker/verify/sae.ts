@@ -26,7 +26,9 @@ export async function compareSaes(folder: string, device: Device = 'cpu'): Promi
   const settings = readSettings(join(folder, 'recipe.json'));
   const start = read('start');
   const compared: [Kind, SaeComparison][] = [];
-  for (const kind of KINDS) compared.push([kind, await replay(kind, start, read(kind), settings, device)]);
+  for (const kind of KINDS) {
+    compared.push([kind, await replay(kind, start, read(kind), settings, device)]);
+  }
   return { ...(Object.fromEntries(compared) as Record<Kind, SaeComparison>), device };
 }
 
@@ -35,7 +37,9 @@ function readSettings(file: string): ReplaySettings {
   const settings = { ...DEFAULTS };
   for (const key of Object.keys(DEFAULTS) as (keyof ReplaySettings)[]) {
     const value = given[key] ?? DEFAULTS[key];
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw new TypeError(`${file}: ${key} is not a number`);
+    if (typeof value !== 'number' || !Number.isFinite(value)) {
+      throw new TypeError(`${file}: ${key} is not a number`);
+    }
     settings[key] = value;
   }
   return settings;

@@ -37,7 +37,9 @@ export class Announcer {
       );
       this.#silent = false;
     } catch (error) {
-      if (!this.#silent) this.#log('not announced', { reason: String(error) });
+      if (!this.#silent) {
+        this.#log('not announced', { reason: String(error) });
+      }
       this.#silent = true;
     }
   }

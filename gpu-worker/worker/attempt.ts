@@ -68,7 +68,9 @@ export class Attempt {
     const computation = new Computation(order, (written) => this.#keep(written));
     const giveBack = () => computation.stop(SHUTDOWN);
     shutdown.addEventListener('abort', giveBack);
-    if (shutdown.aborted) giveBack();
+    if (shutdown.aborted) {
+      giveBack();
+    }
     const timer = setTimeout(() => computation.stop(TIMEOUT), claim.remaining_s * 1000);
     const beating = this.#keepAlive(computation);
     try {
@@ -76,7 +78,9 @@ export class Attempt {
       clearTimeout(timer);
       return await this.#conclude(ending, computation);
     } catch (error) {
-      if (isLost(error)) return 'lost';
+      if (isLost(error)) {
+        return 'lost';
+      }
       throw error;
     } finally {
       clearTimeout(timer);
@@ -133,7 +137,9 @@ export class Attempt {
       await this.#post('complete', completion);
       return 'completed';
     } catch (error) {
-      if (!(error instanceof SextantError) || isLost(error)) throw error;
+      if (!(error instanceof SextantError) || isLost(error)) {
+        throw error;
+      }
       // Bytes that arrived damaged may arrive whole next time; a completion the edge cannot accept never will.
       const damaged = error.code === 'artefact_missing' || error.code === 'artefact_mismatch';
       return this.#fail({ ...statedError(error), retryable: damaged || isPassing(error) }, models);
@@ -168,7 +174,9 @@ export class Attempt {
         await this.#edge.post(`/internal/jobs/${id}/${action}`, body, { fence: claim.fence, schema: anything });
         return;
       } catch (error) {
-        if (!isPassing(error) || performance.now() + pause > until) throw error;
+        if (!isPassing(error) || performance.now() + pause > until) {
+          throw error;
+        }
       }
       await sleep(pause);
     }
@@ -180,7 +188,9 @@ export class Attempt {
     let renewed = performance.now();
     for (;;) {
       await sleep(claim.heartbeat_ms, undefined, { signal: this.#over.signal }).catch(() => {});
-      if (this.#over.signal.aborted) return;
+      if (this.#over.signal.aborted) {
+        return;
+      }
       const sent = performance.now();
       try {
         const { cancel } = await this.#edge.post(
@@ -189,10 +199,16 @@ export class Attempt {
           { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) },
         );
         renewed = sent;
-        if (cancel) return computation.stop(CANCELED);
+        if (cancel) {
+          return computation.stop(CANCELED);
+        }
       } catch (error) {
-        if (isLost(error)) return computation.stop(LOST);
-        if (performance.now() - renewed > claim.lease_ms) return computation.stop(LOST);
+        if (isLost(error)) {
+          return computation.stop(LOST);
+        }
+        if (performance.now() - renewed > claim.lease_ms) {
+          return computation.stop(LOST);
+        }
       }
     }
   }

@@ -19,15 +19,18 @@ export const dropBlob = (sha256: string, cache: string): Promise<void> =>
 export async function fetchBlob({ sha256, bytes, url }: RemoteBlob, cache: string): Promise<string> {
   const folder = folderOf(sha256, cache);
   const path = join(folder, sha256);
-  if ((await stat(path).catch(() => null))?.size === bytes) return path;
+  if ((await stat(path).catch(() => null))?.size === bytes) {
+    return path;
+  }
   await mkdir(folder, { recursive: true });
   const partial = join(folder, `.${sha256}.${randomUUID()}`);
   try {
     const response = await fetch(url).catch((cause: unknown) => {
       throw new SextantError('unavailable', `the blob ${sha256} cannot be fetched`, { cause });
     });
-    if (!response.ok || !response.body)
+    if (!response.ok || !response.body) {
       throw new SextantError('unavailable', `the blob ${sha256} cannot be fetched: ${response.status}`);
+    }
     const hash = createHash('sha256');
     let received = 0;
     await pipeline(
@@ -35,15 +38,18 @@ export async function fetchBlob({ sha256, bytes, url }: RemoteBlob, cache: strin
       async function* check(chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           received += chunk.length;
-          if (received > bytes) break;
+          if (received > bytes) {
+            break;
+          }
           hash.update(chunk);
           yield chunk;
         }
       },
       createWriteStream(partial),
     );
-    if (received !== bytes || hash.digest('hex') !== sha256)
+    if (received !== bytes || hash.digest('hex') !== sha256) {
       throw new SextantError('artefact_mismatch', `the bytes fetched for the blob ${sha256} have another digest`);
+    }
     // Renamed only when complete and checked, so that a file in the cache is always whole.
     await rename(partial, path);
     return path;

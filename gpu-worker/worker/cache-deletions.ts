@@ -22,8 +22,12 @@ export async function dropDeleted(edge: Pick<EdgeCalls, 'get'>, cache: string): 
   let cursor = Number(await readFile(file, 'utf8').catch(() => '0')) || 0;
   for (;;) {
     const page = await edge.get('/internal/deletions', `?after=${cursor}`, deletionsSchema);
-    if (page.deletions.length === 0) return;
-    for (const { sha256 } of page.deletions) await dropBlob(sha256, cache);
+    if (page.deletions.length === 0) {
+      return;
+    }
+    for (const { sha256 } of page.deletions) {
+      await dropBlob(sha256, cache);
+    }
     cursor = page.cursor;
     await mkdir(cache, { recursive: true });
     await writeFile(`${file}.next`, String(cursor));

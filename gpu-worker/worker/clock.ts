@@ -12,6 +12,8 @@ export class EdgeClock {
   /** Takes the edge's time from an answer to a request that was sent at `sent_at` of the worker's own clock. */
   learn(headers: Headers, sent_at: number): void {
     const told = Number(headers.get(EDGE_TIME_HEADER));
-    if (told > 0) this.#offset_ms = told - (sent_at + Date.now()) / 2;
+    if (told > 0) {
+      this.#offset_ms = told - (sent_at + Date.now()) / 2;
+    }
   }
 }

@@ -38,7 +38,9 @@ export const statedError = ({ code, message, errors }: SextantError): Omit<JobEr
 
 export function computationFailure(error: unknown): ComputationFailure {
   const detail = withoutPaths(String(error instanceof Error ? error.message : error)).slice(0, LONGEST);
-  if (error instanceof SextantError) return { ...statedError(error), retryable: error.code === 'unavailable' };
+  if (error instanceof SextantError) {
+    return { ...statedError(error), retryable: error.code === 'unavailable' };
+  }
   const code = error instanceof EngineError ? ENGINE_CODES[error.code] : undefined;
   return code ? { code, detail, retryable: false } : { code: 'computation_crashed', detail, retryable: true };
 }

@@ -18,7 +18,9 @@ const checkpoints = new CheckpointLine((message) => void report(message));
 async function compute(order: Order): Promise<void> {
   const started = performance.now();
   const load = JOB_HANDLERS[order.type];
-  if (!load) throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
+  if (!load) {
+    throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
+  }
   const { context, artefacts, quantised } = createContext(order, (message) => void report(message), checkpoints);
   const handler = await load();
   // Kept for the next process: this one is killed, and would keep nothing at its end.
@@ -42,7 +44,9 @@ process.once('message', (order: Order) => {
   process.on('message', (answer: CheckpointAnswer) => checkpoints.answered(answer));
   compute(order).catch((error: unknown) => {
     const failure = computationFailure(error);
-    if (failure.code === 'computation_crashed') console.error(error);
+    if (failure.code === 'computation_crashed') {
+      console.error(error);
+    }
     return report({ kind: 'failed', ...failure });
   });
 });

@@ -94,14 +94,18 @@ export class Computation {
   async #checkpoint(number: number, checkpoint: WrittenCheckpoint): Promise<void> {
     const answer: CheckpointAnswer = { kind: 'checkpoint', number, kept: await this.#keep(checkpoint) };
     // The process may be gone by now.
-    if (this.#process.connected) this.#process.send(answer, () => {});
+    if (this.#process.connected) {
+      this.#process.send(answer, () => {});
+    }
   }
 
   async #watchMemory(limit: number): Promise<void> {
     const over = () => this.#process.exitCode !== null || this.#process.signalCode !== null;
     while (!over() && this.#process.pid) {
       const used = residentBytes(this.#process.pid);
-      if (used > limit) return this.stop('memory');
+      if (used > limit) {
+        return this.stop('memory');
+      }
       await sleep(MEMORY_WATCH_MS, undefined, { ref: false });
     }
   }

@@ -51,7 +51,9 @@ export function readConfiguration(file: string, environment: Record<string, stri
     ...(SEXTANT_WORKER_KEY_FILE ? { key_file: SEXTANT_WORKER_KEY_FILE } : {}),
     queue: { ...raw.queue, ...(SEXTANT_QUEUES_TOKEN ? { token: SEXTANT_QUEUES_TOKEN } : {}) },
   });
-  if (!parsed.success) throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) {
+    throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);
+  }
   const from = (path: string): string => resolve(dirname(file), path);
   const absolute = (paths: Record<string, string>) =>
     Object.fromEntries(Object.entries(paths).map(([name, path]) => [name, from(path)]));

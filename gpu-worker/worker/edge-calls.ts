@@ -52,10 +52,14 @@ export class EdgeCalls {
       const response = await this.#send(`${path}${query}`, { method, authorization, bytes, timeout_ms });
       this.#clock.learn(response.headers, sent_at);
       const answer: unknown = await response.json().catch(() => null);
-      if (response.ok) return schema.parse(answer);
+      if (response.ok) {
+        return schema.parse(answer);
+      }
       const refusal = refusalOf(response, answer);
       // The refusal told the edge's time; the second try is signed with it.
-      if (refusal.code !== 'clock_skew' || tries > 1) throw refusal;
+      if (refusal.code !== 'clock_skew' || tries > 1) {
+        throw refusal;
+      }
     }
   }
 
@@ -64,7 +68,9 @@ export class EdgeCalls {
     const sent_at = Date.now();
     const response = await fetch(`${this.#url}/.well-known/jwks.json`, { signal: AbortSignal.timeout(TIMEOUT_MS) });
     this.#clock.learn(response.headers, sent_at);
-    if (!response.ok) throw new Error(`the key set: ${response.status}`);
+    if (!response.ok) {
+      throw new Error(`the key set: ${response.status}`);
+    }
     return response.json();
   }
 
@@ -92,7 +98,9 @@ function refusalOf(response: Response, answer: unknown): SextantError {
   const problem = problemSchema.safeParse(answer);
   const code =
     problem.success && Object.hasOwn(PROBLEMS, problem.data.code) ? (problem.data.code as ProblemCode) : null;
-  if (problem.success && code && code !== 'internal') return new SextantError(code, problem.data.detail);
+  if (problem.success && code && code !== 'internal') {
+    return new SextantError(code, problem.data.detail);
+  }
   return new SextantError('unavailable', `the edge answered ${response.status}`);
 }
 

@@ -13,7 +13,9 @@ const log = (event: string, fields: Record<string, unknown>): void =>
   console.log(JSON.stringify({ at: new Date().toISOString(), worker: id, event, ...fields }));
 const worker = new Worker(configuration, log);
 // `disconnect` comes only where a parent started the worker with a channel, and that parent is gone.
-for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) process.on(end, () => worker.stop());
+for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) {
+  process.on(end, () => worker.stop());
+}
 log('ready', { edge: configuration.edge_url, queue: configuration.queue.id, device: configuration.device });
 await worker.run().then(
   () => log('stopped', {}),
@@ -23,4 +25,6 @@ await worker.run().then(
   },
 );
 // An open channel would keep the process alive.
-if (process.connected) process.disconnect();
+if (process.connected) {
+  process.disconnect();
+}

@@ -28,7 +28,9 @@ export function createContext(
     blobs: blobs.map(({ url: _url, ...blob }) => blob),
     file(name) {
       const blob = blobs.find((one) => one.name === name);
-      if (!blob) throw new SextantError('input_not_found', `${of} has no blob '${name}'`);
+      if (!blob) {
+        throw new SextantError('input_not_found', `${of} has no blob '${name}'`);
+      }
       return fetchBlob(blob, configuration.cache);
     },
   });
@@ -36,10 +38,13 @@ export function createContext(
     last: checkpoint && { state: checkpoint.state, ...remote(checkpoint.blobs, 'the checkpoint') },
     async save(state, parts) {
       const length = JSON.stringify(state).length;
-      if (length > CHECKPOINT_STATE_LIMIT)
+      if (length > CHECKPOINT_STATE_LIMIT) {
         throw new Error(`a checkpoint's state of ${length} characters; put what is large into parts`);
+      }
       const blobs: WrittenArtefact[] = [];
-      for (const { name, content } of parts) blobs.push(await files.store(name, 'application/octet-stream', content));
+      for (const { name, content } of parts) {
+        blobs.push(await files.store(name, 'application/octet-stream', content));
+      }
       return line.send({ state, blobs });
     },
   };
@@ -49,18 +54,24 @@ export function createContext(
     scratch,
     input(id): HandlerInput {
       const input = inputs.find((given) => given.id === id);
-      if (!input) throw new SextantError('input_not_found', `the claim carried no input ${id}`);
+      if (!input) {
+        throw new SextantError('input_not_found', `the claim carried no input ${id}`);
+      }
       return { manifest: input.manifest, ...remote(input.blobs, `the input ${id}`) };
     },
     progress: (progress) => report({ kind: 'progress', progress }),
     describeModel(model) {
       const known = quantised.some(({ model: key }) => key === model.key);
       const storage = model.task === 'language' ? model.storage : null;
-      if (storage && !known) quantised.push({ model: model.key, storage });
+      if (storage && !known) {
+        quantised.push({ model: model.key, storage });
+      }
       report({ kind: 'model', model });
     },
     async artefact(name, media_type, content) {
-      if (artefacts.some((other) => other.name === name)) throw new Error(`two artefacts are named '${name}'`);
+      if (artefacts.some((other) => other.name === name)) {
+        throw new Error(`two artefacts are named '${name}'`);
+      }
       const { file, ...blob } = await files.store(name, media_type, content);
       artefacts.push({ ...blob, file });
       return blob;

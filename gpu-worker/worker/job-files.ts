@@ -24,17 +24,24 @@ export class JobFiles {
     if ('sha256' in content) {
       const { sha256, bytes } = content;
       const file = this.#known.get(sha256);
-      if (file === undefined) throw new Error(`the blob '${name}' (${sha256}) was stored by nobody`);
+      if (file === undefined) {
+        throw new Error(`the blob '${name}' (${sha256}) was stored by nobody`);
+      }
       return { name, sha256, bytes, media_type, file };
     }
     const bytes = content instanceof Uint8Array;
     const file = bytes ? join(this.#scratch, `artefact-${this.#written++}`) : content.file;
     const inside = relative(this.#scratch, file);
-    if (inside.startsWith('..') || isAbsolute(inside)) throw new Error(`the blob '${name}' lies outside scratch`);
-    if (bytes) await writeFile(file, content);
+    if (inside.startsWith('..') || isAbsolute(inside)) {
+      throw new Error(`the blob '${name}' lies outside scratch`);
+    }
+    if (bytes) {
+      await writeFile(file, content);
+    }
     const { size } = await stat(file);
-    if (size > SHARD_LIMIT)
+    if (size > SHARD_LIMIT) {
       throw new Error(`the blob '${name}' has ${size} bytes; write shards of at most ${SHARD_LIMIT}`);
+    }
     const sha256 = await digestOfFile(file);
     this.#known.set(sha256, file);
     return { name, sha256, bytes: size, media_type, file };
@@ -43,6 +50,8 @@ export class JobFiles {
 
 async function digestOfFile(file: string): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  for await (const chunk of createReadStream(file)) {
+    hash.update(chunk as Buffer);
+  }
   return hash.digest('hex');
 }

@@ -50,7 +50,9 @@ export class PullQueue {
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (!response.ok) throw new Error(`queue ${action}: ${response.status} ${(await response.text()).slice(0, 300)}`);
+    if (!response.ok) {
+      throw new Error(`queue ${action}: ${response.status} ${(await response.text()).slice(0, 300)}`);
+    }
     return response.json();
   }
 }

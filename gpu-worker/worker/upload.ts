@@ -25,23 +25,35 @@ export async function uploadArtefacts(
     const { uploads } = await edge.post(`/internal/jobs/${job}/uploads`, { blobs }, { fence, schema: uploadsSchema });
     const waiting = batch.map((artefact, i) => ({ artefact, url: uploads[i]?.url ?? null }));
     const putNext = async (): Promise<void> => {
-      for (let next = waiting.shift(); next; next = waiting.shift()) if (next.url) await put(next.url, next.artefact);
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        if (next.url) {
+          await put(next.url, next.artefact);
+        }
+      }
     };
     await Promise.all(Array.from({ length: CONCURRENT }, putNext));
-    for (const [i, { file: _file, ...blob }] of batch.entries()) listed.push({ ...blob, n: uploads[i]?.n ?? 0 });
+    for (const [i, { file: _file, ...blob }] of batch.entries()) {
+      listed.push({ ...blob, n: uploads[i]?.n ?? 0 });
+    }
   }
   return listed;
 }
 
 async function put(url: string, { file, name }: WrittenArtefact): Promise<void> {
-  if (file === null) throw new SextantError('artefact_missing', `the bytes of '${name}' are no longer kept`);
+  if (file === null) {
+    throw new SextantError('artefact_missing', `the bytes of '${name}' are no longer kept`);
+  }
   for (let tries = 1; ; tries += 1) {
     const problem = await fetch(url, { method: 'PUT', body: await openAsBlob(file) }).then(
       (response) => (response.ok ? null : `${response.status}`),
       (error: unknown) => String(error),
     );
-    if (problem === null) return;
-    if (tries === TRIES) throw new SextantError('unavailable', `the artefact '${name}' cannot be uploaded: ${problem}`);
+    if (problem === null) {
+      return;
+    }
+    if (tries === TRIES) {
+      throw new SextantError('unavailable', `the artefact '${name}' cannot be uploaded: ${problem}`);
+    }
     await sleep(500 * 2 ** tries);
   }
 }

@@ -60,8 +60,11 @@ export class Worker {
     try {
       while (!this.#shutdown.signal.aborted) {
         const message = await this.#next();
-        if (!message) await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
-        else await this.#deliver(message);
+        if (!message) {
+          await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
+        } else {
+          await this.#deliver(message);
+        }
       }
     } finally {
       over.abort();
@@ -72,12 +75,16 @@ export class Worker {
   /** The next message; none while the edge's keys cannot be had, so that an outage uses up no delivery. */
   async #next(): Promise<PulledMessage | null> {
     try {
-      if (!this.#keys.ready) await this.#keys.refresh();
+      if (!this.#keys.ready) {
+        await this.#keys.refresh();
+      }
       const message = await this.#queue.pull();
       this.#waiting = false;
       return message;
     } catch (error) {
-      if (!this.#waiting) this.#log('waiting', { reason: String(error) });
+      if (!this.#waiting) {
+        this.#log('waiting', { reason: String(error) });
+      }
       this.#waiting = true;
       return null;
     }
@@ -115,7 +122,9 @@ export class Worker {
       return retryIn(unsure ? (error.retryAfterS ?? 5) : Math.min(60, delivery.attempts - 1));
     }
     const claim = await this.#claim(message, jws);
-    if ('action' in claim) return claim;
+    if ('action' in claim) {
+      return claim;
+    }
     const job = { id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
     this.#announcer.job = job.id;
@@ -132,7 +141,9 @@ export class Worker {
     try {
       return await this.#edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
     } catch (error) {
-      if (!(error instanceof SextantError) || error.code === 'signature_invalid') throw error;
+      if (!(error instanceof SextantError) || error.code === 'signature_invalid') {
+        throw error;
+      }
       this.#log('not claimed', { job: message.sub, reason: error.code });
       return SPENT.includes(error.code) ? ACKNOWLEDGE : retryIn(isPassing(error) ? 2 : 30);
     }
@@ -163,15 +174,18 @@ export class Worker {
    */
   async #params(message: Message, claim: Claim): Promise<Record<string, unknown>> {
     const contract = Object.hasOwn(JOB_CONTRACTS, message.type) ? JOB_CONTRACTS[message.type] : undefined;
-    if (!contract) throw new SextantError('job_type_unknown', `this worker knows no job type '${message.type}'`);
+    if (!contract) {
+      throw new SextantError('job_type_unknown', `this worker knows no job type '${message.type}'`);
+    }
     const params = message.params ?? (await fetchParams(message, claim));
     const parsed = contract.params.safeParse(params);
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       throw paramError('validation_failed', jsonPointer(issue?.path ?? []), issue?.message ?? 'the params do not fit');
     }
-    if ((await inputDigest(message.type, contract.version, params)) !== message.input_digest)
+    if ((await inputDigest(message.type, contract.version, params)) !== message.input_digest) {
       throw new SextantError('conflict', 'the params are not those of the input digest: versions differ');
+    }
     return parsed.data as Record<string, unknown>;
   }
 
@@ -181,11 +195,16 @@ export class Worker {
 }
 
 async function fetchParams({ params_ref }: Message, { params_url }: Claim): Promise<Record<string, unknown>> {
-  if (!params_ref || !params_url) throw new SextantError('validation_failed', 'the message holds no params');
+  if (!params_ref || !params_url) {
+    throw new SextantError('validation_failed', 'the message holds no params');
+  }
   const response = await fetch(params_url, { signal: AbortSignal.timeout(60_000) }).catch(() => null);
-  if (!response?.ok) throw new SextantError('unavailable', `the params cannot be fetched: ${response?.status ?? ''}`);
+  if (!response?.ok) {
+    throw new SextantError('unavailable', `the params cannot be fetched: ${response?.status ?? ''}`);
+  }
   const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.byteLength !== params_ref.bytes || (await sha256Hex(bytes)) !== params_ref.sha256)
+  if (bytes.byteLength !== params_ref.bytes || (await sha256Hex(bytes)) !== params_ref.sha256) {
     throw new SextantError('artefact_mismatch', 'the fetched params have another digest than the message names');
+  }
   return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
 }

@@ -25,14 +25,20 @@ function resolves(path: string, name: string): boolean {
     ;
     base = base.includes('/node_modules/') ? base.slice(0, base.lastIndexOf('/node_modules/')) : ''
   ) {
-    if (packages[`${base ? `${base}/` : ''}node_modules/${name}`]) return true;
-    if (!base) return false;
+    if (packages[`${base ? `${base}/` : ''}node_modules/${name}`]) {
+      return true;
+    }
+    if (!base) {
+      return false;
+    }
   }
 }
 
 for (const [path, entry] of Object.entries({ ...packages })) {
   for (const [name, range] of Object.entries(entry.optionalDependencies ?? {})) {
-    if (resolves(path, name)) continue;
+    if (resolves(path, name)) {
+      continue;
+    }
     const parts = name.replace(/^@/, '').split(/[-/]/);
     const os = parts.map((part) => SYSTEMS[part]).find(Boolean);
     const cpu = parts.find((part) => PROCESSORS.includes(part)) ?? (parts.includes('64') ? 'x64' : undefined);

@@ -149,7 +149,9 @@ export function figuresPage(read: ReadResult): string {
 /** The README with what the main job found, as it printed it. @throws Error where the place is not marked */
 export function withMainJob(readme: string, read: ReadResult): string {
   const place = /(<!-- generated: main-job -->\n)[\s\S]*?(<!-- \/generated -->)/;
-  if (!place.test(readme)) throw new Error('README.md has no place marked for the result of the main job');
+  if (!place.test(readme)) {
+    throw new Error('README.md has no place marked for the result of the main job');
+  }
   const printed = read('main-job.txt');
   // The lines above tell how long each job took, on whatever machine; those between the tables how the vector was looked up.
   const found = printed

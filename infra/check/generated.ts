@@ -104,9 +104,12 @@ let stale = 0;
 for (const [path, make] of Object.entries(FILES)) {
   const wanted = await make();
   const file = join(root, path);
-  if (existsSync(file) && readFileSync(file, 'utf8') === wanted) continue;
-  if (write) writeFileSync(file, wanted);
-  else {
+  if (existsSync(file) && readFileSync(file, 'utf8') === wanted) {
+    continue;
+  }
+  if (write) {
+    writeFileSync(file, wanted);
+  } else {
     console.error(`${path} is stale: run \`npm run generate\``);
     stale += 1;
   }

@@ -31,16 +31,27 @@ export function circles(files: ReadonlyMap<string, string>): string[][] {
     let low = at;
     open.push(file);
     for (const { target } of importsOf(file, files.get(file) ?? '')) {
-      if (target === null || !files.has(target)) continue;
-      if (!order.has(target)) low = Math.min(low, visit(target));
-      else if (open.includes(target)) low = Math.min(low, order.get(target) ?? low);
+      if (target === null || !files.has(target)) {
+        continue;
+      }
+      if (!order.has(target)) {
+        low = Math.min(low, visit(target));
+      } else if (open.includes(target)) {
+        low = Math.min(low, order.get(target) ?? low);
+      }
     }
     if (low === at) {
       const component = open.splice(open.indexOf(file));
-      if (component.length > 1) found.push(component.sort());
+      if (component.length > 1) {
+        found.push(component.sort());
+      }
     }
     return low;
   };
-  for (const file of files.keys()) if (!order.has(file)) visit(file);
+  for (const file of files.keys()) {
+    if (!order.has(file)) {
+      visit(file);
+    }
+  }
   return found;
 }

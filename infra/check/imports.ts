@@ -53,25 +53,40 @@ const partOf = (path: string): string => (path.split('/')[1] ?? '').replace(/\.t
 function brokenWithin(area: string, file: string, target: string): string | null {
   const [from, into] = [partOf(file), partOf(target)];
   if (area === 'edge' && from !== into) {
-    if (from === 'client') return 'edge/client imports shared/ alone';
-    if (into === 'client') return 'nothing of the edge imports its client';
+    if (from === 'client') {
+      return 'edge/client imports shared/ alone';
+    }
+    if (into === 'client') {
+      return 'nothing of the edge imports its client';
+    }
   }
   const layers = LAYERS[area] ?? [];
   const [own, other] = [from, into].map((part) => layers.findIndex((layer) => layer.includes(part))) as [
     number,
     number,
   ];
-  if (own < 0) return null;
-  if (other < 0) return 'a layer never imports a file outside the layers';
-  if (other > own) return `layer ${from} never imports a later layer`;
-  if (area === 'gpu-worker' && own === other && from !== into) return 'fields of study never import each other';
+  if (own < 0) {
+    return null;
+  }
+  if (other < 0) {
+    return 'a layer never imports a file outside the layers';
+  }
+  if (other > own) {
+    return `layer ${from} never imports a later layer`;
+  }
+  if (area === 'gpu-worker' && own === other && from !== into) {
+    return 'fields of study never import each other';
+  }
   return null;
 }
 
 /** Folder whose `index.ts` an import goes past; null for none. A folder's own files import each other freely. */
 function passedIndex(file: string, target: string, indexed: ReadonlySet<string>): string | null {
-  for (let folder = dirname(target); folder.includes('/'); folder = dirname(folder))
-    if (indexed.has(folder) && !file.startsWith(`${folder}/`) && target !== `${folder}/index.ts`) return folder;
+  for (let folder = dirname(target); folder.includes('/'); folder = dirname(folder)) {
+    if (indexed.has(folder) && !file.startsWith(`${folder}/`) && target !== `${folder}/index.ts`) {
+      return folder;
+    }
+  }
   return null;
 }
 
@@ -86,17 +101,29 @@ export function violations(file: string, source: string, indexed: ReadonlySet<st
     const report = (rule: string) => found.push({ file, line, imports: specifier, rule });
     if (target === null) {
       const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1);
-      if (area === 'shared' && !SHARED_PACKAGES.has(name.join('/'))) report('shared/ imports pure packages only');
+      if (area === 'shared' && !SHARED_PACKAGES.has(name.join('/'))) {
+        report('shared/ imports pure packages only');
+      }
       continue;
     }
-    if (area === 'tests') continue;
+    if (area === 'tests') {
+      continue;
+    }
     const to = target.split('/')[0] ?? '';
-    if (area === 'infra' && to === 'tests') report('infra never imports tests');
-    if (area !== 'infra' && to !== area && to !== 'shared') report(`${area}/ never imports ${to}/`);
+    if (area === 'infra' && to === 'tests') {
+      report('infra never imports tests');
+    }
+    if (area !== 'infra' && to !== area && to !== 'shared') {
+      report(`${area}/ never imports ${to}/`);
+    }
     const broken = to === area ? brokenWithin(area, file, target) : null;
-    if (broken) report(broken);
+    if (broken) {
+      report(broken);
+    }
     const passed = passedIndex(file, target, indexed);
-    if (passed) report(`${passed} is imported through its index.ts`);
+    if (passed) {
+      report(`${passed} is imported through its index.ts`);
+    }
   }
   return found;
 }
@@ -107,10 +134,15 @@ export const refusedCircles = (files: ReadonlyMap<string, string>): string[][] =
 
 function* sources(dir: string): Generator<string> {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
-    if (entry.name === 'node_modules' || entry.name.startsWith('.')) continue;
+    if (entry.name === 'node_modules' || entry.name.startsWith('.')) {
+      continue;
+    }
     const path = join(dir, entry.name);
-    if (entry.isDirectory()) yield* sources(path);
-    else if (/\.(ts|mts|js|mjs)$/.test(entry.name)) yield path;
+    if (entry.isDirectory()) {
+      yield* sources(path);
+    } else if (/\.(ts|mts|js|mjs)$/.test(entry.name)) {
+      yield path;
+    }
   }
 }
 
@@ -120,8 +152,14 @@ if (import.meta.main) {
   const files = new Map(paths.map((path) => [relative(root, path).replaceAll('\\', '/'), readFileSync(path, 'utf8')]));
   const indexed = new Set([...files.keys()].filter((file) => file.endsWith('/index.ts')).map((file) => dirname(file)));
   const broken = [...files].flatMap(([file, source]) => violations(file, source, indexed));
-  for (const v of broken) console.error(`${v.file}:${v.line}: imports '${v.imports}': ${v.rule}`);
+  for (const v of broken) {
+    console.error(`${v.file}:${v.line}: imports '${v.imports}': ${v.rule}`);
+  }
   const around = refusedCircles(files);
-  for (const circle of around) console.error(`${circle[0]}: files import each other in a circle: ${circle.join(', ')}`);
-  if (broken.length + around.length > 0) process.exit(1);
+  for (const circle of around) {
+    console.error(`${circle[0]}: files import each other in a circle: ${circle.join(', ')}`);
+  }
+  if (broken.length + around.length > 0) {
+    process.exit(1);
+  }
 }

@@ -30,11 +30,15 @@ export function addUp(reports: readonly Report[]): Totals {
 if (import.meta.main) {
   const files = process.argv.slice(2);
   const missing = files.filter((file) => !existsSync(file));
-  for (const file of missing) console.error(`no report ${file}: the run ended before its tests did`);
+  for (const file of missing) {
+    console.error(`no report ${file}: the run ended before its tests did`);
+  }
   const reports = files
     .filter((file) => existsSync(file))
     .map((file) => JSON.parse(readFileSync(file, 'utf8')) as Report);
   const { passed, failed, skipped } = addUp(reports);
   console.log(`${passed} passed, ${failed + missing.length} failed, ${skipped} skipped`);
-  if (failed + missing.length > 0 || passed === 0) process.exitCode = 1;
+  if (failed + missing.length > 0 || passed === 0) {
+    process.exitCode = 1;
+  }
 }

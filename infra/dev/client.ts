@@ -21,7 +21,9 @@ export class Client {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    if (!answer.ok) throw new ApiError(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    if (!answer.ok) {
+      throw new ApiError(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    }
     return answer;
   }
 
@@ -52,7 +54,11 @@ export class Client {
       { 'idempotency-key': crypto.randomUUID() },
     );
     const { id } = (await created.json()) as Job;
-    for await (const { event, data } of this.events(id)) if (event === 'progress') watch(data as Progress);
+    for await (const { event, data } of this.events(id)) {
+      if (event === 'progress') {
+        watch(data as Progress);
+      }
+    }
     const job = await this.get<Job>(`/v1/jobs/${id}`);
     if (job.status !== 'succeeded') {
       throw new ApiError(`${type} ${job.status}: ${job.error?.code ?? ''} ${job.error?.detail ?? ''}`);
@@ -78,15 +84,23 @@ export class Client {
                 .split('\n')
                 .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
             );
-            if (fields.id) last = fields.id;
-            if (fields.data) yield { event: fields.event ?? 'message', data: JSON.parse(fields.data) };
+            if (fields.id) {
+              last = fields.id;
+            }
+            if (fields.data) {
+              yield { event: fields.event ?? 'message', data: JSON.parse(fields.data) };
+            }
           }
         }
       } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
+        if (!(error instanceof TypeError)) {
+          throw error;
+        }
       }
       const { status } = await this.get<Job>(`/v1/jobs/${id}`);
-      if (status !== 'queued' && status !== 'running') return;
+      if (status !== 'queued' && status !== 'running') {
+        return;
+      }
     }
   }
 }

@@ -54,8 +54,12 @@ export class EdgeProcess {
     const { call } = request;
     for (;;) {
       const [answer] = (await once(this.#process, 'message')) as [Executed];
-      if (answer.call !== call) continue;
-      if (answer.error) throw new Error(answer.error);
+      if (answer.call !== call) {
+        continue;
+      }
+      if (answer.error) {
+        throw new Error(answer.error);
+      }
       return answer.rows ?? [];
     }
   }
@@ -63,12 +67,15 @@ export class EdgeProcess {
   /** Stops the whole group and waits for its end; SIGKILL stands for a power cut. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const { pid } = this.#process;
-    if (!pid || this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (!pid || this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      return;
+    }
     const ended = once(this.#process, 'exit');
     // The entry stops workerd itself when asked; only a kill has to reach every process.
     process.kill(signal === 'SIGKILL' ? -pid : pid, signal);
-    if ((await Promise.race([ended, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) === 'late')
+    if ((await Promise.race([ended, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) === 'late') {
       process.kill(-pid, 'SIGKILL');
+    }
     await ended;
   }
 }
@@ -83,11 +90,12 @@ export async function startEdge(options: EdgeOptions, log?: (text: string) => vo
     env: { ...process.env, WRANGLER_SEND_METRICS: 'false', WRANGLER_HIDE_BANNER: 'true', WRANGLER_LOG: 'error' },
   });
   let tail = '';
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-4000);
       log?.(chunk.toString());
     });
+  }
   const edge = new EdgeProcess(child, `http://127.0.0.1:${options.port}`);
   child.send(options);
   const first = await Promise.race([
@@ -95,7 +103,9 @@ export async function startEdge(options: EdgeOptions, log?: (text: string) => vo
     once(child, 'exit').then(() => 'ended'),
     sleep(START_LIMIT_MS, 'late', { ref: false }),
   ]);
-  if (first === 'ready') return edge;
+  if (first === 'ready') {
+    return edge;
+  }
   await edge.stop('SIGKILL');
   throw new Error(`the edge did not start (${first}): ${tail}`);
 }

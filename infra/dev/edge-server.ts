@@ -51,7 +51,9 @@ async function migrate(miniflare: Miniflare): Promise<void> {
   const applied = new Set(results.map((row) => row.name));
   const folder = join(ROOT, 'edge/migrations');
   for (const name of readdirSync(folder).sort()) {
-    if (!name.endsWith('.sql') || applied.has(name)) continue;
+    if (!name.endsWith('.sql') || applied.has(name)) {
+      continue;
+    }
     const statements = readFileSync(join(folder, name), 'utf8')
       .replace(/--.*$/gm, '')
       .split(/;\s*\n/);
@@ -92,7 +94,9 @@ async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Mi
 process.once('message', async (options: EdgeOptions) => {
   const miniflare = await serve(options);
   const end = (): void => void miniflare.dispose().finally(() => process.exit(0));
-  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) process.once(signal, end);
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) {
+    process.once(signal, end);
+  }
   const database = await miniflare.getD1Database('DB', 'sextant-edge');
   const queue = await miniflare.getQueueProducer('GPU_QUEUE', 'sextant-edge');
   const answer = async (request: Request): Promise<Executed> => {

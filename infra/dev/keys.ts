@@ -17,7 +17,9 @@ type Registered = { statement: string; values: Value[] };
 
 /** Reads the file, or makes its content and keeps it. */
 async function kept<T>(path: string, make: () => Promise<T>): Promise<T> {
-  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as T;
+  if (existsSync(path)) {
+    return JSON.parse(readFileSync(path, 'utf8')) as T;
+  }
   const value = await make();
   secretFile(path, value);
   return value;

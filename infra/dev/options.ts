@@ -43,7 +43,9 @@ export function parseOptions(args: string[], root: string): StartOptions {
     }
     return value;
   };
-  if (values.exit && values['no-demo']) throw new Error('--exit stops after the main job, which --no-demo leaves out');
+  if (values.exit && values['no-demo']) {
+    throw new Error('--exit stops after the main job, which --no-demo leaves out');
+  }
   return {
     port: integer('port', values.port, 1, 65_535),
     exit: values.exit,

@@ -9,7 +9,9 @@ export class ProgressBar {
   #tenth = -1;
   constructor(title: string) {
     this.#title = title.padEnd(34);
-    if (process.stdout.isTTY) this.#draw(0, '');
+    if (process.stdout.isTTY) {
+      this.#draw(0, '');
+    }
   }
 
   update({ fraction, stage, metrics }: Progress): void {
@@ -17,8 +19,9 @@ export class ProgressBar {
       .filter(([, value]) => value !== null)
       .map(([name, value]) => `${name} ${format(value!)}`)
       .join('  ');
-    if (process.stdout.isTTY) this.#draw(fraction, `${stage}  ${shown}`);
-    else if (Math.floor(fraction * 10) > this.#tenth) {
+    if (process.stdout.isTTY) {
+      this.#draw(fraction, `${stage}  ${shown}`);
+    } else if (Math.floor(fraction * 10) > this.#tenth) {
       this.#tenth = Math.floor(fraction * 10);
       console.log(`  ${this.#title} ${String(Math.round(fraction * 100)).padStart(3)} %  ${stage}  ${shown}`);
     }
@@ -26,7 +29,9 @@ export class ProgressBar {
 
   done(text: string): void {
     const seconds = ((performance.now() - this.#began) / 1000).toFixed(1);
-    if (process.stdout.isTTY) process.stdout.write('\r\x1b[2K');
+    if (process.stdout.isTTY) {
+      process.stdout.write('\r\x1b[2K');
+    }
     console.log(`  ${this.#title} done in ${seconds} s  ${text}`);
   }
 

@@ -70,16 +70,23 @@ async function main(): Promise<void> {
   try {
     const { url, key } = await stack.start(options);
     console.log(`ready ${url} key=${key}`);
-    if (!options.demo) return;
+    if (!options.demo) {
+      return;
+    }
     const client = new Client(url, key);
     const { model } = options;
     await (model ? runPretrained(client, model.alias, model.folder) : runPlanted(client));
-    if (options.exit) await stack.stop();
-    else console.log(`The service goes on at ${url}; its contract is ${url}/openapi.json. Ctrl-C stops it.`);
+    if (options.exit) {
+      await stack.stop();
+    } else {
+      console.log(`The service goes on at ${url}; its contract is ${url}/openapi.json. Ctrl-C stops it.`);
+    }
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
-    if (options.exit || !stack.edge) await stack.stop();
+    if (options.exit || !stack.edge) {
+      await stack.stop();
+    }
   }
 }
 

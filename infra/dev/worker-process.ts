@@ -43,7 +43,9 @@ export class WorkerProcess {
   /** Lets the worker hand its job back, then makes sure that it is gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
+      return;
+    }
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
     if ((await Promise.race([ended, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) === 'late') {
@@ -56,7 +58,9 @@ export class WorkerProcess {
     const child = this.#spawn();
     child.once('exit', async (code) => {
       await sleep(RESTART_MS, undefined, { ref: false });
-      if (!this.#stopping && code !== UNKNOWN_WORKER) this.#process = this.#start();
+      if (!this.#stopping && code !== UNKNOWN_WORKER) {
+        this.#process = this.#start();
+      }
     });
     return child;
   }
@@ -103,7 +107,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     once(current.stdout as Readable, 'data').then(() => 'ready'),
     once(current, 'exit').then(() => 'ended'),
   ]);
-  if (first === 'ready') return worker;
+  if (first === 'ready') {
+    return worker;
+  }
   await worker.stop();
   throw new Error(`worker ${n} did not start: see ${join(folder, 'worker.log')}`);
 }

@@ -32,16 +32,22 @@ export async function mint(args: readonly string[], now: number): Promise<string
   });
   const [what, id = ''] = positionals;
   const expires_at = values.days === undefined ? null : now + Number(values.days) * DAY_MS;
-  if (Number.isNaN(expires_at)) throw new Error('--days takes a number');
+  if (Number.isNaN(expires_at)) {
+    throw new Error('--days takes a number');
+  }
   if (what === 'key') {
     const { tenant = '', name = 'operator' } = values;
-    if (!TENANT.test(tenant)) throw new Error('--tenant takes 1 to 63 lower-case letters, digits and hyphens');
+    if (!TENANT.test(tenant)) {
+      throw new Error('--tenant takes 1 to 63 lower-case letters, digits and hyphens');
+    }
     const scopes = (values.scopes ?? '').split(',').map((scope) => scopeSchema.parse(scope));
     const { text, row } = await mintKey({ tenant, name, scopes, now, expires_at });
     return [`key (shown once): ${text}`, `statement: ${asSql(INSERT_KEY, keyValues(row))}`];
   }
   if (what === 'worker') {
-    if (!values.pool) throw new Error('--pool names the pool that the worker belongs to');
+    if (!values.pool) {
+      throw new Error('--pool names the pool that the worker belongs to');
+    }
     const { privateJwk, row } = await mintWorker({ pool: values.pool, now, expires_at });
     return [
       `private key file (stays on the worker's host): ${JSON.stringify(privateJwk)}`,
@@ -50,16 +56,21 @@ export async function mint(args: readonly string[], now: number): Promise<string
   }
   if (what === 'revoke') {
     const table = randomIdSchema('key').safeParse(id).success ? 'keys' : 'workers';
-    if (table === 'workers') randomIdSchema('wkr').parse(id);
+    if (table === 'workers') {
+      randomIdSchema('wkr').parse(id);
+    }
     return [`statement: ${asSql(`UPDATE ${table} SET revoked_at = ? WHERE id = ?`, [now, id])}`];
   }
   throw new Error('say key, worker or revoke');
 }
 
-if (import.meta.main)
+if (import.meta.main) {
   try {
-    for (const line of await mint(process.argv.slice(2), Date.now())) console.log(line);
+    for (const line of await mint(process.argv.slice(2), Date.now())) {
+      console.log(line);
+    }
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 2;
   }
+}

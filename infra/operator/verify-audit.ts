@@ -10,10 +10,14 @@ async function readLog(url: string, key: string): Promise<AuditEntry[]> {
   const rows: AuditEntry[] = [];
   for (let cursor: string | null = ''; cursor !== null; ) {
     const address = new URL('/v1/audit?limit=100', url);
-    if (cursor) address.searchParams.set('cursor', cursor);
+    if (cursor) {
+      address.searchParams.set('cursor', cursor);
+    }
     const answer = await fetch(address, { headers: { authorization: `Bearer ${key}` } });
     const body = (await answer.json()) as { data: unknown[]; next_cursor: string | null; detail?: string };
-    if (!answer.ok) throw new Error(`${answer.status}: ${body.detail}`);
+    if (!answer.ok) {
+      throw new Error(`${answer.status}: ${body.detail}`);
+    }
     rows.push(...auditEntrySchema.array().parse(body.data));
     cursor = body.next_cursor;
   }

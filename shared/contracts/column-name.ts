@@ -16,13 +16,14 @@ export const columnNameSchema = z
 /** Refuses the second of two equal names, where it stands. */
 const refuseRepeats = (names: readonly string[], context: z.core.$RefinementCtx): void => {
   names.forEach((name, k) => {
-    if (names.indexOf(name) !== k)
+    if (names.indexOf(name) !== k) {
       context.addIssue({
         code: 'custom',
         path: [k],
         message: `${name} is listed twice`,
         params: { code: 'name_repeated' },
       });
+    }
   });
 };
 

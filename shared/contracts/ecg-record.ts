@@ -75,8 +75,11 @@ export type EcgRecordSource = z.infer<typeof ecgRecordSchema>;
 
 /** The artefacts of a recording with where they stand in it. */
 export function recordInputs(source: EcgRecordSource, pointer: string): { id: string; pointer: string }[] {
-  if ('leads' in source) return [];
-  if ('files' in source)
+  if ('leads' in source) {
+    return [];
+  }
+  if ('files' in source) {
     return source.files.map(({ artefact }, i) => ({ id: artefact, pointer: `${pointer}/files/${i}/artefact` }));
+  }
   return [{ id: source.artefact, pointer: `${pointer}/artefact` }];
 }

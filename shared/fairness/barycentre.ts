@@ -26,8 +26,13 @@ export function fitBarycentre(
   const counts = new Float64Array(groups);
   for (let i = 0; i < scores.length; i++) {
     const g = groupIds[i]!;
-    if (split) halves[g]![counts[g]! % 2]!.push(scores[i]!);
-    else for (const half of halves[g]!) half.push(scores[i]!);
+    if (split) {
+      halves[g]![counts[g]! % 2]!.push(scores[i]!);
+    } else {
+      for (const half of halves[g]!) {
+        half.push(scores[i]!);
+      }
+    }
     counts[g]! += 1;
   }
   counts.forEach((count, g) => {
@@ -48,8 +53,11 @@ function position(values: Float64Array, x: number): [number, number] {
     let [low, high] = [0, values.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (values[middle]! < x || (inclusive && values[middle] === x)) low = middle + 1;
-      else high = middle;
+      if (values[middle]! < x || (inclusive && values[middle] === x)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
     }
     return low;
   };
@@ -67,7 +75,9 @@ export function applyBarycentre(
 ): Float64Array {
   return Float64Array.from(scores, (score, i) => {
     const own = fitted.ranks[groupIds[i]!];
-    if (!own) throw dataError('group_unknown', `/groups/${i}`, `row ${i} is of a group with no calibration scores`);
+    if (!own) {
+      throw dataError('group_unknown', `/groups/${i}`, `row ${i} is of a group with no calibration scores`);
+    }
     const [below, upTo] = position(own, score);
     let rank = (below + upTo) / 2;
     if (below === upTo && below > 0 && below < own.length) {

@@ -81,7 +81,9 @@ export const mappingMs = (rows: number, groups: number): number =>
 
 /** Raises computation_too_large, naming the job type to use instead, where the estimate is above the budget. */
 export function requireFits(estimateMs: number, jobType: string): void {
-  if (estimateMs <= EDGE_BUDGET_MS) return;
+  if (estimateMs <= EDGE_BUDGET_MS) {
+    return;
+  }
   throw new SextantError(
     'computation_too_large',
     `this needs about ${Math.ceil(estimateMs)} ms of CPU time, the edge allows ${EDGE_BUDGET_MS}; create a job of type ${jobType} instead`,

@@ -32,7 +32,9 @@ export function placed<T>(place: (pointer: string) => string, work: () => T): T 
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof SextantError && error.errors)) throw error;
+    if (!(error instanceof SextantError && error.errors)) {
+      throw error;
+    }
     throw relocated(error, place);
   }
 }

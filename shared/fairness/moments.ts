@@ -16,19 +16,25 @@ export function momentsByGroup(
   groups: number,
 ): GroupMoments[] {
   const n = groupIds.length;
-  if (rows.length !== n * d) throw dataError('length_mismatch', '', `${n} rows of ${d} need ${n * d} values`);
+  if (rows.length !== n * d) {
+    throw dataError('length_mismatch', '', `${n} rows of ${d} need ${n * d} values`);
+  }
   const counts = new Float64Array(groups);
   const means = Array.from({ length: groups }, () => new Float64Array(d));
   for (let i = 0; i < n; i++) {
     counts[groupIds[i]!]! += 1;
     const mean = means[groupIds[i]!]!;
-    for (let j = 0; j < d; j++) mean[j]! += rows[i * d + j]!;
+    for (let j = 0; j < d; j++) {
+      mean[j]! += rows[i * d + j]!;
+    }
   }
   means.forEach((mean, g) => {
     if (counts[g]! < 2) {
       throw dataError('group_too_small', '/groups', `group ${g} has ${counts[g]} rows; moments need at least 2`);
     }
-    for (let j = 0; j < d; j++) mean[j]! /= counts[g]!;
+    for (let j = 0; j < d; j++) {
+      mean[j]! /= counts[g]!;
+    }
   });
   const covariances = means.map(() => zeros(d, d));
   const centred = new Float64Array(d);
@@ -36,11 +42,17 @@ export function momentsByGroup(
     const g = groupIds[i]!;
     const mean = means[g]!;
     const sum = covariances[g]!.data;
-    for (let j = 0; j < d; j++) centred[j] = rows[i * d + j]! - mean[j]!;
+    for (let j = 0; j < d; j++) {
+      centred[j] = rows[i * d + j]! - mean[j]!;
+    }
     for (let j = 0; j < d; j++) {
       const value = centred[j]!;
-      if (value === 0) continue;
-      for (let k = 0; k <= j; k++) sum[j * d + k]! += value * centred[k]!;
+      if (value === 0) {
+        continue;
+      }
+      for (let k = 0; k <= j; k++) {
+        sum[j * d + k]! += value * centred[k]!;
+      }
     }
   }
   covariances.forEach(({ data }, g) => {
@@ -72,7 +84,11 @@ export function pooledMoments(groups: readonly GroupMoments[]): {
 } {
   const count = groups.reduce((sum, g) => sum + g.count, 0);
   const mean = new Float64Array(groups[0]!.mean.length);
-  for (const g of groups) for (let j = 0; j < mean.length; j++) mean[j]! += (g.count / count) * g.mean[j]!;
+  for (const g of groups) {
+    for (let j = 0; j < mean.length; j++) {
+      mean[j]! += (g.count / count) * g.mean[j]!;
+    }
+  }
   const gram = pooledGram(groups);
   return { count, mean, covariance: add({ ...gram, data: gram.data.map((x) => x / count) }, outer(mean, mean), -1) };
 }

@@ -24,12 +24,16 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, r
   let source: ReturnType<typeof tableFromIPC>;
   try {
     source = tableFromIPC(bytes, { useBigInt: true });
-    if (source.numCols > limits.columns)
+    if (source.numCols > limits.columns) {
       throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
-    if (source.numRows > limits.rows)
+    }
+    if (source.numRows > limits.rows) {
       throw tableError('table_too_large', '', `the table has more than ${limits.rows} rows`);
+    }
     // Of no bytes, or zeros alone, the reader makes a table without columns.
-    if (source.numCols === 0) throw new RangeError('no schema');
+    if (source.numCols === 0) {
+      throw new RangeError('no schema');
+    }
     const given = source.names.map(String);
     const names = columnNames(given);
     const how = columnReading(given, names, reading);
@@ -43,7 +47,9 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, r
     );
     return { rows: source.numRows, columns, ambiguous, names };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'data_invalid') throw error;
+    if (error instanceof Error && 'code' in error && error.code === 'data_invalid') {
+      throw error;
+    }
     // What the reader says of damaged bytes is about itself.
     throw tableError(
       'arrow_malformed',
@@ -59,14 +65,17 @@ const textOf = (value: unknown): string | null | undefined =>
 
 /** A 64-bit integer as a number, any other cell as it is. Raises `data_invalid` for one that no number is. */
 function exactNumber(value: unknown, name: string, pointer: string, row: number): unknown {
-  if (typeof value !== 'bigint') return value;
+  if (typeof value !== 'bigint') {
+    return value;
+  }
   const number = Number(value);
-  if (!Number.isSafeInteger(number))
+  if (!Number.isSafeInteger(number)) {
     throw tableError(
       'arrow_malformed',
       `${pointer}/${row}`,
       `${name} holds ${value}, an integer beyond 2^53; declare the column as text if it is a label`,
     );
+  }
   return number;
 }
 
@@ -84,8 +93,9 @@ function readColumn(
   } catch {
     throw tableError('arrow_malformed', pointer, `column ${name} cannot be read: its type is not supported`);
   }
-  if (values.length !== rows)
+  if (values.length !== rows) {
     throw tableError('arrow_malformed', pointer, `column ${name} has ${values.length} values for ${rows} rows`);
+  }
   const texts: (string | null)[] = [];
   const numbers = new Float64Array(rows);
   let [kind, missing]: ['number' | 'category' | undefined, number] = [undefined, 0];
@@ -105,14 +115,18 @@ function readColumn(
           : typeof value === 'number'
             ? 'number'
             : undefined;
-    if (own === undefined || (kind !== undefined && own !== kind))
+    if (own === undefined || (kind !== undefined && own !== kind)) {
       throw tableError('arrow_malformed', pointer, `column ${name} is neither numbers, booleans nor texts`);
+    }
     kind = own;
-    if (own === 'category') texts.push(String(value));
-    else {
+    if (own === 'category') {
+      texts.push(String(value));
+    } else {
       const number = Number(value);
       numbers[i] = Number.isFinite(number) ? number : Number.NaN;
-      if (!Number.isFinite(number)) missing += 1;
+      if (!Number.isFinite(number)) {
+        missing += 1;
+      }
     }
   }
   return kind === 'category' ? categories(name, texts, limits) : { name, kind: 'number', values: numbers, missing };

@@ -67,28 +67,41 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
       from = ++at;
       const opened = line;
       for (;;) {
-        if (at >= end)
+        if (at >= end) {
           throw tableError('csv_malformed', `/lines/${opened}`, `the quote opened in line ${opened} is never closed`);
+        }
         const code = bytes[at]!;
-        if (code === LF) line += 1;
+        if (code === LF) {
+          line += 1;
+        }
         if (code === QUOTE) {
-          if (bytes[at + 1] !== QUOTE) break;
+          if (bytes[at + 1] !== QUOTE) {
+            break;
+          }
           at += 1;
         }
         at += 1;
       }
       to = at++;
-      if (bytes[at] === CR && (at + 1 === end || bytes[at + 1] === LF)) at += 1;
+      if (bytes[at] === CR && (at + 1 === end || bytes[at + 1] === LF)) {
+        at += 1;
+      }
       if (at < end && bytes[at] !== separator && bytes[at] !== LF) {
         throw tableError('csv_malformed', `/lines/${line}`, `line ${line} has text after a closing quote`);
       }
     } else {
       from = at;
-      while (at < end && bytes[at] !== separator && bytes[at] !== LF) at += 1;
+      while (at < end && bytes[at] !== separator && bytes[at] !== LF) {
+        at += 1;
+      }
       to = at > from && bytes[at - 1] === CR && (at === end || bytes[at] === LF) ? at - 1 : at;
       if (trim) {
-        while (from < to && bytes[from] === BLANK) from += 1;
-        while (from < to && bytes[to - 1] === BLANK) to -= 1;
+        while (from < to && bytes[from] === BLANK) {
+          from += 1;
+        }
+        while (from < to && bytes[to - 1] === BLANK) {
+          to -= 1;
+        }
       }
     }
     last = at >= end || bytes[at] === LF;
@@ -97,10 +110,12 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const text = (): string => (quoted ? decode(from, to).replaceAll('""', '"') : decode(from, to));
 
   const header: string[] = [];
-  if (names) header.push(...names);
-  else {
-    if (at >= end)
+  if (names) {
+    header.push(...names);
+  } else {
+    if (at >= end) {
       throw tableError('csv_malformed', '', 'the body: the table is empty; the first line names the columns');
+    }
     do {
       field();
       header.push(text());
@@ -110,8 +125,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     } while (!last);
     line += 1;
   }
-  if (header.length > limits.columns)
+  if (header.length > limits.columns) {
     throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
+  }
   if (header.length === 1 && !names) {
     const other = [',', ';', '\t', '|'].find((mark) => mark !== delimiter && header[0]!.includes(mark));
     if (other) {
@@ -140,7 +156,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const parse = (): number | undefined => {
     let i = from;
     const negative = bytes[i] === MINUS;
-    if (negative) i += 1;
+    if (negative) {
+      i += 1;
+    }
     const first = i;
     let [value, digits, decimals] = [0, 0, -1];
     for (; i < to; i++) {
@@ -148,9 +166,14 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
       if (code >= ZERO && code <= NINE) {
         value = value * 10 + (code - ZERO);
         digits += 1;
-        if (decimals >= 0) decimals += 1;
-      } else if (code === POINT && decimals < 0) decimals = 0;
-      else break;
+        if (decimals >= 0) {
+          decimals += 1;
+        }
+      } else if (code === POINT && decimals < 0) {
+        decimals = 0;
+      } else {
+        break;
+      }
     }
     // Both the integer and the power of ten are exact here, so their quotient is the correctly rounded number.
     if (i === to && digits > 0 && digits <= 15 && i > first) {
@@ -158,8 +181,12 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
       return negative ? -size : size;
     }
     const word = text();
-    if (marks.has(word)) return Number.NaN;
-    if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(word)) return undefined;
+    if (marks.has(word)) {
+      return Number.NaN;
+    }
+    if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(word)) {
+      return undefined;
+    }
     const parsed = Number(word);
     return Number.isFinite(parsed) ? parsed : undefined;
   };
@@ -174,7 +201,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
         line += 1;
         continue;
       }
-      if (rows === limits.rows) throw tableError('table_too_large', '', `the table has more than ${limits.rows} rows`);
+      if (rows === limits.rows) {
+        throw tableError('table_too_large', '', `the table has more than ${limits.rows} rows`);
+      }
       const first = line;
       for (let column = 0; column < columnCount; column++) {
         field();
@@ -201,23 +230,32 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
         return grown;
       });
     }
-    if (!numeric[column]) return;
+    if (!numeric[column]) {
+      return;
+    }
     const value = parse();
-    if (value === undefined) numeric[column] = false;
-    else {
+    if (value === undefined) {
+      numeric[column] = false;
+    } else {
       numbers[column]![row] = value;
-      if (Number.isNaN(value)) missingCounts[column]! += 1;
+      if (Number.isNaN(value)) {
+        missingCounts[column]! += 1;
+      }
     }
   });
   const texts = new Map<number, (string | null)[]>();
   numeric.forEach((isNumber, column) => {
     // A column of nothing but missing marks says nothing about its kind; as numbers it stays usable.
-    if (!isNumber && reading[column]!.read) texts.set(column, []);
+    if (!isNumber && reading[column]!.read) {
+      texts.set(column, []);
+    }
   });
   if (texts.size > 0) {
     scan((column) => {
       const list = texts.get(column);
-      if (!list) return;
+      if (!list) {
+        return;
+      }
       const word = text();
       list.push(marks.has(word) ? null : word);
     });
@@ -225,7 +263,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const kept = [...labels.keys()].filter((j) => reading[j]!.read);
   const columns = kept.map((j): Column => {
     const [name, list] = [labels[j]!, texts.get(j)];
-    if (list) return categories(name, list, limits);
+    if (list) {
+      return categories(name, list, limits);
+    }
     return { name, kind: 'number', values: numbers[j]!.slice(0, rows), missing: missingCounts[j]! };
   });
   const ambiguous = ambiguousNames(
@@ -237,7 +277,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
 
 /** One field, quoted where it must be. */
 const written = (value: string | number | null, delimiter: string): string => {
-  if (value === null) return '';
+  if (value === null) {
+    return '';
+  }
   const text = String(value);
   return /["\r\n]/.test(text) || text.includes(delimiter) ? `"${text.replaceAll('"', '""')}"` : text;
 };

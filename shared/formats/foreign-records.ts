@@ -17,6 +17,7 @@ const KINDS: readonly { name: string; is(bytes: Uint8Array): boolean }[] = [
 /** @param bytes the first 2,000 bytes of a file @throws SextantError `data_invalid` naming what it is */
 export function refuseForeign(bytes: Uint8Array, wanted: string): void {
   const kind = KINDS.find(({ is }) => is(bytes));
-  if (kind)
+  if (kind) {
     throw recordError('record_format_unsupported', `the file is ${kind.name}, which is not read; send ${wanted}`);
+  }
 }

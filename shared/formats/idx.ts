@@ -22,15 +22,20 @@ const invalid = (name: string, why: string): SextantError => new SextantError('d
  */
 export function readIdx(file: Uint8Array, name: string): Idx {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 4 || view.getUint16(0) !== 0)
+  if (file.length < 4 || view.getUint16(0) !== 0) {
     throw invalid(name, 'is not an idx file: it must begin with two zero bytes');
+  }
   const [type, axes] = [view.getUint8(2), view.getUint8(3)];
   if (type !== UNSIGNED_BYTE) {
     throw invalid(name, `holds ${OTHER_TYPES[type] ?? `values of type ${type}`}; unsigned bytes (8) are read`);
   }
-  if (axes < 1 || axes > 4) throw invalid(name, `has ${axes} axes; 1 (labels) to 4 (images with channels) are read`);
+  if (axes < 1 || axes > 4) {
+    throw invalid(name, `has ${axes} axes; 1 (labels) to 4 (images with channels) are read`);
+  }
   const begin = 4 + 4 * axes;
-  if (file.length < begin) throw invalid(name, `ends within its header, after ${file.length} bytes of ${begin}`);
+  if (file.length < begin) {
+    throw invalid(name, `ends within its header, after ${file.length} bytes of ${begin}`);
+  }
   const shape = Array.from({ length: axes }, (_, i) => view.getUint32(4 + 4 * i));
   const size = shape.reduce((product, axis) => product * axis, 1);
   if (file.length - begin !== size) {

@@ -26,10 +26,12 @@ export function tableFromColumns(
   const names = columnNames(entries.map(([name]) => name));
   const how = columnReading(names, names, reading);
   const rows = entries[0]?.[1].length ?? 0;
-  if (entries.length > limits.columns)
+  if (entries.length > limits.columns) {
     throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
-  if (rows > limits.rows)
+  }
+  if (rows > limits.rows) {
     throw tableError('table_too_large', '/columns', `the table has more than ${limits.rows} rows`);
+  }
   const columns = entries.flatMap(([name, values], j) =>
     how[j]!.read ? [columnFrom(name, values, rows, limits, how[j]!.text)] : [],
   );
@@ -44,15 +46,17 @@ function columnFrom(
   text: boolean,
 ): Column {
   const pointer = jsonPointer(['columns', name]);
-  if (values.length !== rows)
+  if (values.length !== rows) {
     throw tableError('columns_malformed', pointer, `${name} has ${values.length} values, the first column has ${rows}`);
+  }
   const numbers = new Float64Array(rows);
   let [missing, numeric, textual, boolean] = [0, false, false, false];
   for (let i = 0; i < rows; i++) {
     const value = values[i];
     if (typeof value === 'number') {
-      if (!Number.isFinite(value))
+      if (!Number.isFinite(value)) {
         throw tableError('columns_malformed', `${pointer}/${i}`, 'the number is beyond double precision');
+      }
       numbers[i] = value;
       numeric = true;
     } else if (value === null) {
@@ -61,10 +65,15 @@ function columnFrom(
     } else if (typeof value === 'boolean') {
       numbers[i] = Number(value);
       boolean = true;
-    } else if (typeof value === 'string') textual = true;
-    else throw tableError('columns_malformed', `${pointer}/${i}`, 'a cell is a number, a text, true, false or null');
+    } else if (typeof value === 'string') {
+      textual = true;
+    } else {
+      throw tableError('columns_malformed', `${pointer}/${i}`, 'a cell is a number, a text, true, false or null');
+    }
   }
-  if (numeric && textual && !text) throw tableError('columns_malformed', pointer, `${name} mixes numbers and texts`);
+  if (numeric && textual && !text) {
+    throw tableError('columns_malformed', pointer, `${name} mixes numbers and texts`);
+  }
   // Truth values alone are two levels, as in a CSV file; beside numbers they are 0 and 1.
   const levels = text || textual || (boolean && !numeric);
   return levels

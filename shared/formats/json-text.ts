@@ -27,33 +27,47 @@ export function jsonTextFault(text: string, limit: number, reserved: readonly st
       let escaped = false;
       for (i += 1; i < text.length; i += 1) {
         const inside = text.charCodeAt(i);
-        if (inside === 0x22) break;
+        if (inside === 0x22) {
+          break;
+        }
         if (inside === 0x5c) {
           escaped = true;
           i += 1;
         }
       }
-      if (!naming || !inner) continue;
+      if (!naming || !inner) {
+        continue;
+      }
       naming = false;
       const name = escaped ? unescaped(text.slice(from, i)) : text.slice(from, i);
-      if (name === undefined) continue;
+      if (name === undefined) {
+        continue;
+      }
       inner.at = name;
       inner.names ??= new Set();
-      if (inner.names.has(name)) return { kind: 'name_repeated', path: path() };
-      if (reserved.includes(name)) return { kind: 'name_reserved', path: path() };
+      if (inner.names.has(name)) {
+        return { kind: 'name_repeated', path: path() };
+      }
+      if (reserved.includes(name)) {
+        return { kind: 'name_reserved', path: path() };
+      }
       inner.names.add(name);
     } else if (code === 0x7b || code === 0x5b) {
       naming = code === 0x7b;
       inner = { object: naming, names: undefined, at: 0 };
       open.push(inner);
-      if (open.length > limit) return { kind: 'too_deep', path: path() };
+      if (open.length > limit) {
+        return { kind: 'too_deep', path: path() };
+      }
     } else if (code === 0x7d || code === 0x5d) {
       open.pop();
       inner = open.at(-1);
       naming = false;
     } else if (code === 0x2c && inner) {
       naming = inner.object;
-      if (!naming) inner.at = (inner.at as number) + 1;
+      if (!naming) {
+        inner.at = (inner.at as number) + 1;
+      }
     }
   }
   return null;

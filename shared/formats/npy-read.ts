@@ -12,24 +12,33 @@ const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** @throws SextantError `data_invalid` for other files, dtypes or orders */
 export function readNpy(file: Uint8Array): { shape: number[]; values: Float64Array } {
   const malformed = (detail: string) => recordError('npy_malformed', detail);
-  if (file.length < 12 || MAGIC.some((byte, i) => file[i] !== byte)) throw malformed('this is no .npy file');
+  if (file.length < 12 || MAGIC.some((byte, i) => file[i] !== byte)) {
+    throw malformed('this is no .npy file');
+  }
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const wide = file[6]! > 1;
   const start = wide ? 12 : 10;
   const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
-  if (start + length > file.length) throw malformed('the file ends within its header');
+  if (start + length > file.length) {
+    throw malformed('the file ends within its header');
+  }
   const header = new TextDecoder('latin1').decode(file.subarray(start, start + length));
   const descriptor = /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? '';
   const reader = READERS[descriptor];
-  if (!reader) throw malformed(`the dtype is '${descriptor}'; ${Object.keys(READERS).join(', ')} are read`);
-  if (/'fortran_order':\s*True/.test(header)) throw malformed('the array is in Fortran order; save it in C order');
+  if (!reader) {
+    throw malformed(`the dtype is '${descriptor}'; ${Object.keys(READERS).join(', ')} are read`);
+  }
+  if (/'fortran_order':\s*True/.test(header)) {
+    throw malformed('the array is in Fortran order; save it in C order');
+  }
   const sizes = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? '';
   const shape = sizes.split(',').flatMap((size) => (size.trim() === '' ? [] : [Number(size)]));
   const count = shape.reduce((product, size) => product * size, 1);
   const from = start + length;
-  if (!Number.isSafeInteger(count) || file.length - from !== count * reader.bytes)
+  if (!Number.isSafeInteger(count) || file.length - from !== count * reader.bytes) {
     throw malformed(
       `an array [${shape}] of ${descriptor} takes ${count * reader.bytes} bytes, the file has ${file.length - from}`,
     );
+  }
   return { shape, values: Float64Array.from({ length: count }, (_, i) => reader.read(view, from + i * reader.bytes)) };
 }

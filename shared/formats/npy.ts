@@ -10,7 +10,9 @@ export function npyPrefix(dtype: NpyDtype, shape: readonly number[]): Uint8Array
   const total = Math.ceil((10 + header.length + 1) / 64) * 64;
   const prefix = new Uint8Array(total).fill(0x20);
   prefix.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, (total - 10) & 0xff, (total - 10) >> 8]);
-  for (let i = 0; i < header.length; i += 1) prefix[10 + i] = header.charCodeAt(i);
+  for (let i = 0; i < header.length; i += 1) {
+    prefix[10 + i] = header.charCodeAt(i);
+  }
   prefix[total - 1] = 0x0a;
   return prefix;
 }

@@ -63,23 +63,26 @@ const MAX_RANK = 16;
  * @throws SafetensorsError `safetensors_truncated`, `safetensors_header_too_large`
  */
 export function headerLength(prefix: Uint8Array, fileBytes: number): number {
-  if (prefix.length < 8 || fileBytes < 8)
+  if (prefix.length < 8 || fileBytes < 8) {
     throw new SafetensorsError(
       'safetensors_truncated',
       `a safetensors file has at least 8 bytes, this one ${fileBytes}`,
     );
+  }
   const view = new DataView(prefix.buffer, prefix.byteOffset, 8);
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
-  if (length > MAX_HEADER_BYTES)
+  if (length > MAX_HEADER_BYTES) {
     throw new SafetensorsError(
       'safetensors_header_too_large',
       `header of ${length} bytes; at most ${MAX_HEADER_BYTES}`,
     );
-  if (8 + length > fileBytes)
+  }
+  if (8 + length > fileBytes) {
     throw new SafetensorsError(
       'safetensors_truncated',
       `header claims ${length} bytes, the file has ${fileBytes - 8} left`,
     );
+  }
   return length;
 }
 
@@ -94,9 +97,13 @@ export function parseHeader(json: Uint8Array, fileBytes: number): SafetensorsHea
   const { __metadata__, ...described } = fields;
   const metadata = readMetadata(__metadata__);
   const entries = Object.entries(described);
-  if (entries.length > MAX_TENSORS) throw invalid(`${entries.length} tensors; at most ${MAX_TENSORS}`);
+  if (entries.length > MAX_TENSORS) {
+    throw invalid(`${entries.length} tensors; at most ${MAX_TENSORS}`);
+  }
   const tensors = new Map<string, SafetensorsEntry>();
-  for (const [name, value] of entries) tensors.set(name, readEntry(name, value, dataStart, fileBytes));
+  for (const [name, value] of entries) {
+    tensors.set(name, readEntry(name, value, dataStart, fileBytes));
+  }
   checkLayout([...tensors.values()], dataStart, fileBytes);
   return { dataStart, metadata, tensors };
 }
@@ -113,61 +120,84 @@ function parseFields(json: Uint8Array): Fields {
   } catch {
     throw invalid('the header is not UTF-8');
   }
-  if (text[0] !== '{') throw invalid("the header must begin with '{'");
+  if (text[0] !== '{') {
+    throw invalid("the header must begin with '{'");
+  }
   try {
     return parseHeaderJson(text) as Fields; // a text that begins with a brace is an object, or no JSON
   } catch (error) {
-    if (!(error instanceof HeaderSyntaxError)) throw error;
-    if (error.duplicate !== null) throw new SafetensorsError('safetensors_duplicate_name', error.message);
+    if (!(error instanceof HeaderSyntaxError)) {
+      throw error;
+    }
+    if (error.duplicate !== null) {
+      throw new SafetensorsError('safetensors_duplicate_name', error.message);
+    }
     throw invalid(error.message);
   }
 }
 
 function readMetadata(value: HeaderValue | undefined): Record<string, string> {
-  if (value === undefined) return {};
-  if (!isObject(value)) throw invalid('__metadata__ must be an object of strings');
+  if (value === undefined) {
+    return {};
+  }
+  if (!isObject(value)) {
+    throw invalid('__metadata__ must be an object of strings');
+  }
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw invalid(`__metadata__ '${key}' must be a string`);
+    if (typeof text !== 'string') {
+      throw invalid(`__metadata__ '${key}' must be a string`);
+    }
     metadata[key] = text;
   }
   return metadata;
 }
 
 function readEntry(name: string, value: HeaderValue, dataStart: number, fileBytes: number): SafetensorsEntry {
-  if (!isObject(value)) throw invalid(`tensor '${name}' must be an object`);
+  if (!isObject(value)) {
+    throw invalid(`tensor '${name}' must be an object`);
+  }
   const dtype = value.dtype;
-  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype))
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
     throw new SafetensorsError(
       'safetensors_dtype_unknown',
       `tensor '${name}' has dtype '${String(dtype)}'; known are ${Object.keys(DTYPE_BYTES).join(', ')}`,
     );
+  }
   const shape = integers(value.shape, `shape of tensor '${name}'`);
   const offsets = integers(value.data_offsets, `data_offsets of tensor '${name}'`);
-  if (shape.length > MAX_RANK) throw invalid(`tensor '${name}' has ${shape.length} axes; at most ${MAX_RANK}`);
-  if (offsets.length !== 2 || offsets[0]! > offsets[1]!)
+  if (shape.length > MAX_RANK) {
+    throw invalid(`tensor '${name}' has ${shape.length} axes; at most ${MAX_RANK}`);
+  }
+  if (offsets.length !== 2 || offsets[0]! > offsets[1]!) {
     throw invalid(`data_offsets of tensor '${name}' must be [begin, end] with begin <= end`);
-  for (const key of Object.keys(value))
-    if (key !== 'dtype' && key !== 'shape' && key !== 'data_offsets')
+  }
+  for (const key of Object.keys(value)) {
+    if (key !== 'dtype' && key !== 'shape' && key !== 'data_offsets') {
       throw invalid(`tensor '${name}' has an unknown field '${key}'`);
+    }
+  }
   const [begin, end] = [dataStart + offsets[0]!, dataStart + offsets[1]!];
-  if (end > fileBytes)
+  if (end > fileBytes) {
     throw new SafetensorsError(
       'safetensors_out_of_bounds',
       `tensor '${name}' ends at byte ${end}, the file has ${fileBytes}`,
     );
+  }
   const bytes = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype as SafetensorsDtype]);
-  if (bytes !== end - begin)
+  if (bytes !== end - begin) {
     throw new SafetensorsError(
       'safetensors_size_mismatch',
       `tensor '${name}' of shape [${shape}] and dtype ${dtype} takes ${bytes} bytes, its offsets span ${end - begin}`,
     );
+  }
   return { name, dtype: dtype as SafetensorsDtype, shape, begin, end };
 }
 
 function integers(value: HeaderValue | undefined, what: string): number[] {
-  if (!Array.isArray(value) || value.some((item) => typeof item !== 'number' || item < 0))
+  if (!Array.isArray(value) || value.some((item) => typeof item !== 'number' || item < 0)) {
     throw invalid(`${what} must be a list of non-negative integers`);
+  }
   return value as number[];
 }
 
@@ -175,15 +205,18 @@ function checkLayout(entries: SafetensorsEntry[], dataStart: number, fileBytes: 
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let covered = dataStart;
   for (const entry of entries) {
-    if (entry.begin < covered)
+    if (entry.begin < covered) {
       throw new SafetensorsError('safetensors_overlap', `tensor '${entry.name}' overlaps the tensor before it`);
-    if (entry.begin > covered)
+    }
+    if (entry.begin > covered) {
       throw new SafetensorsError(
         'safetensors_gap',
         `${entry.begin - covered} bytes before '${entry.name}' belong to none`,
       );
+    }
     covered = entry.end;
   }
-  if (covered !== fileBytes)
+  if (covered !== fileBytes) {
     throw new SafetensorsError('safetensors_gap', `the last ${fileBytes - covered} bytes belong to no tensor`);
+  }
 }

@@ -23,18 +23,27 @@ const MAX_DEPTH = 4;
 export function parseHeaderJson(text: string): HeaderValue {
   const fault = jsonTextFault(text, MAX_DEPTH);
   const at = fault?.path.at(-1);
-  if (fault?.kind === 'name_repeated') throw new HeaderSyntaxError(`'${at}' is named twice`, String(at));
-  if (fault) throw new HeaderSyntaxError('nested too deeply');
+  if (fault?.kind === 'name_repeated') {
+    throw new HeaderSyntaxError(`'${at}' is named twice`, String(at));
+  }
+  if (fault) {
+    throw new HeaderSyntaxError('nested too deeply');
+  }
   try {
     // `source` is the number as written: 2.0 and 1e3 are integers to the parser, and no shape
     return JSON.parse(text, (_name, value: unknown, context?: { source?: string }) => {
-      if (typeof value === 'string' || (typeof value === 'object' && value !== null)) return value;
-      if (!Number.isSafeInteger(value) || !/^-?[0-9]+$/.test(context?.source ?? String(value)))
+      if (typeof value === 'string' || (typeof value === 'object' && value !== null)) {
+        return value;
+      }
+      if (!Number.isSafeInteger(value) || !/^-?[0-9]+$/.test(context?.source ?? String(value))) {
         throw new HeaderSyntaxError(`${context?.source ?? String(value)} is no integer below 2^53`);
+      }
       return value;
     }) as HeaderValue;
   } catch (error) {
-    if (error instanceof HeaderSyntaxError) throw error;
+    if (error instanceof HeaderSyntaxError) {
+      throw error;
+    }
     throw new HeaderSyntaxError((error as Error).message.slice(0, 200));
   }
 }

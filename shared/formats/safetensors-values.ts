@@ -8,7 +8,9 @@ export function float16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 0x3ff;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  if (exponent === 31) {
+    return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  }
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
@@ -17,7 +19,9 @@ function float8Value(bits: number): number {
   const sign = bits & 0x80 ? -1 : 1;
   const exponent = (bits >> 3) & 15;
   const fraction = bits & 7;
-  if (exponent === 15 && fraction === 7) return Number.NaN;
+  if (exponent === 15 && fraction === 7) {
+    return Number.NaN;
+  }
   return exponent === 0 ? sign * fraction * 2 ** -9 : sign * (1 + fraction / 8) * 2 ** (exponent - 7);
 }
 
@@ -31,17 +35,23 @@ export function bfloat16Value(bits: number): number {
 export function bfloat16Bits(value: number): number {
   scratch.setFloat32(0, value);
   const bits = scratch.getUint32(0);
-  if (Number.isNaN(value)) return 0x7fc0;
+  if (Number.isNaN(value)) {
+    return 0x7fc0;
+  }
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
 /** The float16 nearest to `value` (a float32), ties to even; beyond 65504 it is infinite. */
 export function float16Bits(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
+  if (Number.isNaN(value)) {
+    return 0x7e00;
+  }
   scratch.setFloat32(0, value);
   const sign = (scratch.getUint32(0) >>> 16) & 0x8000;
   const size = Math.abs(value);
-  if (size >= 65520) return sign | 0x7c00;
+  if (size >= 65520) {
+    return sign | 0x7c00;
+  }
   // Below 2^-14 the spacing is 2^-24; above, it is 2^(e-10). The division is exact, so one rounding decides.
   const exponent = Math.max(-14, ((scratch.getUint32(0) >>> 23) & 255) - 127);
   const units = roundHalfEven(size / 2 ** (exponent - 10));
@@ -59,11 +69,14 @@ function roundHalfEven(x: number): number {
  * already and aligned. Integers beyond 2^24 and float64 lose digits.
  */
 export function toFloat32(bytes: Uint8Array, dtype: SafetensorsDtype): Float32Array {
-  if (dtype === 'F32' && bytes.byteOffset % 4 === 0)
+  if (dtype === 'F32' && bytes.byteOffset % 4 === 0) {
     return new Float32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length / 4);
+  }
   const out = new Float32Array(bytes.length / DTYPE_BYTES[dtype]);
   const read = reader(bytes, dtype);
-  for (let i = 0; i < out.length; i++) out[i] = read(i);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = read(i);
+  }
   return out;
 }
 
@@ -71,7 +84,9 @@ export function toFloat32(bytes: Uint8Array, dtype: SafetensorsDtype): Float32Ar
 export function toFloat64(bytes: Uint8Array, dtype: SafetensorsDtype): Float64Array {
   const out = new Float64Array(bytes.length / DTYPE_BYTES[dtype]);
   const read = reader(bytes, dtype);
-  for (let i = 0; i < out.length; i++) out[i] = read(i);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = read(i);
+  }
   return out;
 }
 

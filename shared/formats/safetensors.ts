@@ -27,7 +27,9 @@ export function readSafetensors(file: Uint8Array): Safetensors {
   const header = parseHeader(file.subarray(8, 8 + length), file.length);
   const entry = (name: string) => {
     const found = header.tensors.get(name);
-    if (!found) throw new SafetensorsError('safetensors_tensor_missing', `no tensor '${name}' in the file`);
+    if (!found) {
+      throw new SafetensorsError('safetensors_tensor_missing', `no tensor '${name}' in the file`);
+    }
     return found;
   };
   const bytes = (name: string) => file.subarray(entry(name).begin, entry(name).end);
@@ -50,12 +52,15 @@ export function safetensorsPrefix(
   align = 8,
 ): Uint8Array {
   const fields: [string, unknown][] = [];
-  if (Object.keys(metadata).length > 0) fields.push(['__metadata__', metadata]);
+  if (Object.keys(metadata).length > 0) {
+    fields.push(['__metadata__', metadata]);
+  }
   const names = new Set<string>();
   let offset = 0;
   for (const { name, dtype, shape } of tensors) {
-    if (names.has(name) || name === '__metadata__')
+    if (names.has(name) || name === '__metadata__') {
       throw new SafetensorsError('safetensors_duplicate_name', `tensor '${name}' is written twice`);
+    }
     names.add(name);
     const end = offset + shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
     fields.push([name, { dtype, shape, data_offsets: [offset, end] }]);
@@ -80,11 +85,12 @@ export function writeSafetensors(tensors: readonly TensorToWrite[], metadata: Re
   let offset = prefix.length;
   for (const { name, dtype, shape, bytes } of tensors) {
     const expected = shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
-    if (bytes.length !== expected)
+    if (bytes.length !== expected) {
       throw new SafetensorsError(
         'safetensors_size_mismatch',
         `tensor '${name}' of shape [${shape}] and dtype ${dtype} takes ${expected} bytes, ${bytes.length} given`,
       );
+    }
     file.set(bytes, offset);
     offset += bytes.length;
   }
@@ -98,8 +104,9 @@ export function floatTensor(
   values: Float32Array,
   dtype: 'F32' | 'F16' | 'BF16' = 'F32',
 ): TensorToWrite {
-  if (dtype === 'F32')
+  if (dtype === 'F32') {
     return { name, dtype, shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+  }
   const bits = dtype === 'F16' ? float16Bits : bfloat16Bits;
   return { name, dtype, shape, bytes: new Uint8Array(Uint16Array.from(values, bits).buffer) };
 }

@@ -77,9 +77,13 @@ export function columnNames(given: readonly string[]): string[] {
     }
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
-    if (count === 1) return name;
+    if (count === 1) {
+      return name;
+    }
     let suffix = count;
-    while (taken.has(`${name}.${suffix}`)) suffix += 1;
+    while (taken.has(`${name}.${suffix}`)) {
+      suffix += 1;
+    }
     taken.add(`${name}.${suffix}`);
     return `${name}.${suffix}`;
   });
@@ -94,32 +98,40 @@ export function ambiguousNames(given: readonly string[], columns: readonly Colum
   const ambiguous = new Set<string>();
   for (const [j, column] of columns.entries()) {
     const before = first.get(given[j]!);
-    if (!before) first.set(given[j]!, column);
-    else if (!sameCells(before, column)) ambiguous.add(given[j]!);
+    if (!before) {
+      first.set(given[j]!, column);
+    } else if (!sameCells(before, column)) {
+      ambiguous.add(given[j]!);
+    }
   }
   return ambiguous;
 }
 
 function sameCells(a: Column, b: Column): boolean {
-  if (a.kind === 'number') return b.kind === 'number' && a.values.every((value, i) => Object.is(value, b.values[i]));
+  if (a.kind === 'number') {
+    return b.kind === 'number' && a.values.every((value, i) => Object.is(value, b.values[i]));
+  }
   return b.kind === 'category' && a.codes.every((code, i) => a.levels[code] === b.levels[b.codes[i]!]);
 }
 
 /** Refuses a table in which a column that is read shares its name with another one. Raises `data_invalid`. */
 export function requireOneOfEach(table: Table, read: readonly string[]): void {
   const twice = read.find((name) => table.ambiguous?.has(name));
-  if (twice !== undefined)
+  if (twice !== undefined) {
     throw tableError(
       'columns_malformed',
       jsonPointer(['columns', twice]),
       `two different columns are called "${twice}", and one is read; give each a name of its own`,
     );
+  }
 }
 
 /** The column of this name. Raises `data_invalid` (column_missing), naming what there is. */
 export function columnOf(table: Table, name: string, pointer = '/columns'): Column {
   const found = table.columns.find((column) => column.name === name);
-  if (found) return found;
+  if (found) {
+    return found;
+  }
   const all = table.names ?? table.columns.map((column) => column.name);
   const names = all.slice(0, 20);
   const more = all.length > 20 ? ', ...' : '';
@@ -146,12 +158,13 @@ export function categories(
     if (code === undefined) {
       code = at.size;
       at.set(text, code);
-      if (code >= limits.levels)
+      if (code >= limits.levels) {
         throw tableError(
           'table_too_large',
           jsonPointer(['columns', name]),
           `${name} has more than ${limits.levels} different values`,
         );
+      }
     }
     codes[i] = code;
   });
@@ -160,7 +173,9 @@ export function categories(
 
 /** 1 and 0 where a column of levels holds nothing but truth values, NaN where missing; null for any other column. */
 export function booleanValues({ codes, levels }: CategoryColumn): Float64Array | null {
-  if (levels.some((level) => level !== 'true' && level !== 'false')) return null;
+  if (levels.some((level) => level !== 'true' && level !== 'false')) {
+    return null;
+  }
   return Float64Array.from(codes, (code) => (code < 0 ? Number.NaN : Number(levels[code] === 'true')));
 }
 
@@ -178,12 +193,17 @@ type ColumnSchema = {
 export const tableSchema = (table: Table): ColumnSchema[] =>
   table.columns.map((column): ColumnSchema => {
     const { name, kind, missing } = column;
-    if (column.kind === 'category')
+    if (column.kind === 'category') {
       return { name, kind, missing, levels: column.levels.length, examples: column.levels.slice(0, 10) };
+    }
     let [minimum, maximum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const value of column.values) {
-      if (value < minimum) minimum = value;
-      if (value > maximum) maximum = value;
+      if (value < minimum) {
+        minimum = value;
+      }
+      if (value > maximum) {
+        maximum = value;
+      }
     }
     return minimum <= maximum ? { name, kind, missing, minimum, maximum } : { name, kind, missing };
   });

@@ -91,18 +91,24 @@ export default defineJob({
       const refuse = (path: (string | number)[], message: string) =>
         context.addIssue({ code: 'custom', path, message });
       const images = model.kind === 'lenet' || model.kind === 'vit';
-      if (task.kind === 'lm' && model.kind !== 'linear') refuse(['model'], 'a language model is named in its task');
-      if (task.kind === 'table' && images)
+      if (task.kind === 'lm' && model.kind !== 'linear') {
+        refuse(['model'], 'a language model is named in its task');
+      }
+      if (task.kind === 'table' && images) {
         refuse(['model', 'kind'], `${model.kind} needs images; a table takes linear or mlp`);
+      }
       if (model.kind === 'vit' && model.width % model.heads !== 0) {
         refuse(['model', 'heads'], `${model.heads} heads do not divide the width ${model.width}`);
       }
       tiles.forEach(([m, n], i) => {
-        if (rank > m * n)
+        if (rank > m * n) {
           refuse(['rank'], `${rank} terms are more than the ${m * n} numbers of tile ${i} (${m} x ${n}) can need`);
+        }
       });
       const total = split.reduce((sum, share) => sum + share, 0);
-      if (Math.abs(total - 1) > 1e-6) refuse(['split'], `the shares add up to ${total}, not to 1`);
+      if (Math.abs(total - 1) > 1e-6) {
+        refuse(['split'], `the shares add up to ${total}, not to 1`);
+      }
     }),
   result: z.object({
     points: z.array(pointFiguresSchema),
@@ -129,9 +135,12 @@ export default defineJob({
   produces: ['model', 'report'],
   models: ({ task }) => (task.kind === 'lm' ? [{ reference: task.model, pointer: '/task/model', hooks: [] }] : []),
   inputs({ task }) {
-    if (task.kind === 'table') return tableInput(task.table).map(({ id }) => ({ id, pointer: '/task/table/artefact' }));
-    if (task.kind === 'lm')
+    if (task.kind === 'table') {
+      return tableInput(task.table).map(({ id }) => ({ id, pointer: '/task/table/artefact' }));
+    }
+    if (task.kind === 'lm') {
       return [...modelInput(task.model, '/task/model'), ...corpusInput(task.corpus, '/task/corpus')];
+    }
     const labels = task.labels ? [{ id: task.labels, pointer: '/task/labels' }] : [];
     return [{ id: task.images, pointer: '/task/images' }, ...labels];
   },

@@ -53,7 +53,9 @@ type Declared<P extends z.ZodType, R extends z.ZodType> = Omit<JobContract<P, R>
 
 /** Declares a job type, by its estimate or by quantities of work that measured unit costs price. */
 export function defineJob<P extends z.ZodType, R extends z.ZodType>(contract: Declared<P, R>): JobContract<P, R> {
-  if ('estimate' in contract) return contract;
+  if ('estimate' in contract) {
+    return contract;
+  }
   const { type, work } = contract;
   return {
     ...contract,

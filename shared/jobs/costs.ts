@@ -39,7 +39,9 @@ export function priceOf(type: string, work: Work, costs: UnitCosts | undefined =
   const sum = (kind: 'seconds' | 'memory'): number =>
     Object.entries(work[kind]).reduce((total, [name, quantity]) => {
       const unit = costs?.[kind][name];
-      if (unit === undefined) throw new RangeError(`${type} has no unit cost for ${kind} of '${name}'`);
+      if (unit === undefined) {
+        throw new RangeError(`${type} has no unit cost for ${kind} of '${name}'`);
+      }
       return total + unit * quantity;
     }, 0);
   return {

@@ -85,15 +85,18 @@ export default defineJob({
       seed: seedSchema.default(0),
     })
     .superRefine(({ features, target, group, network }, context) => {
-      if ('predictor' in network) return;
+      if ('predictor' in network) {
+        return;
+      }
       // The predictor would read what it is to predict, or the group that it promises not to need.
       features.columns.forEach((name, k) => {
-        if (name === target || name === group)
+        if (name === target || name === group) {
           context.addIssue({
             code: 'custom',
             path: ['features', 'columns', k],
             message: `${name} is the ${name === target ? 'target' : 'group'}; a predictor reads other columns`,
           });
+        }
       });
     }),
   result: z.object({

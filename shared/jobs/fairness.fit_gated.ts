@@ -67,12 +67,13 @@ export default defineJob({
     })
     .superRefine(({ features, label }, context) => {
       const at = features.columns.indexOf(label);
-      if (at >= 0)
+      if (at >= 0) {
         context.addIssue({
           code: 'custom',
           path: ['features', 'columns', at],
           message: `${label} is the label; a predictor reads other columns`,
         });
+      }
     }),
   result: z.object({
     table: tableReportSchema,

@@ -42,13 +42,18 @@ export default defineJob({
     })
     .superRefine(function check(params, context) {
       // What does not even fit the schema has been said.
-      if (context.issues.length > 0) return;
+      if (context.issues.length > 0) {
+        return;
+      }
       try {
         checkLookaheadFit(params);
       } catch (error) {
-        if (!(error instanceof SextantError && error.errors)) throw error;
-        for (const { pointer, code, detail } of error.errors)
+        if (!(error instanceof SextantError && error.errors)) {
+          throw error;
+        }
+        for (const { pointer, code, detail } of error.errors) {
           context.addIssue({ code: 'custom', path: pathOf(pointer), message: detail, params: { code } });
+        }
       }
     }),
   result: z.object({

@@ -56,17 +56,29 @@ const saeSpecSchema = z
   .superRefine((spec, context) => {
     const { variant, width, k, sparsity, matryoshka_prefixes } = spec;
     const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-    for (const name of ['threshold', 'bandwidth', 'log_threshold'] as const)
-      if (spec[name] !== null && !saeVariant(variant).learnsThreshold)
+    for (const name of ['threshold', 'bandwidth', 'log_threshold'] as const) {
+      if (spec[name] !== null && !saeVariant(variant).learnsThreshold) {
         refuse(name, `${variant} learns no thresholds: leave it out`);
-    if (spec.threshold === 0 && spec.log_threshold) refuse('threshold', '0 has no logarithm');
+      }
+    }
+    if (spec.threshold === 0 && spec.log_threshold) {
+      refuse('threshold', '0 has no logarithm');
+    }
     if (saeVariant(variant).takes === 'k') {
-      if (k === null) refuse('k', `${variant} needs k, the number of latents per token`);
-      else if (k > width) refuse('k', `k = ${k} is above the width ${width}`);
-      if (sparsity !== null) refuse('sparsity', `${variant} has k latents per token and no penalty: leave it out`);
-    } else if (k !== null) refuse('k', `${variant} is made sparse by 'sparsity', not by k: leave it out`);
-    if (matryoshka_prefixes.some((prefix) => prefix > width))
+      if (k === null) {
+        refuse('k', `${variant} needs k, the number of latents per token`);
+      } else if (k > width) {
+        refuse('k', `k = ${k} is above the width ${width}`);
+      }
+      if (sparsity !== null) {
+        refuse('sparsity', `${variant} has k latents per token and no penalty: leave it out`);
+      }
+    } else if (k !== null) {
+      refuse('k', `${variant} is made sparse by 'sparsity', not by k: leave it out`);
+    }
+    if (matryoshka_prefixes.some((prefix) => prefix > width)) {
       refuse('matryoshka_prefixes', `a prefix is above the width ${width}`);
+    }
   });
 export type SaeSpec = z.infer<typeof saeSpecSchema>;
 

@@ -4,15 +4,20 @@ import { type Matrix, zeros } from './matrix.ts';
 
 const toLibrary = (a: Matrix): LibraryMatrix => {
   const out = new LibraryMatrix(a.rows, a.cols);
-  for (let i = 0; i < a.rows; i++) for (let j = 0; j < a.cols; j++) out.set(i, j, a.data[i * a.cols + j]!);
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = 0; j < a.cols; j++) {
+      out.set(i, j, a.data[i * a.cols + j]!);
+    }
+  }
   return out;
 };
 const pickColumns = (from: LibraryMatrix, order: readonly number[]): Matrix => {
   const out = zeros(from.rows, order.length);
-  for (let i = 0; i < from.rows; i++)
+  for (let i = 0; i < from.rows; i++) {
     order.forEach((k, j) => {
       out.data[i * order.length + j] = from.get(i, k);
     });
+  }
   return out;
 };
 const descending = (values: readonly number[]): number[] =>
@@ -23,8 +28,12 @@ type SymmetricEigen = { values: Float64Array; vectors: Matrix };
 
 /** Raises RangeError for a matrix that is not square or holds a value that is not finite. */
 export function symmetricEigen(a: Matrix): SymmetricEigen {
-  if (a.rows !== a.cols) throw new RangeError(`an eigenproblem needs a square matrix, got ${a.rows} x ${a.cols}`);
-  if (!a.data.every(Number.isFinite)) throw new RangeError('an eigenproblem needs finite entries');
+  if (a.rows !== a.cols) {
+    throw new RangeError(`an eigenproblem needs a square matrix, got ${a.rows} x ${a.cols}`);
+  }
+  if (!a.data.every(Number.isFinite)) {
+    throw new RangeError('an eigenproblem needs finite entries');
+  }
   // By a power of two, so that nothing is rounded: the library squares entries, and loses itself where they overflow.
   const largest = a.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const unit = largest > 0 ? 2 ** Math.floor(Math.log2(largest)) : 1;
@@ -41,7 +50,9 @@ export function symmetricEigen(a: Matrix): SymmetricEigen {
 type SingularValues = { left: Matrix; values: Float64Array; right: Matrix };
 
 export function singularValues(a: Matrix): SingularValues {
-  if (!a.data.every(Number.isFinite)) throw new RangeError('a singular value problem needs finite entries');
+  if (!a.data.every(Number.isFinite)) {
+    throw new RangeError('a singular value problem needs finite entries');
+  }
   const solved = new SingularValueDecomposition(toLibrary(a), { autoTranspose: true });
   const order = descending(solved.diagonal).slice(0, Math.min(a.rows, a.cols));
   return {

@@ -17,18 +17,26 @@ export function leastSquares(
   { ridge = 0, weights }: { ridge?: number; weights?: ArrayLike<number> } = {},
 ): LinearFit {
   const n = y.length;
-  if (x.length !== n * d) throw new RangeError(`${n} rows of ${d} need ${n * d} values, got ${x.length}`);
+  if (x.length !== n * d) {
+    throw new RangeError(`${n} rows of ${d} need ${n * d} values, got ${x.length}`);
+  }
   const mean = new Float64Array(d);
   let [total, meanY] = [0, 0];
   for (let i = 0; i < n; i++) {
     const weight = weights ? weights[i]! : 1;
     total += weight;
     meanY += weight * y[i]!;
-    for (let j = 0; j < d; j++) mean[j]! += weight * x[i * d + j]!;
+    for (let j = 0; j < d; j++) {
+      mean[j]! += weight * x[i * d + j]!;
+    }
   }
-  if (!(total > 0)) throw new RangeError('least squares needs at least one row of positive weight');
+  if (!(total > 0)) {
+    throw new RangeError('least squares needs at least one row of positive weight');
+  }
   meanY /= total;
-  for (let j = 0; j < d; j++) mean[j]! /= total;
+  for (let j = 0; j < d; j++) {
+    mean[j]! /= total;
+  }
   const moment = zeros(d, d);
   const cross = new Float64Array(d);
   let squareY = 0;
@@ -62,16 +70,24 @@ export function leastSquares(
       const s1 = scale[1]! * c1[j]!;
       const s2 = scale[2]! * c2[j]!;
       const s3 = scale[3]! * c3[j]!;
-      for (let k = 0; k <= j; k++) moment.data[j * d + k]! += s0 * c0[k]! + s1 * c1[k]! + s2 * c2[k]! + s3 * c3[k]!;
+      for (let k = 0; k <= j; k++) {
+        moment.data[j * d + k]! += s0 * c0[k]! + s1 * c1[k]! + s2 * c2[k]! + s3 * c3[k]!;
+      }
     }
   }
-  for (let j = 0; j < d; j++) for (let k = 0; k < j; k++) moment.data[k * d + j] = moment.data[j * d + k]!;
+  for (let j = 0; j < d; j++) {
+    for (let k = 0; k < j; k++) {
+      moment.data[k * d + j] = moment.data[j * d + k]!;
+    }
+  }
   const coefficients = d === 0 ? new Float64Array(0) : solveRidge(moment, cross, ridge);
   let [intercept, explained, quadratic] = [meanY, 0, 0];
   for (let j = 0; j < d; j++) {
     intercept -= coefficients[j]! * mean[j]!;
     explained += coefficients[j]! * cross[j]!;
-    for (let k = 0; k < d; k++) quadratic += coefficients[j]! * moment.data[j * d + k]! * coefficients[k]!;
+    for (let k = 0; k < d; k++) {
+      quadratic += coefficients[j]! * moment.data[j * d + k]! * coefficients[k]!;
+    }
   }
   return { intercept, coefficients, residual: Math.max(0, squareY - 2 * explained + quadratic) / total };
 }

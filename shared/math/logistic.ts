@@ -19,11 +19,17 @@ export function logisticRegression(
     iterations = 50,
   }: { l2?: number; weights?: ArrayLike<number>; rows?: ArrayLike<number>; iterations?: number } = {},
 ): Float64Array {
-  if (!(l2 > 0)) throw new RangeError(`l2 must be above 0, got ${l2}`);
+  if (!(l2 > 0)) {
+    throw new RangeError(`l2 must be above 0, got ${l2}`);
+  }
   const count = rows ? rows.length : y.length;
   let total = 0;
-  for (let r = 0; r < count; r++) total += weights ? weights[rows ? rows[r]! : r]! : 1;
-  if (!(total > 0)) throw new RangeError('a logistic regression needs at least one row of positive weight');
+  for (let r = 0; r < count; r++) {
+    total += weights ? weights[rows ? rows[r]! : r]! : 1;
+  }
+  if (!(total > 0)) {
+    throw new RangeError('a logistic regression needs at least one row of positive weight');
+  }
   const width = d + 1;
   let beta = new Float64Array(width);
 
@@ -32,11 +38,15 @@ export function logisticRegression(
     for (let r = 0; r < count; r++) {
       const i = rows ? rows[r]! : r;
       let a = b[d]!;
-      for (let j = 0; j < d; j++) a += b[j]! * x[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        a += b[j]! * x[i * d + j]!;
+      }
       sum += (weights ? weights[i]! : 1) * (softplus(a) - y[i]! * a);
     }
     let penalty = 0;
-    for (let j = 0; j < d; j++) penalty += b[j]! * b[j]!;
+    for (let j = 0; j < d; j++) {
+      penalty += b[j]! * b[j]!;
+    }
     return sum / total + (l2 / 2) * penalty;
   };
 
@@ -60,9 +70,13 @@ export function logisticRegression(
       const curvature = weight * p * (1 - p);
       for (let j = 0; j < width; j++) {
         const value = row[j]!;
-        if (value === 0) continue;
+        if (value === 0) {
+          continue;
+        }
         gradient[j]! += weight * (p - y[i]!) * value;
-        for (let k = 0; k <= j; k++) hessian.data[j * width + k]! += curvature * value * row[k]!;
+        for (let k = 0; k <= j; k++) {
+          hessian.data[j * width + k]! += curvature * value * row[k]!;
+        }
       }
     }
     let largest = 0;
@@ -71,18 +85,26 @@ export function logisticRegression(
         gradient[j]! += l2 * beta[j]!;
         hessian.data[j * width + j]! += l2;
       }
-      for (let k = 0; k < j; k++) hessian.data[k * width + j] = hessian.data[j * width + k]!;
+      for (let k = 0; k < j; k++) {
+        hessian.data[k * width + j] = hessian.data[j * width + k]!;
+      }
       largest = Math.max(largest, Math.abs(gradient[j]!));
     }
-    if (largest < 1e-9) break;
+    if (largest < 1e-9) {
+      break;
+    }
     const step = solveRidge(hessian, gradient, 1e-12);
     let [scale, improved] = [1, false];
     for (let halving = 0; halving < 40 && !improved; halving++, scale /= 2) {
       const trial = beta.map((value, j) => value - scale * step[j]!);
       const next = loss(trial);
-      if (next <= current) [beta, current, improved] = [trial, next, true];
+      if (next <= current) {
+        [beta, current, improved] = [trial, next, true];
+      }
     }
-    if (!improved) break;
+    if (!improved) {
+      break;
+    }
   }
   return beta;
 }

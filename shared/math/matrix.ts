@@ -8,8 +8,9 @@ export const zeros = (rows: number, cols: number): Matrix => ({ rows, cols, data
 
 /** Wraps values given row by row. Raises RangeError when their number is not `rows * cols`. */
 export function matrix(rows: number, cols: number, values: ArrayLike<number>): Matrix {
-  if (values.length !== rows * cols)
+  if (values.length !== rows * cols) {
     throw new RangeError(`${rows} x ${cols} needs ${rows * cols}, got ${values.length}`);
+  }
   return { rows, cols, data: Float64Array.from(values) };
 }
 
@@ -18,8 +19,12 @@ export function fromRows(rows: readonly ArrayLike<number>[]): Matrix {
   const cols = rows[0]?.length ?? 0;
   const out = zeros(rows.length, cols);
   rows.forEach((row, i) => {
-    if (row.length !== cols) throw new RangeError(`row ${i} has ${row.length} values, the first has ${cols}`);
-    for (let j = 0; j < cols; j++) out.data[i * cols + j] = row[j]!;
+    if (row.length !== cols) {
+      throw new RangeError(`row ${i} has ${row.length} values, the first has ${cols}`);
+    }
+    for (let j = 0; j < cols; j++) {
+      out.data[i * cols + j] = row[j]!;
+    }
   });
   return out;
 }
@@ -29,18 +34,26 @@ export const toRows = (a: Matrix): number[][] =>
 
 export function identity(n: number): Matrix {
   const out = zeros(n, n);
-  for (let i = 0; i < n; i++) out.data[i * n + i] = 1;
+  for (let i = 0; i < n; i++) {
+    out.data[i * n + i] = 1;
+  }
   return out;
 }
 
 export function transpose(a: Matrix): Matrix {
   const out = zeros(a.cols, a.rows);
-  for (let i = 0; i < a.rows; i++) for (let j = 0; j < a.cols; j++) out.data[j * a.rows + i] = a.data[i * a.cols + j]!;
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = 0; j < a.cols; j++) {
+      out.data[j * a.rows + i] = a.data[i * a.cols + j]!;
+    }
+  }
   return out;
 }
 
 const requireShape = (ok: boolean, what: string, a: Matrix, b: { rows: number; cols: number }): void => {
-  if (!ok) throw new RangeError(`${what}: ${a.rows} x ${a.cols} does not fit ${b.rows} x ${b.cols}`);
+  if (!ok) {
+    throw new RangeError(`${what}: ${a.rows} x ${a.cols} does not fit ${b.rows} x ${b.cols}`);
+  }
 };
 
 /** A B, (n x k) (k x m). */
@@ -53,9 +66,13 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
     const base = i * width;
     for (let k = 0; k < inner; k++) {
       const factor = left[i * inner + k]!;
-      if (factor === 0) continue;
+      if (factor === 0) {
+        continue;
+      }
       const from = k * width;
-      for (let j = 0; j < width; j++) out.data[base + j]! += factor * right[from + j]!;
+      for (let j = 0; j < width; j++) {
+        out.data[base + j]! += factor * right[from + j]!;
+      }
     }
   }
   return out;
@@ -69,7 +86,9 @@ export function multiplyTransposed(a: Matrix, b: Matrix): Matrix {
   for (let i = 0; i < a.rows; i++) {
     for (let j = 0; j < b.rows; j++) {
       let sum = 0;
-      for (let k = 0; k < inner; k++) sum += a.data[i * inner + k]! * b.data[j * inner + k]!;
+      for (let k = 0; k < inner; k++) {
+        sum += a.data[i * inner + k]! * b.data[j * inner + k]!;
+      }
       out.data[i * b.rows + j] = sum;
     }
   }
@@ -82,7 +101,9 @@ export function apply(a: Matrix, x: ArrayLike<number>): Float64Array {
   const out = new Float64Array(a.rows);
   for (let i = 0; i < a.rows; i++) {
     let sum = 0;
-    for (let j = 0; j < a.cols; j++) sum += a.data[i * a.cols + j]! * x[j]!;
+    for (let j = 0; j < a.cols; j++) {
+      sum += a.data[i * a.cols + j]! * x[j]!;
+    }
     out[i] = sum;
   }
   return out;
@@ -96,7 +117,9 @@ export function symmetrise(a: Matrix): Matrix {
   requireShape(a.rows === a.cols, 'symmetrise', a, a);
   const out = zeros(a.rows, a.cols);
   for (let i = 0; i < a.rows; i++) {
-    for (let j = 0; j < a.cols; j++) out.data[i * a.cols + j] = (a.data[i * a.cols + j]! + a.data[j * a.cols + i]!) / 2;
+    for (let j = 0; j < a.cols; j++) {
+      out.data[i * a.cols + j] = (a.data[i * a.cols + j]! + a.data[j * a.cols + i]!) / 2;
+    }
   }
   return out;
 }
@@ -105,21 +128,28 @@ export function symmetrise(a: Matrix): Matrix {
 export function add(a: Matrix, b: Matrix, factor = 1): Matrix {
   requireShape(a.rows === b.rows && a.cols === b.cols, 'add', a, b);
   const out = zeros(a.rows, a.cols);
-  for (let i = 0; i < out.data.length; i++) out.data[i] = a.data[i]! + factor * b.data[i]!;
+  for (let i = 0; i < out.data.length; i++) {
+    out.data[i] = a.data[i]! + factor * b.data[i]!;
+  }
   return out;
 }
 
 /** factor x y^T. */
 export function outer(x: ArrayLike<number>, y: ArrayLike<number>, factor = 1): Matrix {
   const out = zeros(x.length, y.length);
-  for (let i = 0; i < x.length; i++)
-    for (let j = 0; j < y.length; j++) out.data[i * y.length + j] = factor * x[i]! * y[j]!;
+  for (let i = 0; i < x.length; i++) {
+    for (let j = 0; j < y.length; j++) {
+      out.data[i * y.length + j] = factor * x[i]! * y[j]!;
+    }
+  }
   return out;
 }
 
 export function dot(x: ArrayLike<number>, y: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
+  for (let i = 0; i < x.length; i++) {
+    sum += x[i]! * y[i]!;
+  }
   return sum;
 }
 
@@ -128,6 +158,8 @@ export const norm = (x: ArrayLike<number>): number => Math.sqrt(dot(x, x));
 export const frobenius = (a: Matrix): number => norm(a.data);
 export const trace = (a: Matrix): number => {
   let sum = 0;
-  for (let i = 0; i < Math.min(a.rows, a.cols); i++) sum += a.data[i * a.cols + i]!;
+  for (let i = 0; i < Math.min(a.rows, a.cols); i++) {
+    sum += a.data[i * a.cols + i]!;
+  }
   return sum;
 };

@@ -7,7 +7,9 @@ import { normalQuantile } from './special.ts';
  * from 0.02 to 0.98 and every count from 30. NaN throughout for no trials.
  */
 export function wilsonInterval(share: number, count: number, level = 0.95): Interval {
-  if (!(count > 0)) return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
+  if (!(count > 0)) {
+    return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
+  }
   const z = normalQuantile(0.5 + level / 2);
   const scale = 1 + z ** 2 / count;
   const centre = (share + z ** 2 / (2 * count)) / scale;

@@ -9,7 +9,9 @@ type QuantileDefinition = 'linear' | 'hazen';
 /** The quantile at `level` in [0, 1] of values in rising order, linear between order statistics and constant beyond. */
 export function quantile(sorted: ArrayLike<number>, level: number, definition: QuantileDefinition = 'linear'): number {
   const last = sorted.length - 1;
-  if (last < 0) throw new RangeError('a quantile needs a value');
+  if (last < 0) {
+    throw new RangeError('a quantile needs a value');
+  }
   const at = Math.min(Math.max(definition === 'linear' ? level * last : level * sorted.length - 0.5, 0), last);
   const below = Math.floor(at);
   return sorted[below]! + (at - below) * (sorted[Math.min(below + 1, last)]! - sorted[below]!);

@@ -55,8 +55,8 @@ const TWO_32 = 4294967296;
 export class RandomStream {
   readonly seed: number;
   readonly name: string;
-  private readonly key: readonly [number, number];
-  private readonly high: readonly [number, number];
+  readonly #key: readonly [number, number];
+  readonly #high: readonly [number, number];
 
   constructor(seed: number, name: string) {
     if (!Number.isSafeInteger(seed) || seed < 0) {
@@ -64,8 +64,8 @@ export class RandomStream {
     }
     this.seed = seed;
     this.name = name;
-    this.key = [seed % TWO_32, Math.floor(seed / TWO_32)];
-    this.high = hashName(name);
+    this.#key = [seed % TWO_32, Math.floor(seed / TWO_32)];
+    this.#high = hashName(name);
   }
 
   /** A stream of its own for a part of the work, such as one parameter or one epoch. */
@@ -86,10 +86,10 @@ export class RandomStream {
     for (let block = Math.floor(start / 4); 4 * block < end; block++) {
       let c0 = block | 0;
       let c1 = Math.floor(block / TWO_32) | 0;
-      let c2 = this.high[0] | 0;
-      let c3 = this.high[1] | 0;
-      let k0 = this.key[0] | 0;
-      let k1 = this.key[1] | 0;
+      let c2 = this.#high[0] | 0;
+      let c3 = this.#high[1] | 0;
+      let k0 = this.#key[0] | 0;
+      let k1 = this.#key[1] | 0;
       for (let round = 0; round < 10; round++) {
         const a0 = c0 & 0xffff;
         const a1 = c0 >>> 16;
@@ -112,9 +112,15 @@ export class RandomStream {
       }
       // Words before `start` or after the end fall outside the array and are dropped.
       const at = 4 * block - start;
-      if (at >= 0) out[at] = c0;
-      if (at + 1 >= 0) out[at + 1] = c1;
-      if (at + 2 >= 0) out[at + 2] = c2;
+      if (at >= 0) {
+        out[at] = c0;
+      }
+      if (at + 1 >= 0) {
+        out[at + 1] = c1;
+      }
+      if (at + 2 >= 0) {
+        out[at + 2] = c2;
+      }
       out[at + 3] = c3;
     }
   }
@@ -179,7 +185,9 @@ export class RandomStream {
 
   /** `k` different integers below `n`, in random order: the first k steps of a Fisher-Yates shuffle. */
   subset(n: number, k: number): Uint32Array {
-    if (k > n) throw new RangeError(`cannot choose ${k} of ${n}`);
+    if (k > n) {
+      throw new RangeError(`cannot choose ${k} of ${n}`);
+    }
     const uniform = this.uniform(k);
     const moved = new Map<number, number>();
     const out = new Uint32Array(k);

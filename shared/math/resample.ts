@@ -32,7 +32,9 @@ export function drawWeights(strata: readonly number[], words: Uint32Array, weigh
   let from = 0;
   for (const count of strata) {
     const scale = count / 4294967296;
-    for (let i = from; i < from + count; i++) weights[from + ((words[i]! * scale) | 0)]! += 1;
+    for (let i = from; i < from + count; i++) {
+      weights[from + ((words[i]! * scale) | 0)]! += 1;
+    }
     from += count;
   }
 }
@@ -50,18 +52,24 @@ function accelerations({ strata, size, evaluate, random, blocks = 100 }: Resampl
   strata.forEach((count, s) => {
     const order = random.derive(`jackknife/${s}`).permutation(count);
     // Counting on from the last stratum keeps the blocks equal when strata are smaller than their number.
-    for (let i = 0; i < count; i++) block[from + order[i]!] = (from + i) % used;
+    for (let i = 0; i < count; i++) {
+      block[from + order[i]!] = (from + i) % used;
+    }
     from += count;
   });
   const values = Array.from({ length: used }, () => new Float64Array(size));
   const weights = new Uint16Array(total);
   for (let b = 0; b < used; b++) {
-    for (let i = 0; i < total; i++) weights[i] = block[i] === b ? 0 : 1;
+    for (let i = 0; i < total; i++) {
+      weights[i] = block[i] === b ? 0 : 1;
+    }
     evaluate(weights, values[b]!);
   }
   return Float64Array.from({ length: size }, (_, j) => {
     let mean = 0;
-    for (const value of values) mean += value[j]! / used;
+    for (const value of values) {
+      mean += value[j]! / used;
+    }
     let [second, third] = [0, 0];
     for (const value of values) {
       const d = mean - value[j]!;
@@ -90,7 +98,9 @@ function drawn({ strata, size, evaluate, draws, random }: Resampling): {
     stream.fillWords(words, draw * total);
     drawWeights(strata, words, weights);
     evaluate(weights, out);
-    for (let j = 0; j < size; j++) samples[j]![draw] = out[j]!;
+    for (let j = 0; j < size; j++) {
+      samples[j]![draw] = out[j]!;
+    }
   }
   return { estimates, samples };
 }
@@ -110,9 +120,13 @@ function intervalOf(
     return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
   }
   let [mean, square] = [0, 0];
-  for (const value of sample) mean += value;
+  for (const value of sample) {
+    mean += value;
+  }
   mean /= n;
-  for (const value of sample) square += (value - mean) ** 2;
+  for (const value of sample) {
+    square += (value - mean) ** 2;
+  }
   const { low, high } = edges(sample);
   return {
     estimate,
@@ -148,7 +162,9 @@ export function bootstrap(resampling: Resampling): { samples: Float64Array[]; in
     const interval = intervalOf(estimate, all, (sample) => {
       const n = sample.length;
       let below = 0;
-      for (const value of sample) below += value < estimate ? 1 : value === estimate ? 0.5 : 0;
+      for (const value of sample) {
+        below += value < estimate ? 1 : value === estimate ? 0.5 : 0;
+      }
       const bias = normalQuantile(Math.min(Math.max(below / n, 0.5 / n), 1 - 0.5 / n));
       const edge = (sign: number): number => {
         const shifted = bias + sign * z;

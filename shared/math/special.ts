@@ -7,18 +7,26 @@ const LANCZOS = [
 
 /** ln Gamma(x) for x > 0 (Lanczos, g = 7, nine terms; about 1e-15 relative). */
 export function logGamma(x: number): number {
-  if (!(x > 0)) throw new RangeError(`logGamma needs x > 0, got ${x}`);
-  if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
+  if (!(x > 0)) {
+    throw new RangeError(`logGamma needs x > 0, got ${x}`);
+  }
+  if (x < 0.5) {
+    return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
+  }
   const z = x - 1;
   let sum = LANCZOS[0]!;
-  for (let i = 1; i < LANCZOS.length; i++) sum += LANCZOS[i]! / (z + i);
+  for (let i = 1; i < LANCZOS.length; i++) {
+    sum += LANCZOS[i]! / (z + i);
+  }
   const t = z + 7.5;
   return 0.5 * Math.log(2 * Math.PI) + (z + 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
 /** Error function: its Maclaurin series below 2, 1 - erfc above. */
 export function erf(x: number): number {
-  if (Math.abs(x) >= 2) return x < 0 ? erfc(-x) - 1 : 1 - erfc(x);
+  if (Math.abs(x) >= 2) {
+    return x < 0 ? erfc(-x) - 1 : 1 - erfc(x);
+  }
   let [term, sum] = [x, x];
   for (let n = 1; n < 200 && Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
     term *= (-x * x) / n;
@@ -29,15 +37,23 @@ export function erf(x: number): number {
 
 /** Complementary error function: 1 - erf below 2, its continued fraction (modified Lentz) above. */
 export function erfc(x: number): number {
-  if (x < 0) return 2 - erfc(-x);
-  if (x < 2) return 1 - erf(x);
-  if (x > 27) return 0;
+  if (x < 0) {
+    return 2 - erfc(-x);
+  }
+  if (x < 2) {
+    return 1 - erf(x);
+  }
+  if (x > 27) {
+    return 0;
+  }
   let [f, c, d] = [x, x, 0];
   for (let n = 1; n < 500; n++) {
     d = 1 / (x + (n / 2) * d);
     c = x + n / 2 / c;
     f *= c * d;
-    if (Math.abs(c * d - 1) < 1e-16) break;
+    if (Math.abs(c * d - 1) < 1e-16) {
+      break;
+    }
   }
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * f);
 }
@@ -47,8 +63,12 @@ export const normalCdf = (x: number): number => erfc(-x / Math.SQRT2) / 2;
 
 /** Inverse of `normalCdf`: Acklam's rational approximation with one Halley step. -Infinity at 0, Infinity at 1. */
 export function normalQuantile(p: number): number {
-  if (!(p >= 0 && p <= 1)) throw new RangeError(`a probability lies in [0, 1], got ${p}`);
-  if (p === 0 || p === 1) return p === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  if (!(p >= 0 && p <= 1)) {
+    throw new RangeError(`a probability lies in [0, 1], got ${p}`);
+  }
+  if (p === 0 || p === 1) {
+    return p === 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+  }
   const tail = (q: number): number =>
     (((((-7.784894002430293e-3 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) * q +
       4.374664141464968) *
@@ -56,9 +76,11 @@ export function normalQuantile(p: number): number {
       2.938163982698783) /
     ((((7.784695709041462e-3 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) * q + 1);
   let x: number;
-  if (p < 0.02425) x = tail(Math.sqrt(-2 * Math.log(p)));
-  else if (p > 1 - 0.02425) x = -tail(Math.sqrt(-2 * Math.log(1 - p)));
-  else {
+  if (p < 0.02425) {
+    x = tail(Math.sqrt(-2 * Math.log(p)));
+  } else if (p > 1 - 0.02425) {
+    x = -tail(Math.sqrt(-2 * Math.log(1 - p)));
+  } else {
     const q = p - 0.5;
     const r = q * q;
     x =
@@ -79,11 +101,21 @@ export function normalQuantile(p: number): number {
 
 /** P(Bin(n, p) <= k), summed exactly from the smaller tail's terms in logarithms. */
 export function binomialCdf(k: number, n: number, p: number): number {
-  if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`a binomial needs a whole n from 0, got ${n}`);
-  if (k < 0) return 0;
-  if (k >= n) return 1;
-  if (k > n * p) return 1 - binomialCdf(n - Math.floor(k) - 1, n, 1 - p);
-  if (p === 0) return 1;
+  if (!Number.isSafeInteger(n) || n < 0) {
+    throw new RangeError(`a binomial needs a whole n from 0, got ${n}`);
+  }
+  if (k < 0) {
+    return 0;
+  }
+  if (k >= n) {
+    return 1;
+  }
+  if (k > n * p) {
+    return 1 - binomialCdf(n - Math.floor(k) - 1, n, 1 - p);
+  }
+  if (p === 0) {
+    return 1;
+  }
   // From the largest term downwards: the ratio of neighbours is exact, and small terms stop mattering.
   const top = Math.floor(k);
   let term = Math.exp(
@@ -99,7 +131,9 @@ export function binomialCdf(k: number, n: number, p: number): number {
 
 /** sigma(x) = 1 / (1 + e^-x) without overflow. */
 export const sigmoid = (x: number): number => {
-  if (x >= 0) return 1 / (1 + Math.exp(-x));
+  if (x >= 0) {
+    return 1 / (1 + Math.exp(-x));
+  }
   const e = Math.exp(x);
   return e / (1 + e);
 };

@@ -135,10 +135,17 @@ export type Family = {
 export function listWeights(weights: ModelWeights): Weight[] {
   const found = new Map<string, Weight>();
   const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
+    if (typeof value !== 'object' || value === null) {
+      return;
+    }
     const weight = value as Partial<Weight>;
-    if (typeof weight.name === 'string' && Array.isArray(weight.shape)) found.set(weight.name, weight as Weight);
-    else for (const child of Object.values(value)) visit(child);
+    if (typeof weight.name === 'string' && Array.isArray(weight.shape)) {
+      found.set(weight.name, weight as Weight);
+    } else {
+      for (const child of Object.values(value)) {
+        visit(child);
+      }
+    }
   };
   visit(weights);
   return [...found.values()];

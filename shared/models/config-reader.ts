@@ -53,8 +53,9 @@ export class ConfigReader {
 
   /** @throws SextantError `model_unsupported` where `config` is not an object */
   constructor(config: unknown, path = '') {
-    if (typeof config !== 'object' || config === null || Array.isArray(config))
+    if (typeof config !== 'object' || config === null || Array.isArray(config)) {
       throw refuse(`${path || 'config.json'} must be an object`);
+    }
     this.#fields = config as Record<string, unknown>;
     this.#path = path;
     this.modelType = String(this.#fields.model_type ?? '');
@@ -80,15 +81,21 @@ export class ConfigReader {
   /** A finite number. Without `fallback` the field is required. */
   number(name: string, fallback?: number): number {
     const value = this.raw(name) ?? fallback;
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw this.#wrong(name, 'a finite number', value);
+    if (typeof value !== 'number' || !Number.isFinite(value)) {
+      throw this.#wrong(name, 'a finite number', value);
+    }
     return value;
   }
 
   /** A positive integer up to `most`, by default below 2^31. */
   count(name: string, fallback?: number, most = 2 ** 31 - 1): number {
     const value = this.number(name, fallback);
-    if (!Number.isInteger(value) || value < 1) throw this.#wrong(name, 'a positive integer', value);
-    if (value > most) throw this.#wrong(name, `at most ${most}`, value);
+    if (!Number.isInteger(value) || value < 1) {
+      throw this.#wrong(name, 'a positive integer', value);
+    }
+    if (value > most) {
+      throw this.#wrong(name, `at most ${most}`, value);
+    }
     return value;
   }
 
@@ -99,7 +106,9 @@ export class ConfigReader {
 
   flag(name: string, fallback: boolean): boolean {
     const value = this.raw(name) ?? fallback;
-    if (typeof value !== 'boolean') throw this.#wrong(name, 'true or false', value);
+    if (typeof value !== 'boolean') {
+      throw this.#wrong(name, 'true or false', value);
+    }
     return value;
   }
 
@@ -107,14 +116,18 @@ export class ConfigReader {
   choice<T extends string>(name: string, allowed: readonly T[], fallback?: T): T {
     const value = this.raw(name) ?? fallback;
     const found = allowed.find((option) => option === value);
-    if (found === undefined) throw this.#wrong(name, `one of ${allowed.join(', ')}`, value);
+    if (found === undefined) {
+      throw this.#wrong(name, `one of ${allowed.join(', ')}`, value);
+    }
     return found;
   }
 
   /** Refuses any value but the given one (or none). */
   only(name: string, value: unknown): void {
     const found = this.raw(name);
-    if (found !== undefined && found !== value) throw this.#wrong(name, `${JSON.stringify(value)} or absent`, found);
+    if (found !== undefined && found !== value) {
+      throw this.#wrong(name, `${JSON.stringify(value)} or absent`, found);
+    }
   }
 
   /** A nested object, or undefined. */
@@ -129,10 +142,11 @@ export class ConfigReader {
       .filter(([name, value]) => value !== null && !name.startsWith('_') && !this.#read.has(name))
       .filter(([name, value]) => this.#path !== '' || !(HARMLESS.has(name) || isNeutral(name, value)))
       .map(([name]) => `${this.#path}${name}`);
-    if (unknown.length > 0)
+    if (unknown.length > 0) {
       throw refuse(
         `config of model_type '${this.modelType}' has fields that are not supported and may change the arithmetic: ${unknown.join(', ')}`,
       );
+    }
   }
 
   /** An error about this field. */

@@ -13,11 +13,12 @@ export const FAMILIES: Record<string, Family> = Object.fromEntries(
 /** The family of a model. @throws SextantError `model_unsupported` */
 export function familyOf(modelType: string): Family {
   const family = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
-  if (!family)
+  if (!family) {
     throw new SextantError(
       'model_unsupported',
       `model_type '${modelType}' is not supported; supported are ${Object.keys(FAMILIES).join(', ')}`,
     );
+  }
   return family;
 }
 

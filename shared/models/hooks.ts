@@ -40,11 +40,12 @@ const PATTERN = /^([a-z_]+)\.(0|[1-9][0-9]{0,3})(?:\.(0|[1-9][0-9]{0,3}))?$/;
 export function parseHook(text: string): Hook {
   const [, name, layer, head] = PATTERN.exec(text) ?? [];
   const kind = HOOK_KINDS.find((candidate) => candidate === name);
-  if (!kind || (kind === 'head_out') !== (head !== undefined))
+  if (!kind || (kind === 'head_out') !== (head !== undefined)) {
     throw new SextantError(
       'hook_unknown',
       `'${text.slice(0, 80)}' is not a hook point; write KIND.LAYER with KIND one of ${HOOK_KINDS.filter((k) => k !== 'head_out').join(', ')}, or head_out.LAYER.HEAD`,
     );
+  }
   return { kind, layer: Number(layer), head: head === undefined ? null : Number(head) };
 }
 
@@ -70,26 +71,35 @@ const hookKinds = (model: HookShape): HookKind[] =>
 /** All hooks of a model, layer by layer. */
 export function listHooks(model: HookShape): string[] {
   const hooks: string[] = [];
-  for (let layer = 0; layer < model.layers; layer++)
-    for (const kind of hookKinds(model))
-      if (kind === 'head_out')
-        for (let head = 0; head < model.heads; head++) hooks.push(formatHook({ kind, layer, head }));
-      else hooks.push(formatHook({ kind, layer, head: null }));
+  for (let layer = 0; layer < model.layers; layer++) {
+    for (const kind of hookKinds(model)) {
+      if (kind === 'head_out') {
+        for (let head = 0; head < model.heads; head++) {
+          hooks.push(formatHook({ kind, layer, head }));
+        }
+      } else {
+        hooks.push(formatHook({ kind, layer, head: null }));
+      }
+    }
+  }
   return hooks;
 }
 
 /** The parsed hook, after checking that the model has it. @throws SextantError `hook_unknown` */
 export function requireHook(model: HookShape, text: string): Hook {
   const hook = parseHook(text);
-  if (hook.layer >= model.layers)
+  if (hook.layer >= model.layers) {
     throw new SextantError('hook_unknown', `'${text}': the model has layers 0 to ${model.layers - 1}`);
-  if (hook.head !== null && hook.head >= model.heads)
+  }
+  if (hook.head !== null && hook.head >= model.heads) {
     throw new SextantError('hook_unknown', `'${text}': the model has heads 0 to ${model.heads - 1}`);
-  if (hook.kind === 'resid_mid' && model.parallel)
+  }
+  if (hook.kind === 'resid_mid' && model.parallel) {
     throw new SextantError(
       'hook_unknown',
       `'${text}': attention and MLP are parallel here, so nothing lies between them`,
     );
+  }
   return hook;
 }
 

@@ -34,14 +34,20 @@ function readRopeSettings(
   const legacyFraction = defaults.legacyFraction && config.raw(defaults.legacyFraction);
   const theta = settings?.raw('rope_theta') ?? legacyTheta ?? defaults.theta ?? 10_000;
   const fraction = settings?.raw('partial_rotary_factor') ?? legacyFraction ?? defaults.fraction ?? 1;
-  if (typeof theta !== 'number' || !(theta > 1)) throw config.refuse('rope_theta', 'must be a number above 1');
-  if (typeof fraction !== 'number' || !(fraction > 0 && fraction <= 1))
+  if (typeof theta !== 'number' || !(theta > 1)) {
+    throw config.refuse('rope_theta', 'must be a number above 1');
+  }
+  if (typeof fraction !== 'number' || !(fraction > 0 && fraction <= 1)) {
     throw config.refuse('partial_rotary_factor', 'must lie in (0, 1]');
-  if (defaults.fraction === undefined && fraction !== 1)
+  }
+  if (defaults.fraction === undefined && fraction !== 1) {
     throw config.refuse('partial_rotary_factor', 'this family rotates whole heads');
+  }
   const period = Math.trunc(headDim * fraction);
   const dims = 2 * Math.ceil(period / 2);
-  if (dims === 0 || dims > headDim) throw config.refuse('head_dim', `${headDim} leaves no pair to rotate`);
+  if (dims === 0 || dims > headDim) {
+    throw config.refuse('head_dim', `${headDim} leaves no pair to rotate`);
+  }
   return { theta, dims, period, scaling: settings ? readScaling(settings, config, dims / 2) : null };
 }
 
@@ -49,8 +55,9 @@ function readScaling(settings: ConfigReader, config: ConfigReader, pairs: number
   const type = settings.raw('rope_type') ?? settings.raw('type') ?? 'default';
   settings.raw('type');
   const read = typeof type === 'string' && Object.hasOwn(READERS, type) ? READERS[type] : undefined;
-  if (!read)
+  if (!read) {
     throw settings.refuse('rope_type', `'${String(type)}' is not supported; ${Object.keys(READERS).join(', ')} are`);
+  }
   const scaling = read(settings, config, pairs);
   settings.finish();
   return scaling;
@@ -60,7 +67,9 @@ const READERS: Record<string, (settings: ConfigReader, config: ConfigReader, pai
   default: () => null,
   linear: (settings) => ({ kind: 'linear', factor: readFactor(settings) }),
   dynamic(settings, config, pairs) {
-    if (pairs < 2) throw settings.refuse('rope_type', 'dynamic needs more than one pair to rotate');
+    if (pairs < 2) {
+      throw settings.refuse('rope_type', 'dynamic needs more than one pair to rotate');
+    }
     settings.raw('original_max_position_embeddings'); // Written by some; the publishers' library reads the config's.
     return { kind: 'dynamic', factor: readFactor(settings), context: config.count('max_position_embeddings') };
   },
@@ -103,7 +112,9 @@ const READERS: Record<string, (settings: ConfigReader, config: ConfigReader, pai
 
 function readFactor(settings: ConfigReader): number {
   const factor = settings.number('factor');
-  if (!(factor >= 1)) throw settings.refuse('factor', 'must be at least 1');
+  if (!(factor >= 1)) {
+    throw settings.refuse('factor', 'must be at least 1');
+  }
   return factor;
 }
 
@@ -116,14 +127,17 @@ function factorOr(settings: ConfigReader, ratio: number): number {
 function readOriginalContext(settings: ConfigReader, config: ConfigReader): number {
   const name = 'original_max_position_embeddings';
   const within = settings.raw(name) === undefined ? undefined : settings.count(name);
-  if (config.raw(name) !== undefined) return config.count(name);
+  if (config.raw(name) !== undefined) {
+    return config.count(name);
+  }
   return within ?? config.count('max_position_embeddings');
 }
 
 function readFactors(settings: ConfigReader, name: string, pairs: number): number[] {
   const value = settings.raw(name);
-  if (Array.isArray(value) && value.length === pairs && value.every((x) => Number.isFinite(x) && x > 0))
+  if (Array.isArray(value) && value.length === pairs && value.every((x) => Number.isFinite(x) && x > 0)) {
     return value as number[];
+  }
   throw settings.refuse(name, `must list ${pairs} numbers above 0`);
 }
 
@@ -180,8 +194,12 @@ function llama3Frequencies(
 ): Float64Array {
   return frequencies.map((f) => {
     const turns = (originalContext * f) / (2 * Math.PI);
-    if (turns < lowFrequency) return f / factor;
-    if (turns > highFrequency) return f;
+    if (turns < lowFrequency) {
+      return f / factor;
+    }
+    if (turns > highFrequency) {
+      return f;
+    }
     const smooth = (turns - lowFrequency) / (highFrequency - lowFrequency);
     return ((1 - smooth) * f) / factor + smooth * f;
   });
@@ -193,8 +211,12 @@ export const ropeMagnitude = ({ scaling }: Rope): number =>
 
 /** Texts of lengths for which this is equal have the same frequencies. */
 export function ropeRegime({ scaling }: Rope, length: number): number {
-  if (scaling?.kind === 'dynamic') return Math.max(length, scaling.context);
-  if (scaling?.kind === 'longrope') return length > scaling.originalContext ? 1 : 0;
+  if (scaling?.kind === 'dynamic') {
+    return Math.max(length, scaling.context);
+  }
+  if (scaling?.kind === 'longrope') {
+    return length > scaling.originalContext ? 1 : 0;
+  }
   return 0;
 }
 

@@ -16,7 +16,9 @@ export type Scaled = { axis: Axis; scale: Scale };
 /** A number as ticks with a spacing of `step` show it: no more decimals than tell neighbours apart. */
 export function tickText(value: number, step: number): string {
   const size = Math.max(Math.abs(value), step);
-  if (value === 0) return '0';
+  if (value === 0) {
+    return '0';
+  }
   if (size >= 1e6 || size < 1e-4) {
     const digits = Math.max(0, Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step)));
     return value.toExponential(Math.min(6, digits)).replace('e+', 'e');
@@ -65,7 +67,9 @@ const named = (names: readonly string[]): Scale => ({
  * A logarithmic axis shows positive values alone.
  */
 export function scaleOf(axis: Axis, values: readonly number[], count: number, zero = false): Scale {
-  if ('names' in axis) return named(axis.names);
+  if ('names' in axis) {
+    return named(axis.names);
+  }
   const log = axis.scale === 'log';
   const shown = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
   const [low, high] = axis.range ?? [
@@ -73,17 +77,24 @@ export function scaleOf(axis: Axis, values: readonly number[], count: number, ze
     shown.reduce((most, value) => Math.max(most, value), zero && !log ? 0 : Number.NEGATIVE_INFINITY),
   ];
   if (log) {
-    if (!(low > 0 && high >= low)) return logarithmic([0.1, 10], count);
-    if (high > low) return logarithmic([low, high], count);
+    if (!(low > 0 && high >= low)) {
+      return logarithmic([0.1, 10], count);
+    }
+    if (high > low) {
+      return logarithmic([low, high], count);
+    }
     return logarithmic([low / 2, high * 2], count);
   }
-  if (!(high >= low)) return linear([0, 1], count);
-  if (high === low)
+  if (!(high >= low)) {
+    return linear([0, 1], count);
+  }
+  if (high === low) {
     return linear(
       zero && low === 0
         ? [0, 1]
         : nice(low - Math.max(Math.abs(low) / 2, 0.5), high + Math.max(Math.abs(high) / 2, 0.5), count),
       count,
     );
+  }
   return linear(axis.range ? [low, high] : nice(low, high, count), count);
 }

@@ -30,7 +30,9 @@ const [ROW, SPARE] = [26, 40] as const;
 function valuesOf({ series, rules = [], chosen, stacked }: ChartSpec, along: 'x' | 'y', intervals: boolean): number[] {
   const sums = new Map<string, number>();
   const values = series.flatMap((s): number[] => {
-    if (s.as === 'bins') return [...(along === 'x' ? s.edges : s.counts)];
+    if (s.as === 'bins') {
+      return [...(along === 'x' ? s.edges : s.counts)];
+    }
     return s.points.flatMap((point) => {
       if (s.as !== 'bars' || !stacked || !intervals) {
         return [point[along], ...(intervals ? [point.low ?? point[along], point.high ?? point[along]] : [])];
@@ -51,11 +53,17 @@ function entries({ series, rules = [], chosen }: ChartSpec): Entry[] {
   const line = (x: number, y: number, look: string) => `<path class="line ${look}" d="M${px(x - 9)} ${px(y)}h18"/>`;
   return [
     ...series.flatMap((s, at): Entry[] => {
-      if (s.name === undefined) return [];
+      if (s.name === undefined) {
+        return [];
+      }
       const name = classOf(s, at);
       const swatch = (x: number, y: number): string => {
-        if (s.as === 'line' || s.as === 'step') return line(x, y, `${name}${isDashed(s, at) ? ' dashed' : ''}`);
-        if (s.as === 'points') return `<circle class="area ${name}" cx="${px(x)}" cy="${px(y)}" r="4"/>`;
+        if (s.as === 'line' || s.as === 'step') {
+          return line(x, y, `${name}${isDashed(s, at) ? ' dashed' : ''}`);
+        }
+        if (s.as === 'points') {
+          return `<circle class="area ${name}" cx="${px(x)}" cy="${px(y)}" r="4"/>`;
+        }
         return `<path class="area ${name}" d="M${px(x - 6)} ${px(y - 6)}h12v12h-12Z"/>`;
       };
       return [{ text: s.name, swatch }];
@@ -103,7 +111,9 @@ export function chart(spec: ChartSpec): string {
   const drawn = marks(series, ground, barWidth, spec.stacked ?? false);
   for (const { along, at } of rules) {
     const where = place[along](at);
-    if (where === null) continue;
+    if (where === null) {
+      continue;
+    }
     const d =
       along === 'x'
         ? `M${px(where)} ${px(plot.top)}V${px(plot.bottom)}`
@@ -112,10 +122,13 @@ export function chart(spec: ChartSpec): string {
   }
   if (chosen) {
     const [cx, cy] = [place.x(chosen.x), place.y(chosen.y)];
-    if (cx !== null && cy !== null) drawn.push(ring(cx, cy));
+    if (cx !== null && cy !== null) {
+      drawn.push(ring(cx, cy));
+    }
   }
-  if (drawn.length === 0)
+  if (drawn.length === 0) {
     drawn.push(label((plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2, 'no data', { anchor: 'middle' }));
+  }
   // A drawing within the drawing cuts off what lies outside a range that was asked for, and needs no identifier.
   const [cutLeft, cutTop, cutWide, cutHigh] = [
     plot.left - 9,

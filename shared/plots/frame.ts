@@ -12,7 +12,9 @@ export const placing = (plot: Plot, x: Scale, y: Scale) => ({
   },
   y: (value: number): number | null => {
     const share = y.share(value);
-    if (share === null) return null;
+    if (share === null) {
+      return null;
+    }
     return y.names ? plot.top + share * (plot.bottom - plot.top) : plot.bottom - share * (plot.bottom - plot.top);
   },
 });
@@ -44,11 +46,15 @@ export function heading(
     parts.push(label(EDGE, y - 4, line));
   }
   let x = EDGE;
-  if (entries.length > 0) y += LINE + 3;
+  if (entries.length > 0) {
+    y += LINE + 3;
+  }
   for (const { text, swatch } of entries) {
     const short = shortened(text, FONT, width - 2 * EDGE - SWATCH);
     const wide = SWATCH + textWidth(short, FONT);
-    if (x > EDGE && x + wide > width - EDGE) [x, y] = [EDGE, y + LINE];
+    if (x > EDGE && x + wide > width - EDGE) {
+      [x, y] = [EDGE, y + LINE];
+    }
     parts.push(swatch(x + 9, y - 8), label(x + SWATCH, y - 4, short));
     x += wide + 18;
   }
@@ -64,10 +70,14 @@ type Standing = { turned: boolean; every: number; height: number };
 function standing(scale: Scale, texts: readonly string[], wide: number): Standing {
   const room = wide / Math.max(1, texts.length);
   const widest = Math.max(0, ...texts.map((text) => textWidth(text, FONT)));
-  if (!scale.names || widest + 6 <= room) return { turned: false, every: 1, height: LEVEL };
+  if (!scale.names || widest + 6 <= room) {
+    return { turned: false, every: 1, height: LEVEL };
+  }
   const every = Math.ceil((FONT + 2) / room);
   // Names of one to three characters (layers, heads) read better level and thinned than turned.
-  if (widest <= 24) return { turned: false, every: Math.ceil((widest + 6) / room), height: LEVEL };
+  if (widest <= 24) {
+    return { turned: false, every: Math.ceil((widest + 6) / room), height: LEVEL };
+  }
   return { turned: true, every, height: widest * 0.71 + FONT };
 }
 
@@ -99,14 +109,22 @@ export function axes(plot: Plot, x: Scaled, y: Scaled, stands: Standing, grid = 
   const rows = Math.ceil((FONT + 1) / (high / Math.max(1, y.scale.ticks.length)));
   y.scale.ticks.forEach(({ value, text }, i) => {
     const at = place.y(value) ?? plot.bottom;
-    if (grid) parts.push(`<path class="grid" d="M${px(plot.left)} ${px(at)}H${px(plot.right)}"/>`);
-    if (y.scale.names && i % rows !== 0) return;
+    if (grid) {
+      parts.push(`<path class="grid" d="M${px(plot.left)} ${px(at)}H${px(plot.right)}"/>`);
+    }
+    if (y.scale.names && i % rows !== 0) {
+      return;
+    }
     parts.push(label(plot.left - 7, at + 4, shortened(text, FONT, LONGEST_NAME), { anchor: 'end' }));
   });
   x.scale.ticks.forEach(({ value, text }, i) => {
     const at = place.x(value) ?? plot.left;
-    if (grid && !x.scale.names) parts.push(`<path class="grid" d="M${px(at)} ${px(plot.top)}V${px(plot.bottom)}"/>`);
-    if (i % stands.every !== 0) return;
+    if (grid && !x.scale.names) {
+      parts.push(`<path class="grid" d="M${px(at)} ${px(plot.top)}V${px(plot.bottom)}"/>`);
+    }
+    if (i % stands.every !== 0) {
+      return;
+    }
     const short = shortened(text, FONT, LONGEST_NAME);
     parts.push(
       stands.turned
@@ -114,10 +132,11 @@ export function axes(plot: Plot, x: Scaled, y: Scaled, stands: Standing, grid = 
         : label(at, plot.bottom + 16, short, { anchor: 'middle' }),
     );
   });
-  if (grid)
+  if (grid) {
     parts.push(
       `<path class="axis" fill="none" d="M${px(plot.left)} ${px(plot.top)}V${px(plot.bottom)}H${px(plot.right)}"/>`,
     );
+  }
   const middle = (plot.left + plot.right) / 2;
   if (x.axis.label) {
     const room = 2 * Math.min(middle, plot.right + EDGE - middle);

@@ -104,7 +104,9 @@ export function heatMap(spec: HeatMapSpec): string {
       const known = Number.isFinite(value);
       const text = `${rowName}, ${columnName}: ${known ? Number(value.toPrecision(4)) : 'none'}`;
       const hint = `<title>${escapeText(text)}</title>`;
-      if (known) return cell(row, column, `cut h${shade(value)}`, hint);
+      if (known) {
+        return cell(row, column, `cut h${shade(value)}`, hint);
+      }
       const [cx, cy] = [place.x(column) ?? 0, place.y(row) ?? 0];
       return `${cell(row, column, 'cut gap', hint)}<path class="line thin muted" d="M${px(cx - 4)} ${px(cy + 4)}l8 -8"/>`;
     }),
@@ -127,7 +129,9 @@ export function heatMap(spec: HeatMapSpec): string {
 function spanOf(values: readonly number[], centre: number | undefined): [number, number] {
   const low = values.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
   const high = values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
-  if (centre === undefined) return high > low ? [low, high] : Number.isFinite(low) ? [low - 0.5, low + 0.5] : [0, 1];
+  if (centre === undefined) {
+    return high > low ? [low, high] : Number.isFinite(low) ? [low - 0.5, low + 0.5] : [0, 1];
+  }
   const reach = values.length > 0 ? Math.max(Math.abs(low - centre), Math.abs(high - centre)) : 0;
   return [centre - (reach || 1), centre + (reach || 1)];
 }

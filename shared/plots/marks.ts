@@ -37,8 +37,11 @@ function runs(points: readonly Point[], { place }: Ground): { x: number; y: numb
   const found: { x: number; y: number; point: Point }[][] = [[]];
   for (const point of points) {
     const [x, y] = [place.x(point.x), place.y(point.y)];
-    if (x === null || y === null) found.push([]);
-    else found.at(-1)?.push({ x, y, point });
+    if (x === null || y === null) {
+      found.push([]);
+    } else {
+      found.at(-1)?.push({ x, y, point });
+    }
   }
   return found.filter((run) => run.length > 0);
 }
@@ -74,8 +77,9 @@ function lines(series: PointSeries, at: number, ground: Ground): string[] {
         ? [`<path class="area band ${name}" d="${path([...upper, ...[...lower].reverse()], false)}Z"/>`]
         : [];
     const [only] = run;
-    if (run.length === 1 && only)
+    if (run.length === 1 && only) {
       return [...band, `<circle class="area ${name}" cx="${px(only.x)}" cy="${px(only.y)}" r="3"/>`];
+    }
     return [...band, `<path class="line ${name}${isDashed(series, at) ? ' dashed' : ''}" d="${path(run, step)}"/>`];
   });
 }
@@ -83,7 +87,9 @@ function lines(series: PointSeries, at: number, ground: Ground): string[] {
 /** The interval of a point as a line through it with short ends, across or upright. */
 function whisker(x: number, y: number, { low, high }: Point, look: string, { place, upright }: Ground): string {
   const [from, to] = [low ?? Number.NaN, high ?? Number.NaN].map(upright ? place.y : place.x);
-  if (from === null || to === null || from === undefined || to === undefined) return '';
+  if (from === null || to === null || from === undefined || to === undefined) {
+    return '';
+  }
   const d = upright
     ? `M${px(x)} ${px(from)}V${px(to)}M${px(x - 4)} ${px(from)}h8M${px(x - 4)} ${px(to)}h8`
     : `M${px(from)} ${px(y)}H${px(to)}M${px(from)} ${px(y - 4)}v8M${px(to)} ${px(y - 4)}v8`;
@@ -105,7 +111,9 @@ function bins(series: BinSeries, at: number, { place, base }: Ground): string[] 
   return series.counts.flatMap((count, i) => {
     const [from, to] = [place.x(series.edges[i] ?? Number.NaN), place.x(series.edges[i + 1] ?? Number.NaN)];
     const [top, bottom] = [place.y(count), place.y(base)];
-    if (!count || from === null || to === null || top === null || bottom === null) return [];
+    if (!count || from === null || to === null || top === null || bottom === null) {
+      return [];
+    }
     return [rect(classOf(series, at), [from, to - Math.min(1, (to - from) / 4)], [top, bottom], String(count))];
   });
 }
@@ -128,7 +136,9 @@ function bars(
       const to = stacked ? from + value : value;
       const centre = (upright ? place.x : place.y)(where);
       const [low, high] = [from, to].map(upright ? place.y : place.x);
-      if (centre === null || low === null || high === null || low === undefined || high === undefined) return [];
+      if (centre === null || low === null || high === null || low === undefined || high === undefined) {
+        return [];
+      }
       tops.set(key, to);
       const start = centre - width / 2 + (stacked ? 0 : nth * thick);
       const across: [number, number] = [start, start + Math.max(1, thick - 1)];

@@ -10,9 +10,15 @@ export const escapeText = (text: string): string =>
     .replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 
 const emOf = (character: string): number => {
-  if ((character.codePointAt(0) ?? 0) > 0x2e7f) return 1.05;
-  if (/[ijl.,:;|!'()[\]{}ft ]/.test(character)) return 0.36;
-  if (/[mwMW@%]/.test(character)) return 0.95;
+  if ((character.codePointAt(0) ?? 0) > 0x2e7f) {
+    return 1.05;
+  }
+  if (/[ijl.,:;|!'()[\]{}ft ]/.test(character)) {
+    return 0.36;
+  }
+  if (/[mwMW@%]/.test(character)) {
+    return 0.95;
+  }
   return /[A-Z0-9_#&]/.test(character) ? 0.68 : 0.58;
 };
 
@@ -22,9 +28,13 @@ export const textWidth = (text: string, size: number): number =>
 
 /** The text, or its start with an ellipsis where it is wider than `width` pixels. */
 export function shortened(text: string, size: number, width: number): string {
-  if (textWidth(text, size) <= width) return text;
+  if (textWidth(text, size) <= width) {
+    return text;
+  }
   const characters = [...text];
-  while (characters.length > 1 && textWidth(`${characters.join('')}…`, size) > width) characters.pop();
+  while (characters.length > 1 && textWidth(`${characters.join('')}…`, size) > width) {
+    characters.pop();
+  }
   return `${characters.join('').trimEnd()}…`;
 }
 
@@ -33,8 +43,11 @@ export function wrapped(text: string, size: number, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/).filter(Boolean)) {
     const last = lines.at(-1);
-    if (last !== undefined && textWidth(`${last} ${word}`, size) <= width) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(shortened(word, size, width));
+    if (last !== undefined && textWidth(`${last} ${word}`, size) <= width) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else {
+      lines.push(shortened(word, size, width));
+    }
   }
   return lines;
 }

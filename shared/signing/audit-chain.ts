@@ -17,9 +17,15 @@ export async function auditFault(
 ): Promise<string | null> {
   let [seq, previous] = before ? [before.seq, before.digest] : [0, FIRST_PREVIOUS];
   for (const row of rows) {
-    if (row.seq !== seq + 1) return `after row ${seq} comes row ${row.seq}`;
-    if (row.previous !== previous) return `row ${row.seq} does not carry the digest of the row before`;
-    if ((await auditDigest(row)) !== row.digest) return `row ${row.seq} was changed: its digest is another`;
+    if (row.seq !== seq + 1) {
+      return `after row ${seq} comes row ${row.seq}`;
+    }
+    if (row.previous !== previous) {
+      return `row ${row.seq} does not carry the digest of the row before`;
+    }
+    if ((await auditDigest(row)) !== row.digest) {
+      return `row ${row.seq} was changed: its digest is another`;
+    }
     [seq, previous] = [row.seq, row.digest];
   }
   return null;

@@ -5,7 +5,9 @@ import { type Manifest, PUBLISHED_PREFIXES } from '../contracts/manifest.ts';
 /** Canonical JSON (RFC 8785). Raises TypeError for values JSON cannot hold (NaN, infinity, functions). */
 export function canonicalJson(value: unknown): string {
   const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('canonical JSON: the value has no JSON form');
+  if (text === undefined) {
+    throw new TypeError('canonical JSON: the value has no JSON form');
+  }
   return text;
 }
 

@@ -42,12 +42,18 @@ export async function openEnvelope<T extends z.ZodType>(
   jws: string,
   { typ, keysOf, schema, now_s }: Opening<T>,
 ): Promise<{ claims: z.output<T>; kid: string }> {
-  if (jws.length > ENVELOPE_LIMIT) throw refuse(`the envelope is longer than ${ENVELOPE_LIMIT} characters`);
+  if (jws.length > ENVELOPE_LIMIT) {
+    throw refuse(`the envelope is longer than ${ENVELOPE_LIMIT} characters`);
+  }
   const { kid, issuer } = readHeader(jws, typ);
   const set = keysOf(issuer);
-  if (!set) throw refuse(`no keys are accepted from the issuer '${issuer.slice(0, 60)}'`);
+  if (!set) {
+    throw refuse(`no keys are accepted from the issuer '${issuer.slice(0, 60)}'`);
+  }
   const key = await set.find(kid);
-  if (!key) throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
+  if (!key) {
+    throw refuse(`${issuer} has no key '${kid.slice(0, 60)}'`);
+  }
   const payload = await compactVerify(jws, 'kty' in key ? bare(key) : key, { algorithms: ['EdDSA'] })
     .then(
       (verified) =>
@@ -68,9 +74,15 @@ export async function openEnvelope<T extends z.ZodType>(
 function readHeader(jws: string, typ: string): { kid: string; issuer: string } {
   try {
     const header = decodeProtectedHeader(jws);
-    if (header.alg !== 'EdDSA') throw refuse(`the algorithm must be EdDSA, not '${String(header.alg).slice(0, 20)}'`);
-    if (header.typ !== typ) throw refuse(`the type must be '${typ}'`);
-    if (typeof header.kid !== 'string' || header.kid.length > 200) throw refuse('the header must name its key');
+    if (header.alg !== 'EdDSA') {
+      throw refuse(`the algorithm must be EdDSA, not '${String(header.alg).slice(0, 20)}'`);
+    }
+    if (header.typ !== typ) {
+      throw refuse(`the type must be '${typ}'`);
+    }
+    if (typeof header.kid !== 'string' || header.kid.length > 200) {
+      throw refuse('the header must name its key');
+    }
     return { kid: header.kid, issuer: String(decodeJwt(jws).iss) };
   } catch (cause) {
     throw cause instanceof SextantError ? cause : refuse('not a compact JWS', cause);
@@ -78,8 +90,13 @@ function readHeader(jws: string, typ: string): { kid: string; issuer: string } {
 }
 
 function checkLife({ iat, exp }: { iat?: unknown; exp?: unknown }, now_s: number): void {
-  if (typeof iat !== 'number' || typeof exp !== 'number') throw refuse('the claims must hold iat and exp');
-  if (now_s > exp + CLOCK_TOLERANCE_S) throw new SextantError('clock_skew', `expired ${Math.round(now_s - exp)} s ago`);
-  if (now_s < iat - CLOCK_TOLERANCE_S)
+  if (typeof iat !== 'number' || typeof exp !== 'number') {
+    throw refuse('the claims must hold iat and exp');
+  }
+  if (now_s > exp + CLOCK_TOLERANCE_S) {
+    throw new SextantError('clock_skew', `expired ${Math.round(now_s - exp)} s ago`);
+  }
+  if (now_s < iat - CLOCK_TOLERANCE_S) {
     throw new SextantError('clock_skew', `issued ${Math.round(iat - now_s)} s in the future`);
+  }
 }

@@ -58,13 +58,19 @@ export class FetchedKeys implements KeySource {
     const { now, cooldown_ms, max_age_ms } = this.#options;
     const age = now() - this.#loadedAt;
     const known = this.#keys.get(kid);
-    if (known && age < max_age_ms) return known;
-    if (age < cooldown_ms) throw this.#unknownYet(cooldown_ms - age);
+    if (known && age < max_age_ms) {
+      return known;
+    }
+    if (age < cooldown_ms) {
+      throw this.#unknownYet(cooldown_ms - age);
+    }
     try {
       await this.refresh();
     } catch (error) {
       // An old key still verifies while its owner cannot be reached: an outage must not stop work in hand.
-      if (known) return known;
+      if (known) {
+        return known;
+      }
       throw error;
     }
     return this.#keys.get(kid) ?? null;
@@ -73,7 +79,9 @@ export class FetchedKeys implements KeySource {
   /** Fetches the set now, or raises `unavailable`; after a failure the next try waits 0.5 s, doubling up to 8 s. */
   async refresh(): Promise<void> {
     const { load, now } = this.#options;
-    if (this.#retryAt > now()) throw this.#unknownYet(this.#retryAt - now());
+    if (this.#retryAt > now()) {
+      throw this.#unknownYet(this.#retryAt - now());
+    }
     this.#loading ??= load()
       .then((body) => {
         this.#keys = new Map(keySetSchema.parse(body).keys.map((key) => [key.kid, key]));

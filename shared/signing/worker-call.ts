@@ -63,6 +63,8 @@ export async function openWorkerCall(
             : claims.exp - claims.iat > WORKER_CALL_LIFE_S
               ? 'the time of life is too long'
               : null;
-  if (wrong) throw new SextantError('signature_invalid', `not what the worker signed: ${wrong}`);
+  if (wrong) {
+    throw new SextantError('signature_invalid', `not what the worker signed: ${wrong}`);
+  }
   return { worker: claims.iss, fence: claims.fence };
 }

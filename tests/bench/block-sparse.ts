@@ -43,7 +43,9 @@ async function peak(which: string): Promise<void> {
     kind === 'dense'
       ? await denseStep(Number(rows), 1)
       : await kroneckerStep(Number(rows), Number(tile), Number(rank), 1);
-  for (let i = 0; i < 3; i++) await work.run();
+  for (let i = 0; i < 3; i++) {
+    await work.run();
+  }
   console.log(process.resourceUsage().maxRSS);
 }
 const megabytes = (which: string): number =>
@@ -64,7 +66,9 @@ export async function run(options: string[]): Promise<void> {
       peak: { type: 'string' },
     },
   });
-  if (values.peak) return peak(values.peak);
+  if (values.peak) {
+    return peak(values.peak);
+  }
   const [threads, rounds] = [Number(values.threads), Number(values.rounds)];
   const training: { rows: number; tile: number; rank: number; of_dense: Summary; dense_ms: number }[] = [];
   for (const rows of values.rows.split(',').map(Number)) {
@@ -91,8 +95,9 @@ export async function run(options: string[]): Promise<void> {
     { tile: 16, rank: 4 },
     { tile: 32, rank: 4 },
   ].map(({ tile, rank }) => ({ rows, tile, rank, of_dense: megabytes(`kronecker,${rows},${tile},${rank}`) / base }));
-  for (const { tile, rank, of_dense } of memory)
+  for (const { tile, rank, of_dense } of memory) {
     console.log(`peak memory, tile ${tile}, rank ${rank}: ${of_dense.toFixed(2)} of dense`);
+  }
   const inference = await inferenceFigures(values.torch, threads, rounds);
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${threads} of ${cpus().length} threads`;
   writeFileSync(
@@ -115,7 +120,7 @@ async function inferenceFigures(folder: string | undefined, threads: number, rou
     of_live_share: number;
     of_torch_bsr: Summary | null;
   }[] = [];
-  for (const tile of [64, 32, 16, 8])
+  for (const tile of [64, 32, 16, 8]) {
     for (const zeros of [0.5, 0.8, 0.9]) {
       const sparse = await sparseInference(rows, tile, zeros, threads);
       const times = await interleaved(2 * rounds, {
@@ -132,6 +137,7 @@ async function inferenceFigures(folder: string | undefined, threads: number, rou
           (of_torch_bsr ? `, ${show(of_torch_bsr, 2)} of PyTorch's BSR` : ''),
       );
     }
+  }
   await dense.release();
   torch?.stop();
   return { rows, torch: torch?.version ?? null, lines };

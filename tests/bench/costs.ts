@@ -31,7 +31,9 @@ type Line = { type: string; sizes: string; held: boolean; cpu_s: number; peak_mb
 
 /** Trains the autoencoders that a job reads for one step, in this process. */
 async function withSaes(jobs: LocalJobs, one: Case): Promise<Record<string, unknown>> {
-  if (!one.saes) return one.params;
+  if (!one.saes) {
+    return one.params;
+  }
   const { field, inputs, widths } = one.saes;
   const params = {
     model: { local: inputs },
@@ -77,7 +79,9 @@ const NO_MODEL: ModelSizes = { layers: 1, heads: 1, width: 1, vocabulary: 1, con
 /** What the contract counts for a case, as the edge would with the model described and the autoencoders published. */
 function workOf({ type, params, saes }: Case): Work {
   const contract = JOB_CONTRACTS[type];
-  if (!contract?.work) throw new Error(`${type} counts no work`);
+  if (!contract?.work) {
+    throw new Error(`${type} counts no work`);
+  }
   const local = (params.model as { local: string } | undefined)?.local;
   const model = local ? sizesOfModel(local) : NO_MODEL;
   const id = `sae_${'a'.repeat(52)}`;
@@ -124,13 +128,19 @@ export async function run(options: string[]): Promise<void> {
         const measured = known ? { cpu_s: known.cpu_s, peak_bytes: 1e6 * known.peak_mb } : await measure(one, inputs);
         rows.push({ case: one, work: workOf(one), measured });
       }
-      if (calibrates) units[type] = fitted(rows);
-      for (const row of rows) lines.push(lineOf(row, units[type]));
+      if (calibrates) {
+        units[type] = fitted(rows);
+      }
+      for (const row of rows) {
+        lines.push(lineOf(row, units[type]));
+      }
     }
   } finally {
     inputs.remove();
   }
-  if (calibrates) writeFileSync(UNITS, unitsFile(units));
+  if (calibrates) {
+    writeFileSync(UNITS, unitsFile(units));
+  }
   const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time and VmHWM of one process' };
   writeFileSync(RESULTS, `${JSON.stringify({ host, lines }, null, 1)}\n`);
 }

@@ -49,7 +49,8 @@ export async function run(options: string[]): Promise<void> {
   });
   const windows = Float32Array.from(stream(1, 'bench').normal(BATCH * 512));
   const step = async () => {
-    for await (const _ of trainer.run((from) => fromSteps(from + 1, 1, () => ({ x: windows, y: windows }))(from)));
+    for await (const _ of trainer.run((from) => fromSteps(from + 1, 1, () => ({ x: windows, y: windows }))(from))) {
+    }
   };
   const bare = await Denoiser.create(config, await trained(trainer), { threads });
   const count = Math.floor((SECONDS * 360) / 128);
@@ -84,9 +85,12 @@ export async function run(options: string[]): Promise<void> {
     strip_ms: ms('strip'),
   };
   console.log(`training step, batch ${BATCH}: ${show(result.train_step_ms, 0)} ms`);
-  if (result.train_over_torch) console.log(`  over PyTorch's: ${show(result.train_over_torch, 2)} (target 0.9)`);
-  if (result.denoise_rate_over_torch)
+  if (result.train_over_torch) {
+    console.log(`  over PyTorch's: ${show(result.train_over_torch, 2)} (target 0.9)`);
+  }
+  if (result.denoise_rate_over_torch) {
     console.log(`denoising, rate over PyTorch's: ${show(result.denoise_rate_over_torch, 2)} (target 1.2)`);
+  }
   console.log(
     `denoising: ${result.network_times_real_time.toFixed(0)} times real time, ${result.whole_times_real_time.toFixed(0)} with filters and gate (target 400)`,
   );

@@ -62,7 +62,9 @@ export async function run(options: string[]): Promise<void> {
   console.log('medians of the rounds, 95 % intervals in brackets; what is compared was measured in one round');
   const lines: Line[] = [];
   for (const { key, model, chunk, target } of MODELS) {
-    if (values.only !== undefined && values.only !== key) continue;
+    if (values.only !== undefined && values.only !== key) {
+      continue;
+    }
     const timed = await Timed.create(model(), threads, chunk);
     const [ours, theirs, rates]: [number[], number[], number[]] = [[], [], []];
     await timed.measure();
@@ -73,7 +75,9 @@ export async function run(options: string[]): Promise<void> {
       const before = await matmul.measure();
       ours.push(await timed.measure());
       rates.push((before + (await matmul.measure())) / 2);
-      if (!torch) continue;
+      if (!torch) {
+        continue;
+      }
       await rest();
       theirs.push((await torch.measure(`${key} ${chunk}`)) / chunk);
     }
@@ -93,7 +97,9 @@ export async function run(options: string[]): Promise<void> {
   }
   torch?.stop();
   await matmul.release();
-  if (values.only !== undefined) return;
+  if (values.only !== undefined) {
+    return;
+  }
   const host = { cpu: cpus()[0]?.model, threads, rounds, node: process.version, torch: torch?.version ?? null };
   const results = { host, dtype: 'float32', lines, ms_by_steps_per_call: await crossing(threads) };
   writeFileSync(join(import.meta.dirname, 'results', 'engine.json'), `${JSON.stringify(results, null, 1)}\n`);
@@ -112,15 +118,21 @@ async function crossing(threads: number): Promise<Record<string, number>> {
   console.log(`\nms/step by steps per Loop call: ${model.name}`);
   const timed = await Promise.all(CALLS.map((steps) => Timed.create(model, threads, steps)));
   const times = CALLS.map((): number[] => []);
-  for (const item of timed) await item.measure();
+  for (const item of timed) {
+    await item.measure();
+  }
   for (let round = 0; round < 5; round++) {
     for (const [i, item] of timed.entries()) {
       const repeats = Math.ceil(20 / CALLS[i]!);
-      for (let again = 0; again < repeats; again++) times[i]!.push(await item.measure());
+      for (let again = 0; again < repeats; again++) {
+        times[i]!.push(await item.measure());
+      }
     }
   }
   console.log(CALLS.map((steps) => `${steps} step${steps > 1 ? 's' : ''}`.padStart(12)).join(''));
   console.log(times.map((values) => milliseconds(median(values)).padStart(12)).join(''));
-  for (const item of timed) await item.release();
+  for (const item of timed) {
+    await item.release();
+  }
   return Object.fromEntries(CALLS.map((steps, i) => [steps, 1000 * median(times[i]!)]));
 }

@@ -179,8 +179,9 @@ function estimates(): void {
     n: [...stream(1, 'counts').integers(n, 6)],
     g: Array.from({ length: n }, (_, i) => (i % 2 ? 'a' : 'b')),
   };
-  for (let j = 0; j < FEATURES; j++)
+  for (let j = 0; j < FEATURES; j++) {
     columns[`x${j}`] = [...stream(1, `estimate${j}`).uniform(n, { low: 0.5, high: 2 })];
+  }
   const table = tableFromColumns(columns);
   const compare = (what: string, estimate: number, work: () => void): void => {
     const measured = best(work, 5) * 1000;
@@ -337,7 +338,9 @@ function calibrate(reading: ReturnType<typeof formats>): void {
   const multiplyAdd = Math.max(0.2e-9, (perRow(many) - perRow(few)) / (8 * (FEATURES + 1)));
   const exponential =
     best(() => {
-      for (let i = 0; i < n; i++) scores[i] = 1 / (1 + Math.exp(-x[i]!));
+      for (let i = 0; i < n; i++) {
+        scores[i] = 1 / (1 + Math.exp(-x[i]!));
+      }
     }) / n;
   const units = {
     csvByte: reading.csvByte,
@@ -370,7 +373,9 @@ export async function run(options: string[]): Promise<void> {
   predictors();
   const reading = formats();
   corrections();
-  if (options.includes('--calibrate')) return calibrate(reading);
+  if (options.includes('--calibrate')) {
+    return calibrate(reading);
+  }
   estimates();
   audits();
   const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time of one thread' };

@@ -56,12 +56,18 @@ const revisionOf = (n: number): string => n.toString(16).padStart(40, 'a');
 async function post(address: string, push: { body: string; headers: Record<string, string> }): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     const answer = await fetch(address, { method: 'POST', ...push }).catch((error: unknown) => {
-      if (tries === 5) throw error;
+      if (tries === 5) {
+        throw error;
+      }
       return null;
     });
-    if (!answer) continue;
+    if (!answer) {
+      continue;
+    }
     const text = await answer.text();
-    if (answer.status !== 202) throw new Error(`${answer.status}: ${text}`);
+    if (answer.status !== 202) {
+      throw new Error(`${answer.status}: ${text}`);
+    }
     return;
   }
 }
@@ -69,7 +75,9 @@ async function post(address: string, push: { body: string; headers: Record<strin
 async function inTurn(total: number, at_once: number, one: (n: number) => Promise<void>): Promise<void> {
   let next = 0;
   const lane = async () => {
-    for (let n = next++; n < total; n = next++) await one(n);
+    for (let n = next++; n < total; n = next++) {
+      await one(n);
+    }
   };
   await Promise.all(Array.from({ length: at_once }, lane));
 }
@@ -127,7 +135,9 @@ async function clientOf(edge: EdgeProcess): Promise<Client> {
         headers: { authorization: `Bearer ${text}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      if (!answer.ok) {
+        throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      }
       return answer.status === 204 ? null : answer.json();
     },
   };
@@ -167,7 +177,9 @@ async function delays(client: Client, events: number, hanging: number): Promise<
       body += chunk.toString();
     });
     request.on('end', () => {
-      if (request.url === '/hang') return;
+      if (request.url === '/hang') {
+        return;
+      }
       found.push(Date.now() - Date.parse((JSON.parse(body) as { timestamp: string }).timestamp));
       response.writeHead(204).end();
     });
@@ -183,15 +195,24 @@ async function delays(client: Client, events: number, hanging: number): Promise<
   }
   const healthy = ids.slice(hanging);
   // the same number of events for the healthy ones in both, spread over all endpoints
-  for (const id of ids.slice(0, hanging))
-    for (let i = 0; i < events / ENDPOINTS; i += 1) await client.call('POST', `/v1/webhook-endpoints/${id}/test`);
+  for (const id of ids.slice(0, hanging)) {
+    for (let i = 0; i < events / ENDPOINTS; i += 1) {
+      await client.call('POST', `/v1/webhook-endpoints/${id}/test`);
+    }
+  }
   const wanted = Math.floor((events / ENDPOINTS) * healthy.length);
   await inTurn(wanted, 8, async (n) => {
     await client.call('POST', `/v1/webhook-endpoints/${healthy[n % healthy.length]}/test`);
   });
-  for (let i = 0; i < 600 && found.length < wanted; i += 1) await sleep(100);
-  if (found.length < wanted) throw new Error(`${found.length} of ${wanted} events arrived`);
-  for (const id of ids) await client.call('DELETE', `/v1/webhook-endpoints/${id}`);
+  for (let i = 0; i < 600 && found.length < wanted; i += 1) {
+    await sleep(100);
+  }
+  if (found.length < wanted) {
+    throw new Error(`${found.length} of ${wanted} events arrived`);
+  }
+  for (const id of ids) {
+    await client.call('DELETE', `/v1/webhook-endpoints/${id}`);
+  }
   receiver.closeAllConnections();
   receiver.close();
   return found;
@@ -215,7 +236,9 @@ async function reconcile(edge: EdgeProcess, client: Client, minutes: number) {
   let deliveries: Delivery[] = [];
   for (let i = 0; i < 300; i += 1) {
     deliveries = await allDeliveries(client, hook.id);
-    if (deliveries.every(({ run }) => run !== null)) break;
+    if (deliveries.every(({ run }) => run !== null)) {
+      break;
+    }
     await sleep(1000);
   }
   const runs = new Set(deliveries.map(({ run }) => run));
@@ -273,8 +296,9 @@ export async function run(options: string[]): Promise<void> {
       reconciliation: { minutes: Number(values.minutes), ...load },
     };
     console.log(JSON.stringify(result, null, 2));
-    if (values.save)
+    if (values.save) {
       writeFileSync(join(import.meta.dirname, 'results/hooks.json'), `${JSON.stringify(result, null, 2)}\n`);
+    }
   } finally {
     await bare.stop();
     await edge.stop();

@@ -118,8 +118,9 @@ function extraction(lines: number) {
     const path = join(folder, 'corpus.jsonl');
     const texts = stories(200);
     const other = 'x'.repeat(OTHER_COLUMN);
-    for (let i = 0; i < lines; i++)
+    for (let i = 0; i < lines; i++) {
       appendFileSync(path, `${JSON.stringify({ other, text: texts[i % texts.length] })}\n`);
+    }
     const support = new URL('../support/job-context.ts', import.meta.url).href;
     const extract = new URL('../../shared/jobs/activations.extract.ts', import.meta.url).href;
     const argv = [
@@ -168,7 +169,9 @@ async function opensElsewhere(torch: string) {
     num_key_value_heads: 2,
   };
   const asSequences = (async function* () {
-    for await (const ids of sequences) yield { ids };
+    for await (const ids of sequences) {
+      yield { ids };
+    }
   })();
   const trained = await trainLanguageModel({
     from: { config },

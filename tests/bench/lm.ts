@@ -45,12 +45,13 @@ async function measure(name: string, folder: string, pairs: number, torch: strin
   for (const [batch, seq] of [
     [8, 128],
     [1, 512],
-  ] as const)
+  ] as const) {
     await compare(`prefill ${batch} x ${seq}`, batch * seq, () => model.forward({ ids: rows(model, batch, seq) }), {
       op: 'prefill',
       batch,
       seq,
     });
+  }
   const tokens = 48;
   for (const batch of [1, 8]) {
     const options = { maxTokens: tokens, stopTokens: [] };
@@ -119,9 +120,11 @@ export async function run(options: string[]): Promise<void> {
     generated: generatedLlama,
   };
   const lines: Line[] = [];
-  for (const [name, folder] of Object.entries(models))
-    if (values.model === undefined || values.model === name)
+  for (const [name, folder] of Object.entries(models)) {
+    if (values.model === undefined || values.model === name) {
       lines.push(...(await measure(name, folder(), Number(values.pairs), values.torch)));
+    }
+  }
   const result = { cpu: cpus()[0]!.model, threads: THREADS, pairs: Number(values.pairs), dtype: 'float32', lines };
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });

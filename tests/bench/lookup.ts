@@ -47,7 +47,9 @@ export async function run(options: string[]): Promise<void> {
     });
     report(cells, { script, bare, edge, load });
   } finally {
-    for (const { miniflare } of servers) await miniflare.dispose();
+    for (const { miniflare } of servers) {
+      await miniflare.dispose();
+    }
     rmSync(folder, { recursive: true });
   }
 }
@@ -63,11 +65,14 @@ async function measureAll(bare: Server, edge: Server, { seconds, rounds, folder 
   const cells: Cells = { bare: empty(), memory: empty(), kv: empty(), r2: empty() };
   const load = async (name: string, server: Server, of: Omit<Load, 'key' | 'seconds'> & { seconds?: number }) => {
     const cell = await measure(server, { seconds, ...of, key }, folder);
-    if (cell.errors > 0) throw new Error(`${name}: ${cell.errors} of ${cell.requests} requests failed`);
+    if (cell.errors > 0) {
+      throw new Error(`${name}: ${cell.errors} of ${cell.requests} requests failed`);
+    }
     const other = Object.keys(cell.tiers).filter((tier) => !tier.includes(`"${name}"`));
     const strays = other.reduce((sum, tier) => sum + cell.tiers[tier]!, 0);
-    if (strays > cell.requests / 100 + 2 * of.connections)
+    if (strays > cell.requests / 100 + 2 * of.connections) {
       throw new Error(`${name}: answers came from ${JSON.stringify(cell.tiers)}`);
+    }
     cells[name]![of.connections]!.push(cell);
   };
   // R2 first: each vector is asked for once, and then lies in KV
@@ -83,7 +88,9 @@ async function measureAll(bare: Server, edge: Server, { seconds, rounds, folder 
       await fetchAll(edge, key, [path(one)]);
       await load('bare', bare, { connections, paths: ['/'], count_tiers: false });
       await load('memory', edge, { connections, paths: [path(one)], count_tiers: false });
-      if (round >= 2) continue;
+      if (round >= 2) {
+        continue;
+      }
       await load('kv', edge, { connections, paths: turn, count_tiers: true });
       // the next load goes on where this one stopped: what it asked for last lies in memory
       const asked = cells.kv![connections]!.at(-1)!.requests + connections;
@@ -92,15 +99,18 @@ async function measureAll(bare: Server, edge: Server, { seconds, rounds, folder 
   }
   const last = await fetch(`${edge.origin}${path(one)}`, { headers: { authorization: `Bearer ${key}` } });
   console.log(`headers of a measured answer: ${JSON.stringify(Object.fromEntries(last.headers), null, 1)}\n`);
-  if ((await last.arrayBuffer()).byteLength !== 4 * WIDTH) throw new Error('the measured answer is not the vector');
+  if ((await last.arrayBuffer()).byteLength !== 4 * WIDTH) {
+    throw new Error('the measured answer is not the vector');
+  }
   return cells;
 }
 
 async function fetchAll(edge: Server, key: string, paths: readonly string[]): Promise<void> {
   const rest = [...paths].reverse();
   const next = async () => {
-    for (let path = rest.pop(); path; path = rest.pop())
+    for (let path = rest.pop(); path; path = rest.pop()) {
       await (await fetch(`${edge.origin}${path}`, { headers: { authorization: `Bearer ${key}` } })).arrayBuffer();
+    }
   };
   await Promise.all(Array.from({ length: 8 }, next));
 }
@@ -141,11 +151,14 @@ function report(cells: Cells, { script, bare, edge, load }: Circumstances): void
   console.log(`load average of the machine before: ${load.toFixed(1)}`);
   console.log(`bundle: ${kib.toFixed(1)} KiB gzip (limit ${BUNDLE_LIMIT_KIB})`);
   const missed = rows.filter(({ tier, connections, 'x bare': x }) => tier === 'memory' && x > TARGETS[connections]!);
-  for (const { connections, 'x bare': x } of missed)
+  for (const { connections, 'x bare': x } of missed) {
     console.log(
       `MISSED: memory costs ${x} x bare at ${connections} connections; the target is ${TARGETS[connections]}`,
     );
-  if (missed.length > 0 || kib > BUNDLE_LIMIT_KIB) process.exitCode = 1;
+  }
+  if (missed.length > 0 || kib > BUNDLE_LIMIT_KIB) {
+    process.exitCode = 1;
+  }
   const results = join(import.meta.dirname, 'results');
   mkdirSync(results, { recursive: true });
   const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}`;

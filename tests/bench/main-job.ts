@@ -25,8 +25,12 @@ export async function run(options: string[]): Promise<void> {
       process.stdout.write(part);
       printed += part;
     }
-    if (child.exitCode !== 0) await new Promise((resolve) => child.once('exit', resolve));
-    if (child.exitCode !== 0) throw new Error(`the main job ended with ${child.exitCode}`);
+    if (child.exitCode !== 0) {
+      await new Promise((resolve) => child.once('exit', resolve));
+    }
+    if (child.exitCode !== 0) {
+      throw new Error(`the main job ended with ${child.exitCode}`);
+    }
     const shown = printed
       .replace(PROGRESS, '')
       .replaceAll(PORT, '8787')
@@ -34,6 +38,8 @@ export async function run(options: string[]): Promise<void> {
       .trim();
     writeFileSync(join(import.meta.dirname, 'results/main-job.txt'), `${shown}\n`);
   } finally {
-    if (!given) rmSync(data, { recursive: true });
+    if (!given) {
+      rmSync(data, { recursive: true });
+    }
   }
 }

@@ -29,7 +29,7 @@ export async function interleaved(
 ): Promise<Record<string, number[]>> {
   const names = Object.keys(alternatives);
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]]));
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < rounds; round++) {
     // The order turns, so that no alternative always follows the same one.
     for (const offset of names.keys()) {
       const name = names[(offset + round) % names.length]!;
@@ -37,6 +37,7 @@ export async function interleaved(
       await alternatives[name]!();
       times[name]!.push(await alternatives[name]!());
     }
+  }
   return times;
 }
 

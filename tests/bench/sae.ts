@@ -63,7 +63,9 @@ export async function run(options: string[]): Promise<void> {
     },
   });
   const { only } = values;
-  if (only !== undefined && only !== 'pipeline') throw new Error(`--only takes 'pipeline', not '${only}'`);
+  if (only !== undefined && only !== 'pipeline') {
+    throw new Error(`--only takes 'pipeline', not '${only}'`);
+  }
   const threads = availableParallelism();
   const rounds = Number(values.rounds);
   const host = { cpu: cpus()[0]?.model, threads, node: process.version };
@@ -89,7 +91,9 @@ export async function run(options: string[]): Promise<void> {
   );
   for (const size of sizes) {
     const few = size[1] > 8192 ? Math.min(FEW_ROUNDS, rounds) : rounds;
-    for (const variant of variants) lines.push(...(await compare(variant, size, few, threads, torch)));
+    for (const variant of variants) {
+      lines.push(...(await compare(variant, size, few, threads, torch)));
+    }
   }
   torch?.stop();
   const [d, P, k] = SIZES.at(-1)!;
@@ -126,10 +130,14 @@ async function compare(
   const steps = stepsPerCall(P);
   const x = stream(0, 'bench/x').normal32(ROWS * d, { deviation: 1 / Math.sqrt(d) });
   const many = new Float32Array(steps * x.length);
-  for (let i = 0; i < steps; i++) many.set(x, i * x.length);
+  for (let i = 0; i < steps; i++) {
+    many.set(x, i * x.length);
+  }
   const rates = new Array<number>(steps).fill(1e-4);
   const ways: Record<string, Trainer> = { dense: await DenseTrainer.create(complete, ROWS, start, { threads }) };
-  if (fastPathFits(complete)) ways.fast = new FastTrainer(complete, ROWS, start, { threads });
+  if (fastPathFits(complete)) {
+    ways.fast = new FastTrainer(complete, ROWS, start, { threads });
+  }
   const compared = torch && TORCH.includes(variant) ? torch : null;
   const times: Record<string, number[]> = { torch: [], dense: [], fast: [] };
   const losses: Record<string, number> = {};
@@ -139,13 +147,17 @@ async function compare(
       const began = performance.now();
       const reports = await trainer.run(many, rates);
       // The first round warms up.
-      if (round > 0) times[way]!.push((performance.now() - began) / steps);
+      if (round > 0) {
+        times[way]!.push((performance.now() - began) / steps);
+      }
       losses[way] = reports.at(-1)!.loss;
     }
     if (compared) {
       await rest();
       const seconds = await compared.measure(`${variant} ${d} ${P} ${k} ${ROWS} ${steps}`);
-      if (round > 0) times.torch!.push((1000 * seconds) / steps);
+      if (round > 0) {
+        times.torch!.push((1000 * seconds) / steps);
+      }
     }
   }
   await Promise.all(Object.values(ways).map((trainer) => trainer.close()));

@@ -12,7 +12,11 @@ const [STEPS, ROWS, INPUTS, WIDTH] = [25, 32, 16, 64];
 
 function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(values.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = values[i * columns + j]!;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      out[j * rows + i] = values[i * columns + j]!;
+    }
+  }
   return out;
 }
 
@@ -69,7 +73,9 @@ describe.skipIf(!hasGolden)('training agrees with PyTorch over 25 steps', () => 
     expect(difference(p.encoderBias, expected.float32('b_enc'))).toBeLessThan(2e-6);
     expect(difference(p.decoder, expected.float32('w_dec'))).toBeLessThan(2e-6);
     expect(difference(p.decoderBias, expected.float32('b_dec'))).toBeLessThan(2e-6);
-    if (p.threshold) expect(difference(p.threshold, expected.float32('threshold'))).toBeLessThan(2e-6);
+    if (p.threshold) {
+      expect(difference(p.threshold, expected.float32('threshold'))).toBeLessThan(2e-6);
+    }
   }
 
   it.each(['relu', 'jumprelu', 'topk', 'abstopk'] as const)('dense program, %s', (variant) =>

@@ -25,14 +25,18 @@ describe.skipIf(!hasGolden || !hasData)('reference files of the denoiser', () =>
     cpSync(golden('ecg', 'records'), join(folder, 'records'), { recursive: true });
     const networks = JSON.parse(readFileSync(golden('ecg', 'network.json'), 'utf8')) as Record<string, NetworkJson>;
     const [name, network] = Object.entries(networks)[0]!;
-    for (const file of [`${name}.safetensors`, network.weights]) cpSync(golden('ecg', file), join(folder, file));
+    for (const file of [`${name}.safetensors`, network.weights]) {
+      cpSync(golden('ecg', file), join(folder, file));
+    }
     const summary = network.gradients['merge2.weight']!;
     summary.probe += 1e-3 * summary.norm;
     writeFileSync(join(folder, 'network.json'), JSON.stringify({ [name]: network }));
     const records = (JSON.parse(readFileSync(golden('ecg', 'records.json'), 'utf8')) as RecordJson[]).filter(
       ({ record }) => record.startsWith('records/'),
     );
-    for (const record of records) record.checksum_mod_65536[0]! += 1;
+    for (const record of records) {
+      record.checksum_mod_65536[0]! += 1;
+    }
     writeFileSync(join(folder, 'records.json'), JSON.stringify(records));
     const report = (await compareEcg(folder)).toJSON();
     expect(report.ok).toBe(false);

@@ -36,10 +36,14 @@ async function claimed(): Promise<{ id: string; claim: Claim; claimAgain: () => 
     for (const { body } of messages) {
       const { jws } = JSON.parse(Buffer.from(body, 'base64').toString()) as { jws: string };
       const { sub, jti, params } = JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString());
-      if (sub !== id) continue;
+      if (sub !== id) {
+        continue;
+      }
       const claimAgain = () => call(`/internal/jobs/${id}/claim`, { dispatch: jti, message: jws }, null);
       const answer = await claimAgain();
-      if (answer.status !== 200) throw new Error(JSON.stringify(answer));
+      if (answer.status !== 200) {
+        throw new Error(JSON.stringify(answer));
+      }
       return { id, claim: answer.body as unknown as Claim, claimAgain, params };
     }
   }
@@ -84,11 +88,12 @@ describe('a completion', () => {
     });
     const again = (await claimAgain()).body as unknown as Claim;
     expect(again).toMatchObject({ attempt: 2 });
-    for (const fence of [claim.fence, null, 'fence_invented'])
+    for (const fence of [claim.fence, null, 'fence_invented']) {
       expect(await call(`/internal/jobs/${id}/complete`, await completion(params), fence)).toMatchObject({
         status: 409,
         body: { code: 'fence_stale' },
       });
+    }
     expect(await call(`/internal/jobs/${id}/complete`, await completion(params), again.fence)).toMatchObject({
       status: 200,
       body: { status: 'succeeded' },
@@ -120,7 +125,9 @@ describe('a completion', () => {
   ])('whose upload %s is refused, leaves nothing behind, and can be repaired', async (_, damage, code) => {
     const { id, claim, params } = await claimed();
     const upload = await announced(id, claim.fence);
-    if (damage) await fetch(upload.url, { method: 'PUT', body: damage(fresh(id)) });
+    if (damage) {
+      await fetch(upload.url, { method: 'PUT', body: damage(fresh(id)) });
+    }
     const body = await completion(params, [listed(upload, fresh(id).length)], [upload.sha256]);
     expect(await call(`/internal/jobs/${id}/complete`, body, claim.fence)).toMatchObject({
       status: 409,

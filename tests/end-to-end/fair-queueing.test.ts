@@ -11,7 +11,9 @@ afterAll(() => stack.stop());
 
 it("starts another tenant's only job among the next workers + 1, and sends no message twice", async () => {
   const waiting: string[] = [];
-  for (let i = 0; i < 8; i += 1) waiting.push(await stack.post({ step_ms: 100 }));
+  for (let i = 0; i < 8; i += 1) {
+    waiting.push(await stack.post({ step_ms: 100 }));
+  }
   const { text, row } = await mintKey({ tenant: 'other', name: 'other', scopes: SCOPES, now: Date.now() });
   await stack.edge.execute(INSERT_KEY, keyValues(row));
   const workers = [await stack.startWorker(), await stack.startWorker()];
@@ -28,7 +30,9 @@ it("starts another tenant's only job among the next workers + 1, and sends no me
     .flatMap(({ events }) => events.filter(({ event }) => event === 'claimed'))
     .sort((a, b) => (a.at ?? '').localeCompare(b.at ?? ''));
   expect(ordered.findIndex((one) => one.id === id) + 1 - before).toBeLessThanOrEqual(workers.length + 1);
-  for (const job of waiting) await stack.ended(job);
+  for (const job of waiting) {
+    await stack.ended(job);
+  }
   // every message led to a claim: none was sent again while it waited
   expect(workers.reduce((sum, worker) => sum + worker.count('not claimed'), 0)).toBe(0);
   expect(claims()).toHaveLength(9);

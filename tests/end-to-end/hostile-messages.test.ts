@@ -42,8 +42,12 @@ describe('messages that the edge did not sign for this dispatch', () => {
     };
     const worker = await stack.startWorker();
     await worker.logged('claimed', victim);
-    for (const jws of Object.values(forged)) await stack.send({ jws });
-    for (const body of [{}, { jws: 'x' }, { jws: 1 }, ['jws'], 'text']) await stack.send(body);
+    for (const jws of Object.values(forged)) {
+      await stack.send({ jws });
+    }
+    for (const body of [{}, { jws: 'x' }, { jws: 1 }, ['jws'], 'text']) {
+      await stack.send(body);
+    }
     // the victim runs on while every forgery goes through a second worker and the dead-letter queue
     const other = await stack.startWorker();
     // each is delivered twice, but for the unknown key: that one waits until the key set may be asked again
@@ -71,7 +75,9 @@ it('a replayed message of a finished job is acknowledged and changes nothing', a
   const worker = await stack.startWorker();
   await stack.reached(id, 'succeeded');
   const before = await stack.job(id);
-  for (let i = 0; i < 3; i += 1) await stack.send({ jws });
+  for (let i = 0; i < 3; i += 1) {
+    await stack.send({ jws });
+  }
   await until(() => worker.events.filter(({ reason }) => reason === 'job_terminal').length >= 3, 'the replays');
   expect(await stack.job(id)).toEqual(before);
 });

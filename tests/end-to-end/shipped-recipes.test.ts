@@ -48,7 +48,9 @@ function shipped(name: string, sae: string | null): unknown[] {
 async function runOf(name: string, sae: string | null): Promise<RunView> {
   const post = async <T>(path: string, body: unknown): Promise<T> => {
     const answer = await stack.call('POST', path, { body });
-    if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
+    if (!answer.ok) {
+      throw new Error(`${path}: ${await answer.text()}`);
+    }
     return (await answer.json()) as T;
   };
   const recipe = await post<{ id: string }>('/v1/recipes', { name, steps: shipped(name, sae) });
@@ -88,7 +90,9 @@ async function runOf(name: string, sae: string | null): Promise<RunView> {
   ).catch((error: Error) => {
     throw new Error(`${error.message}: ${JSON.stringify(run)}`);
   });
-  if (run?.status !== 'succeeded') throw new Error(JSON.stringify(run));
+  if (run?.status !== 'succeeded') {
+    throw new Error(JSON.stringify(run));
+  }
   return run;
 }
 

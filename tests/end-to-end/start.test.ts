@@ -24,7 +24,9 @@ async function start(port: number, ...more: string[]): Promise<Started> {
     const read = (chunk: Buffer): void => {
       output += chunk.toString();
       const line = /^ready (\S+) key=(\S+)$/m.exec(output);
-      if (line) resolve({ process: child, url: line[1]!, key: line[2]! });
+      if (line) {
+        resolve({ process: child, url: line[1]!, key: line[2]! });
+      }
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
@@ -37,7 +39,9 @@ async function start(port: number, ...more: string[]): Promise<Started> {
 function descendants(of: number): number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
+    if (!/^\d+$/.test(name)) {
+      continue;
+    }
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
       parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
@@ -46,7 +50,11 @@ function descendants(of: number): number[] {
     }
   }
   const below = (pid: number): boolean => {
-    for (let up = parents.get(pid); up; up = parents.get(up)) if (up === of) return true;
+    for (let up = parents.get(pid); up; up = parents.get(up)) {
+      if (up === of) {
+        return true;
+      }
+    }
     return false;
   };
   return [...parents.keys()].filter(below);

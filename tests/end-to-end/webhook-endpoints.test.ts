@@ -39,7 +39,9 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
   request.on('end', () => {
     const path = request.url ?? '';
     received.push({ path, headers: request.headers as Record<string, string>, body });
-    if (path === '/hang') return;
+    if (path === '/hang') {
+      return;
+    }
     if (path === '/drip') {
       // headers at once, then one byte a second for ever
       response.writeHead(200);
@@ -89,7 +91,9 @@ type Endpoint = {
 async function endpoint(path: string, more: Record<string, unknown> = {}): Promise<Endpoint> {
   const target = path.startsWith('https:') ? path : `${address}${path}`;
   const answer = await stack.call('POST', '/v1/webhook-endpoints', { body: { address: target, ...more } });
-  if (answer.status !== 201) throw new Error(await answer.text());
+  if (answer.status !== 201) {
+    throw new Error(await answer.text());
+  }
   return (await answer.json()) as Endpoint;
 }
 type Delivery = {
@@ -143,10 +147,11 @@ describe('an endpoint', () => {
     const { secret } = (await rotated.json()) as Endpoint;
     await stack.call('POST', `/v1/webhook-endpoints/${made.id}/test`);
     await until(() => at('/rotated').length === 1, 'the test');
-    for (const known of [made.secret, secret])
+    for (const known of [made.secret, secret]) {
       expect(new Webhook(known).verify(at('/rotated')[0]?.body ?? '', at('/rotated')[0]?.headers ?? {})).toMatchObject({
         type: 'endpoint.test',
       });
+    }
     await until(async () => (await deliveries(made.id))[0]?.state === 'delivered', 'the log');
     const [delivery] = await deliveries(made.id);
     await stack.call('POST', `/v1/webhook-endpoints/${made.id}/deliveries/${delivery?.id}/redeliver`);

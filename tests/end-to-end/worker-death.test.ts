@@ -88,7 +88,9 @@ describe('a message that', () => {
     const bodies = new Set<string>();
     for (let i = 0; i < 2; i += 1) {
       const messages = await stack.delivered();
-      for (const { body } of messages) bodies.add(body);
+      for (const { body } of messages) {
+        bodies.add(body);
+      }
       await stack.gateway('ack', { retries: messages.map(({ lease_id }) => ({ lease_id, delay_seconds: 0 })) });
     }
     expect(bodies.size).toBe(1);

@@ -60,7 +60,9 @@ export async function run(options: string[]): Promise<void> {
   mkdirSync(RESULTS, { recursive: true });
   for (const name of values.show ? [] : positionals.length > 0 ? positionals : Object.keys(PARTS)) {
     const part = PARTS[name];
-    if (!part) throw new Error(`no part '${name}'; there are ${Object.keys(PARTS).join(', ')}`);
+    if (!part) {
+      throw new Error(`no part '${name}'; there are ${Object.keys(PARTS).join(', ')}`);
+    }
     await part.run(Array.from({ length: Number(values.seeds ?? part.seeds) }, (_, i) => i));
   }
   const parts = ['mnist', 'tiles', 'full', 'lenet'].map((part) => [part, read<Line>(part)] as const);

@@ -31,7 +31,9 @@ export async function run(argv: string[]): Promise<void> {
   });
   const known = [...MODELS.map(({ name }) => name), 'planted'];
   const wrong = positionals.find((name) => !known.includes(name));
-  if (wrong) throw new Error(`there is no part '${wrong}'; parts: ${known.join(', ')}`);
+  if (wrong) {
+    throw new Error(`there is no part '${wrong}'; parts: ${known.join(', ')}`);
+  }
   const wanted = values.show ? [] : positionals.length > 0 ? positionals : known;
   const note = (text: string): void => console.error(text);
   for (const name of wanted) {
@@ -39,13 +41,17 @@ export async function run(argv: string[]): Promise<void> {
       writeFileSync(`${file(name)}.json`, `${JSON.stringify(await plantedStudy(note), null, 1)}\n`);
       continue;
     }
-    if (!hasData) throw new Error('the models lie in the reference data, which is not here (SEXTANT_DATA)');
+    if (!hasData) {
+      throw new Error('the models lie in the reference data, which is not here (SEXTANT_DATA)');
+    }
     const model = MODELS.find((own) => own.name === name)!;
     const settings = { steps: Number(values.steps), threads: Number(values.threads), note };
     const { result, plots } = await modelStudy(model, settings);
     const device = `${cpus()[0]?.model ?? 'unknown'}, ${values.threads} threads`;
     writeFileSync(`${file(name)}.json`, `${JSON.stringify({ device, ...result }, null, 1)}\n`);
-    for (const plot of plots) writeFileSync(`${file(name)}-${plot.name}.svg`, plot.svg);
+    for (const plot of plots) {
+      writeFileSync(`${file(name)}-${plot.name}.svg`, plot.svg);
+    }
   }
   writeFileSync(join(RESULTS, 'compression.md'), page());
 }

@@ -85,13 +85,14 @@ async function train({ seed, steps, cooldown, threads, out }: Training): Promise
     { ...settings, ...run },
     {
       progress({ step, loss, validation: found, secondsLeft }) {
-        if (found)
+        if (found) {
           console.log(
             step,
             loss.toFixed(4),
             `${found.snrIn.toFixed(2)} -> ${found.snrOut.toFixed(2)} dB`,
             `${secondsLeft.toFixed(0)} s left`,
           );
+        }
       },
     },
   );

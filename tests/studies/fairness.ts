@@ -183,8 +183,12 @@ export async function run(options: string[]): Promise<void> {
   const seeds = at >= 0 ? Number(options[at + 1]) : 20;
   const named = options.filter((option, i) => !option.startsWith('--') && (at < 0 || i !== at + 1));
   const unknown = named.find((part) => !PARTS[part] && part !== 'page');
-  if (unknown) throw new Error(`no part ${unknown}; parts: ${Object.keys(PARTS).join(', ')}, page`);
+  if (unknown) {
+    throw new Error(`no part ${unknown}; parts: ${Object.keys(PARTS).join(', ')}, page`);
+  }
   mkdirSync(results, { recursive: true });
-  for (const part of named.length ? named.filter((n) => n !== 'page') : Object.keys(PARTS)) await runPart(part, seeds);
+  for (const part of named.length ? named.filter((n) => n !== 'page') : Object.keys(PARTS)) {
+    await runPart(part, seeds);
+  }
   writeFileSync(join(results, 'fairness.md'), page());
 }

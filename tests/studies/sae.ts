@@ -44,7 +44,9 @@ async function withStories<T>(
   { folder, ...place }: typeof SMALL,
   body: (jobs: LocalJobs, subject: Subject, texts: string[]) => Promise<T>,
 ): Promise<T> {
-  if (!hasData) throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
+  if (!hasData) {
+    throw new Error('the story model lies in the reference data, which is not here (SEXTANT_DATA)');
+  }
   const jobs = new LocalJobs({ threads: THREADS, models: { stories: data('models', folder) } });
   try {
     const texts = JSON.parse(readFileSync(data('text', 'tinystories', 'tinystories_1000.json'), 'utf8')) as string[];
@@ -151,7 +153,9 @@ export async function run(args: string[]): Promise<void> {
   mkdirSync(RESULTS, { recursive: true });
   const parts = (values.show ? [] : positionals.length > 0 ? positionals : Object.keys(PARTS)) as Part[];
   for (const part of parts) {
-    if (!(part in PARTS)) throw new Error(`there is no part '${part}'; parts: ${Object.keys(PARTS).join(', ')}`);
+    if (!(part in PARTS)) {
+      throw new Error(`there is no part '${part}'; parts: ${Object.keys(PARTS).join(', ')}`);
+    }
     const began = performance.now();
     const result = (await PARTS[part].run(options)) as Record<string, unknown>;
     const seconds = Math.round((performance.now() - began) / 1000);
@@ -163,7 +167,9 @@ export async function run(args: string[]): Promise<void> {
   }
   const sections = (Object.keys(PARTS) as Part[]).flatMap((part) => {
     const file = join(RESULTS, `sae-${part}.json`);
-    if (!existsSync(file)) return [];
+    if (!existsSync(file)) {
+      return [];
+    }
     const saved = JSON.parse(readFileSync(file, 'utf8')) as Options & { seconds: number };
     const how = `Seeds ${saved.seeds.join(', ')}; ${part === 'planted' ? '' : `${saved.steps} steps of 512 tokens; `}${saved.seconds} s.`;
     return [`## ${PARTS[part].title}`, how, PARTS[part].show(saved)];

@@ -37,7 +37,9 @@ export async function executedMacs(program: Program): Promise<number> {
     });
     const feeds = program.inputs.map(({ name, dtype, shape }) => {
       const dims = shape as number[];
-      if (dtype === 'int64') return [name, new Tensor('int64', new BigInt64Array(size(dims)), dims)] as const;
+      if (dtype === 'int64') {
+        return [name, new Tensor('int64', new BigInt64Array(size(dims)), dims)] as const;
+      }
       return [name, new Tensor('float32', new Float32Array(size(dims)), dims)] as const;
     });
     await session.run(Object.fromEntries(feeds));
@@ -68,7 +70,9 @@ function nodeMacs(operator: string, inputs: readonly number[][], [output = []]: 
       // Elements of the first operand are rows x inner (in either order) of each of its matrices.
       const rows = output.at(-2)!;
       // The engine writes sums, as of a bias's gradient or in a norm, as products with a row or column of ones.
-      if (rows === 1 || output.at(-1) === 1) return 0;
+      if (rows === 1 || output.at(-1) === 1) {
+        return 0;
+      }
       const matrix = inputs[0]!.slice(-2);
       return size(output) * (size(matrix) / rows);
     }

@@ -106,7 +106,9 @@ export function ggufModel(options: GgufOptions = {}): Written {
     );
     const heads = name.includes('q_proj') ? a.heads : name.includes('k_proj') ? a.kvHeads : 0;
     const packed = quantised && name.endsWith('_proj.weight') ? q8(values) : null;
-    if (packed) values = packed.dense;
+    if (packed) {
+      values = packed.dense;
+    }
     dense.set(name, values);
     const stored = heads ? interleaved(values, shape[0]!, heads) : values;
     const layer = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name);
@@ -118,13 +120,14 @@ export function ggufModel(options: GgufOptions = {}): Written {
       bytes: packed ? q8(stored).bytes : new Uint8Array(Float32Array.from(stored).buffer),
     });
   }
-  if (factors)
+  if (factors) {
     tensors.push({
       name: 'rope_freqs.weight',
       shape: [factors.length],
       type: 0,
       bytes: new Uint8Array(Float32Array.from(factors).buffer),
     });
+  }
   const keys = new Bytes();
   let count = 0;
   const key = (name: string, kind: number) => {
@@ -140,24 +143,34 @@ export function ggufModel(options: GgufOptions = {}): Written {
     'attention.head_count': a.heads,
     'attention.head_count_kv': a.kvHeads,
   };
-  for (const [name, value] of Object.entries(numbers)) key(`${architecture}.${name}`, 4).u32(value);
+  for (const [name, value] of Object.entries(numbers)) {
+    key(`${architecture}.${name}`, 4).u32(value);
+  }
   key(`${architecture}.attention.layer_norm_rms_epsilon`, 6).f32(1e-5);
-  if (extraKey) key(extraKey, 4).u32(3);
+  if (extraKey) {
+    key(extraKey, 4).u32(3);
+  }
   if (tokens) {
     key('tokenizer.ggml.model', 8).text('llama');
     const list = key('tokenizer.ggml.tokens', 9).u32(8).u64(tokens.length);
-    for (const token of tokens) list.text(token);
+    for (const token of tokens) {
+      list.text(token);
+    }
   }
   const file = new Bytes().u32(0x46554747).u32(3).u64(tensors.length).u64(count).add(keys.joined());
   let offset = 0;
   for (const tensor of tensors) {
     file.text(tensor.name).u32(tensor.shape.length);
-    for (const size of tensor.shape) file.u64(size);
+    for (const size of tensor.shape) {
+      file.u64(size);
+    }
     file.u32(tensor.type).u64(offset);
     offset += Math.ceil(tensor.bytes.length / 32) * 32;
   }
   file.pad(32);
-  for (const { bytes } of tensors) file.add(bytes).pad(32);
+  for (const { bytes } of tensors) {
+    file.add(bytes).pad(32);
+  }
   const parent = mkdtempSync(join(tmpdir(), 'sextant-gguf-'));
   const path = join(parent, 'model.gguf');
   writeFileSync(path, file.joined());

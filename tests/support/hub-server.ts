@@ -42,10 +42,16 @@ export async function hubServer(
     }
     const name = pathname.replace(`/owner/model/resolve/${COMMIT}/`, '');
     const bytes = files[name];
-    if (!bytes) return response.writeHead(404).end();
-    if (hub.intercept(name, request, response)) return undefined;
+    if (!bytes) {
+      return response.writeHead(404).end();
+    }
+    if (hub.intercept(name, request, response)) {
+      return undefined;
+    }
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    if (from > 0) response.writeHead(206, { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` });
+    if (from > 0) {
+      response.writeHead(206, { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` });
+    }
     return response.end(bytes.subarray(from));
   });
   const hub: HubServer = {

@@ -23,7 +23,7 @@ export class LocalJobs {
   readonly published = new Map<string, Manifest>();
   /** Every checkpoint that a job saved, in order; each can be given to another run. */
   readonly checkpoints: Last[] = [];
-  private runs = 0;
+  #runs = 0;
 
   constructor(configuration: Partial<WorkerConfiguration> = {}) {
     this.configuration = {
@@ -38,25 +38,27 @@ export class LocalJobs {
     };
   }
 
-  private pathOf = (digest: string): string => join(this.folder, digest);
+  #pathOf = (digest: string): string => join(this.folder, digest);
 
   /** The content of a blob that a job registered. */
-  read = (blob: Blob): Buffer => readFileSync(this.pathOf(blob.sha256));
+  read = (blob: Blob): Buffer => readFileSync(this.#pathOf(blob.sha256));
 
-  private store(name: string, media_type: string, content: BlobContent): Blob {
-    if ('sha256' in content) return { ...content, name, media_type };
+  #store(name: string, media_type: string, content: BlobContent): Blob {
+    if ('sha256' in content) {
+      return { ...content, name, media_type };
+    }
     const bytes = content instanceof Uint8Array ? content : readFileSync(content.file);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    writeFileSync(this.pathOf(sha256), bytes);
+    writeFileSync(this.#pathOf(sha256), bytes);
     return { name, sha256, bytes: bytes.length, media_type };
   }
 
-  private checkpoint(last: Last | null): Checkpoints {
+  #checkpoint(last: Last | null): Checkpoints {
     return {
       last,
       save: async (state, parts) => {
-        const blobs = parts.map(({ name, content }) => this.store(name, 'application/octet-stream', content));
-        const file = async (name: string) => this.pathOf(blobs.find((blob) => blob.name === name)!.sha256);
+        const blobs = parts.map(({ name, content }) => this.#store(name, 'application/octet-stream', content));
+        const file = async (name: string) => this.#pathOf(blobs.find((blob) => blob.name === name)!.sha256);
         this.checkpoints.push({ state: JSON.parse(JSON.stringify(state)), blobs, file });
         return true;
       },
@@ -65,24 +67,26 @@ export class LocalJobs {
 
   /** The surroundings of one attempt. */
   context<P>(params: P, last: Last | null = null): JobContext<P> {
-    const scratch = mkdtempSync(join(this.folder, `attempt-${this.runs++}-`));
+    const scratch = mkdtempSync(join(this.folder, `attempt-${this.#runs++}-`));
     return {
       params,
       configuration: this.configuration,
       scratch,
       input: (id) => {
         const manifest = this.published.get(id);
-        if (!manifest) throw new Error(`no published result ${id}`);
+        if (!manifest) {
+          throw new Error(`no published result ${id}`);
+        }
         return {
           manifest,
           blobs: manifest.blobs,
-          file: async (name) => this.pathOf(manifest.blobs.find((blob) => blob.name === name)!.sha256),
+          file: async (name) => this.#pathOf(manifest.blobs.find((blob) => blob.name === name)!.sha256),
         };
       },
       progress: (progress) => this.progress.push(progress),
       describeModel: (description) => this.described.push(description),
-      artefact: async (name, media_type, content) => this.store(name, media_type, content),
-      checkpoint: this.checkpoint(last),
+      artefact: async (name, media_type, content) => this.#store(name, media_type, content),
+      checkpoint: this.#checkpoint(last),
     };
   }
 
@@ -95,7 +99,9 @@ export class LocalJobs {
     const handler = (await JOB_HANDLERS[contract.type]!()) as Handler<z.output<P>, z.output<R>>;
     const outcome = await handler(this.context(contract.params.parse(params), last));
     contract.result.parse(JSON.parse(JSON.stringify(outcome.result)));
-    for (const manifest of outcome.published) this.published.set(await manifestId(manifest), manifest);
+    for (const manifest of outcome.published) {
+      this.published.set(await manifestId(manifest), manifest);
+    }
     return outcome;
   }
 

@@ -39,7 +39,9 @@ export function numpyPermutation(seed: number, n: number): Uint32Array {
   for (let i = n - 1; i > 0; i--) {
     const mask = 2 ** (32 - Math.clz32(i)) - 1;
     let j = word() & mask;
-    while (j > i) j = word() & mask;
+    while (j > i) {
+      j = word() & mask;
+    }
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
   return order;

@@ -19,13 +19,18 @@ export function plantedDictionary(options: PlantedOptions): Planted {
   const { axes, width, active, signed, samples, seed, orthonormal } = options;
   const random = stream(seed, 'planted-dictionary');
   const atoms = new Float32Array(axes * width);
-  if (orthonormal) for (let i = 0; i < axes; i++) atoms[i * width + i] = 1;
-  else {
+  if (orthonormal) {
+    for (let i = 0; i < axes; i++) {
+      atoms[i * width + i] = 1;
+    }
+  } else {
     atoms.set(random.derive('atoms').normal32(axes * width));
     for (let i = 0; i < axes; i++) {
       const row = atoms.subarray(i * width, (i + 1) * width);
       const norm = Math.hypot(...row);
-      for (let j = 0; j < width; j++) row[j]! /= norm;
+      for (let j = 0; j < width; j++) {
+        row[j]! /= norm;
+      }
     }
   }
   const coefficients = new Float32Array(samples * axes);
@@ -40,7 +45,9 @@ export function plantedDictionary(options: PlantedOptions): Planted {
       const axis = order[slot]!;
       const value = (1 + draws[at + 1]!) * (signed && draws[at + 2]! < 0.5 ? -1 : 1);
       coefficients[sample * axes + axis] = value;
-      for (let j = 0; j < width; j++) x[sample * width + j]! += value * atoms[axis * width + j]!;
+      for (let j = 0; j < width; j++) {
+        x[sample * width + j]! += value * atoms[axis * width + j]!;
+      }
     }
   }
   return { x, coefficients, atoms };

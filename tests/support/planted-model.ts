@@ -24,7 +24,9 @@ export async function savePlantedModel(folder: string, { steps = 120, context = 
     torch_dtype: 'float32',
   };
   const sequences = function* () {
-    for (const { ids } of language.documents('train', context + 1)) yield { ids };
+    for (const { ids } of language.documents('train', context + 1)) {
+      yield { ids };
+    }
   };
   const trained = await trainLanguageModel({
     from: { config },

@@ -91,7 +91,9 @@ function recovery(decoder: Float32Array, atoms: Float32Array, inputs: number): n
     let best = 0;
     for (let latent = 0; latent < width; latent++) {
       let cosine = 0;
-      for (let j = 0; j < inputs; j++) cosine += decoder[latent * inputs + j]! * atoms[axis * inputs + j]!;
+      for (let j = 0; j < inputs; j++) {
+        cosine += decoder[latent * inputs + j]! * atoms[axis * inputs + j]!;
+      }
       best = Math.max(best, Math.abs(cosine));
     }
     total += best;
@@ -114,15 +116,21 @@ function bestFits(codes: Float32Array, width: number, coefficients: Float32Array
   for (let row = 0; row < rows; row++) {
     for (let axis = 0; axis < axes; axis++) {
       const coefficient = coefficients[row * axes + axis]!;
-      if (coefficient === 0) continue;
-      for (let i = 0; i < width; i++) cross[axis * width + i]! += (coefficient * codes[row * width + i]!) / rows;
+      if (coefficient === 0) {
+        continue;
+      }
+      for (let i = 0; i < width; i++) {
+        cross[axis * width + i]! += (coefficient * codes[row * width + i]!) / rows;
+      }
     }
   }
   const [z, c] = [moments(codes, width), moments(coefficients, axes)];
   return Array.from({ length: axes }, (_, axis) => {
     let best = 0;
     for (let i = 0; i < width; i++) {
-      if (!(z.variance[i]! > 0)) continue;
+      if (!(z.variance[i]! > 0)) {
+        continue;
+      }
       const covariance = cross[axis * width + i]! - z.mean[i]! * c.mean[axis]!;
       best = Math.max(best, covariance ** 2 / (z.variance[i]! * c.variance[axis]!));
     }

@@ -54,11 +54,14 @@ const i32 = (name: string, shape: number[], values: ArrayLike<number>): TensorTo
 /** Fields of one line into words, bit by bit. */
 function words(line: readonly number[], bits: number): number[] {
   const out = new Array<number>(Math.ceil((line.length * bits) / 32)).fill(0);
-  for (const [k, field] of line.entries())
+  for (const [k, field] of line.entries()) {
     for (let b = 0; b < bits; b++) {
       const at = k * bits + b;
-      if ((field >> b) & 1) out[at >> 5]! |= 1 << (at & 31);
+      if ((field >> b) & 1) {
+        out[at >> 5]! |= 1 << (at & 31);
+      }
     }
+  }
   return out;
 }
 /** Lines [count][length] as columns: [length, count] flattened. */
@@ -259,7 +262,9 @@ export const fp8Blocks = ([height, width]: [number, number] = [24, 20]): Layout 
     const [rows, columns] = [Math.ceil(out / height), Math.ceil(inputs / width)];
     const scaleAt = (i: number) => Math.floor(i / inputs / height) * columns + Math.floor((i % inputs) / width);
     const scales = new Float32Array(rows * columns);
-    for (const [i, value] of w.entries()) scales[scaleAt(i)] = Math.max(scales[scaleAt(i)]!, Math.abs(value) / 448);
+    for (const [i, value] of w.entries()) {
+      scales[scaleAt(i)] = Math.max(scales[scaleAt(i)]!, Math.abs(value) / 448);
+    }
     const codes = Uint8Array.from(w, (value, i) => {
       const gaps = E4M3.map((level) =>
         Number.isNaN(level) ? Number.POSITIVE_INFINITY : Math.abs(level - value / scales[scaleAt(i)]!),
@@ -302,7 +307,9 @@ export function quantisedModel(layout: Layout | null, { settingsFile = '' } = {}
   const { quant_method: _method, ...bare } = layout?.settings ?? {};
   const config = layout && !settingsFile ? { ...CONFIG, quantization_config: layout.settings } : CONFIG;
   writeFileSync(join(path, 'config.json'), JSON.stringify(config));
-  if (settingsFile) writeFileSync(join(path, settingsFile), JSON.stringify(bare));
+  if (settingsFile) {
+    writeFileSync(join(path, settingsFile), JSON.stringify(bare));
+  }
   writeFileSync(join(path, 'model.safetensors'), writeSafetensors(tensors));
   return { path, dense, remove: () => rmSync(parent, { recursive: true }) };
 }

@@ -102,11 +102,15 @@ export const randomRows = (lengths: readonly number[], seed = 1, vocabulary = 61
 
 /** Largest absolute difference; infinite for NaN or different lengths. */
 export function gap(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  if (a.length !== b.length) {
+    return Number.POSITIVE_INFINITY;
+  }
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
     const difference = Math.abs(a[i]! - b[i]!);
-    if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
+    if (Number.isNaN(difference)) {
+      return Number.POSITIVE_INFINITY;
+    }
     largest = Math.max(largest, difference);
   }
   return largest;

@@ -5,7 +5,9 @@ import type { SavedTokenizer } from '../../gpu-worker/lm/weights/save.ts';
 
 export function wordTokenizer(words = 59): SavedTokenizer {
   const vocab: Record<string, number> = { '<unk>': 0, '<s>': 1 };
-  for (let i = 2; i <= words + 1; i++) vocab[`w${i}`] = i;
+  for (let i = 2; i <= words + 1; i++) {
+    vocab[`w${i}`] = i;
+  }
   return {
     json: tokenizerDocument({
       special: ['<unk>', '<s>'],

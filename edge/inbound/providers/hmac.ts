@@ -8,7 +8,9 @@ const keys = new BoundedMap<string, CryptoKey>(LIMIT);
 export async function hmacKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
   const name = String.fromCharCode(...bytes);
   const known = keys.get(name);
-  if (known) return known;
+  if (known) {
+    return known;
+  }
   const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
   keys.set(name, key);
   return key;

@@ -50,14 +50,18 @@ export function objectOf(bytes: Uint8Array): JsonObject {
   } catch {
     throw new SextantError('body_malformed', 'the body is no JSON in UTF-8');
   }
-  if (!isObject(value)) throw new SextantError('body_malformed', 'the body is no JSON object');
+  if (!isObject(value)) {
+    throw new SextantError('body_malformed', 'the body is no JSON object');
+  }
   return value;
 }
 
 /** A text at a path of the payload. Raises `validation_failed` where there is none: the body is another provider's. */
 export function textAt(payload: JsonObject, ...path: string[]): string {
   const value = valueAt(payload, path);
-  if (typeof value === 'string' && value !== '') return value;
+  if (typeof value === 'string' && value !== '') {
+    return value;
+  }
   throw new SextantError(
     'validation_failed',
     `/${path.join('/')}: a text is expected here; is this another provider's body?`,

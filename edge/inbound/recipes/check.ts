@@ -21,12 +21,17 @@ export const scopesNeeded = (body: RecipeBody): Scope[] => [
 
 /** Raises `validation_failed` with every fault: steps, types, fields, references, result paths, cycles. */
 export function checkRecipe(body: RecipeBody): void {
-  if (JSON.stringify(body).length > RECIPE_LIMIT)
+  if (JSON.stringify(body).length > RECIPE_LIMIT) {
     throw new SextantError('validation_failed', `a recipe has at most ${RECIPE_LIMIT} characters`);
+  }
   const errors = [...repeatedIds(body), ...body.steps.flatMap((step, i) => stepFaults(body, step, ['steps', i]))];
-  if (errors.length === 0) errors.push(...cycles(body));
+  if (errors.length === 0) {
+    errors.push(...cycles(body));
+  }
   const [first] = errors;
-  if (!first) return;
+  if (!first) {
+    return;
+  }
   const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
   throw new SextantError('validation_failed', `${first.pointer}: ${first.detail}${more}`, { errors });
 }
@@ -40,7 +45,7 @@ const repeatedIds = ({ steps }: RecipeBody): FieldError[] =>
 
 function stepFaults(body: RecipeBody, step: Step, at: readonly PropertyKey[]): FieldError[] {
   const contract = contractNamed(step.type);
-  if (!contract)
+  if (!contract) {
     return [
       {
         pointer: jsonPointer([...at, 'type']),
@@ -48,6 +53,7 @@ function stepFaults(body: RecipeBody, step: Step, at: readonly PropertyKey[]): F
         detail: `there is no job type '${step.type}'; the types are ${Object.keys(JOB_CONTRACTS).join(', ')}`,
       },
     ];
+  }
   const needs = step.needs.flatMap((name, i) =>
     body.steps.some(({ id }) => id === name)
       ? []
@@ -69,29 +75,42 @@ const unknownStep = ({ steps }: RecipeBody, name: string): string =>
   `there is no step ${name}; the steps are ${steps.map(({ id }) => id).join(', ')}`;
 
 function referenceFault(body: RecipeBody, step: Step, reference: Reference): string | null {
-  if (reference.root === 'event') return null;
-  if (reference.root === 'item')
+  if (reference.root === 'event') {
+    return null;
+  }
+  if (reference.root === 'item') {
     return step.over === undefined ? 'item is an entry of the list in `over`, which this step has not' : null;
+  }
   const target = body.steps.find(({ id }) => id === reference.step);
-  if (!target) return unknownStep(body, reference.step);
+  if (!target) {
+    return unknownStep(body, reference.step);
+  }
   const contract = contractNamed(target.type);
-  if (!contract) return null;
+  if (!contract) {
+    return null;
+  }
   const { part, path } = reference;
   const isIndex = (text: string | undefined): boolean => text !== undefined && /^\d{1,4}$/.test(text);
-  if (part === 'artefacts')
+  if (part === 'artefacts') {
     return path.length === 0 || (path.length === 1 && isIndex(path[0]))
       ? null
       : 'artefacts are a list of ids: take all, or one by its place from 0';
+  }
   if (part === 'published') {
     const [kind, place] = path;
-    if (path.length === 0 || (path.length === 1 && isIndex(kind))) return null;
-    if (!contract.produces.some((one) => one === kind))
+    if (path.length === 0 || (path.length === 1 && isIndex(kind))) {
+      return null;
+    }
+    if (!contract.produces.some((one) => one === kind)) {
       return `${target.type} publishes ${contract.produces.join(', ') || 'nothing'}, no ${kind}`;
+    }
     return path.length === 1 || (path.length === 2 && isIndex(place))
       ? null
       : 'say published.<kind> or published.<kind>.<place>';
   }
-  if (schemaHas(contract.result, path)) return null;
+  if (schemaHas(contract.result, path)) {
+    return null;
+  }
   const names = namesAt(contract.result, path.slice(0, -1));
   return `the result of ${target.type} has no ${path.join('.')}${names.length > 0 ? `; there is ${names.join(', ')}` : ''}`;
 }
@@ -102,7 +121,9 @@ class Placeholder {}
 /** Faults of the params, leaving out what is only a reference's value not being known yet. */
 function paramFaults(contract: JobContract, step: Step, at: readonly PropertyKey[]): FieldError[] {
   const parsed = contract.params.safeParse(replaceReferences(step.params, () => new Placeholder()));
-  if (parsed.success) return [];
+  if (parsed.success) {
+    return [];
+  }
   const open = referencesIn(step.params).map(({ pointer }) => pointer);
   const known = withKnownFields(fieldErrors(parsed.error.issues), contract.params, step.params);
   return known
@@ -119,11 +140,12 @@ function cycles({ steps }: RecipeBody): FieldError[] {
   const done = new Set<string>();
   for (let grew = true; grew; ) {
     grew = false;
-    for (const [id, needs] of before)
+    for (const [id, needs] of before) {
       if (!done.has(id) && needs.every((one) => done.has(one))) {
         done.add(id);
         grew = true;
       }
+    }
   }
   return steps.flatMap(({ id }, i) =>
     done.has(id)
@@ -144,6 +166,7 @@ function cycles({ steps }: RecipeBody): FieldError[] {
 /** Runs act with the scopes of the key that binds a hook, so nobody stores what they could not do themselves. */
 export function refuseRecipe(key: AccessKey, body: RecipeBody): void {
   const lacking = scopesNeeded(body).filter((scope) => !key.scopes.has(scope));
-  if (lacking.length > 0)
+  if (lacking.length > 0) {
     throw new SextantError('scope_missing', `the recipe's steps need ${lacking.join(', ')}, which the API key lacks`);
+  }
 }

@@ -68,10 +68,14 @@ export async function dryRun(env: Env, tenant: string, recipe: RecipeRow, reques
   try {
     reading = judge(hook, INBOUND_PROVIDERS[hook.provider].read(presented, hook));
   } catch (error) {
-    if (!(error instanceof SextantError)) throw error;
+    if (!(error instanceof SextantError)) {
+      throw error;
+    }
     return { ...none, event: null, ignored: { code: error.code, detail: error.message } };
   }
-  if ('ignored' in reading) return { ...none, event: null, ignored: reading.ignored };
+  if ('ignored' in reading) {
+    return { ...none, event: null, ignored: reading.ignored };
+  }
   const { event } = reading;
   const absent = eventFieldsOf(body).filter((field) => event[field] === null);
   if (absent.length > 0) {
@@ -107,7 +111,9 @@ async function jobsOf(env: Env, tenant: string, step: Step, sources: Sources): P
       const estimate = contract && valid ? await estimateOf(env, tenant, contract, valid) : null;
       return { ...common, params, estimate, error: null };
     } catch (error) {
-      if (!(error instanceof SextantError)) throw error;
+      if (!(error instanceof SextantError)) {
+        throw error;
+      }
       return { ...common, params: step.params, estimate: null, error: { code: error.code, detail: error.message } };
     }
   });

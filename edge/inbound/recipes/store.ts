@@ -13,7 +13,9 @@ export async function readRecipe(env: Env, tenant: string, id: string): Promise<
   const row = await env.DB.prepare('SELECT * FROM recipes WHERE tenant = ? AND id = ?')
     .bind(tenant, id)
     .first<RecipeRow>();
-  if (!row) throw new SextantError('not_found', `there is no recipe ${id}`);
+  if (!row) {
+    throw new SextantError('not_found', `there is no recipe ${id}`);
+  }
   return row;
 }
 
@@ -22,11 +24,12 @@ export async function readVersion(env: Env, recipe: RecipeRow, version: number |
   const row = await env.DB.prepare('SELECT * FROM recipe_versions WHERE recipe = ? AND version = ?')
     .bind(recipe.id, version ?? recipe.latest)
     .first<VersionRow>();
-  if (!row)
+  if (!row) {
     throw new SextantError(
       'not_found',
       `the recipe ${recipe.id} has no version ${version}; the latest is ${recipe.latest}`,
     );
+  }
   return { ...row, body: JSON.parse(row.body) as RecipeBody };
 }
 

@@ -19,7 +19,9 @@ export function plan(body: RecipeBody, steps: readonly StepState[]): { steps: St
     ready.length = 0;
     for (const step of body.steps) {
       const own = state.get(step.id);
-      if (own?.status !== 'waiting') continue;
+      if (own?.status !== 'waiting') {
+        continue;
+      }
       const before = stepsBefore(step).map((id) => state.get(id));
       const dead = before.find((one) => one && hasEnded(one.status) && one.status !== 'succeeded');
       if (dead) {
@@ -29,7 +31,9 @@ export function plan(body: RecipeBody, steps: readonly StepState[]): { steps: St
         };
         state.set(step.id, { ...own, status: 'skipped', error });
         changed = true;
-      } else if (before.every((one) => one?.status === 'succeeded')) ready.push(step.id);
+      } else if (before.every((one) => one?.status === 'succeeded')) {
+        ready.push(step.id);
+      }
     }
   }
   return { steps: steps.map(({ id }) => state.get(id) as StepState), ready };
@@ -39,10 +43,14 @@ export function plan(body: RecipeBody, steps: readonly StepState[]): { steps: St
 export function stepEnd(
   jobs: readonly { status: string; error: StepError | null }[],
 ): { status: 'succeeded' | 'failed' | 'canceled'; error: StepError | null } | null {
-  if (jobs.some(({ status }) => !['succeeded', 'failed', 'canceled'].includes(status))) return null;
+  if (jobs.some(({ status }) => !['succeeded', 'failed', 'canceled'].includes(status))) {
+    return null;
+  }
   const failed = jobs.filter(({ status }) => status !== 'succeeded');
   const [first] = failed;
-  if (!first) return { status: 'succeeded', error: null };
+  if (!first) {
+    return { status: 'succeeded', error: null };
+  }
   const detail =
     jobs.length === 1
       ? (first.error?.detail ?? `the job was ${first.status}`)
@@ -53,6 +61,8 @@ export function stepEnd(
 
 /** How the run ended; null while a step goes on. */
 export function runEnd(steps: readonly StepState[]): RunStatus | null {
-  if (!steps.every(({ status }) => hasEnded(status))) return null;
+  if (!steps.every(({ status }) => hasEnded(status))) {
+    return null;
+  }
   return steps.every(({ status }) => status === 'succeeded') ? 'succeeded' : 'failed';
 }

@@ -44,7 +44,9 @@ export class Run extends DurableObject<Env> {
 
   /** Begins the run; a second call changes nothing. Its first jobs are created by the alarm. */
   async begin(beginning: Beginning): Promise<void> {
-    if (this.#store.exists) return;
+    if (this.#store.exists) {
+      return;
+    }
     const state: RunState = {
       ...beginning,
       status: 'running',
@@ -67,10 +69,15 @@ export class Run extends DurableObject<Env> {
   async cancel(tenant: string): Promise<Answer<RunView | null>> {
     return answer(async () => {
       const state = this.#store.load();
-      if (state?.tenant !== tenant) return null;
-      if (state.status !== 'running' && state.status !== 'canceled')
+      if (state?.tenant !== tenant) {
+        return null;
+      }
+      if (state.status !== 'running' && state.status !== 'canceled') {
         throw new SextantError('conflict', `the run has ${state.status} already`);
-      if (state.status === 'running') this.#end(state, 'canceled', null);
+      }
+      if (state.status === 'running') {
+        this.#end(state, 'canceled', null);
+      }
       await this.#advance();
       return this.view(tenant);
     });
@@ -79,13 +86,17 @@ export class Run extends DurableObject<Env> {
   /** A ledger's notice that a job of this run has ended. */
   async jobEnded(job: string): Promise<void> {
     // Only noted: the ledger waits for this answer, and following the notice would ask the ledger.
-    if (this.#store.exists && this.#store.notice(job)) await this.ctx.storage.setAlarm(Date.now());
+    if (this.#store.exists && this.#store.notice(job)) {
+      await this.ctx.storage.setAlarm(Date.now());
+    }
   }
 
   /** The event stream; the route has authenticated the tenant named in the header. */
   override async fetch(request: Request): Promise<Response> {
     const state = this.#store.load();
-    if (state?.tenant !== (request.headers.get('x-tenant') ?? '')) return new Response(null, { status: 404 });
+    if (state?.tenant !== (request.headers.get('x-tenant') ?? '')) {
+      return new Response(null, { status: 404 });
+    }
     const last = Number(request.headers.get('last-event-id') ?? 0);
     const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
     return this.#subscribers.stream(backlog, state.status !== 'running');
@@ -94,7 +105,9 @@ export class Run extends DurableObject<Env> {
   /** Forgets everything. */
   async erase(): Promise<void> {
     const state = this.#store.load();
-    if (state) await unindexRun(this.env.DB, state.id);
+    if (state) {
+      await unindexRun(this.env.DB, state.id);
+    }
     this.#store.forget();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
@@ -102,14 +115,23 @@ export class Run extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     const state = this.#store.load();
-    if (!state) return;
-    if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) return this.erase();
+    if (!state) {
+      return;
+    }
+    if ((expiresAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) {
+      return this.erase();
+    }
     // whatever breaks off below is taken up again
     await this.ctx.storage.setAlarm(Date.now() + RETRY_MS);
-    for (const job of this.#store.noticed()) await this.#lookAfter(state, job);
+    for (const job of this.#store.noticed()) {
+      await this.#lookAfter(state, job);
+    }
     if (Date.now() - this.#lookedAt >= LOOK_MS) {
-      for (const { job, status } of this.#store.statuses())
-        if (!isEnded(status) && status !== 'planned') await this.#lookAfter(state, job);
+      for (const { job, status } of this.#store.statuses()) {
+        if (!isEnded(status) && status !== 'planned') {
+          await this.#lookAfter(state, job);
+        }
+      }
       this.#lookedAt = Date.now();
     }
     await this.#advance();
@@ -135,12 +157,19 @@ export class Run extends DurableObject<Env> {
   async #takeSteps(): Promise<void> {
     try {
       const state = this.#store.load();
-      if (!state) return;
+      if (!state) {
+        return;
+      }
       const key = await findKey(this.env, state.key, Date.now());
-      if (!key && this.#current().status === 'running')
+      if (!key && this.#current().status === 'running') {
         this.#end(this.#current(), 'failed', { code: 'key_revoked', detail: `the key ${state.key} no longer works` });
-      if (this.#current().status === 'running' && key) await this.#proceed(key);
-      if (this.#current().status !== 'running') await this.#stopJobs();
+      }
+      if (this.#current().status === 'running' && key) {
+        await this.#proceed(key);
+      }
+      if (this.#current().status !== 'running') {
+        await this.#stopJobs();
+      }
     } finally {
       await this.#sendOutputs();
     }
@@ -152,13 +181,21 @@ export class Run extends DurableObject<Env> {
       const settled = this.#current().steps.map((step) => this.#settled(step));
       const { steps, ready } = plan(this.#current().body, settled);
       this.#change(steps);
-      for (const id of ready) await this.#open(id);
-      if (ready.length === 0) break;
+      for (const id of ready) {
+        await this.#open(id);
+      }
+      if (ready.length === 0) {
+        break;
+      }
     }
     this.#retryAt = null;
     for (const job of this.#store.statuses().filter(({ status }) => status === 'planned')) {
-      if (this.#current().status !== 'running') return;
-      if (!(await this.#create(key, job))) break;
+      if (this.#current().status !== 'running') {
+        return;
+      }
+      if (!(await this.#create(key, job))) {
+        break;
+      }
     }
     // a job that was refused at once may have ended its step
     const state = this.#current();
@@ -167,13 +204,19 @@ export class Run extends DurableObject<Env> {
       state.steps.map((step) => this.#settled(step)),
     ).steps;
     this.#change(steps);
-    if (steps.some((step, i) => step.status !== state.steps[i]?.status)) this.#again = true;
+    if (steps.some((step, i) => step.status !== state.steps[i]?.status)) {
+      this.#again = true;
+    }
     const end = runEnd(steps);
-    if (end && this.#current().status === 'running') this.#end(this.#current(), end, firstError(steps));
+    if (end && this.#current().status === 'running') {
+      this.#end(this.#current(), end, firstError(steps));
+    }
   }
 
   #settled(step: StepState): StepState {
-    if (step.status !== 'running') return step;
+    if (step.status !== 'running') {
+      return step;
+    }
     const end = stepEnd(this.#store.statuses().filter((job) => job.step === step.id));
     return end ? { ...step, ...end } : step;
   }
@@ -198,14 +241,18 @@ export class Run extends DurableObject<Env> {
     try {
       const sources = this.#sources(state);
       const items = itemsOf(step, sources);
-      for (const item of items) resolveParams(step, { ...sources, item });
+      for (const item of items) {
+        resolveParams(step, { ...sources, item });
+      }
       const jobs = await Promise.all(
         items.map(async (item, n) => ({ job: await derivedId('job', [state.id, id, n]), item })),
       );
       this.#store.plan(id, jobs);
       this.#change(this.#current().steps.map((one) => (one.id === id ? { ...one, status: 'running' } : one)));
     } catch (error) {
-      if (!(error instanceof SextantError)) throw error;
+      if (!(error instanceof SextantError)) {
+        throw error;
+      }
       const failed = { id, status: 'failed' as const, error: { code: error.code, detail: error.message } };
       this.#change(this.#current().steps.map((one) => (one.id === id ? failed : one)));
     }
@@ -230,7 +277,9 @@ export class Run extends DurableObject<Env> {
       await placeJob(this.env, key, { id: job, body, run: state.id, request_id: null });
       this.#store.setJob(job, 'queued', null, null);
     } catch (error) {
-      if (!(error instanceof SextantError)) throw error;
+      if (!(error instanceof SextantError)) {
+        throw error;
+      }
       if (error.code === 'quota_exceeded' || error.code === 'unavailable') {
         this.#retryAt = Date.now() + 1000 * (error.retryAfterS ?? 5);
         return false;
@@ -243,7 +292,9 @@ export class Run extends DurableObject<Env> {
   /** Takes over what a job's ledger says of it. */
   async #lookAfter(state: RunState, job: string): Promise<void> {
     const view = await ledgerOf(this.env, job).view(state.tenant);
-    if (!view) return this.#store.setJob(job, 'failed', { code: 'job_missing', detail: 'the job was deleted' }, null);
+    if (!view) {
+      return this.#store.setJob(job, 'failed', { code: 'job_missing', detail: 'the job was deleted' }, null);
+    }
     const outcome =
       view.status === 'succeeded'
         ? { result: view.result, artefacts: view.artefacts.map(({ id }) => id), published: view.published }
@@ -256,11 +307,16 @@ export class Run extends DurableObject<Env> {
   async #stopJobs(): Promise<void> {
     const state = this.#current();
     for (const { job, status } of this.#store.statuses()) {
-      if (isEnded(status)) continue;
+      if (isEnded(status)) {
+        continue;
+      }
       // a planned job may stand in its ledger already, where the note of it was lost
       const canceled = await ledgerOf(this.env, job).cancel(state.tenant);
-      if (canceled.ok && canceled.value === null) this.#store.setJob(job, 'canceled', null, null);
-      else await this.#lookAfter(state, job);
+      if (canceled.ok && canceled.value === null) {
+        this.#store.setJob(job, 'canceled', null, null);
+      } else {
+        await this.#lookAfter(state, job);
+      }
     }
   }
 
@@ -272,11 +328,14 @@ export class Run extends DurableObject<Env> {
   #change(steps: StepState[]): void {
     const state = this.#current();
     const changed = steps.filter((step, i) => step.status !== state.steps[i]?.status);
-    if (changed.length === 0) return;
+    if (changed.length === 0) {
+      return;
+    }
     this.#store.save({ ...state, steps });
     const at = new Date().toISOString();
-    for (const { id, status, error } of changed)
+    for (const { id, status, error } of changed) {
       this.#subscribers.tell(this.#store.append('step', { step: id, status, at, error }));
+    }
   }
 
   #end(state: RunState, status: RunStatus, error: StepError | null): void {
@@ -299,7 +358,9 @@ export class Run extends DurableObject<Env> {
   /** Index row and webhooks, each repeated until it is done; then the next alarm. */
   async #sendOutputs(): Promise<void> {
     const state = this.#store.load();
-    if (!state) return;
+    if (!state) {
+      return;
+    }
     let behind = false;
     try {
       const { revision, indexed } = this.#store.revisions();
@@ -333,7 +394,9 @@ const isEnded = (status: string): boolean => ['succeeded', 'failed', 'canceled']
 
 const stepOf = (state: RunState, id: string): Step => {
   const step = state.body.steps.find((one) => one.id === id);
-  if (!step) throw new Error(`the recipe has no step ${id}`);
+  if (!step) {
+    throw new Error(`the recipe has no step ${id}`);
+  }
   return step;
 };
 

@@ -30,18 +30,24 @@ const refused = (code: DeliveryCode, detail: string): Started => ({ refused: { c
 
 /** Starts the run unless it stands already. */
 export async function startRun(env: Env, hook: Hook, event: InboundEvent, replay: string | null): Promise<Started> {
-  if (hook.disabled) return refused('hook_disabled', 'the hook is disabled');
+  if (hook.disabled) {
+    return refused('hook_disabled', 'the hook is disabled');
+  }
   try {
     const recipe = await readRecipe(env, hook.tenant, hook.recipe);
     const { version, body } = await readVersion(env, recipe, hook.recipe_version);
     const lacking = eventFieldsOf(body).filter((field) => event[field] === null);
-    if (lacking.length > 0)
+    if (lacking.length > 0) {
       return refused('event_incomplete', `the recipe needs ${lacking.join(', ')} of the event, which has none`);
+    }
     const key = await findKey(env, hook.key, Date.now());
-    if (!key) return refused('key_revoked', `the key ${hook.key}, which the hook acts with, no longer works`);
+    if (!key) {
+      return refused('key_revoked', `the key ${hook.key}, which the hook acts with, no longer works`);
+    }
     const scopes = scopesNeeded(body).filter((scope) => !key.scopes.has(scope));
-    if (scopes.length > 0)
+    if (scopes.length > 0) {
       return refused('key_revoked', `the key ${hook.key} lacks ${scopes.join(', ')}, which version ${version} needs`);
+    }
     const id = await runIdOf(hook, event, version, replay);
     await runOf(env, id).begin({
       id,
@@ -57,7 +63,9 @@ export async function startRun(env: Env, hook: Hook, event: InboundEvent, replay
     });
     return { run: id };
   } catch (error) {
-    if (error instanceof SextantError && error.code === 'not_found') return refused('recipe_missing', error.message);
+    if (error instanceof SextantError && error.code === 'not_found') {
+      return refused('recipe_missing', error.message);
+    }
     throw error;
   }
 }

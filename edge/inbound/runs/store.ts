@@ -69,7 +69,9 @@ export class RunStore {
   }
 
   load(): RunState | null {
-    if (!this.#exists) return null;
+    if (!this.#exists) {
+      return null;
+    }
     const { state, body } = this.#sql.exec<{ state: string; body: string }>('SELECT state, body FROM run').one();
     return { ...(JSON.parse(state) as Omit<RunState, 'body'>), body: JSON.parse(body) as RecipeBody };
   }

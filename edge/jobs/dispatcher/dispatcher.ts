@@ -30,7 +30,9 @@ export class Dispatcher extends DurableObject<Env> {
 
   /** Puts jobs in line; saying it again changes nothing. */
   async enqueue(...jobs: Waiting[]): Promise<void> {
-    for (const job of jobs) this.#store.wait(job);
+    for (const job of jobs) {
+      this.#store.wait(job);
+    }
     await this.#soon();
   }
 
@@ -60,7 +62,9 @@ export class Dispatcher extends DurableObject<Env> {
   /** Where a job stands in line; null where it does not wait here. */
   place(job: string): Place | null {
     const ahead = this.#store.ahead(job);
-    if (!ahead) return null;
+    if (!ahead) {
+      return null;
+    }
     const { live } = this.#store.workers(Date.now() - LIVE_MS);
     const start = live > 0 ? Date.now() + (1000 * ahead.seconds) / live : null;
     return { ahead: ahead.jobs, expected_start: start === null ? null : new Date(start).toISOString() };
@@ -82,7 +86,9 @@ export class Dispatcher extends DurableObject<Env> {
   async #soon(): Promise<void> {
     const now = Date.now();
     const alarm = await this.ctx.storage.getAlarm();
-    if (alarm === null || alarm > now + RETRY_MS) await this.ctx.storage.setAlarm(now + RETRY_MS);
+    if (alarm === null || alarm > now + RETRY_MS) {
+      await this.ctx.storage.setAlarm(now + RETRY_MS);
+    }
     this.ctx.waitUntil(this.#pump());
   }
 
@@ -111,12 +117,18 @@ export class Dispatcher extends DurableObject<Env> {
         const tenants = this.#store.inLine();
         const turn = nextTurn(tenants, Number(this.env.TENANT_CONCURRENCY));
         const head = turn && tenants.find(({ tenant }) => tenant === turn.tenant);
-        if (!turn || !head) break;
+        if (!turn || !head) {
+          break;
+        }
         this.#store.send(head.job, turn, now);
         sends.push(this.#send(head.job, head.dispatch));
       }
-      if (sends.length === 0) break;
-      if (!(await Promise.all(sends)).every(Boolean)) break;
+      if (sends.length === 0) {
+        break;
+      }
+      if (!(await Promise.all(sends)).every(Boolean)) {
+        break;
+      }
     }
     this.#store.tidy();
     await this.#arm(idle_since);
@@ -125,7 +137,9 @@ export class Dispatcher extends DurableObject<Env> {
   /** Sends one message; false where it could not be and waits again. */
   async #send(job: string, dispatch: string): Promise<boolean> {
     try {
-      if (!(await ledgerOf(this.env, job).dispatch(dispatch))) this.#store.remove(job);
+      if (!(await ledgerOf(this.env, job).dispatch(dispatch))) {
+        this.#store.remove(job);
+      }
       return true;
     } catch (error) {
       console.error('a dispatch could not be sent', job, String(error));
@@ -136,9 +150,13 @@ export class Dispatcher extends DurableObject<Env> {
 
   /** A message that nobody claims while a worker has nothing to do was lost on the way. */
   async #resendLost(now: number, idle_since: number | null): Promise<void> {
-    if (idle_since === null) return;
+    if (idle_since === null) {
+      return;
+    }
     for (const { job, dispatch, sends, sent_at } of this.#store.sent()) {
-      if (now < this.#dueAgain(sends, Math.max(sent_at, idle_since))) continue;
+      if (now < this.#dueAgain(sends, Math.max(sent_at, idle_since))) {
+        continue;
+      }
       this.#store.resend(job, now);
       await this.#send(job, dispatch);
     }
@@ -156,10 +174,17 @@ export class Dispatcher extends DurableObject<Env> {
         ? []
         : this.#store.sent().map(({ sends, sent_at }) => this.#dueAgain(sends, Math.max(sent_at, idle_since)));
     const { waiting, sent } = this.#store.counts();
-    if (this.#again) due.push(now);
+    if (this.#again) {
+      due.push(now);
+    }
     // a tenant at its cap, or a worker that goes: looked at again now and then
-    if (waiting + sent > 0) due.push(now + ANNOUNCE_MS);
-    if (due.length > 0) await this.ctx.storage.setAlarm(Math.max(now, Math.min(...due)));
-    else await this.ctx.storage.deleteAlarm();
+    if (waiting + sent > 0) {
+      due.push(now + ANNOUNCE_MS);
+    }
+    if (due.length > 0) {
+      await this.ctx.storage.setAlarm(Math.max(now, Math.min(...due)));
+    } else {
+      await this.ctx.storage.deleteAlarm();
+    }
   }
 }

@@ -120,8 +120,9 @@ export class DispatcherStore {
       now,
       job,
     );
-    if (job)
+    if (job) {
       this.#sql.exec("UPDATE jobs SET state = 'running', worker = ? WHERE job = ? AND state = 'sent'", worker, job);
+    }
   }
   gone(worker: string): void {
     this.#sql.exec('DELETE FROM live WHERE worker = ?', worker);

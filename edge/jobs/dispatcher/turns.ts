@@ -27,6 +27,10 @@ export function nextTurn(
   cap: number,
 ): { tenant: string; mark: number; clock: number } | null {
   let best: TenantMark | null = null;
-  for (const one of tenants) if (one.held < cap && (best === null || one.mark < best.mark)) best = one;
+  for (const one of tenants) {
+    if (one.held < cap && (best === null || one.mark < best.mark)) {
+      best = one;
+    }
+  }
   return best && { tenant: best.tenant, mark: best.mark + best.cost, clock: best.mark };
 }

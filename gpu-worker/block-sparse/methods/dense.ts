@@ -50,7 +50,9 @@ export function groupLassoMethod({ momentum, penalty, elastic, gain, layers }: L
   const grids = new Map(layers.map(({ name, grid }) => [weightName(name), grid]));
   const gridOf = (name: string): Grid => {
     const grid = grids.get(name);
-    if (!grid) throw new RangeError(`no grid for '${name}'`);
+    if (!grid) {
+      throw new RangeError(`no grid for '${name}'`);
+    }
     return grid;
   };
   const constraint: Constraint = {

@@ -52,7 +52,9 @@ function largest(values: ArrayLike<number>, count: number, eligible: (i: number)
 }
 const maskOf = (size: number, live: readonly number[]): Float32Array => {
   const mask = new Float32Array(size);
-  for (const i of live) mask[i] = 1;
+  for (const i of live) {
+    mask[i] = 1;
+  }
   return mask;
 };
 
@@ -101,7 +103,9 @@ export function rigLMethod(options: MaskedOptions & { seed: number }): Method {
     gradientNorms: true,
     next({ step, mask, weights, gradients }) {
       const t = step / (WINDOW_END * steps);
-      if (t >= 1 || !gradients) return mask;
+      if (t >= 1 || !gradients) {
+        return mask;
+      }
       const live = largest(weights, mask.length, (i) => mask[i] === 1);
       const share = 0.5 * FIRST_DROP * (1 + Math.cos(Math.PI * t));
       const moved = Math.min(Math.floor(share * live.length), mask.length - live.length);

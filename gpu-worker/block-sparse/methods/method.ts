@@ -60,6 +60,8 @@ export const weightName = (layer: string): string => `${layer}.weight`;
 /** Numbers of a parameter on the host. @throws RangeError where it is not there */
 export function valuesOf(values: Values, name: string): Float32Array {
   const found = values[name];
-  if (!found) throw new RangeError(`no parameter '${name}'`);
+  if (!found) {
+    throw new RangeError(`no parameter '${name}'`);
+  }
   return found.data instanceof Float32Array ? found.data : Float32Array.from(found.data, Number);
 }

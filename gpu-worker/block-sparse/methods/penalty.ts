@@ -17,7 +17,9 @@ const FROZEN = 'frozen';
 
 /** The coefficient of this step and, 0 or 1, whether dead tiles are final. After the last penalised step they always are. */
 export function penaltyScalars({ lambda, ramp, steps, freezeFrom }: PenaltyPlan, step: number): Record<string, number> {
-  if (step > steps) return { [LAMBDA]: 0, [FROZEN]: 1 };
+  if (step > steps) {
+    return { [LAMBDA]: 0, [FROZEN]: 1 };
+  }
   const share = steps > 1 ? (step - 1) / (steps - 1) : 0;
   return { [LAMBDA]: lambda * (1 + (ramp - 1) * share), [FROZEN]: Number(step >= freezeFrom) };
 }

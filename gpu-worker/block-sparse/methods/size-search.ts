@@ -53,7 +53,9 @@ export function sizeSearchMethod(options: SizeSearchOptions, gone: ReadonlySet<s
     rank,
     product(layer, x) {
       const candidates = candidatesOf(layer);
-      if (candidates.length > 0) return summedProduct(x, candidates);
+      if (candidates.length > 0) {
+        return summedProduct(x, candidates);
+      }
       return g.matmul(x, g.filled([layer.inputs, layer.outputs], 0));
     },
     weight(layer) {
@@ -79,10 +81,11 @@ export function sizeSearchMethod(options: SizeSearchOptions, gone: ReadonlySet<s
     scalars: (step) => ({ ...penaltyScalars(entries, step), [GROUP]: penaltyScalars(group, step)[LAMBDA]! }),
     state(layer, values) {
       const weight = new Float32Array(layer.inputs * layer.outputs);
-      for (const { factors: of } of factors(layer, values))
+      for (const { factors: of } of factors(layer, values)) {
         denseWeight(of).forEach((value, i) => {
           weight[i] = weight[i]! + value;
         });
+      }
       return { weight, factors: null };
     },
     simplified(values) {
@@ -90,7 +93,9 @@ export function sizeSearchMethod(options: SizeSearchOptions, gone: ReadonlySet<s
       const dead = Object.keys(values)
         .filter((name) => name.endsWith(suffix) && valuesOf(values, name).every((value) => value === 0))
         .map((name) => name.slice(0, -suffix.length));
-      if (dead.length === 0) return undefined;
+      if (dead.length === 0) {
+        return undefined;
+      }
       const method = sizeSearchMethod(options, new Set([...gone, ...dead]));
       const names = new Set<string>(dead.flatMap((name) => Object.values(factorNames(name))));
       return { method, gone: (parameter) => names.has(parameter) };

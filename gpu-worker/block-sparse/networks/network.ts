@@ -40,7 +40,9 @@ export function networkOutput(
 }
 
 function asImages(x: g.Tensor, image: ImageSize | undefined): g.Tensor {
-  if (!image) throw new RangeError('a network over images needs their size');
+  if (!image) {
+    throw new RangeError('a network over images needs their size');
+  }
   return g.reshape(x, [x.shape[0]!, image.height, image.width, image.channels]);
 }
 
@@ -80,7 +82,9 @@ function visionTransformer(
 
 /** Multiply-adds for one image outside the linear layers: convolutions and the products of attention. */
 export function otherMacs(spec: NetworkSpec, image?: ImageSize): number {
-  if (spec.kind === 'linear' || spec.kind === 'mlp' || !image) return 0;
+  if (spec.kind === 'linear' || spec.kind === 'mlp' || !image) {
+    return 0;
+  }
   const { height, width, channels } = image;
   if (spec.kind === 'lenet') {
     // The second convolution sees half the size, and has no padding.

@@ -24,8 +24,11 @@ const isLinear = (value: unknown): value is Linear =>
 export function blockLinears(weights: ModelWeights): (LinearShape & { layout: Linear['layout'] })[] {
   const found = new Map<string, Linear>();
   const visit = (value: unknown): void => {
-    if (isLinear(value)) found.set(value.weight.name, value);
-    else if (typeof value === 'object' && value !== null) Object.values(value).forEach(visit);
+    if (isLinear(value)) {
+      found.set(value.weight.name, value);
+    } else if (typeof value === 'object' && value !== null) {
+      Object.values(value).forEach(visit);
+    }
   };
   visit(weights.layers);
   return [...found.values()].map(({ weight, layout }) => {
@@ -59,7 +62,9 @@ export function languageSubject(
       seq: context,
       made({ name }) {
         const layer = layers.find((one) => weightName(one.name) === name);
-        if (!layer) return undefined;
+        if (!layer) {
+          return undefined;
+        }
         const weight = method.weight(layer);
         const { layout } = linears.find((one) => one.name === layer.name) ?? { layout: 'in_out' as const };
         return layout === 'in_out' ? weight : g.transpose(weight);

@@ -46,6 +46,8 @@ export function modelOutput(spec: ModelSpec, x: g.Tensor, { method, layers, gain
 /** The mean loss over a batch: cross-entropy in nats of the input `class`, or the squared error over all of `value`. */
 export function modelLoss(task: Task, outputs: g.Tensor): g.Tensor {
   const rows = outputs.shape[0]!;
-  if (task.kind === 'classes') return g.crossEntropy(outputs, g.input('class', [rows], 'int64'));
+  if (task.kind === 'classes') {
+    return g.crossEntropy(outputs, g.input('class', [rows], 'int64'));
+  }
   return g.meanSquaredError(outputs, g.input('value', [rows, task.outputs]));
 }

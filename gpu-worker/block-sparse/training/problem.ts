@@ -43,6 +43,8 @@ function batchFeeds(spec: ModelSpec, { width, x, y, rows }: Samples, positions: 
     batchX.set(x.subarray(row * width, (row + 1) * width), i * width);
     batchY.set(y.subarray(row * columns, (row + 1) * columns), i * columns);
   });
-  if (spec.task.kind === 'values') return { x: batchX, value: batchY };
+  if (spec.task.kind === 'values') {
+    return { x: batchX, value: batchY };
+  }
   return { x: batchX, class: BigInt64Array.from(batchY, BigInt) };
 }

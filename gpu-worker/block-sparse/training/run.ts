@@ -124,12 +124,16 @@ class Run {
       const until = Math.min(this.#nextStop(chunk), this.#total);
       const advanced = await this.#advance(until).catch(whenDiverged);
       // Other runs of a comparison need not end with one that diverges; its state is that of the last whole chunk.
-      if (!advanced) return this.#result({ step: until, layer: null });
+      if (!advanced) {
+        return this.#result({ step: until, layer: null });
+      }
       const { loss, gradients } = advanced;
       const values = await this.#trainer.parameters();
       const zero = this.#zeroTiles(values);
       const dead = layers.find(({ name, grid }) => zero[name] === grid.p * grid.q && !this.#method.masks);
-      if (dead) return this.#upToDeath(before, dead);
+      if (dead) {
+        return this.#upToDeath(before, dead);
+      }
       this.#updateMasks(values, gradients);
       await this.#simplify(values);
       await this.#report(loss, zero, values);
@@ -179,7 +183,9 @@ class Run {
       };
     });
     return async function* withMasks(from) {
-      for await (const { steps, feeds } of chunks(from)) yield { steps, feeds: { ...feeds, ...masks } };
+      for await (const { steps, feeds } of chunks(from)) {
+        yield { steps, feeds: { ...feeds, ...masks } };
+      }
     };
   }
 
@@ -195,7 +201,9 @@ class Run {
   #updateMasks(values: Values, gradients: Readonly<Record<string, Float64Array>>): void {
     const rule = this.#method.masks;
     const { step } = this.#trainer;
-    if (!rule || step % rule.every !== 0 || step >= this.#options.steps) return;
+    if (!rule || step % rule.every !== 0 || step >= this.#options.steps) {
+      return;
+    }
     for (const layer of this.#options.layers) {
       const weights = tileNorms(this.#method.state(layer, values).weight, layer.grid);
       const mask = this.#masks[layer.name]!;
@@ -206,7 +214,9 @@ class Run {
   /** Takes what has vanished out of the program. */
   async #simplify(values: Values): Promise<void> {
     const simpler = this.#method.simplified?.(values);
-    if (!simpler) return;
+    if (!simpler) {
+      return;
+    }
     const { tensors, ...rest } = await this.#trainer.checkpoint();
     // Optimiser states are named after their parameter, behind a colon.
     const kept = Object.entries(tensors).filter(([name]) => !simpler.gone(name.slice(name.indexOf(':') + 1)));
@@ -255,7 +265,9 @@ class Run {
 }
 
 function whenDiverged(error: unknown): undefined {
-  if (error instanceof EngineError && error.code === 'loss_not_finite') return undefined;
+  if (error instanceof EngineError && error.code === 'loss_not_finite') {
+    return undefined;
+  }
   throw error;
 }
 

@@ -33,7 +33,9 @@ export function batchPositions(rows: number, batch: number, seed: number): (step
   let known: { epoch: number; order: Uint32Array } | undefined;
   return (step) => {
     const [epoch, at] = [Math.floor(step / perEpoch), step % perEpoch];
-    if (known?.epoch !== epoch) known = { epoch, order: stream(seed, 'batches').derive(epoch).permutation(rows) };
+    if (known?.epoch !== epoch) {
+      known = { epoch, order: stream(seed, 'batches').derive(epoch).permutation(rows) };
+    }
     return known.order.subarray(at * batch, (at + 1) * batch);
   };
 }

@@ -35,7 +35,9 @@ export async function awqScales(
         values.map((value, i) => value / scales[i % gram.size]! - w[i]!),
       );
     }
-    if (error < least) [least, best] = [error, { scales, exponent }];
+    if (error < least) {
+      [least, best] = [error, { scales, exponent }];
+    }
   }
   return best;
 }

@@ -23,7 +23,9 @@ export type Rounded = {
 function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
-  if (rest !== 0.5) return Math.round(x);
+  if (rest !== 0.5) {
+    return Math.round(x);
+  }
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
@@ -35,8 +37,12 @@ export function gridOf(kind: GridKind, bits: number, w: ArrayLike<number>, from:
   let [low, high] = [0, 0];
   for (let i = from; i < from + count; i++) {
     const value = w[i]!;
-    if (value < low) low = value;
-    if (value > high) high = value;
+    if (value < low) {
+      low = value;
+    }
+    if (value > high) {
+      high = value;
+    }
   }
   const largest = Math.max(-low, high);
   const top = 2 ** bits - 1;
@@ -82,7 +88,7 @@ export function roundToNearest(
     groups,
     groupOf: Int32Array.from({ length: inputs }, (_, i) => Math.floor(i / size)),
   };
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < rows; row++) {
     for (let which = 0; which < groups; which++) {
       const from = row * inputs + which * size;
       const count = Math.min(size, inputs - which * size);
@@ -95,5 +101,6 @@ export function roundToNearest(
         out.values[i] = grid.step * (code - grid.zero);
       }
     }
+  }
   return out;
 }

@@ -29,14 +29,22 @@ export async function hessianOf(
   const { size, sums, tokens } = gram;
   const diagonal = Float64Array.from({ length: size }, (_, i) => (2 / tokens) * sums[i * size + i]!);
   const dead = Uint8Array.from(diagonal, (value) => (value === 0 ? 1 : 0));
-  for (let i = 0; i < size; i++) if (dead[i]) diagonal[i] = 1;
+  for (let i = 0; i < size; i++) {
+    if (dead[i]) {
+      diagonal[i] = 1;
+    }
+  }
   const order = Int32Array.from({ length: size }, (_, i) => i);
-  if (byDiagonal) order.sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
+  if (byDiagonal) {
+    order.sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
+  }
   const damping = (share * diagonal.reduce((sum, value) => sum + value, 0)) / size;
   const h = new Float64Array(size * size);
   for (let i = 0; i < size; i++) {
     const from = order[i]! * size;
-    for (let j = 0; j < size; j++) h[i * size + j] = (2 / tokens) * sums[from + order[j]!]!;
+    for (let j = 0; j < size; j++) {
+      h[i * size + j] = (2 / tokens) * sums[from + order[j]!]!;
+    }
     h[i * size + i] = diagonal[order[i]!]! + damping;
   }
   return { size, factor: await inverseFactor(products, h, size), dead, order };

@@ -30,7 +30,9 @@ export async function sparseSweep(
   const rows = w.length / size;
   const step: BlockStep = (block, errors, from, width) => {
     const mask = new Uint8Array(rows * width);
-    if (!pattern) maskBlock(block, mask, factor, size, from, width, share, rule);
+    if (!pattern) {
+      maskBlock(block, mask, factor, size, from, width, share, rule);
+    }
     const chosen = pattern ? new Float64Array(pattern.m) : null;
     const few = pattern ? new Uint8Array(pattern.m) : null;
     for (let row = 0; row < rows; row++) {
@@ -39,18 +41,25 @@ export async function sparseSweep(
         const pivot = factor[(from + j) * size + from + j]!;
         if (pattern && chosen && few && (from + j) % pattern.m === 0) {
           const count = Math.min(pattern.m, width - j);
-          for (let k = 0; k < count; k++)
+          for (let k = 0; k < count; k++) {
             chosen[k] = (block[at + j + k]! / factor[(from + j + k) * size + from + j + k]!) ** 2;
+          }
           few.fill(0);
           markLowest(chosen, few, 0, count, Math.floor((pattern.n * count) / pattern.m));
-          for (let k = 0; k < count; k++) mask[at + j + k] = few[k]!;
+          for (let k = 0; k < count; k++) {
+            mask[at + j + k] = few[k]!;
+          }
         }
-        if (!mask[at + j]) continue;
+        if (!mask[at + j]) {
+          continue;
+        }
         const error = block[at + j]! / pivot;
         block[at + j] = 0;
         errors[at + j] = error;
         const u = (from + j) * size + from;
-        for (let k = j + 1; k < width; k++) block[at + k]! -= error * factor[u + k]!;
+        for (let k = j + 1; k < width; k++) {
+          block[at + k]! -= error * factor[u + k]!;
+        }
       }
     }
   };
@@ -79,7 +88,11 @@ function maskBlock(
     return;
   }
   const threshold = selected(score.slice(), Math.min(count, score.length - 1));
-  for (let i = 0; i < score.length; i++) if (score[i]! <= threshold) mask[i] = 1;
+  for (let i = 0; i < score.length; i++) {
+    if (score[i]! <= threshold) {
+      mask[i] = 1;
+    }
+  }
 }
 
 type RoundingOptions = { kind: GridKind; bits: number; group: number | null; blockSize?: number };
@@ -106,8 +119,9 @@ export async function roundingSweep(
       for (let j = 0; j < width; j++) {
         const column = from + j;
         const slot = row * groups + Math.floor(column / run);
-        if (column % run === 0)
+        if (column % run === 0) {
           grids[slot] = gridOf(kind, bits, standing, row * size + column, Math.min(run, size - column));
+        }
         const grid = grids[slot]!;
         const code = codeOf(block[at + j]!, grid);
         const value = grid.step * (code - grid.zero);
@@ -116,13 +130,17 @@ export async function roundingSweep(
         block[at + j] = value;
         errors[at + j] = error;
         const u = column * size + from;
-        for (let k = j + 1; k < width; k++) block[at + k]! -= error * factor[u + k]!;
+        for (let k = j + 1; k < width; k++) {
+          block[at + k]! -= error * factor[u + k]!;
+        }
       }
     }
   };
   const values = await sweep(products, w, hessian, blockSize, step);
   const groupOf = new Int32Array(size);
-  for (let j = 0; j < size; j++) groupOf[order[j]!] = Math.floor(j / run);
+  for (let j = 0; j < size; j++) {
+    groupOf[order[j]!] = Math.floor(j / run);
+  }
   return {
     values: inOriginalOrder(values, hessian),
     codes: inOriginalOrder(codes, hessian),
@@ -143,11 +161,12 @@ async function sweep(
 ): Promise<Float64Array> {
   const rows = w.length / size;
   const standing = new Float64Array(w.length);
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < rows; row++) {
     for (let j = 0; j < size; j++) {
       const input = order[j]!;
       standing[row * size + j] = dead[input] ? 0 : w[row * size + input]!;
     }
+  }
   for (let from = 0; from < size; from += blockSize) {
     const width = Math.min(blockSize, size - from);
     const block = new Float64Array(rows * width);
@@ -157,10 +176,13 @@ async function sweep(
       block.set(standing.subarray(at, at + width), row * width);
     }
     step(block, errors, from, width, standing);
-    for (let row = 0; row < rows; row++)
+    for (let row = 0; row < rows; row++) {
       standing.set(block.subarray(row * width, (row + 1) * width), row * size + from);
+    }
     const rest = size - from - width;
-    if (rest === 0) continue;
+    if (rest === 0) {
+      continue;
+    }
     const behind = new Float64Array(width * rest);
     for (let j = 0; j < width; j++) {
       const at = (from + j) * size + from + width;
@@ -173,7 +195,9 @@ async function sweep(
     );
     for (let row = 0; row < rows; row++) {
       const to = row * size + from + width;
-      for (let k = 0; k < rest; k++) standing[to + k]! -= carried[row * rest + k]!;
+      for (let k = 0; k < rest; k++) {
+        standing[to + k]! -= carried[row * rest + k]!;
+      }
     }
   }
   return standing;
@@ -184,6 +208,10 @@ function inOriginalOrder(values: Float64Array, hessian: Hessian): Float32Array;
 function inOriginalOrder(values: Int16Array, hessian: Hessian): Int16Array;
 function inOriginalOrder(values: Float64Array | Int16Array, { size, order }: Hessian): Float32Array | Int16Array {
   const out = values instanceof Float64Array ? new Float32Array(values.length) : new Int16Array(values.length);
-  for (let at = 0; at < values.length; at += size) for (let j = 0; j < size; j++) out[at + order[j]!] = values[at + j]!;
+  for (let at = 0; at < values.length; at += size) {
+    for (let j = 0; j < size; j++) {
+      out[at + order[j]!] = values[at + j]!;
+    }
+  }
   return out;
 }

@@ -31,7 +31,9 @@ export function gateFeatures({ levels }: Context, window: number, around: number
 
 const dot = (a: readonly number[], b: readonly number[]): number => {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  for (let i = 0; i < a.length; i++) {
+    sum += a[i]! * b[i]!;
+  }
   return sum;
 };
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x));

@@ -3,8 +3,12 @@
 /** Where the windows of a signal of `n` samples begin: every half window, and one at the very end. */
 export function windowStarts(n: number, window: number): number[] {
   const starts: number[] = [];
-  for (let at = 0; at + window <= n; at += window / 2) starts.push(at);
-  if (n >= window && starts.at(-1) !== n - window) starts.push(n - window);
+  for (let at = 0; at + window <= n; at += window / 2) {
+    starts.push(at);
+  }
+  if (n >= window && starts.at(-1) !== n - window) {
+    starts.push(n - window);
+  }
   return starts;
 }
 

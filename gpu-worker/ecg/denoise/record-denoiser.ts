@@ -60,8 +60,9 @@ export async function denoiseRecord(
   try {
     await readLeads(record, scratch, leads);
     const pairs = pairsOf(leads);
-    for (const [p, pair] of pairs.entries())
+    for (const [p, pair] of pairs.entries()) {
       await cleanPair(pair, denoiser, document, (share) => progress?.((p + share) / pairs.length));
+    }
   } catch (error) {
     await close();
     throw error;
@@ -78,13 +79,15 @@ export async function denoiseRecord(
 
 /** Fills `leads`, so that whoever called knows what to close. */
 async function readLeads(record: OpenedRecord, scratch: string, leads: Lead[]): Promise<void> {
-  for (const { name, rate } of record.leads)
-    if (!(rate >= LOWEST_RATE && rate <= HIGHEST_RATE))
+  for (const { name, rate } of record.leads) {
+    if (!(rate >= LOWEST_RATE && rate <= HIGHEST_RATE)) {
       throw new SextantError(
         'data_invalid',
         `lead '${name}' has ${rate} Hz; rates from ${LOWEST_RATE} to ${HIGHEST_RATE} Hz are denoised`,
       );
-  for (const [i, info] of record.leads.entries())
+    }
+  }
+  for (const [i, info] of record.leads.entries()) {
     leads.push({
       info,
       raw: await LeadFile.create(join(scratch, `lead-${i}.f32`)),
@@ -93,13 +96,22 @@ async function readLeads(record: OpenedRecord, scratch: string, leads: Lead[]): 
       back: new Resampler(NETWORK_RATE, info.rate),
       quality: [],
     });
-  for await (const block of record.blocks())
-    for (const [i, values] of block.entries()) await leads[i]!.raw.append(values);
-  for (const { raw } of leads) await raw.end();
+  }
+  for await (const block of record.blocks()) {
+    for (const [i, values] of block.entries()) {
+      await leads[i]!.raw.append(values);
+    }
+  }
+  for (const { raw } of leads) {
+    await raw.end();
+  }
   const present = ({ raw }: Lead) => raw.length - raw.missing.reduce((sum, { from, to }) => sum + to - from, 0);
-  if (leads.some(({ raw }) => raw.length < 2))
+  if (leads.some(({ raw }) => raw.length < 2)) {
     throw new SextantError('data_invalid', 'a recording has at least two samples per lead');
-  if (leads.every((lead) => present(lead) === 0)) throw new SextantError('data_invalid', 'every sample is missing');
+  }
+  if (leads.every((lead) => present(lead) === 0)) {
+    throw new SextantError('data_invalid', 'every sample is missing');
+  }
 }
 
 /** Leads two by two in their order, those of one rate and length together; one that is left goes with itself. */
@@ -112,9 +124,13 @@ function pairsOf(leads: readonly Lead[]): [Lead, Lead][] {
     if (other) {
       pairs.push([other, lead]);
       waiting.delete(key);
-    } else waiting.set(key, lead);
+    } else {
+      waiting.set(key, lead);
+    }
   }
-  for (const lead of waiting.values()) pairs.push([lead, lead]);
+  for (const lead of waiting.values()) {
+    pairs.push([lead, lead]);
+  }
   return pairs;
 }
 
@@ -133,7 +149,9 @@ async function cleanPair(
     const to = Math.min(padded, from + STRETCH);
     const [low, high] = [Math.max(0, from - MARGIN), Math.min(padded, to + MARGIN)];
     const inputs = [];
-    for (const lead of pair) inputs.push(await atNetworkRate(lead, low, high, total));
+    for (const lead of pair) {
+      inputs.push(await atNetworkRate(lead, low, high, total));
+    }
     const cleaned = await cleanStretch(denoiser, document.gate, { leads: inputs, start: low, total: padded }, [
       from,
       to,
@@ -144,7 +162,9 @@ async function cleanPair(
     }
     progress(to / padded);
   }
-  for (const lead of distinct) await lead.clean.end();
+  for (const lead of distinct) {
+    await lead.clean.end();
+  }
 }
 
 /** Samples [low, high) at the network's rate; past the end the last one goes on. */
@@ -154,7 +174,9 @@ async function atNetworkRate({ raw, there }: Lead, low: number, high: number, to
   const first = Math.max(0, Math.floor((low * down) / up) - there.reach);
   const last = Math.min(raw.length, Math.ceil((end * down) / up) + there.reach + 1);
   const values = there.range(await raw.read(first, last), first, raw.length, [low, end]);
-  if (end === high) return values;
+  if (end === high) {
+    return values;
+  }
   return Float64Array.from({ length: high - low }, (_, i) => values[Math.min(i, values.length - 1)]!);
 }
 
@@ -163,8 +185,13 @@ async function cleanedSamples({ raw, clean, back }: Lead, from: number, to: numb
   const first = Math.max(0, Math.floor((from * down) / up) - back.reach);
   const last = Math.min(clean.length, Math.ceil((to * down) / up) + back.reach + 1);
   const values = back.range(await clean.read(first, last), first, clean.length, [from, to]);
-  if (raw.missing.length > 0)
-    for (let i = 0; i < values.length; i++) if (isMissing(raw.missing, from + i)) values[i] = Number.NaN;
+  if (raw.missing.length > 0) {
+    for (let i = 0; i < values.length; i++) {
+      if (isMissing(raw.missing, from + i)) {
+        values[i] = Number.NaN;
+      }
+    }
+  }
   return values;
 }
 
@@ -182,12 +209,20 @@ async function judge(
   for (let second = quality.length; second * NETWORK_RATE < to; second++) {
     const begin = second * NETWORK_RATE;
     // The last second of a stretch that goes on is judged with the next one.
-    if (to < total && begin + NETWORK_RATE > to && begin >= from) break;
+    if (to < total && begin + NETWORK_RATE > to && begin >= from) {
+      break;
+    }
     const [low, high] = [Math.floor(second * info.rate), Math.min(raw.length, Math.floor((second + 1) * info.rate))];
-    if (high <= low) break;
+    if (high <= low) {
+      break;
+    }
     const values = (await raw.read(low, high)).map((value) => value * info.millivolts);
     let missing = 0;
-    for (let i = low; i < high; i++) if (isMissing(raw.missing, i)) missing++;
+    for (let i = low; i < high; i++) {
+      if (isMissing(raw.missing, i)) {
+        missing++;
+      }
+    }
     const around = near(second);
     const rows = around.map(({ contexts, corrections }) =>
       gateFeatures(contexts[c]!, corrections[c]!.window, corrections[c]!.around),

@@ -49,7 +49,9 @@ export async function networkWindows(
   const contexts = new Map<number, Context[]>();
   const contextOf = (block: number): Context[] => {
     const known = contexts.get(block);
-    if (known) return known;
+    if (known) {
+      return known;
+    }
     const low = Math.max(0, block * BLOCK - BLOCK) - start;
     const high = Math.min(total, block * BLOCK - BLOCK + CONTEXT) - start;
     const made = fast.map((lead, c) => describeContext(lead.subarray(low, high), slow[c]!.subarray(low, high)));
@@ -116,7 +118,7 @@ export async function cleanStretch(
   const { windows, fast, slow } = await networkWindows(denoiser, piece, [from, to]);
   const weights = overlapWeights(window);
   const sums = piece.leads.map(() => new OverlapSum(from, to, weights));
-  for (const { start, contexts, cleaned, corrections } of windows)
+  for (const { start, contexts, cleaned, corrections } of windows) {
     sums.forEach((sum, c) => {
       const { window: here, around } = corrections[c]!;
       const share = openGate(gate, gateFeatures(contexts[c]!, here, around));
@@ -126,6 +128,7 @@ export async function cleanStretch(
         return value + share.correction * (cleaned[c * window + i]! - value) + share.slow * slow[c]![at + i]!;
       });
     });
+  }
   return { leads: sums.map((sum) => sum.values()), windows, fast, slow };
 }
 

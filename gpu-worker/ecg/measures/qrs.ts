@@ -10,26 +10,41 @@ const SHARE = 0.3;
 
 /** Samples of the complexes' centres (after Pan and Tompkins 1985, with filters that do not shift). */
 export function findQrs(lead: Float64Array): number[] {
-  if (lead.length < 2 * REFRACTORY) return [];
+  if (lead.length < 2 * REFRACTORY) {
+    return [];
+  }
   const steep = zeroPhase(bandPass(5, 15, NETWORK_RATE), lead);
   const energy = new Float64Array(lead.length);
   let sum = 0;
   const slope = (i: number): number => (i > 0 && i < steep.length - 1 ? (steep[i + 1]! - steep[i - 1]!) ** 2 : 0);
   for (let i = 0; i < lead.length + SMOOTHING; i++) {
-    if (i < lead.length) sum += slope(i);
-    if (i >= SMOOTHING) sum -= slope(i - SMOOTHING);
+    if (i < lead.length) {
+      sum += slope(i);
+    }
+    if (i >= SMOOTHING) {
+      sum -= slope(i - SMOOTHING);
+    }
     const at = i - (SMOOTHING >> 1);
-    if (at >= 0 && at < lead.length) energy[at] = sum;
+    if (at >= 0 && at < lead.length) {
+      energy[at] = sum;
+    }
   }
   const found: number[] = [];
   const thresholds = usualPeaks(energy);
   for (let i = 1; i < energy.length - 1; i++) {
     const value = energy[i]!;
-    if (value < SHARE * thresholds[Math.min(thresholds.length - 1, Math.floor(i / MEMORY))]!) continue;
-    if (value < energy[i - 1]! || value <= energy[i + 1]!) continue;
+    if (value < SHARE * thresholds[Math.min(thresholds.length - 1, Math.floor(i / MEMORY))]!) {
+      continue;
+    }
+    if (value < energy[i - 1]! || value <= energy[i + 1]!) {
+      continue;
+    }
     const last = found.at(-1);
-    if (last === undefined || i - last >= REFRACTORY) found.push(i);
-    else if (value > energy[last]!) found[found.length - 1] = i;
+    if (last === undefined || i - last >= REFRACTORY) {
+      found.push(i);
+    } else if (value > energy[last]!) {
+      found[found.length - 1] = i;
+    }
   }
   return found;
 }
@@ -40,7 +55,9 @@ function usualPeaks(energy: Float64Array): number[] {
   const peaks: number[] = [];
   for (let from = 0; from < energy.length; from += step) {
     let largest = 0;
-    for (let i = from; i < Math.min(energy.length, from + step); i++) largest = Math.max(largest, energy[i]!);
+    for (let i = from; i < Math.min(energy.length, from + step); i++) {
+      largest = Math.max(largest, energy[i]!);
+    }
     peaks.push(largest);
   }
   return Array.from({ length: Math.ceil(energy.length / MEMORY) }, (_, block) => {
@@ -57,7 +74,9 @@ export function scoreDetections(found: readonly number[], beats: readonly number
   const tolerance = seconds(0.15);
   let [hits, k] = [0, 0];
   for (const beat of beats) {
-    while (k < found.length && found[k]! < beat - tolerance) k++;
+    while (k < found.length && found[k]! < beat - tolerance) {
+      k++;
+    }
     if (k < found.length && found[k]! <= beat + tolerance) {
       hits++;
       k++;

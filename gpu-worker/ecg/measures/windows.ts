@@ -9,12 +9,13 @@ export function windowMeasures(clean: Leads, other: Leads, size = MIXING_WINDOW)
   const [snr, rmse] = [new Float64Array(windows), new Float64Array(windows)];
   for (let w = 0; w < windows; w++) {
     let [signal, error] = [0, 0];
-    for (let c = 0; c < clean.length; c++)
+    for (let c = 0; c < clean.length; c++) {
       for (let i = w * size; i < (w + 1) * size; i++) {
         const [y, x] = [clean[c]![i]!, other[c]![i]!];
         signal += y * y;
         error += (y - x) ** 2;
       }
+    }
     snr[w] = 10 * Math.log10(signal / error);
     rmse[w] = Math.sqrt(error / (clean.length * size));
   }
@@ -24,10 +25,11 @@ export function windowMeasures(clean: Leads, other: Leads, size = MIXING_WINDOW)
 /** Mean of the values that are numbers: windows of silence have no ratio. */
 export function meanOf(values: ArrayLike<number>): number {
   let [sum, count] = [0, 0];
-  for (let i = 0; i < values.length; i++)
+  for (let i = 0; i < values.length; i++) {
     if (Number.isFinite(values[i]!)) {
       sum += values[i]!;
       count++;
     }
+  }
   return sum / count;
 }

@@ -34,13 +34,14 @@ export const SHIPPED_MODEL: string = join(import.meta.dirname, 'shipped');
 export async function readEcgModel(config: string, weights: string): Promise<EcgModel> {
   const json = JSON.parse(await readFile(config, 'utf8')) as { model_type?: unknown };
   const parsed = ecgDocumentSchema.safeParse(json);
-  if (!parsed.success)
+  if (!parsed.success) {
     throw new SextantError(
       'model_unsupported',
       json.model_type === ECG_FAMILY
         ? `config.json: ${parsed.error.issues[0]!.path.join('.')} ${parsed.error.issues[0]!.message}`
         : `this is a model of the kind '${String(json.model_type)}'; ecg.denoise takes one that ecg.train made`,
     );
+  }
   readNetwork(parsed.data.network);
   const file = readSafetensors(await readFile(weights));
   const tensors = [...file.header.tensors.keys()].map((name) => [

@@ -56,15 +56,23 @@ export function readNetwork(value: unknown): NetworkConfiguration {
   const refuse = (why: string): never => {
     throw new SextantError('model_unsupported', `network ${why}`);
   };
-  if (config.window % 2 ** STAGES !== 0) refuse(`window: ${config.window} is no multiple of ${2 ** STAGES}`);
-  if (config.width % HEAD_WIDTH !== 0) refuse(`width: ${config.width} is no multiple of ${HEAD_WIDTH}`);
-  if (config.kernels.some((kernel) => kernel % 2 === 0)) refuse('kernels: sizes are odd');
-  if (config.embed === 'channel' && config.width % config.kernels.length !== 0)
+  if (config.window % 2 ** STAGES !== 0) {
+    refuse(`window: ${config.window} is no multiple of ${2 ** STAGES}`);
+  }
+  if (config.width % HEAD_WIDTH !== 0) {
+    refuse(`width: ${config.width} is no multiple of ${HEAD_WIDTH}`);
+  }
+  if (config.kernels.some((kernel) => kernel % 2 === 0)) {
+    refuse('kernels: sizes are odd');
+  }
+  if (config.embed === 'channel' && config.width % config.kernels.length !== 0) {
     refuse(`width: ${config.width} channels cannot be shared by ${config.kernels.length} kernels`);
+  }
   if (config.embed === 'token') {
     const tokens = config.patches.reduce((sum, patch) => sum + Math.floor(config.window / patch), 0);
-    if (tokens > config.window + config.window / 8 || config.patches.some((patch) => patch > config.window))
+    if (tokens > config.window + config.window / 8 || config.patches.some((patch) => patch > config.window)) {
       refuse(`patches: ${tokens} tokens do not fit into ${config.window + config.window / 8}`);
+    }
   }
   return config;
 }

@@ -12,7 +12,9 @@ import { network } from './network.ts';
 export function joinedNetwork(config: NetworkConfiguration, input: g.Tensor): g.Tensor {
   const { leads, conditions } = config;
   const { output } = network(config, input);
-  if (conditions === 0) return output;
+  if (conditions === 0) {
+    return output;
+  }
   const levels = g.reshape(g.slice(g.slice(input, 1, 2 * leads, leads + conditions), 2, 0, 1), [
     input.shape[0]!,
     conditions - leads,

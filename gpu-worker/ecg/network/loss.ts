@@ -10,7 +10,9 @@ const STEP_WEIGHT = 0.01;
 export function denoisingLoss(output: g.Tensor, target: g.Tensor, weights?: g.Tensor): g.Tensor {
   const squared = g.square(g.sub(output, target));
   const stepped = g.abs(g.sub(g.abs(steps(output)), g.abs(steps(target))));
-  if (!weights) return g.add(g.mean(squared), g.mul(g.mean(stepped), STEP_WEIGHT));
+  if (!weights) {
+    return g.add(g.mean(squared), g.mul(g.mean(stepped), STEP_WEIGHT));
+  }
   const perWindow = (values: g.Tensor) => g.mean(values, [1, 2]);
   return g.mean(g.mul(weights, g.add(perWindow(squared), g.mul(perWindow(stepped), STEP_WEIGHT))));
 }

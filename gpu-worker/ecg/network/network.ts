@@ -25,7 +25,9 @@ export function network(config: NetworkConfiguration, input: g.Tensor): NetworkO
   ]);
   const stack = (name: string, z: g.Tensor, bias?: g.Tensor): g.Tensor => {
     let state = z;
-    for (let b = 0; b < depth; b++) state = block(`${name}.${b}`, state, bias);
+    for (let b = 0; b < depth; b++) {
+      state = block(`${name}.${b}`, state, bias);
+    }
     return state;
   };
   const embedding = config.embed === 'channel' ? channelEmbedding(config, input) : tokenEmbedding(config, input);
@@ -78,11 +80,12 @@ function block(name: string, z: g.Tensor, bias?: g.Tensor): g.Tensor {
 /** Sinusoids [tokens, width]: even channels sin, odd ones cos of t / 10000^(2i / width). */
 function positions(tokens: number, width: number): g.Tensor {
   const values = new Float64Array(tokens * width);
-  for (let t = 0; t < tokens; t++)
+  for (let t = 0; t < tokens; t++) {
     for (let c = 0; c < width; c++) {
       const angle = t / 10000 ** ((2 * Math.floor(c / 2)) / width);
       values[t * width + c] = c % 2 === 0 ? Math.sin(angle) : Math.cos(angle);
     }
+  }
   return g.constant(values, [tokens, width]);
 }
 
@@ -115,7 +118,9 @@ function separate(name: string, z: g.Tensor, order: NetworkConfiguration['separa
 /** [batch, T, d] -> [batch, 2 T, d / 2]: `inverse` undoes `mergeTokens`, `halves` puts all second halves last. */
 function separateTokens(z: g.Tensor, order: NetworkConfiguration['separate']): g.Tensor {
   const [batch, tokens, width] = z.shape as [g.Dim, number, number];
-  if (order === 'inverse') return g.reshape(z, [batch, 2 * tokens, width / 2]);
+  if (order === 'inverse') {
+    return g.reshape(z, [batch, 2 * tokens, width / 2]);
+  }
   return g.concat([g.slice(z, 2, 0, width / 2), g.slice(z, 2, width / 2, width)], 1);
 }
 

@@ -15,13 +15,14 @@ export const estimate = (coefficients: readonly number[], features: readonly num
 /** True ratios of every lead of every window, dB. */
 export function trueRatios(windows: readonly GateWindow[], gate: Gate): { before: number[]; after: number[] } {
   const ratios = { before: [] as number[], after: [] as number[] };
-  for (const { leads } of windows)
+  for (const { leads } of windows) {
     for (const { features, signal, ee, ec, el, cc, cl, ll } of leads) {
       const { correction: g, slow: h } = openGate(gate, features);
       const decibels = (error: number) => bounded(10 * Math.log10((signal + 1e-12) / Math.max(error, 1e-12)));
       ratios.before.push(decibels(ee + 2 * el + ll));
       ratios.after.push(decibels(ee + 2 * g * ec + 2 * h * el + g * g * cc + 2 * g * h * cl + h * h * ll));
     }
+  }
   return ratios;
 }
 

@@ -41,34 +41,57 @@ export function flagsOf(second: SecondSignal, training: TrainingRange | null): F
     high = Math.max(high, values[i]!);
     mean += values[i]! / n;
   }
-  if (second.missing > 0) flags.push('missing');
-  if (second.missing === n) return flags;
-  if (high - low <= FLAT) flags.push('flat');
-  if (atRails(values, range) || clipped(values, rate, low, high)) flags.push('saturated');
-  if (high - low > OPEN_MV || Math.abs(mean) > OFFSET_MV) flags.push('lead_off');
-  if (hasSpike(values, rate, high - low)) flags.push('paced_suspected');
-  if (training && isOutside(second, training)) flags.push('outside_training');
+  if (second.missing > 0) {
+    flags.push('missing');
+  }
+  if (second.missing === n) {
+    return flags;
+  }
+  if (high - low <= FLAT) {
+    flags.push('flat');
+  }
+  if (atRails(values, range) || clipped(values, rate, low, high)) {
+    flags.push('saturated');
+  }
+  if (high - low > OPEN_MV || Math.abs(mean) > OFFSET_MV) {
+    flags.push('lead_off');
+  }
+  if (hasSpike(values, rate, high - low)) {
+    flags.push('paced_suspected');
+  }
+  if (training && isOutside(second, training)) {
+    flags.push('outside_training');
+  }
   return flags;
 }
 
 function atRails(values: ArrayLike<number>, range: SecondSignal['range']): boolean {
-  if (!range) return false;
+  if (!range) {
+    return false;
+  }
   const near = RAIL * (range.high - range.low);
   let count = 0;
-  for (let i = 0; i < values.length; i++)
-    if (values[i]! <= range.low + near || values[i]! >= range.high - near) count++;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i]! <= range.low + near || values[i]! >= range.high - near) {
+      count++;
+    }
+  }
   return count >= RAIL_SHARE * values.length;
 }
 
 function clipped(values: ArrayLike<number>, rate: number, low: number, high: number): boolean {
-  if (high - low < CLIPPED_MV) return false;
+  if (high - low < CLIPPED_MV) {
+    return false;
+  }
   const wanted = Math.max(4, Math.ceil(CLIPPED_S * rate));
   let [run, before] = [0, Number.NaN];
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     run = value === before && (value === low || value === high) ? run + 1 : 1;
     before = value;
-    if (run >= wanted) return true;
+    if (run >= wanted) {
+      return true;
+    }
   }
   return false;
 }
@@ -78,7 +101,9 @@ function hasSpike(values: ArrayLike<number>, rate: number, height: number): bool
   const least = Math.max(SPIKE_MV, SPIKE_SHARE * height);
   for (let i = step; i < values.length - step; i++) {
     const [before, after] = [values[i]! - values[i - step]!, values[i]! - values[i + step]!];
-    if (before * after > 0 && Math.min(Math.abs(before), Math.abs(after)) > least) return true;
+    if (before * after > 0 && Math.min(Math.abs(before), Math.abs(after)) > least) {
+      return true;
+    }
   }
   return false;
 }

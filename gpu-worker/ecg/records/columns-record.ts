@@ -16,24 +16,30 @@ const BLOCK = 65_536;
 export function columnsRecord({ rate, unit, leads }: Columns, format: ColumnFormat): OpenedRecord {
   const length = leads[0]?.values.length ?? 0;
   const odd = leads.find(({ values }) => values.length !== length);
-  if (odd)
+  if (odd) {
     throw new SextantError(
       'data_invalid',
       `lead '${odd.name}' has ${odd.values.length} samples, '${leads[0]!.name}' ${length}`,
     );
-  if (leads.length === 0) throw new SextantError('data_invalid', 'there is no lead');
+  }
+  if (leads.length === 0) {
+    throw new SextantError('data_invalid', 'there is no lead');
+  }
   const name = `denoised.${format}`;
   return {
     format,
     leads: leads.map((lead) => ({ name: lead.name, unit, millivolts: VOLTAGE_UNITS[unit]!, rate, range: null })),
     notices: [],
     async *blocks() {
-      for (let from = 0; from < length; from += BLOCK)
+      for (let from = 0; from < length; from += BLOCK) {
         yield leads.map(({ values }) => values.subarray(from, from + BLOCK));
+      }
     },
     async write(cleaned, folder) {
       const columns: Float64Array[] = [];
-      for (const read of cleaned) columns.push(await read(0, length));
+      for (const read of cleaned) {
+        columns.push(await read(0, length));
+      }
       await writeFile(join(folder, name), encoded({ rate, unit, leads }, columns, format));
       return [name];
     },

@@ -19,13 +19,17 @@ export async function openEdfRecord(bytes: () => AsyncIterable<Uint8Array>, name
   const notices: string[] = [];
   const electric = header.signals.flatMap((signal, index) => {
     const why = passedOver(signal);
-    if (why !== null && !isAnnotation(signal))
+    if (why !== null && !isAnnotation(signal)) {
       notices.push(`signal '${signal.label}' ${why}: it is passed through as it is`);
+    }
     return why === null ? [{ signal, index, scale: edfScale(signal)! }] : [];
   });
-  if (electric.length === 0)
+  if (electric.length === 0) {
     throw new SextantError('data_invalid', `no signal is an electric lead: ${notices.join('; ')}`);
-  if (header.duration === 0) throw new SextantError('data_invalid', 'data records of 0 s hold no signals over time');
+  }
+  if (header.duration === 0) {
+    throw new SextantError('data_invalid', 'data records of 0 s hold no signals over time');
+  }
   const leads = electric.map(({ signal, scale }): LeadInfo => {
     const [a, b] = [scale.zero + scale.gain * signal.digitalMin, scale.zero + scale.gain * signal.digitalMax];
     return {
@@ -38,13 +42,16 @@ export async function openEdfRecord(bytes: () => AsyncIterable<Uint8Array>, name
   });
   /** Seconds of silence before a record: the whole gap, or the longest that is worth computing. */
   const gapBefore = (record: EdfRecord, end: number | null): number => {
-    if (end === null) return 0;
+    if (end === null) {
+      return 0;
+    }
     const gap = record.onset - end;
-    if (gap < -TOLERANCE / Math.max(...leads.map(({ rate }) => rate)))
+    if (gap < -TOLERANCE / Math.max(...leads.map(({ rate }) => rate))) {
       throw new SextantError(
         'data_invalid',
         `a data record begins at ${record.onset} s, before the last ends at ${end} s`,
       );
+    }
     return Math.min(gap, LONGEST_GAP);
   };
   return {
@@ -102,8 +109,14 @@ export async function openEdfRecord(bytes: () => AsyncIterable<Uint8Array>, name
 
 /** Why a signal is no lead to be cleaned; null where it is one. */
 function passedOver(signal: EdfSignal): string | null {
-  if (isAnnotation(signal)) return 'holds annotations';
-  if (!edfScale(signal)) return 'has no range';
-  if (!(signal.unit in VOLTAGE_UNITS)) return `is in '${signal.unit}', no unit of voltage`;
+  if (isAnnotation(signal)) {
+    return 'holds annotations';
+  }
+  if (!edfScale(signal)) {
+    return 'has no range';
+  }
+  if (!(signal.unit in VOLTAGE_UNITS)) {
+    return `is in '${signal.unit}', no unit of voltage`;
+  }
   return null;
 }

@@ -34,7 +34,9 @@ export class LeadFile {
         this.#gap++;
         continue;
       }
-      if (this.#gap > 0) await this.#bridge(value);
+      if (this.#gap > 0) {
+        await this.#bridge(value);
+      }
       await this.#put(value);
       this.#last = value;
     }
@@ -42,7 +44,9 @@ export class LeadFile {
 
   /** Ends the writing: what is missing at the end keeps the last value. */
   async end(): Promise<void> {
-    if (this.#gap > 0) await this.#bridge(Number.isNaN(this.#last) ? 0 : this.#last);
+    if (this.#gap > 0) {
+      await this.#bridge(Number.isNaN(this.#last) ? 0 : this.#last);
+    }
     await this.#flush();
   }
 
@@ -51,18 +55,24 @@ export class LeadFile {
     this.#gap = 0;
     const from = this.length;
     const before = Number.isNaN(this.#last) ? next : this.#last;
-    for (let k = 1; k <= count; k++) await this.#put(before + ((next - before) * k) / (count + 1));
+    for (let k = 1; k <= count; k++) {
+      await this.#put(before + ((next - before) * k) / (count + 1));
+    }
     this.missing.push({ from, to: from + count });
   }
 
   async #put(value: number): Promise<void> {
     this.#buffer[this.#held++] = value;
     this.length++;
-    if (this.#held === BUFFERED) await this.#flush();
+    if (this.#held === BUFFERED) {
+      await this.#flush();
+    }
   }
 
   async #flush(): Promise<void> {
-    if (this.#held === 0) return;
+    if (this.#held === 0) {
+      return;
+    }
     await this.#file.write(
       new Uint8Array(this.#buffer.buffer, 0, 4 * this.#held),
       0,
@@ -89,8 +99,11 @@ export function isMissing(missing: readonly Missing[], at: number): boolean {
   let [low, high] = [0, missing.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (missing[middle]!.to <= at) low = middle + 1;
-    else high = middle;
+    if (missing[middle]!.to <= at) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
   }
   return low < missing.length && missing[low]!.from <= at;
 }

@@ -8,7 +8,9 @@ import { parseWfdbHeader, WFDB_MISSING, type WfdbHeader } from '../../../shared/
 
 /** @param path of the record without its extension */
 async function readHeaderFile(path: string): Promise<WfdbHeader> {
-  if (!existsSync(`${path}.hea`)) throw new SextantError('data_invalid', `there is no header ${basename(path)}.hea`);
+  if (!existsSync(`${path}.hea`)) {
+    throw new SextantError('data_invalid', `there is no header ${basename(path)}.hea`);
+  }
   return parseWfdbHeader(await readFile(`${path}.hea`, 'utf8'));
 }
 
@@ -16,9 +18,12 @@ async function readHeaderFile(path: string): Promise<WfdbHeader> {
 const bytesBeside = (folder: string) =>
   async function* open(file: string, offset: number): AsyncGenerator<Uint8Array> {
     const path = join(folder, file);
-    if (!existsSync(path)) throw new SextantError('data_invalid', `the signal file ${file} is missing`);
-    for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 3 * 2 ** 16 }))
+    if (!existsSync(path)) {
+      throw new SextantError('data_invalid', `the signal file ${file} is missing`);
+    }
+    for await (const chunk of createReadStream(path, { start: offset, highWaterMark: 3 * 2 ** 16 })) {
       yield chunk as Uint8Array;
+    }
   };
 
 export type WholeRecord = { header: WfdbHeader; digital: Int32Array[] };
@@ -27,10 +32,11 @@ export type WholeRecord = { header: WfdbHeader; digital: Int32Array[] };
 export async function readWholeRecord(path: string): Promise<WholeRecord> {
   const header = await readHeaderFile(path);
   const blocks: Int32Array[][] = header.signals.map(() => []);
-  for await (const block of readWfdbFrames(header, bytesBeside(dirname(path)), 65536))
+  for await (const block of readWfdbFrames(header, bytesBeside(dirname(path)), 65536)) {
     block.forEach((values, s) => {
       blocks[s]!.push(values);
     });
+  }
   const digital = blocks.map((parts) => {
     const all = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;

@@ -23,11 +23,12 @@ const LIMITS = { '16': 32767, '212': 2047 } as const;
 export function openWfdbRecord(headerText: string, openBytes: OpenBytes): OpenedRecord {
   const header = parseWfdbHeader(headerText);
   const electric = header.signals.flatMap((signal, index) => (signal.unit in VOLTAGE_UNITS ? [{ signal, index }] : []));
-  if (electric.length === 0)
+  if (electric.length === 0) {
     throw new SextantError(
       'data_invalid',
       `no signal is in a unit of voltage: ${[...new Set(header.signals.map(({ unit }) => unit))].join(', ')}; ${Object.keys(VOLTAGE_UNITS).join(', ')} are known`,
     );
+  }
   return {
     format: 'wfdb',
     leads: electric.map(({ signal }) => ({
@@ -41,8 +42,9 @@ export function openWfdbRecord(headerText: string, openBytes: OpenBytes): Opened
       unit in VOLTAGE_UNITS ? [] : [`signal '${lead}' in ${unit} is no voltage: it is passed through as it is`],
     ),
     async *blocks() {
-      for await (const block of readWfdbFrames(header, openBytes, BLOCK_FRAMES))
+      for await (const block of readWfdbFrames(header, openBytes, BLOCK_FRAMES)) {
         yield electric.map(({ signal, index }) => physicalOf(signal, block[index]!));
+      }
     },
     write: (cleaned, folder) =>
       writeRecord(
@@ -92,13 +94,18 @@ async function writeRecord(
       }
       block.forEach((values, s) => {
         first[s] ??= values[0] ?? null;
-        for (const value of values) sums[s] = (sums[s]! + value) % 65536;
+        for (const value of values) {
+          sums[s] = (sums[s]! + value) % 65536;
+        }
       });
-      for (const [f, name] of names.entries())
+      for (const [f, name] of names.entries()) {
         await files[f]!.write(encoders[f]!.push(interleaved(header, block, name, count)));
+      }
       frames += count;
     }
-    for (const [f, file] of files.entries()) await file.write(encoders[f]!.end());
+    for (const [f, file] of files.entries()) {
+      await file.write(encoders[f]!.end());
+    }
   } finally {
     await Promise.all(files.map((file) => file.close()));
   }
@@ -129,8 +136,11 @@ function interleaved({ signals }: WfdbHeader, block: readonly Int32Array[], file
   const out = new Int32Array(frames * size);
   let before = 0;
   for (const { each, values } of own) {
-    for (let frame = 0; frame < frames; frame++)
-      for (let i = 0; i < each; i++) out[frame * size + before + i] = values[frame * each + i]!;
+    for (let frame = 0; frame < frames; frame++) {
+      for (let i = 0; i < each; i++) {
+        out[frame * size + before + i] = values[frame * each + i]!;
+      }
+    }
     before += each;
   }
   return out;

@@ -18,9 +18,13 @@ export function ratioOf(from: number, to: number): Ratio {
   for (;;) {
     const whole = Math.floor(rest);
     const next = [whole * above + aboveBefore, whole * below + belowBefore] as const;
-    if (below > 0 && Math.max(...next) > LARGEST_TERM) break;
+    if (below > 0 && Math.max(...next) > LARGEST_TERM) {
+      break;
+    }
     [aboveBefore, belowBefore, above, below] = [above, below, ...next];
-    if (Math.abs(above / below - wanted) <= RATIO_ERROR * wanted || rest === whole) break;
+    if (Math.abs(above / below - wanted) <= RATIO_ERROR * wanted || rest === whole) {
+      break;
+    }
     rest = 1 / (rest - whole);
   }
   return { up: above, down: below };
@@ -75,7 +79,9 @@ export class Resampler {
     const { up, down } = this.ratio;
     const out = new Float64Array(to - from);
     if (up === down) {
-      for (let i = 0; i < out.length; i++) out[i] = x[from + i - start]!;
+      for (let i = 0; i < out.length; i++) {
+        out[i] = x[from + i - start]!;
+      }
       return out;
     }
     for (let m = from; m < to; m++) {

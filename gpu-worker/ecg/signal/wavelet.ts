@@ -17,20 +17,24 @@ const PHASE = 29;
 export function analyse(x: Float64Array): { coarse: Float64Array; detail: Float64Array } {
   const half = x.length / 2;
   const [coarse, detail] = [new Float64Array(half), new Float64Array(half)];
-  for (let i = 0; i < half; i++)
+  for (let i = 0; i < half; i++) {
     for (let k = 0; k < 8; k++) {
       const value = x[(2 * i + k) % x.length]!;
       coarse[i]! += DB4[k]! * value;
       detail[i]! += HIGH[k]! * value;
     }
+  }
   return { coarse, detail };
 }
 
 /** The signal of which `analyse` made the halves. */
 export function synthesise(coarse: Float64Array, detail: Float64Array): Float64Array {
   const x = new Float64Array(2 * coarse.length);
-  for (let i = 0; i < coarse.length; i++)
-    for (let k = 0; k < 8; k++) x[(2 * i + k) % x.length]! += DB4[k]! * coarse[i]! + HIGH[k]! * detail[i]!;
+  for (let i = 0; i < coarse.length; i++) {
+    for (let k = 0; k < 8; k++) {
+      x[(2 * i + k) % x.length]! += DB4[k]! * coarse[i]! + HIGH[k]! * detail[i]!;
+    }
+  }
   return x;
 }
 
@@ -48,7 +52,9 @@ export function shrink(x: ArrayLike<number>, phase = PHASE): Shrunk {
   const n = x.length;
   const length = Math.ceil(n / 2 ** LEVELS) * 2 ** LEVELS;
   const moved = new Float64Array(length);
-  for (let i = 0; i < length; i++) moved[(i + phase) % length] = x[Math.min(i, n - 1)]!;
+  for (let i = 0; i < length; i++) {
+    moved[(i + phase) % length] = x[Math.min(i, n - 1)]!;
+  }
   const details: Float64Array[] = [];
   let coarse: Float64Array = moved;
   for (let level = 0; level < LEVELS; level++) {

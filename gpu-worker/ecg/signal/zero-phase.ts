@@ -16,14 +16,18 @@ function extension(sections: readonly Section[]): number {
 /** @returns a new signal of the same length; signals shorter than the extension reflect as far as they reach */
 export function zeroPhase(sections: readonly Section[], x: ArrayLike<number>): Float64Array {
   const n = x.length;
-  if (n < 2) return Float64Array.from(x);
+  if (n < 2) {
+    return Float64Array.from(x);
+  }
   const edge = Math.min(extension(sections), n - 1);
   const y = new Float64Array(n + 2 * edge);
   for (let i = 0; i < edge; i++) {
     y[i] = 2 * x[0]! - x[edge - i]!;
     y[n + edge + i] = 2 * x[n - 1]! - x[n - 2 - i]!;
   }
-  for (let i = 0; i < n; i++) y[edge + i] = x[i]!;
+  for (let i = 0; i < n; i++) {
+    y[edge + i] = x[i]!;
+  }
   const start = steadyState(sections);
   filter(sections, y, start);
   y.reverse();

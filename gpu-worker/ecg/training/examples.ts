@@ -47,12 +47,13 @@ export function drawBatch(
     const contexts = noisy.fast.map((fast, c) => describeContext(fast, noisy.slow[c]!));
     writeInput(out.x, b * channels * window, { ...noisy, from, window }, contexts);
     let error = 0;
-    for (let c = 0; c < leads; c++)
+    for (let c = 0; c < leads; c++) {
       for (let i = 0; i < window; i++) {
         const target = clean.fast[c]![from + i]! / contexts[c]!.scale;
         out.y[(b * leads + c) * window + i] = target;
         error += (noisy.fast[c]![from + i]! / contexts[c]!.scale - target) ** 2;
       }
+    }
     out.w[b] = 0.2 * (WEIGHT_FLOOR + error / (leads * window)) ** -WEIGHT_POWER;
   }
   return out;
@@ -80,11 +81,14 @@ function drawContext(
   const noise = silent(clean);
   for (const { noise: recorded, place } of chosen) {
     const at = Math.floor(place * (recorded.fast[0]!.length - CONTEXT));
-    for (const part of ['fast', 'slow'] as const)
+    for (const part of ['fast', 'slow'] as const) {
       for (const [c, lead] of noise[part].entries()) {
         const source = recorded[part][c % recorded[part].length]!;
-        for (let i = 0; i < CONTEXT; i++) lead[i]! += source[at + i]!;
+        for (let i = 0; i < CONTEXT; i++) {
+          lead[i]! += source[at + i]!;
+        }
       }
+    }
   }
   const decibels = low + (high - low) * u[7]!;
   // Recordings of signal and noise have a power of 1 as a whole.
@@ -104,8 +108,11 @@ const silent = ({ fast, slow }: Parted): Parted => ({
 /** Power of the whole signal within a window, over all leads. */
 function windowPower({ fast, slow }: Parted, from: number, window: number): number {
   let sum = 1e-9;
-  for (const [c, lead] of fast.entries())
-    for (let i = from; i < from + window; i++) sum += (lead[i]! + slow[c]![i]!) ** 2;
+  for (const [c, lead] of fast.entries()) {
+    for (let i = from; i < from + window; i++) {
+      sum += (lead[i]! + slow[c]![i]!) ** 2;
+    }
+  }
   return sum;
 }
 

@@ -67,7 +67,7 @@ export async function finishModel(finishing: Finishing): Promise<EcgModel> {
 /** The lowest and highest thousandth of what clean training recordings show, block by block. */
 function trainingRange({ records }: Material, units: Finishing['units']): EcgDocument['training_range'] {
   const seen = { amplitude: [] as number[], rate: [] as number[], drift: [] as number[], muscle: [] as number[] };
-  for (const [r, record] of records.entries())
+  for (const [r, record] of records.entries()) {
     for (const [c, fast] of record.fast.entries()) {
       for (let from = 0; from + CONTEXT <= fast.length; from += BLOCK) {
         const context = describeContext(
@@ -80,6 +80,7 @@ function trainingRange({ records }: Material, units: Finishing['units']): EcgDoc
       }
       seen.rate.push(...rates(record, c));
     }
+  }
   const ends = (values: number[]): [number, number] => {
     const sorted = values.sort((a, b) => a - b);
     return [sorted[Math.floor(0.001 * sorted.length)] ?? 0, sorted[Math.ceil(0.999 * sorted.length) - 1] ?? 0];
@@ -97,7 +98,9 @@ function rates({ fast }: CleanRecord, c: number): number[] {
       .slice(1)
       .map((beat, i) => beat - near[i]!)
       .sort((a, b) => a - b);
-    if (intervals.length >= 3) found.push((60 * NETWORK_RATE) / intervals[intervals.length >> 1]!);
+    if (intervals.length >= 3) {
+      found.push((60 * NETWORK_RATE) / intervals[intervals.length >> 1]!);
+    }
   }
   return found;
 }

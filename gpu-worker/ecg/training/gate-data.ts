@@ -44,13 +44,16 @@ export async function gateWindows(
   let n = 0;
   for (let s = 0; s < stretches; s++) {
     const record = records[s % records.length]!;
-    for (const [k, kind] of kinds.entries())
+    for (const [k, kind] of kinds.entries()) {
       for (const [l, decibels] of LEVELS.entries()) {
-        if ((k + l + s) % SHARE !== 0) continue;
+        if ((k + l + s) % SHARE !== 0) {
+          continue;
+        }
         const u = draws.uniform(8, { start: 8 * n++ });
         const from = Math.floor(u[7]! * (record.fast[0]!.length - LENGTH));
         found.push(...(await windowsOf(denoiser, record, from, disturbance(kind, u, LENGTH, decibels))));
       }
+    }
   }
   return found;
 }
@@ -68,7 +71,11 @@ async function windowsOf(
   const { windows, fast, slow } = await networkWindows(denoiser, piece, [MARGIN / 4, LENGTH - MARGIN / 4]);
   return windows.map(({ start, contexts, cleaned, corrections }) => {
     let power = 1e-3;
-    for (const lead of clean) for (let i = start; i < start + window; i++) power += lead[i]! ** 2;
+    for (const lead of clean) {
+      for (let i = start; i < start + window; i++) {
+        power += lead[i]! ** 2;
+      }
+    }
     return {
       leads: leads.map((_, c) => {
         const sums = { signal: 0, ee: 0, ec: 0, el: 0, cc: 0, cl: 0, ll: 0 };

@@ -38,8 +38,9 @@ export function syntheticPatient(seed: number, patient: number, seconds: number)
       const [first, last] = [centre - 5 * spread, centre + 5 * spread].map((t) => Math.round(t * NETWORK_RATE));
       for (const [c, lead] of leads.entries()) {
         const height = AMPLITUDES[c]![w]! * (1 + 0.35 * size[5 * c + w]!);
-        for (let i = Math.max(0, first!); i <= Math.min(n - 1, last!); i++)
+        for (let i = Math.max(0, first!); i <= Math.min(n - 1, last!); i++) {
           lead[i]! += height * Math.exp(-0.5 * ((i / NETWORK_RATE - centre) / spread) ** 2);
+        }
       }
     }
     at += interval;
@@ -66,7 +67,9 @@ type Random = ReturnType<typeof stream>;
 function oneChannel(kind: NoiseKind, random: Random, n: number): Float64Array {
   const white = random.derive('white').normal(n);
   const through = (sections: readonly Section[], values: Float64Array) => zeroPhase(sections, values);
-  if (kind === 'bw') return through(bandPass(0.05, 0.6, NETWORK_RATE), white);
+  if (kind === 'bw') {
+    return through(bandPass(0.05, 0.6, NETWORK_RATE), white);
+  }
   if (kind === 'ma') {
     const bursts = through(bandPass(0.05, 0.4, NETWORK_RATE), random.derive('bursts').normal(n));
     const { deviation } = moments(bursts);
@@ -83,7 +86,9 @@ function oneChannel(kind: NoiseKind, random: Random, n: number): Float64Array {
   for (let k = 0; k < count && at < n; k++) {
     at += Math.round(-1.5 * Math.log(1 - gaps[k]!) * NETWORK_RATE);
     const length = Math.round(lengths[k]! * NETWORK_RATE);
-    for (let i = 0; i < length && at + i < n; i++) out[at + i]! += sizes[k]! * Math.sin((Math.PI * i) / length) ** 2;
+    for (let i = 0; i < length && at + i < n; i++) {
+      out[at + i]! += sizes[k]! * Math.sin((Math.PI * i) / length) ** 2;
+    }
   }
   return through(highPass(0.05, NETWORK_RATE), out);
 }

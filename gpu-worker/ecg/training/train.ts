@@ -96,7 +96,9 @@ export async function trainDenoiser(
       if (Math.floor(trainer.step / every) > Math.floor((trainer.step - chunk) / every) || trainer.step >= end) {
         const weights = plain(await trainer.parameters());
         validated = { step: trainer.step, ...(await validate(weights, settings, held)) };
-        if (validations.every(({ snrOut }) => snrOut < validated!.snrOut)) best = weights;
+        if (validations.every(({ snrOut }) => snrOut < validated!.snrOut)) {
+          best = weights;
+        }
         validations.push(validated);
       }
       const each = (performance.now() - start) / 1000 / (trainer.step - first);
@@ -111,7 +113,9 @@ export async function trainDenoiser(
         best,
         validations: [...validations],
       }));
-      if (validated && exhausted(validations, settings.patience)) break;
+      if (validated && exhausted(validations, settings.patience)) {
+        break;
+      }
     }
     const used = process.cpuUsage(began);
     const weights = best ?? plain(await trainer.parameters());
@@ -132,7 +136,9 @@ const plain = (parameters: Awaited<ReturnType<Trainer['parameters']>>): Weights 
   );
 
 function exhausted(validations: readonly Validation[], patience: number | null): boolean {
-  if (patience === null) return false;
+  if (patience === null) {
+    return false;
+  }
   const best = validations.reduce((top, { snrOut }, i) => (snrOut > validations[top]!.snrOut ? i : top), 0);
   return validations.length - 1 - best >= patience;
 }

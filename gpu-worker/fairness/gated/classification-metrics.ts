@@ -4,7 +4,9 @@ import { decisionError } from '../../../shared/fairness/decision.ts';
 /** Share of rows whose score is on the label's side of 1/2. */
 export function accuracy(scores: ArrayLike<number>, y: ArrayLike<number>): number {
   let right = 0;
-  for (let i = 0; i < scores.length; i++) right += 1 - decisionError(scores[i]!, y[i]!);
+  for (let i = 0; i < scores.length; i++) {
+    right += 1 - decisionError(scores[i]!, y[i]!);
+  }
   return right / scores.length;
 }
 
@@ -16,8 +18,11 @@ export function areaUnderCurve(scores: ArrayLike<number>, y: ArrayLike<number>):
     let [tiedNegative, tiedPositive] = [0, 0];
     const value = scores[order[i]!]!;
     for (; i < order.length && scores[order[i]!] === value; i++) {
-      if (y[order[i]!] === 1) tiedPositive += 1;
-      else tiedNegative += 1;
+      if (y[order[i]!] === 1) {
+        tiedPositive += 1;
+      } else {
+        tiedNegative += 1;
+      }
     }
     ranked += tiedPositive * (negatives + tiedNegative / 2);
     negatives += tiedNegative;
@@ -47,7 +52,9 @@ export function demographicSummary(
     base[g]! += 1 - decisionError(pooled[i]!, y[i]!);
   }
   const kept = Array.from(counts.keys()).filter((g) => counts[g]! >= minimum);
-  if (kept.length < 2) return null;
+  if (kept.length < 2) {
+    return null;
+  }
   const accuracies = kept.map((g) => own[g]! / counts[g]!);
   return {
     worstGap: Math.min(...kept.map((g) => (own[g]! - base[g]!) / counts[g]!)),

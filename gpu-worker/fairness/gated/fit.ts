@@ -60,8 +60,9 @@ export function fitGatedClassifier(
   const { each, whole } = demographicGroupings(usable, params.demographics);
   const positions = splitRows(strataOf(whole?.groupIds ?? new Int32Array(usable.rows), labels), params.split, seed);
   const [trainRows, , , testRows] = positions;
-  if (!trainRows || !testRows || positions.some((part) => part.length === 0))
+  if (!trainRows || !testRows || positions.some((part) => part.length === 0)) {
     throw new SextantError('data_invalid', `${usable.rows} rows are too few for the shares ${params.split.join(', ')}`);
+  }
   const inputs = learnFeatures(usable, params.features, trainRows);
   const all = featureRows(usable, inputs, labels);
   const [train, validation, held, test] = positions.map((part) => pickRows(all, part)) as [Rows, Rows, Rows, Rows];

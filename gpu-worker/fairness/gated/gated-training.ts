@@ -40,7 +40,9 @@ const SMALLEST_GROUP = 25;
 
 const linear = (weights: Float64Array, from: number, rows: Float64Array, at: number, d: number): number => {
   let sum = weights[from + d]!;
-  for (let j = 0; j < d; j++) sum += weights[from + j]! * rows[at + j]!;
+  for (let j = 0; j < d; j++) {
+    sum += weights[from + j]! * rows[at + j]!;
+  }
   return sum;
 };
 
@@ -99,15 +101,21 @@ function descend(rows: Rows, options: GatedTraining, restart: number): { gate: F
     const progress = step / Math.max(1, steps - 1);
     const temperature = 10 ** -progress;
     const balance = progress < 1 / 3 ? 0.1 : 0;
-    if (batch < n) batches.fillWords(words, step * batch);
+    if (batch < n) {
+      batches.fillWords(words, step * batch);
+    }
     const rowOf = (b: number): number => (batch < n ? Math.floor((words[b]! * n) / 4294967296) : b);
     shares.fill(0);
     for (let b = 0; b < batch; b++) {
       const at = rowOf(b) * d;
-      for (let k = 0; k < groups; k++) logits[k] = linear(gate, k * width, x, at, d);
+      for (let k = 0; k < groups; k++) {
+        logits[k] = linear(gate, k * width, x, at, d);
+      }
       const own = soft.subarray(b * groups, (b + 1) * groups);
       softGate(logits, temperature, own);
-      for (let k = 0; k < groups; k++) shares[k]! += own[k]! / batch;
+      for (let k = 0; k < groups; k++) {
+        shares[k]! += own[k]! / batch;
+      }
     }
     gradient.fill(0);
     for (let b = 0; b < batch; b++) {
@@ -119,13 +127,22 @@ function descend(rows: Rows, options: GatedTraining, restart: number): { gate: F
         losses[k] = softplus(a) - y[i]! * a;
         errors[k] = sigmoid(a) - y[i]!;
       }
-      if (objective === 'routed') gateGradient(own, losses, temperature, delta);
-      else mixtureGradient(own, losses, temperature, delta);
+      if (objective === 'routed') {
+        gateGradient(own, losses, temperature, delta);
+      } else {
+        mixtureGradient(own, losses, temperature, delta);
+      }
       let balanceMean = 0;
-      if (balance > 0) for (let k = 0; k < groups; k++) balanceMean += own[k]! * Math.log(groups * shares[k]!);
+      if (balance > 0) {
+        for (let k = 0; k < groups; k++) {
+          balanceMean += own[k]! * Math.log(groups * shares[k]!);
+        }
+      }
       for (let k = 0; k < groups; k++) {
         let g = delta[k]!;
-        if (balance > 0) g += (balance * own[k]! * (Math.log(groups * shares[k]!) - balanceMean)) / temperature;
+        if (balance > 0) {
+          g += (balance * own[k]! * (Math.log(groups * shares[k]!) - balanceMean)) / temperature;
+        }
         // In the mixture a head answers for the rows it explains, otherwise for those the gate sends it.
         const responsibility = objective === 'routed' ? own[k]! : own[k]! - delta[k]! * temperature;
         const h = responsibility * errors[k]!;
@@ -140,8 +157,9 @@ function descend(rows: Rows, options: GatedTraining, restart: number): { gate: F
         gradient[head + d]! += h;
       }
     }
-    for (let p = 0; p < gradient.length; p++)
+    for (let p = 0; p < gradient.length; p++) {
       gradient[p] = gradient[p]! / batch + (p >= groups * width ? 2 * l2 * parameters[p]! : 0);
+    }
     adam.step(parameters, gradient, rate);
   }
   return { gate: gate.slice(), heads: heads.slice() };
@@ -155,13 +173,17 @@ export function mixtureGradient(
   out: Float64Array,
 ): void {
   let least = Number.POSITIVE_INFINITY;
-  for (const loss of losses) least = Math.min(least, loss);
+  for (const loss of losses) {
+    least = Math.min(least, loss);
+  }
   let total = 0;
   for (let k = 0; k < out.length; k++) {
     out[k] = gate[k]! * Math.exp(least - losses[k]!);
     total += out[k]!;
   }
-  for (let k = 0; k < out.length; k++) out[k] = (gate[k]! - out[k]! / total) / temperature;
+  for (let k = 0; k < out.length; k++) {
+    out[k] = (gate[k]! - out[k]! / total) / temperature;
+  }
 }
 
 type GatedFit = { predictor: GatedPredictor; validationLoss: number; shares: number[] };
@@ -214,7 +236,9 @@ export function trainGated(
     const whole = Math.min(...shares) >= options.minimumShare;
     const validationLoss = routedLoss(predictor, validation);
     const better = !best || (whole && !best.whole) || (whole === best.whole && validationLoss < best.validationLoss);
-    if (better) best = { predictor, validationLoss, shares, whole };
+    if (better) {
+      best = { predictor, validationLoss, shares, whole };
+    }
   }
   const { predictor, validationLoss, shares } = best!;
   return { predictor, validationLoss, shares };
@@ -233,7 +257,9 @@ export function chooseGroups(
   for (const groups of [...new Set([1, ...candidates])].sort((a, b) => a - b)) {
     const fit = trainGated(train, validation, { ...options, groups });
     losses.push({ groups, validationLoss: fit.validationLoss });
-    if (!chosen || fit.validationLoss < chosen.fit.validationLoss) chosen = { groups, fit };
+    if (!chosen || fit.validationLoss < chosen.fit.validationLoss) {
+      chosen = { groups, fit };
+    }
     onFit(groups, fit);
   }
   return { ...chosen!, losses };

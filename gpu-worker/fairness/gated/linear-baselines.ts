@@ -13,7 +13,9 @@ export function linearScores(weights: Float64Array, { x, d }: Rows): Float64Arra
   const out = new Float64Array(x.length / d);
   for (let i = 0; i < out.length; i++) {
     let a = weights[d]!;
-    for (let j = 0; j < d; j++) a += weights[j]! * x[i * d + j]!;
+    for (let j = 0; j < d; j++) {
+      a += weights[j]! * x[i * d + j]!;
+    }
     out[i] = sigmoid(a);
   }
   return out;
@@ -30,7 +32,11 @@ export function decoupled(
   const pooled = logisticRegression(train.x, train.y, train.d, { l2 });
   return Array.from({ length: groups }, (_, g) => {
     const rows: number[] = [];
-    for (let i = 0; i < groupIds.length; i++) if (groupIds[i] === g) rows.push(i);
+    for (let i = 0; i < groupIds.length; i++) {
+      if (groupIds[i] === g) {
+        rows.push(i);
+      }
+    }
     return rows.length < minimum ? pooled : logisticRegression(train.x, train.y, train.d, { l2, rows });
   });
 }
@@ -65,7 +71,9 @@ function weightedDescent(
     const rows = random.integers(size, n, { start: step * size });
     rows.forEach((i, b) => {
       let a = weights[d]!;
-      for (let j = 0; j < d; j++) a += weights[j]! * x[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        a += weights[j]! * x[i * d + j]!;
+      }
       losses[b] = softplus(a) - y[i]! * a;
       errors[b] = sigmoid(a) - y[i]!;
     });
@@ -73,7 +81,9 @@ function weightedDescent(
     gradient.fill(0);
     rows.forEach((i, b) => {
       const g = (each[b]! * errors[b]!) / size;
-      for (let j = 0; j < d; j++) gradient[j]! += g * x[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        gradient[j]! += g * x[i * d + j]!;
+      }
       gradient[d]! += g;
     });
     // A rate that falls to a tenth settles what minibatches leave.
@@ -95,7 +105,9 @@ export function adversariallyReweighted(train: Rows, descent: Descent = {}): Flo
   return weightedDescent(train, descent, pooled, (losses, rows) => {
     const s = Float64Array.from(rows, (i) => {
       let a = adversary[d]! * y[i]! + adversary[d + 1]!;
-      for (let j = 0; j < d; j++) a += adversary[j]! * x[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        a += adversary[j]! * x[i * d + j]!;
+      }
       return sigmoid(a);
     });
     const mean = Math.max(s.reduce((sum, v) => sum + v, 0) / s.length, 1e-4);
@@ -105,7 +117,9 @@ export function adversariallyReweighted(train: Rows, descent: Descent = {}): Flo
       // Ascent on mean_i (s_i / mean s) l_i, through the normaliser too.
       const slope = ((losses[b]! - weighted / mean) / mean) * s[b]! * (1 - s[b]!);
       const g = -slope / s.length;
-      for (let j = 0; j < d; j++) gradient[j]! += g * x[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        gradient[j]! += g * x[i * d + j]!;
+      }
       gradient[d]! += g * y[i]!;
       gradient[d + 1]! += g;
     });

@@ -13,8 +13,11 @@ type Design = { x: Float64Array; names: readonly string[] };
 function featuresOf({ inputs, scm }: CompiledLookahead, { x, groupIds }: People): Design {
   const kept = inputs.flatMap((name, j) => (name === scm.scm.status ? [] : [j]));
   const out = new Float64Array(groupIds.length * kept.length);
-  for (let i = 0; i < groupIds.length; i++)
-    for (const [at, j] of kept.entries()) out[i * kept.length + at] = x[i * inputs.length + j]!;
+  for (let i = 0; i < groupIds.length; i++) {
+    for (const [at, j] of kept.entries()) {
+      out[i * kept.length + at] = x[i * inputs.length + j]!;
+    }
+  }
   return { x: out, names: kept.map((j) => inputs[j]!) };
 }
 
@@ -31,7 +34,9 @@ function exogenousOf(compiled: CompiledLookahead, { x, groupIds }: People): Desi
       row[scm.index.get(name)!] = j === statusColumn ? shape.status.inverse(given) : given;
     }
     abduct(scm, row, groupIds[i]!, 0, u);
-    for (const [at, name] of names.entries()) out[i * names.length + at] = u[scm.index.get(name)!]!;
+    for (const [at, name] of names.entries()) {
+      out[i * names.length + at] = u[scm.index.get(name)!]!;
+    }
   }
   return { x: out, names };
 }

@@ -28,7 +28,9 @@ function variances(chains: readonly Float64Array[]): { within: number; pooled: n
  */
 export function splitRHat(chains: readonly Float64Array[]): number {
   const { within, pooled } = variances(chains);
-  if (within > 0) return Math.sqrt(pooled / within);
+  if (within > 0) {
+    return Math.sqrt(pooled / within);
+  }
   return pooled > 0 ? Number.POSITIVE_INFINITY : 1;
 }
 
@@ -36,14 +38,18 @@ export function splitRHat(chains: readonly Float64Array[]): number {
 export function effectiveSamples(chains: readonly Float64Array[]): number {
   const total = chains.reduce((sum, chain) => sum + chain.length, 0);
   const { within, pooled } = variances(chains);
-  if (!(pooled > 0)) return total;
+  if (!(pooled > 0)) {
+    return total;
+  }
   const means = chains.map((chain) => chain.reduce((sum, x) => sum + x, 0) / chain.length);
   const length = Math.min(...chains.map((chain) => chain.length));
   const correlation = (lag: number): number => {
     let covariance = 0;
     for (const [c, chain] of chains.entries()) {
       let sum = 0;
-      for (let i = lag; i < length; i++) sum += (chain[i]! - means[c]!) * (chain[i - lag]! - means[c]!);
+      for (let i = lag; i < length; i++) {
+        sum += (chain[i]! - means[c]!) * (chain[i - lag]! - means[c]!);
+      }
       covariance += sum / length / chains.length;
     }
     return 1 - (within - covariance) / pooled;
@@ -51,7 +57,9 @@ export function effectiveSamples(chains: readonly Float64Array[]): number {
   let sum = 0;
   for (let lag = 1; lag + 1 < length; lag += 2) {
     const pair = correlation(lag) + correlation(lag + 1);
-    if (!(pair > 0)) break;
+    if (!(pair > 0)) {
+      break;
+    }
     sum += pair;
   }
   return total / (1 + 2 * sum);

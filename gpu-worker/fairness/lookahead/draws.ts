@@ -6,7 +6,9 @@ import type { RandomStream } from '../../../shared/math/random.ts';
 export function drawFrom(mean: Float64Array, { rows, data }: Matrix, z: Float64Array): Float64Array {
   const out = z.slice();
   for (let i = rows - 1; i >= 0; i--) {
-    for (let j = i + 1; j < rows; j++) out[i]! -= data[j * rows + i]! * out[j]!;
+    for (let j = i + 1; j < rows; j++) {
+      out[i]! -= data[j * rows + i]! * out[j]!;
+    }
     out[i]! /= data[i * rows + i]!;
   }
   return out.map((x, i) => x + mean[i]!);
@@ -19,8 +21,12 @@ export function gammaDraw(shape: number, random: RandomStream): number {
   for (let i = 0; ; i++) {
     const x = random.derive('normal').normal(1, { start: 2 * i })[0]!;
     const v = (1 + c * x) ** 3;
-    if (v <= 0) continue;
+    if (v <= 0) {
+      continue;
+    }
     const u = random.derive('uniform').uniform(1, { start: i })[0]!;
-    if (Math.log(u) < (x * x) / 2 + d - d * v + d * Math.log(v)) return d * v;
+    if (Math.log(u) < (x * x) / 2 + d - d * v + d * Math.log(v)) {
+      return d * v;
+    }
   }
 }

@@ -14,10 +14,18 @@ import { fitMultiplicative } from './multiplicative-fit.ts';
 
 /** Columns that the model reads beside the status and the attribute. */
 export function columnsOf(model: FitModel): string[] {
-  if ('estimate' in model) return model.estimate.map((v) => v.name);
-  if ('coefficients' in model) return model.coefficients.variables.map((v) => v.name);
-  if ('multiplicative' in model) return model.multiplicative.features.map((f) => f.name);
-  if ('latent' in model) return [...model.latent.children.map((c) => c.name), ...model.latent.covariates];
+  if ('estimate' in model) {
+    return model.estimate.map((v) => v.name);
+  }
+  if ('coefficients' in model) {
+    return model.coefficients.variables.map((v) => v.name);
+  }
+  if ('multiplicative' in model) {
+    return model.multiplicative.features.map((f) => f.name);
+  }
+  if ('latent' in model) {
+    return [...model.latent.children.map((c) => c.name), ...model.latent.covariates];
+  }
   const { children, covariates } = model.knowledge;
   return [...children.map((c) => c.name), ...covariates.map((input) => input.name)];
 }
@@ -29,20 +37,27 @@ const SMALLEST_GROUP = 4;
 function requireGroups({ attribute }: FitParams, groupIds: Int32Array): void {
   attribute.labels.forEach((label, b) => {
     const count = groupIds.reduce((sum, id) => sum + Number(id === b), 0);
-    if (count < SMALLEST_GROUP)
+    if (count < SMALLEST_GROUP) {
       throw dataError(
         'group_too_small',
         `/attribute/labels/${b}`,
         `${count} rows have "${label}" for ${attribute.column}; its effects need at least ${SMALLEST_GROUP}`,
       );
+    }
   });
 }
 
 function fitModel(params: FitParams, prepared: PreparedRows, onProgress: OnProgress): Fitted {
   const { model } = params;
-  if ('multiplicative' in model) return fitMultiplicative(params, model, prepared, onProgress);
-  if ('latent' in model) return fitLatent(params, model, prepared, onProgress);
-  if ('knowledge' in model) return fitKnowledge(params, model, prepared, onProgress);
+  if ('multiplicative' in model) {
+    return fitMultiplicative(params, model, prepared, onProgress);
+  }
+  if ('latent' in model) {
+    return fitLatent(params, model, prepared, onProgress);
+  }
+  if ('knowledge' in model) {
+    return fitKnowledge(params, model, prepared, onProgress);
+  }
   return fitAdditive(params, model, prepared, onProgress);
 }
 
@@ -62,19 +77,22 @@ export function fitLookahead(
   const { attribute, status, model, seed } = params;
   const table = completeRows(given, [...new Set([attribute.column, status, ...columnsOf(model)])]);
   const groupIds = attributeGroupIds(table, attribute.column, attribute.labels);
-  if ('estimate' in model || 'latent' in model) requireGroups(params, groupIds);
+  if ('estimate' in model || 'latent' in model) {
+    requireGroups(params, groupIds);
+  }
   const everybody = Uint32Array.from({ length: table.rows }, (_, i) => i);
   const shares = [1 - params.test_share, params.test_share];
   const [train, test] =
     params.test_share === 0
       ? [everybody, everybody]
       : splitRows(strataOf(groupIds, numbersOf(table, status)), shares, seed);
-  if (!train?.length || !test?.length)
+  if (!train?.length || !test?.length) {
     throw dataError(
       'length_mismatch',
       '/test_share',
       `${table.rows} rows cannot be divided into ${shares.join(' and ')}`,
     );
+  }
   const fitted = fitModel(params, { table, groupIds, train, test }, onProgress);
   return { ...fitted, plot: sweepPlot(fitted.points), usedRows: table.rows };
 }

@@ -42,7 +42,9 @@ export function peopleOf(
 
 export const meanSquare = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
+  for (let i = 0; i < a.length; i++) {
+    sum += (a[i]! - b[i]!) ** 2;
+  }
   return sum / a.length;
 };
 const mean = (values: Float64Array): number => values.reduce((sum, v) => sum + v, 0) / values.length;

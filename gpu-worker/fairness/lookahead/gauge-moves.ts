@@ -28,10 +28,16 @@ export function moveAlongGauges(
       precision += column(i) ** 2;
       pull -= column(i) * k[i]!;
     }
-    for (const c of coefficients) pull += c[j]! * c[weightAt]!;
+    for (const c of coefficients) {
+      pull += c[j]! * c[weightAt]!;
+    }
     const shift = pull / precision + normal[j]! / Math.sqrt(precision);
-    for (let i = 0; i < n; i++) k[i]! += shift * column(i);
-    for (const c of coefficients) c[j]! -= shift * c[weightAt]!;
+    for (let i = 0; i < n; i++) {
+      k[i]! += shift * column(i);
+    }
+    for (const c of coefficients) {
+      c[j]! -= shift * c[weightAt]!;
+    }
   }
   const [steps, accepts] = [random.derive('scale').normal(SCALE_STEPS), random.derive('accept').uniform(SCALE_STEPS)];
   const squaredK = k.reduce((sum, value) => sum + value ** 2, 0);
@@ -42,9 +48,15 @@ export function moveAlongGauges(
   let logScale = 0;
   for (let t = 0; t < SCALE_STEPS; t++) {
     const proposal = logScale + (2.4 * steps[t]!) / Math.sqrt(2 * n);
-    if (Math.log(accepts[t]!) < height(proposal) - height(logScale)) logScale = proposal;
+    if (Math.log(accepts[t]!) < height(proposal) - height(logScale)) {
+      logScale = proposal;
+    }
   }
   const scale = Math.exp(logScale);
-  for (let i = 0; i < n; i++) k[i]! *= scale;
-  for (const c of coefficients) c[weightAt]! /= scale;
+  for (let i = 0; i < n; i++) {
+    k[i]! *= scale;
+  }
+  for (const c of coefficients) {
+    c[weightAt]! /= scale;
+  }
 }

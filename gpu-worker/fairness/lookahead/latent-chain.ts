@@ -58,12 +58,16 @@ export function runChain(
   const row = new Float64Array(width);
   row[0] = 1;
   const setRow = (i: number): void => {
-    for (let j = 0; j < p; j++) row[j + 1] = attributes[i * p + j]!;
+    for (let j = 0; j < p; j++) {
+      row[j + 1] = attributes[i * p + j]!;
+    }
     row[width - 1] = k[i]!;
   };
   const offsetOf = (c: Float64Array, i: number): number => {
     let value = c[0]!;
-    for (let j = 0; j < p; j++) value += c[j + 1]! * attributes[i * p + j]!;
+    for (let j = 0; j < p; j++) {
+      value += c[j + 1]! * attributes[i * p + j]!;
+    }
     return value;
   };
 
@@ -104,7 +108,9 @@ export function runChain(
         }
         const move = slope / precision;
         mode -= Math.max(-2, Math.min(2, move));
-        if (Math.abs(move) < 1e-6) break;
+        if (Math.abs(move) < 1e-6) {
+          break;
+        }
       }
       const proposal = mode + normal[i]! / Math.sqrt(precision);
       const gain =
@@ -119,20 +125,31 @@ export function runChain(
       if (child.family === 'gaussian') {
         drawGaussian(child, c, part);
       } else {
-        if (drawPoisson(child.values, coefficients[c]!, part)) accepted[c]! += 1;
+        if (drawPoisson(child.values, coefficients[c]!, part)) {
+          accepted[c]! += 1;
+        }
       }
     });
     moveAlongGauges(k, coefficients, attributes, p, own.derive('gauge'));
     // K and all its weights can change sign together: the first child's weight is kept positive.
     if (coefficients[0]![width - 1]! < 0) {
-      for (let i = 0; i < n; i++) k[i] = -k[i]!;
-      for (const c of coefficients) c[width - 1] = -c[width - 1]!;
+      for (let i = 0; i < n; i++) {
+        k[i] = -k[i]!;
+      }
+      for (const c of coefficients) {
+        c[width - 1] = -c[width - 1]!;
+      }
     }
     onSweep();
-    if (sweep < burnIn || (sweep - burnIn) % thin !== 0) continue;
+    if (sweep < burnIn || (sweep - burnIn) % thin !== 0) {
+      continue;
+    }
     onDraw(k, kept);
-    for (const [c, trace] of traces.entries())
-      for (let j = 0; j <= width; j++) trace[j]![kept] = j < width ? coefficients[c]![j]! : variances[c]!;
+    for (const [c, trace] of traces.entries()) {
+      for (let j = 0; j <= width; j++) {
+        trace[j]![kept] = j < width ? coefficients[c]![j]! : variances[c]!;
+      }
+    }
     kept += 1;
   }
 
@@ -143,23 +160,31 @@ export function runChain(
       setRow(i);
       for (let a = 0; a < width; a++) {
         right[a]! += row[a]! * values[i]!;
-        for (let b = 0; b <= a; b++) precision.data[a * width + b]! += row[a]! * row[b]!;
+        for (let b = 0; b <= a; b++) {
+          precision.data[a * width + b]! += row[a]! * row[b]!;
+        }
       }
     }
     mirror(precision, 1 / variances[c]!);
-    for (let a = 0; a < width; a++) precision.data[a * width + a]! += 1;
+    for (let a = 0; a < width; a++) {
+      precision.data[a * width + a]! += 1;
+    }
     const lower = cholesky(precision);
     const mean = choleskySolve(
       lower,
       right.map((x) => x / variances[c]!),
     );
     coefficients[c]!.set(drawFrom(mean, lower, part.normal(width)));
-    if (fixedVariance[name] !== undefined) return;
+    if (fixedVariance[name] !== undefined) {
+      return;
+    }
     let residual = 0;
     for (let i = 0; i < n; i++) {
       setRow(i);
       let fitted = 0;
-      for (let a = 0; a < width; a++) fitted += coefficients[c]![a]! * row[a]!;
+      for (let a = 0; a < width; a++) {
+        fitted += coefficients[c]![a]! * row[a]!;
+      }
       residual += (values[i]! - fitted) ** 2;
     }
     variances[c] = (1 + residual / 2) / gammaDraw(1 + n / 2, part.derive('variance'));
@@ -173,7 +198,9 @@ export function runChain(
       design.set(row, i * width);
     }
     const proposal = proposePoisson(design, values, c, part);
-    if (Math.log(part.derive('accept').uniform(1)[0]!) >= proposal.gain) return false;
+    if (Math.log(part.derive('accept').uniform(1)[0]!) >= proposal.gain) {
+      return false;
+    }
     c.set(proposal.at);
     return true;
   }

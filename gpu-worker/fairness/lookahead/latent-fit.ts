@@ -25,7 +25,9 @@ function trainingData(
   for (const [at, i] of train.entries()) {
     // Indicators of the attribute's values but the first, then the covariates.
     const group = groupIds[i] ?? 0;
-    if (group > 0) attributes[at * p + group - 1] = 1;
+    if (group > 0) {
+      attributes[at * p + group - 1] = 1;
+    }
     attributes.set(extra.subarray(at * width, (at + 1) * width), at * p + values - 1);
   }
   const children = [

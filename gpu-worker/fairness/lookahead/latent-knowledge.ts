@@ -50,10 +50,12 @@ const deviation = (values: Float64Array): number => {
 
 function requireCounts({ children, n }: LatentData): void {
   for (const { name, family, values } of children) {
-    if (values.length !== n)
+    if (values.length !== n) {
       throw new SextantError('data_invalid', `${name} has ${values.length} values for ${n} rows`);
-    if (family === 'poisson' && values.some((v) => !(Number.isInteger(v) && v >= 0)))
+    }
+    if (family === 'poisson' && values.some((v) => !(Number.isInteger(v) && v >= 0))) {
       throw new SextantError('data_invalid', `${name} must hold whole numbers from 0 to be a Poisson count`);
+    }
   }
 }
 
@@ -61,23 +63,26 @@ function requireCounts({ children, n }: LatentData): void {
 function requireConverged({ children }: LatentData, chains: readonly Chain[], fit: LatentFit): void {
   for (const [c, child] of children.entries()) {
     const rate = chains.reduce((sum, chain) => sum + chain.acceptance[c]! / chains.length, 0);
-    if (rate < LEAST_ACCEPTANCE)
+    if (rate < LEAST_ACCEPTANCE) {
       throw new SextantError(
         'not_converged',
         `the sampler accepted ${(100 * rate).toFixed(1)} % of its steps for ${child.name}; rescale the column, leave it out, or model it as gaussian`,
       );
+    }
   }
-  if (fit.acceptance.latent < LEAST_ACCEPTANCE)
+  if (fit.acceptance.latent < LEAST_ACCEPTANCE) {
     throw new SextantError(
       'not_converged',
       `the sampler accepted ${(100 * fit.acceptance.latent).toFixed(1)} % of its steps for the latent variable; rescale the children or leave one out`,
     );
+  }
   const { rHat, effectiveSamples: worth } = fit.convergence;
-  if (rHat > MOST_R_HAT)
+  if (rHat > MOST_R_HAT) {
     throw new SextantError(
       'not_converged',
       `chains from different starts do not agree (R-hat ${rHat.toFixed(2)}, ${worth.toFixed(0)} effective samples); raise burn_in and samples, rescale the children, or leave out one that says little of the latent variable`,
     );
+  }
 }
 
 /**
@@ -110,7 +115,9 @@ export function fitLatentKnowledge(data: LatentData, given: Partial<LatentSampli
           for (let i = 0; i < n; i++) {
             sum[i]! += k[i]!;
             square[i]! += k[i]! * k[i]!;
-            if (draws) draws[i * total + c * each + kept] = k[i]!;
+            if (draws) {
+              draws[i * total + c * each + kept] = k[i]!;
+            }
           }
         },
       },

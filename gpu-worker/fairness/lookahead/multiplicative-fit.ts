@@ -42,9 +42,15 @@ function refit(predictor: MultiplicativePredictor, people: People): Multiplicati
   const own = scoresWith(compiled, people, { p1: compiled.p1, p2: 0, free: 0 });
   const columns = [scoresWith(compiled, people, { p1: 0, p2: 1, free: 0 })];
   const free = predictor.statusObserved && predictor.status.gamma !== 0;
-  if (free) columns.push(scoresWith(compiled, people, { p1: 0, p2: 0, free: 1 }));
+  if (free) {
+    columns.push(scoresWith(compiled, people, { p1: 0, p2: 0, free: 1 }));
+  }
   const x = new Float64Array(n * columns.length);
-  for (let i = 0; i < n; i++) for (const [j, column] of columns.entries()) x[i * columns.length + j] = column[i]!;
+  for (let i = 0; i < n; i++) {
+    for (const [j, column] of columns.entries()) {
+      x[i * columns.length + j] = column[i]!;
+    }
+  }
   const { intercept, coefficients } = leastSquares(
     x,
     people.y.map((y, i) => y - own[i]!),
@@ -81,7 +87,9 @@ function baselinesOf(compiled: CompiledMultiplicative, trained: People, held: Pe
     for (let i = 0; i < held.y.length; i++) {
       const [a, other] = [values[held.groupIds[i]!]!, values[1 - held.groupIds[i]!]!];
       let scaled = 0;
-      for (let j = 0; j < features.length; j++) scaled += features[j]!.weight * held.x[i * width + j]!;
+      for (let j = 0; j < features.length; j++) {
+        scaled += features[j]!.weight * held.x[i * width + j]!;
+      }
       const gap = scaled * (1 - other / a);
       present += Math.abs(gap) / held.y.length;
       future += Math.abs(gap + eta * (shiftOf(a, coefficients) - shiftOf(other, coefficients))) / held.y.length;

@@ -14,10 +14,14 @@ const [STEPS, HALVINGS] = [100, 40];
 function logPosterior(design: Float64Array, counts: Float64Array, at: Float64Array): number {
   const width = at.length;
   let value = 0;
-  for (const c of at) value -= (c * c) / 2;
+  for (const c of at) {
+    value -= (c * c) / 2;
+  }
   for (let i = 0; i < counts.length; i++) {
     let eta = 0;
-    for (let a = 0; a < width; a++) eta += at[a]! * design[i * width + a]!;
+    for (let a = 0; a < width; a++) {
+      eta += at[a]! * design[i * width + a]!;
+    }
     value += counts[i]! * eta - Math.exp(eta);
   }
   return value;
@@ -34,16 +38,22 @@ function curvature(
   const slope = at.slice();
   for (let i = 0; i < counts.length; i++) {
     let eta = 0;
-    for (let a = 0; a < width; a++) eta += at[a]! * design[i * width + a]!;
+    for (let a = 0; a < width; a++) {
+      eta += at[a]! * design[i * width + a]!;
+    }
     const rate = Math.exp(eta);
     for (let a = 0; a < width; a++) {
       const value = design[i * width + a]!;
       slope[a]! -= value * (counts[i]! - rate);
-      for (let b = 0; b <= a; b++) hessian.data[a * width + b]! += rate * value * design[i * width + b]!;
+      for (let b = 0; b <= a; b++) {
+        hessian.data[a * width + b]! += rate * value * design[i * width + b]!;
+      }
     }
   }
   mirror(hessian, 1);
-  for (let a = 0; a < width; a++) hessian.data[a * width + a]! += 1;
+  for (let a = 0; a < width; a++) {
+    hessian.data[a * width + a]! += 1;
+  }
   return { slope, lower: cholesky(hessian) };
 }
 
@@ -63,15 +73,21 @@ export function proposePoisson(
   let { slope, lower } = curvature(design, counts, mode);
   for (let step = 0; step < STEPS; step++) {
     const move = choleskySolve(lower, slope);
-    if (move.every((x) => Math.abs(x) < 1e-9)) break;
+    if (move.every((x) => Math.abs(x) < 1e-9)) {
+      break;
+    }
     let climbed = false;
     for (let scale = 1, halving = 0; halving < HALVINGS && !climbed; halving++, scale /= 2) {
       const trial = mode.map((x, a) => x - scale * move[a]!);
       const next = logPosterior(design, counts, trial);
-      if (next > height) [mode, height, climbed] = [trial, next, true];
+      if (next > height) {
+        [mode, height, climbed] = [trial, next, true];
+      }
     }
     // At the top rounding lets no step climb.
-    if (!climbed) break;
+    if (!climbed) {
+      break;
+    }
     ({ slope, lower } = curvature(design, counts, mode));
   }
   // Log density of the proposal at x, up to a constant: -(nu + d) / 2 ln(1 + |L^T (x - mode)|^2 / nu).
@@ -79,7 +95,9 @@ export function proposePoisson(
     let total = 0;
     for (let a = 0; a < lower.rows; a++) {
       let value = 0;
-      for (let b = a; b < lower.rows; b++) value += lower.data[b * lower.rows + a]! * (x[b]! - mode[b]!);
+      for (let b = a; b < lower.rows; b++) {
+        value += lower.data[b * lower.rows + a]! * (x[b]! - mode[b]!);
+      }
       total += value * value;
     }
     return ((FREEDOM + lower.rows) / 2) * Math.log1p(total / FREEDOM);

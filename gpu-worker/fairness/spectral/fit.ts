@@ -42,7 +42,9 @@ const countOf = (groupIds: ArrayLike<number>, g: number): number =>
 /** Refuses a network that would read what it is to predict, or the group that it promises not to need. */
 function requireBlind(inputs: readonly { name: string }[], { target, group }: Params): void {
   const read = inputs.find(({ name }) => name === target || name === group);
-  if (!read) return;
+  if (!read) {
+    return;
+  }
   const what = read.name === target ? 'target' : 'group';
   const detail = `the predictor reads ${read.name}, the ${what}; one that reads other columns is needed`;
   throw new SextantError('data_invalid', detail, {
@@ -75,8 +77,9 @@ export async function fitEditedLayer(
   const target = numbersOf(kept, params.target);
   const positions = splitRows(strataOf(group.groupIds, target), params.split, params.seed);
   const [trainRows] = positions;
-  if (!trainRows || positions.some((part) => part.length === 0))
+  if (!trainRows || positions.some((part) => part.length === 0)) {
     throw new SextantError('data_invalid', `${kept.rows} rows are too few for the shares ${params.split.join(', ')}`);
+  }
   const inputs = published?.inputs ?? learnFeatures(kept, params.features, trainRows);
   requireBlind(inputs, params);
   const all = featureRows(kept, inputs, target);
@@ -106,7 +109,9 @@ export async function fitEditedLayer(
     onEdit,
   );
   const [before, after] = [sweep.points[0], sweep.points[sweep.chosen]];
-  if (!before || !after?.network) throw new RangeError('a sweep publishes one of its networks');
+  if (!before || !after?.network) {
+    throw new RangeError('a sweep publishes one of its networks');
+  }
   const reported = sweepReport(sweep, group.levels, divided);
   const { method, c1, c2 } = reported.points[sweep.chosen] ?? { method: after.method, c1: null, c2: null };
   const [largest = 0, second = 0] = group.levels.map((_, g) => countOf(test.groupIds, g)).sort((a, b) => b - a);

@@ -13,7 +13,9 @@ export function gapMetrics(
 ): GapMetrics {
   const n = scores.length;
   const counts = new Array<number>(groups).fill(0);
-  for (let i = 0; i < n; i++) counts[groupIds[i]!]! += 1;
+  for (let i = 0; i < n; i++) {
+    counts[groupIds[i]!]! += 1;
+  }
   const rows = Uint32Array.from({ length: n }, (_, i) => i).sort((i, j) => groupIds[i]! - groupIds[j]! || i - j);
   const layout = layOut({ predictions: scores }, rows, counts, []);
   const { keys, evaluate } = auditStatistics(layout, 'regression');

@@ -53,12 +53,12 @@ const matrixOf = ({ outputs, inputs, weights }: DenseLayer): Matrix => ({ rows: 
 export class LayerEditor {
   readonly network: DenseNetwork;
   readonly layer: number;
-  private readonly rows: Rows;
-  private readonly entering: Float64Array;
-  private readonly groups: GroupMoments[];
-  private readonly groupIds: ArrayLike<number>;
-  private readonly spectra = new Map<string, Spectrum>();
-  private headMoments: GroupMoments[] | undefined;
+  readonly #rows: Rows;
+  readonly #entering: Float64Array;
+  readonly #groups: GroupMoments[];
+  readonly #groupIds: ArrayLike<number>;
+  readonly #spectra = new Map<string, Spectrum>();
+  #headMoments: GroupMoments[] | undefined;
 
   /**
    * `layer` counts from 0; the last hidden layer is `network.length - 2`. `group ids` are the training rows' groups, used for
@@ -80,10 +80,10 @@ export class LayerEditor {
     }
     this.network = network;
     this.layer = layer;
-    this.rows = rows;
-    this.groupIds = groupIds;
-    this.entering = forwardNetwork(network, rows.x, rows.y.length, layer);
-    this.groups = momentsByGroup(this.entering, edited.inputs, groupIds, groups);
+    this.#rows = rows;
+    this.#groupIds = groupIds;
+    this.#entering = forwardNetwork(network, rows.x, rows.y.length, layer);
+    this.#groups = momentsByGroup(this.#entering, edited.inputs, groupIds, groups);
   }
 
   /** Scores of a network that differs from this editor's from the edited layer on; `entering` is what `enter` gave. */
@@ -95,11 +95,13 @@ export class LayerEditor {
     return forwardNetwork(this.network, x, y.length, this.layer);
   }
 
-  private spectrum(kind: string, make: () => Spectrum): Spectrum {
-    const held = this.spectra.get(kind);
-    if (held) return held;
+  #spectrum(kind: string, make: () => Spectrum): Spectrum {
+    const held = this.#spectra.get(kind);
+    if (held) {
+      return held;
+    }
     const made = make();
-    this.spectra.set(kind, made);
+    this.#spectra.set(kind, made);
     return made;
   }
 
@@ -125,37 +127,39 @@ export class LayerEditor {
       const make = covarianceAt === 'input' ? covarianceSpectrum : preActivationSpectrum;
       const whole = weights;
       apply(
-        this.spectrum(`covariance/${covarianceAt}`, () => make(whole, this.groups)),
+        this.#spectrum(`covariance/${covarianceAt}`, () => make(whole, this.#groups)),
         c2,
       );
     }
     if (c1 !== 1) {
       const current = weights;
       apply(
-        this.spectrum(`mean/${covarianceAt}/${c2}`, () => meanSpectrum(current, this.groups)),
+        this.#spectrum(`mean/${covarianceAt}/${c2}`, () => meanSpectrum(current, this.#groups)),
         c1,
       );
     }
     const edited = { ...original, weights: weights.data };
     const network = this.network.map((l, i) => (i === this.layer ? edited : l));
-    return { network: refit === 'none' ? network : this.refitted(network, refit, ridge), report: { steps } };
+    return { network: refit === 'none' ? network : this.#refitted(network, refit, ridge), report: { steps } };
   }
 
   /** Hidden activations of the training rows behind the edited layer. */
-  private behind(network: DenseNetwork): Float64Array {
+  #behind(network: DenseNetwork): Float64Array {
     const edited = network[this.layer]!;
-    const n = this.rows.y.length;
+    const n = this.#rows.y.length;
     const out = new Float64Array(n * edited.outputs);
-    forwardLayer(edited, this.entering, n, out);
+    forwardLayer(edited, this.#entering, n, out);
     activate(out, edited.activation);
     return forwardNetwork(network.slice(this.layer + 1), out, n, network.length - this.layer - 2);
   }
 
-  private refitted(network: DenseNetwork, refit: Refit, ridge: number): DenseNetwork {
+  #refitted(network: DenseNetwork, refit: Refit, ridge: number): DenseNetwork {
     const last = network.at(-1)!;
-    const hidden = this.behind(network);
-    const { y } = this.rows;
-    if (last.activation !== 'identity') return [...network.slice(0, -1), adamRefit(last, hidden, y)];
+    const hidden = this.#behind(network);
+    const { y } = this.#rows;
+    if (last.activation !== 'identity') {
+      return [...network.slice(0, -1), adamRefit(last, hidden, y)];
+    }
     if (refit === 'least_squares') {
       const { intercept, coefficients } = leastSquares(hidden, y, last.inputs, { ridge });
       return [...network.slice(0, -1), { ...last, weights: coefficients, bias: Float64Array.of(intercept) }];
@@ -171,9 +175,9 @@ export class LayerEditor {
   /** The network with the scalar head of least distortion whose mean gap is `tau` times the old one; no layer is edited. */
   scalarHead(tau: number, ridge = 1e-6): DenseNetwork {
     const last = this.network.at(-1)!;
-    this.headMoments ??= momentsByGroup(this.behind(this.network), last.inputs, this.groupIds, this.groups.length);
+    this.#headMoments ??= momentsByGroup(this.#behind(this.network), last.inputs, this.#groupIds, this.#groups.length);
     const head = { weights: last.weights, bias: last.bias[0]! };
-    const { weights, bias } = correctScalarHead(head, this.headMoments, tau, ridge);
+    const { weights, bias } = correctScalarHead(head, this.#headMoments, tau, ridge);
     return [...this.network.slice(0, -1), { ...last, weights, bias: Float64Array.of(bias) }];
   }
 }
@@ -182,7 +186,9 @@ export class LayerEditor {
 function levelOf(hidden: Float64Array, weights: Float64Array): number {
   const d = weights.length;
   let sum = 0;
-  for (let i = 0; i < hidden.length; i++) sum += hidden[i]! * weights[i % d]!;
+  for (let i = 0; i < hidden.length; i++) {
+    sum += hidden[i]! * weights[i % d]!;
+  }
   return (sum * d) / hidden.length;
 }
 
@@ -207,9 +213,13 @@ function adamRefit(
       for (let b = 0; b < size; b++) {
         const i = order[from + b]!;
         let a = parameters[d]!;
-        for (let j = 0; j < d; j++) a += parameters[j]! * hidden[i * d + j]!;
+        for (let j = 0; j < d; j++) {
+          a += parameters[j]! * hidden[i * d + j]!;
+        }
         const error = ((logistic ? sigmoid(a) : a) - y[i]!) * (logistic ? 1 : 2);
-        for (let j = 0; j < d; j++) gradient[j]! += (error * hidden[i * d + j]!) / size;
+        for (let j = 0; j < d; j++) {
+          gradient[j]! += (error * hidden[i * d + j]!) / size;
+        }
         gradient[d]! += error / size;
       }
       adam.step(parameters, gradient, rate * decay ** epoch);

@@ -30,8 +30,9 @@ export function importNetwork(file: Uint8Array): DenseNetwork {
     const weight = entries.find((entry) => entry.name === name)!;
     const bias = entries.find((entry) => entry.name === name.replace(/\.weight$/, '.bias'));
     const [outputs, inputs] = weight.shape as [number, number];
-    if (weight.shape.length !== 2)
+    if (weight.shape.length !== 2) {
       throw new SextantError('data_invalid', `${name} must be a matrix, its shape is [${weight.shape}]`);
+    }
     return {
       inputs,
       outputs,

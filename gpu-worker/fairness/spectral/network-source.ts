@@ -36,13 +36,16 @@ export async function publishedNetwork(
   how: NetworkParams,
   { input }: Pick<NetworkSource, 'input'>,
 ): Promise<PublishedNetwork | null> {
-  if (!('predictor' in how)) return null;
+  if (!('predictor' in how)) {
+    return null;
+  }
   const stored = input(how.predictor);
   const document = predictorDocumentSchema.parse(
     stored.manifest?.body.document ?? JSON.parse(await readFile(await stored.file(PREDICTOR_BLOB), 'utf8')),
   );
-  if (document.kind !== 'network')
+  if (document.kind !== 'network') {
     throw new SextantError('data_invalid', `${how.predictor} is a ${document.kind} predictor; a network is needed`);
+  }
   return { network: networkOf(document), inputs: document.inputs };
 }
 
@@ -72,19 +75,24 @@ export async function networkFor(
     );
     return { network: inTargetUnits(network, scale), device };
   }
-  if ('predictor' in how) throw new RangeError('a published predictor brings its own inputs');
+  if ('predictor' in how) {
+    throw new RangeError('a published predictor brings its own inputs');
+  }
   const id = 'onnx' in how ? how.onnx : how.safetensors;
   const file = input(id);
   const blob = file.blobs[0];
-  if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  if (!blob) {
+    throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  }
   const bytes = new Uint8Array(await readFile(await file.file(blob.name)));
   const network = 'onnx' in how ? importOnnxNetwork(bytes) : importNetwork(bytes);
   requirePublishable(network);
   const width = network[0]?.inputs;
-  if (width !== featureCount(inputs))
+  if (width !== featureCount(inputs)) {
     throw new SextantError(
       'data_invalid',
       `the network takes ${width} features, the table gives ${featureCount(inputs)}`,
     );
+  }
   return { network, device: 'cpu' };
 }

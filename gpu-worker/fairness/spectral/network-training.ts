@@ -70,7 +70,9 @@ export async function trainNetwork(
   let order: Uint32Array = new Uint32Array(0);
   const source = fromSteps(perEpoch * epochs, perEpoch, (step) => {
     const epoch = Math.floor(step / perEpoch);
-    if (epoch !== epochOf) order = orders.derive(epoch).permutation(n);
+    if (epoch !== epochOf) {
+      order = orders.derive(epoch).permutation(n);
+    }
     epochOf = epoch;
     const from = (step % perEpoch) * batch;
     const [bx, by] = [new Float32Array(batch * d), new Float32Array(batch)];
@@ -93,8 +95,11 @@ export async function trainNetwork(
       const { shape, data } = parameters[`${name}.weight`]!;
       const [inputs, outputs] = shape as [number, number];
       const weights = new Float64Array(inputs * outputs);
-      for (let i = 0; i < inputs; i++)
-        for (let o = 0; o < outputs; o++) weights[o * inputs + i] = Number(data[i * outputs + o]);
+      for (let i = 0; i < inputs; i++) {
+        for (let o = 0; o < outputs; o++) {
+          weights[o * inputs + i] = Number(data[i * outputs + o]);
+        }
+      }
       const bias = Float64Array.from(parameters[`${name}.bias`]!.data as Float32Array);
       const last = l === names.length - 1;
       const activation: Activation = last ? (task === 'regression' ? 'identity' : 'logistic') : 'relu';

@@ -21,23 +21,30 @@ function* fields(message: Uint8Array): Generator<Field> {
   const varint = (): bigint => {
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
-      if (at >= message.length) throw refuse('ends in the middle of a number');
+      if (at >= message.length) {
+        throw refuse('ends in the middle of a number');
+      }
       const byte = message[at++]!;
       value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
+      if (byte < 0x80) {
+        return BigInt.asUintN(64, value);
+      }
     }
     throw refuse('holds a number that is too long');
   };
   const need = (length: number): void => {
-    if (length > message.length - at) throw refuse('announces more bytes than it has');
+    if (length > message.length - at) {
+      throw refuse('announces more bytes than it has');
+    }
   };
   const none = new Uint8Array(0);
   while (at < message.length) {
     const tag = Number(varint());
     const number = tag >>> 3;
     const field: Field = { number, value: 0n, bytes: none, fixed: 0 };
-    if ((tag & 7) === 0) field.value = varint();
-    else if ((tag & 7) === 1) {
+    if ((tag & 7) === 0) {
+      field.value = varint();
+    } else if ((tag & 7) === 1) {
       need(8);
       at += 8;
     } else if ((tag & 7) === 2) {
@@ -49,7 +56,9 @@ function* fields(message: Uint8Array): Generator<Field> {
       need(4);
       field.fixed = view.getFloat32(at, true);
       at += 4;
-    } else throw refuse('is not a protobuf message');
+    } else {
+      throw refuse('is not a protobuf message');
+    }
     yield field;
   }
 }
@@ -69,21 +78,37 @@ function tensorOf(message: Uint8Array): [string, Tensor] {
   for (const { number, value, bytes, fixed } of fields(message)) {
     if (number === 1) {
       // Dimensions are packed or not, as the writer likes.
-      if (bytes.length === 0) dims.push(Number(value));
-      else dims.push(...packed(bytes));
-    } else if (number === 2) type = Number(value);
-    else if (number === 4) {
-      if (bytes.length === 0) listed.push(fixed);
-      else listed.push(...floats(bytes, 4));
-    } else if (number === 8) name = decoder.decode(bytes);
-    else if (number === 9) raw = bytes;
-    else if (number === 10 && bytes.length > 0) listed.push(...floats(bytes, 8));
-    else if (number === 14 && value !== 0n) throw refuse(`keeps ${name} in another file; weights must be inside`);
+      if (bytes.length === 0) {
+        dims.push(Number(value));
+      } else {
+        dims.push(...packed(bytes));
+      }
+    } else if (number === 2) {
+      type = Number(value);
+    } else if (number === 4) {
+      if (bytes.length === 0) {
+        listed.push(fixed);
+      } else {
+        listed.push(...floats(bytes, 4));
+      }
+    } else if (number === 8) {
+      name = decoder.decode(bytes);
+    } else if (number === 9) {
+      raw = bytes;
+    } else if (number === 10 && bytes.length > 0) {
+      listed.push(...floats(bytes, 8));
+    } else if (number === 14 && value !== 0n) {
+      throw refuse(`keeps ${name} in another file; weights must be inside`);
+    }
   }
   const size = dims.reduce((a, b) => a * b, 1);
-  if (type !== FLOAT && type !== DOUBLE) return [name, { dims, values: new Float64Array(0) }];
+  if (type !== FLOAT && type !== DOUBLE) {
+    return [name, { dims, values: new Float64Array(0) }];
+  }
   const values = Float64Array.from(raw ? floats(raw, type === FLOAT ? 4 : 8) : listed);
-  if (values.length !== size) throw refuse(`gives ${name} ${values.length} values for shape [${dims}]`);
+  if (values.length !== size) {
+    throw refuse(`gives ${name} ${values.length} values for shape [${dims}]`);
+  }
   return [name, { dims, values }];
 }
 function* packed(bytes: Uint8Array): Generator<number> {
@@ -91,7 +116,9 @@ function* packed(bytes: Uint8Array): Generator<number> {
   for (const byte of bytes) {
     value += (byte & 0x7f) * shift;
     shift *= 128;
-    if (byte >= 0x80) continue;
+    if (byte >= 0x80) {
+      continue;
+    }
     yield value;
     [value, shift] = [0, 1];
   }
@@ -109,9 +136,13 @@ function nodeOf(message: Uint8Array): Node {
   for (const attribute of all(message, 5)) {
     let [name, value] = ['', Number.NaN];
     for (const f of fields(attribute)) {
-      if (f.number === 1) name = decoder.decode(f.bytes);
-      else if (f.number === 2) value = f.fixed;
-      else if (f.number === 3) value = Number(BigInt.asIntN(64, f.value));
+      if (f.number === 1) {
+        name = decoder.decode(f.bytes);
+      } else if (f.number === 2) {
+        value = f.fixed;
+      } else if (f.number === 3) {
+        value = Number(BigInt.asIntN(64, f.value));
+      }
     }
     attributes.set(name, value);
   }
@@ -129,27 +160,33 @@ const keepsValues = ({ type, attributes }: Node): boolean =>
 /** The network of an ONNX file. Raises `data_invalid` for operators or shapes that are no chain of dense layers. */
 export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
   const graph = all(file, 7)[0];
-  if (!graph) throw refuse('has no graph');
+  if (!graph) {
+    throw refuse('has no graph');
+  }
   const tensors = new Map(all(graph, 5).map(tensorOf));
   const layers: DenseLayer[] = [];
   let flow: string | undefined;
   for (const node of all(graph, 1).map(nodeOf)) {
     const weightName = node.inputs.find((name) => tensors.has(name));
     const from = node.inputs.find((name) => !tensors.has(name));
-    if (flow !== undefined && from !== flow)
+    if (flow !== undefined && from !== flow) {
       throw refuse(`is no chain: ${node.type} reads ${from}, the layer before gives ${flow}`);
+    }
     const last = layers.at(-1);
     if (node.type === 'Gemm' || node.type === 'MatMul') {
       const weight = tensors.get(weightName ?? '');
-      if (weight?.dims.length !== 2 || node.inputs[1] !== weightName)
+      if (weight?.dims.length !== 2 || node.inputs[1] !== weightName) {
         throw refuse(`has a ${node.type} without a weight matrix on its right`);
-      if (node.inputs[2] && !tensors.has(node.inputs[2]))
+      }
+      if (node.inputs[2] && !tensors.has(node.inputs[2])) {
         throw refuse(`has a ${node.type} whose bias is computed; biases are stored numbers`);
+      }
       layers.push(denseOf(node, weight, tensors.get(node.inputs[2] ?? '')));
     } else if (node.type === 'Add' && last) {
       const bias = tensors.get(weightName ?? '');
-      if (bias?.values.length !== last.outputs || last.activation !== 'identity')
+      if (bias?.values.length !== last.outputs || last.activation !== 'identity') {
         throw refuse('adds something that is no bias');
+      }
       last.bias.set(last.bias.map((b, o) => b + bias.values[o]!));
     } else if (ACTIVATION[node.type] && last?.activation === 'identity') {
       layers[layers.length - 1] = { ...last, activation: ACTIVATION[node.type]! };
@@ -160,29 +197,38 @@ export function importOnnxNetwork(file: Uint8Array): DenseNetwork {
     }
     flow = node.outputs[0];
   }
-  if (layers.length === 0) throw refuse('holds no dense layer');
+  if (layers.length === 0) {
+    throw refuse('holds no dense layer');
+  }
   const outputs = all(graph, 12).map((bytes) => decoder.decode(all(bytes, 1)[0]));
-  if (outputs.length !== 1 || outputs[0] !== flow)
+  if (outputs.length !== 1 || outputs[0] !== flow) {
     throw refuse(`answers with ${outputs.join(', ').slice(0, 200)}; its one output must be what the last node gives`);
+  }
   checkNetwork(layers);
   return layers;
 }
 
 function denseOf({ attributes }: Node, { dims, values }: Tensor, bias: Tensor | undefined): DenseLayer {
-  if ((attributes.get('transA') ?? 0) !== 0) throw refuse('transposes the rows of a Gemm');
+  if ((attributes.get('transA') ?? 0) !== 0) {
+    throw refuse('transposes the rows of a Gemm');
+  }
   const transposed = (attributes.get('transB') ?? 0) !== 0;
   const [alpha, beta] = [attributes.get('alpha') ?? 1, attributes.get('beta') ?? 1];
   const [rows, cols] = dims as [number, number];
   const [outputs, inputs] = transposed ? [rows, cols] : [cols, rows];
   // Of other types nothing is read: without this, dimensions without numbers would still be given their memory.
-  if (values.length !== rows * cols) throw refuse('keeps weights in another type than float or double');
+  if (values.length !== rows * cols) {
+    throw refuse('keeps weights in another type than float or double');
+  }
   const weights = new Float64Array(outputs * inputs);
   for (let o = 0; o < outputs; o++) {
-    for (let i = 0; i < inputs; i++)
+    for (let i = 0; i < inputs; i++) {
       weights[o * inputs + i] = alpha * values[transposed ? o * inputs + i : i * outputs + o]!;
+    }
   }
-  if (bias && bias.values.length !== outputs && bias.values.length !== 1)
+  if (bias && bias.values.length !== outputs && bias.values.length !== 1) {
     throw refuse(`has a bias of ${bias.values.length} for ${outputs} outputs`);
+  }
   const shift = Float64Array.from({ length: outputs }, (_, o) =>
     bias ? beta * bias.values[bias.values.length === 1 ? 0 : o]! : 0,
   );

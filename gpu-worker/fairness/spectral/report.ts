@@ -28,7 +28,9 @@ export function sweepReport(
   parts: { validation: Part; test: Part },
 ): Pick<Result, 'points' | 'frontier' | 'chosen' | 'corrected' | 'warnings'> {
   const published = points[chosen];
-  if (!published) throw new RangeError('a sweep has at least the network as it is');
+  if (!published) {
+    throw new RangeError('a sweep has at least the network as it is');
+  }
   const errorOf = (method: string): number => points.find((p) => p.method === method)?.test.mse ?? Number.NaN;
   const compared = (['mean of the target', 'ridge regression'] as const).filter(
     (method) => published.test.mse > errorOf(method),

@@ -17,7 +17,9 @@ export const standardised = (y: Float64Array, { mean, scale }: TargetScale): Flo
 /** The network with its linear output multiplied and shifted; another output (a probability) has no unit to change. */
 function withOutput(network: DenseNetwork, factor: number, shift: number): DenseNetwork {
   const last = network.at(-1);
-  if (last?.activation !== 'identity') return network;
+  if (last?.activation !== 'identity') {
+    return network;
+  }
   const weights = last.weights.map((w) => w * factor);
   return [...network.slice(0, -1), { ...last, weights, bias: last.bias.map((b) => b * factor + shift) }];
 }

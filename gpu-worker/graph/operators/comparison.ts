@@ -27,8 +27,13 @@ function predicate(
   return {
     name,
     infer: ([a, b]) => {
-      if (logical) for (const operand of [a, b]) requireDType(operand, ['bool'], 'operands');
-      else commonDType([a, b]);
+      if (logical) {
+        for (const operand of [a, b]) {
+          requireDType(operand, ['bool'], 'operands');
+        }
+      } else {
+        commonDType([a, b]);
+      }
       return [{ dtype: 'bool', shape: broadcastShapes(a.shape, b.shape) }];
     },
     onnx: (emit, [a, b]) => (onnx ? onnx(emit, a, b) : emit.node(name, [a, b])),

@@ -25,7 +25,9 @@ const Conv1d: Operator<Window, 2> = {
     }
     const [length, window] = lengths(x, w, 'a convolution');
     const positions = Math.floor((length + before + after - window) / stride) + 1;
-    if (positions < 1) throw new GraphError('shape_mismatch', `a window of ${window} does not fit`);
+    if (positions < 1) {
+      throw new GraphError('shape_mismatch', `a window of ${window} does not fit`);
+    }
     return [{ dtype: commonDType([x, w]), shape: [x.shape[0]!, w.shape[0]!, positions] }];
   },
   onnx: (emit, names, { stride, before, after }, { inputs: [, w] }) =>
@@ -46,7 +48,9 @@ const Conv1d: Operator<Window, 2> = {
           for (let c = 0; c < channels; c++) {
             for (let k = 0; k < window; k++) {
               const at = t * stride + k - before;
-              if (at < 0 || at >= length) continue;
+              if (at < 0 || at >= length) {
+                continue;
+              }
               total += w.data[(o * channels + c) * window + k]! * x.data[(b * channels + c) * length + at]!;
             }
           }
@@ -97,7 +101,9 @@ function weightGradient(
 
 /** Positions `stride` apart with zeros between: rows of zeros beside the row of values, turned into columns. */
 function spreadSteps(x: Tensor, stride: number): Tensor {
-  if (stride === 1) return x;
+  if (stride === 1) {
+    return x;
+  }
   const [batch, channels, positions] = x.shape as [number, number, number];
   const n = batch * channels * positions;
   const rows = concat([reshape(x, [1, n]), filled([stride - 1, n], 0, x.dtype)], 0);

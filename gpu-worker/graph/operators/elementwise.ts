@@ -103,7 +103,9 @@ const Min = binary('Min', {
 });
 
 export function add(a: Operand, b: Operand): Tensor {
-  if (b === 0 && a instanceof Tensor) return a;
+  if (b === 0 && a instanceof Tensor) {
+    return a;
+  }
   return applyBinary(Add, a, b);
 }
 export const sub = (a: Operand, b: Operand): Tensor => applyBinary(Sub, a, b);
@@ -112,10 +114,15 @@ export function mul(a: Operand, b: Operand): Tensor {
   const [x, y] = liftPair(a, b);
   const [left, right] = [scalarValue(x), scalarValue(y)];
   if (x.dtype === y.dtype) {
-    if (left !== undefined && right !== undefined)
+    if (left !== undefined && right !== undefined) {
       return constant([left * right], x.rank > y.rank ? ones(x) : ones(y), x.dtype);
-    if (right === 1 && x.rank >= y.rank) return x;
-    if (left === 1 && y.rank >= x.rank) return y;
+    }
+    if (right === 1 && x.rank >= y.rank) {
+      return x;
+    }
+    if (left === 1 && y.rank >= x.rank) {
+      return y;
+    }
   }
   return applyBinary(Mul, x, y);
 }
@@ -136,7 +143,9 @@ const Abs = unary('Abs', { value: Math.abs, gradient: (dy, x) => mul(dy, sign(x)
 const Sign = unary('Sign', {
   value: Math.sign,
   onnx(emit, x, dtype) {
-    if (emit.target !== 'webgpu') return emit.node('Sign', [x]);
+    if (emit.target !== 'webgpu') {
+      return emit.node('Sign', [x]);
+    }
     const [zero, one, minus] = [0, 1, -1].map((value) => emit.scalar(value, dtype)) as [string, string, string];
     const [positive, negative] = [emit.node('Greater', [x, zero])[0], emit.node('Less', [x, zero])[0]];
     return emit.node('Where', [positive, one, emit.node('Where', [negative, minus, zero])[0]]);
@@ -178,8 +187,12 @@ export function scaledSource(x: Tensor): { source: Tensor; factor: number } {
   if (product) {
     const [a, b] = product.inputs;
     const [left, right] = [scalarValue(a), scalarValue(b)];
-    if (right !== undefined) return { source: a, factor: right };
-    if (left !== undefined) return { source: b, factor: left };
+    if (right !== undefined) {
+      return { source: a, factor: right };
+    }
+    if (left !== undefined) {
+      return { source: b, factor: left };
+    }
   }
   return { source: x, factor: 1 };
 }

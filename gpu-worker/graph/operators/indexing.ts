@@ -26,7 +26,9 @@ const Gather: Operator<{ axis: number }, 2> = {
     const out: number[] = [];
     for (let o = 0; o < outer; o++) {
       for (const position of positions.data) {
-        for (let i = 0; i < inner; i++) out.push(x.data[(o * size + position) * inner + i]!);
+        for (let i = 0; i < inner; i++) {
+          out.push(x.data[(o * size + position) * inner + i]!);
+        }
       }
     }
     return [Float64Array.from(out)];
@@ -88,7 +90,9 @@ const AddRows: Operator<None, 3> = {
     const out = Float64Array.from(base.data);
     const width = base.shape[1]!;
     positions.data.forEach((position, row) => {
-      for (let i = 0; i < width; i++) out[position * width + i]! += updates.data[row * width + i]!;
+      for (let i = 0; i < width; i++) {
+        out[position * width + i]! += updates.data[row * width + i]!;
+      }
     });
     return [out];
   },

@@ -150,12 +150,16 @@ function sizesOf(x: Tensor, a: Tensor, b: Tensor): Sizes {
  */
 function blockSize(rows: Tensor, between: number): number {
   const total = rows.shape[0]!;
-  if (typeof total === 'string') return 1;
+  if (typeof total === 'string') {
+    return 1;
+  }
   const wanted = Math.max(1, BLOCK_ELEMENTS / between);
   const away = (size: number) => Math.abs(Math.log(size / wanted));
   let best = total;
   for (let size = Math.ceil(wanted / 4); size < total; size++) {
-    if (total % size === 0 && away(size) < away(best)) best = size;
+    if (total % size === 0 && away(size) < away(best)) {
+      best = size;
+    }
   }
   return best;
 }

@@ -40,7 +40,9 @@ const Reshape: Operator<{ shape: Shape }, 'many'> = {
   onnx(emit, [x], { shape }, { inputs }) {
     const inferred = inferredAxes(inputs, shape);
     const simple = shape.map((dim, i) => (typeof dim === 'number' ? dim : dim === inputs[0].shape[i] ? 0 : -1));
-    if (simple.filter((dim) => dim === -1).length <= 1) return emit.node('Reshape', [x, emit.int64(simple)]);
+    if (simple.filter((dim) => dim === -1).length <= 1) {
+      return emit.node('Reshape', [x, emit.int64(simple)]);
+    }
     const known = shape.map((dim, i) => (inferred.includes(i) ? -1 : dim));
     return emit.node('Reshape', [x, emit.shape(known)]);
   },
@@ -54,13 +56,21 @@ const inferredAxes = (inputs: readonly Tensor[], shape: Shape): number[] => {
 };
 /** `x` with other sizes; symbols that `x` lacks are looked up in `reference`. */
 export function reshape(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
-  if (sameShape(x.shape, shape)) return x;
+  if (sameShape(x.shape, shape)) {
+    return x;
+  }
   const single = scalarValue(x);
-  if (single !== undefined) return constant([single], shape as number[], x.dtype);
+  if (single !== undefined) {
+    return constant([single], shape as number[], x.dtype);
+  }
   const [expanded] = madeBy(Expand, x)?.inputs ?? [];
-  if (expanded?.shape.every((dim) => dim === 1)) return expand(reshape(expanded, []), shape, reference ?? x);
+  if (expanded?.shape.every((dim) => dim === 1)) {
+    return expand(reshape(expanded, []), shape, reference ?? x);
+  }
   const [reshaped] = madeBy(Reshape, x)?.inputs ?? [];
-  if (reshaped && inferredAxes([reshaped], shape).length === 0) return reshape(reshaped, shape);
+  if (reshaped && inferredAxes([reshaped], shape).length === 0) {
+    return reshape(reshaped, shape);
+  }
   const needs = reference && inferredAxes([x], shape).length > 0;
   return applyOne(Reshape, needs ? [x, reference] : [x], { shape });
 }
@@ -70,7 +80,9 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
 }
 export function squeeze(x: Tensor, axis: number): Tensor {
   const at = axisOf(axis, x.rank);
-  if (x.shape[at] !== 1) throw new GraphError('shape_mismatch', `squeeze: axis ${axis} of ${x} has not size 1`);
+  if (x.shape[at] !== 1) {
+    throw new GraphError('shape_mismatch', `squeeze: axis ${axis} of ${x} has not size 1`);
+  }
   return reshape(
     x,
     x.shape.filter((_, i) => i !== at),
@@ -114,14 +126,19 @@ const keepsElements = (x: Tensor, order: readonly number[]): boolean =>
 /** Axes in another order; by default the last two are exchanged. */
 export function transpose(x: Tensor, order?: readonly number[]): Tensor {
   const axes = order ?? [...Array(Math.max(x.rank - 2, 0)).keys(), x.rank - 1, x.rank - 2];
-  if (axes.every((axis, i) => axis === i)) return x;
-  if (keepsElements(x, axes))
+  if (axes.every((axis, i) => axis === i)) {
+    return x;
+  }
+  if (keepsElements(x, axes)) {
     return reshape(
       x,
       axes.map((axis) => x.shape[axis]!),
     );
+  }
   const inner = madeBy(Transpose, x);
-  if (!inner) return applyOne(Transpose, [x], { order: axes });
+  if (!inner) {
+    return applyOne(Transpose, [x], { order: axes });
+  }
   return transpose(
     inner.inputs[0],
     axes.map((axis) => inner.attributes.order[axis]!),
@@ -130,7 +147,9 @@ export function transpose(x: Tensor, order?: readonly number[]): Tensor {
 /** The input of a transpose that only exchanges the last two axes. */
 export function lastTwoExchanged(x: Tensor): Tensor | undefined {
   const turned = madeBy(Transpose, x);
-  if (!turned) return undefined;
+  if (!turned) {
+    return undefined;
+  }
   const { order } = turned.attributes;
   const swap = order.every((axis, i) => axis === (i < order.length - 2 ? i : 2 * order.length - 3 - i));
   return swap ? turned.inputs[0] : undefined;
@@ -158,22 +177,30 @@ const Expand: Operator<{ shape: Shape }, 'many'> = {
 };
 /** `x` broadcast to `shape`; symbols that `x` lacks are looked up in `reference`. */
 export function expand(x: Tensor, shape: Shape, reference?: Tensor): Tensor {
-  if (sameShape(x.shape, shape)) return x;
+  if (sameShape(x.shape, shape)) {
+    return x;
+  }
   return applyOne(Expand, reference && !isStatic(shape) ? [x, reference] : [x], { shape });
 }
 export const expandLike = (x: Tensor, reference: Tensor): Tensor => expand(x, reference.shape, reference);
 /** What was expanded to give `x`, if broadcasting with `other` brings back the same shape without the expansion. */
 export function expandSource(x: Tensor, other: Tensor): Tensor {
   const [source] = madeBy(Expand, x)?.inputs ?? [];
-  if (!source) return x;
+  if (!source) {
+    return x;
+  }
   return sameShape(broadcastShapes(x.shape, other.shape), broadcastShapes(source.shape, other.shape)) ? source : x;
 }
 /** The sum of `x` over the axes that broadcasting `like` to the shape of `x` repeated. */
 export function sumTo(x: Tensor, like: Tensor): Tensor {
-  if (sameShape(x.shape, like.shape)) return x;
+  if (sameShape(x.shape, like.shape)) {
+    return x;
+  }
   const lead = x.rank - like.rank;
   const early = sumOfProduct(x, like);
-  if (early) return early;
+  if (early) {
+    return early;
+  }
   const axes = x.shape.flatMap((dim, i) => (i < lead || (like.shape[i - lead] === 1 && dim !== 1) ? [i] : []));
   return reshape(sum(x, axes, true), like.shape, like);
 }

@@ -21,21 +21,32 @@ type Product = { transA: boolean; transB: boolean; alpha: number };
 const MatMul: Operator<Product, 2> = {
   name: 'MatMul',
   infer([a, b], { transA, transB }) {
-    if (a.rank < 2 || b.rank < 2) throw new GraphError('shape_mismatch', 'both operands need at least two axes');
+    if (a.rank < 2 || b.rank < 2) {
+      throw new GraphError('shape_mismatch', 'both operands need at least two axes');
+    }
     const [rows, innerA] = oriented(a.shape, transA);
     const [innerB, columns] = oriented(b.shape, transB);
-    if (innerA !== innerB) throw new GraphError('shape_mismatch', `inner sizes ${innerA} and ${innerB} differ`);
+    if (innerA !== innerB) {
+      throw new GraphError('shape_mismatch', `inner sizes ${innerA} and ${innerB} differ`);
+    }
     const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
     return [{ dtype: commonDType([a, b]), shape: [...batch, rows, columns] }];
   },
   onnx(emit, [a, b], { transA, transB, alpha }, { inputs }) {
-    if (!transA && !transB && alpha === 1) return emit.node('MatMul', [a, b]);
+    if (!transA && !transB && alpha === 1) {
+      return emit.node('MatMul', [a, b]);
+    }
     const flags = { transA: transA ? 1 : 0, transB: transB ? 1 : 0, alpha: { float: alpha } };
     const flat = inputs[0].rank === 2 && inputs[1].rank === 2;
-    if (flat && transA && !transB && emit.target === 'cpu' && isLarge(inputs[0], inputs[1]))
+    if (flat && transA && !transB && emit.target === 'cpu' && isLarge(inputs[0], inputs[1])) {
       return turnedProduct(emit, [a, b], inputs, alpha);
-    if (flat) return emit.node('Gemm', [a, b], flags);
-    if (emit.target !== 'webgpu') return emit.node('FusedMatMul', [a, b], flags, { domain: 'com.microsoft' });
+    }
+    if (flat) {
+      return emit.node('Gemm', [a, b], flags);
+    }
+    if (emit.target !== 'webgpu') {
+      return emit.node('FusedMatMul', [a, b], flags, { domain: 'com.microsoft' });
+    }
     const exchanged = (name: string, { rank }: Tensor) =>
       emit.node('Transpose', [name], { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] })[0];
     const product = emit.node('MatMul', [transA ? exchanged(a, inputs[0]) : a, transB ? exchanged(b, inputs[1]) : b]);
@@ -95,7 +106,9 @@ function turnedProduct(
 ): readonly [string] {
   const [rows, columns] = [x.shape[1] as number, y.shape[1] as number];
   const scale = { alpha: { float: alpha } };
-  if (rows <= columns) return emit.node('Gemm', [turned(emit, a, x), b], scale);
+  if (rows <= columns) {
+    return emit.node('Gemm', [turned(emit, a, x), b], scale);
+  }
   const [product] = emit.node('Gemm', [turned(emit, b, y), a], scale);
   return [turned(emit, product, { shape: [columns, rows] })];
 }
@@ -124,7 +137,9 @@ function bare(operand: Tensor): { source: Tensor; turned: boolean; factor: numbe
     const scaled = scaledSource(source);
     const exchanged = lastTwoExchanged(scaled.source);
     factor *= scaled.factor;
-    if (scaled.factor === 1 && !exchanged) return { source, turned, factor };
+    if (scaled.factor === 1 && !exchanged) {
+      return { source, turned, factor };
+    }
     source = exchanged ?? scaled.source;
     turned = exchanged ? !turned : turned;
   }
@@ -153,12 +168,16 @@ export function matmul(
  */
 export function sumOfProduct(x: Tensor, like: Tensor): Tensor | undefined {
   const product = madeBy(MatMul, x);
-  if (!product || like.rank !== 1 || like.shape[0] !== x.shape[x.rank - 1]) return undefined;
+  if (!product || like.rank !== 1 || like.shape[0] !== x.shape[x.rank - 1]) {
+    return undefined;
+  }
   const {
     inputs: [a, b],
     attributes: flags,
   } = product;
-  if (b.rank !== 2 || (flags.transA && a.rank > 2)) return undefined;
+  if (b.rank !== 2 || (flags.transA && a.rank > 2)) {
+    return undefined;
+  }
   const summed = flags.transA ? sum(a, -1, true) : sum(flattenRows(a), 0, true);
   return reshape(matmul(summed, b, flags), like.shape);
 }

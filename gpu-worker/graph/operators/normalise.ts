@@ -41,7 +41,9 @@ const LogSoftmax: Operator<{ axis: number }, 1> = {
   name: 'LogSoftmax',
   infer: ([x]) => [{ dtype: x.dtype, shape: x.shape }],
   onnx(emit, [x], { axis }) {
-    if (emit.target !== 'webgpu') return emit.node('LogSoftmax', [x], { axis });
+    if (emit.target !== 'webgpu') {
+      return emit.node('LogSoftmax', [x], { axis });
+    }
     const [normaliser] = emit.node('ReduceLogSumExp', [x, emit.int64([axis])], { keepdims: 1 });
     return emit.node('Sub', [x, normaliser]);
   },
@@ -100,7 +102,9 @@ const LayerNorm: Operator<{ epsilon: number }, 3, 3> = {
     return [out, Float64Array.from(means), Float64Array.from(inverses)];
   },
   gradient({ inputs: [x, scale, bias], outputs: [, centre, inverse], by: [dy] }) {
-    if (!dy) return [];
+    if (!dy) {
+      return [];
+    }
     const normal = mul(sub(x, centre), inverse);
     const byScale = mul(dy, normal);
     const projection = add(mul(normal, weightedMean(byScale, scale)), weightedMean(dy, scale));
@@ -122,13 +126,14 @@ const RmsNorm: Operator<{ epsilon: number }, 2, 2> = {
     ];
   },
   onnx(emit, names, { epsilon }, { inputs: [{ dtype }] }) {
-    if (emit.target !== 'webgpu')
+    if (emit.target !== 'webgpu') {
       return emit.node(
         'SimplifiedLayerNormalization',
         names,
         { axis: -1, epsilon: { float: epsilon } },
         { outputs: 2 },
       );
+    }
     // The WebGPU kernel leaves the second output unwritten, and gradients need it.
     const [x, scale] = names;
     const [squares] = emit.node('Mul', [x, x]);
@@ -150,7 +155,9 @@ const RmsNorm: Operator<{ epsilon: number }, 2, 2> = {
     return [out, Float64Array.from(inverses)];
   },
   gradient({ inputs: [x, scale], outputs: [, inverse], by: [dy] }) {
-    if (!dy) return [];
+    if (!dy) {
+      return [];
+    }
     const normal = mul(x, inverse);
     const byScale = mul(dy, normal);
     const projection = mul(normal, weightedMean(byScale, scale));

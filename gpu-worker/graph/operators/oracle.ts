@@ -10,7 +10,9 @@ export function eachIndex(shape: readonly number[], visit: (index: readonly numb
     visit(index, flat);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       index[axis]! += 1;
-      if (index[axis]! < shape[axis]!) break;
+      if (index[axis]! < shape[axis]!) {
+        break;
+      }
       index[axis] = 0;
     }
   }

@@ -25,7 +25,9 @@ const Concat: Operator<{ axis: number }, 'many'> = {
     for (let o = 0; o < outer; o++) {
       for (const { shape, data } of inputs) {
         const width = shape[axis]! * inner;
-        for (let i = 0; i < width; i++) out.push(data[o * width + i]!);
+        for (let i = 0; i < width; i++) {
+          out.push(data[o * width + i]!);
+        }
       }
     }
     return [Float64Array.from(out)];
@@ -41,7 +43,9 @@ const Concat: Operator<{ axis: number }, 'many'> = {
 /** Tensors joined along an axis. */
 export function concat(inputs: readonly Tensor[], axis = -1): Tensor {
   const [first, ...rest] = inputs;
-  if (!first) throw new GraphError('argument_invalid', 'concat needs a tensor');
+  if (!first) {
+    throw new GraphError('argument_invalid', 'concat needs a tensor');
+  }
   return rest.length === 0 ? first : applyOne(Concat, [first, ...rest], { axis: axisOf(axis, first.rank) });
 }
 
@@ -77,7 +81,9 @@ const Slice: Operator<{ axis: number; start: number; length: number; step: numbe
     const [size] = staticShape([x.shape[axis]!], 'the gradient of Slice');
     const spread = step === 1 ? dy : spreadOut(dy, axis, step);
     const covered = step === 1 ? length : length * step;
-    if (start + covered <= size) return [pad(spread, axis, start, size - start - covered)];
+    if (start + covered <= size) {
+      return [pad(spread, axis, start, size - start - covered)];
+    }
     return [slice(pad(spread, axis, start, 0), axis, 0, size)];
   },
 };
@@ -90,7 +96,9 @@ export function slice(x: Tensor, axis: number, start: number, end?: number, step
     throw new GraphError('shape_unknown', `slice needs an end along the symbolic axis '${size}'`);
   }
   const [first, last] = [fromEnd(start), fromEnd(end ?? (size as number))];
-  if (first === 0 && last === size && step === 1) return x;
+  if (first === 0 && last === size && step === 1) {
+    return x;
+  }
   return applyOne(Slice, [x], { axis: at, start: first, length: Math.ceil((last - first) / step), step });
 }
 /** Elements `step` apart with zeros between. */
@@ -105,8 +113,9 @@ function spreadOut(x: Tensor, axis: number, step: number): Tensor {
 export function split(x: Tensor, sizes: readonly number[], axis = -1): Tensor[] {
   const at = axisOf(axis, x.rank);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  if (total !== x.shape[at])
+  if (total !== x.shape[at]) {
     throw new GraphError('shape_mismatch', `split: sizes [${sizes}] do not add up to axis ${axis} of ${x}`);
+  }
   let start = 0;
   return sizes.map((size) => {
     const part = slice(x, at, start, start + size);
@@ -119,7 +128,9 @@ export function split(x: Tensor, sizes: readonly number[], axis = -1): Tensor[] 
 const Pad: Operator<{ axis: number; before: number; after: number; value: number }, 1> = {
   name: 'Pad',
   infer: ([x], { axis, before, after }) => {
-    if (before < 0 || after < 0) throw new GraphError('argument_invalid', `padding ${before}, ${after} is negative`);
+    if (before < 0 || after < 0) {
+      throw new GraphError('argument_invalid', `padding ${before}, ${after} is negative`);
+    }
     const shape = x.shape.map((dim, i) => (i === axis ? addDims([dim, before + after]) : dim));
     return [{ dtype: x.dtype, shape }];
   },
@@ -131,7 +142,9 @@ const Pad: Operator<{ axis: number; before: number; after: number; value: number
     const out = new Float64Array(sizeOf(shape)).fill(value);
     eachIndex(shape, (index, flat) => {
       const position = index[axis]! - before;
-      if (position < 0 || position >= x.shape[axis]!) return;
+      if (position < 0 || position >= x.shape[axis]!) {
+        return;
+      }
       out[flat] = x.data[index.reduce((sum, i, k) => sum + (k === axis ? position : i) * strides[k]!, 0)]!;
     });
     return [out];
@@ -148,7 +161,9 @@ export const pad = (x: Tensor, axis: number, before: number, after: number, valu
 const Trilu: Operator<{ upper: boolean; diagonal: number }, 1> = {
   name: 'Trilu',
   infer: ([x]) => {
-    if (x.rank < 2) throw new GraphError('argument_invalid', 'needs at least two axes');
+    if (x.rank < 2) {
+      throw new GraphError('argument_invalid', 'needs at least two axes');
+    }
     return [{ dtype: x.dtype, shape: x.shape }];
   },
   onnx: (emit, [x], { upper, diagonal }) => emit.node('Trilu', [x, emit.int64(diagonal)], { upper: upper ? 1 : 0 }),
@@ -157,7 +172,9 @@ const Trilu: Operator<{ upper: boolean; diagonal: number }, 1> = {
     const rank = x.shape.length;
     eachIndex(x.shape, (index, flat) => {
       const offset = index[rank - 1]! - index[rank - 2]!;
-      if (upper ? offset < diagonal : offset > diagonal) out[flat] = 0;
+      if (upper ? offset < diagonal : offset > diagonal) {
+        out[flat] = 0;
+      }
     });
     return [out];
   },

@@ -63,10 +63,14 @@ function sumOfRows(
   { shape, dtype, rank }: Tensor,
 ): readonly [string] | undefined {
   const leading = axes.length === rank - 1 && axes.every((axis, i) => axis === i);
-  if (emit.target !== 'cpu' || dtype !== 'float32' || !leading || !isStatic(shape)) return undefined;
+  if (emit.target !== 'cpu' || dtype !== 'float32' || !leading || !isStatic(shape)) {
+    return undefined;
+  }
   const columns = shape[rank - 1] as number;
   const rows = sizeOf(shape as number[]) / columns;
-  if (rows < MANY_ROWS) return undefined;
+  if (rows < MANY_ROWS) {
+    return undefined;
+  }
   const flat = rank === 2 ? x : emit.node('Reshape', [x, emit.int64([rows, columns])])[0];
   const [ones] = emit.node('Expand', [emit.scalar(1, dtype), emit.int64([1, rows])]);
   const summed = emit.node('Gemm', [ones, flat]);
@@ -159,9 +163,13 @@ const CumSum: Operator<{ axis: number; reverse: boolean; exclusive: boolean }, 1
       let running = 0;
       for (let i = 0; i < line.length; i++) {
         const position = reverse ? line.length - 1 - i : i;
-        if (exclusive) out[offsetOf(position)] = running;
+        if (exclusive) {
+          out[offsetOf(position)] = running;
+        }
         running += line[position]!;
-        if (!exclusive) out[offsetOf(position)] = running;
+        if (!exclusive) {
+          out[offsetOf(position)] = running;
+        }
       }
     });
     return [out];

@@ -58,8 +58,13 @@ const RowBlocks: Operator<RowBlocksAttributes, number, number> = {
       );
       evaluate([...rows, ...sums], feeds).forEach(({ data }, i) => {
         const target = results[i]!;
-        if (i < rows.length) target.set(data, at * data.length);
-        else for (let k = 0; k < data.length; k++) target[k] = target[k]! + data[k]!;
+        if (i < rows.length) {
+          target.set(data, at * data.length);
+        } else {
+          for (let k = 0; k < data.length; k++) {
+            target[k] = target[k]! + data[k]!;
+          }
+        }
       });
     }
     return results;
@@ -76,14 +81,18 @@ function oneAfterAnother(emit: Emitter, inputs: readonly string[], attributes: R
   for (let at = 0; at < count; at++) {
     const operands = inputs.map((name, i) => {
       const size = blocks[i]?.shape[0] as number | undefined;
-      if (size === undefined) return name;
+      if (size === undefined) {
+        return name;
+      }
       return emit.node('Slice', [name, emit.int64([at * size]), emit.int64([(at + 1) * size]), emit.int64([0])])[0];
     });
     parts.push(emit.inline([...rows, ...sums], bound(attributes, operands)));
   }
   return [...rows, ...sums].map((_, i) => {
     const each = parts.map((part) => part[i]!);
-    if (i < rows.length) return emit.node('Concat', each, { axis: 0 })[0];
+    if (i < rows.length) {
+      return emit.node('Concat', each, { axis: 0 })[0];
+    }
     return each.reduce((sum, part) => emit.node('Add', [sum, part])[0]);
   });
 }

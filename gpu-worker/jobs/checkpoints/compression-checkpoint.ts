@@ -48,19 +48,26 @@ export class CompressionCheckpoints {
   /** The blocks that an earlier attempt finished, their files put in place. @throws SextantError `unavailable`, `artefact_mismatch` */
   async load(): Promise<FinishedBlock[]> {
     const state = stateSchema.safeParse(this.#last?.state);
-    if (!this.#last || !state.success || state.data.of !== this.#of) return [];
+    if (!this.#last || !state.success || state.data.of !== this.#of) {
+      return [];
+    }
     const saved: unknown = JSON.parse(await readFile(await this.#last.file(BLOCKS), 'utf8'));
     const blocks = z.array(blockSchema).safeParse(saved);
-    if (!blocks.success || blocks.data.length !== state.data.blocks) return [];
-    for (const { shard } of blocks.data)
+    if (!blocks.success || blocks.data.length !== state.data.blocks) {
+      return [];
+    }
+    for (const { shard } of blocks.data) {
       await copyFile(await this.#last.file(shard.file), join(this.#folder, shard.file));
+    }
     this.#blocks.push(...blocks.data);
     return blocks.data;
   }
 
   add(block: FinishedBlock): void {
     this.#blocks.push(block);
-    if (!this.#saves.due) return;
+    if (!this.#saves.due) {
+      return;
+    }
     const content = new TextEncoder().encode(JSON.stringify(this.#blocks));
     void this.#saves.begin({ of: this.#of, blocks: this.#blocks.length }, [
       { name: BLOCKS, content },

@@ -55,10 +55,14 @@ export async function resumedExtraction(
   of: { model: string; corpus: string; widths: Readonly<Record<string, number>> },
 ): Promise<ExtractionState | null> {
   const parsed = stateSchema.safeParse(last?.state);
-  if (!last || !parsed.success) return null;
+  if (!last || !parsed.success) {
+    return null;
+  }
   const state = parsed.data;
   const shards = last.blobs.filter(({ name }) => name !== STATISTICS);
-  if (state.model !== of.model || state.corpus !== of.corpus || state.shards !== shards.length) return null;
+  if (state.model !== of.model || state.corpus !== of.corpus || state.shards !== shards.length) {
+    return null;
+  }
   const bytes = await readFile(await last.file(STATISTICS));
   const sums = new Float64Array(Uint8Array.from(bytes).buffer);
   const statistics = new Map<string, ActivationStatistics>();

@@ -43,14 +43,18 @@ export class PublishedPoints {
 
   /** Publishes where the work stands, if it is time to and its size allows it. */
   async save(done: readonly Figures[], take: () => Promise<RunState>): Promise<void> {
-    if (!this.#published.due) return;
+    if (!this.#published.due) {
+      return;
+    }
     const { training, masks, curve, seconds } = await take();
     const { tensors, ...rest } = training;
     const masked = Object.entries(masks).map(
       ([name, data]) => [`${MASK}${name}`, { shape: [data.length], data }] as const,
     );
     const arrays = { ...(tensors as StoredArrays), ...Object.fromEntries(masked) };
-    if (!this.#published.fits(arrays)) return;
+    if (!this.#published.fits(arrays)) {
+      return;
+    }
     const folder = await this.#published.folder();
     await writeArrays(folder, arrays, PUBLISHED_FILE);
     const run = { training: rest, masks: Object.keys(masks), curve, seconds };
@@ -64,9 +68,13 @@ export class PublishedPoints {
   async load(): Promise<{ done: Figures[]; run: RunState | null }> {
     const { last } = this.#context.checkpoint;
     const parsed = stateSchema.safeParse(last?.state);
-    if (!last || !parsed.success || parsed.data.of !== this.#of) return { done: [], run: null };
+    if (!last || !parsed.success || parsed.data.of !== this.#of) {
+      return { done: [], run: null };
+    }
     const { done, run } = parsed.data;
-    if (!run) return { done, run: null };
+    if (!run) {
+      return { done, run: null };
+    }
     const arrays = Object.entries(await publishedArrays(last));
     const tensors = Object.fromEntries(arrays.filter(([name]) => !name.startsWith(MASK)));
     const masks = Object.fromEntries(

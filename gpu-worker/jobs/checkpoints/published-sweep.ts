@@ -53,7 +53,9 @@ export class PublishedSweep implements SweepStore {
   async save(checkpoint: SweepCheckpoint): Promise<void> {
     await this.#files.save(checkpoint);
     const { state, arrays } = storedSweep(checkpoint);
-    if (!this.#published.due || !this.#published.fits(arrays)) return;
+    if (!this.#published.due || !this.#published.fits(arrays)) {
+      return;
+    }
     const saved = { ...this.#of, devices: this.devices, sweep: state };
     const folder = await this.#published.folder();
     for (const file of await this.#files.arrayFiles()) {
@@ -71,9 +73,13 @@ export class PublishedSweep implements SweepStore {
   async load(): Promise<SweepCheckpoint | undefined> {
     const own = await this.#files.load();
     const parsed = stateSchema.safeParse(this.#last?.state);
-    if (!this.#last || !parsed.success) return own;
+    if (!this.#last || !parsed.success) {
+      return own;
+    }
     const { sweep, devices, ...of } = parsed.data;
-    if (of.model !== this.#of.model || of.corpus !== this.#of.corpus || sweep.step <= (own?.step ?? 0)) return own;
+    if (of.model !== this.#of.model || of.corpus !== this.#of.corpus || sweep.step <= (own?.step ?? 0)) {
+      return own;
+    }
     this.devices.unshift(...devices.filter((device) => !this.devices.includes(device)));
     return restoredSweep(sweep, await publishedArrays(this.#last));
   }

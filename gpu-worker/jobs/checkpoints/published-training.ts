@@ -40,11 +40,15 @@ export class PublishedTraining {
 
   /** Publishes the state if it is time to, and its size allows it. */
   async save(take: () => Promise<Checkpoint>): Promise<void> {
-    if (!this.#worthwhile || !this.#published.due) return;
+    if (!this.#worthwhile || !this.#published.due) {
+      return;
+    }
     const { tensors, ...training } = await take();
     const arrays = tensors as StoredArrays;
     this.#worthwhile = this.#published.fits(arrays);
-    if (!this.#worthwhile) return;
+    if (!this.#worthwhile) {
+      return;
+    }
     const folder = await this.#published.folder();
     await writeArrays(folder, arrays, PUBLISHED_FILE);
     await this.#published.begin({ ...this.#of, devices: this.devices, training }, folder, bytesOfArrays(arrays));
@@ -56,9 +60,13 @@ export class PublishedTraining {
    */
   async load(): Promise<Checkpoint | undefined> {
     const parsed = stateSchema.safeParse(this.#last?.state);
-    if (!this.#last || !parsed.success) return undefined;
+    if (!this.#last || !parsed.success) {
+      return undefined;
+    }
     const { training, devices, parent, corpus } = parsed.data;
-    if (parent !== this.#of.parent || corpus !== this.#of.corpus) return undefined;
+    if (parent !== this.#of.parent || corpus !== this.#of.corpus) {
+      return undefined;
+    }
     this.devices.unshift(...devices.filter((device) => !this.devices.includes(device)));
     return { ...training, tensors: await publishedArrays(this.#last) };
   }

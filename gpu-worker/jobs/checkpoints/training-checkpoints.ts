@@ -68,6 +68,8 @@ export class TrainingCheckpoints {
 /** The arrays of what an earlier attempt published. @throws SextantError `unavailable`, `artefact_mismatch` */
 export async function publishedArrays(last: NonNullable<Checkpoints['last']>): Promise<StoredArrays> {
   const files: string[] = [];
-  for (const { name } of last.blobs) files.push(await last.file(name));
+  for (const { name } of last.blobs) {
+    files.push(await last.file(name));
+  }
   return readArrays(files);
 }

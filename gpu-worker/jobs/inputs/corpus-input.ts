@@ -70,13 +70,18 @@ export async function openCorpus(
   model: TextReader,
   modelDigest: string | null,
 ): Promise<OpenedCorpus> {
-  if ('planted' in corpus) return planted(corpus.planted.seed, model);
+  if ('planted' in corpus) {
+    return planted(corpus.planted.seed, model);
+  }
   if ('sampled' in corpus) {
-    if (!(model instanceof LanguageModel) || modelDigest === null)
+    if (!(model instanceof LanguageModel) || modelDigest === null) {
       throw new SextantError('data_invalid', 'a model that is still to be made has no samples to learn from');
+    }
     return sampled(corpus.sampled, model, modelDigest);
   }
-  if ('texts' in corpus) return fromTexts(corpus.texts, await sha256Hex(canonicalJson(corpus.texts)), model);
+  if ('texts' in corpus) {
+    return fromTexts(corpus.texts, await sha256Hex(canonicalJson(corpus.texts)), model);
+  }
   return fromFile(await corpusFile(context, corpus), model);
 }
 
@@ -87,12 +92,16 @@ export async function corpusFile(
 ): Promise<CorpusFile> {
   if ('local' in corpus) {
     const path = context.configuration.corpora[corpus.local];
-    if (!path) throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
+    if (!path) {
+      throw new SextantError('data_invalid', `this worker has no corpus alias '${corpus.local}'`);
+    }
     return { path, format: path.endsWith('.jsonl') ? 'jsonl' : 'text', field: 'text' };
   }
   const input = context.input(corpus.artefact);
   const blob = input.blobs[0];
-  if (!blob) throw new SextantError('input_not_found', `the artefact ${corpus.artefact} has no bytes`);
+  if (!blob) {
+    throw new SextantError('input_not_found', `the artefact ${corpus.artefact} has no bytes`);
+  }
   return { path: await input.file(blob.name), format: corpus.format, field: corpus.field };
 }
 
@@ -110,7 +119,9 @@ async function planted(seed: number, model: TextReader): Promise<OpenedCorpus> {
     digest,
     sequences(split, length, position) {
       const from = function* (sequence: number) {
-        for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) yield ids;
+        for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) {
+          yield ids;
+        }
       };
       return new NumberedReading(from, position);
     },
@@ -141,8 +152,11 @@ async function sampled(
             temperature,
             seed: (seed + 1000003 * number) % Number.MAX_SAFE_INTEGER,
           };
-          for (const [row, { tokens }] of (await generate(model, prompts, options)).entries())
-            if (round > first || row >= sequence % SAMPLE_ROWS) yield [start, ...tokens];
+          for (const [row, { tokens }] of (await generate(model, prompts, options)).entries()) {
+            if (round > first || row >= sequence % SAMPLE_ROWS) {
+              yield [start, ...tokens];
+            }
+          }
         }
       };
       return new NumberedReading(from, position);
@@ -159,7 +173,9 @@ async function fromFile(file: CorpusFile, model: TextReader): Promise<OpenedCorp
 
 function fromTexts(texts: readonly string[], digest: string, model: TextReader): OpenedCorpus {
   const documents = function* (from: Place) {
-    for (let i = from.document; i < texts.length; i++) yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
+    for (let i = from.document; i < texts.length; i++) {
+      yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
+    }
   };
   return finite({ digest, count: texts.length, documents }, model);
 }
@@ -168,7 +184,9 @@ type FiniteCorpus = { digest: string; count: number; documents: PackedDocuments[
 
 function finite({ digest, count, documents }: FiniteCorpus, model: TextReader): OpenedCorpus {
   const tokenizer = requireTokenizer(model);
-  if (count === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
+  if (count === 0) {
+    throw new SextantError('data_invalid', 'the corpus has no documents');
+  }
   return {
     digest,
     sequences(split, length, from) {

@@ -23,28 +23,41 @@ export async function openPairs(
   tokenizer: Tokenizer,
   longest: number,
 ): Promise<OpenedPairs> {
-  if (format !== 'jsonl') throw new SextantError('data_invalid', 'prompts and completions are read from JSON lines');
+  if (format !== 'jsonl') {
+    throw new SextantError('data_invalid', 'prompts and completions are read from JSON lines');
+  }
   const hash = createHash('sha256');
   let count = 0;
-  for await (const _ of fileRows(path, [prompt, completion], (piece) => hash.update(piece))) count++;
-  if (count === 0) throw new SextantError('data_invalid', 'the corpus has no documents');
+  for await (const _ of fileRows(path, [prompt, completion], (piece) => hash.update(piece))) {
+    count++;
+  }
+  if (count === 0) {
+    throw new SextantError('data_invalid', 'the corpus has no documents');
+  }
   const sequenceOf = (line: number, [before, after]: readonly string[]): WeightedSequence => {
     const head = tokenizer.encode(before!);
     const tail = tokenizer.encode(after!, { special: false });
-    if (head.length === 0 || tail.length === 0)
+    if (head.length === 0 || tail.length === 0) {
       throw new SextantError('data_invalid', `line ${line} of the corpus has no tokens in its prompt or completion`);
-    if (tokenizer.eos !== null) tail.push(tokenizer.eos);
+    }
+    if (tokenizer.eos !== null) {
+      tail.push(tokenizer.eos);
+    }
     const ids = [...head, ...tail];
-    if (ids.length > longest)
+    if (ids.length > longest) {
       throw new SextantError('context_exceeded', `line ${line} of the corpus has ${ids.length} tokens; ${longest} fit`);
+    }
     return { ids, weights: ids.map((_, i) => Number(i >= head.length)) };
   };
   return {
     digest: hash.digest('hex'),
     unseen: count > 1,
     async *sequences(split) {
-      for await (const { document, line, values } of fileRows(path, [prompt, completion]))
-        if (belongs(document, split, count)) yield sequenceOf(line, values);
+      for await (const { document, line, values } of fileRows(path, [prompt, completion])) {
+        if (belongs(document, split, count)) {
+          yield sequenceOf(line, values);
+        }
+      }
     },
   };
 }

@@ -36,11 +36,12 @@ export async function openMaterial(context: JobContext<Params>): Promise<Trainin
   const noises = await noisesOf(context);
   const of = (split: string) => records.filter((record) => record.split === split).map(({ record }) => record);
   const [train, validation] = [of('train'), of('validation')];
-  if (train.length === 0 || validation.length === 0)
+  if (train.length === 0 || validation.length === 0) {
     throw new SextantError(
       'data_invalid',
       `/records: ${train.length} recordings train and ${validation.length} validate; each needs one at least`,
     );
+  }
   const digests = [...params.records, ...params.noises].map(({ record }) => record);
   const digest = await sha256Hex(canonicalJson({ digests, generator: params.generator }));
   const leaky = params.protocol === 'published';
@@ -63,11 +64,12 @@ async function given(context: JobContext<Params>): Promise<{ records: Split[]; u
   for (const [i, { patient, split }] of params.records.entries()) {
     const person = SAME_PERSON[patient] ?? patient;
     const before = splits.get(person);
-    if (before && before !== split)
+    if (before && before !== split) {
       throw new SextantError(
         'data_invalid',
         `/records/${i}/split: patient '${patient}' is in ${before} already; recordings of one person stay together`,
       );
+    }
     splits.set(person, split);
   }
   const [records, units]: [Split[], number[][]] = [[], []];
@@ -95,13 +97,17 @@ function generated({ generator: { patients, seconds, seed } }: Params): { record
 async function noisesOf(context: JobContext<Params>): Promise<{ train: NoiseRecord[]; validation: NoiseRecord[] }> {
   const { noises, generator } = context.params;
   const recordings: { kind: string; leads: Float64Array[] }[] = [];
-  for (const [i, { record, kind }] of noises.entries())
+  for (const [i, { record, kind }] of noises.entries()) {
     recordings.push({
       kind,
       leads: await twoLeads(await openEcgRecord(context, record), `/noises/${i}`, SHORTEST_NOISE),
     });
-  if (noises.length === 0)
-    for (const kind of NOISE_KINDS) recordings.push({ kind, leads: syntheticNoise(kind, generator.seed, 300) });
+  }
+  if (noises.length === 0) {
+    for (const kind of NOISE_KINDS) {
+      recordings.push({ kind, leads: syntheticNoise(kind, generator.seed, 300) });
+    }
+  }
   const cut = (from: number, to: number) =>
     recordings.map(({ kind, leads }) => {
       const n = leads[0]!.length;
@@ -116,7 +122,9 @@ async function noisesOf(context: JobContext<Params>): Promise<{ train: NoiseReco
 /** The first two leads at the network's rate, in mV; a single one stands for both. Missing samples keep the last value. */
 async function twoLeads(record: OpenedRecord, pointer: string, least: number): Promise<Float64Array[]> {
   const blocks: Float64Array[][] = [];
-  for await (const block of record.blocks()) blocks.push(block.slice(0, 2));
+  for await (const block of record.blocks()) {
+    blocks.push(block.slice(0, 2));
+  }
   const count = Math.min(2, record.leads.length);
   const leads = Array.from({ length: count }, (_, c) => {
     const { rate, millivolts } = record.leads[c]!;
@@ -124,18 +132,21 @@ async function twoLeads(record: OpenedRecord, pointer: string, least: number): P
     const values = Float64Array.from(
       blocks.flatMap((block) => [...block[c]!]),
       (value) => {
-        if (Number.isFinite(value)) last = value * millivolts;
+        if (Number.isFinite(value)) {
+          last = value * millivolts;
+        }
         return last;
       },
     );
     return new Resampler(rate, NETWORK_RATE).all(values);
   });
   const shortest = Math.min(...leads.map(({ length }) => length));
-  if (shortest < least * NETWORK_RATE)
+  if (shortest < least * NETWORK_RATE) {
     throw new SextantError(
       'data_invalid',
       `${pointer}: ${Math.floor(shortest / NETWORK_RATE)} s; a recording to learn from has ${least} s at least`,
     );
+  }
   const pair = leads.length === 1 ? [leads[0]!, leads[0]!] : leads;
   return pair.map((lead) => lead.slice(0, shortest));
 }

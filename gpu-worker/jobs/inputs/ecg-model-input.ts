@@ -25,7 +25,9 @@ export async function openEcgModel(
 ): Promise<OpenedEcgModel> {
   const [config, weights] = await filesOf(context, reference);
   const model = await readEcgModel(config, weights);
-  if (!reference) return { ...model, name: 'shipped' };
+  if (!reference) {
+    return { ...model, name: 'shipped' };
+  }
   const digests = await Promise.all(
     [config, weights].map(async (file) => sha256Hex(new Uint8Array(await readFile(file)))),
   );
@@ -47,21 +49,24 @@ async function filesOf(
   { configuration, input }: Pick<JobContext<unknown>, 'configuration' | 'input'>,
   reference: ModelReference | null,
 ): Promise<[string, string]> {
-  if (reference && 'hub' in reference)
+  if (reference && 'hub' in reference) {
     throw new SextantError('model_unsupported', 'hubs hold language models; name a model that ecg.train made, or none');
+  }
   if (reference && 'id' in reference) {
     const { blobs, file } = input(reference.id);
-    if (!blobs.some(({ name }) => name === WEIGHTS_FILE))
+    if (!blobs.some(({ name }) => name === WEIGHTS_FILE)) {
       throw new SextantError('model_unsupported', `${reference.id} is no model that ecg.train made`);
+    }
     return [await file(CONFIG_FILE), await file(WEIGHTS_FILE)];
   }
   const folder = reference ? configuration.models[reference.local] : SHIPPED_MODEL;
-  if (!folder || !existsSync(join(folder, CONFIG_FILE)))
+  if (!folder || !existsSync(join(folder, CONFIG_FILE))) {
     throw new SextantError(
       'model_unknown',
       reference
         ? `this worker has no model alias '${reference.local}'`
         : 'this worker was built without a denoising model',
     );
+  }
   return [join(folder, CONFIG_FILE), join(folder, WEIGHTS_FILE)];
 }

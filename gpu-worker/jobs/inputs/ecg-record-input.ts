@@ -21,22 +21,31 @@ const PIECE = 3 * 65_536;
 
 /** @throws SextantError `data_invalid`, `input_not_found` */
 export async function openEcgRecord(context: Inputs, source: EcgRecordSource): Promise<OpenedRecord> {
-  if ('leads' in source) return inlineRecord(source);
+  if ('leads' in source) {
+    return inlineRecord(source);
+  }
   if (source.format === 'wfdb') {
     const names = source.files.map(({ name }) => name);
     const twice = names.find((name, i) => names.indexOf(name) < i);
-    if (twice) throw new SextantError('data_invalid', `two files are named ${twice}`);
+    if (twice) {
+      throw new SextantError('data_invalid', `two files are named ${twice}`);
+    }
     const headers = source.files.filter(({ name }) => name.endsWith('.hea'));
-    if (headers.length !== 1)
+    if (headers.length !== 1) {
       throw new SextantError(
         'data_invalid',
         `a WFDB record has one header (.hea); ${headers.length} of these files are headers`,
       );
+    }
     const paths = new Map<string, string>();
-    for (const { name, artefact } of source.files) paths.set(name, await fileOf(context, artefact));
+    for (const { name, artefact } of source.files) {
+      paths.set(name, await fileOf(context, artefact));
+    }
     return openWfdbRecord(await readFile(paths.get(headers[0]!.name)!, 'utf8'), (file, offset) => {
       const path = paths.get(file);
-      if (!path) throw new SextantError('data_invalid', `the header names ${file}, which was not sent`);
+      if (!path) {
+        throw new SextantError('data_invalid', `the header names ${file}, which was not sent`);
+      }
       return createReadStream(path, { start: offset, highWaterMark: PIECE });
     });
   }
@@ -56,7 +65,9 @@ export async function openEcgRecord(context: Inputs, source: EcgRecordSource): P
 async function fileOf(context: Inputs, id: string): Promise<string> {
   const input = context.input(id);
   const blob = input.blobs[0];
-  if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  if (!blob) {
+    throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  }
   const path = await input.file(blob.name);
   const file = await open(path);
   try {
@@ -90,7 +101,9 @@ function parseJson(text: string): InlineRecord {
     throw new SextantError('data_invalid', `the document is not JSON: ${(cause as Error).message.slice(0, 200)}`);
   }
   const parsed = inlineRecordSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    return parsed.data;
+  }
   const issue = parsed.error.issues[0]!;
   throw new SextantError('data_invalid', `/${issue.path.join('/')}: ${issue.message}`);
 }
@@ -100,8 +113,9 @@ type Described = { rate_hz: number; unit: string };
 function csvRecord(bytes: Uint8Array, { rate_hz, unit }: Described): OpenedRecord {
   const { columns } = readCsv(bytes, { trim: true });
   const leads = columns.map((column) => {
-    if (column.kind !== 'number')
+    if (column.kind !== 'number') {
       throw new SextantError('data_invalid', `column '${column.name}' holds texts; every column is a lead of numbers`);
+    }
     return { name: column.name, values: column.values };
   });
   return columnsRecord({ rate: rate_hz, unit, leads }, 'csv');
@@ -110,11 +124,12 @@ function csvRecord(bytes: Uint8Array, { rate_hz, unit }: Described): OpenedRecor
 function npyRecord(bytes: Uint8Array, { rate_hz, unit }: Described): OpenedRecord {
   const { shape, values } = readNpy(bytes);
   const [count, length] = shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!];
-  if (shape.length > 2 || count > 64)
+  if (shape.length > 2 || count > 64) {
     throw new SextantError(
       'data_invalid',
       `the array is [${shape}]; a recording is [leads, samples] with at most 64 leads`,
     );
+  }
   const leads = Array.from({ length: count }, (_, i) => ({
     name: `lead ${i}`,
     values: values.subarray(i * length, (i + 1) * length),

@@ -79,7 +79,9 @@ async function locate(context: Surroundings, reference: ModelReference): Promise
   }
   if ('hub' in reference) {
     const hub = configuration.hubs[reference.hub];
-    if (!hub) throw new SextantError('model_unknown', `this worker knows no hub '${reference.hub}'`);
+    if (!hub) {
+      throw new SextantError('model_unknown', `this worker knows no hub '${reference.hub}'`);
+    }
     const { repo, revision } = reference;
     const cache = join(configuration.cache, 'hub');
     const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision });
@@ -94,9 +96,13 @@ async function published(context: Surroundings, id: string): Promise<Located> {
   const folder = join(context.scratch, `model-${id.slice(4, 16)}`);
   await mkdir(folder, { recursive: true });
   for (const { name } of input.blobs) {
-    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) throw new SextantError('model_unknown', `blob '${name}' of ${id}`);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+      throw new SextantError('model_unknown', `blob '${name}' of ${id}`);
+    }
     const [from, to] = [await input.file(name), join(folder, name)];
-    if (!existsSync(to)) await link(from, to).catch(() => copyFile(from, to));
+    if (!existsSync(to)) {
+      await link(from, to).catch(() => copyFile(from, to));
+    }
   }
   await expandBlockSparse(folder);
   const own = input.blobs.filter(({ name }) => decidesComputation(name));
@@ -106,7 +112,9 @@ async function published(context: Surroundings, id: string): Promise<Located> {
 /** A model that is stored with block-wise sparse layers alone gets the plain weight file that it computes as. */
 async function expandBlockSparse(folder: string): Promise<void> {
   const [stored, dense] = [join(folder, BLOCK_SPARSE_WEIGHTS), join(folder, 'model.safetensors')];
-  if (!existsSync(stored) || existsSync(dense)) return;
+  if (!existsSync(stored) || existsSync(dense)) {
+    return;
+  }
   const description = readJson(join(folder, BLOCK_SPARSE_LAYERS));
   await writeFile(dense, denseWeightFile(new Uint8Array(await readFile(stored)), description));
 }
@@ -116,7 +124,9 @@ async function fileDigests(path: string): Promise<Record<string, string>> {
   const [folder, names] = statSync(path).isFile() ? [dirname(path), [basename(path)]] : [path, readdirSync(path)];
   for (const name of names.filter(decidesComputation).sort()) {
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(join(folder, name))) hash.update(chunk as Buffer);
+    for await (const chunk of createReadStream(join(folder, name))) {
+      hash.update(chunk as Buffer);
+    }
     digests[name] = hash.digest('hex');
   }
   return digests;

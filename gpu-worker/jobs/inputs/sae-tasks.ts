@@ -27,7 +27,9 @@ export function openSpelling(
 ): { tokenizer: Tokenizer; vocabulary: Vocabulary; examples: number } {
   const tokenizer = requireTokenizer(model);
   const vocabulary = spellingWords(tokenizer, words, longest);
-  if (vocabulary.words.length > 0) return { tokenizer, vocabulary, examples };
+  if (vocabulary.words.length > 0) {
+    return { tokenizer, vocabulary, examples };
+  }
   throw paramError('data_invalid', '/spelling', `no word has at most ${longest} tokens of the model`);
 }
 

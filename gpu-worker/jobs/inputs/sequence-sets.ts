@@ -17,17 +17,23 @@ export async function wholeSequences(
 ): Promise<Int32Array[]> {
   const length = Math.min(context, architecture.context);
   const wanted = Math.floor(tokens / length);
-  if (wanted === 0)
+  if (wanted === 0) {
     throw new SextantError('data_invalid', `${pointer}: ${tokens} tokens are fewer than one sequence of ${length}`);
+  }
   const sequences: Int32Array[] = [];
   for await (const ids of corpus.sequences(split, length)) {
-    if (ids.length === length) sequences.push(Int32Array.from(ids));
-    if (sequences.length === wanted) break;
+    if (ids.length === length) {
+      sequences.push(Int32Array.from(ids));
+    }
+    if (sequences.length === wanted) {
+      break;
+    }
   }
-  if (sequences.length === 0)
+  if (sequences.length === 0) {
     throw new SextantError(
       'data_invalid',
       `/corpus: its ${split} text is shorter than one sequence of ${length} tokens`,
     );
+  }
   return sequences;
 }

@@ -60,8 +60,12 @@ async function openLanguage(
     const take = async (split: 'train' | 'held-out', most: number): Promise<Uint32Array[]> => {
       const taken: Uint32Array[] = [];
       for await (const ids of corpus.sequences(split, length + 1)) {
-        if (ids.length === length + 1) taken.push(Uint32Array.from(ids));
-        if (taken.length >= most) break;
+        if (ids.length === length + 1) {
+          taken.push(Uint32Array.from(ids));
+        }
+        if (taken.length >= most) {
+          break;
+        }
       }
       return taken;
     };
@@ -93,7 +97,9 @@ async function openLanguage(
 async function openNetwork(context: Context): Promise<OpenedSubject> {
   const { params } = context;
   const { task, model } = params;
-  if (task.kind === 'lm') throw new RangeError('a language model is no network of this job');
+  if (task.kind === 'lm') {
+    throw new RangeError('a language model is no network of this job');
+  }
   const opened = task.kind === 'table' ? await tableRows(context, task) : await imageRows(context, task);
   const { parts, classes, image, digest, inputs } = opened;
   const [train, validation, test] = parts;
@@ -103,7 +109,9 @@ async function openNetwork(context: Context): Promise<OpenedSubject> {
       `the split leaves ${parts.map(({ rows }) => rows).join(', ')} rows; a batch needs ${params.batch} rows to learn from, validation and test at least one`,
     );
   }
-  if (image) requireImageSize(model, image);
+  if (image) {
+    requireImageSize(model, image);
+  }
   const spec: ModelSpec = {
     network: model,
     inputs: train.width,
@@ -174,7 +182,9 @@ async function imageRows(
 async function readBlob(input: Context['input'], id: string): Promise<{ bytes: Uint8Array; sha256: string }> {
   const found = input(id);
   const [blob] = found.blobs;
-  if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  if (!blob) {
+    throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+  }
   return { bytes: new Uint8Array(await readFile(await found.file(blob.name))), sha256: blob.sha256 };
 }
 

@@ -34,21 +34,28 @@ export async function openStudySae(context: JobContext<StudyParams>, model: Open
   const bytes = async (id: string): Promise<Buffer> => {
     const input = context.input(id);
     const blob = input.blobs[0];
-    if (!blob) throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+    if (!blob) {
+      throw new SextantError('input_not_found', `the artefact ${id} has no bytes`);
+    }
     return readFile(await input.file(blob.name));
   };
   let config: Record<string, unknown>;
   try {
     config = JSON.parse((await bytes(reference.config)).toString('utf8')) as Record<string, unknown>;
   } catch (error) {
-    if (error instanceof SextantError) throw error;
+    if (error instanceof SextantError) {
+      throw error;
+    }
     throw new SextantError('data_invalid', '/sae/config: the artefact is not JSON; it is the folder’s cfg.json');
   }
   const sae = readSae(await bytes(reference.weights), config);
-  if (!hook) throw new SextantError('data_invalid', '/hook: an uploaded SAE needs the hook point it was trained on');
+  if (!hook) {
+    throw new SextantError('data_invalid', '/hook: an uploaded SAE needs the hook point it was trained on');
+  }
   const width = model.model.widthAt(hook);
-  if (width !== sae.parameters.inputs)
+  if (width !== sae.parameters.inputs) {
     throw new SextantError('data_invalid', `/sae: it reads ${sae.parameters.inputs} values, ${hook} has ${width}`);
+  }
   return { sae, hook, digest: reference.weights, params: null };
 }
 

@@ -7,6 +7,8 @@ export async function* takeTokens<T extends ArrayLike<number>>(
   for await (const ids of sequences) {
     yield ids;
     taken += ids.length;
-    if (taken >= tokens) return;
+    if (taken >= tokens) {
+      return;
+    }
   }
 }

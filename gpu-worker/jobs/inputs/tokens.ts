@@ -4,7 +4,9 @@ import type { LanguageModel, Tokenizer } from '../../lm/index.ts';
 
 /** @throws SextantError `data_invalid` where the model's folder has none */
 export function requireTokenizer({ tokenizer }: Pick<LanguageModel, 'tokenizer'>): Tokenizer {
-  if (!tokenizer) throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  if (!tokenizer) {
+    throw new SextantError('data_invalid', 'the model has no tokenizer: it cannot read texts');
+  }
   return tokenizer;
 }
 
@@ -14,7 +16,9 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
   const tokenizer = requireTokenizer(model);
   return texts.map((text, i) => {
     const ids = tokenizer.encode(text);
-    if (ids.length === 0) throw paramError('data_invalid', `${pointer}/${i}`, 'the text has no tokens');
+    if (ids.length === 0) {
+      throw paramError('data_invalid', `${pointer}/${i}`, 'the text has no tokens');
+    }
     if (ids.length > architecture.context) {
       const detail = `the text has ${ids.length} tokens, the model reads ${architecture.context}`;
       throw paramError('context_exceeded', `${pointer}/${i}`, detail);
@@ -26,7 +30,9 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
 /** Id of a text that is one token as it stands. @throws SextantError `data_invalid` where it is none or several */
 export function singleToken(model: LanguageModel, text: string, pointer: string): number {
   const ids = requireTokenizer(model).encode(text, { special: false });
-  if (ids.length === 1) return ids[0]!;
+  if (ids.length === 1) {
+    return ids[0]!;
+  }
   throw paramError('data_invalid', pointer, `'${text}' is ${ids.length} tokens of the model, not one`);
 }
 
@@ -58,7 +64,9 @@ export function poleTokens(
   const up = tokenSet(model, positive.tokens, `${pointer}/positive/tokens`);
   const down = tokenSet(model, negative.tokens, `${pointer}/negative/tokens`);
   const shared = down.find((id) => up.includes(id));
-  if (shared === undefined) return { positive: up, negative: down };
+  if (shared === undefined) {
+    return { positive: up, negative: down };
+  }
   const text = requireTokenizer(model).decode([shared]);
   throw paramError(
     'data_invalid',

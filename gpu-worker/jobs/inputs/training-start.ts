@@ -50,12 +50,14 @@ async function continuedModel(
   reference: NonNullable<TrainParams['from']>,
 ): Promise<TrainingStart> {
   const { params } = context;
-  if (params.tokenizer)
+  if (params.tokenizer) {
     throw paramError('tokenizer_mismatch', '/tokenizer', 'a model that is trained further keeps its own');
+  }
   const defaults = contract.params.parse({});
   const size = SIZES.find((name) => params[name] !== defaults[name]);
-  if (size)
+  if (size) {
     throw paramError('data_invalid', `/${size}`, 'a model that is trained further has sizes of its own; leave it out');
+  }
   const parent = await openModel(context, densely(reference));
   const { folder, architecture } = parent.model;
   if (params.context > architecture.context) {
@@ -102,16 +104,19 @@ async function tokenizerOf(context: JobContext<TrainParams>): Promise<FoundToken
     const finish = (to: string) => copyFiles(folder, to, TOKENIZER_FILES);
     return { kind: own ? 'words' : 'bytes', tokenizer: readTokenizer(folder)!, finish };
   }
-  if ('planted' in corpus)
+  if ('planted' in corpus) {
     throw paramError(
       'tokenizer_mismatch',
       '/tokenizer',
       'the generated language comes as words of its own; leave it out, or give a corpus of text',
     );
+  }
   const { model } = await openModel(context, reference);
   const { tokenizer, folder } = model;
   await model.release();
-  if (!tokenizer) throw paramError('tokenizer_mismatch', '/tokenizer', `${modelKey(reference)} has no tokenizer.json`);
+  if (!tokenizer) {
+    throw paramError('tokenizer_mismatch', '/tokenizer', `${modelKey(reference)} has no tokenizer.json`);
+  }
   return { kind: 'model', tokenizer, finish: (to) => copyFiles(folder.path, to, TOKENIZER_FILES) };
 }
 

@@ -34,13 +34,16 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
   const again = (make: () => AsyncIterable<WeightedSequence>) =>
     repeated(() => shuffled(make(), { size: SHUFFLE, seed: (seed + pass++) % Number.MAX_SAFE_INTEGER }));
   if (pairs) {
-    if (!('local' in corpus || 'artefact' in corpus))
+    if (!('local' in corpus || 'artefact' in corpus)) {
       throw paramError('data_invalid', '/pairs', 'prompts and completions come from a file of JSON lines');
+    }
     const tokenizer = requireTokenizer(reader);
     const opened = await openPairs(await corpusFile(context, corpus), pairs, tokenizer, longest);
     const filler = tokenizer.pad ?? tokenizer.eos ?? 0;
     const train = async function* () {
-      for await (const sequence of opened.sequences('train')) yield paddedSequence(sequence, length, filler);
+      for await (const sequence of opened.sequences('train')) {
+        yield paddedSequence(sequence, length, filler);
+      }
     };
     return {
       digest: opened.digest,
@@ -52,12 +55,16 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
   }
   const opened = await openCorpus(context, corpus, reader, parent?.digest ?? null);
   const read = async function* (split: 'train' | 'held-out', tokens: number) {
-    for await (const ids of opened.sequences(split, tokens)) yield { ids };
+    for await (const ids of opened.sequences(split, tokens)) {
+      yield { ids };
+    }
   };
   // A sample may end early: what is missing counts nothing.
   const sampled = 'sampled' in corpus;
   const whole = async function* () {
-    for await (const sequence of read('train', length)) yield sampled ? paddedSequence(sequence, length, 0) : sequence;
+    for await (const sequence of read('train', length)) {
+      yield sampled ? paddedSequence(sequence, length, 0) : sequence;
+    }
   };
   return {
     digest: opened.digest,
@@ -74,7 +81,9 @@ async function bounded(sequences: AsyncIterable<WeightedSequence>): Promise<Weig
   for await (const sequence of sequences) {
     taken.push(sequence);
     tokens += sequence.ids.length;
-    if (taken.length >= HELD_OUT_SEQUENCES || tokens >= HELD_OUT_TOKENS) break;
+    if (taken.length >= HELD_OUT_SEQUENCES || tokens >= HELD_OUT_TOKENS) {
+      break;
+    }
   }
   return taken;
 }

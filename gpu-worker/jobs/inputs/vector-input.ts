@@ -47,7 +47,9 @@ export async function openSteering(
   const edits: Steering[] = [];
   for (const { vector: id, strength } of vectors) {
     const { hook, values, residualNorm } = await openVector(context, id, model, allowMismatch);
-    if (strength !== 0) edits.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+    if (strength !== 0) {
+      edits.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+    }
   }
   return edits;
 }

@@ -29,7 +29,11 @@ export class ActivationShard {
     const tensors = [...this.#parts.keys()].map((name) => ({ name, dtype, shape: [this.tokens, this.#widths[name]!] }));
     const out = createWriteStream(`${file}.writing`);
     out.write(safetensorsPrefix(tensors));
-    for (const parts of this.#parts.values()) for (const part of parts) out.write(part);
+    for (const parts of this.#parts.values()) {
+      for (const part of parts) {
+        out.write(part);
+      }
+    }
     out.end();
     await finished(out);
     await rename(`${file}.writing`, file);

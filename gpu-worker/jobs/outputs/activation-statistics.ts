@@ -6,7 +6,9 @@ export class ActivationStatistics {
 
   /** @param sums what `sums` gave elsewhere */
   constructor(width: number, sums: Float64Array = new Float64Array(3 + width)) {
-    if (sums.length !== 3 + width) throw new RangeError(`statistics of ${sums.length - 3} elements for width ${width}`);
+    if (sums.length !== 3 + width) {
+      throw new RangeError(`statistics of ${sums.length - 3} elements for width ${width}`);
+    }
     this.#width = width;
     this.#sums = sums.slice();
   }

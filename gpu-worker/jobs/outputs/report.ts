@@ -53,7 +53,8 @@ export async function publishReport(
   of: Omit<ReportOf, 'blobs'>,
 ): Promise<Manifest> {
   const blobs: Blob[] = [];
-  for (const { name, mediaType, content } of reportFiles(report))
+  for (const { name, mediaType, content } of reportFiles(report)) {
     blobs.push(await context.artefact(name, mediaType, content));
+  }
   return reportManifest({ ...of, blobs });
 }

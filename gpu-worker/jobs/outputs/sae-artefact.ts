@@ -79,10 +79,14 @@ export async function openSae(
 ): Promise<SaeUse> {
   const input = context.input(id);
   const { manifest } = input;
-  if (manifest?.kind !== 'sae') throw new SextantError('input_not_found', `${id} is not an SAE`);
+  if (manifest?.kind !== 'sae') {
+    throw new SextantError('input_not_found', `${id} is not an SAE`);
+  }
   const named = (names: readonly string[]) => names.find((name) => input.blobs.some((blob) => blob.name === name));
   const [configFile, weightsFile] = [named(SAE_FILES.config), named(SAE_FILES.weights)];
-  if (!weightsFile) throw new SextantError('data_invalid', `${id} has none of ${SAE_FILES.weights.join(', ')}`);
+  if (!weightsFile) {
+    throw new SextantError('data_invalid', `${id} has none of ${SAE_FILES.weights.join(', ')}`);
+  }
   const config = configFile ? JSON.parse(await readFile(await input.file(configFile), 'utf8')) : {};
   const sae = readSae(await readFile(await input.file(weightsFile)), config as Record<string, unknown>);
   const at = hook ?? manifest.hook ?? '';

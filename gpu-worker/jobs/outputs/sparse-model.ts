@@ -29,7 +29,9 @@ export async function publishSparseModel(
   model: PointModel,
   origin: Origin,
 ): Promise<Manifest> {
-  if (origin.opened.parent) return publishLanguageModel(context, model, origin, origin.opened.parent);
+  if (origin.opened.parent) {
+    return publishLanguageModel(context, model, origin, origin.opened.parent);
+  }
   const { params, seed, opened, body } = origin;
   const { layers, tensors } = storedModel(model, params.format);
   const config = { ...opened.description, task: opened.task, layers, reading: READING };
@@ -47,7 +49,9 @@ export async function publishSparseModel(
       : []),
   ];
   const blobs: Blob[] = [];
-  for (const [name, type, content] of files) blobs.push(await context.artefact(name, type, content));
+  for (const [name, type, content] of files) {
+    blobs.push(await context.artefact(name, type, content));
+  }
   const digests = blobs.map(({ name, sha256 }) => [name, sha256]);
   return {
     kind: 'model',
@@ -85,7 +89,9 @@ async function publishLanguageModel(
   const weights = writeSafetensors(tensors, { format: 'pt' });
   writeFileSync(join(to, BLOCK_SPARSE_WEIGHTS), weights);
   writeFileSync(join(to, BLOCK_SPARSE_LAYERS), `${JSON.stringify(description, null, 1)}\n`);
-  if (params.dense_export) writeFileSync(join(to, 'model.safetensors'), denseWeightFile(weights, description));
+  if (params.dense_export) {
+    writeFileSync(join(to, 'model.safetensors'), denseWeightFile(weights, description));
+  }
   const { model: _reference, ...task } = params.task as Extract<SparseParams['task'], { kind: 'lm' }>;
   return publishFolder(context, to, {
     method: METHOD,
@@ -108,8 +114,9 @@ export async function publishComparison(
   { params, opened, seed }: Omit<Origin, 'body'>,
 ): Promise<Manifest> {
   const blobs: Blob[] = [];
-  for (const { name, mediaType, content } of reportFiles(report))
+  for (const { name, mediaType, content } of reportFiles(report)) {
     blobs.push(await context.artefact(name, mediaType, content));
+  }
   return {
     kind: 'report',
     schema: 1,

@@ -37,12 +37,16 @@ export function fileDocuments(
 export async function surveyFile(file: CorpusFile): Promise<{ digest: string; documents: number }> {
   const hash = createHash('sha256');
   let documents = 0;
-  for await (const _ of fileDocuments(file, BEGINNING, (piece) => hash.update(piece))) documents++;
+  for await (const _ of fileDocuments(file, BEGINNING, (piece) => hash.update(piece))) {
+    documents++;
+  }
   return { digest: hash.digest('hex'), documents };
 }
 
 async function* jsonDocuments(lines: AsyncIterable<Line[]>, field: string, first: number): AsyncGenerator<Document> {
-  for await (const { values, ...place } of jsonRows(lines, [field], first)) yield { ...place, text: values[0]! };
+  for await (const { values, ...place } of jsonRows(lines, [field], first)) {
+    yield { ...place, text: values[0]! };
+  }
 }
 
 /** The named text fields of each JSON line, in the order of `fields`. @throws as `fileDocuments` */
@@ -58,9 +62,11 @@ async function* jsonRows(
   first: number,
 ): AsyncGenerator<Place & { values: string[] }> {
   let document = first;
-  for await (const group of lines)
+  for await (const group of lines) {
     for (const { text: source, byte, line } of group) {
-      if (source.trim() === '') continue;
+      if (source.trim() === '') {
+        continue;
+      }
       let row: Record<string, unknown> | null;
       try {
         row = JSON.parse(source) as Record<string, unknown> | null;
@@ -69,11 +75,14 @@ async function* jsonRows(
       }
       const values = fields.map((field) => {
         const value = row?.[field];
-        if (typeof value === 'string') return value;
+        if (typeof value === 'string') {
+          return value;
+        }
         throw new SextantError('data_invalid', `line ${line} of the corpus has no text field '${field}'`);
       });
       yield { document: document++, byte, line, values };
     }
+  }
 }
 
 /** As if the whole text were split at /\n\s*\n/, so that a paragraph keeps its indentation. */
@@ -86,9 +95,11 @@ async function* paragraphs(lines: AsyncIterable<Line[]>, first: number): AsyncGe
     const [begin] = open;
     open = [];
     size = 0;
-    if (begin && text.trim() !== '') yield { document: document++, byte: begin.byte, line: begin.line, text };
+    if (begin && text.trim() !== '') {
+      yield { document: document++, byte: begin.byte, line: begin.line, text };
+    }
   };
-  for await (const group of lines)
+  for await (const group of lines) {
     for (const line of group) {
       // A blank line separates where a line ended before it and it has ended itself.
       if (line.ended && line.byte > 0 && line.text.trim() === '') {
@@ -97,8 +108,11 @@ async function* paragraphs(lines: AsyncIterable<Line[]>, first: number): AsyncGe
       }
       open.push(line);
       size += line.text.length + 1;
-      if (size > DOCUMENT_LIMIT) throw tooLong(open[0]!.line);
+      if (size > DOCUMENT_LIMIT) {
+        throw tooLong(open[0]!.line);
+      }
     }
+  }
   yield* close();
 }
 
@@ -125,9 +139,13 @@ async function* linesOf(path: string, from: Place, seen: (piece: Buffer) => void
       group.push(take(piece.subarray(start, end), true));
       start = end + 1;
     }
-    if (start < piece.length) rest.push(piece.subarray(start));
+    if (start < piece.length) {
+      rest.push(piece.subarray(start));
+    }
     held += piece.length - start;
-    if (held > DOCUMENT_LIMIT) throw tooLong(line);
+    if (held > DOCUMENT_LIMIT) {
+      throw tooLong(line);
+    }
     yield group;
   }
   // What follows the last newline is a line too, mostly an empty one.

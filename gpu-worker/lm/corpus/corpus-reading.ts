@@ -70,7 +70,9 @@ export class PackedReading implements Reading {
     let place = this.#place;
     const pieces = async function* (): AsyncGenerator<number[]> {
       for await (const { text, ...at } of documents(place)) {
-        if (!keep(at.document)) continue;
+        if (!keep(at.document)) {
+          continue;
+        }
         for await (const ids of tokenised([text], tokenizer)) {
           place = at;
           before = read - skip;

@@ -9,7 +9,9 @@ type Stream<T> = AsyncIterable<T> | Iterable<T>;
 export async function* tokenised(texts: Stream<string>, tokenizer: Tokenizer): AsyncGenerator<number[]> {
   for await (const text of texts) {
     const ids = tokenizer.encode(text);
-    if (ids.length > 0) yield ids;
+    if (ids.length > 0) {
+      yield ids;
+    }
   }
 }
 
@@ -21,15 +23,18 @@ export async function* packed(
   documents: Stream<ArrayLike<number>>,
   { length, separator = null, remainder = true }: { length: number; separator?: number | null; remainder?: boolean },
 ): AsyncGenerator<Int32Array> {
-  if (!(Number.isInteger(length) && length > 0))
+  if (!(Number.isInteger(length) && length > 0)) {
     throw new SextantError('data_invalid', `sequences of ${length} tokens`);
+  }
   let sequence = new Int32Array(length);
   let filled = 0;
   let made = 0;
   const push = function* (ids: ArrayLike<number>): Generator<Int32Array> {
     for (let i = 0; i < ids.length; i++) {
       sequence[filled++] = ids[i]!;
-      if (filled < length) continue;
+      if (filled < length) {
+        continue;
+      }
       yield sequence;
       made++;
       sequence = new Int32Array(length);
@@ -38,11 +43,15 @@ export async function* packed(
   };
   let first = true;
   for await (const ids of documents) {
-    if (!first && separator !== null) yield* push([separator]);
+    if (!first && separator !== null) {
+      yield* push([separator]);
+    }
     first = false;
     yield* push(ids);
   }
-  if (remainder && made === 0 && filled > 0) yield sequence.slice(0, filled);
+  if (remainder && made === 0 && filled > 0) {
+    yield sequence.slice(0, filled);
+  }
 }
 
 /** The items in an order that is random over a window of `size` items and depends on the seed alone. */
@@ -57,14 +66,20 @@ export async function* shuffled<T>(
     const at = Math.floor(random.uniform(1, { start: drawn++ })[0]! * buffer.length);
     const item = buffer[at]!;
     const last = buffer.pop()!;
-    if (at < buffer.length) buffer[at] = last;
+    if (at < buffer.length) {
+      buffer[at] = last;
+    }
     return item;
   };
   for await (const item of items) {
     buffer.push(item);
-    if (buffer.length >= size) yield take();
+    if (buffer.length >= size) {
+      yield take();
+    }
   }
-  while (buffer.length > 0) yield take();
+  while (buffer.length > 0) {
+    yield take();
+  }
 }
 
 /** The stream again and again, as often as asked for (for ever by default). */
@@ -75,6 +90,8 @@ export async function* repeated<T>(make: () => Stream<T>, times = Number.POSITIV
       empty = false;
       yield item;
     }
-    if (empty) return;
+    if (empty) {
+      return;
+    }
   }
 }

@@ -27,7 +27,9 @@ export async function generateInBatches(
     const batch = rowNumbers.map((row) => prompts[row]!);
     const all = { ...options, rowNumbers };
     const generations = await (threads ? threads.generate(batch, all) : generate(model, batch, all));
-    for (const [i, row] of rowNumbers.entries()) results[row] = generations[i]!;
+    for (const [i, row] of rowNumbers.entries()) {
+      results[row] = generations[i]!;
+    }
     done(Math.min(from + rows, byLength.length));
   }
   return results;

@@ -59,10 +59,15 @@ export async function* generateTokens(
   checkSampling(options);
   const { maxTokens = 128, stop = [], seed = 0, interventions = [] } = options;
   const { architecture: a, tokenizer } = model;
-  if (!(Number.isInteger(maxTokens) && maxTokens >= 0))
+  if (!(Number.isInteger(maxTokens) && maxTokens >= 0)) {
     throw new SextantError('data_invalid', `${maxTokens} tokens to generate; it must be a whole number from 0`);
-  if (stop.includes('')) throw new SextantError('data_invalid', 'an empty stop string is in every text');
-  if (stop.length > 0 && !tokenizer) throw new SextantError('tokenizer_mismatch', 'stop strings need a tokenizer');
+  }
+  if (stop.includes('')) {
+    throw new SextantError('data_invalid', 'an empty stop string is in every text');
+  }
+  if (stop.length > 0 && !tokenizer) {
+    throw new SextantError('tokenizer_mismatch', 'stop strings need a tokenizer');
+  }
   const stopTokens = new Set(options.stopTokens ?? endTokens(model));
   refusePatterns(model, interventions);
   const { seq, ...padded } = makeBatch(a, prompts);
@@ -89,7 +94,9 @@ export async function* generateTokens(
     );
     ids = new BigInt64Array(rows.length);
     for (const [r, row] of rows.entries()) {
-      if (row.done) continue;
+      if (row.done) {
+        continue;
+      }
       const own = rowOf(logits, a.vocabulary, r);
       const token = sample(own, options, row.seen, () => row.random.uniform(1, { start: made })[0]!);
       const logProbability = own[token]! - normalisers[r]!;
@@ -98,13 +105,18 @@ export async function* generateTokens(
       row.result.tokens.push(token);
       row.result.logProbabilities.push(logProbability);
       yield { row: r, token, logProbability };
-      if (stopTokens.has(token)) [row.done, row.result.finish] = [true, 'stop_token'];
-      else if (stop.length > 0) {
+      if (stopTokens.has(token)) {
+        [row.done, row.result.finish] = [true, 'stop_token'];
+      } else if (stop.length > 0) {
         const text = tokenizer!.decode(row.result.tokens);
-        if (stop.some((part) => text.includes(part))) [row.done, row.result.finish] = [true, 'stop_string'];
+        if (stop.some((part) => text.includes(part))) {
+          [row.done, row.result.finish] = [true, 'stop_string'];
+        }
       }
       // The last token is not fed back, so one more than the context has room for can be chosen.
-      if (row.seen.length > a.context) row.done = true;
+      if (row.seen.length > a.context) {
+        row.done = true;
+      }
     }
     fresh = rows.map(({ done }) => (done ? 0 : 1));
   }
@@ -120,7 +132,9 @@ export async function generate(
   const tokens = generateTokens(model, prompts, options);
   for (;;) {
     const { value, done } = await tokens.next();
-    if (done) return value;
+    if (done) {
+      return value;
+    }
   }
 }
 
@@ -157,8 +171,11 @@ async function step(
   // A row that has ended may have filled the context; what it computes is not looked at.
   const last = model.architecture.context - 1;
   const positions = new BigInt64Array(batch * seq);
-  for (const [row, length] of cache.lengths.entries())
-    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.min(last, length + i));
+  for (const [row, length] of cache.lengths.entries()) {
+    for (let i = 0; i < seq; i++) {
+      positions[row * seq + i] = BigInt(Math.min(last, length + i));
+    }
+  }
   const feeds: Record<string, FeedValue> = {
     ids: { shape: [batch, seq], data: ids },
     positions: { shape: [batch, seq], data: positions },
@@ -175,7 +192,9 @@ async function step(
         }
       : { ...cache.masks(seq), ...model.shapes.causal(seq) }),
   };
-  for (const edit of edits) Object.assign(feeds, edit.feeds);
+  for (const edit of edits) {
+    Object.assign(feeds, edit.feeds);
+  }
   const used = session.program.inputs.map(({ name }) => name);
   const given = Object.fromEntries(used.map((name) => [name, feeds[name]!]));
   const out = await session.run(given);
@@ -190,25 +209,32 @@ function aligned(
   starts: readonly number[],
   seq: number,
 ): GenerationIntervention {
-  if (edit.kind !== 'replace') return edit;
+  if (edit.kind !== 'replace') {
+    return edit;
+  }
   const width = hookWidth(a, requireHook(a, edit.hook))!;
-  if (edit.values.length !== starts.length * seq * width) return edit;
+  if (edit.values.length !== starts.length * seq * width) {
+    return edit;
+  }
   return { ...edit, values: toTheLeft(edit.values, starts, seq) };
 }
 
 /** Looking at patterns is not part of attention over cached keys. */
 function refusePatterns({ architecture }: LanguageModel, interventions: readonly GenerationIntervention[]): void {
-  for (const { hook } of interventions)
-    if (requireHook(architecture, hook).kind === 'attn_pattern')
+  for (const { hook } of interventions) {
+    if (requireHook(architecture, hook).kind === 'attn_pattern') {
       throw new SextantError('data_invalid', `'${hook}': attention patterns can be edited in a forward pass only`);
+    }
+  }
 }
 
 /** Left-padded rows with their padding moved behind them, where causal attention never looks. */
 function toTheLeft<T extends BigInt64Array | Float32Array>(padded: T, starts: readonly number[], seq: number): T {
   const moved = padded.slice() as T;
   const perPosition = padded.length / (starts.length * seq);
-  for (const [row, start] of starts.entries())
+  for (const [row, start] of starts.entries()) {
     moved.subarray(row * seq * perPosition, (row + 1) * seq * perPosition).copyWithin(0, start * perPosition);
+  }
   return moved;
 }
 
@@ -223,8 +249,12 @@ function endTokens({ folder, tokenizer, published }: LanguageModel): number[] {
 }
 
 function textOf({ tokenizer }: LanguageModel, { tokens, finish }: Generation, stop: readonly string[]): string {
-  if (!tokenizer) return '';
+  if (!tokenizer) {
+    return '';
+  }
   const text = tokenizer.decode(tokens);
-  if (finish !== 'stop_string') return text;
+  if (finish !== 'stop_string') {
+    return text;
+  }
   return text.slice(0, Math.min(...stop.map((part) => text.indexOf(part)).filter((at) => at >= 0)));
 }

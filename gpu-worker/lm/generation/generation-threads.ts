@@ -25,7 +25,9 @@ export class GenerationThreads {
   /** Threads for a model and a number of rows, or null where one session on all cores does better. */
   static for(model: LanguageModel, rows: number, threads: number): GenerationThreads | null {
     const worthwhile = model.device === 'cpu' && model.folder.bytes <= LARGEST_MODEL && rows >= LEAST_ROWS * threads;
-    if (!worthwhile || threads < 2) return null;
+    if (!worthwhile || threads < 2) {
+      return null;
+    }
     const module = new URL('./generation-thread.ts', import.meta.url);
     const setup: Setup = { path: model.folder.path };
     const ended = new Error('a thread of the generation has ended');
@@ -46,7 +48,9 @@ export class GenerationThreads {
     // All threads come to rest before an error goes on: an idle thread can be ended, a computing one cannot.
     const settled = await Promise.allSettled(parts);
     return settled.flatMap((part) => {
-      if (part.status === 'rejected') throw part.reason;
+      if (part.status === 'rejected') {
+        throw part.reason;
+      }
       return part.value as Generation[];
     });
   }

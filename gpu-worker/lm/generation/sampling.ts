@@ -16,11 +16,18 @@ export type SamplingOptions = {
 /** @throws SextantError `data_invalid` naming the option */
 export function checkSampling({ temperature = 0, topK, topP, repetitionPenalty = 1 }: SamplingOptions): void {
   const refuse = (what: string) => new SextantError('data_invalid', what);
-  if (!(temperature >= 0 && Number.isFinite(temperature)))
+  if (!(temperature >= 0 && Number.isFinite(temperature))) {
     throw refuse(`temperature ${temperature}; it must be at least 0`);
-  if (topK !== undefined && !(Number.isInteger(topK) && topK > 0)) throw refuse(`top-k ${topK}; it must be positive`);
-  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw refuse(`top-p ${topP}; it must lie in (0, 1]`);
-  if (!(repetitionPenalty > 0)) throw refuse(`repetition penalty ${repetitionPenalty}; it must be positive`);
+  }
+  if (topK !== undefined && !(Number.isInteger(topK) && topK > 0)) {
+    throw refuse(`top-k ${topK}; it must be positive`);
+  }
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) {
+    throw refuse(`top-p ${topP}; it must lie in (0, 1]`);
+  }
+  if (!(repetitionPenalty > 0)) {
+    throw refuse(`repetition penalty ${repetitionPenalty}; it must be positive`);
+  }
 }
 
 /**
@@ -36,13 +43,20 @@ export function sample(
   let scores = logits;
   if (repetitionPenalty !== 1) {
     scores = Float32Array.from(logits);
-    for (const token of new Set(seen))
+    for (const token of new Set(seen)) {
       scores[token] = logits[token]! > 0 ? logits[token]! / repetitionPenalty : logits[token]! * repetitionPenalty;
+    }
   }
-  if (temperature === 0) return argMax(scores);
+  if (temperature === 0) {
+    return argMax(scores);
+  }
   const order = candidates(scores, topK);
-  if (topK !== undefined || topP !== undefined) order.sort((a, b) => scores[b]! - scores[a]! || a - b);
-  if (topK !== undefined) order.length = Math.min(order.length, topK);
+  if (topK !== undefined || topP !== undefined) {
+    order.sort((a, b) => scores[b]! - scores[a]! || a - b);
+  }
+  if (topK !== undefined) {
+    order.length = Math.min(order.length, topK);
+  }
   const largest = order.reduce((best, token) => Math.max(best, scores[token]!), Number.NEGATIVE_INFINITY);
   const weights = order.map((token) => Math.exp((scores[token]! - largest) / temperature));
   let total = weights.reduce((a, b) => a + b, 0);
@@ -50,13 +64,17 @@ export function sample(
   if (topP !== undefined && topP < 1) {
     let sum = 0;
     count = 0;
-    while (count < order.length && sum < topP * total) sum += weights[count++]!;
+    while (count < order.length && sum < topP * total) {
+      sum += weights[count++]!;
+    }
     total = sum;
   }
   let left = uniform() * total;
   for (let i = 0; i < count; i++) {
     left -= weights[i]!;
-    if (left < 0) return order[i]!;
+    if (left < 0) {
+      return order[i]!;
+    }
   }
   return order[count - 1]!;
 }
@@ -65,6 +83,10 @@ export function sample(
 function candidates(scores: Float32Array, topK: number | undefined): number[] {
   const order: number[] = [];
   const least = topK === undefined || topK >= scores.length ? Number.NEGATIVE_INFINITY : scores.toSorted().at(-topK)!;
-  for (let token = 0; token < scores.length; token++) if (scores[token]! >= least) order.push(token);
+  for (let token = 0; token < scores.length; token++) {
+    if (scores[token]! >= least) {
+      order.push(token);
+    }
+  }
   return order;
 }

@@ -37,18 +37,24 @@ export async function* activations(
   const { hooks, batch = 8, interventions = [] } = options;
   const special = model.tokenizer?.special ?? new Set<number>();
   const keep = options.keep ?? ((token: number) => !special.has(token));
-  for (const hook of hooks)
-    if (model.widthAt(hook) === null)
+  for (const hook of hooks) {
+    if (model.widthAt(hook) === null) {
       throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width; tap it in single passes`);
+    }
+  }
   let started = 0;
   let kept = 0;
   for await (const rows of groups(sequences, batch)) {
     const block = await read(model, hooks, rows, keep, interventions, started);
     started += rows.length;
     kept += block.count;
-    if (block.count > 0) yield block;
+    if (block.count > 0) {
+      yield block;
+    }
   }
-  if (kept === 0) throw new SextantError('data_invalid', 'no token is left after masking special tokens and padding');
+  if (kept === 0) {
+    throw new SextantError('data_invalid', 'no token is left after masking special tokens and padding');
+  }
 }
 
 async function read(
@@ -62,12 +68,14 @@ async function read(
   const seq = Math.max(...rows.map((row) => row.length));
   const at: number[] = [];
   const found: [token: number, sequence: number, position: number][] = [];
-  for (const [r, row] of rows.entries())
-    for (let i = 0; i < row.length; i++)
+  for (const [r, row] of rows.entries()) {
+    for (let i = 0; i < row.length; i++) {
       if (keep(row[i]!, i)) {
         at.push(r * seq + seq - row.length + i);
         found.push([row[i]!, firstSequence + r, i]);
       }
+    }
+  }
   const all = at.length === rows.length * seq;
   const values: Record<string, Float32Array> = {};
   if (at.length > 0) {
@@ -78,7 +86,9 @@ async function read(
       logits: 'none',
       interventions,
     });
-    for (const hook of hooks) values[hook] = taps[hook]!.data;
+    for (const hook of hooks) {
+      values[hook] = taps[hook]!.data;
+    }
   }
   return {
     count: at.length,
@@ -92,7 +102,9 @@ async function read(
 /** @throws SextantError `not_finite` where one of the values is not; `what` names where they are from */
 export function requireFinite(x: Float32Array, what: string): void {
   const bad = x.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
+  if (bad >= 0) {
+    throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
+  }
 }
 
 /** Items of a stream in groups of `size`; the last may be smaller. */
@@ -105,7 +117,9 @@ export async function* groups<T>(items: AsyncIterable<T> | Iterable<T>, size: nu
       group = [];
     }
   }
-  if (group.length > 0) yield group;
+  if (group.length > 0) {
+    yield group;
+  }
 }
 
 /**
@@ -153,8 +167,14 @@ export async function* activationRows(
     }
     held.set(values, count * width);
     count += block.count;
-    while (count >= room) yield take();
+    while (count >= room) {
+      yield take();
+    }
   }
-  while (count >= rows) yield take();
-  if (count > 0) yield held.slice(0, count * width);
+  while (count >= rows) {
+    yield take();
+  }
+  if (count > 0) {
+    yield held.slice(0, count * width);
+  }
 }

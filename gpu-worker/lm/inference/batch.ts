@@ -26,35 +26,43 @@ export type Batch = {
  */
 export function makeBatch(a: Architecture, rows: TokenRows): Batch {
   const seq = Math.max(0, ...rows.map((row) => row.length));
-  if (rows.length === 0 || rows.some((row) => row.length === 0))
+  if (rows.length === 0 || rows.some((row) => row.length === 0)) {
     throw new SextantError('data_invalid', 'every row of a batch needs at least one token');
+  }
   requireContext(a, seq);
   const ids = new BigInt64Array(rows.length * seq);
   const mask = new Uint8Array(rows.length * seq);
   const starts = rows.map((row) => seq - row.length);
-  for (const [r, row] of rows.entries())
+  for (const [r, row] of rows.entries()) {
     for (let i = 0; i < row.length; i++) {
       ids[r * seq + starts[r]! + i] = BigInt(requireId(a, row[i]!));
       mask[r * seq + starts[r]! + i] = 1;
     }
+  }
   return { batch: rows.length, seq, starts, padded: starts.some((start) => start > 0), mask, ids };
 }
 
 export function requireId(a: Architecture, id: number): number {
-  if (Number.isInteger(id) && id >= 0 && id < a.vocabulary) return id;
+  if (Number.isInteger(id) && id >= 0 && id < a.vocabulary) {
+    return id;
+  }
   throw new SextantError('tokenizer_mismatch', `token id ${id}: the model embeds ids 0 to ${a.vocabulary - 1}`);
 }
 
 export function requireContext(a: Architecture, length: number): void {
-  if (length > a.context)
+  if (length > a.context) {
     throw new SextantError('context_exceeded', `${length} tokens; the context of the model holds ${a.context}`);
+  }
 }
 
 /** Positions int64 [batch, seq] counted from each row's first token. */
 export function positionsOf(starts: readonly number[], seq: number): BigInt64Array {
   const positions = new BigInt64Array(starts.length * seq);
-  for (const [row, start] of starts.entries())
-    for (let i = 0; i < seq; i++) positions[row * seq + i] = BigInt(Math.max(0, i - start));
+  for (const [row, start] of starts.entries()) {
+    for (let i = 0; i < seq; i++) {
+      positions[row * seq + i] = BigInt(Math.max(0, i - start));
+    }
+  }
   return positions;
 }
 
@@ -71,7 +79,9 @@ export class ShapeFeeds {
   /** The rotary tables of texts of `count` tokens, for at least so many positions, as feeds. */
   rotary(count: number): Record<string, FeedValue> {
     const { rope } = this.#a;
-    if (rope === null) return {};
+    if (rope === null) {
+      return {};
+    }
     const regime = ropeRegime(rope, count);
     if (this.#tables === null || this.#tables.count < count || this.#tables.regime !== regime) {
       const room = Math.max(64, 2 ** Math.ceil(Math.log2(count)));
@@ -83,10 +93,13 @@ export class ShapeFeeds {
 
   /** The masks of a batch without a cache, by input name. */
   masks({ seq, starts, padded }: Batch): Record<string, FeedValue> {
-    if (!padded) return this.causal(seq);
+    if (!padded) {
+      return this.causal(seq);
+    }
     const feeds: Record<string, FeedValue> = {};
-    for (const window of new Set(this.#a.windows))
+    for (const window of new Set(this.#a.windows)) {
       feeds[maskName(window)] = { shape: [starts.length, 1, 1, seq, seq], data: paddedMask(seq, window, starts) };
+    }
     return feeds;
   }
 
@@ -97,7 +110,9 @@ export class ShapeFeeds {
       const name = maskName(window);
       const key = `${name}:${seq}`;
       if (!this.#masks.has(key)) {
-        if (this.#masks.size > 16) this.#masks.clear();
+        if (this.#masks.size > 16) {
+          this.#masks.clear();
+        }
         this.#masks.set(key, { shape: [seq, seq], data: causalMask(seq, window) });
       }
       feeds[name] = this.#masks.get(key)!;

@@ -45,10 +45,17 @@ export class BlockRunner {
   weightsOf(layer: number): Weight[] {
     const found = new Map<string, Weight>();
     const visit = (value: unknown): void => {
-      if (typeof value !== 'object' || value === null) return;
+      if (typeof value !== 'object' || value === null) {
+        return;
+      }
       const weight = value as Partial<Weight>;
-      if (typeof weight.name === 'string' && Array.isArray(weight.shape)) found.set(weight.name, weight as Weight);
-      else for (const child of Object.values(value)) visit(child);
+      if (typeof weight.name === 'string' && Array.isArray(weight.shape)) {
+        found.set(weight.name, weight as Weight);
+      } else {
+        for (const child of Object.values(value)) {
+          visit(child);
+        }
+      }
     };
     visit(this.folder.weights.layers[layer]);
     return [...found.values()];
@@ -64,13 +71,19 @@ export class BlockRunner {
       const grid = new Grid(ids);
       const get = storedParameters(this.folder);
       let stream = grid.join(lookUp(get, weights.embedding, ids), a.width);
-      if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
-      if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, positions), a.width));
+      if (a.embeddingScale !== 1) {
+        stream = g.mul(stream, a.embeddingScale);
+      }
+      if (weights.positions) {
+        stream = g.add(stream, grid.join(lookUp(get, weights.positions, positions), a.width));
+      }
       return { outputs: { stream }, taps: new Map() };
     });
     const shape = [batch.batch, batch.seq];
     const feeds: Record<string, FeedValue> = { ids: { shape, data: batch.ids } };
-    if (weights.positions) feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
+    if (weights.positions) {
+      feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
+    }
     const out = await session.run(feeds);
     return { batch: batch.batch, seq: batch.seq, data: out.stream!.data as Float32Array };
   }
@@ -109,7 +122,9 @@ export class BlockRunner {
           }
         : this.#shapes.causal(seq)),
     };
-    for (const [i, { name, shape }] of names.entries()) feeds[`w${i}`] = { shape, data: values.get(name)! };
+    for (const [i, { name, shape }] of names.entries()) {
+      feeds[`w${i}`] = { shape, data: values.get(name)! };
+    }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
     return {
@@ -135,7 +150,9 @@ export class BlockRunner {
   }
 
   async release(): Promise<void> {
-    for (const made of this.#sessions.values()) await (await made).session.release();
+    for (const made of this.#sessions.values()) {
+      await (await made).session.release();
+    }
     this.#sessions.clear();
   }
 
@@ -189,10 +206,14 @@ export class BlockRunner {
     const byTensor = new Map<g.Tensor, string>();
     for (const name of wanted) {
       const x = seen.get(name)!;
-      if (!byTensor.has(x)) byTensor.set(x, `in.${name}`);
+      if (!byTensor.has(x)) {
+        byTensor.set(x, `in.${name}`);
+      }
       taps.set(name, byTensor.get(x)!);
     }
-    for (const [x, name] of byTensor) outputs[name] = x;
+    for (const [x, name] of byTensor) {
+      outputs[name] = x;
+    }
     return { outputs, taps };
   }
 }

@@ -53,18 +53,22 @@ export function prepareEdit(
 ): PreparedEdit {
   const { hook, kind, positions = 'all' } = intervention;
   const width = hookWidth(a, requireHook(a, hook));
-  if (width === null && (positions !== 'all' || !(kind === 'splice' || kind === 'replace')))
+  if (width === null && (positions !== 'all' || !(kind === 'splice' || kind === 'replace'))) {
     throw unfit(hook, 'attention patterns can be replaced or spliced, at all positions');
+  }
   const feeds: Record<string, FeedValue> = {};
   const feed = (part: string, shape: readonly number[], data: Float32Array | Uint8Array) => {
     const values = data instanceof Float32Array ? data : Float32Array.from(data);
-    if (!values.every(Number.isFinite))
+    if (!values.every(Number.isFinite)) {
       throw new SextantError('data_invalid', `intervention at '${hook}': its numbers must be finite`);
+    }
     feeds[`edit${index}.${part}`] = { shape, data: values };
   };
   const input = (part: string, ...shape: g.Dim[]) => g.input(`edit${index}.${part}`, ['batch', ...shape]);
   if (positions !== 'all') {
-    if (positions.length !== batch * seq) throw unfit(hook, `the mask needs ${batch} x ${seq} positions`);
+    if (positions.length !== batch * seq) {
+      throw unfit(hook, `the mask needs ${batch} x ${seq} positions`);
+    }
     feed('mask', [batch, seq, 1], positions);
   }
   const select = (x: g.Tensor, y: g.Tensor) =>
@@ -88,7 +92,9 @@ export function prepareEdit(
     }
     case 'project': {
       const count = intervention.count ?? 1;
-      if (!(Number.isInteger(count) && count > 0)) throw unfit(hook, `${count} directions; there must be one or more`);
+      if (!(Number.isInteger(count) && count > 0)) {
+        throw unfit(hook, `${count} directions; there must be one or more`);
+      }
       const directions = perRow(hook, `${count} direction(s)`, intervention.directions, count * width!, batch);
       requireOrthonormal(hook, directions, count, width!);
       const change = rowFactors(hook, intervention.factor ?? 0, batch).map((factor) => factor - 1);
@@ -103,8 +109,9 @@ export function prepareEdit(
     case 'replace': {
       const { values } = intervention;
       if (width === null) {
-        if (values.length !== batch * a.heads * seq * seq)
+        if (values.length !== batch * a.heads * seq * seq) {
           throw unfit(hook, `patterns need ${batch} x ${a.heads} x ${seq} x ${seq} values, got ${values.length}`);
+        }
         feed('values', [batch, a.heads, seq, seq], values);
         return done('', () => input('values', a.heads, 'seq', 'seq'));
       }
@@ -116,7 +123,9 @@ export function prepareEdit(
       return done('row', (x) => g.expandLike(input('values', 1, width), x));
     }
     case 'splice': {
-      for (const [part, value] of Object.entries(intervention.feeds ?? {})) feeds[`edit${index}.${part}`] = value;
+      for (const [part, value] of Object.entries(intervention.feeds ?? {})) {
+        feeds[`edit${index}.${part}`] = value;
+      }
       return done(intervention.key, (x) =>
         intervention.build(x, (part, shape) => g.input(`edit${index}.${part}`, shape)),
       );
@@ -128,31 +137,45 @@ export function prepareEdit(
 
 /** `size` numbers per row, from one row's or all rows'. */
 function perRow(hook: string, what: string, values: Float32Array, size: number, batch: number): Float32Array {
-  if (values.length === batch * size) return values;
-  if (values.length !== size)
+  if (values.length === batch * size) {
+    return values;
+  }
+  if (values.length !== size) {
     throw unfit(hook, `${what} must have ${size} numbers, or ${batch * size} for ${batch} rows; got ${values.length}`);
+  }
   const all = new Float32Array(batch * size);
-  for (let row = 0; row < batch; row++) all.set(values, row * size);
+  for (let row = 0; row < batch; row++) {
+    all.set(values, row * size);
+  }
   return all;
 }
 
 function rowFactors(hook: string, factors: number | readonly number[], batch: number): readonly number[] {
-  if (typeof factors === 'number') return new Array<number>(batch).fill(factors);
-  if (factors.length !== batch) throw unfit(hook, `${factors.length} factors for ${batch} rows`);
+  if (typeof factors === 'number') {
+    return new Array<number>(batch).fill(factors);
+  }
+  if (factors.length !== batch) {
+    throw unfit(hook, `${factors.length} factors for ${batch} rows`);
+  }
   return factors;
 }
 
 /** Projecting along rows that are not orthonormal is not a projection. */
 function requireOrthonormal(hook: string, directions: Float32Array, count: number, width: number): void {
-  for (let start = 0; start < directions.length; start += count * width)
-    for (let i = 0; i < count; i++)
+  for (let start = 0; start < directions.length; start += count * width) {
+    for (let i = 0; i < count; i++) {
       for (let j = 0; j <= i; j++) {
         let dot = 0;
-        for (let k = 0; k < width; k++) dot += directions[start + i * width + k]! * directions[start + j * width + k]!;
-        if (Math.abs(dot - (i === j ? 1 : 0)) > 1e-3)
+        for (let k = 0; k < width; k++) {
+          dot += directions[start + i * width + k]! * directions[start + j * width + k]!;
+        }
+        if (Math.abs(dot - (i === j ? 1 : 0)) > 1e-3) {
           throw unfit(
             hook,
             `directions must be orthonormal; rows ${j} and ${i} have the product ${dot.toPrecision(4)}`,
           );
+        }
       }
+    }
+  }
 }

@@ -48,11 +48,12 @@ export class KvCache {
   /** How `seq` new positions of each row look at the cache, by input name. */
   masks(seq: number): Record<string, FeedValue> {
     const feeds: Record<string, FeedValue> = {};
-    for (const window of new Set(this.#a.windows))
+    for (const window of new Set(this.#a.windows)) {
       feeds[`past.${maskName(window)}`] = {
         shape: [this.lengths.length, 1, 1, seq, this.#capacity],
         data: cacheMask(seq, this.#capacity, this.lengths, window),
       };
+    }
     return feeds;
   }
 
@@ -61,31 +62,41 @@ export class KvCache {
    * for each row.
    */
   append(outputs: Readonly<Record<string, HostTensor>>, seq: number, counts: readonly number[]): void {
-    for (const [layer, held] of this.#layers.entries())
-      for (const name of ['keys', 'values'] as const)
+    for (const [layer, held] of this.#layers.entries()) {
+      for (const name of ['keys', 'values'] as const) {
         this.#store(held[name], outputs[`${name}.${layer}.new`]!.data as Float32Array, seq, counts);
-    for (const [row, count] of counts.entries()) this.lengths[row]! += count;
+      }
+    }
+    for (const [row, count] of counts.entries()) {
+      this.lengths[row]! += count;
+    }
   }
 
   #store(held: Float32Array, fresh: Float32Array, seq: number, counts: readonly number[]): void {
     const { headDim, kvHeads } = this.#a;
-    for (const [row, count] of counts.entries())
-      for (let i = 0; i < count; i++)
+    for (const [row, count] of counts.entries()) {
+      for (let i = 0; i < count; i++) {
         for (let head = 0; head < kvHeads; head++) {
           const from = ((row * seq + i) * kvHeads + head) * headDim;
           const to = (row * kvHeads + head) * this.#capacity + this.lengths[row]! + i;
           // So short a piece is copied faster by hand.
-          for (let e = 0; e < headDim; e++) held[to * headDim + e] = fresh[from + e]!;
+          for (let e = 0; e < headDim; e++) {
+            held[to * headDim + e] = fresh[from + e]!;
+          }
         }
+      }
+    }
   }
 
   /** Makes room for `more` positions after the longest row. */
   reserve(more: number): void {
     const positions = this.length + more;
-    if (positions <= this.#capacity) return;
+    if (positions <= this.#capacity) {
+      return;
+    }
     const capacity = Math.ceil(Math.max(positions, this.#capacity * 1.25) / STEP) * STEP;
     const { headDim, kvHeads } = this.#a;
-    for (const layer of this.#layers)
+    for (const layer of this.#layers) {
       for (const name of ['keys', 'values'] as const) {
         const larger = new Float32Array(this.#planes * capacity * headDim);
         for (let plane = 0; plane < this.#planes; plane++) {
@@ -95,6 +106,7 @@ export class KvCache {
         }
         layer[name] = larger;
       }
+    }
     this.#capacity = capacity;
   }
 }

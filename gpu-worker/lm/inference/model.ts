@@ -84,7 +84,9 @@ export class LanguageModel {
     const { logits = 'all', losses = false, final = false, tapAt = 'all', interventions = [] } = request;
     const taps = (request.taps ?? []).map((hook) => formatHook(requireHook(this.architecture, hook)));
     const batch = makeBatch(this.architecture, request.ids);
-    if (typeof tapAt !== 'string') requirePositions(tapAt, batch);
+    if (typeof tapAt !== 'string') {
+      requirePositions(tapAt, batch);
+    }
     const edits = interventions.map((intervention, index) =>
       prepareEdit(this.architecture, intervention, index, batch.batch, batch.seq),
     );
@@ -105,10 +107,18 @@ export class LanguageModel {
       ...this.shapes.rotary(batch.seq),
       ...(isFused(this.architecture, variant, this.device) ? wholeRows(batch) : this.shapes.masks(batch)),
     };
-    for (const edit of edits) Object.assign(feeds, edit.feeds);
-    if (losses) feeds.labels = { shape: [batch.batch, batch.seq], data: nextTokens(batch) };
-    if (logits === 'last') feeds.logit_rows = rowFeed(lastRows(batch));
-    if (variant.tapRows) feeds.tap_rows = rowFeed(tapAt === 'last' ? lastRows(batch) : (tapAt as readonly number[]));
+    for (const edit of edits) {
+      Object.assign(feeds, edit.feeds);
+    }
+    if (losses) {
+      feeds.labels = { shape: [batch.batch, batch.seq], data: nextTokens(batch) };
+    }
+    if (logits === 'last') {
+      feeds.logit_rows = rowFeed(lastRows(batch));
+    }
+    if (variant.tapRows) {
+      feeds.tap_rows = rowFeed(tapAt === 'last' ? lastRows(batch) : (tapAt as readonly number[]));
+    }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
     return {
@@ -131,8 +141,9 @@ export class LanguageModel {
 
 function requirePositions(positions: readonly number[], { batch, seq }: Batch): void {
   const wrong = positions.find((at) => !(Number.isInteger(at) && at >= 0 && at < batch * seq));
-  if (wrong !== undefined)
+  if (wrong !== undefined) {
     throw new SextantError('data_invalid', `position ${wrong} to tap; the batch has 0 to ${batch * seq - 1}`);
+  }
 }
 
 /**
@@ -150,7 +161,9 @@ export async function loadModel(
     packed: packed && device === 'cpu' ? (options.activations ?? 'float32') : null,
   });
   const tokenizer = readTokenizer(folder.path);
-  if (tokenizer) requireFit(tokenizer, folder.architecture.vocabulary);
+  if (tokenizer) {
+    requireFit(tokenizer, folder.architecture.vocabulary);
+  }
   return new LanguageModel(folder, tokenizer, options);
 }
 
@@ -171,7 +184,9 @@ const rowFeed = (rows: readonly number[]): FeedValue => ({
 
 function nextTokens({ batch, seq, ids }: Batch): BigInt64Array {
   const labels = new BigInt64Array(batch * seq);
-  for (let row = 0; row < batch; row++) labels.set(ids.subarray(row * seq + 1, (row + 1) * seq), row * seq);
+  for (let row = 0; row < batch; row++) {
+    labels.set(ids.subarray(row * seq + 1, (row + 1) * seq), row * seq);
+  }
   return labels;
 }
 

@@ -53,7 +53,9 @@ export function storedParameters(folder: ModelFolder, activations: 'float32' | '
   };
   const product = ({ weight }: Linear, x: g.Tensor): g.Tensor | null => {
     const packed = folder.packed.get(weight.name);
-    if (!packed) return null;
+    if (!packed) {
+      return null;
+    }
     const { names, ...sizes } = packed;
     const parts = {
       codes: part(names.codes, 'uint8'),
@@ -85,7 +87,9 @@ function compileVariant(
   const hookPoints = new TappedHookPoints(variant.taps, variant.edits);
   const known = new Map<string, g.Tensor>();
   const input = (name: string, shape: g.Shape, dtype: g.DType = 'float32'): g.Tensor => {
-    if (!known.has(name)) known.set(name, g.input(name, shape, dtype));
+    if (!known.has(name)) {
+      known.set(name, g.input(name, shape, dtype));
+    }
     return known.get(name)!;
   };
   const half = (a.rope?.dims ?? 2) / 2;
@@ -116,20 +120,32 @@ function compileVariant(
   const rows = (x: g.Tensor, name: string) => g.gather(x, input(name, [name], 'int64'));
   const outputs: Record<string, g.Tensor> = {};
   const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
-  if (variant.logits === 'all') outputs.logits = grid.split(all!);
-  if (variant.logits === 'rows') outputs.logits = out.logits(rows(out.final, 'logit_rows'));
+  if (variant.logits === 'all') {
+    outputs.logits = grid.split(all!);
+  }
+  if (variant.logits === 'rows') {
+    outputs.logits = out.logits(rows(out.final, 'logit_rows'));
+  }
   // A token's log-probability is its logit minus this; over a whole vocabulary the host is slow to find it.
-  if (variant.cached && outputs.logits) outputs.normalisers = g.logSumExp(outputs.logits, -1);
-  if (variant.losses) outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
-  if (variant.final) outputs.final = grid.split(out.final);
-  for (const [hook, value] of hookPoints.taps)
+  if (variant.cached && outputs.logits) {
+    outputs.normalisers = g.logSumExp(outputs.logits, -1);
+  }
+  if (variant.losses) {
+    outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
+  }
+  if (variant.final) {
+    outputs.final = grid.split(out.final);
+  }
+  for (const [hook, value] of hookPoints.taps) {
     outputs[`tap.${hook}`] =
       variant.tapRows && requireHook(a, hook).kind !== 'attn_pattern' ? rows(g.flattenRows(value), 'tap_rows') : value;
-  if (variant.cached)
+  }
+  if (variant.cached) {
     for (const [layer, { keys, values }] of out.caches.entries()) {
       outputs[`keys.${layer}.new`] = keys;
       outputs[`values.${layer}.new`] = values;
     }
+  }
   return g.compile(outputs, { name: `${a.family}`, target });
 }
 
@@ -161,9 +177,12 @@ export class Programs {
     const { taps, edits, ...rest } = variant;
     const key = JSON.stringify([[...taps], edits.map(({ signature }) => signature), rest]);
     let session = this.#sessions.get(key);
-    if (session) this.#sessions.delete(key);
-    else {
-      while (this.#sessions.size >= this.#most) await this.#drop(this.#sessions.keys().next().value!);
+    if (session) {
+      this.#sessions.delete(key);
+    } else {
+      while (this.#sessions.size >= this.#most) {
+        await this.#drop(this.#sessions.keys().next().value!);
+      }
       session = this.#create(variant);
     }
     this.#sessions.set(key, session);
@@ -185,6 +204,8 @@ export class Programs {
 
   /** Gives all sessions back. */
   async release(): Promise<void> {
-    for (const key of [...this.#sessions.keys()]) await this.#drop(key);
+    for (const key of [...this.#sessions.keys()]) {
+      await this.#drop(key);
+    }
   }
 }

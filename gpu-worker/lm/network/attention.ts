@@ -100,11 +100,15 @@ function spelledOut(part: AttentionPart, x: Tensor): Mixed {
 function byHeads({ a, layer, weights: { output }, get, grid, hookPoints }: AttentionPart, z: Tensor): Tensor {
   let out = linear(output, get, z);
   for (let head = 0; head < a.heads; head++) {
-    if (!hookPoints.has('head_out', layer, head)) continue;
+    if (!hookPoints.has('head_out', layer, head)) {
+      continue;
+    }
     const [from, to] = [head * a.headDim, (head + 1) * a.headDim];
     const share = headShare(output, get, z, from, to);
     const edited = grid.at(hookPoints, 'head_out', layer, share, head);
-    if (edited !== share) out = g.add(out, g.sub(edited, share));
+    if (edited !== share) {
+      out = g.add(out, g.sub(edited, share));
+    }
   }
   return out;
 }
@@ -118,7 +122,9 @@ function headShare(output: Linear, get: Parameters, z: Tensor, from: number, to:
   );
   // A packed matrix cannot be cut: all other entries count as zero.
   const packed = get.product?.(output, g.mul(z, own));
-  if (packed) return packed;
+  if (packed) {
+    return packed;
+  }
   const weight = value(get, output.weight);
   return output.layout === 'out_in'
     ? g.matmul(g.slice(z, 1, from, to), g.slice(weight, 1, from, to), { transB: true })

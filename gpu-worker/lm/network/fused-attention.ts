@@ -66,10 +66,12 @@ const FusedAttention: Operator<Attributes, 'many'> = {
   infer(inputs, attributes) {
     const { q, k } = named(inputs, attributes);
     const { heads, kvHeads, headDim, dims } = attributes;
-    if (q.rank !== 3 || q.shape[2] !== heads * headDim || k.rank !== 3 || k.shape[2] !== kvHeads * headDim)
+    if (q.rank !== 3 || q.shape[2] !== heads * headDim || k.rank !== 3 || k.shape[2] !== kvHeads * headDim) {
       throw new GraphError('shape_mismatch', `needs queries of ${heads} and keys of ${kvHeads} heads of ${headDim}`);
-    if (!fusedFits(headDim) || (dims > 0 && !fusedTurns(headDim, dims)))
+    }
+    if (!fusedFits(headDim) || (dims > 0 && !fusedTurns(headDim, dims))) {
       throw new GraphError('argument_invalid', `heads of ${headDim} with ${dims} turned entries have no fused form`);
+    }
     return [{ dtype: q.dtype, shape: q.shape }];
   },
   onnx(emit, inputs, attributes) {
@@ -111,7 +113,7 @@ const FusedAttention: Operator<Attributes, 'many'> = {
       }
       return turned;
     };
-    for (let b = 0; b < batch; b++)
+    for (let b = 0; b < batch; b++) {
       for (let i = 0; i < seq; i++) {
         const [row, position] = [b * seq + i, last.data[b]! - (seq - 1) + i];
         for (let head = 0; head < kvHeads; head++) {
@@ -131,11 +133,14 @@ const FusedAttention: Operator<Attributes, 'many'> = {
           const largest = Math.max(...scores);
           const weights = scores.map((score) => Math.exp(score - largest));
           const sum = weights.reduce((a, c) => a + c, 0);
-          for (const [j, weight] of weights.entries())
-            for (let e = 0; e < headDim; e++)
+          for (const [j, weight] of weights.entries()) {
+            for (let e = 0; e < headDim; e++) {
               out[(row * heads + head) * headDim + e]! += (weight / sum) * values[(plane + first + j) * headDim + e]!;
+            }
+          }
         }
       }
+    }
     return [out];
   },
 };

@@ -38,7 +38,9 @@ export class Grid {
 
   /** Rows through a hook point. */
   at(hookPoints: HookPoints, kind: HookKind, layer: number, x: g.Tensor, head?: number): g.Tensor {
-    if (!hookPoints.has(kind, layer, head)) return x;
+    if (!hookPoints.has(kind, layer, head)) {
+      return x;
+    }
     const before = this.split(x);
     const after = hookPoints.at(kind, layer, before, head);
     return after === before ? x : this.join(after, x.shape[1] as number);

@@ -23,7 +23,9 @@ export class TappedHookPoints implements HookPoints {
 
   constructor(taps: readonly string[] = [], edits: readonly { hook: string; edit: Edit }[] = []) {
     this.#tapped = new Set(taps);
-    for (const { hook, edit } of edits) this.#edits.set(hook, [...(this.#edits.get(hook) ?? []), edit]);
+    for (const { hook, edit } of edits) {
+      this.#edits.set(hook, [...(this.#edits.get(hook) ?? []), edit]);
+    }
   }
 
   has(kind: HookKind, layer: number, head?: number): boolean {
@@ -34,7 +36,9 @@ export class TappedHookPoints implements HookPoints {
   at(kind: HookKind, layer: number, value: Tensor, head?: number): Tensor {
     const hook = formatHook({ kind, layer, head: head ?? null });
     const out = (this.#edits.get(hook) ?? []).reduce((tensor, edit) => edit(tensor), value);
-    if (this.#tapped.has(hook)) this.taps.set(hook, out);
+    if (this.#tapped.has(hook)) {
+      this.taps.set(hook, out);
+    }
     return out;
   }
 }

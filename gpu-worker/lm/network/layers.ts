@@ -18,7 +18,9 @@ export const value = (get: Parameters, weight: Weight): g.Tensor => g.cast(get(w
  */
 export function lookUp(get: Parameters, table: Weight, ids: g.Tensor, padding: number | null = null): g.Tensor {
   const rows = g.cast(g.gather(get(table), ids), 'float32');
-  if (padding === null || !isParameter(get(table))) return rows;
+  if (padding === null || !isParameter(get(table))) {
+    return rows;
+  }
   const isPadding = g.unsqueeze(g.equal(ids, g.scalar(padding, 'int64')), -1);
   return g.where(isPadding, g.stopGradient(rows), rows);
 }
@@ -33,7 +35,9 @@ export function linear(layer: Linear, get: Parameters, x: g.Tensor): g.Tensor {
 
 /** The architecture's kind of norm over the last axis. */
 export function norm(a: Architecture, { weight, bias }: Norm, get: Parameters, x: g.Tensor): g.Tensor {
-  if (a.norm.kind === 'layer') return g.layerNorm(x, value(get, weight), value(get, bias!), a.norm.eps);
+  if (a.norm.kind === 'layer') {
+    return g.layerNorm(x, value(get, weight), value(get, bias!), a.norm.eps);
+  }
   return g.rmsNorm(x, value(get, weight), a.norm.eps, { scaleOffset: a.norm.weightOffset });
 }
 

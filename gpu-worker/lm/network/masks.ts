@@ -9,7 +9,9 @@ export const BLOCKED = -1e30;
 export function causalMask(seq: number, window: number | null): Float32Array {
   const mask = new Float32Array(seq * seq);
   for (let i = 0; i < seq; i++) {
-    if (window !== null) mask.fill(BLOCKED, i * seq, i * seq + Math.max(0, i - window + 1));
+    if (window !== null) {
+      mask.fill(BLOCKED, i * seq, i * seq + Math.max(0, i - window + 1));
+    }
     mask.fill(BLOCKED, i * seq + i + 1, (i + 1) * seq);
   }
   return mask;
@@ -27,7 +29,9 @@ export function paddedMask(seq: number, window: number | null, starts: readonly 
     part.set(causal);
     for (let i = 0; i < seq; i++) {
       part.fill(BLOCKED, i * seq, i * seq + Math.min(start, seq));
-      if (i < start) part[i * seq + i] = 0;
+      if (i < start) {
+        part[i * seq + i] = 0;
+      }
     }
   }
   return mask;
@@ -44,11 +48,14 @@ export function cacheMask(
   window: number | null,
 ): Float32Array {
   const mask = new Float32Array(lengths.length * seq * capacity).fill(BLOCKED);
-  for (const [row, length] of lengths.entries())
+  for (const [row, length] of lengths.entries()) {
     for (let i = 0; i < seq; i++) {
       const first = window === null ? 0 : Math.max(0, length + i - window + 1);
       const at = (row * seq + i) * capacity;
-      if (first < length) mask.fill(0, at + first, at + length);
+      if (first < length) {
+        mask.fill(0, at + first, at + length);
+      }
     }
+  }
   return mask;
 }

@@ -17,7 +17,9 @@ const blocksOf = ({ inputs, block }: PackedAttributes): number => Math.ceil(inpu
 const PackedLinear: Operator<PackedAttributes, 4> = {
   name: 'PackedLinear',
   infer([x], { inputs, out }) {
-    if (x.rank !== 2 || x.shape[1] !== inputs) throw new GraphError('shape_mismatch', `needs x [rows, ${inputs}]`);
+    if (x.rank !== 2 || x.shape[1] !== inputs) {
+      throw new GraphError('shape_mismatch', `needs x [rows, ${inputs}]`);
+    }
     return [{ dtype: 'float32', shape: [x.shape[0]!, out] }];
   },
   onnx(emit, names, { out, inputs, bits, block, activations }) {
@@ -37,13 +39,16 @@ const PackedLinear: Operator<PackedAttributes, 4> = {
     const result = new Float64Array(rows * out);
     const field = (data: ArrayLike<number>, from: number, i: number) =>
       bits === 8 ? data[from + i]! : (data[from + (i >> 1)]! >> (4 * (i & 1))) & 15;
-    for (let n = 0; n < out; n++)
+    for (let n = 0; n < out; n++) {
       for (let k = 0; k < inputs; k++) {
         const at = n * blocks + Math.floor(k / block);
         const zero = field(zeros.data, n * Math.ceil((blocks * bits) / 8), Math.floor(k / block));
         const w = (field(codes.data, (at * block * bits) / 8, k % block) - zero) * scales.data[at]!;
-        for (let row = 0; row < rows; row++) result[row * out + n]! += x.data[row * inputs + k]! * w;
+        for (let row = 0; row < rows; row++) {
+          result[row * out + n]! += x.data[row * inputs + k]! * w;
+        }
       }
+    }
     return [result];
   },
 };

@@ -53,7 +53,9 @@ export function project(part: AttentionPart, x: Tensor, turned: boolean): Record
   const rotate = (vectors: Tensor, count: number, headNorm: Norm | null) => {
     const normed = headNorm ? norm(headNorm, grid.split(vectors, [count, headDim])) : vectors;
     const shaped = grid.shaped(normed, [grid.batch, grid.seq, count * headDim]);
-    if (!turned || !inputs.rotary || !a.rope) return shaped;
+    if (!turned || !inputs.rotary || !a.rope) {
+      return shaped;
+    }
     return rotary(shaped, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
   };
   return {
@@ -65,7 +67,9 @@ export function project(part: AttentionPart, x: Tensor, turned: boolean): Record
 
 /** Queries, keys and values as rows, biases included. */
 function threeOf({ a, weights: { qkv }, get, grid }: AttentionPart, x: Tensor): Record<'q' | 'k' | 'v', Tensor> {
-  if ('q' in qkv) return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
+  if ('q' in qkv) {
+    return { q: linear(qkv.q, get, x), k: linear(qkv.k, get, x), v: linear(qkv.v, get, x) };
+  }
   const all = linear(qkv.fused, get, x);
   const width = a.heads * a.headDim;
   const blocks =

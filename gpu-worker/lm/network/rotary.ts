@@ -14,10 +14,12 @@ type RotaryAttributes = { heads: number; headDim: number; dims: number };
 const Rotary: Operator<RotaryAttributes, 4> = {
   name: 'Rotary',
   infer([x, positions, cosines, sines], { heads, headDim, dims }) {
-    if (x.rank !== 3 || x.shape[2] !== heads * headDim || positions.rank !== 2)
+    if (x.rank !== 3 || x.shape[2] !== heads * headDim || positions.rank !== 2) {
       throw new GraphError('shape_mismatch', `needs x [batch, seq, ${heads * headDim}] and positions [batch, seq]`);
-    if (cosines.shape[1] !== dims / 2 || sines.shape[1] !== dims / 2)
+    }
+    if (cosines.shape[1] !== dims / 2 || sines.shape[1] !== dims / 2) {
       throw new GraphError('shape_mismatch', `needs tables [positions, ${dims / 2}]`);
+    }
     return [{ dtype: x.dtype, shape: x.shape }];
   },
   onnx(emit, [x, positions, cosines, sines], { heads, headDim, dims }) {
@@ -28,13 +30,14 @@ const Rotary: Operator<RotaryAttributes, 4> = {
     const out = Float64Array.from(x.data);
     const half = dims / 2;
     positions.data.forEach((position, row) => {
-      for (let head = 0; head < heads; head++)
+      for (let head = 0; head < heads; head++) {
         for (let i = 0; i < half; i++) {
           const at = (row * heads + head) * headDim + i;
           const [c, s] = [cosines.data[position * half + i]!, sines.data[position * half + i]!];
           out[at] = x.data[at]! * c - x.data[at + half]! * s;
           out[at + half] = x.data[at + half]! * c + x.data[at]! * s;
         }
+      }
     });
     return [out];
   },
@@ -65,10 +68,11 @@ export function rotaryTables(
   const half = frequencies.length;
   const cosines = new Float32Array(count * half);
   const sines = new Float32Array(count * half);
-  for (let position = 0; position < count; position++)
+  for (let position = 0; position < count; position++) {
     for (let i = 0; i < half; i++) {
       cosines[position * half + i] = magnitude * Math.cos(position * frequencies[i]!);
       sines[position * half + i] = magnitude * Math.sin(position * frequencies[i]!);
     }
+  }
   return { cosines, sines };
 }

@@ -8,8 +8,9 @@ import { apply, GraphError, type Operator, type Tensor } from '../../graph/index
 const SplitSoftmax: Operator<Record<never, never>, 2, 2> = {
   name: 'SplitSoftmax',
   infer([a, b]) {
-    if (a.rank !== b.rank || a.shape.slice(0, -1).some((dim, i) => dim !== b.shape[i]))
+    if (a.rank !== b.rank || a.shape.slice(0, -1).some((dim, i) => dim !== b.shape[i])) {
       throw new GraphError('shape_mismatch', 'sizes before the last axis must agree');
+    }
     return [
       { dtype: a.dtype, shape: a.shape },
       { dtype: b.dtype, shape: b.shape },
@@ -30,8 +31,14 @@ const SplitSoftmax: Operator<Record<never, never>, 2, 2> = {
       const parts = [out[0].subarray(row * n, (row + 1) * n), out[1].subarray(row * m, (row + 1) * m)] as const;
       const largest = Math.max(...parts[0], ...parts[1]);
       let total = 0;
-      for (const part of parts) for (const value of part) total += Math.exp(value - largest);
-      for (const part of parts) part.set(part.map((value) => Math.exp(value - largest) / total));
+      for (const part of parts) {
+        for (const value of part) {
+          total += Math.exp(value - largest);
+        }
+      }
+      for (const part of parts) {
+        part.set(part.map((value) => Math.exp(value - largest) / total));
+      }
     }
     return out;
   },

@@ -34,8 +34,12 @@ export function transformer(
 ): TransformerOutputs {
   const grid = new Grid(inputs.ids);
   let stream = grid.join(lookUp(get, weights.embedding, inputs.ids, a.paddingToken), a.width);
-  if (a.embeddingScale !== 1) stream = g.mul(stream, a.embeddingScale);
-  if (weights.positions) stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
+  if (a.embeddingScale !== 1) {
+    stream = g.mul(stream, a.embeddingScale);
+  }
+  if (weights.positions) {
+    stream = g.add(stream, grid.join(lookUp(get, weights.positions, inputs.positions), a.width));
+  }
   const caches: LayerCache[] = [];
   for (const [layer, layerWeights] of weights.layers.entries()) {
     const { out, cache } = block(a, layer, layerWeights, get, stream, grid, inputs, hookPoints);

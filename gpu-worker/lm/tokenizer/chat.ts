@@ -18,7 +18,9 @@ export function renderChat(
     template = tokenizer.chatTemplate,
   }: { addGenerationPrompt?: boolean; template?: string | null } = {},
 ): string {
-  if (template === null) throw new SextantError('tokenizer_mismatch', 'the tokenizer has no chat template');
+  if (template === null) {
+    throw new SextantError('tokenizer_mismatch', 'the tokenizer has no chat template');
+  }
   try {
     return new Template(template).render({
       messages,

@@ -38,15 +38,23 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
   const names: Record<string, string> = {};
   for (const name of ['bos_token', 'eos_token', 'pad_token', 'unk_token']) {
     const text = textOf(settings[name] as TokenName);
-    if (text !== null) names[name] = text;
+    if (text !== null) {
+      names[name] = text;
+    }
   }
   const idOf = (name: string) => (names[name] === undefined ? null : (library.token_to_id(names[name]) ?? null));
   let size = 0;
-  for (const id of library.get_vocab(true).values()) size = Math.max(size, id + 1);
+  for (const id of library.get_vocab(true).values()) {
+    size = Math.max(size, id + 1);
+  }
   // The library would otherwise join "is 're" into "is're" and so lose what the text was.
   const tidy = settings.clean_up_tokenization_spaces === true;
   const special = new Set<number>();
-  for (const [id, token] of library.get_added_tokens_decoder()) if (token.special) special.add(id);
+  for (const [id, token] of library.get_added_tokens_decoder()) {
+    if (token.special) {
+      special.add(id);
+    }
+  }
   return {
     encode: (text, options) => library.encode(text, { add_special_tokens: options?.special ?? true }).ids,
     // The library refuses an empty list, whose text is plain.
@@ -69,8 +77,12 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
 
 /** The template of a config: one, or the one called 'default' of several. */
 function templateOf(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
+  if (typeof value === 'string') {
+    return value;
+  }
+  if (!Array.isArray(value)) {
+    return null;
+  }
   const named = (value as { name?: unknown; template?: unknown }[]).find(({ name }) => name === 'default');
   return typeof named?.template === 'string' ? named.template : null;
 }
@@ -78,7 +90,9 @@ function templateOf(value: unknown): string | null {
 /** The tokenizer of a model folder; null where it has none. @throws SextantError `tokenizer_mismatch` */
 export function readTokenizer(folder: string): Tokenizer | null {
   const path = join(folder, 'tokenizer.json');
-  if (!existsSync(path)) return null;
+  if (!existsSync(path)) {
+    return null;
+  }
   const config = join(folder, 'tokenizer_config.json');
   const tokenizer = makeTokenizer(readJson(path), existsSync(config) ? readJson(config) : {});
   const template = join(folder, 'chat_template.jinja');
@@ -90,9 +104,10 @@ export function readTokenizer(folder: string): Tokenizer | null {
  * @throws SextantError `tokenizer_mismatch`
  */
 export function requireFit(tokenizer: Tokenizer, vocabulary: number): void {
-  if (tokenizer.size > vocabulary)
+  if (tokenizer.size > vocabulary) {
     throw new SextantError(
       'tokenizer_mismatch',
       `the tokenizer has ids up to ${tokenizer.size - 1}, the model embeds ids up to ${vocabulary - 1}`,
     );
+  }
 }

@@ -127,7 +127,9 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
         tokensPerSecond: (losses.length * batch * context) / elapsed,
         secondsLeft: ((steps - trainer.step) * elapsed) / losses.length,
       });
-      if (trainer.step < steps) await options.checkpoint?.(() => trainer.checkpoint());
+      if (trainer.step < steps) {
+        await options.checkpoint?.(() => trainer.checkpoint());
+      }
     }
     const final = await trainer.parameters();
     const values = (name: string) => final[name]!.data as Float32Array;
@@ -152,13 +154,15 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
 /** @throws SextantError `data_invalid` for a pattern that fits no weight, and where nothing is left to train */
 function requireSome(patterns: readonly (string | RegExp)[], names: readonly string[]): void {
   const idle = patterns.find((pattern) => !names.some((name) => matchesAny([pattern], name)));
-  if (idle !== undefined)
+  if (idle !== undefined) {
     throw new SextantError(
       'data_invalid',
       `the freeze pattern '${idle}' fits no weight; they are called ${names.slice(0, 3).join(', ')}, ...`,
     );
-  if (names.every((name) => matchesAny(patterns, name)))
+  }
+  if (names.every((name) => matchesAny(patterns, name))) {
     throw new SextantError('data_invalid', 'the freeze patterns leave no weight to train');
+  }
 }
 
 /** Batches of sequences from a step on, as chunks of about a second of work. */
@@ -169,23 +173,35 @@ async function* chunks(
   first: number,
 ): AsyncGenerator<Chunk> {
   const iterator = Symbol.asyncIterator in sequences ? sequences[Symbol.asyncIterator]() : sequences[Symbol.iterator]();
-  for (let passed = 0; passed < first * batch; passed++) if ((await iterator.next()).done) break;
+  for (let passed = 0; passed < first * batch; passed++) {
+    if ((await iterator.next()).done) {
+      break;
+    }
+  }
   let made = first;
   while (made < steps) {
     const rows: TrainingSequence[] = [];
     const wanted = Math.min(pace.stepsPerChunk, steps - made) * batch;
     while (rows.length < wanted) {
       const { value, done } = await iterator.next();
-      if (done) break;
+      if (done) {
+        break;
+      }
       rows.push(value);
     }
     const count = Math.floor(rows.length / batch);
-    if (count > 0) yield { steps: count, feeds: feedsOf(a, rows.slice(0, count * batch), context, batch, weighted) };
+    if (count > 0) {
+      yield { steps: count, feeds: feedsOf(a, rows.slice(0, count * batch), context, batch, weighted) };
+    }
     made += count;
-    if (rows.length < wanted) break;
+    if (rows.length < wanted) {
+      break;
+    }
   }
   await iterator.return?.();
-  if (made === 0) throw new SextantError('data_invalid', `fewer than ${batch} sequences: not one batch to train on`);
+  if (made === 0) {
+    throw new SextantError('data_invalid', `fewer than ${batch} sequences: not one batch to train on`);
+  }
 }
 
 function feedsOf(a: Architecture, rows: TrainingSequence[], context: number, batch: number, weighted: boolean) {
@@ -193,17 +209,22 @@ function feedsOf(a: Architecture, rows: TrainingSequence[], context: number, bat
   const labels = new BigInt64Array(rows.length * context);
   const weights = new Float32Array(rows.length * context);
   for (const [r, row] of rows.entries()) {
-    if (row.ids.length !== context + 1)
+    if (row.ids.length !== context + 1) {
       throw new SextantError('data_invalid', `a sequence has ${row.ids.length} tokens; ${context + 1} are needed`);
+    }
     for (let i = 0; i < context; i++) {
       ids[r * context + i] = BigInt(requireId(a, row.ids[i]!));
       labels[r * context + i] = BigInt(requireId(a, row.ids[i + 1]!));
       weights[r * context + i] = row.weights?.[i + 1] ?? 1;
     }
   }
-  if (!weighted) return { ids, labels };
-  for (let start = 0; start < weights.length; start += batch * context)
-    if (!weights.subarray(start, start + batch * context).some((weight) => weight > 0))
+  if (!weighted) {
+    return { ids, labels };
+  }
+  for (let start = 0; start < weights.length; start += batch * context) {
+    if (!weights.subarray(start, start + batch * context).some((weight) => weight > 0)) {
       throw new SextantError('data_invalid', 'a batch has no token left after masking');
+    }
+  }
   return { ids, labels, weights };
 }

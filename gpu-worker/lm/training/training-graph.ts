@@ -67,7 +67,9 @@ export function lossGraph(
   );
   const logits = out.grid.split(out.logits(out.final));
   const losses = g.crossEntropyRows(logits, g.input('labels', [batch, seq], 'int64'));
-  if (!weighted) return { loss: g.mean(losses), logits, parameters };
+  if (!weighted) {
+    return { loss: g.mean(losses), logits, parameters };
+  }
   const share = g.input('weights', [batch, seq]);
   return { loss: g.div(g.sum(g.mul(losses, share)), g.sum(share)), logits, parameters };
 }

@@ -30,7 +30,9 @@ export async function weightGradients(
       (feeds.ids as BigInt64Array).set(ids.subarray(row * seq, row * seq + size), row * size);
       (feeds.labels as BigInt64Array).set(ids.subarray(row * seq + 1, (row + 1) * seq), row * size);
     }
-    for (const name of names) feeds[name] = readWeight(folder, name);
+    for (const name of names) {
+      feeds[name] = readWeight(folder, name);
+    }
     const out = await session.run(feeds);
     return {
       loss: Number(out.loss!.data[0]),

@@ -56,12 +56,16 @@ type DenseFolderContent = {
 /** Folders of this process that nobody else will delete. */
 const temporary = new Set<string>();
 process.on('exit', () => {
-  for (const path of temporary) rmSync(path, { recursive: true, force: true });
+  for (const path of temporary) {
+    rmSync(path, { recursive: true, force: true });
+  }
 });
 
 /** Deletes a folder that `writeDenseFolder` made without `scratch`; harmless for any other. */
 export function discardDenseFolder(path: string): void {
-  if (temporary.delete(path)) rmSync(path, { recursive: true, force: true });
+  if (temporary.delete(path)) {
+    rmSync(path, { recursive: true, force: true });
+  }
 }
 
 /** Writes the folder, into `scratch` or else where temporary files go, and gives its path back. */
@@ -69,13 +73,19 @@ export function writeDenseFolder(content: DenseFolderContent, scratch?: string):
   const parent = scratch ?? tmpdir();
   mkdirSync(parent, { recursive: true });
   const path = mkdtempSync(join(parent, 'sextant-dense-'));
-  if (!scratch) temporary.add(path);
+  if (!scratch) {
+    temporary.add(path);
+  }
   try {
     const { config, tensors, documents = {}, copied } = content;
-    for (const [name, value] of Object.entries({ 'config.json': config, ...documents }))
+    for (const [name, value] of Object.entries({ 'config.json': config, ...documents })) {
       writeFileSync(join(path, name), `${JSON.stringify(value, null, 2)}\n`);
-    for (const name of copied?.names ?? [])
-      if (existsSync(join(copied!.from, name))) copyFileSync(join(copied!.from, name), join(path, name));
+    }
+    for (const name of copied?.names ?? []) {
+      if (existsSync(join(copied!.from, name))) {
+        copyFileSync(join(copied!.from, name), join(path, name));
+      }
+    }
     writeTensors(join(path, 'model.safetensors'), tensors);
     return path;
   } catch (error) {
@@ -89,15 +99,18 @@ function writeTensors(path: string, tensors: readonly DenseTensor[]): void {
   const file = openSync(path, 'w');
   try {
     writeAll(file, safetensorsPrefix(tensors, { format: 'pt' }));
-    for (const tensor of tensors) writeAll(file, tensor.read());
+    for (const tensor of tensors) {
+      writeAll(file, tensor.read());
+    }
   } finally {
     closeSync(file);
   }
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; )
+  for (let done = 0; done < bytes.length; ) {
     done += writeSync(file, bytes, done, Math.min(bytes.length - done, 2 ** 30));
+  }
 }
 
 /** The bytes of float32 values. */

@@ -55,7 +55,9 @@ export function readFolder(
   }
   const config = readConfig(path);
   const quantised = isObject(config) ? findQuantised(path, config) : null;
-  if (!quantised) return readPlainFolder(path, config);
+  if (!quantised) {
+    return readPlainFolder(path, config);
+  }
   const written = quantised.dense(scratch, packed !== null);
   const kept = written.packed.size > 0;
   const storage = {
@@ -73,8 +75,9 @@ export function readFolder(
 export const discardFolder = ({ path }: ModelFolder): void => discardDenseFolder(path);
 
 function readConfig(path: string): unknown {
-  if (!existsSync(join(path, 'config.json')))
+  if (!existsSync(join(path, 'config.json'))) {
     throw new SextantError('model_unknown', `the model folder has no config.json`);
+  }
   return readJson(join(path, 'config.json'));
 }
 
@@ -90,15 +93,20 @@ function readPlainFolder(
   const architecture = head?.differs ? { ...described, tied: false } : described;
   const weights = family.weights(architecture);
   const stored = new Map<string, StoredTensor>();
-  for (const weight of listWeights(weights))
-    if (!packed.has(weight.name)) stored.set(weight.name, find(tensors, weight, family));
+  for (const weight of listWeights(weights)) {
+    if (!packed.has(weight.name)) {
+      stored.set(weight.name, find(tensors, weight, family));
+    }
+  }
   const packedTensors = new Map(
     [...packed.values()]
       .flatMap(({ names }) => Object.values(names))
       .map((name) => [name, tensors.find(name)!] as const),
   );
   const read = new Set([...[...stored.values()].map(({ name }) => name), ...packedTensors.keys()]);
-  if (head) read.add(head.name);
+  if (head) {
+    read.add(head.name);
+  }
   refuseUnread(tensors, read, listWeights(weights), family);
   const { path: weightsPath, bytes } = tensors;
   const document = config as Record<string, unknown>;
@@ -125,12 +133,18 @@ function find(tensors: StoredTensors, weight: Weight, family: Family): StoredTen
 function ownHead(tensors: StoredTensors, a: Architecture, family: Family): { name: string; differs: boolean } | null {
   const { head, embedding } = family.weights({ ...a, tied: false });
   const name = namesOf(head.weight, family).find((candidate) => tensors.find(candidate));
-  if (!name) return null;
+  if (!name) {
+    return null;
+  }
   const [own, shared] = [find(tensors, head.weight, family), find(tensors, embedding, family)];
-  if (own.dtype !== shared.dtype) return { name, differs: true };
+  if (own.dtype !== shared.dtype) {
+    return { name, differs: true };
+  }
   for (let at = 0; at < own.end - own.begin; at += CHUNK) {
     const [a, b] = [own, shared].map((tensor) => tensors.part(tensor, at, CHUNK));
-    if (Buffer.compare(a!, b!) !== 0) return { name, differs: true };
+    if (Buffer.compare(a!, b!) !== 0) {
+      return { name, differs: true };
+    }
   }
   return { name, differs: false };
 }
@@ -154,7 +168,9 @@ function refuseUnread(
   const first = (name: string) => name.split('.', 1)[0]!;
   const own = new Set(weights.flatMap((weight) => namesOf(weight, family).map(first)));
   const unread = [...tensors.names].filter((name) => own.has(first(name)) && !read.has(name) && !BUFFERS.test(name));
-  if (unread.length === 0) return;
+  if (unread.length === 0) {
+    return;
+  }
   const more = unread.length > 6 ? ` and ${unread.length - 6} more` : '';
   throw new SextantError(
     'model_unsupported',
@@ -180,6 +196,8 @@ export function readWeight(folder: ModelFolder, name: string): Float32Array {
     return unpacked(packed, read(codes), toFloat32(read(scales), 'F32'), read(zeros));
   }
   const entry = folder.stored.get(name);
-  if (!entry) throw new SextantError('weights_invalid', `the model has no tensor '${name}'`);
+  if (!entry) {
+    throw new SextantError('weights_invalid', `the model has no tensor '${name}'`);
+  }
   return readFloat32(join(folder.weightsPath, entry.file), entry);
 }

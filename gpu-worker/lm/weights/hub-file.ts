@@ -20,7 +20,9 @@ type DownloadOptions = { token?: string | undefined; attempts?: number; progress
  * @throws SextantError `weights_invalid` where size or digest differ, `model_unknown`, `unavailable`
  */
 export async function download(url: string, path: string, file: HubFile, options: DownloadOptions = {}): Promise<void> {
-  if (existsSync(path)) return;
+  if (existsSync(path)) {
+    return;
+  }
   const part = `${path}.part`;
   const { attempts = 4 } = options;
   for (let attempt = 1; ; attempt++) {
@@ -29,7 +31,9 @@ export async function download(url: string, path: string, file: HubFile, options
       break;
     } catch (error) {
       const passing = !(error instanceof SextantError) || error.code === 'unavailable';
-      if (!passing || attempt >= attempts) throw error;
+      if (!passing || attempt >= attempts) {
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 50 * 2 ** attempt));
     }
   }
@@ -49,7 +53,9 @@ async function fetchRest(
   { token, progress }: DownloadOptions,
 ): Promise<void> {
   const have = existsSync(part) ? statSync(part).size : 0;
-  if (have === file.size && existsSync(part)) return;
+  if (have === file.size && existsSync(part)) {
+    return;
+  }
   const from = have < file.size ? have : 0;
   const response = await hubGet(url, { token, headers: from > 0 ? { range: `bytes=${from}-` } : {} });
   const resumed = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${from}-`);
@@ -62,24 +68,30 @@ async function fetchRest(
   const counted = async function* (chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       written += chunk.length;
-      if (written > file.size)
+      if (written > file.size) {
         throw new SextantError(
           'weights_invalid',
           `${file.name}: longer than the ${file.size} bytes that the hub states`,
         );
+      }
       progress?.(chunk.length);
       yield chunk;
     }
   };
   const body = response.body ? Readable.fromWeb(response.body as never) : Readable.from([]);
   await pipeline(body, counted, createWriteStream(part, { flags: resumed ? 'a' : 'w' }));
-  if (written < file.size)
+  if (written < file.size) {
     throw new SextantError('unavailable', `${file.name}: ${written} of ${file.size} bytes arrived`);
+  }
 }
 
 async function digestOf(path: string, file: HubFile): Promise<string> {
   const hash = createHash('sha256' in file.digest ? 'sha256' : 'sha1');
-  if ('git' in file.digest) hash.update(`blob ${file.size}\0`);
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  if ('git' in file.digest) {
+    hash.update(`blob ${file.size}\0`);
+  }
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk as Uint8Array);
+  }
   return hash.digest('hex');
 }

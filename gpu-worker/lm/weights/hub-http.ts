@@ -14,14 +14,21 @@ export async function hubGet(url: string, { token, headers = {} }: HubRequest): 
   let bearer = token;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const response = await send(target, { ...headers, ...(bearer ? { authorization: `Bearer ${bearer}` } : {}) });
-    if (response.status < 300 || response.status >= 400) return checked(response, target);
+    if (response.status < 300 || response.status >= 400) {
+      return checked(response, target);
+    }
     await response.body?.cancel();
     const location = response.headers.get('location');
-    if (!location) throw new SextantError('unavailable', `${target.host} redirects to nowhere`);
+    if (!location) {
+      throw new SextantError('unavailable', `${target.host} redirects to nowhere`);
+    }
     const next = new URL(location, target);
-    if (next.protocol !== 'https:' && next.protocol !== target.protocol)
+    if (next.protocol !== 'https:' && next.protocol !== target.protocol) {
       throw new SextantError('unavailable', `${target.host} redirects to ${next.protocol}//`);
-    if (next.origin !== target.origin) bearer = undefined;
+    }
+    if (next.origin !== target.origin) {
+      bearer = undefined;
+    }
     target = next;
   }
   throw new SextantError('unavailable', `more than ${MAX_REDIRECTS} redirects`);
@@ -36,12 +43,15 @@ async function send(target: URL, headers: Record<string, string>): Promise<Respo
 }
 
 async function checked(response: Response, { host, pathname }: URL): Promise<Response> {
-  if (response.ok || response.status === 416) return response;
+  if (response.ok || response.status === 416) {
+    return response;
+  }
   await response.body?.cancel();
-  if ([401, 403, 404].includes(response.status))
+  if ([401, 403, 404].includes(response.status)) {
     throw new SextantError(
       'model_unknown',
       `${host} answers ${response.status} for ${pathname}: no such model or file, or no access`,
     );
+  }
   throw new SextantError('unavailable', `${host} answers ${response.status}`);
 }

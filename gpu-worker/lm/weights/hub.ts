@@ -45,15 +45,19 @@ const DONE = '.complete';
  */
 export async function fetchModel(options: HubOptions): Promise<FetchedModel> {
   const { endpoint, repo, revision, cache, token } = options;
-  if (!REPO.test(repo) || repo.split('/').some((part) => /^\.+$/.test(part)))
+  if (!REPO.test(repo) || repo.split('/').some((part) => /^\.+$/.test(part))) {
     throw new SextantError('model_unknown', `'${repo.slice(0, 100)}' is not a repository name`);
+  }
   const folderOf = (commit: string) =>
     join(cache, new URL(endpoint).host.replace(':', '_'), repo.replace('/', '--'), commit);
-  if (COMMIT.test(revision) && existsSync(join(folderOf(revision), DONE)))
+  if (COMMIT.test(revision) && existsSync(join(folderOf(revision), DONE))) {
     return { folder: folderOf(revision), commit: revision };
+  }
   const { commit, files } = await listing(options);
   const folder = folderOf(commit);
-  if (existsSync(join(folder, DONE))) return { folder, commit };
+  if (existsSync(join(folder, DONE))) {
+    return { folder, commit };
+  }
   mkdirSync(folder, { recursive: true });
   const total = files.reduce((sum, { size }) => sum + size, 0);
   let bytes = 0;
@@ -85,7 +89,9 @@ async function listing({ endpoint, repo, revision, token }: HubOptions): Promise
   const url = `${base(endpoint)}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const response = await hubGet(url, { token });
   const text = await response.text();
-  if (text.length > MAX_LISTING_BYTES) throw new SextantError('unavailable', 'the list of files is too long');
+  if (text.length > MAX_LISTING_BYTES) {
+    throw new SextantError('unavailable', 'the list of files is too long');
+  }
   let answer: { sha?: unknown; siblings?: unknown };
   try {
     answer = JSON.parse(text) as typeof answer;
@@ -93,8 +99,9 @@ async function listing({ endpoint, repo, revision, token }: HubOptions): Promise
     throw new SextantError('unavailable', 'the hub does not answer with JSON');
   }
   const commit = answer.sha;
-  if (typeof commit !== 'string' || !COMMIT.test(commit) || !Array.isArray(answer.siblings))
+  if (typeof commit !== 'string' || !COMMIT.test(commit) || !Array.isArray(answer.siblings)) {
     throw new SextantError('unavailable', 'the hub names no commit or no files');
+  }
   const files = (answer.siblings as Sibling[])
     .filter(({ rfilename: name }) => typeof name === 'string' && FILE_NAME.test(name))
     .filter(
@@ -103,9 +110,12 @@ async function listing({ endpoint, repo, revision, token }: HubOptions): Promise
     )
     .map(hubFile);
   const names = new Set(files.map(({ name }) => name));
-  if (!names.has('config.json')) throw new SextantError('model_unsupported', `${repo} has no config.json`);
-  if (![...names].some((name) => name.endsWith('.safetensors')))
+  if (!names.has('config.json')) {
+    throw new SextantError('model_unsupported', `${repo} has no config.json`);
+  }
+  if (![...names].some((name) => name.endsWith('.safetensors'))) {
     throw new SextantError('model_unsupported', `${repo} has no safetensors files`);
+  }
   // Some repositories hold the model twice, whole and in shards.
   const whole = names.has('model.safetensors');
   return { commit, files: files.filter(({ name }) => !whole || !/-of-|index\.json$/.test(name)) };
@@ -114,11 +124,14 @@ async function listing({ endpoint, repo, revision, token }: HubOptions): Promise
 function hubFile({ rfilename, size, blobId, lfs }: Sibling): HubFile {
   const name = rfilename as string;
   const bytes = lfs?.size ?? size;
-  if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0)
+  if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0) {
     throw new SextantError('unavailable', `the hub states no size of ${name}`);
-  if (typeof lfs?.sha256 === 'string' && /^[0-9a-f]{64}$/.test(lfs.sha256))
+  }
+  if (typeof lfs?.sha256 === 'string' && /^[0-9a-f]{64}$/.test(lfs.sha256)) {
     return { name, size: bytes, digest: { sha256: lfs.sha256 } };
-  if (typeof blobId === 'string' && /^[0-9a-f]{40}$/.test(blobId))
+  }
+  if (typeof blobId === 'string' && /^[0-9a-f]{40}$/.test(blobId)) {
     return { name, size: bytes, digest: { git: blobId } };
+  }
   throw new SextantError('unavailable', `the hub states no digest of ${name}`);
 }

@@ -13,25 +13,47 @@ export function initialisers(a: Architecture, weights: ModelWeights): Map<string
   const found = new Map<string, g.Initialiser>();
   const norm = ({ weight, bias }: Norm) => {
     found.set(weight.name, a.norm.weightOffset === 1 ? zeros : filledWith(1));
-    if (bias) found.set(bias.name, zeros);
+    if (bias) {
+      found.set(bias.name, zeros);
+    }
   };
   const linear = ({ weight, bias, layout }: Linear, gain = 1) => {
-    if (!found.has(weight.name)) found.set(weight.name, fanIn(layout === 'out_in' ? 1 : 0, gain));
-    if (bias) found.set(bias.name, zeros);
+    if (!found.has(weight.name)) {
+      found.set(weight.name, fanIn(layout === 'out_in' ? 1 : 0, gain));
+    }
+    if (bias) {
+      found.set(bias.name, zeros);
+    }
   };
   const table = ({ name }: Weight) => found.set(name, normal(0.02));
   table(weights.embedding);
-  if (weights.positions) table(weights.positions);
+  if (weights.positions) {
+    table(weights.positions);
+  }
   for (const layer of weights.layers) {
     const { qkv, output, down } = layer;
-    for (const value of Object.values(layer)) if (value && 'weight' in value && !('layout' in value)) norm(value);
-    for (const projection of 'q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]) linear(projection);
-    for (const projection of [layer.gate, layer.up]) if (projection) linear(projection);
-    for (const projection of [output, down]) linear(projection, 1 / Math.sqrt(2 * a.layers));
+    for (const value of Object.values(layer)) {
+      if (value && 'weight' in value && !('layout' in value)) {
+        norm(value);
+      }
+    }
+    for (const projection of 'q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]) {
+      linear(projection);
+    }
+    for (const projection of [layer.gate, layer.up]) {
+      if (projection) {
+        linear(projection);
+      }
+    }
+    for (const projection of [output, down]) {
+      linear(projection, 1 / Math.sqrt(2 * a.layers));
+    }
   }
   norm(weights.finalNorm);
   linear(weights.head);
   const missing = listWeights(weights).find(({ name }) => !found.has(name));
-  if (missing) throw new Error(`no initialiser for '${missing.name}'`);
+  if (missing) {
+    throw new Error(`no initialiser for '${missing.name}'`);
+  }
   return found;
 }

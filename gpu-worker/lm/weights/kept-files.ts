@@ -13,5 +13,9 @@ export const KEPT_FILES = [...TOKENIZER_FILES, 'generation_config.json'];
 
 /** Copies those of the files that are there. */
 export function copyFiles(from: string, to: string, names: readonly string[]): void {
-  for (const name of names) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+  for (const name of names) {
+    if (existsSync(join(from, name))) {
+      copyFileSync(join(from, name), join(to, name));
+    }
+  }
 }

@@ -4,13 +4,19 @@
 export function globMatches(pattern: string, name: string): boolean {
   const parts = pattern.split('*');
   const [first, last] = [parts[0]!, parts.at(-1)!];
-  if (parts.length === 1) return pattern === name;
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  if (parts.length === 1) {
+    return pattern === name;
+  }
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) {
+    return false;
+  }
   let at = first.length;
   const end = name.length - last.length;
   for (const part of parts.slice(1, -1)) {
     const found = name.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
+    if (found < 0 || found + part.length > end) {
+      return false;
+    }
     at = found + part.length;
   }
   return true;

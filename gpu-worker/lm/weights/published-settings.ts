@@ -47,10 +47,13 @@ const NONE: PublishedSettings = { endTokens: null, notApplied: {} };
 /** @throws SextantError `weights_invalid` where the file is not an object, or its end tokens are not token ids */
 export function readPublishedSettings(folder: string): PublishedSettings {
   const file = join(folder, 'generation_config.json');
-  if (!existsSync(file)) return NONE;
+  if (!existsSync(file)) {
+    return NONE;
+  }
   const written = readJson(file);
-  if (typeof written !== 'object' || written === null || Array.isArray(written))
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) {
     throw new SextantError('weights_invalid', 'generation_config.json must be an object');
+  }
   const fields = written as Record<string, unknown>;
   const notApplied = Object.entries(CHANGING).filter(
     ([name, neutral]) => (fields[name] ?? null) !== null && fields[name] !== neutral,
@@ -62,13 +65,16 @@ export function readPublishedSettings(folder: string): PublishedSettings {
 }
 
 function endTokensIn(written: unknown): number[] | null {
-  if (written === undefined || written === null) return null;
+  if (written === undefined || written === null) {
+    return null;
+  }
   const listed: unknown[] = Array.isArray(written) ? written : [written];
   const ids = listed.filter((id): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0);
-  if (ids.length !== listed.length)
+  if (ids.length !== listed.length) {
     throw new SextantError(
       'weights_invalid',
       "generation_config.json: 'eos_token_id' must be a token id or a list of them",
     );
+  }
   return ids;
 }

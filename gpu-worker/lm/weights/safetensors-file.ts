@@ -16,7 +16,9 @@ function readAt(descriptor: number, offset: number, length: number): Uint8Array 
   let done = 0;
   while (done < length) {
     const got = readSync(descriptor, bytes, done, Math.min(length - done, 2 ** 30), offset + done);
-    if (got === 0) break;
+    if (got === 0) {
+      break;
+    }
     done += got;
   }
   return bytes.subarray(0, done);
@@ -39,7 +41,9 @@ export function readHeader(path: string): SafetensorsHeader {
       return parseHeader(readAt(descriptor, 8, length), size);
     });
   } catch (error) {
-    if (!(error instanceof SafetensorsError)) throw error;
+    if (!(error instanceof SafetensorsError)) {
+      throw error;
+    }
     throw new SextantError('weights_invalid', `${nameOf(path)}: ${error.message} (${error.code})`, { cause: error });
   }
 }

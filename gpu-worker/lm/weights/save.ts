@@ -26,7 +26,9 @@ export function saveFolder(
   values: (name: string) => Float32Array,
   { tokenizer = null, config = {}, shardBytes = Number.POSITIVE_INFINITY }: SaveOptions = {},
 ): void {
-  if (existsSync(path)) throw new Error(`the folder exists already`);
+  if (existsSync(path)) {
+    throw new Error(`the folder exists already`);
+  }
   const family = familyOf(architecture.family);
   const weights = listWeights(family.weights(architecture));
   // The header takes some bytes of its own.
@@ -39,12 +41,15 @@ export function saveFolder(
   const number = (n: number) => String(n).padStart(5, '0');
   const nameOf = (i: number) =>
     shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
-  for (const [i, shard] of shards.entries()) writeWeights(join(draft, nameOf(i)), shard, values);
-  if (shards.length > 1)
+  for (const [i, shard] of shards.entries()) {
+    writeWeights(join(draft, nameOf(i)), shard, values);
+  }
+  if (shards.length > 1) {
     writeJson('model.safetensors.index.json', {
       metadata: { total_size: shards.flat().reduce((sum, weight) => sum + bytesOf(weight), 0) },
       weight_map: Object.fromEntries(shards.flatMap((shard, i) => shard.map(({ name }) => [name, nameOf(i)]))),
     });
+  }
   if (tokenizer) {
     writeJson('tokenizer.json', tokenizer.json);
     writeJson('tokenizer_config.json', { tokenizer_class: 'PreTrainedTokenizerFast', ...tokenizer.config });
@@ -70,8 +75,9 @@ function writeWeights(path: string, weights: readonly Weight[], values: (name: s
     writeAll(file, safetensorsPrefix(entries, { format: 'pt' }));
     for (const weight of weights) {
       const data = values(weight.name);
-      if (data.byteLength !== bytesOf(weight))
+      if (data.byteLength !== bytesOf(weight)) {
         throw new Error(`'${weight.name}' has ${data.length} values for [${weight.shape}]`);
+      }
       writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     }
   } finally {
@@ -80,6 +86,7 @@ function writeWeights(path: string, weights: readonly Weight[], values: (name: s
 }
 
 function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; )
+  for (let done = 0; done < bytes.length; ) {
     done += writeSync(file, bytes, done, Math.min(bytes.length - done, 2 ** 30));
+  }
 }

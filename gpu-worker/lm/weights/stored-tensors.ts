@@ -15,8 +15,9 @@ const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 /** A JSON file of the folder. @throws SextantError `weights_invalid` */
 export function readJson(path: string): unknown {
-  if (statSync(path).size > MAX_JSON_BYTES)
+  if (statSync(path).size > MAX_JSON_BYTES) {
     throw new SextantError('weights_invalid', `${nameOf(path)} is larger than ${MAX_JSON_BYTES} bytes`);
+  }
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as unknown;
   } catch (error) {
@@ -51,17 +52,21 @@ export class StoredTensors {
    */
   require(name: string, dtypes: readonly SafetensorsDtype[], shape?: readonly (number | null)[]): StoredTensor {
     const found = this.#entries.get(name);
-    if (!found) throw new SextantError('weights_invalid', `tensor '${name}' is missing`);
-    if (!dtypes.includes(found.dtype))
+    if (!found) {
+      throw new SextantError('weights_invalid', `tensor '${name}' is missing`);
+    }
+    if (!dtypes.includes(found.dtype)) {
       throw new SextantError(
         'weights_invalid',
         `tensor '${name}' has dtype ${found.dtype}; it must be ${dtypes.join(' or ')}`,
       );
-    if (shape && (shape.length !== found.shape.length || shape.some((n, i) => n !== null && n !== found.shape[i])))
+    }
+    if (shape && (shape.length !== found.shape.length || shape.some((n, i) => n !== null && n !== found.shape[i]))) {
       throw new SextantError(
         'weights_invalid',
         `tensor '${name}' has shape [${found.shape}]; by config.json it must be [${shape.map((n) => n ?? 'any')}]`,
       );
+    }
     return found;
   }
 
@@ -82,8 +87,9 @@ export class StoredTensors {
   /** The elements of an I32 or I64 tensor. */
   integers(name: string): Int32Array {
     const bytes = this.read(name);
-    if (this.#entries.get(name)!.dtype === 'I32')
+    if (this.#entries.get(name)!.dtype === 'I32') {
       return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    }
     return Int32Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), Number);
   }
 }
@@ -105,8 +111,9 @@ function readFiles(path: string, files: readonly string[]): StoredTensors {
   for (const [i, file] of files.entries()) {
     bytes += statSync(join(path, file)).size;
     for (const [name, entry] of readHeader(join(path, file)).tensors) {
-      if (tensors.has(name))
+      if (tensors.has(name)) {
         throw new SextantError('weights_invalid', `tensor '${name}' is in ${file} and in another shard`);
+      }
       tensors.set(name, { ...entry, file: places[i]! });
     }
   }
@@ -120,29 +127,44 @@ function readFiles(path: string, files: readonly string[]): StoredTensors {
 function whereTheyLie(path: string, files: readonly string[]): { root: string; places: string[] } {
   const own = realpathSync(path);
   const real = files.map((file) => realpathSync(join(path, file)));
-  if (real.every((place, i) => place === join(own, files[i]!))) return { root: path, places: [...files] };
+  if (real.every((place, i) => place === join(own, files[i]!))) {
+    return { root: path, places: [...files] };
+  }
   let root = dirname(real[0]!);
-  while (real.some((place) => relative(root, place).startsWith('..'))) root = dirname(root);
+  while (real.some((place) => relative(root, place).startsWith('..'))) {
+    root = dirname(root);
+  }
   return { root, places: real.map((place) => relative(root, place)) };
 }
 
 function weightFiles(path: string): string[] {
-  if (existsSync(join(path, SINGLE))) return [SINGLE];
-  if (existsSync(join(path, INDEX))) return shardsOf(path);
+  if (existsSync(join(path, SINGLE))) {
+    return [SINGLE];
+  }
+  if (existsSync(join(path, INDEX))) {
+    return shardsOf(path);
+  }
   const only = readdirSync(path).filter((name) => name.endsWith('.safetensors'));
-  if (only.length === 1) return only;
+  if (only.length === 1) {
+    return only;
+  }
   throw new SextantError('weights_invalid', `the model folder has neither ${SINGLE} nor ${INDEX}`);
 }
 
 /** The shards that the index names, all of them present; a shard may not lie outside the folder. */
 function shardsOf(path: string): string[] {
   const map = (readJson(join(path, INDEX)) as { weight_map?: unknown }).weight_map;
-  if (typeof map !== 'object' || map === null) throw new SextantError('weights_invalid', `${INDEX} has no weight_map`);
+  if (typeof map !== 'object' || map === null) {
+    throw new SextantError('weights_invalid', `${INDEX} has no weight_map`);
+  }
   const files = [...new Set(Object.values(map as Record<string, unknown>))].sort();
   for (const file of files) {
-    if (typeof file !== 'string' || !/^[A-Za-z0-9._-]+\.safetensors$/.test(file))
+    if (typeof file !== 'string' || !/^[A-Za-z0-9._-]+\.safetensors$/.test(file)) {
       throw new SextantError('weights_invalid', `${INDEX} names a shard '${String(file).slice(0, 80)}'`);
-    if (!existsSync(join(path, file))) throw new SextantError('weights_invalid', `shard ${file} is missing`);
+    }
+    if (!existsSync(join(path, file))) {
+      throw new SextantError('weights_invalid', `shard ${file} is missing`);
+    }
   }
   return files as string[];
 }

@@ -20,27 +20,27 @@ export type EncodeInput = {
 
 /** Sessions are made when first needed, and serve every size of batch, input and width. */
 export class Encoder {
-  private readonly options: SessionOptions;
-  private readonly sessions = new Map<string, Promise<Session>>();
+  readonly #options: SessionOptions;
+  readonly #sessions = new Map<string, Promise<Session>>();
 
   constructor(options: SessionOptions = {}) {
-    this.options = options;
+    this.#options = options;
   }
 
-  private session(key: string, outputs: (u: g.Tensor) => Record<string, g.Tensor>): Promise<Session> {
-    let session = this.sessions.get(key);
+  #session(key: string, outputs: (u: g.Tensor) => Record<string, g.Tensor>): Promise<Session> {
+    let session = this.#sessions.get(key);
     if (!session) {
       const x = g.input('x', ['rows', 'inputs']);
       const encoder = g.input('encoder', ['width', 'inputs']);
       const bias = g.input('bias', ['width']);
       const u = g.add(g.matmul(x, encoder, { transB: true }), bias);
-      session = Session.create(g.compile(outputs(u), { name: `encode ${key}` }), this.options);
-      this.sessions.set(key, session);
+      session = Session.create(g.compile(outputs(u), { name: `encode ${key}` }), this.#options);
+      this.#sessions.set(key, session);
     }
     return session;
   }
 
-  private async run(session: Session, { x, rows, inputs, encoder, bias }: EncodeInput) {
+  async #run(session: Session, { x, rows, inputs, encoder, bias }: EncodeInput) {
     const width = bias.length;
     return session.run({
       x: { shape: [rows, inputs], data: x },
@@ -51,14 +51,14 @@ export class Encoder {
 
   /** The k largest pre-activations of every row, by magnitude with their signs or (`signed` false) by value, at least 0. */
   async top(input: EncodeInput, signed: boolean, k: number): Promise<{ latents: Int32Array; values: Float32Array }> {
-    const session = await this.session(`${signed ? 'abs' : ''}top ${k}`, (u) => {
+    const session = await this.#session(`${signed ? 'abs' : ''}top ${k}`, (u) => {
       const { values, positions } = g.topK(signed ? g.abs(u) : u, k);
       return {
         latents: g.cast(positions, 'int32'),
         values: signed ? g.gatherElements(u, positions) : g.relu(values),
       };
     });
-    const out = await this.run(session, input);
+    const out = await this.#run(session, input);
     return { latents: out.latents!.data as Int32Array, values: out.values!.data as Float32Array };
   }
 
@@ -67,12 +67,12 @@ export class Encoder {
     input: EncodeInput,
     k: number,
   ): Promise<{ latents: Int32Array; values: Float32Array; least: Float32Array }> {
-    const session = await this.session(`extremes ${k}`, (u) => {
+    const session = await this.#session(`extremes ${k}`, (u) => {
       const { positions } = g.topK(g.abs(u), k);
       const least = g.neg(g.topK(g.neg(u), 1).values);
       return { latents: g.cast(positions, 'int32'), values: g.gatherElements(u, positions), least };
     });
-    const out = await this.run(session, input);
+    const out = await this.#run(session, input);
     return {
       latents: out.latents!.data as Int32Array,
       values: out.values!.data as Float32Array,
@@ -82,7 +82,7 @@ export class Encoder {
 
   /** rows x width. */
   async preActivations(input: EncodeInput): Promise<Float32Array> {
-    const out = await this.run(await this.session('dense', (u) => ({ u })), input);
+    const out = await this.#run(await this.#session('dense', (u) => ({ u })), input);
     return out.u!.data as Float32Array;
   }
 
@@ -101,12 +101,12 @@ export class Encoder {
       const last = Math.min(rows, first + step);
       const x = input.x.subarray(first * inputs, last * inputs);
       const u = await this.preActivations({ ...input, x, rows: last - first });
-      this.compact(u, first, last, variant, threshold, { starts, latents, values });
+      this.#compact(u, first, last, variant, threshold, { starts, latents, values });
     }
     return { rows, starts, latents: Int32Array.from(latents), values: Float32Array.from(values) };
   }
 
-  private compact(
+  #compact(
     u: Float32Array,
     first: number,
     last: number,
@@ -132,17 +132,21 @@ export class Encoder {
   }
 
   async release(): Promise<void> {
-    const sessions = await Promise.all(this.sessions.values());
-    this.sessions.clear();
+    const sessions = await Promise.all(this.#sessions.values());
+    this.#sessions.clear();
     await Promise.all(sessions.map((session) => session.release()));
   }
 }
 
 /** x - b where the bias is subtracted from the input, else x itself. */
 export function centred(x: Float32Array, parameters: SaeParameters, subtract: boolean): Float32Array {
-  if (!subtract) return x;
+  if (!subtract) {
+    return x;
+  }
   const { inputs, decoderBias } = parameters;
   const out = new Float32Array(x.length);
-  for (let i = 0; i < x.length; i++) out[i] = x[i]! - decoderBias[i % inputs]!;
+  for (let i = 0; i < x.length; i++) {
+    out[i] = x[i]! - decoderBias[i % inputs]!;
+  }
   return out;
 }

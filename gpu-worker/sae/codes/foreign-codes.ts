@@ -16,7 +16,11 @@ const CODES: Record<ForeignCode, (u: Float32Array, k: number) => Float32Array> =
     const size = u.length / k;
     for (let first = 0; first < u.length; first += size) {
       let best = first;
-      for (let i = first; i < first + size; i++) if (u[i]! > u[best]!) best = i;
+      for (let i = first; i < first + size; i++) {
+        if (u[i]! > u[best]!) {
+          best = i;
+        }
+      }
       z[best] = Math.max(0, u[best]!);
     }
     return z;
@@ -25,7 +29,9 @@ const CODES: Record<ForeignCode, (u: Float32Array, k: number) => Float32Array> =
   linear: (u) => u,
   largest_k(u, k) {
     const z = new Float32Array(u.length);
-    for (const i of largest(u, k)) z[i] = u[i]!;
+    for (const i of largest(u, k)) {
+      z[i] = u[i]!;
+    }
     return z;
   },
 };
@@ -49,7 +55,9 @@ export async function foreignCodes(
     for (let row = first; row < last; row++) {
       const z = CODES[code](u.subarray((row - first) * width, (row - first + 1) * width), k);
       for (const [i, value] of z.entries()) {
-        if (value === 0) continue;
+        if (value === 0) {
+          continue;
+        }
         latents.push(i);
         values.push(value);
       }

@@ -21,7 +21,9 @@ export function normalised(x: Float32Array, inputs: number, kind: Normalisation)
     const squares = own.reduce((sum, value) => sum + (value - shift) ** 2, 0);
     const scale = Math.sqrt(squares / (kind === 'layer_norm' ? inputs - 1 : inputs));
     const divisor = kind === 'layer_norm' ? scale + EPSILON : scale || 1;
-    for (let i = 0; i < inputs; i++) out[row * inputs + i] = (own[i]! - shift) / divisor;
+    for (let i = 0; i < inputs; i++) {
+      out[row * inputs + i] = (own[i]! - shift) / divisor;
+    }
     frame.shift[row] = shift;
     frame.scale[row] = kind === 'layer_norm' ? scale : divisor;
   }

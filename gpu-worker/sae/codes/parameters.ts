@@ -33,7 +33,9 @@ export const cloneParameters = (p: SaeParameters): SaeParameters => ({
 /** Name of the first array that holds a value that is not finite, or null. */
 export function notFinite(p: SaeParameters): string | null {
   for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias', 'threshold'] as const) {
-    if (p[name]?.some((value) => !Number.isFinite(value))) return name;
+    if (p[name]?.some((value) => !Number.isFinite(value))) {
+      return name;
+    }
   }
   return null;
 }

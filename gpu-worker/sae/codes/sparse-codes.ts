@@ -26,9 +26,13 @@ export function decodeCodes(codes: SparseCodes, decoder: Float32Array, inputs: n
     const base = row * inputs;
     for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
       const code = codes.values[entry]!;
-      if (code === 0) continue;
+      if (code === 0) {
+        continue;
+      }
       const from = codes.latents[entry]! * inputs;
-      for (let i = 0; i < inputs; i++) out[base + i]! += code * decoder[from + i]!;
+      for (let i = 0; i < inputs; i++) {
+        out[base + i]! += code * decoder[from + i]!;
+      }
     }
   }
   return out;

@@ -10,7 +10,9 @@ function compressed(z: Float64Array, rows: number, width: number): SparseCodes {
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < width; i++) {
       const value = z[row * width + i]!;
-      if (value === 0) continue;
+      if (value === 0) {
+        continue;
+      }
       latents.push(i);
       values.push(value);
     }

@@ -48,7 +48,9 @@ export const largest = (scores: ArrayLike<number>, k: number): number[] =>
 
 function keep(u: Float64Array, positions: readonly number[], value: (u: number) => number): Float64Array {
   const z = new Float64Array(u.length);
-  for (const i of positions) z[i] = value(u[i]!);
+  for (const i of positions) {
+    z[i] = value(u[i]!);
+  }
   return z;
 }
 const positive = (u: number): number => Math.max(u, 0);

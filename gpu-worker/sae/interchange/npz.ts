@@ -15,12 +15,18 @@ type Entry = { name: string; method: number; packed: number; size: number; offse
 function entries(bytes: Uint8Array): Entry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let end = bytes.length - 22;
-  while (end >= Math.max(0, bytes.length - 65_557) && view.getUint32(end, true) !== END) end--;
-  if (end < 0 || view.getUint32(end, true) !== END) return [];
+  while (end >= Math.max(0, bytes.length - 65_557) && view.getUint32(end, true) !== END) {
+    end--;
+  }
+  if (end < 0 || view.getUint32(end, true) !== END) {
+    return [];
+  }
   const found: Entry[] = [];
   let at = view.getUint32(end + 16, true);
   for (let i = 0; i < view.getUint16(end + 10, true); i++) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== ENTRY) throw invalid('the .npz archive is damaged');
+    if (at + 46 > bytes.length || view.getUint32(at, true) !== ENTRY) {
+      throw invalid('the .npz archive is damaged');
+    }
     const [length, extra, comment] = [28, 30, 32].map((by) => view.getUint16(at + by, true)) as [
       number,
       number,
@@ -40,11 +46,17 @@ function entries(bytes: Uint8Array): Entry[] {
 
 function unpack(bytes: Uint8Array, { name, method, packed, size, offset }: Entry): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (offset + 30 > bytes.length || size > LARGEST) throw invalid('the .npz archive is damaged');
+  if (offset + 30 > bytes.length || size > LARGEST) {
+    throw invalid('the .npz archive is damaged');
+  }
   const begin = offset + 30 + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
   const stored = bytes.subarray(begin, begin + packed);
-  if (method === 0) return stored;
-  if (method !== 8) throw invalid(`'${name}' is packed by a method that is not known`);
+  if (method === 0) {
+    return stored;
+  }
+  if (method !== 8) {
+    throw invalid(`'${name}' is packed by a method that is not known`);
+  }
   try {
     return inflateRawSync(stored, { maxOutputLength: size });
   } catch (error) {
@@ -54,7 +66,9 @@ function unpack(bytes: Uint8Array, { name, method, packed, size, offset }: Entry
 
 /** The values of an .npy array of version 1 to 3 in C order. */
 function npy(name: string, bytes: Uint8Array): { shape: number[]; values: Float32Array } {
-  if (bytes.length < 12 || bytes[0] !== 0x93) throw invalid(`'${name}' is not an .npy array`);
+  if (bytes.length < 12 || bytes[0] !== 0x93) {
+    throw invalid(`'${name}' is not an .npy array`);
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wide = bytes[6]! >= 2;
   const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
@@ -66,11 +80,17 @@ function npy(name: string, bytes: Uint8Array): { shape: number[]; values: Float3
     ?.split(',')
     .filter((part) => part.trim())
     .map(Number);
-  if (!shape || !/'fortran_order':\s*False/.test(header)) throw invalid(`'${name}' must be an array in C order`);
+  if (!shape || !/'fortran_order':\s*False/.test(header)) {
+    throw invalid(`'${name}' must be an array in C order`);
+  }
   const count = shape.reduce((product, n) => product * n, 1);
   const size = descriptor === '<f4' ? 4 : descriptor === '<f8' ? 8 : 0;
-  if (size === 0) throw invalid(`'${name}' has the dtype ${descriptor ?? 'unknown'}; it must be <f4 or <f8`);
-  if (begin + count * size > bytes.length) throw invalid(`'${name}' is shorter than its shape [${shape}]`);
+  if (size === 0) {
+    throw invalid(`'${name}' has the dtype ${descriptor ?? 'unknown'}; it must be <f4 or <f8`);
+  }
+  if (begin + count * size > bytes.length) {
+    throw invalid(`'${name}' is shorter than its shape [${shape}]`);
+  }
   const body = new Uint8Array(bytes.subarray(begin, begin + count * size)); // A copy: of a Buffer, slice is none.
   return {
     shape,

@@ -34,17 +34,24 @@ const isPickle = (bytes: Uint8Array): boolean =>
 export function readSae(weights: Uint8Array, config: Config): TrainedSae {
   const sae = byLayout(config, openTensors(weights));
   const { parameters: p, k, variant } = sae;
-  if (k !== null && k > p.width) throw invalid(`k = ${k} is above the width ${p.width}`);
-  if (saeVariant(variant).selection === 'token' && !sae.code && saeVariant(variant).takes === 'k' && !(k && k > 0))
+  if (k !== null && k > p.width) {
+    throw invalid(`k = ${k} is above the width ${p.width}`);
+  }
+  if (saeVariant(variant).selection === 'token' && !sae.code && saeVariant(variant).takes === 'k' && !(k && k > 0)) {
     throw invalid(`a ${variant} code needs a positive integer k in the configuration`);
+  }
   const bad = notFinite(p);
-  if (bad) throw new SextantError('not_finite', `the weights hold a value that is not finite, in the ${bad}`);
+  if (bad) {
+    throw new SextantError('not_finite', `the weights hold a value that is not finite, in the ${bad}`);
+  }
   return sae;
 }
 
 function openTensors(weights: Uint8Array): TensorFile {
   if (isPickle(weights)) {
-    if (isNpz(weights)) return readNpz(weights);
+    if (isNpz(weights)) {
+      return readNpz(weights);
+    }
     throw invalid(
       'the weights are a pickle, which can run any code when opened. Convert them where you trust the file: ' +
         "save_file(torch.load('ae.pt', weights_only=True), 'sae_weights.safetensors') with safetensors.torch.save_file",
@@ -68,12 +75,22 @@ function openTensors(weights: Uint8Array): TensorFile {
 }
 
 function byLayout(config: Config, file: TensorFile): TrainedSae {
-  if (isDictionaryLearning(config)) return readDictionaryLearning(config, file);
+  if (isDictionaryLearning(config)) {
+    return readDictionaryLearning(config, file);
+  }
   const source = new SaeSource(config, file);
-  if (isSparsify(source)) return readSparsify(source);
-  if (isOpenAi(source)) return readOpenAi(source);
-  if (isSaelens(source)) return readSaelens(source);
-  if (source.has('W_enc') && source.has('threshold')) return readGemmaScope(source);
+  if (isSparsify(source)) {
+    return readSparsify(source);
+  }
+  if (isOpenAi(source)) {
+    return readOpenAi(source);
+  }
+  if (isSaelens(source)) {
+    return readSaelens(source);
+  }
+  if (source.has('W_enc') && source.has('threshold')) {
+    return readGemmaScope(source);
+  }
   const names = file.names.slice(0, 12).join(', ');
   throw invalid(
     `no known layout has the tensors ${names} with this configuration; known: SAELens, sparsify, dictionary_learning, OpenAI, Gemma Scope`,

@@ -44,7 +44,9 @@ export const keepsEqual = (variant: SaeVariant): boolean => VARIANTS[variant].se
 
 /** A threshold is positive, or 0 where nothing is to be cut. */
 const neighbour = (value: number, step: 1 | -1): number => {
-  if (!(value > 0)) return value;
+  if (!(value > 0)) {
+    return value;
+  }
   const bits = new Uint32Array(Float32Array.of(value).buffer);
   bits[0]! += step;
   return new Float32Array(bits.buffer)[0]!;
@@ -56,7 +58,11 @@ export const nextAbove = (threshold: number): number => neighbour(threshold, 1);
 
 export function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(values.length);
-  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) out[j * rows + i] = values[i * columns + j]!;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      out[j * rows + i] = values[i * columns + j]!;
+    }
+  }
   return out;
 }
 

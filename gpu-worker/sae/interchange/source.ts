@@ -46,7 +46,9 @@ export class SaeSource {
   /** A switch, which must be true or false where it is written. */
   flag(name: string, fallback: boolean): boolean {
     const value = this.field(name) ?? fallback;
-    if (typeof value !== 'boolean') throw invalid(`'${name}' must be true or false, it is ${JSON.stringify(value)}`);
+    if (typeof value !== 'boolean') {
+      throw invalid(`'${name}' must be true or false, it is ${JSON.stringify(value)}`);
+    }
     return value;
   }
 
@@ -54,11 +56,13 @@ export class SaeSource {
   k(name = 'k'): number {
     const written = this.field(name);
     const stored = this.has(name) ? this.tensor(name, [])[0] : undefined;
-    if (written !== undefined && stored !== undefined && written !== stored)
+    if (written !== undefined && stored !== undefined && written !== stored) {
       throw invalid(`the configuration has ${name} = ${String(written)} and the tensor '${name}' holds ${stored}`);
+    }
     const k = written ?? stored;
-    if (typeof k !== 'number' || !Number.isInteger(k) || k < 1)
+    if (typeof k !== 'number' || !Number.isInteger(k) || k < 1) {
       throw invalid(`a code of the k largest needs a positive integer k in the configuration`);
+    }
     return k;
   }
 
@@ -67,21 +71,28 @@ export class SaeSource {
     const found = this.shape(name);
     const values = this.#file.values(name).slice();
     const size = shape.reduce((product, n) => product * n, 1);
-    if (spread && values.length === 1) return new Float32Array(size).fill(values[0]!);
-    if (found.length !== shape.length || found.some((n, i) => n !== shape[i]))
+    if (spread && values.length === 1) {
+      return new Float32Array(size).fill(values[0]!);
+    }
+    if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
       throw invalid(`${name} must have the shape [${shape}], it has [${found}]`);
+    }
     return values;
   }
 
   shape(name: string): readonly number[] {
-    if (!this.has(name)) throw invalid(`the weights have no tensor '${name}'; they have ${this.names.slice(0, 12)}`);
+    if (!this.has(name)) {
+      throw invalid(`the weights have no tensor '${name}'; they have ${this.names.slice(0, 12)}`);
+    }
     this.#tensors.add(name);
     return this.#file.shape(name);
   }
 
   /** A tensor that changes nothing here. */
   passOver(...names: string[]): void {
-    for (const name of names) this.#tensors.add(name);
+    for (const name of names) {
+      this.#tensors.add(name);
+    }
   }
 
   /** The four arrays; names as the layout has them, and whether the rows of its matrices are latents. */
@@ -93,10 +104,13 @@ export class SaeSource {
   }): SaeParameters {
     const matrix = ([name, rowPerLatent]: readonly [string, boolean], of?: { width: number; inputs: number }) => {
       const shape = this.shape(name);
-      if (shape.length !== 2) throw invalid(`${name} must be a matrix, its shape is [${shape}]`);
+      if (shape.length !== 2) {
+        throw invalid(`${name} must be a matrix, its shape is [${shape}]`);
+      }
       const [width, inputs] = (rowPerLatent ? shape : [shape[1]!, shape[0]!]) as [number, number];
-      if (of && (of.width !== width || of.inputs !== inputs))
+      if (of && (of.width !== width || of.inputs !== inputs)) {
         throw invalid(`encoder and decoder disagree: ${of.width} x ${of.inputs} and ${width} x ${inputs}`);
+      }
       const values = this.tensor(name, shape);
       return { width, inputs, values: rowPerLatent ? values : transpose(values, inputs, width) };
     };
@@ -122,11 +136,13 @@ export class SaeSource {
     const fields = Object.keys(this.config).filter(
       (name) => this.config[name] !== null && !this.#fields.has(name) && !harmless.has(name),
     );
-    if (fields.length > 0)
+    if (fields.length > 0) {
       throw unsupported(`fields of a ${layout} autoencoder that are not known: ${fields.slice(0, 8).join(', ')}`);
+    }
     const tensors = this.names.filter((name) => !this.#tensors.has(name));
-    if (tensors.length > 0)
+    if (tensors.length > 0) {
       throw unsupported(`tensors that a ${layout} autoencoder of this kind does not read: ${tensors.slice(0, 8)}`);
+    }
   }
 }
 
@@ -140,9 +156,13 @@ export function unitRows(p: SaeParameters): SaeParameters {
   for (let i = 0; i < p.width; i++) {
     const row = decoder.subarray(i * p.inputs, (i + 1) * p.inputs);
     const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    if (!(norm > 0)) continue;
+    if (!(norm > 0)) {
+      continue;
+    }
     encoderBias[i]! *= norm;
-    if (threshold) threshold[i]! *= norm;
+    if (threshold) {
+      threshold[i]! *= norm;
+    }
     for (let j = 0; j < p.inputs; j++) {
       encoder[i * p.inputs + j]! *= norm;
       row[j]! /= norm;

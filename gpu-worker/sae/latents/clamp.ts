@@ -22,11 +22,17 @@ export function clampLatent(
   for (let row = 0; row < codes.rows; row++) {
     let code = 0;
     for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
-      if (codes.latents[entry] === latent) code = codes.values[entry]!;
+      if (codes.latents[entry] === latent) {
+        code = codes.values[entry]!;
+      }
     }
-    if (where === 'active' && code === 0) continue;
+    if (where === 'active' && code === 0) {
+      continue;
+    }
     const step = (value - code) * (codes.frame?.scale[row] ?? 1);
-    for (let i = 0; i < inputs; i++) out[row * inputs + i]! += step * atom[i]!;
+    for (let i = 0; i < inputs; i++) {
+      out[row * inputs + i]! += step * atom[i]!;
+    }
   }
   return out;
 }

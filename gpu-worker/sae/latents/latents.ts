@@ -27,7 +27,9 @@ function byLatent(codes: SparseCodes, width: number): { row: number; code: numbe
   for (let row = 0; row < codes.rows; row++) {
     for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
       const code = codes.values[entry]!;
-      if (code !== 0) entries[codes.latents[entry]!]!.push({ row, code });
+      if (code !== 0) {
+        entries[codes.latents[entry]!]!.push({ row, code });
+      }
     }
   }
   return entries;
@@ -47,7 +49,9 @@ function contextsOf(
   const seen = new Set<number>();
   const fresh = ranked.filter(({ row }) => {
     const sequence = held.sequences[row]!;
-    if (seen.has(sequence)) return false;
+    if (seen.has(sequence)) {
+      return false;
+    }
     seen.add(sequence);
     return true;
   });
@@ -67,11 +71,15 @@ function contextsOf(
 const round = (value: number): number => Number(value.toPrecision(6));
 
 function histogram(codes: readonly number[], bins: number): Latent['histogram'] {
-  if (codes.length === 0) return { low: 0, high: 0, counts: [] };
+  if (codes.length === 0) {
+    return { low: 0, high: 0, counts: [] };
+  }
   const [low, high] = [codes.reduce((a, b) => Math.min(a, b)), codes.reduce((a, b) => Math.max(a, b))];
   const counts = new Array<number>(bins).fill(0);
   const size = (high - low) / bins || 1;
-  for (const code of codes) counts[Math.min(bins - 1, Math.floor((code - low) / size))]! += 1;
+  for (const code of codes) {
+    counts[Math.min(bins - 1, Math.floor((code - low) / size))]! += 1;
+  }
   return { low: round(low), high: round(high), counts };
 }
 

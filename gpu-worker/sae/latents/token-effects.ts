@@ -20,7 +20,9 @@ export async function tokenEffects(
 ): Promise<TokenEffects | null> {
   const { folder, architecture, tokenizer } = model;
   const { vocabulary } = architecture;
-  if (inputs !== architecture.width || !tokenizer) return null;
+  if (inputs !== architecture.width || !tokenizer) {
+    return null;
+  }
   const { head, finalNorm } = folder.weights;
   const gamma = readWeight(folder, finalNorm.weight.name);
   const stored = readWeight(folder, head.weight.name);

@@ -35,76 +35,83 @@ const POLE_SHARE = 0.8;
  * flipping a latent's sign changes nothing but the reported signs.
  */
 export class AxisCorrelations {
-  private readonly axes: readonly { name: string; signed: boolean }[];
-  private readonly width: number;
-  private tokens = 0;
-  private readonly codes: Float64Array;
-  private readonly squares: Float64Array;
+  readonly #axes: readonly { name: string; signed: boolean }[];
+  readonly #width: number;
+  #tokens = 0;
+  readonly #codes: Float64Array;
+  readonly #squares: Float64Array;
   /** Targets per axis: the state, the positive pole, the negative pole. */
-  private readonly targets: Float64Array;
-  private readonly targetSquares: Float64Array;
-  private readonly products: Float64Array;
+  readonly #targets: Float64Array;
+  readonly #targetSquares: Float64Array;
+  readonly #products: Float64Array;
 
   constructor(axes: readonly { name: string; signed: boolean }[], width: number) {
-    this.axes = axes;
-    this.width = width;
+    this.#axes = axes;
+    this.#width = width;
     const count = 3 * axes.length;
-    this.codes = new Float64Array(width);
-    this.squares = new Float64Array(width);
-    this.targets = new Float64Array(count);
-    this.targetSquares = new Float64Array(count);
-    this.products = new Float64Array(count * width);
+    this.#codes = new Float64Array(width);
+    this.#squares = new Float64Array(width);
+    this.#targets = new Float64Array(count);
+    this.#targetSquares = new Float64Array(count);
+    this.#products = new Float64Array(count * width);
   }
 
   /** Adds tokens; `states(row)` gives the state of every axis (-1, 0, 1) at that token. */
   add(codes: SparseCodes, states: (row: number) => ArrayLike<number>): void {
-    const { axes, width } = this;
+    const axes = this.#axes;
+    const width = this.#width;
     for (let row = 0; row < codes.rows; row++) {
       const state = states(row);
       const values = axes.flatMap((_, a) => [state[a]!, state[a]! > 0 ? 1 : 0, state[a]! < 0 ? 1 : 0]);
       values.forEach((value, target) => {
-        this.targets[target]! += value;
-        this.targetSquares[target]! += value * value;
+        this.#targets[target]! += value;
+        this.#targetSquares[target]! += value * value;
       });
       for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
         const [latent, code] = [codes.latents[entry]!, codes.values[entry]!];
-        this.codes[latent]! += code;
-        this.squares[latent]! += code * code;
+        this.#codes[latent]! += code;
+        this.#squares[latent]! += code * code;
         values.forEach((value, target) => {
-          if (value !== 0) this.products[target * width + latent]! += code * value;
+          if (value !== 0) {
+            this.#products[target * width + latent]! += code * value;
+          }
         });
       }
     }
-    this.tokens += codes.rows;
+    this.#tokens += codes.rows;
   }
 
   /** 0 where one of the two does not vary. */
-  private correlation(target: number, latent: number): number {
-    const n = this.tokens;
-    const mean = this.targets[target]! / n;
-    const deviation = Math.sqrt(Math.max(this.targetSquares[target]! / n - mean * mean, 0));
-    const code = this.codes[latent]! / n;
-    const spread = Math.sqrt(Math.max(this.squares[latent]! / n - code * code, 0));
-    if (!(spread > 0 && deviation > 0)) return 0;
-    return (this.products[target * this.width + latent]! / n - mean * code) / (spread * deviation);
+  #correlation(target: number, latent: number): number {
+    const n = this.#tokens;
+    const mean = this.#targets[target]! / n;
+    const deviation = Math.sqrt(Math.max(this.#targetSquares[target]! / n - mean * mean, 0));
+    const code = this.#codes[latent]! / n;
+    const spread = Math.sqrt(Math.max(this.#squares[latent]! / n - code * code, 0));
+    if (!(spread > 0 && deviation > 0)) {
+      return 0;
+    }
+    return (this.#products[target * this.#width + latent]! / n - mean * code) / (spread * deviation);
   }
 
   /** The latent of the largest |correlation| with a target; 0 where nothing varies. */
-  private best(target: number): { latent: number; correlation: number } {
+  #best(target: number): { latent: number; correlation: number } {
     let best = { latent: 0, correlation: 0 };
-    for (let latent = 0; latent < this.width; latent++) {
-      const correlation = this.correlation(target, latent);
-      if (Math.abs(correlation) > Math.abs(best.correlation)) best = { latent, correlation };
+    for (let latent = 0; latent < this.#width; latent++) {
+      const correlation = this.#correlation(target, latent);
+      if (Math.abs(correlation) > Math.abs(best.correlation)) {
+        best = { latent, correlation };
+      }
     }
     return best;
   }
 
   scores(): AxisScore[] {
-    return this.axes.map(({ name, signed }, a) => {
-      const whole = this.best(3 * a);
-      const positive = this.best(3 * a + 1);
-      const negative = signed ? this.best(3 * a + 2) : null;
-      const [plus, minus] = [1, 2].map((pole) => this.correlation(3 * a + pole, whole.latent)) as [number, number];
+    return this.#axes.map(({ name, signed }, a) => {
+      const whole = this.#best(3 * a);
+      const positive = this.#best(3 * a + 1);
+      const negative = signed ? this.#best(3 * a + 2) : null;
+      const [plus, minus] = [1, 2].map((pole) => this.#correlation(3 * a + pole, whole.latent)) as [number, number];
       const carries = (own: number, { correlation }: { correlation: number }) =>
         Math.abs(own) >= POLE_SHARE * Math.abs(correlation);
       return {
@@ -128,7 +135,9 @@ export function axisScores(known: HeldOutAxes, held: HeldOut, codes: SparseCodes
   const states = new Map<number, ArrayLike<number>>();
   for (const row of rows) {
     const sequence = held.sequences[row]!;
-    if (!states.has(sequence)) states.set(sequence, known.states(sequence));
+    if (!states.has(sequence)) {
+      states.set(sequence, known.states(sequence));
+    }
   }
   const correlations = new AxisCorrelations(known.axes, width);
   correlations.add(rowsOf(codes, rows), (i) => states.get(held.sequences[rows[i]!]!)!);

@@ -31,8 +31,13 @@ export async function neighbours(
   for (let i = 0; i < width; i++) {
     const row = decoder.subarray(i * inputs, (i + 1) * inputs);
     const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-    if (norm > 0) for (let j = 0; j < inputs; j++) unit[i * inputs + j] = row[j]! / norm;
-    else zero.add(i);
+    if (norm > 0) {
+      for (let j = 0; j < inputs; j++) {
+        unit[i * inputs + j] = row[j]! / norm;
+      }
+    } else {
+      zero.add(i);
+    }
   }
   // Each row is its own nearest.
   const k = Math.min(width, count + 1);

@@ -28,7 +28,9 @@ export type TrainedSae = {
 
 /** Codes of rows x inputs activations. */
 export async function encodeActivations(sae: TrainedSae, x: Float32Array, encoder: Encoder): Promise<SparseCodes> {
-  if (!sae.normalisation) return encodeAsGiven(sae, x, encoder);
+  if (!sae.normalisation) {
+    return encodeAsGiven(sae, x, encoder);
+  }
   const { x: seen, frame } = normalised(x, sae.parameters.inputs, sae.normalisation);
   return { ...(await encodeAsGiven(sae, seen, encoder)), frame };
 }
@@ -44,8 +46,12 @@ async function encodeAsGiven(sae: TrainedSae, x: Float32Array, encoder: Encoder)
     bias: p.encoderBias,
   };
   const settings = { k: sae.k ?? p.width, threshold: p.threshold ?? new Float32Array(0) };
-  if (sae.code) return foreignCodes(encoder, input, sae.code, settings.k);
-  if (iterations === 1) return encoder.codes(input, variant, settings.k, settings.threshold);
+  if (sae.code) {
+    return foreignCodes(encoder, input, sae.code, settings.k);
+  }
+  if (iterations === 1) {
+    return encoder.codes(input, variant, settings.k, settings.threshold);
+  }
   const steps = { iterations, step: iterationStep };
   const residuals = { ...input, x: centred(x, p, true) };
   return unrolledCodes(encoder, residuals, p.decoder, variant, settings, steps);

@@ -53,7 +53,9 @@ export class HeldOutEvaluation {
   /** @throws SextantError `hook_unknown`, `data_invalid`, `not_finite` as `heldOutActivations` */
   async heldOut(hook: string): Promise<HeldOut> {
     const known = this.#heldOut.get(hook);
-    if (known) return known;
+    if (known) {
+      return known;
+    }
     const { sequences, tokens, pass, reading } = this.#options;
     const held = await heldOutActivations(this.#model, hook, sequences(), { tokens, pass, progress: reading });
     this.#heldOut.set(hook, held);
@@ -69,7 +71,9 @@ export class HeldOutEvaluation {
     const scores = axes ? axisScores(axes, held, codes, width) : [];
     const loss = (await this.#siteAt(hook, held, inputs)?.lossRecovered(sae)) ?? null;
     const tasks = [];
-    for (const texts of labelled) tasks.push(await labelledTasks(this.#model, hook, sae, texts, { encoder, seed }));
+    for (const texts of labelled) {
+      tasks.push(await labelledTasks(this.#model, hook, sae, texts, { encoder, seed }));
+    }
     const absorption = spelling
       ? await spellingAbsorption(this.#model, hook, sae, spelling.tokenizer, spelling.vocabulary, {
           encoder,
@@ -84,7 +88,9 @@ export class HeldOutEvaluation {
 
   #siteAt(hook: string, held: HeldOut, inputs: number): Site | null {
     const { lossSequences, encoder } = this.#options;
-    if (lossSequences === 0) return null;
+    if (lossSequences === 0) {
+      return null;
+    }
     let site = this.#sites.get(hook);
     if (!site) {
       const { mean } = activationStatistics(held.x, inputs);

@@ -24,7 +24,9 @@ export async function heldOutActivations(
   { tokens, pass, progress }: { tokens: number; pass: number; progress?: (done: number) => void },
 ): Promise<HeldOut> {
   const width = model.widthAt(hook);
-  if (width === null) throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
+  if (width === null) {
+    throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
+  }
   const ids: ArrayLike<number>[] = [];
   const recorded = async function* () {
     for await (const sequence of stream) {
@@ -47,9 +49,13 @@ export async function heldOutActivations(
     }
     count += take;
     progress?.(count);
-    if (count >= tokens) break;
+    if (count >= tokens) {
+      break;
+    }
   }
-  if (count === 0) throw new SextantError('data_invalid', 'the corpus has no tokens to evaluate on');
+  if (count === 0) {
+    throw new SextantError('data_invalid', 'the corpus has no tokens to evaluate on');
+  }
   const used = x.subarray(0, count * width);
   requireFinite(used, hook);
   return {

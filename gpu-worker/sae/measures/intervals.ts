@@ -40,7 +40,9 @@ export function metricIntervals(
     }
     let active = 0;
     for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
-      if (codes.values[entry] !== 0) active += 1;
+      if (codes.values[entry] !== 0) {
+        active += 1;
+      }
     }
     squares += square;
     [1, square, error, square > 0 ? error / square : 0, active].forEach((value, part) => {
@@ -63,7 +65,9 @@ export function metricIntervals(
       out[3] = active / tokens;
     },
   });
-  if (!intervals) return null;
+  if (!intervals) {
+    return null;
+  }
   const [mse, nmse, fvu, l0] = intervals as [Interval, Interval, Interval, Interval];
   const constant = varianceOf(squares / rows, centre) === null;
   return { mse, nmse, fvu: constant ? null : fvu, l0 };

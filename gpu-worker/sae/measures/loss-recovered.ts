@@ -51,11 +51,11 @@ type Replace = (x: Float32Array) => Float32Array | Promise<Float32Array>;
 
 /** A site of a model on some sequences. The controls do not depend on the autoencoder: they are measured once. */
 export class Site {
-  private readonly model: LanguageModel;
-  private readonly hook: string;
-  private readonly sequences: readonly ArrayLike<number>[];
-  private readonly options: Required<SiteOptions>;
-  private controls: Promise<Record<Exclude<Splice, 'spliced'>, Totals>> | undefined;
+  readonly #model: LanguageModel;
+  readonly #hook: string;
+  readonly #sequences: readonly ArrayLike<number>[];
+  readonly #options: Required<SiteOptions>;
+  #controls: Promise<Record<Exclude<Splice, 'spliced'>, Totals>> | undefined;
 
   constructor(
     model: LanguageModel,
@@ -63,10 +63,10 @@ export class Site {
     sequences: readonly ArrayLike<number>[],
     { mean, pass = 8, encoder = new Encoder({ threads: 2 }), reference = null }: SiteOptions,
   ) {
-    this.model = model;
-    this.hook = hook;
-    this.sequences = sequences;
-    this.options = { mean, pass, encoder, reference };
+    this.#model = model;
+    this.#hook = hook;
+    this.#sequences = sequences;
+    this.#options = { mean, pass, encoder, reference };
   }
 
   /**
@@ -80,10 +80,10 @@ export class Site {
 
   /** As `lossRecovered`, also against the reference and by sequence. */
   async scores(sae: TrainedSae): Promise<SiteScores> {
-    const { mean, encoder } = this.options;
-    this.controls ??= this.measureControls(mean);
-    const controls = await this.controls;
-    const spliced = await this.replaced(async (x) => reconstruct(sae, await encodeActivations(sae, x, encoder)));
+    const { mean, encoder } = this.#options;
+    this.#controls ??= this.#measureControls(mean);
+    const controls = await this.#controls;
+    const spliced = await this.#replaced(async (x) => reconstruct(sae, await encodeActivations(sae, x, encoder)));
     const all: Record<Splice, Totals> = { spliced, ...controls };
     const { tokens } = spliced;
     const per = (value: (totals: Totals) => number) =>
@@ -96,7 +96,7 @@ export class Site {
     const share = (loss: number, control: number) =>
       control === loss ? null : (cross_entropy.spliced - control) / (loss - control);
     return {
-      reference: this.options.reference
+      reference: this.#options.reference
         ? {
             loss: referenceLoss,
             kl: per(({ referenceKl }) => referenceKl),
@@ -118,23 +118,24 @@ export class Site {
     };
   }
 
-  private async measureControls(mean: ArrayLike<number>) {
-    const width = this.model.widthAt(this.hook)!;
+  async #measureControls(mean: ArrayLike<number>) {
+    const width = this.#model.widthAt(this.#hook)!;
     return {
-      zero: await this.replaced((x) => new Float32Array(x.length)),
-      mean: await this.replaced((x) => x.map((_, i) => mean[i % width]!)),
-      identity: await this.replaced((x) => x),
+      zero: await this.#replaced((x) => new Float32Array(x.length)),
+      mean: await this.#replaced((x) => x.map((_, i) => mean[i % width]!)),
+      identity: await this.#replaced((x) => x),
     };
   }
 
   /** Sums over the predicted tokens, untouched and with the site replaced. */
-  private async replaced(replace: Replace): Promise<Totals> {
-    const { model, hook } = this;
+  async #replaced(replace: Replace): Promise<Totals> {
+    const model = this.#model;
+    const hook = this.#hook;
     const special = model.tokenizer?.special ?? new Set<number>();
     const { vocabulary } = model.architecture;
     const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0, referenceLoss: 0, referenceKl: 0, sequences: [] };
-    const { reference } = this.options;
-    for await (const ids of groups(this.sequences, this.options.pass)) {
+    const { reference } = this.#options;
+    for await (const ids of groups(this.#sequences, this.#options.pass)) {
       const plain = await model.forward({ ids, taps: [hook], losses: true });
       const x = plain.taps[hook]!.data;
       const values = keepSpecial(await replace(x), x, ids, plain, special);
@@ -144,11 +145,15 @@ export class Site {
       totals.original += sum(plain.losses!, counted);
       totals.loss += sum(changed.losses!, counted);
       const other = reference && (await reference.forward({ ids, losses: true }));
-      if (other) totals.referenceLoss += sum(other.losses!, counted);
+      if (other) {
+        totals.referenceLoss += sum(other.losses!, counted);
+      }
       for (const row of counted) {
         const [p, q] = [plain, changed].map(({ logits }) => rowOf(logits!.data, vocabulary, row));
         totals.kl += klDivergence(p!, q!);
-        if (other) totals.referenceKl += klDivergence(rowOf(other.logits!.data, vocabulary, row), q!);
+        if (other) {
+          totals.referenceKl += klDivergence(rowOf(other.logits!.data, vocabulary, row), q!);
+        }
       }
       for (let r = 0; r < ids.length; r++) {
         const own = counted.filter((row) => Math.floor(row / plain.seq) === r);
@@ -177,7 +182,9 @@ function keepSpecial(
   const out = values.slice();
   ids.forEach((row, r) => {
     for (let i = 0; i < row.length; i++) {
-      if (!special.has(row[i]!)) continue;
+      if (!special.has(row[i]!)) {
+        continue;
+      }
       const at = (r * seq + seq - row.length + i) * width;
       out.set(x.subarray(at, at + width), at);
     }

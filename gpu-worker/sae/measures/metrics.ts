@@ -29,31 +29,31 @@ export function varianceOf(meanSquare: number, centre: number): number | null {
 /** Running sums for `ReconstructionMetrics`, and counts per latent and sign. */
 export class MetricsAccumulator {
   readonly width: number;
-  private readonly inputs: number;
+  readonly #inputs: number;
   /** Tokens on which each latent was positive, negative. */
   readonly positive: Float64Array;
   readonly negative: Float64Array;
-  private readonly sums: Float64Array;
-  private squares = 0;
-  private rows = 0;
-  private error = 0;
-  private relative = 0;
-  private relativeRows = 0;
-  private cosine = 0;
-  private codes = 0;
-  private magnitudes = 0;
+  readonly #sums: Float64Array;
+  #squares = 0;
+  #rows = 0;
+  #error = 0;
+  #relative = 0;
+  #relativeRows = 0;
+  #cosine = 0;
+  #codes = 0;
+  #magnitudes = 0;
 
   constructor(inputs: number, width: number) {
-    this.inputs = inputs;
+    this.#inputs = inputs;
     this.width = width;
     this.positive = new Float64Array(width);
     this.negative = new Float64Array(width);
-    this.sums = new Float64Array(inputs);
+    this.#sums = new Float64Array(inputs);
   }
 
   /** Adds rows of activations with their reconstructions and codes. */
   add(x: Float32Array, reconstruction: Float32Array, codes: SparseCodes): void {
-    const { inputs } = this;
+    const inputs = this.#inputs;
     for (let row = 0; row < codes.rows; row++) {
       let [square, other, product, error] = [0, 0, 0, 0];
       for (let i = 0; i < inputs; i++) {
@@ -63,49 +63,53 @@ export class MetricsAccumulator {
         other += hat * hat;
         product += value * hat;
         error += (value - hat) ** 2;
-        this.sums[i]! += value;
+        this.#sums[i]! += value;
       }
-      this.squares += square;
-      this.error += error;
+      this.#squares += square;
+      this.#error += error;
       if (square > 0) {
-        this.relative += error / square;
-        this.relativeRows += 1;
-        if (other > 0) this.cosine += product / Math.sqrt(square * other);
+        this.#relative += error / square;
+        this.#relativeRows += 1;
+        if (other > 0) {
+          this.#cosine += product / Math.sqrt(square * other);
+        }
       }
       for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
         const code = codes.values[entry]!;
-        if (code === 0) continue;
+        if (code === 0) {
+          continue;
+        }
         const counts = code > 0 ? this.positive : this.negative;
         counts[codes.latents[entry]!]! += 1;
-        this.codes += 1;
-        this.magnitudes += Math.abs(code);
+        this.#codes += 1;
+        this.#magnitudes += Math.abs(code);
       }
     }
-    this.rows += codes.rows;
+    this.#rows += codes.rows;
   }
 
   get tokens(): number {
-    return this.rows;
+    return this.#rows;
   }
 
   reconstruction(): ReconstructionMetrics {
-    const n = this.rows;
-    const centre = this.sums.reduce((sum, value) => sum + (value / n) ** 2, 0);
-    const variance = varianceOf(this.squares / n, centre);
+    const n = this.#rows;
+    const centre = this.#sums.reduce((sum, value) => sum + (value / n) ** 2, 0);
+    const variance = varianceOf(this.#squares / n, centre);
     return {
       tokens: n,
-      mse: this.error / n / this.inputs,
-      nmse: this.relativeRows > 0 ? this.relative / this.relativeRows : 0,
-      fvu: variance === null ? null : this.error / n / variance,
-      cosine: this.relativeRows > 0 ? this.cosine / this.relativeRows : 0,
-      l0: this.codes / n,
-      l1: this.magnitudes / n,
+      mse: this.#error / n / this.#inputs,
+      nmse: this.#relativeRows > 0 ? this.#relative / this.#relativeRows : 0,
+      fvu: variance === null ? null : this.#error / n / variance,
+      cosine: this.#relativeRows > 0 ? this.#cosine / this.#relativeRows : 0,
+      l0: this.#codes / n,
+      l1: this.#magnitudes / n,
     };
   }
 
   /** Share of tokens on which each latent fires with either sign. */
   density(): Float64Array {
-    return this.positive.map((count, i) => (count + this.negative[i]!) / this.rows);
+    return this.positive.map((count, i) => (count + this.negative[i]!) / this.#rows);
   }
 
   deadShare(): number {
@@ -117,9 +121,13 @@ export class MetricsAccumulator {
     let [alive, both] = [0, 0];
     for (let i = 0; i < this.width; i++) {
       const fired = this.positive[i]! + this.negative[i]!;
-      if (fired === 0) continue;
+      if (fired === 0) {
+        continue;
+      }
       alive += 1;
-      if (Math.min(this.positive[i]!, this.negative[i]!) / fired >= tau) both += 1;
+      if (Math.min(this.positive[i]!, this.negative[i]!) / fired >= tau) {
+        both += 1;
+      }
     }
     return alive === 0 ? 0 : both / alive;
   }
@@ -130,8 +138,11 @@ export class MetricsAccumulator {
     const counts = new Array<number>(bins).fill(0);
     let dead = 0;
     for (const share of this.density()) {
-      if (share === 0) dead += 1;
-      else counts[Math.min(bins - 1, Math.max(0, Math.floor(((Math.log10(share) + 6) / 6) * bins)))]! += 1;
+      if (share === 0) {
+        dead += 1;
+      } else {
+        counts[Math.min(bins - 1, Math.max(0, Math.floor(((Math.log10(share) + 6) / 6) * bins)))]! += 1;
+      }
     }
     return { edges, counts, dead };
   }

@@ -140,7 +140,9 @@ function mainLatents(
   let best = f1(1);
   while (count < ranked.length) {
     const next = f1(count + 1);
-    if (next < best + LEAST_RISE) break;
+    if (next < best + LEAST_RISE) {
+      break;
+    }
     best = next;
     count += 1;
   }

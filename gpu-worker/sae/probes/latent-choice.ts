@@ -27,10 +27,14 @@ export function separatingLatent(positive: SparseCodes, negative: SparseCodes, w
   for (let latent = 0; latent < width; latent++) {
     const difference = p.mean[latent]! - n.mean[latent]!;
     const variance = (p.square[latent]! - p.mean[latent]! ** 2 + n.square[latent]! - n.mean[latent]! ** 2) / 2;
-    if (difference === 0) continue;
+    if (difference === 0) {
+      continue;
+    }
     // A latent that is constant within both sets separates them entirely; rounding keeps the ratio finite.
     const separation = Math.abs(difference) / Math.sqrt(Math.max(variance, 1e-12 * difference ** 2));
-    if (separation > best.separation) best = { latent, sign: difference > 0 ? 1 : -1, separation };
+    if (separation > best.separation) {
+      best = { latent, sign: difference > 0 ? 1 : -1, separation };
+    }
   }
   return best;
 }

@@ -13,9 +13,15 @@ const PROBE_L2 = 1e-3;
 /** Columns with mean 0 and deviation 1 over the given rows: [rows of x, columns]. */
 function standardised(x: Float64Array, width: number, rows: readonly number[]) {
   const [mean, deviation] = [new Float64Array(width), new Float64Array(width)];
-  for (const row of rows) for (let j = 0; j < width; j++) mean[j]! += x[row * width + j]! / rows.length;
   for (const row of rows) {
-    for (let j = 0; j < width; j++) deviation[j]! += (x[row * width + j]! - mean[j]!) ** 2 / rows.length;
+    for (let j = 0; j < width; j++) {
+      mean[j]! += x[row * width + j]! / rows.length;
+    }
+  }
+  for (const row of rows) {
+    for (let j = 0; j < width; j++) {
+      deviation[j]! += (x[row * width + j]! - mean[j]!) ** 2 / rows.length;
+    }
   }
   const scale = deviation.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
   return { apply: (values: Float64Array) => values.map((v, i) => (v - mean[i % width]!) * scale[i % width]!), scale };
@@ -30,7 +36,9 @@ export function trainProbe(x: Float64Array, width: number, y: readonly number[],
     const given = values === x ? own : apply(values);
     return rows.map((row) => {
       let a = beta[width]!;
-      for (let j = 0; j < width; j++) a += beta[j]! * given[row * width + j]!;
+      for (let j = 0; j < width; j++) {
+        a += beta[j]! * given[row * width + j]!;
+      }
       return a > 0;
     });
   };
@@ -48,9 +56,15 @@ export function f1Of(probe: Probe, y: readonly number[], rows: readonly number[]
   let [hits, claimed, members] = [0, 0, 0];
   probe.predict(rows).forEach((yes, i) => {
     const member = y[rows[i]!]! > 0.5;
-    if (yes) claimed += 1;
-    if (member) members += 1;
-    if (yes && member) hits += 1;
+    if (yes) {
+      claimed += 1;
+    }
+    if (member) {
+      members += 1;
+    }
+    if (yes && member) {
+      hits += 1;
+    }
   });
   return hits === 0 ? 0 : (2 * hits) / (claimed + members);
 }

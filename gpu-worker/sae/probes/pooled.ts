@@ -37,7 +37,9 @@ export async function poolTexts(
       const used = [...Array(ids.length).keys()].filter((at) => !special.has(ids[at]!));
       for (const at of used) {
         const row = i * seq + seq - ids.length + at;
-        for (let j = 0; j < inputs; j++) x[(done + i) * inputs + j]! += values[row * inputs + j]! / used.length;
+        for (let j = 0; j < inputs; j++) {
+          x[(done + i) * inputs + j]! += values[row * inputs + j]! / used.length;
+        }
         for (let entry = codes.starts[row]!; entry < codes.starts[row + 1]!; entry++) {
           z[(done + i) * width + codes.latents[entry]!]! += codes.values[entry]! / used.length;
         }

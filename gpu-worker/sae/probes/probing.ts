@@ -17,7 +17,9 @@ function meanDifferences({ z, width }: PooledTexts, y: readonly number[], rows: 
   const out = new Float64Array(width);
   for (const row of rows) {
     const share = y[row]! > 0.5 ? 1 / counts[1]! : -1 / counts[0]!;
-    for (let i = 0; i < width; i++) out[i]! += share * z[row * width + i]!;
+    for (let i = 0; i < width; i++) {
+      out[i]! += share * z[row * width + i]!;
+    }
   }
   return out;
 }
@@ -48,8 +50,12 @@ function without(texts: PooledTexts, decoder: Float32Array, latents: readonly nu
   for (let row = 0; row * inputs < out.length; row++) {
     for (const latent of latents) {
       const code = texts.z[row * width + latent]!;
-      if (code === 0) continue;
-      for (let j = 0; j < inputs; j++) out[row * inputs + j]! -= code * decoder[latent * inputs + j]!;
+      if (code === 0) {
+        continue;
+      }
+      for (let j = 0; j < inputs; j++) {
+        out[row * inputs + j]! -= code * decoder[latent * inputs + j]!;
+      }
     }
   }
   return out;
@@ -59,7 +65,9 @@ function without(texts: PooledTexts, decoder: Float32Array, latents: readonly nu
 const alignments = (probe: Probe, decoder: Float32Array, inputs: number): Float64Array =>
   Float64Array.from({ length: decoder.length / inputs }, (_, i) => {
     let sum = 0;
-    for (let j = 0; j < inputs; j++) sum += probe.weights[j]! * decoder[i * inputs + j]!;
+    for (let j = 0; j < inputs; j++) {
+      sum += probe.weights[j]! * decoder[i * inputs + j]!;
+    }
     return sum;
   });
 
@@ -78,7 +86,9 @@ export function targetedPerturbation(
   counts: readonly number[],
 ): Perturbation[] | null {
   const classes = [...new Set(texts.labels)].sort();
-  if (classes.length < 3) return null;
+  if (classes.length < 3) {
+    return null;
+  }
   const targets = classes.map((name) => texts.labels.map((label) => (label === name ? 1 : 0)));
   const probes = targets.map((y) => trainProbe(texts.x, texts.inputs, y, train));
   const base = probes.map((probe, c) => accuracyOf(probe, targets[c]!, test));
@@ -97,8 +107,11 @@ export function targetedPerturbation(
       const x = without(texts, decoder, ranked);
       probes.forEach((probe, other) => {
         const drop = base[other]! - accuracyOf(probe, targets[other]!, test, x);
-        if (other === c) own += drop / classes.length;
-        else others += drop / (classes.length * (classes.length - 1));
+        if (other === c) {
+          own += drop / classes.length;
+        } else {
+          others += drop / (classes.length * (classes.length - 1));
+        }
       });
     });
     return own - others;
@@ -121,12 +134,16 @@ export function spuriousRemoval(
   counts: readonly number[],
 ): Perturbation[] | null {
   const [labels, attributes] = [[...new Set(texts.labels)].sort(), [...new Set(texts.spurious)].sort()];
-  if (labels.length !== 2 || attributes.length !== 2 || attributes.includes(null)) return null;
+  if (labels.length !== 2 || attributes.length !== 2 || attributes.includes(null)) {
+    return null;
+  }
   const y = texts.labels.map((label) => (label === labels[1] ? 1 : 0));
   const spurious = texts.spurious.map((value) => (value === attributes[1] ? 1 : 0));
   const confounded = train.filter((row) => y[row] === spurious[row]);
   const both = (rows: readonly number[]) => rows.some((row) => y[row] === 1) && rows.some((row) => y[row] === 0);
-  if (!both(confounded) || !both(train)) return null;
+  if (!both(confounded) || !both(train)) {
+    return null;
+  }
   const biased = trainProbe(texts.x, texts.inputs, y, confounded);
   const clean = accuracyOf(trainProbe(texts.x, texts.inputs, y, train), y, test);
   const attribute = trainProbe(texts.x, texts.inputs, spurious, train);

@@ -33,7 +33,9 @@ export function spellingWords(tokenizer: Tokenizer, given: readonly string[] | n
     ];
     const tokens = alone.length < after.length ? alone : after;
     // A word given twice must not be both learned from and held out.
-    if (!isWord(word) || tokens.length === 0 || tokens.length > longest || seen.has(tokens.join())) return [];
+    if (!isWord(word) || tokens.length === 0 || tokens.length > longest || seen.has(tokens.join())) {
+      return [];
+    }
     seen.add(tokens.join());
     return [{ word, tokens }];
   });

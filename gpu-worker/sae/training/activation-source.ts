@@ -29,11 +29,11 @@ type SourceBatch = { x: Float32Array; next: SourcePosition };
 
 export class ActivationSource {
   readonly width: number;
-  private readonly options: SourceOptions;
+  readonly #options: SourceOptions;
   /** Largest norm kept; known once the first block was seen. */
-  private limit: number | null = null;
+  #limit: number | null = null;
   /** The first block from the time it was looked at until it is trained on, so that it is read once. */
-  private first: Float32Array | null = null;
+  #first: Float32Array | null = null;
 
   /** @throws SextantError `hook_unknown` */
   constructor(options: SourceOptions) {
@@ -42,26 +42,28 @@ export class ActivationSource {
       throw new SextantError('hook_unknown', `'${options.hook}' has no vectors of fixed width`);
     }
     this.width = width;
-    this.options = options;
+    this.#options = options;
   }
 
   /** The rows of the first block in the order of the text: the sample that statistics are taken of. */
   async sample(): Promise<Float32Array> {
-    this.first ??= await this.firstBlock();
-    return this.first;
+    this.#first ??= await this.#firstBlock();
+    return this.#first;
   }
 
-  private async firstBlock(): Promise<Float32Array> {
-    for await (const rows of this.blocks(0)) return rows;
+  async #firstBlock(): Promise<Float32Array> {
+    for await (const rows of this.#blocks(0)) {
+      return rows;
+    }
     throw new SextantError('data_invalid', 'the corpus has no tokens');
   }
 
   /** Batches from a position on, without end. */
   async *batches(from: SourcePosition = { block: 0, batch: 0 }): AsyncGenerator<SourceBatch, void, void> {
-    const { rows, seed } = this.options;
+    const { rows, seed } = this.#options;
     let block = from.block;
     let first = from.batch;
-    for await (const values of this.blocks(block)) {
+    for await (const values of this.#blocks(block)) {
       const held = values.length / this.width;
       const order = stream(seed, `sae/block/${block}`).permutation(held);
       const count = Math.floor(held / rows);
@@ -78,37 +80,45 @@ export class ActivationSource {
     }
   }
 
-  private async *blocks(from: number): AsyncGenerator<Float32Array, void, void> {
-    const { block: size } = this.options;
-    if (from > 0 && this.limit === null && this.options.normCap !== null) await this.firstBlock();
-    let first = from === 0 ? this.first : null;
-    this.first = null;
+  async *#blocks(from: number): AsyncGenerator<Float32Array, void, void> {
+    const { block: size } = this.#options;
+    if (from > 0 && this.#limit === null && this.#options.normCap !== null) {
+      await this.#firstBlock();
+    }
+    let first = from === 0 ? this.#first : null;
+    this.#first = null;
     let held: ArrayLike<number>[] = [];
     let seen = 0;
-    for await (const sequence of this.endless()) {
-      if (seen++ < from * size) continue;
+    for await (const sequence of this.#endless()) {
+      if (seen++ < from * size) {
+        continue;
+      }
       held.push(sequence);
-      if (held.length < size) continue;
+      if (held.length < size) {
+        continue;
+      }
       const known = first;
       first = null;
-      yield known ?? (await this.read(held));
+      yield known ?? (await this.#read(held));
       held = [];
     }
   }
 
-  private async *endless(): AsyncGenerator<ArrayLike<number>, void, void> {
+  async *#endless(): AsyncGenerator<ArrayLike<number>, void, void> {
     for (;;) {
       let any = false;
-      for await (const sequence of this.options.sequences()) {
+      for await (const sequence of this.#options.sequences()) {
         any = true;
         yield sequence;
       }
-      if (!any) throw new SextantError('data_invalid', 'the corpus has no tokens');
+      if (!any) {
+        throw new SextantError('data_invalid', 'the corpus has no tokens');
+      }
     }
   }
 
-  private async read(sequences: readonly ArrayLike<number>[]): Promise<Float32Array> {
-    const { model, hook, pass, rows, normCap } = this.options;
+  async #read(sequences: readonly ArrayLike<number>[]): Promise<Float32Array> {
+    const { model, hook, pass, rows, normCap } = this.#options;
     const parts: Float32Array[] = [];
     for await (const { values } of activations(model, sequences, { hooks: [hook], batch: pass })) {
       parts.push(values[hook]!);
@@ -116,8 +126,8 @@ export class ActivationSource {
     const all = joined(parts);
     requireFinite(all, hook);
     const norms = rowNorms(all, this.width);
-    this.limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * quantile(norms.slice().sort(), 0.5);
-    const kept = keepRows(all, this.width, norms, this.limit);
+    this.#limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * quantile(norms.slice().sort(), 0.5);
+    const kept = keepRows(all, this.width, norms, this.#limit);
     if (kept.length < rows * this.width) {
       const found = kept.length / this.width;
       throw new SextantError(
@@ -141,17 +151,23 @@ function joined(parts: readonly Float32Array[]): Float32Array {
 
 function rowNorms(x: Float32Array, width: number): Float64Array {
   const norms = new Float64Array(x.length / width);
-  for (let i = 0; i < x.length; i++) norms[Math.floor(i / width)]! += x[i]! * x[i]!;
+  for (let i = 0; i < x.length; i++) {
+    norms[Math.floor(i / width)]! += x[i]! * x[i]!;
+  }
   return norms.map(Math.sqrt);
 }
 
 function keepRows(x: Float32Array, width: number, norms: Float64Array, limit: number): Float32Array {
   const kept = norms.reduce((count, norm) => count + (norm <= limit ? 1 : 0), 0);
-  if (kept === norms.length) return x;
+  if (kept === norms.length) {
+    return x;
+  }
   const out = new Float32Array(kept * width);
   let at = 0;
   norms.forEach((norm, row) => {
-    if (norm > limit) return;
+    if (norm > limit) {
+      return;
+    }
     out.set(x.subarray(row * width, (row + 1) * width), at);
     at += width;
   });

@@ -78,8 +78,9 @@ export function saeConfiguration(options: SaeConfigurationOptions): SaeConfigura
     ...options,
   };
   const variant = VARIANTS[complete.variant];
-  if (!variant)
+  if (!variant) {
     throw invalid(`there is no variant '${complete.variant}'; variants: ${Object.keys(VARIANTS).join(', ')}`);
+  }
   if (variant.takes === 'k' && (complete.k < 1 || complete.k > complete.width)) {
     throw invalid(`k = ${complete.k} must lie between 1 and the width ${complete.width}`);
   }

@@ -72,7 +72,9 @@ export function denseProgram(r: SaeConfiguration, rows: number, { auxiliary }: {
     return squaredRows(g.sub(aimed, g.matmul(codes, atoms)), rows);
   });
   let total = partial.length ? g.div(g.addAll([reconstruction, ...partial]), partial.length + 1) : reconstruction;
-  if (penalty && sparsity > 0) total = g.add(total, g.mul(penalty, sparsity));
+  if (penalty && sparsity > 0) {
+    total = g.add(total, g.mul(penalty, sparsity));
+  }
   if (auxiliary) {
     total = g.add(total, g.mul(auxiliaryLoss(r, u, error, decoder, rows), auxiliaryWeight));
   }

@@ -15,13 +15,13 @@ type DenseOptions = { threads?: number; provider?: ProviderRequest };
 
 export class DenseTrainer implements Trainer {
   readonly configuration: SaeConfiguration;
-  private readonly options: DenseOptions;
-  private readonly tokensSinceFired: Float64Array;
-  private trainer: ProgramTrainer;
+  readonly #options: DenseOptions;
+  readonly #tokensSinceFired: Float64Array;
+  #trainer: ProgramTrainer;
   /** Whether the program holds the auxiliary term; it costs two more products, so it is there only when needed. */
-  private auxiliary: boolean;
-  private cut: number;
-  private readonly batch: number;
+  #auxiliary: boolean;
+  #cut: number;
+  readonly #batch: number;
 
   private constructor(
     configuration: SaeConfiguration,
@@ -31,12 +31,12 @@ export class DenseTrainer implements Trainer {
     first: ProgramTrainer,
   ) {
     this.configuration = configuration;
-    this.batch = batch;
-    this.options = options;
-    this.tokensSinceFired = state.tokensSinceFired.slice();
-    this.cut = state.cut;
-    this.trainer = first;
-    this.auxiliary = this.dead().length > 0 && configuration.auxiliaryWeight > 0;
+    this.#batch = batch;
+    this.#options = options;
+    this.#tokensSinceFired = state.tokensSinceFired.slice();
+    this.#cut = state.cut;
+    this.#trainer = first;
+    this.#auxiliary = this.#dead().length > 0 && configuration.auxiliaryWeight > 0;
   }
 
   /** @param batch rows of every step */
@@ -53,34 +53,40 @@ export class DenseTrainer implements Trainer {
     return new DenseTrainer(configuration, batch, options, state, first);
   }
 
-  private dead(): number[] {
-    return [...this.tokensSinceFired.keys()].filter((i) => this.tokensSinceFired[i]! >= this.configuration.deadTokens);
+  #dead(): number[] {
+    return [...this.#tokensSinceFired.keys()].filter(
+      (i) => this.#tokensSinceFired[i]! >= this.configuration.deadTokens,
+    );
   }
 
   async run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]> {
     const { width } = this.configuration;
-    const dead = this.dead();
+    const dead = this.#dead();
     const auxiliary = dead.length > 0 && this.configuration.auxiliaryWeight > 0;
-    if (auxiliary !== this.auxiliary) {
-      const resume = await this.trainer.checkpoint();
-      await this.trainer.release();
-      this.trainer = await program(this.configuration, this.batch, auxiliary, this.options, resume);
-      this.auxiliary = auxiliary;
+    if (auxiliary !== this.#auxiliary) {
+      const resume = await this.#trainer.checkpoint();
+      await this.#trainer.release();
+      this.#trainer = await program(this.configuration, this.#batch, auxiliary, this.#options, resume);
+      this.#auxiliary = auxiliary;
     }
     const mask = new Float32Array(width);
-    for (const latent of dead) mask[latent] = 1;
+    for (const latent of dead) {
+      mask[latent] = 1;
+    }
     const feeds = { [ACTIVATIONS]: x, ...(auxiliary && { [DEAD]: mask }) };
-    const done = this.trainer.step;
-    this.trainer.rate = (step) => rates[step - 1 - done]!;
+    const done = this.#trainer.step;
+    this.#trainer.rate = (step) => rates[step - 1 - done]!;
     const reports: StepReport[] = [];
-    for await (const { metrics } of this.trainer.run(once({ steps: rates.length, feeds }))) {
+    for await (const { metrics } of this.#trainer.run(once({ steps: rates.length, feeds }))) {
       for (let step = 0; step < rates.length; step++) {
         const fired = metrics.fired!.subarray(step * width, (step + 1) * width) as Float32Array;
-        if (metrics.cut) this.follow(Number(metrics.cut[step]), done + step);
+        if (metrics.cut) {
+          this.#follow(Number(metrics.cut[step]), done + step);
+        }
         reports.push({
           loss: Number(metrics.reconstruction![step]),
           total: metrics.loss[step]!,
-          l0: this.account(fired) / this.batch,
+          l0: this.#account(fired) / this.#batch,
           dead: dead.length,
         });
       }
@@ -88,31 +94,31 @@ export class DenseTrainer implements Trainer {
     return reports;
   }
 
-  private follow(cut: number, step: number): void {
-    this.cut = step === 0 ? cut : CUT_DECAY * this.cut + (1 - CUT_DECAY) * cut;
+  #follow(cut: number, step: number): void {
+    this.#cut = step === 0 ? cut : CUT_DECAY * this.#cut + (1 - CUT_DECAY) * cut;
   }
 
-  private account(fired: Float32Array): number {
+  #account(fired: Float32Array): number {
     let codes = 0;
     for (let i = 0; i < fired.length; i++) {
       codes += fired[i]!;
-      this.tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.tokensSinceFired[i]! + this.batch;
+      this.#tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.#tokensSinceFired[i]! + this.#batch;
     }
     return codes;
   }
 
   async parameters(): Promise<SaeParameters> {
-    const tensors = await this.trainer.parameters();
+    const tensors = await this.#trainer.parameters();
     const values = Object.fromEntries(Object.entries(tensors).map(([name, { data }]) => [name, data]));
-    return this.parametersFrom(values as Record<string, Float32Array>, false);
+    return this.#parametersFrom(values as Record<string, Float32Array>, false);
   }
 
-  private parametersFrom(values: Readonly<Record<string, Float32Array>>, raw: boolean): SaeParameters {
+  #parametersFrom(values: Readonly<Record<string, Float32Array>>, raw: boolean): SaeParameters {
     const { inputs, width, variant } = this.configuration;
     const { learnsThreshold, selection } = VARIANTS[variant];
     const logarithm = values[THRESHOLD.logarithm];
     const learned = logarithm && !raw ? logarithm.map(Math.exp) : (logarithm ?? values[THRESHOLD.plain]);
-    const running = selection === 'batch' && !raw ? new Float32Array(width).fill(this.cut) : null;
+    const running = selection === 'batch' && !raw ? new Float32Array(width).fill(this.#cut) : null;
     return {
       inputs,
       width,
@@ -125,24 +131,24 @@ export class DenseTrainer implements Trainer {
   }
 
   async state(): Promise<TrainerState> {
-    const { tensors, step } = await this.trainer.checkpoint();
+    const { tensors, step } = await this.#trainer.checkpoint();
     const group = (prefix: string) => {
       const names = [...NAMES, THRESHOLD.plain, THRESHOLD.logarithm].filter((name) => `${prefix}${name}` in tensors);
       const values = Object.fromEntries(names.map((name) => [name, tensors[`${prefix}${name}`]!.data as Float32Array]));
-      return this.parametersFrom(values, true);
+      return this.#parametersFrom(values, true);
     };
     return {
       steps: step,
       parameters: group(''),
       first: group('first:'),
       second: group('second:'),
-      tokensSinceFired: this.tokensSinceFired.slice(),
-      cut: this.cut,
+      tokensSinceFired: this.#tokensSinceFired.slice(),
+      cut: this.#cut,
     };
   }
 
   async close(): Promise<void> {
-    await this.trainer.release();
+    await this.#trainer.release();
   }
 }
 

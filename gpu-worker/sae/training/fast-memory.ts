@@ -64,8 +64,9 @@ export function fastMemory(configuration: SaeConfiguration, batch: number, threa
 /** Writes rows of `inputs` values as rows of the padded length. */
 export function padRows(target: Float32Array, source: Float32Array, inputs: number): void {
   const stride = strideOf(inputs);
-  if (stride === inputs) target.set(source);
-  else {
+  if (stride === inputs) {
+    target.set(source);
+  } else {
     for (let row = 0; row * inputs < source.length; row++) {
       target.set(source.subarray(row * inputs, (row + 1) * inputs), row * stride);
     }
@@ -84,7 +85,9 @@ export function unloadWeights(source: WeightArrays, { inputs, width }: SaeConfig
   const stride = strideOf(inputs);
   const rows = (padded: Float32Array) => {
     const out = new Float32Array(width * inputs);
-    for (let row = 0; row < width; row++) out.set(padded.subarray(row * stride, row * stride + inputs), row * inputs);
+    for (let row = 0; row < width; row++) {
+      out.set(padded.subarray(row * stride, row * stride + inputs), row * inputs);
+    }
     return out;
   };
   return {

@@ -22,15 +22,15 @@ const LATENT_COST = 2;
 
 export class FastTrainer implements Trainer {
   readonly configuration: SaeConfiguration;
-  private readonly memory: ReturnType<typeof fastMemory>;
-  private readonly encoder: Encoder;
+  readonly #memory: ReturnType<typeof fastMemory>;
+  readonly #encoder: Encoder;
   /** Whether the encoder is this trainer's own, to be released with it. */
-  private readonly ownsEncoder: boolean;
-  private readonly signed: boolean;
-  private readonly stride: number;
-  private readonly batch: number;
-  private readonly tokensSinceFired: Float64Array;
-  private steps: number;
+  readonly #ownsEncoder: boolean;
+  readonly #signed: boolean;
+  readonly #stride: number;
+  readonly #batch: number;
+  readonly #tokensSinceFired: Float64Array;
+  #steps: number;
 
   /**
    * @param batch most rows of a step
@@ -50,47 +50,49 @@ export class FastTrainer implements Trainer {
     }
     const state = 'tokensSinceFired' in start ? start : initialState(start);
     this.configuration = configuration;
-    this.signed = VARIANTS[configuration.variant].signed;
-    this.batch = batch;
-    this.stride = strideOf(configuration.inputs);
-    this.steps = state.steps;
-    this.tokensSinceFired = state.tokensSinceFired.slice();
-    this.ownsEncoder = encoder === undefined;
-    this.encoder = encoder ?? new Encoder({ threads, spinning: false });
-    this.memory = fastMemory(
+    this.#signed = VARIANTS[configuration.variant].signed;
+    this.#batch = batch;
+    this.#stride = strideOf(configuration.inputs);
+    this.#steps = state.steps;
+    this.#tokensSinceFired = state.tokensSinceFired.slice();
+    this.#ownsEncoder = encoder === undefined;
+    this.#encoder = encoder ?? new Encoder({ threads, spinning: false });
+    this.#memory = fastMemory(
       configuration,
       batch,
       configuration.width * configuration.inputs < ONE_THREAD ? 1 : threads,
     );
-    loadWeights(this.memory.weights, state.parameters);
-    loadWeights(this.memory.first, state.first);
-    loadWeights(this.memory.second, state.second);
+    loadWeights(this.#memory.weights, state.parameters);
+    loadWeights(this.#memory.first, state.first);
+    loadWeights(this.#memory.second, state.second);
   }
 
   async parameters(): Promise<SaeParameters> {
-    return unloadWeights(this.memory.weights, this.configuration);
+    return unloadWeights(this.#memory.weights, this.configuration);
   }
 
   async state(): Promise<TrainerState> {
     return {
-      steps: this.steps,
-      parameters: unloadWeights(this.memory.weights, this.configuration),
-      first: unloadWeights(this.memory.first, this.configuration),
-      second: unloadWeights(this.memory.second, this.configuration),
-      tokensSinceFired: this.tokensSinceFired.slice(),
+      steps: this.#steps,
+      parameters: unloadWeights(this.#memory.weights, this.configuration),
+      first: unloadWeights(this.#memory.first, this.configuration),
+      second: unloadWeights(this.#memory.second, this.configuration),
+      tokensSinceFired: this.#tokensSinceFired.slice(),
       cut: 0,
     };
   }
 
   /** Centres the batch into the kernels' memory and the runtime's copy. */
-  private admit(x: Float32Array, rows: number): void {
+  #admit(x: Float32Array, rows: number): void {
     const { inputs } = this.configuration;
-    const { stride } = this;
-    const { copies, weights, arrays, source } = this.memory;
+    const stride = this.#stride;
+    const { copies, weights, arrays, source } = this.#memory;
     const bias = weights.decoderBias;
     const centred = source ?? arrays.inputs;
     for (let row = 0; row < rows; row++) {
-      for (let i = 0; i < inputs; i++) copies.x[row * stride + i] = x[row * inputs + i]! - bias[i]!;
+      for (let i = 0; i < inputs; i++) {
+        copies.x[row * stride + i] = x[row * inputs + i]! - bias[i]!;
+      }
     }
     centred.set(copies.x.subarray(0, rows * stride));
     if (source) {
@@ -101,49 +103,55 @@ export class FastTrainer implements Trainer {
   }
 
   /** Selects the codes of rows 0 .. rows; returns the number of entries. */
-  private async select(rows: number): Promise<number> {
+  async #select(rows: number): Promise<number> {
     const { k, width } = this.configuration;
-    const { latents, values } = await this.encoder.top(
+    const { latents, values } = await this.#encoder.top(
       {
-        x: this.memory.copies.x.subarray(0, rows * this.stride),
+        x: this.#memory.copies.x.subarray(0, rows * this.#stride),
         rows,
-        inputs: this.stride,
-        encoder: this.memory.copies.encoder,
-        bias: this.memory.weights.encoderBias.slice(0, width),
+        inputs: this.#stride,
+        encoder: this.#memory.copies.encoder,
+        bias: this.#memory.weights.encoderBias.slice(0, width),
       },
-      this.signed,
+      this.#signed,
       k,
     );
-    this.memory.arrays.index.set(latents);
-    this.memory.arrays.values.set(values);
-    for (let row = 0; row <= rows; row++) this.memory.arrays.starts[row] = row * k;
+    this.#memory.arrays.index.set(latents);
+    this.#memory.arrays.values.set(values);
+    for (let row = 0; row <= rows; row++) {
+      this.#memory.arrays.starts[row] = row * k;
+    }
     return rows * k;
   }
 
   /** Codes of the dead latents, as rows `rows .. 2 rows` that explain the errors of the first ones. */
-  private async selectAuxiliary(rows: number, dead: Int32Array, first: number): Promise<number> {
-    const { stride } = this;
+  async #selectAuxiliary(rows: number, dead: Int32Array, first: number): Promise<number> {
+    const stride = this.#stride;
     const k = Math.min(this.configuration.auxiliaryLatents, dead.length);
     const encoder = new Float32Array(dead.length * stride);
     dead.forEach((latent, i) => {
-      encoder.set(this.memory.weights.encoder.subarray(latent * stride, (latent + 1) * stride), i * stride);
+      encoder.set(this.#memory.weights.encoder.subarray(latent * stride, (latent + 1) * stride), i * stride);
     });
-    const bias = Float32Array.from(dead, (latent) => this.memory.weights.encoderBias[latent]!);
-    const x = this.memory.copies.x.subarray(0, rows * stride);
-    const { latents, values } = await this.encoder.top({ x, rows, inputs: stride, encoder, bias }, this.signed, k);
-    this.memory.arrays.index.set(
+    const bias = Float32Array.from(dead, (latent) => this.#memory.weights.encoderBias[latent]!);
+    const x = this.#memory.copies.x.subarray(0, rows * stride);
+    const { latents, values } = await this.#encoder.top({ x, rows, inputs: stride, encoder, bias }, this.#signed, k);
+    this.#memory.arrays.index.set(
       latents.map((i) => dead[i]!),
       first,
     );
-    this.memory.arrays.values.set(values, first);
-    for (let row = 0; row <= rows; row++) this.memory.arrays.starts[rows + row] = first + row * k;
+    this.#memory.arrays.values.set(values, first);
+    for (let row = 0; row <= rows; row++) {
+      this.#memory.arrays.starts[rows + row] = first + row * k;
+    }
     return first + rows * k;
   }
 
   async run(x: Float32Array, rates: readonly number[]): Promise<StepReport[]> {
     const size = x.length / rates.length;
     const reports: StepReport[] = [];
-    for (const [i, rate] of rates.entries()) reports.push(await this.step(x.subarray(i * size, (i + 1) * size), rate));
+    for (const [i, rate] of rates.entries()) {
+      reports.push(await this.step(x.subarray(i * size, (i + 1) * size), rate));
+    }
     return reports;
   }
 
@@ -151,49 +159,55 @@ export class FastTrainer implements Trainer {
   async step(x: Float32Array, rate: number): Promise<StepReport> {
     const { inputs, width, deadTokens, auxiliaryWeight } = this.configuration;
     const rows = x.length / inputs;
-    if (!Number.isInteger(rows) || rows < 1 || rows > this.batch) {
-      throw new RangeError(`a step takes 1 to ${this.batch} rows of ${inputs} values, got ${x.length} values`);
+    if (!Number.isInteger(rows) || rows < 1 || rows > this.#batch) {
+      throw new RangeError(`a step takes 1 to ${this.#batch} rows of ${inputs} values, got ${x.length} values`);
     }
-    const { pool, weights, arrays } = this.memory;
-    const rowBytes = 4 * this.stride;
+    const { pool, weights, arrays } = this.#memory;
+    const rowBytes = 4 * this.#stride;
     const scale = -2 / rows;
     const dead = Int32Array.from(
-      [...this.tokensSinceFired.keys()].filter((i) => this.tokensSinceFired[i]! >= deadTokens),
+      [...this.#tokensSinceFired.keys()].filter((i) => this.#tokensSinceFired[i]! >= deadTokens),
     );
-    this.admit(x, rows);
-    const entries = await this.select(rows);
+    this.#admit(x, rows);
+    const entries = await this.#select(rows);
     const auxiliary = auxiliaryWeight > 0 && dead.length > 0;
-    const last = auxiliary ? await this.selectAuxiliary(rows, dead, entries) : entries;
+    const last = auxiliary ? await this.#selectAuxiliary(rows, dead, entries) : entries;
 
     const common = { ...arrays, rowBytes, latents: arrays.index, decoder: weights.decoder };
-    pool.share('decode', pool.evenly(rows), { ...common, source: this.memory.source ?? arrays.inputs, scale });
+    pool.share('decode', pool.evenly(rows), { ...common, source: this.#memory.source ?? arrays.inputs, scale });
     let loss = 0;
-    for (let row = 0; row < rows; row++) loss += arrays.losses[row]!;
+    for (let row = 0; row < rows; row++) {
+      loss += arrays.losses[row]!;
+    }
     let extra = 0;
     if (auxiliary) {
       const cuts = pool.evenly(rows).map((row) => row + rows);
       // Row `rows + r` explains the error of row r.
       const source = arrays.errors.byteOffset - rows * rowBytes;
       pool.share('decode', cuts, { ...common, source, scale: scale * auxiliaryWeight });
-      for (let row = rows; row < 2 * rows; row++) extra += arrays.losses[row]!;
-      for (let entry = entries; entry < last; entry++) arrays.values[entry]! *= auxiliaryWeight;
+      for (let row = rows; row < 2 * rows; row++) {
+        extra += arrays.losses[row]!;
+      }
+      for (let entry = entries; entry < last; entry++) {
+        arrays.values[entry]! *= auxiliaryWeight;
+      }
     }
     const total = auxiliary ? 2 * rows : rows;
     pool.run('group_by_latent', { ...arrays, rows: total, auxiliary: rows, latents: width });
-    this.backward(rows, rowBytes, scale);
-    this.update(rate, rowBytes);
+    this.#backward(rows, rowBytes, scale);
+    this.#update(rate, rowBytes);
     return {
       loss: loss / rows,
       total: (loss + auxiliaryWeight * extra) / rows,
-      l0: this.account(rows) / rows,
+      l0: this.#account(rows) / rows,
       dead: dead.length,
     };
   }
 
-  private backward(rows: number, rowBytes: number, scale: number): void {
-    const { pool, arrays, weights, gradient } = this.memory;
+  #backward(rows: number, rowBytes: number, scale: number): void {
+    const { pool, arrays, weights, gradient } = this.#memory;
     const { width, unitRows, subtractBias } = this.configuration;
-    pool.share('weight_gradients', this.dealLatents(), {
+    pool.share('weight_gradients', this.#dealLatents(), {
       ...arrays,
       rowBytes,
       auxiliary: rows,
@@ -217,39 +231,46 @@ export class FastTrainer implements Trainer {
   }
 
   /** Cuts the latents so that every thread has about the same number of entries. */
-  private dealLatents(): number[] {
-    const { offsets } = this.memory.arrays;
+  #dealLatents(): number[] {
+    const { offsets } = this.#memory.arrays;
     const { width } = this.configuration;
     const cost = (latent: number) => offsets[latent]! + LATENT_COST * latent;
     const cuts = [0];
-    for (let thread = 1; thread < this.memory.pool.threads; thread++) {
-      const wanted = (cost(width) * thread) / this.memory.pool.threads;
+    for (let thread = 1; thread < this.#memory.pool.threads; thread++) {
+      const wanted = (cost(width) * thread) / this.#memory.pool.threads;
       let [low, high] = [cuts[thread - 1]!, width];
       while (low < high) {
         const middle = (low + high) >> 1;
-        if (cost(middle) < wanted) low = middle + 1;
-        else high = middle;
+        if (cost(middle) < wanted) {
+          low = middle + 1;
+        } else {
+          high = middle;
+        }
       }
       cuts.push(low);
     }
     return [...cuts, width];
   }
 
-  private update(rate: number, rowBytes: number): void {
-    const { pool, arrays, weights, first, second, gradient } = this.memory;
+  #update(rate: number, rowBytes: number): void {
+    const { pool, arrays, weights, first, second, gradient } = this.#memory;
     const { width, beta1, beta2, epsilon, clipNorm, unitRows } = this.configuration;
-    this.steps += 1;
+    this.#steps += 1;
     let square = 0;
-    for (let i = 0; i < width; i++) square += arrays.norms[i]!;
-    for (const value of gradient.decoderBias) square += value * value;
+    for (let i = 0; i < width; i++) {
+      square += arrays.norms[i]!;
+    }
+    for (const value of gradient.decoderBias) {
+      square += value * value;
+    }
     const adam = {
-      rate: rate / (1 - beta1 ** this.steps),
+      rate: rate / (1 - beta1 ** this.#steps),
       beta1,
       beta2,
       rest1: 1 - beta1,
       rest2: 1 - beta2,
       epsilon,
-      correction: 1 / Math.sqrt(1 - beta2 ** this.steps),
+      correction: 1 / Math.sqrt(1 - beta2 ** this.#steps),
       clip: clipNorm === null ? 1 : Math.min(1, clipNorm / (Math.sqrt(square) + 1e-6)),
     };
     pool.share('update_rows', pool.evenly(width), {
@@ -279,18 +300,20 @@ export class FastTrainer implements Trainer {
   }
 
   /** Counts the tokens since each latent fired; returns the number of codes other than 0. */
-  private account(rows: number): number {
+  #account(rows: number): number {
     let codes = 0;
-    const { fired } = this.memory.arrays;
-    for (let i = 0; i < this.tokensSinceFired.length; i++) {
+    const { fired } = this.#memory.arrays;
+    for (let i = 0; i < this.#tokensSinceFired.length; i++) {
       codes += fired[i]!;
-      this.tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.tokensSinceFired[i]! + rows;
+      this.#tokensSinceFired[i] = fired[i]! > 0 ? 0 : this.#tokensSinceFired[i]! + rows;
     }
     return codes;
   }
 
   async close(): Promise<void> {
-    await this.memory.pool.close();
-    if (this.ownsEncoder) await this.encoder.release();
+    await this.#memory.pool.close();
+    if (this.#ownsEncoder) {
+      await this.#encoder.release();
+    }
   }
 }

@@ -16,7 +16,9 @@ export function initialise(
 ): SaeParameters {
   const { inputs, width } = configuration;
   const decoder = stream(seed, 'sae/decoder').normal32(width * inputs);
-  for (let row = 0; row < width; row++) normalise(decoder.subarray(row * inputs, (row + 1) * inputs));
+  for (let row = 0; row < width; row++) {
+    normalise(decoder.subarray(row * inputs, (row + 1) * inputs));
+  }
   return {
     inputs,
     width,
@@ -32,7 +34,9 @@ export function initialise(
 
 function normalise(row: Float32Array): void {
   const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-  for (let i = 0; i < row.length; i++) row[i] = row[i]! / norm;
+  for (let i = 0; i < row.length; i++) {
+    row[i] = row[i]! / norm;
+  }
 }
 
 type ActivationStatistics = {
@@ -54,9 +58,13 @@ export function activationStatistics(x: Float32Array, width: number): Activation
     mean[i % width]! += x[i]!;
     square += x[i]! * x[i]!;
   }
-  for (let i = 0; i < width; i++) mean[i]! /= rows;
+  for (let i = 0; i < width; i++) {
+    mean[i]! /= rows;
+  }
   let variance = 0;
-  for (let i = 0; i < x.length; i++) variance += (x[i]! - mean[i % width]!) ** 2;
+  for (let i = 0; i < x.length; i++) {
+    variance += (x[i]! - mean[i % width]!) ** 2;
+  }
   return { rows, mean, meanSquare: square / rows, variance: variance / rows };
 }
 
@@ -73,12 +81,16 @@ export function geometricMedian(x: Float32Array, width: number, iterations = 100
     let distances = 0;
     for (let row = 0; row < rows; row++) {
       let square = 0;
-      for (let i = 0; i < width; i++) square += (x[row * width + i]! - centre[i]!) ** 2;
+      for (let i = 0; i < width; i++) {
+        square += (x[row * width + i]! - centre[i]!) ** 2;
+      }
       const distance = Math.sqrt(square);
       const weight = 1 / Math.max(distance, 1e-12);
       weights += weight;
       distances += distance;
-      for (let i = 0; i < width; i++) next[i]! += weight * x[row * width + i]!;
+      for (let i = 0; i < width; i++) {
+        next[i]! += weight * x[row * width + i]!;
+      }
     }
     let moved = 0;
     for (let i = 0; i < width; i++) {
@@ -86,7 +98,9 @@ export function geometricMedian(x: Float32Array, width: number, iterations = 100
       moved += (next[i]! - centre[i]!) ** 2;
     }
     centre = next;
-    if (Math.sqrt(moved) <= 1e-6 * (distances / rows)) break;
+    if (Math.sqrt(moved) <= 1e-6 * (distances / rows)) {
+      break;
+    }
   }
   return centre;
 }
@@ -96,7 +110,8 @@ export function geometricMedian(x: Float32Array, width: number, iterations = 100
  * activations that are all zero.
  */
 export function inputScale(statistics: ActivationStatistics): number {
-  if (!(statistics.meanSquare > 0))
+  if (!(statistics.meanSquare > 0)) {
     throw new SextantError('data_invalid', 'all activations are zero: nothing to learn');
+  }
   return 1 / Math.sqrt(statistics.meanSquare);
 }

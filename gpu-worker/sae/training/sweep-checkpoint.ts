@@ -46,11 +46,14 @@ export function storedSweep({ states, centre, ...rest }: SweepCheckpoint): { sta
   const arrays: Record<string, StoredArray> = { centre: vector(centre) };
   for (const [i, state] of states.entries()) {
     arrays[`${i}.tokens_since_fired`] = vector(state.tokensSinceFired);
-    for (const group of GROUPS)
+    for (const group of GROUPS) {
       for (const name of NAMES) {
         const data = state[group][name];
-        if (data) arrays[`${i}.${group}.${name}`] = vector(data);
+        if (data) {
+          arrays[`${i}.${group}.${name}`] = vector(data);
+        }
       }
+    }
   }
   const members = states.map(({ steps, cut, parameters: { inputs, width } }) => ({ steps, inputs, width, cut }));
   return { state: { ...rest, members }, arrays };
@@ -60,8 +63,9 @@ export function storedSweep({ states, centre, ...rest }: SweepCheckpoint): { sta
 export function restoredSweep({ members, ...rest }: SweepState, arrays: StoredArrays): SweepCheckpoint {
   const find = <A>(name: string, kind: new (n: number) => A, length?: number): A => {
     const data = arrays[name]?.data;
-    if (!(data instanceof kind) || (length !== undefined && arrays[name]!.data.length !== length))
+    if (!(data instanceof kind) || (length !== undefined && arrays[name]!.data.length !== length)) {
       throw new Error(`the array '${name}' is missing, or not of ${length} numbers`);
+    }
     return data;
   };
   const states = members.map(({ steps, inputs, width, cut }, i): TrainerState => {
@@ -95,53 +99,53 @@ const [YOUNG_SHARE, SHORTEST] = [0.1, 2];
 
 /** Files in one folder, which belongs to one piece of work alone: this worker's own memory of it. */
 export class SweepFiles implements SweepStore {
-  private readonly folder: string;
-  private readonly seconds: number;
-  private readonly fileBytes: number;
-  private readonly began = performance.now();
-  private saved = this.began;
+  readonly #folder: string;
+  readonly #seconds: number;
+  readonly #fileBytes: number;
+  readonly #began = performance.now();
+  #saved = this.#began;
 
   /**
    * @param seconds between two saves; less while the run is young
    * @param fileBytes largest file
    */
   constructor(folder: string, { seconds = 60, fileBytes = Number.POSITIVE_INFINITY } = {}) {
-    this.folder = folder;
-    this.seconds = seconds;
-    this.fileBytes = fileBytes;
+    this.#folder = folder;
+    this.#seconds = seconds;
+    this.#fileBytes = fileBytes;
   }
 
   due(): boolean {
     const now = performance.now();
-    const pause = Math.min(1000 * this.seconds, Math.max(1000 * SHORTEST, YOUNG_SHARE * (now - this.began)));
-    return now - this.saved >= pause;
+    const pause = Math.min(1000 * this.#seconds, Math.max(1000 * SHORTEST, YOUNG_SHARE * (now - this.#began)));
+    return now - this.#saved >= pause;
   }
 
   /** Writes beside the former state and renames, so that a crash leaves one of the two whole. */
   async save(checkpoint: SweepCheckpoint): Promise<void> {
-    const fresh = `${this.folder}.new`;
+    const fresh = `${this.#folder}.new`;
     await rm(fresh, { recursive: true, force: true });
     await mkdir(fresh, { recursive: true });
     const { state, arrays } = storedSweep(checkpoint);
-    await writeArrays(fresh, arrays, this.fileBytes);
+    await writeArrays(fresh, arrays, this.#fileBytes);
     await writeFile(join(fresh, STATE), JSON.stringify(state));
-    await rm(this.folder, { recursive: true, force: true });
-    await rename(fresh, this.folder);
-    this.saved = performance.now();
+    await rm(this.#folder, { recursive: true, force: true });
+    await rename(fresh, this.#folder);
+    this.#saved = performance.now();
   }
 
   /** The files of the arrays that were saved last. */
   async arrayFiles(): Promise<string[]> {
-    const names = await readdir(this.folder);
+    const names = await readdir(this.#folder);
     return names
       .filter((name) => name !== STATE)
       .sort()
-      .map((name) => join(this.folder, name));
+      .map((name) => join(this.#folder, name));
   }
 
   async load(): Promise<SweepCheckpoint | undefined> {
     try {
-      const state = sweepStateSchema.parse(JSON.parse(await readFile(join(this.folder, STATE), 'utf8')));
+      const state = sweepStateSchema.parse(JSON.parse(await readFile(join(this.#folder, STATE), 'utf8')));
       return restoredSweep(state, await readArrays(await this.arrayFiles()));
     } catch {
       // What cannot be read counts as absent: the work starts from the beginning.
@@ -150,6 +154,6 @@ export class SweepFiles implements SweepStore {
   }
 
   async remove(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
 }

@@ -81,11 +81,15 @@ export async function trainSweep(options: SweepOptions): Promise<SweepResult> {
     if (run.step < steps) {
       for await (const { x, next } of source.batches(position)) {
         pending.push(x);
-        if (pending.length < CHUNK && run.step + pending.length < steps) continue;
+        if (pending.length < CHUNK && run.step + pending.length < steps) {
+          continue;
+        }
         await run.advance(pending);
         position = next;
         pending = [];
-        if (run.step >= steps) break;
+        if (run.step >= steps) {
+          break;
+        }
         if (files?.due()) {
           const states = await Promise.all(trainers.map((trainer) => trainer.state()));
           await files.save({ ...start, step: run.step, position, states });
@@ -119,80 +123,86 @@ async function survey({ source, scaling, centre }: SweepOptions): Promise<Start>
 /** The trainers of a sweep as they move on together. */
 class SweepRun {
   step: number;
-  private readonly firstStep: number;
-  private readonly options: SweepOptions;
-  private readonly trainers: readonly Trainer[];
-  private readonly start: Start;
-  private readonly began = performance.now();
-  private last: StepReport[] = [];
+  readonly #firstStep: number;
+  readonly #options: SweepOptions;
+  readonly #trainers: readonly Trainer[];
+  readonly #start: Start;
+  readonly #began = performance.now();
+  #last: StepReport[] = [];
 
   constructor(options: SweepOptions, trainers: readonly Trainer[], start: Start, step: number) {
-    this.options = options;
-    this.trainers = trainers;
-    this.start = start;
+    this.#options = options;
+    this.#trainers = trainers;
+    this.#start = start;
     this.step = step;
-    this.firstStep = step;
+    this.#firstStep = step;
   }
 
   async advance(batches: readonly Float32Array[]): Promise<void> {
     const size = batches[0]!.length;
     const x = new Float32Array(size * batches.length);
     for (const [i, batch] of batches.entries()) {
-      for (let j = 0; j < size; j++) x[i * size + j] = batch[j]! * this.start.scale;
+      for (let j = 0; j < size; j++) {
+        x[i * size + j] = batch[j]! * this.#start.scale;
+      }
     }
-    this.last = [];
-    for (const [i, trainer] of this.trainers.entries()) {
-      const rates = batches.map((_, j) => rateAt(this.step + j, this.options.members[i]!.schedule));
+    this.#last = [];
+    for (const [i, trainer] of this.#trainers.entries()) {
+      const rates = batches.map((_, j) => rateAt(this.step + j, this.#options.members[i]!.schedule));
       const reports = await trainer.run(x, rates);
       const bad = reports.find(({ total }) => !Number.isFinite(total));
-      if (bad) throw this.diverged(i, `the loss became ${bad.total}`);
-      this.last.push(reports.at(-1)!);
+      if (bad) {
+        throw this.#diverged(i, `the loss became ${bad.total}`);
+      }
+      this.#last.push(reports.at(-1)!);
     }
     this.step += batches.length;
-    this.report();
+    this.#report();
   }
 
-  private diverged(member: number, what: string): SextantError {
-    const { variant, width } = this.options.members[member]!.configuration;
+  #diverged(member: number, what: string): SextantError {
+    const { variant, width } = this.#options.members[member]!.configuration;
     return new SextantError('not_finite', `${variant} of width ${width}, near step ${this.step}: ${what}`);
   }
 
-  private report(): void {
+  #report(): void {
     const mean = (value: (report: StepReport, i: number) => number) =>
-      this.last.reduce((sum, report, i) => sum + value(report, i), 0) / this.last.length;
+      this.#last.reduce((sum, report, i) => sum + value(report, i), 0) / this.#last.length;
     const loss = mean(({ loss }) => loss);
-    this.options.progress?.({
+    this.#options.progress?.({
       step: this.step,
       loss,
-      fvu: loss / this.start.variance,
+      fvu: loss / this.#start.variance,
       l0: mean(({ l0 }) => l0),
-      deadShare: mean(({ dead }, i) => dead / this.trainers[i]!.configuration.width),
-      tokensPerSecond: this.speed(),
-      secondsLeft: ((this.options.steps - this.step) * this.options.batch) / Math.max(this.speed(), 1e-9),
+      deadShare: mean(({ dead }, i) => dead / this.#trainers[i]!.configuration.width),
+      tokensPerSecond: this.#speed(),
+      secondsLeft: ((this.#options.steps - this.step) * this.#options.batch) / Math.max(this.#speed(), 1e-9),
     });
   }
 
-  private speed(): number {
-    const seconds = (performance.now() - this.began) / 1000;
-    return ((this.step - this.firstStep) * this.options.batch) / Math.max(seconds, 1e-9);
+  #speed(): number {
+    const seconds = (performance.now() - this.#began) / 1000;
+    return ((this.step - this.#firstStep) * this.#options.batch) / Math.max(seconds, 1e-9);
   }
 
   async result(): Promise<SweepResult> {
     const members = [];
-    for (const [i, trainer] of this.trainers.entries()) {
+    for (const [i, trainer] of this.#trainers.entries()) {
       const parameters = await trainer.parameters();
       const bad = notFinite(parameters);
-      if (bad) throw this.diverged(i, `${bad} is not finite`);
+      if (bad) {
+        throw this.#diverged(i, `${bad} is not finite`);
+      }
       const { tokensSinceFired } = await trainer.state();
       const dead = tokensSinceFired.filter((tokens) => tokens >= trainer.configuration.deadTokens).length;
-      members.push({ parameters, last: this.last[i]!, deadShare: dead / trainer.configuration.width });
+      members.push({ parameters, last: this.#last[i]!, deadShare: dead / trainer.configuration.width });
     }
     return {
-      scale: this.start.scale,
+      scale: this.#start.scale,
       members,
-      tokens: this.step * this.options.batch,
-      tokensPerSecond: this.speed(),
-      firstStep: this.firstStep,
+      tokens: this.step * this.#options.batch,
+      tokensPerSecond: this.#speed(),
+      firstStep: this.#firstStep,
     };
   }
 }

@@ -21,8 +21,9 @@ type NetworkCase = {
 
 export async function compareNetworks(dir: string, report: Report): Promise<void> {
   const cases = JSON.parse(readFileSync(join(dir, 'network.json'), 'utf8')) as Record<string, NetworkCase>;
-  for (const [name, stored] of Object.entries(cases))
+  for (const [name, stored] of Object.entries(cases)) {
     await compareNetwork(dir, name, stored, report).catch((error) => report.unreadable(name, error));
+  }
 }
 
 async function compareNetwork(dir: string, name: string, stored: NetworkCase, report: Report): Promise<void> {
@@ -42,7 +43,9 @@ async function compareNetwork(dir: string, name: string, stored: NetworkCase, re
   try {
     const feeds: Record<string, Float32Array> = { input: tensors.float32('input'), target: tensors.float32('target') };
     const named = program.inputs.map((port) => port.name).filter((port) => !(port in feeds));
-    for (const parameter of named) feeds[parameter] = weights.float32(parameter);
+    for (const parameter of named) {
+      feeds[parameter] = weights.float32(parameter);
+    }
     const found = await session.run(feeds);
     const values = (key: string) => found[key]!.data as Float32Array;
     report.item(`${name}/output`, values('output'), tensors.float32('output'), 1e-5);
@@ -54,7 +57,7 @@ async function compareNetwork(dir: string, name: string, stored: NetworkCase, re
       named.reduce((sum, parameter) => sum + feeds[parameter]!.length, 0) === stored.parameters,
     );
     const floor = 1e-3 * Math.max(...Object.values(stored.gradients).map(({ max }) => max));
-    for (const key of [...tensors.header.tensors.keys()].filter((tensor) => tensor.startsWith('grad.')))
+    for (const key of [...tensors.header.tensors.keys()].filter((tensor) => tensor.startsWith('grad.'))) {
       report.item(
         `${name}/${key}`,
         found[`by ${key.slice(5)}`] ? values(`by ${key.slice(5)}`) : [],
@@ -62,6 +65,7 @@ async function compareNetwork(dir: string, name: string, stored: NetworkCase, re
         1e-4,
         floor,
       );
+    }
     compareSummaries(
       name,
       stored.gradients,
@@ -93,7 +97,9 @@ function compareSummaries(
     for (const what of ['norm', 'probe'] as const) {
       const abs = Math.abs(found[what] - wanted[what]);
       const rel = abs / Math.max(wanted.norm, floor);
-      if (!(rel <= worst[what].rel)) worst[what] = { abs, rel };
+      if (!(rel <= worst[what].rel)) {
+        worst[what] = { abs, rel };
+      }
     }
   }
   report.measured(`${name}/norm`, worst.norm, 1e-4);

@@ -25,14 +25,16 @@ type StoredRecord = {
 
 export async function compareRecords(dir: string, report: Report): Promise<void> {
   const stored = JSON.parse(readFileSync(join(dir, 'records.json'), 'utf8')) as StoredRecord[];
-  for (const record of stored)
+  for (const record of stored) {
     try {
       compareRecord(record, await readWholeRecord(join(dir, record.record)), report);
-      for (const [extension, annotations] of Object.entries(record.annotations ?? {}))
+      for (const [extension, annotations] of Object.entries(record.annotations ?? {})) {
         compareAnnotations(dir, record.record, extension, annotations, report);
+      }
     } catch (error) {
       report.unreadable(`${record.record}/header`, error);
     }
+  }
 }
 
 function compareRecord(stored: StoredRecord, record: WholeRecord, report: Report): void {

@@ -20,7 +20,9 @@ const flat = (leads: Leads): Float64Array => Float64Array.from(leads.flatMap((le
 function recordings(dir: string): (path: string) => Promise<Float64Array[]> {
   const known = new Map<string, Promise<Float64Array[]>>();
   return (path) => {
-    if (!known.has(path)) known.set(path, readWholeRecord(join(dir, path)).then(physical));
+    if (!known.has(path)) {
+      known.set(path, readWholeRecord(join(dir, path)).then(physical));
+    }
     return known.get(path)!;
   };
 }
@@ -51,7 +53,9 @@ export async function compareMixing(dir: string, report: Report): Promise<void> 
       const { samples } = stored;
       const clean = cut(standardised(await read(stored.record)), stored.record_offset, samples);
       const parts: Float64Array[][] = [];
-      for (const path of stored.noise) parts.push(cut(await read(path), stored.noise_offset, samples));
+      for (const path of stored.noise) {
+        parts.push(cut(await read(path), stored.noise_offset, samples));
+      }
       const { mixed, noise, scale } = mix(clean, combinedNoise(parts), stored.snr_db, stored.unit);
       const length = mixed[0]!.length;
       const measures = windowMeasures(clean, mixed);
@@ -116,12 +120,14 @@ export async function compareClassical(dir: string, report: Report): Promise<voi
       const nearer = plain!.abs < shifted!.abs ? 'wavelet_plain' : 'wavelet';
       report.measured(`${name}.wavelet`, nearer === 'wavelet' ? shifted! : plain!, 1e-5);
       report.note(`${name}.wavelet`, nearer);
-      if (nearer === 'wavelet')
+      if (nearer === 'wavelet') {
         filtered(
           'wavelet_high_pass',
           shrunk.map((lead) => zeroPhase(stored.high_pass_sos, lead)),
         );
-      else report.note(`${name}.wavelet_high_pass`, 'left out: the plain phase was matched');
+      } else {
+        report.note(`${name}.wavelet_high_pass`, 'left out: the plain phase was matched');
+      }
       compareResampling(name, x, strip, report);
     } catch (error) {
       report.unreadable(name, error);

@@ -36,7 +36,9 @@ const AXIS = {
 export async function runPretrained(client: Client, alias: string, folder: string): Promise<void> {
   const { layers, width } = describe(readJson(`${folder}/config.json`));
   const tokenizer = readTokenizer(folder);
-  if (!tokenizer) throw new Error(`${folder} has no tokenizer.json: the main job reads and writes text`);
+  if (!tokenizer) {
+    throw new Error(`${folder} has no tokenizer.json: the main job reads and writes text`);
+  }
   const single = (words: string[]): string[] =>
     words.filter((word) => [word, ` ${word}`].some((text) => tokenizer.encode(text, { special: false }).length === 1));
   const hook = `resid_post.${Math.floor((layers - 1) / 2)}`;

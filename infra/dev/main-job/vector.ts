@@ -19,7 +19,9 @@ async function publishName(client: Client, name: string, id: string): Promise<vo
   const path = `/v1/vector-names/${encodeURIComponent(name)}`;
   const { data } = await client.get<{ data: { name: string; id: string; version: number }[] }>('/v1/vector-names');
   const before = data.find((entry) => entry.name === name);
-  if (before?.id === id) return;
+  if (before?.id === id) {
+    return;
+  }
   await client.request('PUT', path, { id }, before ? { 'if-match': `"${before.version}"` } : {});
 }
 
@@ -28,7 +30,9 @@ export async function steerAndLookUp(client: Client, steering: Steering): Promis
   const { model, vector, name, strength, positive, negative, prompts } = steering;
   await publishName(client, name, vector);
   const { id } = await client.get<{ id: string }>(`/v1/vector-names/${encodeURIComponent(name)}`);
-  if (id !== vector) throw new Error(`the name '${name}' points at ${id}, not at ${vector}`);
+  if (id !== vector) {
+    throw new Error(`the name '${name}' points at ${id}, not at ${vector}`);
+  }
   const tiers: string[] = [];
   let bytes = 0;
   for (let i = 0; i < 2; i++) {

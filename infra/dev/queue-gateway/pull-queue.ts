@@ -45,7 +45,7 @@ export class PullQueue extends DurableObject<GatewayEnv> {
   }
 
   put(messages: readonly Arrived[]): void {
-    for (const { id, timestamp_ms, body, content_type } of messages)
+    for (const { id, timestamp_ms, body, content_type } of messages) {
       this.#sql.exec(
         'INSERT OR IGNORE INTO messages (id, timestamp_ms, body, content_type, visible_at) VALUES (?, ?, ?, ?, ?)',
         id,
@@ -54,6 +54,7 @@ export class PullQueue extends DurableObject<GatewayEnv> {
         content_type,
         Date.now(),
       );
+    }
   }
 
   async pull(batch: number, visibility_ms: number): Promise<Pulled> {
@@ -95,16 +96,18 @@ export class PullQueue extends DurableObject<GatewayEnv> {
     const answer: Acknowledged = { ackCount: 0, retryCount: 0, warnings: {} };
     for (const { lease_id } of acks) {
       const seq = this.#leased(lease_id);
-      if (seq === null) answer.warnings[lease_id] = 'the lease id is not known';
-      else {
+      if (seq === null) {
+        answer.warnings[lease_id] = 'the lease id is not known';
+      } else {
         this.#remove(seq);
         answer.ackCount += 1;
       }
     }
     for (const { lease_id, delay_seconds = 0 } of retries) {
       const seq = this.#leased(lease_id);
-      if (seq === null) answer.warnings[lease_id] = 'the lease id is not known';
-      else {
+      if (seq === null) {
+        answer.warnings[lease_id] = 'the lease id is not known';
+      } else {
         this.#sql.exec('UPDATE messages SET visible_at = ? WHERE seq = ?', Date.now() + 1000 * delay_seconds, seq);
         await this.#giveUp('seq = ?', seq);
         answer.retryCount += 1;
@@ -131,8 +134,11 @@ export class PullQueue extends DurableObject<GatewayEnv> {
       .toArray();
     for (const { seq, body, content_type } of spent) {
       const text = content_type === 'json' ? new TextDecoder().decode(bytesOf(body)) : body;
-      if (content_type === 'json') await this.env.DEAD_LETTERS.send(JSON.parse(text), { contentType: 'json' });
-      else await this.env.DEAD_LETTERS.send(text, { contentType: 'text' });
+      if (content_type === 'json') {
+        await this.env.DEAD_LETTERS.send(JSON.parse(text), { contentType: 'json' });
+      } else {
+        await this.env.DEAD_LETTERS.send(text, { contentType: 'text' });
+      }
       this.#remove(seq);
     }
   }

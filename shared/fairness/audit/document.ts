@@ -76,7 +76,9 @@ type AuditDocument = AuditReport & {
 
 const absoluteGap = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => Math.abs(value - b[i]!));
 const requireLength = (values: ArrayLike<number>, n: number, pointer: string): void => {
-  if (values.length !== n) throw dataError('length_mismatch', pointer, `${values.length} values for ${n} predictions`);
+  if (values.length !== n) {
+    throw dataError('length_mismatch', pointer, `${values.length} values for ${n} predictions`);
+  }
   requireFinite(values, pointer);
 };
 
@@ -87,19 +89,23 @@ const requireLength = (values: ArrayLike<number>, n: number, pointer: string): v
 export function preferencesReport(input: AuditColumnsInput, options: AuditOptionsDocument): PreferencesReport {
   const { labels, groups } = input;
   const { routed, heads } = input.routing!;
-  if (!labels) throw dataError('column_missing', '/labels', 'gaps of learned groups need labels');
+  if (!labels) {
+    throw dataError('column_missing', '/labels', 'gaps of learned groups need labels');
+  }
   const n = labels.length;
-  if (heads.length < 2)
+  if (heads.length < 2) {
     throw dataError(
       'length_mismatch',
       '/routing/heads',
       'scores of at least one head and of the pooled one are needed',
     );
+  }
   heads.forEach((scores, j) => {
     requireLength(scores, n, `/routing/heads/${j}`);
   });
-  if (routed.length !== n)
+  if (routed.length !== n) {
     throw dataError('length_mismatch', '/routing/routed', `${routed.length} learned groups for ${n} predictions`);
+  }
   const error = options.task === 'classification';
   const losses = heads.map((scores) =>
     scores.map((score, i) => (error ? decisionError(score, labels[i]!) : (score - labels[i]!) ** 2)),
@@ -138,7 +144,11 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
         excluded: small.map(({ level, count }) => ({ level, count })),
         groups: large.map(({ level, g, count }) => {
           const routing = new Array<number>(k).fill(0);
-          for (let i = 0; i < n; i++) if (groupIds[i] === g) routing[routed[i]!]! += 1;
+          for (let i = 0; i < n; i++) {
+            if (groupIds[i] === g) {
+              routing[routed[i]!]! += 1;
+            }
+          }
           const interval: Interval = intervals[g]!;
           // The point gap flags harm: an audit errs on the side of the group, the interval says how sure it is.
           return {
@@ -176,7 +186,9 @@ export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDoc
   const all = new Uint8Array(n);
   const meanOf = (values: Float64Array, name: string): Measured =>
     measured(name, meanIntervals(values, all, 1, { draws, level, seed }, name)[0]!);
-  if (input.routing) report.preferences = preferencesReport(input, options);
+  if (input.routing) {
+    report.preferences = preferencesReport(input, options);
+  }
   if (input.counterfactual) {
     requireLength(input.counterfactual, n, '/counterfactual_predictions');
     report.counterfactual_gap = meanOf(absoluteGap(input.predictions, input.counterfactual), 'counterfactual_gap');
@@ -184,7 +196,9 @@ export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDoc
   if (input.futures) {
     const { present, presentOther, future, futureOther } = input.futures;
     const named = { present, present_counterfactual: presentOther, future, future_counterfactual: futureOther };
-    for (const [name, values] of Object.entries(named)) requireLength(values, n, `/futures/${name}`);
+    for (const [name, values] of Object.entries(named)) {
+      requireLength(values, n, `/futures/${name}`);
+    }
     const presentGap = meanOf(absoluteGap(present, presentOther), 'present_gap');
     const futureGap = meanOf(absoluteGap(future, futureOther), 'future_gap');
     const improvement = presentGap.estimate ? 1 - futureGap.estimate! / presentGap.estimate : null;

@@ -28,7 +28,9 @@ const UNDEFINED: Interval = { estimate: Number.NaN, low: Number.NaN, high: Numbe
 function spread(sample: Float64Array, centre: number): number {
   let [square, count] = [0, 0];
   for (const value of sample) {
-    if (!Number.isFinite(value)) continue;
+    if (!Number.isFinite(value)) {
+      continue;
+    }
     square += (value - centre) ** 2;
     count += 1;
   }
@@ -45,7 +47,9 @@ const studentRatio = (z: number, rows: number): number => 1 + (z ** 2 + 1) / (8 
 function meanOf(sample: Float64Array): number {
   let [sum, count] = [0, 0];
   for (const value of sample) {
-    if (!Number.isFinite(value)) continue;
+    if (!Number.isFinite(value)) {
+      continue;
+    }
     sum += value;
     count += 1;
   }
@@ -63,11 +67,15 @@ function simultaneous(differences: readonly Difference[], level: number, sided: 
   for (const { sample } of differences) {
     const centre = meanOf(sample);
     const deviation = spread(sample, centre);
-    if (!(deviation > 0)) continue;
+    if (!(deviation > 0)) {
+      continue;
+    }
     for (let d = 0; d < draws; d++) {
       const t = (sample[d]! - centre) / deviation;
       const size = sided === 'both' ? Math.abs(t) : -t;
-      if (size > largest[d]!) largest[d] = size;
+      if (size > largest[d]!) {
+        largest[d] = size;
+      }
     }
   }
   return draws > 0 ? Math.max(alone, quantile(largest.sort(), level)) : alone;
@@ -83,7 +91,9 @@ function extremeError(differences: readonly Difference[], of: (values: number[])
 /** The largest |difference|. NaN throughout where a difference is undefined or there is none. */
 export function largestAbsolute(differences: readonly Difference[], level: number): Interval {
   const estimate = Math.max(...differences.map(({ interval }) => Math.abs(interval.estimate)));
-  if (differences.length === 0 || !Number.isFinite(estimate)) return UNDEFINED;
+  if (differences.length === 0 || !Number.isFinite(estimate)) {
+    return UNDEFINED;
+  }
   const reach = simultaneous(differences, level, 'both');
   const one = normalQuantile(0.5 + level / 2);
   let [low, high] = [0, 0];
@@ -100,7 +110,9 @@ export function largestAbsolute(differences: readonly Difference[], level: numbe
 /** The smallest difference. NaN throughout where one is undefined or there is none. */
 export function smallest(differences: readonly Difference[], level: number): Interval {
   const estimate = Math.min(...differences.map(({ interval }) => interval.estimate));
-  if (differences.length === 0 || !Number.isFinite(estimate)) return UNDEFINED;
+  if (differences.length === 0 || !Number.isFinite(estimate)) {
+    return UNDEFINED;
+  }
   const [one, all] = [normalQuantile(0.5 + level / 2), simultaneous(differences, 0.5 + level / 2, 'below')];
   let [low, high] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (const { interval, rows } of differences) {
@@ -133,7 +145,9 @@ export type Distance = {
  */
 export function largestDistance(distances: readonly Distance[], level: number): Interval {
   const estimate = Math.max(...distances.map((d) => d.estimate));
-  if (distances.length === 0 || !Number.isFinite(estimate)) return UNDEFINED;
+  if (distances.length === 0 || !Number.isFinite(estimate)) {
+    return UNDEFINED;
+  }
   const draws = distances[0]!.deviations.length;
   const largest = Float64Array.from({ length: draws }, (_, d) =>
     Math.max(...distances.map(({ deviations, scale }) => deviations[d]! / scale)),
@@ -143,7 +157,9 @@ export function largestDistance(distances: readonly Distance[], level: number): 
   for (const distance of distances) {
     low = Math.max(low, distance.estimate - reach * distance.scale * smallSample(distance.rows));
     high = Math.max(high, distance.high);
-    if (distance.estimate === estimate) error = distance.error;
+    if (distance.estimate === estimate) {
+      error = distance.error;
+    }
   }
   return { estimate, low: Math.min(low, estimate), high: Math.max(high, estimate), error };
 }

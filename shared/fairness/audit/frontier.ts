@@ -8,7 +8,9 @@ export function frontier(points: readonly { error: number; unfairness: number }[
     .sort((i, j) => points[i]!.error - points[j]!.error || points[i]!.unfairness - points[j]!.unfairness);
   let best = Number.POSITIVE_INFINITY;
   return order.filter((i) => {
-    if (points[i]!.unfairness >= best) return false;
+    if (points[i]!.unfairness >= best) {
+      return false;
+    }
     best = points[i]!.unfairness;
     return true;
   });

@@ -17,12 +17,13 @@ export function grouping(
 ): Grouping {
   const text = labels.map((label, i) => {
     const missing = label === null || label === undefined || label === '' || Number.isNaN(label);
-    if (missing)
+    if (missing) {
       throw dataError(
         'group_unknown',
         `${pointer}/${i}`,
         `row ${i} has no ${name}; drop it or give it a label of its own`,
       );
+    }
     return booleanText(String(label));
   });
   const levels = [...new Set(text)].sort();
@@ -54,7 +55,9 @@ type EligibleGroups = {
 export function eligibleGroups({ name, groupIds, levels }: Grouping, minimum: number, most = 64): EligibleGroups {
   const pointer = jsonPointer(['groups', name]);
   const counts = new Array<number>(levels.length).fill(0);
-  for (const code of groupIds) counts[code]! += 1;
+  for (const code of groupIds) {
+    counts[code]! += 1;
+  }
   if (levels.length < 2) {
     throw dataError('group_count', pointer, `${name} has one group only; gaps are between at least two`);
   }
@@ -77,7 +80,9 @@ export function eligibleGroups({ name, groupIds, levels }: Grouping, minimum: nu
   }
   const rows = new Uint32Array(total);
   groupIds.forEach((g, i) => {
-    if (start[g]! >= 0) rows[start[g]!++] = i;
+    if (start[g]! >= 0) {
+      rows[start[g]!++] = i;
+    }
   });
   const excluded = levels.flatMap((level, g) => (counts[g]! < minimum ? [{ level, count: counts[g]! }] : []));
   return { name, levels: kept.map((g) => levels[g]!), rows, counts: kept.map((g) => counts[g]!), excluded };

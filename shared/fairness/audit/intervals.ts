@@ -40,7 +40,9 @@ function upperDistance({ counts, pairs }: AuditLayout, p: number, differences: F
   let high = 0;
   for (let j = 0; j < side.length; j++) {
     seen[side[j]!]! += 1;
-    if (gap[j] === 0) continue;
+    if (gap[j] === 0) {
+      continue;
+    }
     const variance = seen.reduce((sum, n, s) => sum + ((n / sizes[s]!) * (1 - n / sizes[s]!)) / sizes[s]!, 0);
     high = Math.max(high, Math.abs(differences[j]!) + z * Math.sqrt(variance));
   }
@@ -65,13 +67,16 @@ export function auditIntervals(
 
   const share = (key: MetricKey & { scope: 'group' }, interval: Interval): Found => {
     const condition = CONDITION[key.metric];
-    if (!condition) return { interval };
+    if (!condition) {
+      return { interval };
+    }
     const of = available[condition][key.group]!;
-    if (of < minimum)
+    if (of < minimum) {
       return {
         interval: UNDEFINED,
         reason: `${of} ${condition} labels; at least ${minimum} are needed to tell this rate`,
       };
+    }
     return { interval: wilsonInterval(interval.estimate, of, level) };
   };
   const distance = (p: number, which: 0 | 1): Distance => {
@@ -89,8 +94,9 @@ export function auditIntervals(
     };
   };
   keys.forEach((key, at) => {
-    if (key.scope === 'group') found.push(share(key, intervals[at]!));
-    else if (key.scope === 'pair') {
+    if (key.scope === 'group') {
+      found.push(share(key, intervals[at]!));
+    } else if (key.scope === 'pair') {
       const p = Math.floor((at - pairAt(0, 0)) / (per + 2));
       const k = at - pairAt(p, 0);
       if (k < 2) {
@@ -99,10 +105,13 @@ export function auditIntervals(
       }
       const [a, b] = [found[key.a * per + k - 2]!, found[key.b * per + k - 2]!];
       const reason = a.reason ?? b.reason;
-      if (reason !== undefined) found.push({ interval: UNDEFINED, reason });
-      else if (CONDITION[key.metric.replace(/_difference$/, '')])
+      if (reason !== undefined) {
+        found.push({ interval: UNDEFINED, reason });
+      } else if (CONDITION[key.metric.replace(/_difference$/, '')]) {
         found.push({ interval: newcombeInterval(a.interval, b.interval) });
-      else found.push({ interval: intervals[at]! });
+      } else {
+        found.push({ interval: intervals[at]! });
+      }
     } else {
       const k = at - pairAt(pairs.length, 0);
       const every = pairs.map((_, p) => p);
@@ -124,8 +133,11 @@ export function auditIntervals(
           rows: Math.min(counts[pairs[p]!.a]!, counts[pairs[p]!.b]!),
         }),
       );
-      if (told.length > 0) found.push({ interval: largestAbsolute(all, level) });
-      else found.push({ interval: UNDEFINED, reason: found[pairAt(0, k)]!.reason ?? 'no two groups have enough rows' });
+      if (told.length > 0) {
+        found.push({ interval: largestAbsolute(all, level) });
+      } else {
+        found.push({ interval: UNDEFINED, reason: found[pairAt(0, k)]!.reason ?? 'no two groups have enough rows' });
+      }
     }
   });
   return found;

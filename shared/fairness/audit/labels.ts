@@ -14,21 +14,23 @@ export function outcomes(
   if (positive !== null) {
     const wanted = booleanText(positive);
     const found = Float64Array.from(labels, (label) => Number(booleanText(String(label)) === wanted));
-    if (!found.includes(1))
+    if (!found.includes(1)) {
       throw dataError(
         'label_not_binary',
         '/positive',
         `no label is "${positive.slice(0, 60)}", which is to count as 1`,
       );
+    }
     return found;
   }
   return Float64Array.from(labels, (label, i) => {
-    if (typeof label === 'string')
+    if (typeof label === 'string') {
       throw dataError(
         'label_not_binary',
         `${pointer}/${i}`,
         `label ${i} is the text "${label.slice(0, 60)}"; say in \`positive\` which text counts as 1`,
       );
+    }
     return Number(label);
   });
 }

@@ -44,20 +44,27 @@ export function layOut(
     own.forEach((row, k) => {
       const at = start[g]! + k;
       predictions[at] = given[row]!;
-      if (labels && givenLabels) labels[at] = givenLabels[row]!;
+      if (labels && givenLabels) {
+        labels[at] = givenLabels[row]!;
+      }
       tieEnd[at] = Number(k + 1 === own.length || given[own[k + 1]!] !== given[row]);
     });
   }
   const below = thresholds.map((t) => {
     const counted = new Uint32Array(counts.length);
     for (let g = 0; g < counts.length; g++) {
-      for (let i = start[g]!; i < start[g + 1]! && predictions[i]! < t; i++) counted[g]! += 1;
+      for (let i = start[g]!; i < start[g + 1]! && predictions[i]! < t; i++) {
+        counted[g]! += 1;
+      }
     }
     return counted;
   });
   const pairs: PairOrder[] = [];
-  for (let a = 0; a < counts.length; a++)
-    for (let b = a + 1; b < counts.length; b++) pairs.push(merge(a, b, start, predictions));
+  for (let a = 0; a < counts.length; a++) {
+    for (let b = a + 1; b < counts.length; b++) {
+      pairs.push(merge(a, b, start, predictions));
+    }
+  }
   return { counts, start, predictions, labels, tieEnd, thresholds, below, pairs };
 }
 
@@ -71,7 +78,9 @@ function merge(a: number, b: number, start: Uint32Array, values: Float64Array): 
     const first = j === start[b + 1]! || (i < start[a + 1]! && values[i]! <= values[j]!);
     row[k] = first ? i++ : j++;
     side[k] = first ? 0 : 1;
-    if (k > 0) gap[k - 1] = values[row[k]!]! - values[row[k - 1]!]!;
+    if (k > 0) {
+      gap[k - 1] = values[row[k]!]! - values[row[k - 1]!]!;
+    }
   }
   return { a, b, row, side, gap };
 }

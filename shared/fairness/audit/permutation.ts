@@ -21,7 +21,9 @@ export function permutationTests(
   // The smaller group is the one that is drawn.
   const [few, many] = flip ? [counts[a]!, counts[b]!] : [counts[b]!, counts[a]!];
   let centre = 0;
-  for (const i of row) centre += predictions[i]! / size;
+  for (const i of row) {
+    centre += predictions[i]! / size;
+  }
   const value = Float64Array.from(row, (i) => predictions[i]! - centre);
   const error = labels && Float64Array.from(row, (i) => (predictions[i]! - labels[i]!) ** 2);
   const cuts = thresholds.map((t) => row.reduce((below, i) => below + Number(predictions[i]! < t), 0));
@@ -31,7 +33,9 @@ export function permutationTests(
       : [];
   const sum = (x: ArrayLike<number>, from = 0): number => {
     let total = 0;
-    for (let j = from; j < x.length; j++) total += x[j]!;
+    for (let j = from; j < x.length; j++) {
+      total += x[j]!;
+    }
     return total;
   };
   const totals = { value: sum(value), square: value.reduce((s, v) => s + v * v, 0), error: error ? sum(error) : 0 };
@@ -43,10 +47,14 @@ export function permutationTests(
     { metric: 'mean' },
     { metric: 'variance' },
   ];
-  if (error) names.push({ metric: 'mse' });
+  if (error) {
+    names.push({ metric: 'mse' });
+  }
   for (const threshold of thresholds) {
     names.push({ metric: 'selection_rate', threshold });
-    if (right.length) names.push({ metric: 'accuracy', threshold });
+    if (right.length) {
+      names.push({ metric: 'accuracy', threshold });
+    }
   }
   const gaps = (drawn: Uint8Array, out: Float64Array): void => {
     const coefficient = [-1 / many, 1 / few];
@@ -59,9 +67,13 @@ export function permutationTests(
         second += value[j]! * value[j]!;
       }
       const step = gap[j]!;
-      if (step === 0) continue;
+      if (step === 0) {
+        continue;
+      }
       const distance = difference < 0 ? -difference : difference;
-      if (distance > ks) ks = distance;
+      if (distance > ks) {
+        ks = distance;
+      }
       w1 += distance * step;
     }
     const [restFirst, restSecond] = [totals.value - first, totals.square - second];
@@ -72,15 +84,23 @@ export function permutationTests(
     out[at++] = Math.abs((second - first ** 2 / few) / (few - 1) - (restSecond - restFirst ** 2 / many) / (many - 1));
     const split = (x: ArrayLike<number>, total: number): number => {
       let own = 0;
-      for (let j = 0; j < size; j++) own += drawn[j]! * x[j]!;
+      for (let j = 0; j < size; j++) {
+        own += drawn[j]! * x[j]!;
+      }
       return Math.abs(own / few - (total - own) / many);
     };
-    if (error) out[at++] = split(error, totals.error);
+    if (error) {
+      out[at++] = split(error, totals.error);
+    }
     for (let t = 0; t < thresholds.length; t++) {
       let above = 0;
-      for (let j = cuts[t]!; j < size; j++) above += drawn[j]!;
+      for (let j = cuts[t]!; j < size; j++) {
+        above += drawn[j]!;
+      }
       out[at++] = Math.abs(above / few - (size - cuts[t]! - above) / many);
-      if (right.length) out[at++] = split(right[t]!, rightTotals[t]!);
+      if (right.length) {
+        out[at++] = split(right[t]!, rightTotals[t]!);
+      }
     }
   };
 
@@ -106,7 +126,11 @@ export function permutationTests(
     }
     gaps(drawn, out);
     // Rounding must not hide a tie: sums over other rows of the same values differ in their last bits.
-    for (let k = 0; k < out.length; k++) if (out[k]! >= observed[k]! * (1 - 1e-12)) reached[k]! += 1;
+    for (let k = 0; k < out.length; k++) {
+      if (out[k]! >= observed[k]! * (1 - 1e-12)) {
+        reached[k]! += 1;
+      }
+    }
   }
   return names.map((name, k) => ({ ...name, p: (1 + reached[k]!) / (1 + permutations) }));
 }

@@ -10,8 +10,9 @@ type IntervalOptions = { draws: number; level: number; seed: number };
 function byGroup(groupIds: ArrayLike<number>, groups: number): { rows: Uint32Array; counts: number[] } {
   const counts = new Array<number>(groups).fill(0);
   for (let i = 0; i < groupIds.length; i++) {
-    if (!(groupIds[i]! >= 0 && groupIds[i]! < groups))
+    if (!(groupIds[i]! >= 0 && groupIds[i]! < groups)) {
       throw dataError('group_unknown', `/routing/routed/${i}`, `there is no group ${groupIds[i]}`);
+    }
     counts[groupIds[i]!]! += 1;
   }
   const rows = Uint32Array.from({ length: groupIds.length }, (_, i) => i).sort((i, j) => groupIds[i]! - groupIds[j]!);
@@ -42,7 +43,9 @@ export function preferenceIntervals(
   return counts.flatMap((count, k) => {
     const own = rows.subarray(from, from + count);
     from += count;
-    if (count === 0) return [];
+    if (count === 0) {
+      return [];
+    }
     const columns = losses.map((loss) => Float64Array.from(own, (i) => loss[i]!));
     const risks = new Float64Array(columns.length);
     const others = columns.flatMap((_, j) => (j < groups && j !== k ? [j] : []));
@@ -65,7 +68,9 @@ export function preferenceIntervals(
         out[0] = risks[k]!;
         out[1] = risks[groups]!;
         out[2] = risks[groups]! - risks[k]!;
-        for (const [at, j] of others.entries()) out[3 + at] = risks[j]! - risks[k]!;
+        for (const [at, j] of others.entries()) {
+          out[3 + at] = risks[j]! - risks[k]!;
+        }
       },
     });
     const [risk, pooled, rationality, ...envies] = intervals as [Interval, Interval, Interval, ...Interval[]];

@@ -94,11 +94,14 @@ export const measured = (metric: string, interval: Interval, threshold?: number,
 /** Refuses columns that no audit can be made of. Raises `data_invalid` with the code of the fault. */
 function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Task): void {
   const n = predictions.length;
-  if (n === 0) throw dataError('length_mismatch', '/predictions', 'an audit needs at least one row');
+  if (n === 0) {
+    throw dataError('length_mismatch', '/predictions', 'an audit needs at least one row');
+  }
   requireSquarable(predictions, '/predictions');
   if (labels) {
-    if (labels.length !== n)
+    if (labels.length !== n) {
       throw dataError('length_mismatch', '/labels', `${labels.length} labels for ${n} predictions`);
+    }
     requireSquarable(labels, '/labels');
     for (let i = 0; task === 'classification' && i < n; i++) {
       if (labels[i] !== 0 && labels[i] !== 1) {
@@ -106,18 +109,27 @@ function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Ta
       }
     }
   }
-  if (groups.length === 0) throw dataError('group_count', '/groups', 'an audit needs at least one grouping');
+  if (groups.length === 0) {
+    throw dataError('group_count', '/groups', 'an audit needs at least one grouping');
+  }
   for (const { name, groupIds } of groups) {
-    if (groupIds.length !== n)
+    if (groupIds.length !== n) {
       throw dataError(
         'length_mismatch',
         jsonPointer(['groups', name]),
         `${groupIds.length} values of ${name} for ${n} predictions`,
       );
+    }
   }
   // Labels differ between groups where predictions do not: errors and rates are still to be told.
-  if (labels) return;
-  for (let i = 1; i < n; i++) if (predictions[i] !== predictions[0]) return;
+  if (labels) {
+    return;
+  }
+  for (let i = 1; i < n; i++) {
+    if (predictions[i] !== predictions[0]) {
+      return;
+    }
+  }
   throw dataError(
     'prediction_constant',
     '/predictions',
@@ -166,7 +178,9 @@ export function audit(input: AuditInput, given: Partial<AuditOptions> = {}): Aud
   const options = { ...AUDIT_DEFAULTS, ...given };
   checkAuditColumns(input, options.task);
   const groupings = [...input.groups];
-  if (options.intersections && groupings.length > 1) groupings.push(intersection(groupings));
+  if (options.intersections && groupings.length > 1) {
+    groupings.push(intersection(groupings));
+  }
   return {
     rows: input.predictions.length,
     task: options.task,

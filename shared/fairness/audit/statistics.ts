@@ -12,12 +12,18 @@ export type MetricKey =
 /** Metrics of every group; means of what `predictions` and `labels` allow. */
 const groupMetrics = (task: Task, labelled: boolean, thresholds: number): { metric: string; at?: number }[] => {
   const list: { metric: string; at?: number }[] = [{ metric: 'mean' }, { metric: 'variance' }];
-  if (labelled) list.push({ metric: 'mse' }, { metric: 'mae' });
-  if (labelled && task === 'classification') list.push({ metric: 'auc' });
+  if (labelled) {
+    list.push({ metric: 'mse' }, { metric: 'mae' });
+  }
+  if (labelled && task === 'classification') {
+    list.push({ metric: 'auc' });
+  }
   for (let at = 0; at < thresholds; at++) {
     list.push({ metric: 'selection_rate', at });
     if (labelled && task === 'classification') {
-      for (const metric of ['accuracy', 'true_positive_rate', 'false_positive_rate']) list.push({ metric, at });
+      for (const metric of ['accuracy', 'true_positive_rate', 'false_positive_rate']) {
+        list.push({ metric, at });
+      }
     }
   }
   return list;
@@ -51,15 +57,20 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
     at === undefined ? {} : { threshold: thresholds[at]! };
   const keys: MetricKey[] = [];
   for (let group = 0; group < groups; group++) {
-    for (const { metric, at } of metrics) keys.push({ scope: 'group', metric, group, ...withThreshold(at) });
+    for (const { metric, at } of metrics) {
+      keys.push({ scope: 'group', metric, group, ...withThreshold(at) });
+    }
   }
   for (const { a, b } of pairs) {
     keys.push({ scope: 'pair', metric: 'ks', a, b }, { scope: 'pair', metric: 'w1', a, b });
-    for (const { metric, at } of metrics)
+    for (const { metric, at } of metrics) {
       keys.push({ scope: 'pair', metric: `${metric}_difference`, a, b, ...withThreshold(at) });
+    }
   }
   keys.push({ scope: 'all', metric: 'ks' }, { scope: 'all', metric: 'w1' });
-  for (const { metric, at } of metrics) keys.push({ scope: 'all', metric: `${metric}_gap`, ...withThreshold(at) });
+  for (const { metric, at } of metrics) {
+    keys.push({ scope: 'all', metric: `${metric}_gap`, ...withThreshold(at) });
+  }
   const pairBase = groups * per;
   const allBase = pairBase + pairs.length * (per + 2);
   const deviationBase = keys.length;
@@ -75,7 +86,9 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
 
   // Shifted by a common centre, so that variances of weights do not cancel for predictions far from 0.
   let centre = 0;
-  for (const value of predictions) centre += value / predictions.length;
+  for (const value of predictions) {
+    centre += value / predictions.length;
+  }
   const moved = predictions.map((value) => value - centre);
   const squared = labels && predictions.map((value, i) => (value - labels[i]!) ** 2);
   const absolute = labels && predictions.map((value, i) => Math.abs(value - labels[i]!));
@@ -116,7 +129,9 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
         const y = labels[i]!;
         tiedPositive += w * y;
         tiedNegative += w * (1 - y);
-        if (tieEnd[i] === 0) continue;
+        if (tieEnd[i] === 0) {
+          continue;
+        }
         ranked += tiedPositive * (negatives + tiedNegative / 2);
         positives += tiedPositive;
         negatives += tiedNegative;
@@ -128,10 +143,16 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
     for (let t = 0; t < thresholds.length; t++) {
       const cut = from + below[t]![g]!;
       let [under, positivesUnder] = [0, 0];
-      for (let i = from; i < cut; i++) under += weights[i]!;
+      for (let i = from; i < cut; i++) {
+        under += weights[i]!;
+      }
       out[at++] = (total - under) / total;
-      if (!classified || !labels) continue;
-      for (let i = from; i < cut; i++) positivesUnder += weights[i]! * labels[i]!;
+      if (!classified || !labels) {
+        continue;
+      }
+      for (let i = from; i < cut; i++) {
+        positivesUnder += weights[i]! * labels[i]!;
+      }
       const truePositives = positives - positivesUnder;
       const trueNegatives = under - positivesUnder;
       out[at++] = (truePositives + trueNegatives) / total;
@@ -141,7 +162,9 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
   };
 
   const evaluate: WeightedStatistics = (weights, out) => {
-    for (let g = 0; g < groups; g++) groupPass(weights, g, out);
+    for (let g = 0; g < groups; g++) {
+      groupPass(weights, g, out);
+    }
     out.fill(0, allBase, deviationBase);
     for (let p = 0; p < pairs.length; p++) {
       const { a, b, row, side, gap } = pairs[p]!;
@@ -152,13 +175,19 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
       for (let j = 0; j < row.length; j++) {
         difference += weights[row[j]!]! * coefficient[side[j]!]!;
         const step = gap[j]!;
-        if (step === 0) continue;
+        if (step === 0) {
+          continue;
+        }
         const size = difference < 0 ? -difference : difference;
-        if (size > ks) ks = size;
+        if (size > ks) {
+          ks = size;
+        }
         w1 += size * step;
         const moved = difference - observed[j]!;
         const deviation = moved < 0 ? -moved : moved;
-        if (deviation > farthest) farthest = deviation;
+        if (deviation > farthest) {
+          farthest = deviation;
+        }
         area += deviation * step;
       }
       // A resampling that lacks a group has no difference at all.
@@ -170,12 +199,16 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
       const at = pairBase + p * (per + 2);
       out[at] = ks;
       out[at + 1] = w1;
-      for (let k = 0; k < per; k++) out[at + 2 + k] = out[a * per + k]! - out[b * per + k]!;
+      for (let k = 0; k < per; k++) {
+        out[at + 2 + k] = out[a * per + k]! - out[b * per + k]!;
+      }
       // A pair whose difference is undefined makes the largest gap undefined, and it stays so.
       for (let k = 0; k < per + 2; k++) {
         const size = Math.abs(out[at + k]!);
         const largest = out[allBase + k]!;
-        if (!Number.isNaN(largest) && !(size <= largest)) out[allBase + k] = size;
+        if (!Number.isNaN(largest) && !(size <= largest)) {
+          out[allBase + k] = size;
+        }
       }
     }
   };

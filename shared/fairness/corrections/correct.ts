@@ -15,12 +15,13 @@ import { groupsPointer, momentsOf } from './group-data.ts';
 const matrixOf = (rows: readonly (readonly number[])[], pointer: string): Matrix => {
   const width = rows[0]!.length;
   const bad = rows.findIndex((row) => row.length !== width);
-  if (bad >= 0)
+  if (bad >= 0) {
     throw dataError(
       'weights_misfit',
       `${pointer}/${bad}`,
       `row ${bad} has ${rows[bad]!.length} values, the first has ${width}`,
     );
+  }
   return fromRows(rows);
 };
 
@@ -34,7 +35,9 @@ const inData =
 const inSetting =
   (k: number) =>
   (pointer: string): string => {
-    if (pointer === '/eta' || pointer === '/rho') return `/settings/${k}${pointer}`;
+    if (pointer === '/eta' || pointer === '/rho') {
+      return `/settings/${k}${pointer}`;
+    }
     return pointer.startsWith('/moments') ? pointer : `/predictor${pointer}`;
   };
 
@@ -62,16 +65,21 @@ function refit({ predictor: document, moments: given, settings }: Extract<Correc
 
 /** Whether every number of an answer is finite: JSON has no others. */
 const hasFiniteNumbers = (answer: unknown): boolean => {
-  if (typeof answer === 'number') return Number.isFinite(answer);
-  if (answer === null || typeof answer !== 'object') return true;
+  if (typeof answer === 'number') {
+    return Number.isFinite(answer);
+  }
+  if (answer === null || typeof answer !== 'object') {
+    return true;
+  }
   return (Array.isArray(answer) ? answer : Object.values(answer)).every(hasFiniteNumbers);
 };
 
 /** Carries a correction out; the answer's shape is the method's. Raises `data_invalid`. */
 export function correct(c: Correction): Record<string, unknown> {
   const answer = answerOf(c);
-  if (!hasFiniteNumbers(answer))
+  if (!hasFiniteNumbers(answer)) {
     throw dataError('value_out_of_range', '', 'numbers of this size have answers beyond double precision; scale them');
+  }
   return answer;
 }
 
@@ -126,7 +134,9 @@ function answerOf(c: Correction): Record<string, unknown> {
       }
       for (const name of ['squares', 'costs'] as const) {
         const bad = c[name].findIndex((x) => !(x >= 0));
-        if (bad >= 0) throw dataError('weights_misfit', `/${name}/${bad}`, `${name} are not below 0`);
+        if (bad >= 0) {
+          throw dataError('weights_misfit', `/${name}/${bad}`, `${name} are not below 0`);
+        }
       }
       const spectrum = {
         kind: c.kind,
@@ -153,22 +163,26 @@ function answerOf(c: Correction): Record<string, unknown> {
       };
     }
     case 'barycentre': {
-      if (c.scores.length !== c.groups.length)
+      if (c.scores.length !== c.groups.length) {
         throw dataError('length_mismatch', '/groups', `${c.groups.length} groups for ${c.scores.length} scores`);
+      }
       requireFinite(c.scores, '/scores');
-      if (c.scores.every((score) => score === c.scores[0]))
+      if (c.scores.every((score) => score === c.scores[0])) {
         throw dataError('prediction_constant', '/scores', 'all scores are equal: there is nothing to map');
+      }
       const { groupIds, levels } = grouping('groups', c.groups, '/groups');
-      if (levels.length < 2)
+      if (levels.length < 2) {
         throw dataError('group_count', '/groups', 'there is one group only; a barycentre is between groups');
+      }
       const fitted = fitBarycentre(c.scores, groupIds, levels.length, { split: c.split });
       const target = c.apply ?? { scores: c.scores, groups: c.groups };
-      if (target.scores.length !== target.groups.length)
+      if (target.scores.length !== target.groups.length) {
         throw dataError(
           'length_mismatch',
           '/apply/groups',
           `${target.groups.length} groups for ${target.scores.length} scores`,
         );
+      }
       const at = new Map(levels.map((level, k) => [level, k]));
       const targetCodes = target.groups.map((g) => at.get(String(g)) ?? -1);
       return {

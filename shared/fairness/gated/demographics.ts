@@ -48,7 +48,9 @@ export function demographicAudit(
     sum.routing[routed[i]!]! += weight;
   }
   return sums.flatMap((sum, group) => {
-    if (sum.count === 0) return [];
+    if (sum.count === 0) {
+      return [];
+    }
     const rationality = (sum.pooled - sum.served) / sum.count;
     return [
       {
@@ -73,7 +75,9 @@ export function mutualInformation(
 ): number {
   const joint = new Float64Array(learnedGroups * groups);
   const n = groupIds.length;
-  for (let i = 0; i < n; i++) joint[routed[i]! * groups + groupIds[i]!]! += 1 / n;
+  for (let i = 0; i < n; i++) {
+    joint[routed[i]! * groups + groupIds[i]!]! += 1 / n;
+  }
   const [left, right] = [new Float64Array(learnedGroups), new Float64Array(groups)];
   joint.forEach((p, at) => {
     left[Math.floor(at / groups)]! += p;
@@ -81,7 +85,9 @@ export function mutualInformation(
   });
   let total = 0;
   joint.forEach((p, at) => {
-    if (p > 0) total += p * Math.log(p / (left[Math.floor(at / groups)]! * right[at % groups]!));
+    if (p > 0) {
+      total += p * Math.log(p / (left[Math.floor(at / groups)]! * right[at % groups]!));
+    }
   });
   return Math.max(0, total);
 }
@@ -98,7 +104,9 @@ export function harmBound(
 ): number {
   let bound = 0;
   for (let k = 0; k < routing.length; k++) {
-    if (routing[k]! > 0) bound += routing[k]! * (ownMinusPooled[k]! + 2 * discrepancy[k]!);
+    if (routing[k]! > 0) {
+      bound += routing[k]! * (ownMinusPooled[k]! + 2 * discrepancy[k]!);
+    }
   }
   return bound;
 }
@@ -120,7 +128,9 @@ export function discrepancies(
       const weight = weights ? weights[i]! : 1;
       sums[at]! += weight;
       sums[at + 1]! += weight * loss[i]!;
-      if (groupIds[i] !== group) continue;
+      if (groupIds[i] !== group) {
+        continue;
+      }
       sums[at + 2]! += weight;
       sums[at + 3]! += weight * loss[i]!;
     }

@@ -20,8 +20,11 @@ export type GuardDecision = {
 function discordant(own: Uint8Array, other: Uint8Array, rows: number[]): [number, number] {
   let [b, c] = [0, 0];
   for (const i of rows) {
-    if (own[i]! > other[i]!) b++;
-    else if (own[i]! < other[i]!) c++;
+    if (own[i]! > other[i]!) {
+      b++;
+    } else if (own[i]! < other[i]!) {
+      c++;
+    }
   }
   return [b, c];
 }
@@ -47,7 +50,11 @@ export function guard(
   const decisions: GuardDecision[] = [];
   for (let k = 0; k < predictor.groups; k++) {
     const members: number[] = [];
-    for (let i = 0; i < routed.length; i++) if (routed[i] === k) members.push(i);
+    for (let i = 0; i < routed.length; i++) {
+      if (routed[i] === k) {
+        members.push(i);
+      }
+    }
     const rate = (j: number): number => members.reduce((sum, i) => sum + errors[j]![i]!, 0) / members.length;
     const [own, pooled] = [rate(k), rate(predictor.groups)];
     let worstP = 1;
@@ -55,17 +62,27 @@ export function guard(
     let [best, bestRate] = [-1, pooled];
     if (serving[k] === k) {
       for (let j = 0; j <= predictor.groups; j++) {
-        if (j === k) continue;
+        if (j === k) {
+          continue;
+        }
         const p = mcnemar(...discordant(errors[k]!, errors[j]!, members));
         worstP = Math.min(worstP, p);
-        if (p > level && own - rate(j) <= tolerance) continue;
+        if (p > level && own - rate(j) <= tolerance) {
+          continue;
+        }
         action = 'pooled';
-        if (merge && j < predictor.groups && serving[j] === j && rate(j) < bestRate) [best, bestRate] = [j, rate(j)];
+        if (merge && j < predictor.groups && serving[j] === j && rate(j) < bestRate) {
+          [best, bestRate] = [j, rate(j)];
+        }
       }
-      if (members.length < minimum) action = 'pooled';
+      if (members.length < minimum) {
+        action = 'pooled';
+      }
       if (action === 'pooled') {
         serving[k] = members.length < minimum ? -1 : best;
-        if (serving[k]! >= 0) action = 'merged';
+        if (serving[k]! >= 0) {
+          action = 'merged';
+        }
       }
     }
     decisions.push({ group: k, count: members.length, own, pooled, worstP, action, serving: serving[k]! });

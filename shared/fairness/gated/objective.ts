@@ -6,13 +6,17 @@
 /** Softmax of `logits / temperature` into `out` (K). */
 export function softGate(logits: ArrayLike<number>, temperature: number, out: Float64Array): void {
   let top = Number.NEGATIVE_INFINITY;
-  for (let k = 0; k < out.length; k++) top = Math.max(top, logits[k]!);
+  for (let k = 0; k < out.length; k++) {
+    top = Math.max(top, logits[k]!);
+  }
   let total = 0;
   for (let k = 0; k < out.length; k++) {
     out[k] = Math.exp((logits[k]! - top) / temperature);
     total += out[k]!;
   }
-  for (let k = 0; k < out.length; k++) out[k]! /= total;
+  for (let k = 0; k < out.length; k++) {
+    out[k]! /= total;
+  }
 }
 
 /**
@@ -26,7 +30,11 @@ export function gateGradient(
   out: Float64Array,
 ): number {
   let mean = 0;
-  for (let k = 0; k < out.length; k++) mean += gate[k]! * losses[k]!;
-  for (let k = 0; k < out.length; k++) out[k] = (gate[k]! * (losses[k]! - mean)) / temperature;
+  for (let k = 0; k < out.length; k++) {
+    mean += gate[k]! * losses[k]!;
+  }
+  for (let k = 0; k < out.length; k++) {
+    out[k] = (gate[k]! * (losses[k]! - mean)) / temperature;
+  }
   return mean;
 }

@@ -66,7 +66,9 @@ export function predictGated(p: GatedPredictor, rows: Float64Array, scores: Floa
     for (let k = 0; k < groups; k++) {
       const base = k * width;
       let score = gate[base + d]!;
-      for (let j = 0; j < d; j++) score += gate[base + j]! * rows[at + j]!;
+      for (let j = 0; j < d; j++) {
+        score += gate[base + j]! * rows[at + j]!;
+      }
       if (score > bestScore) {
         bestScore = score;
         best = k;
@@ -74,7 +76,9 @@ export function predictGated(p: GatedPredictor, rows: Float64Array, scores: Floa
     }
     const base = best * width;
     let value = served[base + d]!;
-    for (let j = 0; j < d; j++) value += served[base + j]! * rows[at + j]!;
+    for (let j = 0; j < d; j++) {
+      value += served[base + j]! * rows[at + j]!;
+    }
     scores[i] = logistic ? 1 / (1 + Math.exp(-value)) : value;
     routed[i] = best;
   }
@@ -97,7 +101,9 @@ export function scoreEveryHead(p: GatedPredictor, rows: Float64Array): Float64Ar
     const out = new Float64Array(n);
     for (let i = 0; i < n; i++) {
       let value = weights[d]!;
-      for (let j = 0; j < d; j++) value += weights[j]! * rows[i * d + j]!;
+      for (let j = 0; j < d; j++) {
+        value += weights[j]! * rows[i * d + j]!;
+      }
       out[i] = p.link === 'logistic' ? 1 / (1 + Math.exp(-value)) : value;
     }
     return out;

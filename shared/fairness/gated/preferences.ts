@@ -23,12 +23,19 @@ export function riskMatrix(
   for (let i = 0; i < routed.length; i++) {
     const k = routed[i]!;
     const weight = weights ? weights[i]! : 1;
-    if (!(Number.isInteger(k) && k >= 0 && k < groups))
+    if (!(Number.isInteger(k) && k >= 0 && k < groups)) {
       throw dataError('group_unknown', `/routing/routed/${i}`, `group ${k} has no head; there are ${groups}`);
+    }
     counts[k]! += weight;
-    for (let j = 0; j < losses.length; j++) risks[k * losses.length + j]! += weight * losses[j]![i]!;
+    for (let j = 0; j < losses.length; j++) {
+      risks[k * losses.length + j]! += weight * losses[j]![i]!;
+    }
   }
-  for (let k = 0; k < groups; k++) for (let j = 0; j < losses.length; j++) risks[k * losses.length + j]! /= counts[k]!;
+  for (let k = 0; k < groups; k++) {
+    for (let j = 0; j < losses.length; j++) {
+      risks[k * losses.length + j]! /= counts[k]!;
+    }
+  }
   return { groups, counts, risks };
 }
 
@@ -47,12 +54,18 @@ export type PreferenceGaps = {
 export function preferenceGaps({ groups, counts, risks }: RiskMatrix): PreferenceGaps[] {
   const out: PreferenceGaps[] = [];
   for (let k = 0; k < groups; k++) {
-    if (counts[k] === 0) continue;
+    if (counts[k] === 0) {
+      continue;
+    }
     const row = risks.subarray(k * (groups + 1), (k + 1) * (groups + 1));
     const own = row[k]!;
     const pooled = row[groups]!;
     let envy: number | null = null;
-    for (let j = 0; j < groups; j++) if (j !== k) envy = Math.min(envy ?? Number.POSITIVE_INFINITY, row[j]! - own);
+    for (let j = 0; j < groups; j++) {
+      if (j !== k) {
+        envy = Math.min(envy ?? Number.POSITIVE_INFINITY, row[j]! - own);
+      }
+    }
     out.push({
       group: k,
       count: counts[k]!,
@@ -81,7 +94,9 @@ export function partitionScores({ groups, counts, risks }: RiskMatrix): Float64A
     let score = 0;
     const row = risks.subarray(k * (groups + 1), (k + 1) * (groups + 1));
     for (let j = 0; j <= groups; j++) {
-      if (j !== k) score += 4 * Math.exp((-counts[k]! * (row[k]! - row[j]!) ** 2) / 2);
+      if (j !== k) {
+        score += 4 * Math.exp((-counts[k]! * (row[k]! - row[j]!) ** 2) / 2);
+      }
     }
     return score;
   });

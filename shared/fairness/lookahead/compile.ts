@@ -56,15 +56,17 @@ export function lookaheadOf(document: LookaheadDocument): LookaheadPredictor {
 /** The columns of a predictor. Raises `data_invalid` where labels repeat or the attribute is also read as something else. */
 function columnsWith(inputs: readonly string[], { name, labels }: LookaheadDocument['attribute']): string[] {
   labels.forEach((label, k) => {
-    if (labels.indexOf(label) !== k)
+    if (labels.indexOf(label) !== k) {
       throw dataError('scm_invalid', `/attribute/labels/${k}`, `two values of the attribute have the label "${label}"`);
+    }
   });
-  if (inputs.includes(name))
+  if (inputs.includes(name)) {
     throw dataError(
       'scm_invalid',
       '/attribute/name',
       `${name} is a variable of the model; labels need a column of their own`,
     );
+  }
   return [...inputs, name];
 }
 

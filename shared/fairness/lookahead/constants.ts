@@ -7,12 +7,14 @@ import { requireEta } from './response.ts';
 
 const inverse = (eta: number, square: number, what: string, pointer: string): number => {
   requireEta(eta);
-  if (!(square > 0))
+  if (!(square > 0)) {
     throw dataError('response_invalid', pointer, `${what} is not above 0: no reaction can change the status`);
+  }
   const constant = 1 / (eta * square);
   // Beyond what a number can hold the score would be 0 or infinite, and keep no promise.
-  if (!(constant > 0 && Number.isFinite(constant)))
+  if (!(constant > 0 && Number.isFinite(constant))) {
     throw dataError('response_invalid', '/eta', `1 / (eta * ${square}) is beyond double precision for eta = ${eta}`);
+  }
   return constant;
 };
 
@@ -24,7 +26,11 @@ export function additiveConstant(
   pointer = '/scm',
 ): number {
   let square = 0;
-  for (let i = 0; i < slopes.length; i++) if (!frozen?.[i]) square += slopes[i]! ** 2;
+  for (let i = 0; i < slopes.length; i++) {
+    if (!frozen?.[i]) {
+      square += slopes[i]! ** 2;
+    }
+  }
   return inverse(eta, square, 'the slope of the status in the variables that people can move', pointer);
 }
 
@@ -37,7 +43,9 @@ export function multiplicativeConstant(
   eta: number,
 ): number {
   let square = 0;
-  for (let i = 0; i < w.length; i++) square += (w[i]! * alpha[i]!) ** 2;
+  for (let i = 0; i < w.length; i++) {
+    square += (w[i]! * alpha[i]!) ** 2;
+  }
   return inverse(eta, values[0] * values[1] * square + gamma ** 2, 'a1 a2 sum (w alpha)^2 + gamma^2', '/features');
 }
 
@@ -81,7 +89,9 @@ export function isRelaxed(
   const h = (high - low) / steps;
   for (let i = 0; i < steps; i++) {
     const rate = (slope(low + (i + 1) * h) - slope(low + i * h)) / h;
-    if (!(rate > 0 && rate < 2 * constant)) return false;
+    if (!(rate > 0 && rate < 2 * constant)) {
+      return false;
+    }
   }
   return true;
 }

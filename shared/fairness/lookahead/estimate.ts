@@ -25,23 +25,37 @@ export function estimateScm(
   const rSquared: Record<string, number> = {};
   const variables = shape.map((v, position): ScmVariable => {
     const own = columns[v.name];
-    if (!own || own.length !== n)
+    if (!own || own.length !== n) {
       throw dataError('column_missing', `/variables/${position}`, `no column ${v.name} with ${n} values`);
+    }
     const levels = v.attribute ? values.length - 1 : 0;
     const d = v.parents.length + levels;
     const x = new Float64Array(n * d);
     v.parents.forEach((parent, j) => {
       const from = columns[parent];
-      if (!from || from.length !== n)
+      if (!from || from.length !== n) {
         throw dataError('column_missing', `/variables/${position}/parents/${j}`, `no column ${parent}`);
-      for (let i = 0; i < n; i++) x[i * d + j] = from[i]!;
+      }
+      for (let i = 0; i < n; i++) {
+        x[i * d + j] = from[i]!;
+      }
     });
-    if (levels) for (let i = 0; i < n; i++) if (groupIds[i]! > 0) x[i * d + v.parents.length + groupIds[i]! - 1] = 1;
+    if (levels) {
+      for (let i = 0; i < n; i++) {
+        if (groupIds[i]! > 0) {
+          x[i * d + v.parents.length + groupIds[i]! - 1] = 1;
+        }
+      }
+    }
     try {
       const fit = leastSquares(x, own, d, { ridge });
       let [mean, square] = [0, 0];
-      for (let i = 0; i < n; i++) mean += own[i]! / n;
-      for (let i = 0; i < n; i++) square += (own[i]! - mean) ** 2 / n;
+      for (let i = 0; i < n; i++) {
+        mean += own[i]! / n;
+      }
+      for (let i = 0; i < n; i++) {
+        square += (own[i]! - mean) ** 2 / n;
+      }
       rSquared[v.name] = square > 0 ? 1 - fit.residual / square : 1;
       return {
         name: v.name,
@@ -51,7 +65,9 @@ export function estimateScm(
         scale: Math.sqrt(fit.residual),
       };
     } catch (error) {
-      if (!(error instanceof SingularMatrixError)) throw error;
+      if (!(error instanceof SingularMatrixError)) {
+        throw error;
+      }
       throw dataError('matrix_singular', `/variables/${position}/parents`, `the parents of ${v.name} are collinear`);
     }
   });

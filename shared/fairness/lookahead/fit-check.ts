@@ -93,8 +93,9 @@ function checkModel(params: LookaheadFit, k: number): void {
   } else if ('latent' in model) {
     const names = model.latent.children.map((child) => child.name);
     names.forEach((name, k) => {
-      if (name === status || names.indexOf(name) !== k)
+      if (name === status || names.indexOf(name) !== k) {
         throw dataError('scm_invalid', `/model/latent/children/${k}/name`, `two variables are called ${name}`);
+      }
     });
   } else {
     const { knowledge } = model;
@@ -127,13 +128,16 @@ export function checkLookaheadFit(params: LookaheadFit): void {
   });
   const count = attribute.labels.length;
   attribute.labels.forEach((label, k) => {
-    if (attribute.labels.indexOf(label) !== k)
+    if (attribute.labels.indexOf(label) !== k) {
       throw dataError('scm_invalid', `/attribute/labels/${k}`, `two values of the attribute have the label "${label}"`);
+    }
   });
-  if (attribute.values && attribute.values.length !== count)
+  if (attribute.values && attribute.values.length !== count) {
     throw dataError('scm_invalid', '/attribute/values', `${count} labels need as many values`);
-  if (path && !('estimate' in model || 'coefficients' in model))
+  }
+  if (path && !('estimate' in model || 'coefficients' in model)) {
     throw dataError('scm_invalid', '/path', 'paths are told apart in additive models only');
+  }
   const given: [string, { status: string }] | null =
     'coefficients' in model
       ? ['/model/coefficients/status', model.coefficients]
@@ -142,18 +146,22 @@ export function checkLookaheadFit(params: LookaheadFit): void {
         : 'knowledge' in model
           ? ['/model/knowledge/status/name', { status: model.knowledge.status.name }]
           : null;
-  if (given && given[1].status !== status)
+  if (given && given[1].status !== status) {
     throw dataError('scm_invalid', given[0], `the status of the model is ${given[1].status}, the job's is ${status}`);
-  if ('multiplicative' in model && !(attribute.values && count === 2))
+  }
+  if ('multiplicative' in model && !(attribute.values && count === 2)) {
     throw dataError('scm_invalid', '/attribute', 'an attribute that scales has two labels and two values');
-  if ('coefficients' in model && attribute.values && String(attribute.values) !== String(model.coefficients.values))
+  }
+  if ('coefficients' in model && attribute.values && String(attribute.values) !== String(model.coefficients.values)) {
     throw dataError('scm_invalid', '/attribute/values', 'the model has other values; leave these out or repeat them');
-  if ('knowledge' in model && observed !== (model.knowledge.status.deviation !== null))
+  }
+  if ('knowledge' in model && observed !== (model.knowledge.status.deviation !== null)) {
     throw dataError(
       'scm_invalid',
       '/status_observed',
       'a status that rows carry has a deviation, one that they do not carry has none',
     );
+  }
   eta.forEach((value, k) => {
     checkModel({ ...params, eta: [value] }, k);
   });

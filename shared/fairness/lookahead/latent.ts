@@ -50,16 +50,19 @@ export function compileLatent(predictor: LatentPredictor): CompiledLatent {
   const equations = [...children, status];
   equations.forEach((equation, j) => {
     const at = j < children.length ? `/children/${j}` : '/status';
-    if (equations.findIndex((other) => other.name === equation.name) !== j)
+    if (equations.findIndex((other) => other.name === equation.name) !== j) {
       throw dataError('scm_invalid', `${at}/name`, `two variables are called ${equation.name}`);
-    if (equation.effects.length !== values)
+    }
+    if (equation.effects.length !== values) {
       throw dataError('scm_invalid', `${at}/effects`, `${equation.name} needs ${values} effects, one per label`);
-    if (equation.covariates.length !== covariates)
+    }
+    if (equation.covariates.length !== covariates) {
       throw dataError(
         'weights_misfit',
         `${at}/covariates`,
         `${equation.name} needs ${covariates} weights, one per feature of the covariates`,
       );
+    }
   });
   const constant = additiveConstant([status.weight], eta, undefined, '/status/weight');
   return {
@@ -74,7 +77,9 @@ export function compileLatent(predictor: LatentPredictor): CompiledLatent {
 
 const meanAt = (e: LatentEquation, a: number, covariates: Float64Array): number => {
   let sum = e.intercept + e.effects[a]!;
-  for (let j = 0; j < covariates.length; j++) sum += e.covariates[j]! * covariates[j]!;
+  for (let j = 0; j < covariates.length; j++) {
+    sum += e.covariates[j]! * covariates[j]!;
+  }
   return sum;
 };
 
@@ -99,9 +104,11 @@ export function predictLatent(
     const poisson: PoissonChild[] = [];
     children.forEach((child, j) => {
       const [value, offset, weight] = [rows[i * width + j]!, meanAt(child, a, own), child.weight];
-      if (child.family === 'gaussian') gaussian.push({ value, offset, weight, deviation: child.deviation });
-      else if (Number.isSafeInteger(value) && value >= 0) poisson.push({ count: value, offset, weight });
-      else {
+      if (child.family === 'gaussian') {
+        gaussian.push({ value, offset, weight, deviation: child.deviation });
+      } else if (Number.isSafeInteger(value) && value >= 0) {
+        poisson.push({ count: value, offset, weight });
+      } else {
         throw dataError(
           'value_out_of_range',
           jsonPointer(['columns', child.name, i]),
@@ -110,18 +117,21 @@ export function predictLatent(
       }
     });
     const mean = meanAt(status, a, own);
-    if (status.deviation !== null)
+    if (status.deviation !== null) {
       gaussian.push({
         value: rows[i * width + children.length]!,
         offset: mean,
         weight: status.weight,
         deviation: status.deviation,
       });
+    }
     const k = poisson.length > 0 ? gridPosterior(gaussian, poisson) : gaussianPosterior(gaussian);
     const y = mean + status.weight * k.mean;
     let [squares, sum, gap, change] = [0, 0, 0, 0];
     for (let b = 0; b < values; b++) {
-      if (b === a) continue;
+      if (b === a) {
+        continue;
+      }
       const shift = status.effects[b]! - status.effects[a]!;
       const other = y + shift;
       squares += other * other + status.weight ** 2 * k.variance;
@@ -130,9 +140,13 @@ export function predictLatent(
       change += Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
     }
     scores[i] = p1 * squares + p2 * sum + p3 + free * k.mean;
-    if (!gaps) continue;
+    if (!gaps) {
+      continue;
+    }
     gaps.present[i] = gap / (values - 1);
     gaps.future[i] = factor * gaps.present[i]!;
-    if (gaps.score) gaps.score[i] = change / (values - 1);
+    if (gaps.score) {
+      gaps.score[i] = change / (values - 1);
+    }
   }
 }

@@ -37,23 +37,26 @@ export type CompiledMultiplicative = {
 /** Raises `data_invalid` (scm_invalid, response_invalid, weights_misfit). */
 export function compileMultiplicative(predictor: MultiplicativePredictor): CompiledMultiplicative {
   const { values, features, status, eta, rho, statusObserved, free } = predictor;
-  if (values[0] === values[1] || values[0] === 0 || values[1] === 0)
+  if (values[0] === values[1] || values[0] === 0 || values[1] === 0) {
     throw dataError('scm_invalid', '/values', 'the attribute needs two different values, neither of them 0');
+  }
   const inputs = [...features.map((f) => f.name), ...(statusObserved ? [status.name] : [])];
   inputs.forEach((name, j) => {
-    if (inputs.indexOf(name) !== j || (j < features.length && name === status.name))
+    if (inputs.indexOf(name) !== j || (j < features.length && name === status.name)) {
       throw dataError(
         'scm_invalid',
         jsonPointer(['features', Math.min(j, features.length - 1), 'name']),
         `two variables are called ${name}`,
       );
+    }
   });
-  if (free !== 0 && !(statusObserved && status.gamma !== 0))
+  if (free !== 0 && !(statusObserved && status.gamma !== 0)) {
     throw dataError(
       'weights_misfit',
       '/free',
       'h reads the noise of the status: rows must carry it and gamma not be 0',
     );
+  }
   const weights = Float64Array.from(features, (f) => f.weight);
   const alpha = features.map((f) => f.alpha);
   const constant = multiplicativeConstant(alpha, weights, statusObserved ? status.gamma : 0, values, eta);
@@ -75,15 +78,21 @@ export function predictMultiplicative(
   const change = [values[1] / values[0] - 1, values[0] / values[1] - 1];
   for (let i = 0; i < scores.length; i++) {
     let scaled = 0;
-    for (let j = 0; j < d; j++) scaled += weights[j]! * rows[i * width + j]!;
+    for (let j = 0; j < d; j++) {
+      scaled += weights[j]! * rows[i * width + j]!;
+    }
     const own = status.intercept + scaled;
     const y = statusObserved ? rows[i * width + d]! : own + status.gamma * noise.mean;
     const step = change[groupIds[i]!]! * scaled;
     const other = y + step;
     scores[i] = p1 * (other * other + unknown) + p2 * other + p3 + (free === 0 ? 0 : (free * (y - own)) / status.gamma);
-    if (!gaps) continue;
+    if (!gaps) {
+      continue;
+    }
     gaps.present[i] = Math.abs(step);
     gaps.future[i] = factor * gaps.present[i]!;
-    if (gaps.score) gaps.score[i] = Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
+    if (gaps.score) {
+      gaps.score[i] = Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
+    }
   }
 }

@@ -49,7 +49,9 @@ export function laplacePosterior(gaussian: readonly GaussianChild[], poisson: re
       step /= 2;
       next = logDensity(k + step, gaussian, poisson);
     }
-    if (k + step === k) break;
+    if (k + step === k) {
+      break;
+    }
     k += step;
     [value, slope, curvature] = next;
   }

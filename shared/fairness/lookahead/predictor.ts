@@ -16,8 +16,9 @@ import { predictShaped } from './shaped-prediction.ts';
 /** `pointers[k]` is where the document has name k. */
 const requireVariables = (compiled: CompiledScm, names: readonly string[], pointers: readonly string[]): void => {
   names.forEach((name, k) => {
-    if (!compiled.index.has(name))
+    if (!compiled.index.has(name)) {
       throw dataError('scm_invalid', pointers[k]!, `${name} is not a variable of the model`);
+    }
   });
 };
 
@@ -75,26 +76,40 @@ export function compileLookahead(predictor: LookaheadPredictor): CompiledLookahe
 
   const statusBase = new Float64Array(values);
   const statusWeights = new Float64Array(inputs.length);
-  if (observed) statusWeights[column.get(own.name)!] = 1;
-  else {
-    for (const [parent, weight] of Object.entries(own.parents)) statusWeights[column.get(parent)!]! += weight;
-    for (let a = 0; a < values; a++) statusBase[a] = own.intercept + own.effects[a]! + own.scale * predictor.noise.mean;
+  if (observed) {
+    statusWeights[column.get(own.name)!] = 1;
+  } else {
+    for (const [parent, weight] of Object.entries(own.parents)) {
+      statusWeights[column.get(parent)!]! += weight;
+    }
+    for (let a = 0; a < values; a++) {
+      statusBase[a] = own.intercept + own.effects[a]! + own.scale * predictor.noise.mean;
+    }
   }
   const shift = new Float64Array(values * values);
   for (let a = 0; a < values; a++) {
-    for (let b = 0; b < values; b++) shift[a * values + b] = statusOffset(scm, b, fair, a) - statusOffset(scm, a);
+    for (let b = 0; b < values; b++) {
+      shift[a * values + b] = statusOffset(scm, b, fair, a) - statusOffset(scm, a);
+    }
   }
   const freeBase = new Float64Array(values);
   const freeWeights = new Float64Array(inputs.length);
   for (const [name, coefficient] of Object.entries(predictor.free)) {
     const v = order[index.get(name)!]!;
-    if (coefficient === 0) continue;
-    if (v.scale === 0)
+    if (coefficient === 0) {
+      continue;
+    }
+    if (v.scale === 0) {
       throw dataError('weights_misfit', jsonPointer(['free', name]), `${name} has no exogenous variable of its own`);
+    }
     const per = coefficient / v.scale;
     freeWeights[column.get(name)!]! += per;
-    for (const [parent, weight] of Object.entries(v.parents)) freeWeights[column.get(parent)!]! -= per * weight;
-    for (let a = 0; a < values; a++) freeBase[a]! -= per * (v.intercept + v.effects[a]!);
+    for (const [parent, weight] of Object.entries(v.parents)) {
+      freeWeights[column.get(parent)!]! -= per * weight;
+    }
+    for (let a = 0; a < values; a++) {
+      freeBase[a]! -= per * (v.intercept + v.effects[a]!);
+    }
   }
   return {
     predictor,
@@ -151,7 +166,9 @@ export function predictLookahead(
     }
     let [squares, sum, gap, change] = [0, 0, 0, 0];
     for (let b = 0; b < values; b++) {
-      if (b === a) continue;
+      if (b === a) {
+        continue;
+      }
       const other = status + shift[a * values + b]!;
       squares += other * other + unknown;
       sum += other;
@@ -160,9 +177,13 @@ export function predictLookahead(
       change += Math.abs(p1 * (status * status - other * other) + p2 * (status - other));
     }
     scores[i] = p1 * squares + p2 * sum + p3 + free;
-    if (!gaps) continue;
+    if (!gaps) {
+      continue;
+    }
     gaps.present[i] = gap / (values - 1);
     gaps.future[i] = (factor * gap) / (values - 1);
-    if (gaps.score) gaps.score[i] = change / (values - 1);
+    if (gaps.score) {
+      gaps.score[i] = change / (values - 1);
+    }
   }
 }

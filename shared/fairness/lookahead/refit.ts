@@ -63,9 +63,17 @@ export function lookaheadMoments(
     });
     v[size - 2] = square[i]!;
     v[size - 1] = y[i]!;
-    for (let j = 0; j < size; j++) for (let k = 0; k <= j; k++) second.data[j * size + k]! += (v[j]! * v[k]!) / n;
+    for (let j = 0; j < size; j++) {
+      for (let k = 0; k <= j; k++) {
+        second.data[j * size + k]! += (v[j]! * v[k]!) / n;
+      }
+    }
   }
-  for (let j = 0; j < size; j++) for (let k = 0; k < j; k++) second.data[k * size + j] = second.data[j * size + k]!;
+  for (let j = 0; j < size; j++) {
+    for (let k = 0; k < j; k++) {
+      second.data[k * size + j] = second.data[j * size + k]!;
+    }
+  }
   return { count: n, free: names, second };
 }
 
@@ -82,21 +90,24 @@ type LookaheadRefit = {
 /** Refuses terms that h cannot have and a matrix that is no mean of v v^T with v = (1, ...). */
 function requireMoments({ free, second }: LookaheadMoments, allowed: readonly string[]): void {
   free.forEach((name, k) => {
-    if (!allowed.includes(name) || free.indexOf(name) !== k)
+    if (!allowed.includes(name) || free.indexOf(name) !== k) {
       throw dataError(
         'weights_misfit',
         `/moments/free/${k}`,
         `${name} is no term of h or is there twice; those of this model are: ${allowed.slice(0, 20).join(', ')}`,
       );
+    }
   });
   const { data, rows } = second;
-  if (Math.abs(data[0]! - 1) > 1e-6)
+  if (Math.abs(data[0]! - 1) > 1e-6) {
     throw dataError('weights_misfit', '/moments/second/0/0', `the mean of 1 is 1, got ${data[0]}`);
+  }
   for (let j = 0; j < rows; j++) {
     for (let k = 0; k < j; k++) {
       const [a, b] = [data[j * rows + k]!, data[k * rows + j]!];
-      if (Math.abs(a - b) > 1e-6 * Math.max(Math.abs(a), Math.abs(b)))
+      if (Math.abs(a - b) > 1e-6 * Math.max(Math.abs(a), Math.abs(b))) {
         throw dataError('weights_misfit', `/moments/second/${j}/${k}`, `moments are symmetric: ${a} is not ${b}`);
+      }
     }
   }
 }
@@ -121,7 +132,9 @@ export function refitLookahead(
       `${moments.free.length} free terms need ${size} x ${size} moments`,
     );
   }
-  if (!data.every(Number.isFinite)) throw dataError('value_not_finite', '/moments/second', 'moments must be finite');
+  if (!data.every(Number.isFinite)) {
+    throw dataError('value_not_finite', '/moments/second', 'moments must be finite');
+  }
   requireMoments(moments, freeVariables(compiled));
   const { p1 } = compiled;
   const width = size - 2;
@@ -142,7 +155,9 @@ export function refitLookahead(
   try {
     solved = solveRidge(system, right, ridge);
   } catch (error) {
-    if (!(error instanceof SingularMatrixError)) throw error;
+    if (!(error instanceof SingularMatrixError)) {
+      throw error;
+    }
     throw dataError(
       'matrix_singular',
       '/moments/second',

@@ -20,11 +20,15 @@ export const power = (p1: number, exponent: number): OuterFunction => ({
 export const linearTerm = (coefficients: ArrayLike<number>): FreeTerm => ({
   value(u) {
     let sum = 0;
-    for (let i = 0; i < coefficients.length; i++) sum += coefficients[i]! * u[i]!;
+    for (let i = 0; i < coefficients.length; i++) {
+      sum += coefficients[i]! * u[i]!;
+    }
     return sum;
   },
   gradient(_u, out) {
-    for (let i = 0; i < coefficients.length; i++) out[i]! += coefficients[i]!;
+    for (let i = 0; i < coefficients.length; i++) {
+      out[i]! += coefficients[i]!;
+    }
   },
 });
 
@@ -53,7 +57,9 @@ export const requireEta = (eta: number): void => {
 /** The score of a person with exogenous `u` in the world of attribute `a`; `others` are the other attribute values. */
 export function score({ model, outer, free }: Reaction, u: ArrayLike<number>, others: readonly number[]): number {
   let total = free ? free.value(u) : 0;
-  for (const b of others) total += outer.value(model.value(u, b));
+  for (const b of others) {
+    total += outer.value(model.value(u, b));
+  }
   return total;
 }
 
@@ -65,11 +71,17 @@ export function futureStatus(reaction: Reaction, u: ArrayLike<number>, a: number
   for (const b of others) {
     const slope = outer.slope(model.value(u, b));
     model.gradient(u, b, gradient);
-    for (let i = 0; i < step.length; i++) step[i]! += slope * gradient[i]!;
+    for (let i = 0; i < step.length; i++) {
+      step[i]! += slope * gradient[i]!;
+    }
   }
   free?.gradient(u, step);
   const moved = Float64Array.from(u);
-  for (let i = 0; i < moved.length; i++) if (!frozen?.[i]) moved[i]! += eta * step[i]!;
+  for (let i = 0; i < moved.length; i++) {
+    if (!frozen?.[i]) {
+      moved[i]! += eta * step[i]!;
+    }
+  }
   return model.value(moved, a);
 }
 
@@ -111,7 +123,9 @@ export function lookaheadGaps(
   for (let i = 0; i < a.length; i++) {
     const person = u.subarray(i * size, (i + 1) * size);
     for (const other of values) {
-      if (other === a[i]) continue;
+      if (other === a[i]) {
+        continue;
+      }
       const f = futures(reaction, person, a[i]!, other, values);
       present += Math.abs(f.present - f.presentOther);
       future += Math.abs(f.future - f.futureOther);

@@ -36,16 +36,20 @@ export type CompiledScm = {
  */
 export function compileScm(scm: LinearScm): CompiledScm {
   const at = new Map(scm.variables.map((v, i) => [v.name, i]));
-  if (at.size !== scm.variables.length)
+  if (at.size !== scm.variables.length) {
     throw dataError('scm_invalid', '/scm/variables', 'two variables have the same name');
-  if (!at.has(scm.status)) throw dataError('scm_invalid', '/scm/status', `the status ${scm.status} is not a variable`);
+  }
+  if (!at.has(scm.status)) {
+    throw dataError('scm_invalid', '/scm/status', `the status ${scm.status} is not a variable`);
+  }
   if (scm.values.length < 2 || new Set(scm.values).size !== scm.values.length) {
     throw dataError('scm_invalid', '/scm/values', 'the attribute needs at least two different values');
   }
   scm.variables.forEach((v, i) => {
     const numbers = [v.intercept, v.scale, ...v.effects, ...Object.values(v.parents)];
-    if (!numbers.every(Number.isFinite))
+    if (!numbers.every(Number.isFinite)) {
       throw dataError('scm_invalid', `/scm/variables/${i}`, `${v.name} has a coefficient that is not finite`);
+    }
     if (v.effects.length !== scm.values.length) {
       throw dataError(
         'scm_invalid',
@@ -54,8 +58,9 @@ export function compileScm(scm: LinearScm): CompiledScm {
       );
     }
     for (const parent of Object.keys(v.parents)) {
-      if (!at.has(parent))
+      if (!at.has(parent)) {
         throw dataError('scm_invalid', `/scm/variables/${i}/parents`, `${v.name} has an unknown parent ${parent}`);
+      }
     }
   });
   const order: ScmVariable[] = [];
@@ -67,7 +72,9 @@ export function compileScm(scm: LinearScm): CompiledScm {
       state.set(v.name, 'open');
       stack.push({ v, parents: Object.keys(v.parents) });
     };
-    if (!state.has(start.name)) enter(start);
+    if (!state.has(start.name)) {
+      enter(start);
+    }
     for (let top = stack.at(-1); top; top = stack.at(-1)) {
       const parent = top.parents.pop();
       if (parent === undefined) {
@@ -80,7 +87,9 @@ export function compileScm(scm: LinearScm): CompiledScm {
           `/scm/variables/${at.get(top.v.name)}/parents`,
           `${top.v.name} depends on itself through ${parent}`,
         );
-      } else if (!state.has(parent)) enter(scm.variables[at.get(parent)!]!);
+      } else if (!state.has(parent)) {
+        enter(scm.variables[at.get(parent)!]!);
+      }
     }
   }
   const index = new Map(order.map((v, j) => [v.name, j]));
@@ -88,7 +97,9 @@ export function compileScm(scm: LinearScm): CompiledScm {
   const reach = new Float64Array(order.length);
   reach[status] = 1;
   for (let j = status; j >= 0; j--) {
-    for (const [parent, weight] of Object.entries(order[j]!.parents)) reach[index.get(parent)!]! += weight * reach[j]!;
+    for (const [parent, weight] of Object.entries(order[j]!.parents)) {
+      reach[index.get(parent)!]! += weight * reach[j]!;
+    }
   }
   return { scm, order, index, status, reach, slopes: reach.map((r, j) => r * order[j]!.scale) };
 }
@@ -127,7 +138,9 @@ export function abduct(
 ): void {
   order.forEach((v, j) => {
     let mean = v.intercept + v.effects[a]!;
-    for (const [parent, weight] of Object.entries(v.parents)) mean += weight * x[index.get(parent)!]!;
+    for (const [parent, weight] of Object.entries(v.parents)) {
+      mean += weight * x[index.get(parent)!]!;
+    }
     const u = (x[j]! - mean) / v.scale;
     out[j] = Number.isFinite(u) ? u : prior;
   });
@@ -137,7 +150,9 @@ export function abduct(
 export function simulate({ order, index }: CompiledScm, u: ArrayLike<number>, a: number, out: Float64Array): void {
   order.forEach((v, j) => {
     let value = v.intercept + v.effects[a]! + v.scale * u[j]!;
-    for (const [parent, weight] of Object.entries(v.parents)) value += weight * out[index.get(parent)!]!;
+    for (const [parent, weight] of Object.entries(v.parents)) {
+      value += weight * out[index.get(parent)!]!;
+    }
     out[j] = value;
   });
 }

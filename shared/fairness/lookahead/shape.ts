@@ -35,7 +35,9 @@ const identity: Shape['status'] = { value: (v) => v, slope: () => 1, inverse: (y
 /** Raises `data_invalid` (response_invalid) for a form without a finite positive curvature on its range. */
 export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, lowest: number | undefined): Shape {
   if (outer.kind === 'knots') {
-    if (curve) throw dataError('response_invalid', '/outer', 'knots need an uncurved status; quadratic or power fit');
+    if (curve) {
+      throw dataError('response_invalid', '/outer', 'knots need an uncurved status; quadratic or power fit');
+    }
     return { status: identity, lowest: Number.NEGATIVE_INFINITY, plain: false, ...knots(outer.at, outer.slopes) };
   }
   const exponent = outer.kind === 'quadratic' ? 2 : outer.exponent;
@@ -44,14 +46,16 @@ export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, l
   }
   const { scale, exponent: bend } = curve ?? { scale: 1, exponent: 1 };
   const total = bend * exponent;
-  if (!(total > 1 && total <= 2))
+  if (!(total > 1 && total <= 2)) {
     throw dataError(
       'response_invalid',
       outer.kind === 'power' ? '/outer/exponent' : '/curve/exponent',
       `the score must be convex in the index: exponents multiply to ${total}, which must lie in (1, 2]`,
     );
-  if (lowest === undefined || !(lowest > 0))
+  }
+  if (lowest === undefined || !(lowest > 0)) {
     throw dataError('response_invalid', '/lowest', 'a power needs the least index of any world, above 0');
+  }
   return {
     status: curve
       ? { ...powerCurve(scale, bend), inverse: (y) => (y > 0 ? (y / scale) ** (1 / bend) : Number.NaN) }
@@ -65,25 +69,35 @@ export function compileShape(outer: OuterForm, curve: StatusCurve | undefined, l
 
 /** The convex function that is 0 at the first knot and whose derivative runs through (at, slopes) in straight lines. */
 function knots(at: readonly number[], slopes: readonly number[]): { outer: OuterFunction; curvature: number } {
-  if (at.length !== slopes.length || at.length < 2)
+  if (at.length !== slopes.length || at.length < 2) {
     throw dataError('response_invalid', '/outer/slopes', `${at.length} knots need as many slopes, and at least two`);
+  }
   const rates = at.slice(1).map((right, k) => (slopes[k + 1]! - slopes[k]!) / (right - at[k]!));
   rates.forEach((rate, k) => {
-    if (!(at[k + 1]! > at[k]!)) throw dataError('response_invalid', `/outer/at/${k + 1}`, 'knots must increase');
-    if (!(rate >= 0 && Number.isFinite(rate)))
+    if (!(at[k + 1]! > at[k]!)) {
+      throw dataError('response_invalid', `/outer/at/${k + 1}`, 'knots must increase');
+    }
+    if (!(rate >= 0 && Number.isFinite(rate))) {
       throw dataError('response_invalid', `/outer/slopes/${k + 1}`, 'slopes must not decrease: the score is convex');
+    }
   });
   const curvature = Math.max(...rates);
-  if (curvature === 0) throw dataError('response_invalid', '/outer/slopes', 'a straight line leaves every gap');
+  if (curvature === 0) {
+    throw dataError('response_invalid', '/outer/slopes', 'a straight line leaves every gap');
+  }
   const values = [0];
-  for (let k = 1; k < at.length; k++)
+  for (let k = 1; k < at.length; k++) {
     values.push(values[k - 1]! + ((slopes[k]! + slopes[k - 1]!) / 2) * (at[k]! - at[k - 1]!));
+  }
   const segment = (y: number): number => {
     let [low, high] = [0, rates.length - 1];
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (at[middle]! <= y) low = middle;
-      else high = middle - 1;
+      if (at[middle]! <= y) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
     }
     return low;
   };

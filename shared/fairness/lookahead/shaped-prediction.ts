@@ -52,22 +52,32 @@ export function predictShaped(
       pulls[b] = (p1 * outer.slope(y) + predictor.p2) * status.slope(v);
       pull += pulls[b]!;
       parts[b] = p1 * outer.value(y) + predictor.p2 * y;
-      if (b !== a) total += parts[b]!;
+      if (b !== a) {
+        total += parts[b]!;
+      }
     }
     scores[i] = total;
-    if (!gaps) continue;
+    if (!gaps) {
+      continue;
+    }
     const after = (b: number): number => status.value(worlds[b]! + (pull - pulls[b]!) / constant + drift);
     const settled = after(a);
     let [present, future, change] = [0, 0, 0];
     for (let b = 0; b < values; b++) {
-      if (b === a) continue;
+      if (b === a) {
+        continue;
+      }
       present += Math.abs(statuses[a]! - statuses[b]!);
       future += Math.abs(settled - after(b));
       change += Math.abs(parts[a]! - parts[b]!);
     }
-    if (Number.isNaN(future)) throw outside(i, `the reaction takes row ${i} out of the range of the status`);
+    if (Number.isNaN(future)) {
+      throw outside(i, `the reaction takes row ${i} out of the range of the status`);
+    }
     gaps.present[i] = present / (values - 1);
     gaps.future[i] = future / (values - 1);
-    if (gaps.score) gaps.score[i] = change / (values - 1);
+    if (gaps.score) {
+      gaps.score[i] = change / (values - 1);
+    }
   }
 }

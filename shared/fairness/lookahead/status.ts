@@ -16,7 +16,9 @@ export const additiveStatus = (slopes: Float64Array, offset: (a: number) => numb
   size: slopes.length,
   value(u, a) {
     let y = offset(a);
-    for (let i = 0; i < slopes.length; i++) y += slopes[i]! * u[i]!;
+    for (let i = 0; i < slopes.length; i++) {
+      y += slopes[i]! * u[i]!;
+    }
     return y;
   },
   gradient(_u, _a, out) {
@@ -36,11 +38,15 @@ export function multiplicativeStatus(
     size: d + 1,
     value(u, a) {
       let y = gamma * u[d]!;
-      for (let i = 0; i < d; i++) y += w[i]! * a * (alpha[i]! * u[i]! + beta[i]!);
+      for (let i = 0; i < d; i++) {
+        y += w[i]! * a * (alpha[i]! * u[i]! + beta[i]!);
+      }
       return y;
     },
     gradient(_u, a, out) {
-      for (let i = 0; i < d; i++) out[i] = a * w[i]! * alpha[i]!;
+      for (let i = 0; i < d; i++) {
+        out[i] = a * w[i]! * alpha[i]!;
+      }
       out[d] = gamma;
     },
   };

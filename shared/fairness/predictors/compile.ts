@@ -10,12 +10,13 @@ import { checkNetwork, type DenseNetwork, forwardNetwork, networkSize } from './
 const flat = (rows: readonly (readonly number[])[], width: number, name: string): Float64Array => {
   const out = new Float64Array(rows.length * width);
   rows.forEach((row, i) => {
-    if (row.length !== width)
+    if (row.length !== width) {
       throw dataError(
         'weights_misfit',
         `/${name}/${i}`,
         `row ${i} of ${name} has ${row.length} values, ${width} are needed`,
       );
+    }
     out.set(row, i * width);
   });
   return out;
@@ -25,8 +26,9 @@ export function gatedOf(document: GatedDocument): GatedPredictor {
   requireDistinctLevels(document.inputs);
   const width = featureCount(document.inputs) + 1;
   const groups = document.gate.length;
-  if (document.heads.length !== groups)
+  if (document.heads.length !== groups) {
     throw dataError('weights_misfit', '/heads', `${groups} groups need ${groups} heads, got ${document.heads.length}`);
+  }
   const predictor: GatedPredictor = {
     features: width - 1,
     groups,
@@ -67,8 +69,9 @@ export function compilePredictor(document: PredictorDocument): CompiledPredictor
       const prediction = compiled.predict(table);
       // Weights and cells that are finite can still overflow; JSON has no way to say so.
       const bad = prediction.scores.findIndex((score) => !Number.isFinite(score));
-      if (bad >= 0)
+      if (bad >= 0) {
         throw dataError('value_not_finite', '/columns', `the score of row ${bad} is beyond double precision`);
+      }
       return prediction;
     },
   };

@@ -19,11 +19,14 @@ export const countedLevels = (unknown: ReadonlyMap<string, number>): { column: s
 /** Refuses a category that lists a level twice: its indicator would count for neither. Raises `data_invalid`. */
 export function requireDistinctLevels(inputs: readonly InputEncoding[], pointer = '/inputs'): void {
   for (const [k, input] of inputs.entries()) {
-    if (input.kind !== 'category') continue;
+    if (input.kind !== 'category') {
+      continue;
+    }
     const levels = input.levels.map(booleanText);
     const twice = levels.findIndex((level, j) => levels.indexOf(level) !== j);
-    if (twice >= 0)
+    if (twice >= 0) {
       throw dataError('weights_misfit', `${pointer}/${k}/levels/${twice}`, `${input.name} lists a level twice`);
+    }
   }
 }
 
@@ -34,7 +37,9 @@ export const featureNames = (inputs: readonly InputEncoding[]): string[] =>
 
 /** Texts of a numeric column stand for levels too: a category of numbers may arrive as either. */
 const levelAt = (column: Column, i: number): string | null => {
-  if (column.kind === 'category') return column.codes[i]! < 0 ? null : column.levels[column.codes[i]!]!;
+  if (column.kind === 'category') {
+    return column.codes[i]! < 0 ? null : column.levels[column.codes[i]!]!;
+  }
   return Number.isNaN(column.values[i]) ? null : String(column.values[i]);
 };
 
@@ -66,12 +71,13 @@ export function encodeTable(
       for (let i = 0; i < table.rows; i++) {
         let value = values ? values[i]! : Number.NaN;
         if (Number.isNaN(value)) {
-          if (missing === null)
+          if (missing === null) {
             throw dataError(
               'value_not_finite',
               jsonPointer(['columns', input.name, i]),
               `row ${i} has no ${input.name}`,
             );
+          }
           value = missing;
         }
         out[i * width + at] = (value - mean) / scale;
@@ -85,8 +91,9 @@ export function encodeTable(
       const code = column.kind === 'category' ? column.codes[i]! : -1;
       const level = levelAt(column, i);
       const k = byCode && code >= 0 ? byCode[code] : level === null ? undefined : position.get(level);
-      if (k !== undefined) out[i * width + at + k] = 1;
-      else if (input.unknown === 'refuse') {
+      if (k !== undefined) {
+        out[i * width + at + k] = 1;
+      } else if (input.unknown === 'refuse') {
         const shown = level === null ? 'nothing' : `"${level.slice(0, 60)}"`;
         throw dataError(
           'group_unknown',
@@ -121,7 +128,9 @@ export function learnInputs(
       let [sum, square, count] = [0, 0, 0];
       const values = numbersFrom ? Float64Array.from(numbersFrom, (i) => column.values[i]!) : column.values;
       for (const value of values) {
-        if (Number.isNaN(value)) continue;
+        if (Number.isNaN(value)) {
+          continue;
+        }
         sum += value;
         count += 1;
       }
@@ -130,22 +139,29 @@ export function learnInputs(
         jsonPointer(['columns', name]),
       );
       const mean = count > 0 ? sum / count : 0;
-      for (const value of values) if (!Number.isNaN(value)) square += (value - mean) ** 2;
+      for (const value of values) {
+        if (!Number.isNaN(value)) {
+          square += (value - mean) ** 2;
+        }
+      }
       const scale = Math.sqrt(square / Math.max(1, count));
       return { kind: 'number', name, mean, scale: scale > 0 ? scale : 1, missing: column.missing > 0 ? mean : null };
     }
     const texts = new Set<string>();
     for (let i = 0; i < table.rows; i++) {
       const level = levelAt(column, i);
-      if (level !== null) texts.add(level);
+      if (level !== null) {
+        texts.add(level);
+      }
     }
     const levels = [...texts].sort();
-    if (levels.length > 1000)
+    if (levels.length > 1000) {
       throw dataError(
         'table_too_large',
         jsonPointer(['columns', name]),
         `${name} has ${levels.length} levels; at most 1000 are encoded`,
       );
+    }
     // With the first level dropped it becomes the reference, and so does a level never seen.
     const kept = dropFirst && levels.length > 1 ? levels.slice(1) : levels;
     return {

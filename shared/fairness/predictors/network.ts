@@ -17,15 +17,17 @@ export type DenseNetwork = readonly DenseLayer[];
 export function checkNetwork(layers: DenseNetwork): void {
   layers.forEach((layer, l) => {
     const { inputs, outputs, weights, bias } = layer;
-    if (!(inputs >= 1 && outputs >= 1))
+    if (!(inputs >= 1 && outputs >= 1)) {
       throw dataError('weights_misfit', `/layers/${l}`, `layer ${l} is ${outputs} x ${inputs}: it holds nothing`);
+    }
     const before = layers[l - 1]?.outputs ?? inputs;
-    if (inputs !== before)
+    if (inputs !== before) {
       throw dataError(
         'weights_misfit',
         `/layers/${l}`,
         `layer ${l} takes ${inputs} values, the one before gives ${before}`,
       );
+    }
     if (weights.length !== inputs * outputs || bias.length !== outputs) {
       throw dataError(
         'weights_misfit',
@@ -37,8 +39,9 @@ export function checkNetwork(layers: DenseNetwork): void {
     requireFinite(bias, `/layers/${l}/bias`);
   });
   const last = layers.at(-1);
-  if (last?.outputs !== 1)
+  if (last?.outputs !== 1) {
     throw dataError('weights_misfit', `/layers/${layers.length - 1}`, 'the last layer must have one output');
+  }
 }
 
 export const activate = (values: Float64Array, activation: Activation): void => {
@@ -46,13 +49,21 @@ export const activate = (values: Float64Array, activation: Activation): void => 
     case 'identity':
       return;
     case 'relu':
-      for (let i = 0; i < values.length; i++) if (values[i]! < 0) values[i] = 0;
+      for (let i = 0; i < values.length; i++) {
+        if (values[i]! < 0) {
+          values[i] = 0;
+        }
+      }
       return;
     case 'tanh':
-      for (let i = 0; i < values.length; i++) values[i] = Math.tanh(values[i]!);
+      for (let i = 0; i < values.length; i++) {
+        values[i] = Math.tanh(values[i]!);
+      }
       return;
     case 'logistic':
-      for (let i = 0; i < values.length; i++) values[i] = 1 / (1 + Math.exp(-values[i]!));
+      for (let i = 0; i < values.length; i++) {
+        values[i] = 1 / (1 + Math.exp(-values[i]!));
+      }
       return;
     default:
       activation satisfies never;
@@ -95,7 +106,9 @@ export function forwardLayer(
   for (; i < n; i++) {
     for (let o = 0; o < outputs; o++) {
       let sum = bias[o]!;
-      for (let j = 0; j < inputs; j++) sum += weights[o * inputs + j]! * rows[i * inputs + j]!;
+      for (let j = 0; j < inputs; j++) {
+        sum += weights[o * inputs + j]! * rows[i * inputs + j]!;
+      }
       out[i * outputs + o] = sum;
     }
   }

@@ -10,8 +10,12 @@ export type BudgetKind = 'mean' | 'covariance';
 
 /** The real root t of 2 lambda t^3 + k t - k s = 0, in a form without cancellation; t = 0 where k = 0. */
 export function shrunkValue(s: number, k: number, lambda: number): number {
-  if (lambda === 0) return s;
-  if (k === 0) return 0;
+  if (lambda === 0) {
+    return s;
+  }
+  if (k === 0) {
+    return 0;
+  }
   const p = k / (2 * lambda);
   const q = p * s;
   return 2 * Math.sqrt(p / 3) * Math.sinh(Math.asinh(((3 * q) / (2 * p)) * Math.sqrt(3 / p)) / 3);
@@ -54,9 +58,12 @@ export function solveBudget(
     largestPower = Math.max(largestPower, power(i));
     largestCost = Math.max(largestCost, costs[i]!);
   }
-  if (!(Number.isFinite(before) && Number.isFinite(largestCost)))
+  if (!(Number.isFinite(before) && Number.isFinite(largestCost))) {
     throw dataError('value_out_of_range', '/squares', 'the budgeted sum is beyond double precision');
-  if (ratio === 1 || before === 0) return { factors, lambda: 0, distortion: 0, before, after: before };
+  }
+  if (ratio === 1 || before === 0) {
+    return { factors, lambda: 0, distortion: 0, before, after: before };
+  }
   // Solved in units where the largest value and the largest cost are 1, so that the bracket never depends on scale.
   const costUnit = largestCost || 1;
   const spent = (lambda: number): number => {
@@ -74,14 +81,22 @@ export function solveBudget(
   const goal = before / largestPower / ratio;
   let scaled = 0;
   try {
-    if (largestCost > 0) scaled = fallingRoot((lambda) => spent(lambda) - goal);
+    if (largestCost > 0) {
+      scaled = fallingRoot((lambda) => spent(lambda) - goal);
+    }
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof RangeError)) {
+      throw error;
+    }
     throw dataError('budget_invalid', `/${name}`, `no multiplier reaches ${name} = ${ratio} for these values`);
   }
-  if (largestCost === 0) factors.fill(kind === 'mean' ? ratio ** -0.5 : ratio ** -0.25);
+  if (largestCost === 0) {
+    factors.fill(kind === 'mean' ? ratio ** -0.5 : ratio ** -0.25);
+  }
   const after = largestCost === 0 ? before / ratio : spent(scaled) * largestPower;
   let distortion = 0;
-  for (let i = 0; i < size; i++) distortion += costs[i]! * (1 - factors[i]!) ** 2;
+  for (let i = 0; i < size; i++) {
+    distortion += costs[i]! * (1 - factors[i]!) ** 2;
+  }
   return { factors, lambda: (scaled * costUnit) / largestPower, distortion, before, after };
 }

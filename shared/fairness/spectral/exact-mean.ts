@@ -5,7 +5,9 @@ import { dataError } from '../data-error.ts';
 import { type GroupMoments, pairDifferences, pooledGram, pooledMoments } from '../moments.ts';
 
 const requireTau = (tau: number): void => {
-  if (!(tau >= 0 && tau <= 1)) throw dataError('budget_invalid', '/tau', `tau lies in [0, 1], got ${tau}`);
+  if (!(tau >= 0 && tau <= 1)) {
+    throw dataError('budget_invalid', '/tau', `tau lies in [0, 1], got ${tau}`);
+  }
 };
 const requirePair = (groups: readonly GroupMoments[]): Float64Array => {
   if (groups.length !== 2) {
@@ -17,7 +19,9 @@ const solve = (m: Matrix, d: Float64Array, ridge: number): Float64Array => {
   try {
     return solveRidge(m, d, ridge);
   } catch (error) {
-    if (!(error instanceof SingularMatrixError)) throw error;
+    if (!(error instanceof SingularMatrixError)) {
+      throw error;
+    }
     throw dataError(
       'matrix_singular',
       '/moments',
@@ -36,7 +40,9 @@ type MeanCorrection = { weights: Matrix; distortion: number };
 export function exactMeanStep(w: Matrix, groups: readonly GroupMoments[], tau: number, ridge = 0): MeanCorrection {
   requireTau(tau);
   const d = requirePair(groups);
-  if (norm(d) === 0) return { weights: w, distortion: 0 };
+  if (norm(d) === 0) {
+    return { weights: w, distortion: 0 };
+  }
   const solved = solve(pooledGram(groups), d, ridge);
   const moved = apply(w, d);
   const scale = dot(d, solved);
@@ -63,26 +69,35 @@ export function correctScalarHead(
   ridge = 0,
 ): ScalarHeadCorrection {
   requireTau(tau);
-  if (groups.length < 2)
+  if (groups.length < 2) {
     throw dataError('group_count', '/groups', `a gap is between at least two groups, got ${groups.length}`);
+  }
   const gaps = pairDifferences(groups).means.map((d) => ({ d, gap: dot(head.weights, d) }));
   const widest = gaps.reduce((most, pair) => (Math.abs(pair.gap) > Math.abs(most.gap) ? pair : most));
   const gapBefore = widest.gap;
   const unchanged = { weights: head.weights.slice(), bias: head.bias, distortion: 0, gapBefore, gapAfter: gapBefore };
   // Differences to the first group span those of all pairs; group means that coincide or lie on a line add nothing.
   const differences = gaps.slice(0, groups.length - 1).filter(({ d }) => norm(d) > 0);
-  if (differences.length === 0) return unchanged;
+  if (differences.length === 0) {
+    return unchanged;
+  }
   const { mean, covariance } = pooledMoments(groups);
   const solved = differences.map(({ d }) => solve(covariance, d, ridge));
   const size = differences.length;
   const gram = zeros(size, size);
-  for (const [i, { d }] of differences.entries())
-    for (const [j, column] of solved.entries()) gram.data[i * size + j] = dot(d, column);
+  for (const [i, { d }] of differences.entries()) {
+    for (const [j, column] of solved.entries()) {
+      gram.data[i * size + j] = dot(d, column);
+    }
+  }
   const wanted = differences.map(({ gap }) => (1 - tau) * gap);
   const steps = size === 1 ? [wanted[0]! / gram.data[0]!] : solve(gram, Float64Array.from(wanted), 1e-12);
   const change = new Float64Array(head.weights.length);
-  for (const [j, column] of solved.entries())
-    for (let i = 0; i < change.length; i++) change[i]! += steps[j]! * column[i]!;
+  for (const [j, column] of solved.entries()) {
+    for (let i = 0; i < change.length; i++) {
+      change[i]! += steps[j]! * column[i]!;
+    }
+  }
   const weights = head.weights.map((value, j) => value - change[j]!);
   return {
     weights,

@@ -32,12 +32,13 @@ export type Spectrum = { kind: BudgetKind; vectors: Matrix; squares: Float64Arra
 
 /** Products of weights and moments that are finite themselves can still overflow. */
 function requireProducts({ data }: Matrix): void {
-  if (!data.every(Number.isFinite))
+  if (!data.every(Number.isFinite)) {
     throw dataError(
       'value_out_of_range',
       '/weights',
       'the products of weights and moments are beyond double precision',
     );
+  }
 }
 const eigenOf = (m: Matrix): ReturnType<typeof symmetricEigen> => {
   requireProducts(m);
@@ -105,7 +106,9 @@ export function covarianceSpectrum(w: Matrix, groups: readonly GroupMoments[]): 
 export function preActivationSpectrum(w: Matrix, groups: readonly GroupMoments[]): Spectrum {
   const gram = congruence(w, pooledGram(groups));
   const differences = pairDifferences(groups).covariances.map((c) => congruence(w, c));
-  if (differences.length === 1) return spectrumOf('covariance', differences[0]!, gram);
+  if (differences.length === 1) {
+    return spectrumOf('covariance', differences[0]!, gram);
+  }
   const summed = differences.reduce((sum, c) => add(sum, multiply(c, c)), zeros(w.rows, w.rows));
   const { values, vectors } = eigenOf(summed);
   const roots = { ...vectors, data: vectors.data.map((x, i) => x * Math.sqrt(Math.max(0, values[i % w.rows]!))) };
@@ -148,7 +151,9 @@ export function correctLayer(w: Matrix, groups: readonly GroupMoments[], options
   const steps: LayerStep[] = [];
   for (const kind of order) {
     const ratio = kind === 'mean' ? c1 : c2;
-    if (ratio === 1) continue;
+    if (ratio === 1) {
+      continue;
+    }
     const spectrum =
       kind === 'mean'
         ? meanSpectrum(weights, groups, ridge)

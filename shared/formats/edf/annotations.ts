@@ -13,17 +13,28 @@ export function parseAnnotationLists(bytes: Uint8Array): { onset: number | null;
   let onset: number | null = null;
   let from = 0;
   for (let i = 0; i <= bytes.length; i++) {
-    if (i < bytes.length && bytes[i] !== END) continue;
+    if (i < bytes.length && bytes[i] !== END) {
+      continue;
+    }
     const list = new TextDecoder().decode(bytes.subarray(from, i));
     from = i + 1;
-    if (list === '') continue;
+    if (list === '') {
+      continue;
+    }
     const [time = '', ...texts] = list.split(SEPARATOR);
     const [begin = '', length] = time.split(DURATION);
     const at = Number(begin);
-    if (!/^[+-]/.test(begin) || !Number.isFinite(at)) continue;
-    if (onset === null && texts[0] === '') onset = at;
-    for (const text of texts)
-      if (text !== '') annotations.push({ onset: at, duration: length === undefined ? null : Number(length), text });
+    if (!/^[+-]/.test(begin) || !Number.isFinite(at)) {
+      continue;
+    }
+    if (onset === null && texts[0] === '') {
+      onset = at;
+    }
+    for (const text of texts) {
+      if (text !== '') {
+        annotations.push({ onset: at, duration: length === undefined ? null : Number(length), text });
+      }
+    }
   }
   return { onset, annotations };
 }
@@ -40,14 +51,16 @@ export function formatAnnotationLists(
   let [at, left] = [0, 0];
   const put = (text: string): void => {
     const list = new TextEncoder().encode(`${text}\0`);
-    if (at + list.length > size) left++;
-    else {
+    if (at + list.length > size) {
+      left++;
+    } else {
       bytes.set(list, at);
       at += list.length;
     }
   };
   put(`${signed(onset)}${SEPARATOR}${SEPARATOR}`);
-  for (const { onset: begin, duration, text } of annotations)
+  for (const { onset: begin, duration, text } of annotations) {
     put(`${signed(begin)}${duration === null ? '' : `${DURATION}${duration}`}${SEPARATOR}${text}${SEPARATOR}`);
+  }
   return { bytes, left };
 }

@@ -42,26 +42,34 @@ const malformed = (detail: string) => recordError('edf_header_malformed', detail
 
 /** Bytes of the whole header, from its first 256. @throws SextantError `data_invalid` */
 export function edfHeaderLength(fixed: Uint8Array): number {
-  if (fixed.length < FIXED) throw malformed(`an EDF header has at least ${FIXED} bytes, this file has ${fixed.length}`);
+  if (fixed.length < FIXED) {
+    throw malformed(`an EDF header has at least ${FIXED} bytes, this file has ${fixed.length}`);
+  }
   const text = ascii(fixed.subarray(0, FIXED));
-  if (text.slice(0, 8).trim() !== '0')
+  if (text.slice(0, 8).trim() !== '0') {
     throw malformed(`the file begins with '${printable(text.slice(0, 8))}', an EDF file with 0`);
+  }
   const signals = integer(text.slice(252, 256), 'number of signals', 1, 9999);
   const length = integer(text.slice(184, 192), 'number of header bytes', FIXED, 1e8);
-  if (length !== headerBytes(signals))
+  if (length !== headerBytes(signals)) {
     throw malformed(`the header says it has ${length} bytes; ${signals} signals make ${headerBytes(signals)}`);
+  }
   return length;
 }
 
 /** @throws SextantError `data_invalid` naming the field */
 export function parseEdfHeader(bytes: Uint8Array): EdfHeader {
   const length = edfHeaderLength(bytes);
-  if (bytes.length < length) throw malformed(`the file ends within its header of ${length} bytes`);
+  if (bytes.length < length) {
+    throw malformed(`the file ends within its header of ${length} bytes`);
+  }
   const text = ascii(bytes.subarray(0, length));
   const reserved = text.slice(192, 236).trimEnd();
   const records = integer(text.slice(236, 244), 'number of data records', -1, 1e8);
   const duration = decimal(text.slice(244, 252), 'duration of a data record');
-  if (duration < 0) throw malformed(`a data record lasts ${duration} s`);
+  if (duration < 0) {
+    throw malformed(`a data record lasts ${duration} s`);
+  }
   const count = (length - FIXED) / PER_SIGNAL;
   let at = FIXED;
   const column = (width: number): string[] => {
@@ -101,8 +109,9 @@ export function formatEdfHeader(header: EdfHeader): Uint8Array {
   const { signals } = header;
   const field = (value: string | number, width: number): string => {
     const written = typeof value === 'number' ? shortest(value, width) : value;
-    if (written.length > width || !/^[ -~]*$/.test(written))
+    if (written.length > width || !/^[ -~]*$/.test(written)) {
       throw malformed(`'${printable(written)}' does not fit into ${width} ASCII characters`);
+    }
     return written.padEnd(width);
   };
   const column = (width: number, of: (signal: EdfSignal) => string | number): string =>
@@ -136,7 +145,9 @@ export function formatEdfHeader(header: EdfHeader): Uint8Array {
 function shortest(value: number, width: number): string {
   for (let digits = 17; digits > 0; digits--) {
     const text = String(Number(value.toPrecision(digits)));
-    if (text.length <= width) return text;
+    if (text.length <= width) {
+      return text;
+    }
   }
   return String(value);
 }
@@ -148,12 +159,15 @@ const printable = (text: string): string => text.replaceAll(/[^ -~]/g, '?').slic
 function decimal(field: string, what: string): number {
   const text = field.trim().replace(',', '.');
   const value = Number(text);
-  if (text === '' || !Number.isFinite(value)) throw malformed(`the ${what} is '${printable(field)}'; it is a number`);
+  if (text === '' || !Number.isFinite(value)) {
+    throw malformed(`the ${what} is '${printable(field)}'; it is a number`);
+  }
   return value;
 }
 function integer(field: string, what: string, low: number, high: number): number {
   const value = decimal(field, what);
-  if (!Number.isInteger(value) || value < low || value > high)
+  if (!Number.isInteger(value) || value < low || value > high) {
     throw malformed(`the ${what} is '${printable(field.trim())}'; it is a whole number from ${low} to ${high}`);
+  }
   return value;
 }

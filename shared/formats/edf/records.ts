@@ -21,7 +21,9 @@ export type EdfRecord = {
 /** Physical units per digital step and the value at digital 0; null for a signal without range. */
 export function edfScale(signal: EdfSignal): { gain: number; zero: number } | null {
   const { physicalMin, physicalMax, digitalMin, digitalMax } = signal;
-  if (isAnnotation(signal) || physicalMin === physicalMax || digitalMin === digitalMax) return null;
+  if (isAnnotation(signal) || physicalMin === physicalMax || digitalMin === digitalMax) {
+    return null;
+  }
   const gain = (physicalMax - physicalMin) / (digitalMax - digitalMin);
   return { gain, zero: physicalMin - gain * digitalMin };
 }
@@ -48,14 +50,17 @@ async function* readRecords(header: EdfHeader, source: ByteSource): AsyncGenerat
   for (let n = 0; ; n++) {
     const bytes = await source.take(size);
     if (bytes.length === 0) {
-      if (header.records !== null && n < header.records)
+      if (header.records !== null && n < header.records) {
         throw recordError('edf_too_short', `the header announces ${header.records} data records, the file holds ${n}`);
+      }
       return;
     }
-    if (bytes.length < size)
+    if (bytes.length < size) {
       throw recordError('edf_truncated', `data record ${n + 1} has ${bytes.length} of ${size} bytes`);
-    if (header.records !== null && n >= header.records)
+    }
+    if (header.records !== null && n >= header.records) {
       throw recordError('edf_too_long', `the file goes on after the ${header.records} data records it announces`);
+    }
     yield splitRecord(header, bytes, n);
   }
 }
@@ -73,14 +78,17 @@ function splitRecord(header: EdfHeader, bytes: Uint8Array, index: number): EdfRe
       annotations.push(...lists.annotations);
     }
     const values = new Int16Array(signal.samples);
-    for (let i = 0; i < values.length; i++) values[i] = part[2 * i]! | (part[2 * i + 1]! << 8);
+    for (let i = 0; i < values.length; i++) {
+      values[i] = part[2 * i]! | (part[2 * i + 1]! << 8);
+    }
     return values;
   });
-  if (onset === null && header.kind === 'EDF+D')
+  if (onset === null && header.kind === 'EDF+D') {
     throw recordError(
       'edf_onset_missing',
       `data record ${index + 1} of a discontinuous file does not say when it begins`,
     );
+  }
   return { onset: onset ?? index * header.duration, signals, annotations };
 }
 
@@ -88,11 +96,12 @@ function splitRecord(header: EdfHeader, bytes: Uint8Array, index: number): EdfRe
 export function encodeEdfRecord(signals: readonly ArrayLike<number>[]): Uint8Array {
   const bytes = new Uint8Array(signals.reduce((sum, { length }) => sum + 2 * length, 0));
   let at = 0;
-  for (const values of signals)
+  for (const values of signals) {
     for (let i = 0; i < values.length; i++) {
       bytes[at++] = values[i]! & 255;
       bytes[at++] = (values[i]! >> 8) & 255;
     }
+  }
   return bytes;
 }
 
@@ -111,7 +120,9 @@ class ByteSource {
     let have = this.#ready.length;
     while (have < count) {
       const { value, done } = await this.#pieces.next();
-      if (done) break;
+      if (done) {
+        break;
+      }
       parts.push(value);
       have += value.length;
     }

@@ -31,29 +31,42 @@ export function parseWfdbAnnotations(bytes: Uint8Array): WfdbAnnotation[] {
   const annotations: WfdbAnnotation[] = [];
   let [time, chan, num, at] = [0, 0, 0, 0];
   const need = (count: number) => {
-    if (at + count > bytes.length)
+    if (at + count > bytes.length) {
       throw recordError('wfdb_annotations_malformed', `the annotations end at byte ${bytes.length} within a word`);
+    }
   };
   while (at + 2 <= bytes.length) {
     const word = view.getUint16(at, true);
     at += 2;
     const [code, value] = [word >> 10, word & 1023];
     const current = annotations.at(-1);
-    if (code === 0 && value === 0) return annotations;
+    if (code === 0 && value === 0) {
+      return annotations;
+    }
     if (code === SKIP) {
       need(4);
       time += (view.getInt16(at, true) << 16) | view.getUint16(at + 2, true);
       at += 4;
     } else if (code === AUX) {
       need(value);
-      if (current) current.aux = latin(bytes.subarray(at, at + value));
+      if (current) {
+        current.aux = latin(bytes.subarray(at, at + value));
+      }
       at += value + (value % 2);
     } else if (code >= NUM) {
       const byte = (value << 24) >> 24;
-      if (code === NUM) num = byte;
-      if (code === CHN) chan = value & 255;
-      if (current && code === SUB) current.subtype = byte;
-      if (current) Object.assign(current, { num, chan });
+      if (code === NUM) {
+        num = byte;
+      }
+      if (code === CHN) {
+        chan = value & 255;
+      }
+      if (current && code === SUB) {
+        current.subtype = byte;
+      }
+      if (current) {
+        Object.assign(current, { num, chan });
+      }
     } else {
       time += value;
       annotations.push({ sample: time, code, symbol: annotationSymbol(code), subtype: 0, chan, num, aux: '' });
@@ -77,7 +90,9 @@ export function formatWfdbAnnotations(annotations: readonly Omit<WfdbAnnotation,
   let [time, chan, num] = [0, 0, 0];
   for (const annotation of annotations) {
     const step = annotation.sample - time;
-    if (step < 0) throw recordError('wfdb_annotations_order', `annotation at ${annotation.sample} follows ${time}`);
+    if (step < 0) {
+      throw recordError('wfdb_annotations_order', `annotation at ${annotation.sample} follows ${time}`);
+    }
     time = annotation.sample;
     if (step > 1023) {
       word(SKIP, 0);
@@ -85,15 +100,25 @@ export function formatWfdbAnnotations(annotations: readonly Omit<WfdbAnnotation,
       bytes.push(high & 255, high >> 8, step & 255, (step >> 8) & 255);
     }
     word(annotation.code, step > 1023 ? 0 : step);
-    if (annotation.subtype !== 0) word(SUB, annotation.subtype & 255);
-    if (annotation.chan !== chan) word(CHN, annotation.chan & 255);
-    if (annotation.num !== num) word(NUM, annotation.num & 255);
+    if (annotation.subtype !== 0) {
+      word(SUB, annotation.subtype & 255);
+    }
+    if (annotation.chan !== chan) {
+      word(CHN, annotation.chan & 255);
+    }
+    if (annotation.num !== num) {
+      word(NUM, annotation.num & 255);
+    }
     [chan, num] = [annotation.chan, annotation.num];
     if (annotation.aux !== '') {
       const text = annotation.aux.slice(0, 255);
       word(AUX, text.length);
-      for (let i = 0; i < text.length; i++) bytes.push(text.charCodeAt(i) & 255);
-      if (text.length % 2 === 1) bytes.push(0);
+      for (let i = 0; i < text.length; i++) {
+        bytes.push(text.charCodeAt(i) & 255);
+      }
+      if (text.length % 2 === 1) {
+        bytes.push(0);
+      }
     }
   }
   word(0, 0);

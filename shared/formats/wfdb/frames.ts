@@ -44,15 +44,18 @@ export async function* readWfdbFrames(
         });
       });
       ended = whole < frames;
-      if (fromFile + whole < Math.min(wanted, fromFile + frames) && header.samples !== null)
+      if (fromFile + whole < Math.min(wanted, fromFile + frames) && header.samples !== null) {
         throw recordError(
           'wfdb_too_short',
           `the header announces ${header.samples} samples per signal, the files hold ${fromFile + whole}`,
         );
+      }
       fromFile += whole;
     }
     const count = Math.min(goal, fromFile) - given;
-    if (count <= 0) break;
+    if (count <= 0) {
+      break;
+    }
     const block = signals.map((signal, s) => {
       const [size, late] = [count * signal.samplesPerFrame, (given === 0 ? signal.skew : 0) * signal.samplesPerFrame];
       const values = new Int32Array(size).fill(WFDB_MISSING[signal.format]);
@@ -64,12 +67,16 @@ export async function* readWfdbFrames(
       }
       return values;
     });
-    if (given === 0 && count === 0) break;
+    if (given === 0 && count === 0) {
+      break;
+    }
     given += count;
     yield block;
   }
   await requireEnd(header, groups);
-  for (const [s, signal] of signals.entries()) requireChecksum(signal, s, sums[s]!, swapped[s]!);
+  for (const [s, signal] of signals.entries()) {
+    requireChecksum(signal, s, sums[s]!, swapped[s]!);
+  }
 }
 
 function groupsOf({ signals }: WfdbHeader, open: OpenBytes): Group[] {
@@ -78,14 +85,16 @@ function groupsOf({ signals }: WfdbHeader, open: OpenBytes): Group[] {
   for (const [s, signal] of signals.entries()) {
     if (files.at(-1) === signal.file) {
       const group = groups.at(-1)!;
-      if (signals[group.signals[0]!]!.format !== signal.format)
+      if (signals[group.signals[0]!]!.format !== signal.format) {
         throw recordError('wfdb_header_malformed', `signals in ${signal.file} have different formats`);
+      }
       group.signals.push(s);
       group.frame += signal.samplesPerFrame;
       continue;
     }
-    if (files.includes(signal.file))
+    if (files.includes(signal.file)) {
       throw recordError('wfdb_header_malformed', `signals in ${signal.file} do not stand side by side in the header`);
+    }
     files.push(signal.file);
     groups.push({ signals: [s], frame: signal.samplesPerFrame, ...sampleReader(signal, open) });
   }
@@ -117,7 +126,9 @@ function sampleReader(signal: WfdbSignal, open: OpenBytes): Pick<Group, 'read' |
     },
     async rest() {
       let count = ready.length;
-      while (!done) count += (await more()).length;
+      while (!done) {
+        count += (await more()).length;
+      }
       return count + (decoder.left > 0 ? 1 : 0);
     },
   };
@@ -141,8 +152,11 @@ function spread(group: Group, block: Int32Array, frames: number, signals: readon
   return group.signals.map((s) => {
     const each = signals[s]!.samplesPerFrame;
     const values = new Int32Array(frames * each);
-    for (let frame = 0; frame < frames; frame++)
-      for (let i = 0; i < each; i++) values[frame * each + i] = block[frame * group.frame + before + i]!;
+    for (let frame = 0; frame < frames; frame++) {
+      for (let i = 0; i < each; i++) {
+        values[frame * each + i] = block[frame * group.frame + before + i]!;
+      }
+    }
     before += each;
     return values;
   });
@@ -155,19 +169,24 @@ async function requireEnd(header: WfdbHeader, groups: readonly Group[]): Promise
     const left = await group.rest();
     const odd = signal.format === '212' && ((header.samples ?? 0) * group.frame) % 2 === 1 ? 1 : 0;
     const skewed = Math.max(...header.signals.map(({ skew }) => skew)) * group.frame;
-    if (header.samples === null ? left >= group.frame : left > odd + skewed)
+    if (header.samples === null ? left >= group.frame : left > odd + skewed) {
       throw recordError(
         'wfdb_too_long',
         `${signal.file} goes on after the ${header.samples ?? 'whole'} frames that the header announces`,
       );
+    }
   }
 }
 
 function requireChecksum(signal: WfdbSignal, index: number, sum: number, swapped: number): void {
   // A late signal's own frames are not all read, so its sum is not that of the header.
-  if (signal.checksum === null || signal.skew > 0) return;
+  if (signal.checksum === null || signal.skew > 0) {
+    return;
+  }
   const found = signedChecksum(sum);
-  if (found === signedChecksum(signal.checksum)) return;
+  if (found === signedChecksum(signal.checksum)) {
+    return;
+  }
   const hint =
     signal.format === '16' && signedChecksum(swapped) === signedChecksum(signal.checksum)
       ? '; it fits with the two bytes of every sample exchanged (format 61)'

@@ -59,19 +59,28 @@ export function parseWfdbHeader(text: string): WfdbHeader {
   const lines: string[] = [];
   for (const raw of text.split(/\r?\n/)) {
     const line = raw.trim();
-    if (line.startsWith('#')) comments.push(line.slice(1));
-    else if (line !== '') lines.push(line);
+    if (line.startsWith('#')) {
+      comments.push(line.slice(1));
+    } else if (line !== '') {
+      lines.push(line);
+    }
   }
-  if (lines.length === 0) throw malformed('the header holds no record line');
+  if (lines.length === 0) {
+    throw malformed('the header holds no record line');
+  }
   const [name = '', count = '', rate, samples, ...start] = lines[0]!.split(/\s+/);
-  if (name.includes('/'))
+  if (name.includes('/')) {
     throw recordError('wfdb_segments_unsupported', `'${name}' is a record of several segments; send them one by one`);
-  if (!NAME.test(name)) throw malformed(`'${name.slice(0, 40)}' is no name of a record`);
+  }
+  if (!NAME.test(name)) {
+    throw malformed(`'${name.slice(0, 40)}' is no name of a record`);
+  }
   const signals = whole(count, 'number of signals', 1, 1000);
   const given = rateOf(rate);
   const frames = samples === undefined ? null : whole(samples, 'number of samples', 0, Number.MAX_SAFE_INTEGER);
-  if (lines.length < signals + 1)
+  if (lines.length < signals + 1) {
     throw malformed(`the header announces ${signals} signals and describes ${lines.length - 1}`);
+  }
   return {
     name,
     ...given,
@@ -83,18 +92,22 @@ export function parseWfdbHeader(text: string): WfdbHeader {
 }
 
 function rateOf(field: string | undefined): Pick<WfdbHeader, 'rate' | 'counter'> {
-  if (field === undefined) return { rate: DEFAULT_RATE, counter: '' };
+  if (field === undefined) {
+    return { rate: DEFAULT_RATE, counter: '' };
+  }
   const match = /^([0-9.eE+-]+)(\/.*)?$/.exec(field);
   const rate = Number(match?.[1]);
-  if (!match || !Number.isFinite(rate) || rate <= 0)
+  if (!match || !Number.isFinite(rate) || rate <= 0) {
     throw malformed(`the sampling rate is '${field.slice(0, 40)}'; it is a number above 0`);
+  }
   return { rate, counter: match[2] ?? '' };
 }
 
 function whole(field: string | undefined, what: string, low: number, high: number): number {
   const value = Number(field);
-  if (!/^[+-]?\d+$/.test(field ?? '') || !Number.isSafeInteger(value) || value < low || value > high)
+  if (!/^[+-]?\d+$/.test(field ?? '') || !Number.isSafeInteger(value) || value < low || value > high) {
     throw malformed(`the ${what} is '${String(field).slice(0, 40)}'; it is a whole number from ${low} to ${high}`);
+  }
   return value;
 }
 
@@ -105,19 +118,27 @@ function parseSignal(line: string, index: number): WfdbSignal {
   const fields = line.split(/\s+/);
   const [file = '', format = '', gain = '0', resolution = '0', zero = '0', first, checksum, block = '0'] = fields;
   const parts = FORMAT.exec(format);
-  if (!parts) throw malformed(`signal ${index}: '${format.slice(0, 40)}' is no signal format`);
-  if (!(WFDB_FORMATS as readonly string[]).includes(parts[1]!))
+  if (!parts) {
+    throw malformed(`signal ${index}: '${format.slice(0, 40)}' is no signal format`);
+  }
+  if (!(WFDB_FORMATS as readonly string[]).includes(parts[1]!)) {
     throw recordError(
       'wfdb_format_unsupported',
       `signal ${index} is in WFDB format ${parts[1]}; formats 16 and 212 are read`,
     );
+  }
   // Names lead to files of the same record alone, never out of its folder.
-  if (!NAME.test(file)) throw malformed(`signal ${index}: '${file.slice(0, 40)}' is no name of a signal file`);
+  if (!NAME.test(file)) {
+    throw malformed(`signal ${index}: '${file.slice(0, 40)}' is no name of a signal file`);
+  }
   const scale = GAIN.exec(gain);
   const value = Number(scale?.[1]);
-  if (!scale || !Number.isFinite(value)) throw malformed(`signal ${index}: '${gain.slice(0, 40)}' is no gain`);
-  if (value < 0)
+  if (!scale || !Number.isFinite(value)) {
+    throw malformed(`signal ${index}: '${gain.slice(0, 40)}' is no gain`);
+  }
+  if (value < 0) {
     throw malformed(`signal ${index}: the gain is ${value}; WFDB gains are above 0, or 0 for the default of 200`);
+  }
   const adcZero = whole(zero, `zero of signal ${index}`, -(2 ** 31), 2 ** 31);
   const samplesPerFrame = parts[2] === undefined ? 1 : whole(parts[2], 'samples per frame', 1, 10_000);
   return {

@@ -23,7 +23,9 @@ export class SampleDecoder {
   end(): Int32Array {
     const [low, high] = this.#rest;
     this.#rest = new Uint8Array(0);
-    if (low === undefined || high === undefined || this.#format === '16') return new Int32Array(0);
+    if (low === undefined || high === undefined || this.#format === '16') {
+      return new Int32Array(0);
+    }
     return Int32Array.of(signed12(low | ((high & 15) << 8)));
   }
 
@@ -34,7 +36,9 @@ export class SampleDecoder {
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
+  if (a.length === 0) {
+    return b;
+  }
   const whole = new Uint8Array(a.length + b.length);
   whole.set(a);
   whole.set(b, a.length);
@@ -45,7 +49,9 @@ const signed12 = (value: number): number => (value > 2047 ? value - 4096 : value
 
 function decode16(bytes: Uint8Array, used: number): Int32Array {
   const out = new Int32Array(used / 2);
-  for (let i = 0; i < out.length; i++) out[i] = ((bytes[2 * i]! | (bytes[2 * i + 1]! << 8)) << 16) >> 16;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = ((bytes[2 * i]! | (bytes[2 * i + 1]! << 8)) << 16) >> 16;
+  }
   return out;
 }
 
@@ -71,9 +77,11 @@ export class SampleEncoder {
   /** @throws SextantError `data_invalid` for a sample outside the format's range */
   push(samples: ArrayLike<number>): Uint8Array {
     const limit = this.#format === '16' ? 32768 : 2048;
-    for (let i = 0; i < samples.length; i++)
-      if (samples[i]! < -limit || samples[i]! >= limit)
+    for (let i = 0; i < samples.length; i++) {
+      if (samples[i]! < -limit || samples[i]! >= limit) {
         throw recordError('wfdb_sample_range', `${samples[i]} does not fit into format ${this.#format}`);
+      }
+    }
     if (this.#format === '16') {
       const bytes = new Uint8Array(2 * samples.length);
       for (let i = 0; i < samples.length; i++) {
@@ -95,7 +103,9 @@ export class SampleEncoder {
   }
 
   end(): Uint8Array {
-    if (this.#odd === null) return new Uint8Array(0);
+    if (this.#odd === null) {
+      return new Uint8Array(0);
+    }
     const last = this.#odd & 4095;
     this.#odd = null;
     return Uint8Array.of(last & 255, last >> 8);

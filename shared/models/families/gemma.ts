@@ -8,7 +8,9 @@ export const gemma: Family = {
   architecture(config) {
     config.only('use_bidirectional_attention', false);
     config.raw('hidden_activation'); // Written by some; the publisher's code reads hidden_act.
-    if (!config.raw('head_dim')) throw config.refuse('head_dim', 'is required');
+    if (!config.raw('head_dim')) {
+      throw config.refuse('head_dim', 'is required');
+    }
     const base = readLlamaLike(config, 'gemma', { activation: 'gelu_pytorch_tanh', tied: true });
     const bias = config.flag('attention_bias', false);
     return {

@@ -20,14 +20,20 @@ export const gemma2: Family = {
       activation: 'gelu_pytorch_tanh',
       tied: true,
     });
-    if (!config.raw('head_dim')) throw config.refuse('head_dim', 'is required');
+    if (!config.raw('head_dim')) {
+      throw config.refuse('head_dim', 'is required');
+    }
     const bias = config.flag('attention_bias', false);
     config.only('sliding_window_size', 4096); // A leftover; the publisher's code reads sliding_window.
     const window = config.count('sliding_window', 4096);
     const cap = (field: string, fallback: number) => {
-      if (config.has(field) && config.raw(field) === undefined) return null;
+      if (config.has(field) && config.raw(field) === undefined) {
+        return null;
+      }
       const value = config.number(field, fallback);
-      if (!(value > 0)) throw config.refuse(field, 'must be above 0, or null for none');
+      if (!(value > 0)) {
+        throw config.refuse(field, 'must be above 0, or null for none');
+      }
       return value;
     };
     return {

@@ -30,15 +30,19 @@ function readKinds(config: ConfigReader, layers: number): string[] {
   for (const entry of Array.isArray(types) ? types : [null]) {
     const [list, times] = Array.isArray(entry) ? (entry as [unknown, unknown]) : [null, null];
     const known = Array.isArray(list) && list.every((kind) => kind === 'global' || kind === 'local');
-    if (!known || typeof times !== 'number' || !Number.isInteger(times) || times < 1 || times > layers)
+    if (!known || typeof times !== 'number' || !Number.isInteger(times) || times < 1 || times > layers) {
       throw config.refuse(
         'attention_types',
         "must list kinds, 'global' and 'local', each list with how often it comes",
       );
-    for (let i = 0; i < times; i++) kinds.push(...(list as string[]));
+    }
+    for (let i = 0; i < times; i++) {
+      kinds.push(...(list as string[]));
+    }
   }
-  if (kinds.length !== layers)
+  if (kinds.length !== layers) {
     throw config.refuse('attention_types', `has ${kinds.length} layers where num_layers is ${layers}`);
+  }
   return kinds;
 }
 
@@ -49,7 +53,9 @@ export const gptNeo: Family = {
     const width = config.count('hidden_size', 2048);
     const layers = config.parts('num_layers', 24);
     const heads = config.parts('num_heads', 16);
-    if (width % heads !== 0) throw config.refuse('num_heads', `must divide the width ${width}`);
+    if (width % heads !== 0) {
+      throw config.refuse('num_heads', `must divide the width ${width}`);
+    }
     config.raw('resid_dropout');
     const window = config.count('window_size', 256);
     return {

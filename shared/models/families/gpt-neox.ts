@@ -16,7 +16,9 @@ export const gptNeox: Family = {
     const width = config.count('hidden_size');
     const layers = config.parts('num_hidden_layers');
     const heads = config.parts('num_attention_heads');
-    if (width % heads !== 0) throw config.refuse('num_attention_heads', `must divide the width ${width}`);
+    if (width % heads !== 0) {
+      throw config.refuse('num_attention_heads', `must divide the width ${width}`);
+    }
     const headDim = width / heads;
     const bias = config.flag('attention_bias', true);
     return {

@@ -20,9 +20,13 @@ export const gpt2: Family = {
     const width = config.count('n_embd', 768);
     const layers = config.parts('n_layer', 12);
     const heads = config.parts('n_head', 12);
-    if (width % heads !== 0) throw config.refuse('n_head', `must divide the width ${width}`);
+    if (width % heads !== 0) {
+      throw config.refuse('n_head', `must divide the width ${width}`);
+    }
     config.only('add_cross_attention', false);
-    for (const leftover of ['n_special', 'predict_special_tokens']) config.raw(leftover); // Of its first configs.
+    for (const leftover of ['n_special', 'predict_special_tokens']) {
+      config.raw(leftover); // Of its first configs.
+    }
     const base = config.flag('scale_attn_weights', true) ? (width / heads) ** -0.5 : 1;
     const byLayer = config.flag('scale_attn_by_inverse_layer_idx', false);
     return {

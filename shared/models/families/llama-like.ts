@@ -38,8 +38,12 @@ function readHeads(config: ConfigReader, width: number) {
   const heads = config.parts('num_attention_heads');
   const kvHeads = config.parts('num_key_value_heads', heads);
   const headDim = config.raw('head_dim') === undefined ? width / heads : config.count('head_dim');
-  if (heads % kvHeads !== 0) throw config.refuse('num_key_value_heads', `must divide the ${heads} attention heads`);
-  if (!Number.isInteger(headDim)) throw config.refuse('hidden_size', `${width} is not a multiple of ${heads} heads`);
+  if (heads % kvHeads !== 0) {
+    throw config.refuse('num_key_value_heads', `must divide the ${heads} attention heads`);
+  }
+  if (!Number.isInteger(headDim)) {
+    throw config.refuse('hidden_size', `${width} is not a multiple of ${heads} heads`);
+  }
   return { heads, kvHeads, headDim };
 }
 
@@ -85,11 +89,14 @@ export function readLlamaLike(
 
 /** The padding token; a negative id counts from the end of the vocabulary. */
 function readPadding(config: ConfigReader, vocabulary: number): number | null {
-  if (config.raw('pad_token_id') === undefined) return null;
+  if (config.raw('pad_token_id') === undefined) {
+    return null;
+  }
   const id = config.number('pad_token_id');
   const row = id < 0 ? vocabulary + id : id;
-  if (!Number.isInteger(row) || row < 0 || row >= vocabulary)
+  if (!Number.isInteger(row) || row < 0 || row >= vocabulary) {
     throw config.refuse('pad_token_id', `${id} is not a token of a vocabulary of ${vocabulary}`);
+  }
   return row;
 }
 
@@ -104,13 +111,22 @@ export function readWindows(
   sliding: (layer: number) => boolean,
 ): (number | null)[] {
   const types = config.raw('layer_types');
-  if (types === undefined) return Array.from({ length: layers }, (_, layer) => (sliding(layer) ? window : null));
-  if (!Array.isArray(types) || types.length !== layers)
+  if (types === undefined) {
+    return Array.from({ length: layers }, (_, layer) => (sliding(layer) ? window : null));
+  }
+  if (!Array.isArray(types) || types.length !== layers) {
     throw config.refuse('layer_types', `must list ${layers} layers`);
+  }
   return types.map((type: unknown) => {
-    if (type === 'full_attention') return null;
-    if (type !== 'sliding_attention') throw config.refuse('layer_types', `'${String(type)}' is not supported`);
-    if (window === null) throw config.refuse('sliding_window', 'is required by a sliding layer');
+    if (type === 'full_attention') {
+      return null;
+    }
+    if (type !== 'sliding_attention') {
+      throw config.refuse('layer_types', `'${String(type)}' is not supported`);
+    }
+    if (window === null) {
+      throw config.refuse('sliding_window', 'is required by a sliding layer');
+    }
     return window;
   });
 }

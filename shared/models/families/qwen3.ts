@@ -8,7 +8,9 @@ export const qwen3: Family = {
   prefix: 'model.',
   architecture(config) {
     // Unlike its relatives, a Qwen3 config without the field means heads of 128.
-    if (config.raw('head_dim') === undefined) throw config.refuse('head_dim', 'is required');
+    if (config.raw('head_dim') === undefined) {
+      throw config.refuse('head_dim', 'is required');
+    }
     const base = readLlamaLike(config, 'qwen3');
     const bias = config.flag('attention_bias', false);
     return { ...base, windows: readQwenWindows(config, base.layers), attentionBias: bias, outputBias: bias };

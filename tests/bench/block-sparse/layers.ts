@@ -51,7 +51,9 @@ export function sparseInference(rows: number, tile: number, zeros: number, threa
   const weight = weights();
   const dead = new Set(stream(3, 'dead').subset(grid.p * grid.q, Math.round(zeros * grid.p * grid.q)));
   eachTileRow(grid, (at, offset) => {
-    if (dead.has(at)) weight.fill(0, offset, offset + tile);
+    if (dead.has(at)) {
+      weight.fill(0, offset, offset + tile);
+    }
   });
   return timed({ y: g.sum(blockSparseProduct(g.input('x', [rows, WIDTH]), toBlockCsr(weight, grid)), 0) }, threads);
 }

@@ -20,16 +20,21 @@ export function unitCosts(
   const residuals = samples.map((_, s) =>
     columns.reduce((sum, column, j) => sum + (column[s] ?? 0) * (costs[j] ?? 0), -1),
   );
-  for (let round = 0; round < ROUNDS; round++)
+  for (let round = 0; round < ROUNDS; round++) {
     for (const [j, column] of columns.entries()) {
       const square = column.reduce((sum, x) => sum + x * x, 0);
-      if (square === 0) continue;
+      if (square === 0) {
+        continue;
+      }
       const prior = priors[names[j] ?? ''] ?? 0;
       const now = costs[j] ?? 0;
       const slope = column.reduce((sum, x, s) => sum + x * (residuals[s] ?? 0), 0) + RIDGE * square * (now - prior);
       const next = Math.max(0, now - slope / (square * (1 + RIDGE)));
-      for (const [s, x] of column.entries()) residuals[s] = (residuals[s] ?? 0) + x * (next - now);
+      for (const [s, x] of column.entries()) {
+        residuals[s] = (residuals[s] ?? 0) + x * (next - now);
+      }
       costs[j] = next;
     }
+  }
   return Object.fromEntries(names.map((name, j) => [name, costs[j] ?? 0]));
 }

@@ -20,14 +20,20 @@ if (import.meta.main) {
   const order = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Order;
   const jobs = new LocalJobs(order.configuration);
   try {
-    for (const [id, manifest] of order.published) jobs.published.set(id, manifest);
-    for (const file of order.files) linkSync(file, join(jobs.folder, basename(file)));
+    for (const [id, manifest] of order.published) {
+      jobs.published.set(id, manifest);
+    }
+    for (const file of order.files) {
+      linkSync(file, join(jobs.folder, basename(file)));
+    }
     const handler = await JOB_HANDLERS[order.type]?.();
     await handler?.(jobs.context(order.params));
     const { user, system } = process.cpuUsage();
     // The high-water mark of this program alone: getrusage would count what its parent held when it started.
     const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    if (!peak) throw new Error('the peak of resident memory is read from Linux /proc');
+    if (!peak) {
+      throw new Error('the peak of resident memory is read from Linux /proc');
+    }
     const measured: Measured = {
       cpu_s: (user + system) / 1e6,
       peak_bytes: 1024 * Number(peak),

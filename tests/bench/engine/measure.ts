@@ -8,17 +8,19 @@ import type { Model } from './models.ts';
 /** A model under training, timed chunk by chunk. */
 export class Timed {
   readonly model: Model;
-  private readonly trainer: Trainer;
-  private readonly results: AsyncGenerator<ChunkResult>;
+  readonly #trainer: Trainer;
+  readonly #results: AsyncGenerator<ChunkResult>;
 
   private constructor(model: Model, trainer: Trainer, steps: number) {
     this.model = model;
-    this.trainer = trainer;
+    this.#trainer = trainer;
     const feeds = model.feeds(steps);
     async function* endless() {
-      for (;;) yield { steps, feeds };
+      for (;;) {
+        yield { steps, feeds };
+      }
     }
-    this.results = trainer.run(endless);
+    this.#results = trainer.run(endless);
   }
 
   static async create(model: Model, threads: number, steps: number): Promise<Timed> {
@@ -29,13 +31,13 @@ export class Timed {
   /** Seconds per step of one chunk, everything included. */
   async measure(): Promise<number> {
     const began = performance.now();
-    const { value } = await this.results.next();
+    const { value } = await this.#results.next();
     return (performance.now() - began) / 1000 / (value as ChunkResult).steps;
   }
 
   async release(): Promise<void> {
-    await this.results.return(undefined);
-    await this.trainer.release();
+    await this.#results.return(undefined);
+    await this.#trainer.release();
   }
 }
 
@@ -66,7 +68,9 @@ export async function matmulRates(threads: number): Promise<{ measure(): Promise
       return best;
     },
     async release() {
-      for (const { session } of runs) await session.release();
+      for (const { session } of runs) {
+        await session.release();
+      }
     },
   };
 }

@@ -9,13 +9,18 @@ const key = crypto.subtle.importKey(
 let ready = false;
 export default {
   async fetch(request, env) {
-    if (request.method !== 'POST') return new Response('bare');
+    if (request.method !== 'POST') {
+      return new Response('bare');
+    }
     const body = new Uint8Array(await request.arrayBuffer());
     const text = (request.headers.get('x-hub-signature-256') ?? '').slice(7);
     const signature = Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
-    if (!(await crypto.subtle.verify('HMAC', await key, signature, body))) return new Response(null, { status: 401 });
-    if (!ready)
+    if (!(await crypto.subtle.verify('HMAC', await key, signature, body))) {
+      return new Response(null, { status: 401 });
+    }
+    if (!ready) {
       await env.DB.prepare('CREATE TABLE IF NOT EXISTS deliveries (id TEXT PRIMARY KEY, at INTEGER, body BLOB)').run();
+    }
     ready = true;
     await env.DB.prepare('INSERT INTO deliveries VALUES (?, ?, ?)')
       .bind(crypto.randomUUID(), Date.now(), body.buffer)

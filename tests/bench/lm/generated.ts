@@ -28,7 +28,9 @@ export const DEEP_CONFIG = { ...CONFIG, vocab_size: 4096, num_hidden_layers: 32 
 export function generatedLlama(config: typeof CONFIG = CONFIG): string {
   const millions = Math.round(parametersOf(config) / 1e6);
   const folder = join(tmpdir(), `sextant-bench-llama-${millions}m`);
-  if (existsSync(folder)) return folder;
+  if (existsSync(folder)) {
+    return folder;
+  }
   const a = parseArchitecture(config);
   const shapes = new Map(listWeights(familyOf('llama').weights(a)).map(({ name, shape }) => [name, shape]));
   let state = 12345;
@@ -39,7 +41,9 @@ export function generatedLlama(config: typeof CONFIG = CONFIG): string {
   saveFolder(folder, a, (name) => {
     const shape = shapes.get(name)!;
     const values = new Float32Array(shape.reduce((x, y) => x * y, 1));
-    if (shape.length === 1) return values.fill(1);
+    if (shape.length === 1) {
+      return values.fill(1);
+    }
     const scale = Math.sqrt(12 / shape[1]!);
     return values.map(() => uniform() * scale);
   });

@@ -49,7 +49,9 @@ export class Transformers {
 
   async #next(): Promise<string> {
     const { value, done } = await this.#lines.next();
-    if (done) throw new Error('the transformers process ended');
+    if (done) {
+      throw new Error('the transformers process ended');
+    }
     return value;
   }
 

@@ -62,10 +62,14 @@ export async function measure(server: Server, load: Load, folder: string): Promi
   const options = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', file, server.origin];
   const child = spawn('wrk', options, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
-  for await (const chunk of child.stdout) output += String(chunk);
+  for await (const chunk of child.stdout) {
+    output += String(chunk);
+  }
   const spent = jiffies(server.pid) - before;
   const cell = /CELL (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+)/.exec(output);
-  if (!cell) throw new Error(`wrk said:\n${output}`);
+  if (!cell) {
+    throw new Error(`wrk said:\n${output}`);
+  }
   const [requests, duration_us, p50, p99, errors] = cell.slice(1).map(Number) as [
     number,
     number,

@@ -59,7 +59,7 @@ export async function plantVectors(miniflare: Miniflare, count: number): Promise
     rows.push({ id: await manifestId(manifest), manifest: JSON.stringify(manifest) });
   }
   const database = await miniflare.getD1Database('DB');
-  for (let i = 0; i < rows.length; i += 500)
+  for (let i = 0; i < rows.length; i += 500) {
     await database
       .prepare(
         `INSERT INTO published (tenant, id, kind, manifest, job, created_at)
@@ -67,5 +67,6 @@ export async function plantVectors(miniflare: Miniflare, count: number): Promise
       )
       .bind(JSON.stringify(rows.slice(i, i + 500)), TENANT)
       .run();
+  }
   return rows.map((row) => row.id);
 }

@@ -26,6 +26,8 @@ export function workerdOf(parent: number, port: number): number {
   });
   const listening = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`:${port}`));
   const found = listening ?? children.sort((a, b) => a - b).at(-1);
-  if (found === undefined) throw new Error('no workerd process was found');
+  if (found === undefined) {
+    throw new Error('no workerd process was found');
+  }
   return found;
 }

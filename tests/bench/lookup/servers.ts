@@ -62,7 +62,9 @@ export function bundle(folder: string): string {
     encoding: 'utf8',
     env: { ...process.env, WRANGLER_HIDE_BANNER: 'true', WRANGLER_SEND_METRICS: 'false' },
   });
-  if (made.status !== 0) throw new Error(`wrangler could not bundle the edge:\n${made.stdout}${made.stderr}`);
+  if (made.status !== 0) {
+    throw new Error(`wrangler could not bundle the edge:\n${made.stdout}${made.stderr}`);
+  }
   return readFileSync(join(folder, 'index.js'), 'utf8');
 }
 
@@ -91,7 +93,11 @@ export async function startEdge(script: string): Promise<Server> {
   const folder = join(root, 'edge/migrations');
   for (const file of readdirSync(folder).sort()) {
     const statements = readFileSync(join(folder, file), 'utf8').replace(/--.*$/gm, '').split(';');
-    for (const statement of statements) if (statement.trim()) await database.prepare(statement).run();
+    for (const statement of statements) {
+      if (statement.trim()) {
+        await database.prepare(statement).run();
+      }
+    }
   }
   return server;
 }

@@ -112,7 +112,9 @@ export async function pipelines(rounds: number, threads: number): Promise<Pipeli
   const done: Pipeline[] = [];
   for (const pairing of PAIRINGS) {
     const folder = pairing.folder();
-    if (folder === null) continue;
+    if (folder === null) {
+      continue;
+    }
     done.push(await pipeline(pairing, folder, rounds, threads));
     console.log(describePipeline(done.at(-1)!));
   }
@@ -159,14 +161,20 @@ async function pipeline(
     const reading = clock();
     for await (const { x } of source.batches()) {
       stored.push(x);
-      if (stored.length === batches) break;
+      if (stored.length === batches) {
+        break;
+      }
     }
     const extraction = reading(batches);
     const fitting = clock();
-    for (const x of stored) await trainer.step(x, 1e-4);
+    for (const x of stored) {
+      await trainer.step(x, 1e-4);
+    }
     const training = fitting(batches);
     const streamed = await streaming({ source, member, batches, threads });
-    if (round > 0) done.push({ extraction, training, streamed });
+    if (round > 0) {
+      done.push({ extraction, training, streamed });
+    }
   }
   await trainer.close();
   await model.release();
@@ -220,8 +228,11 @@ async function streaming({
     scaling: 'none',
     centre: 'mean',
     progress: ({ step }) => {
-      if (read === null) [read, first] = [clock(), step];
-      else if (step - first >= batches) stage ??= read(step - first);
+      if (read === null) {
+        [read, first] = [clock(), step];
+      } else if (step - first >= batches) {
+        stage ??= read(step - first);
+      }
     },
   });
   return stage!;

@@ -4,12 +4,12 @@ import { createInterface } from 'node:readline';
 
 export class Torch {
   readonly version: string;
-  private readonly process: ChildProcessWithoutNullStreams;
-  private readonly lines: AsyncIterator<string>;
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #lines: AsyncIterator<string>;
 
   private constructor(child: ChildProcessWithoutNullStreams, lines: AsyncIterator<string>, version: string) {
-    this.process = child;
-    this.lines = lines;
+    this.#process = child;
+    this.#lines = lines;
     this.version = version;
   }
 
@@ -22,19 +22,23 @@ export class Torch {
     child.stderr.pipe(process.stderr);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const { value, done } = await lines.next();
-    if (done) throw new Error(`PyTorch did not start from ${folder}`);
+    if (done) {
+      throw new Error(`PyTorch did not start from ${folder}`);
+    }
     return new Torch(child, lines, value);
   }
 
   /** Seconds that the script took for what the line asks. */
   async measure(line: string): Promise<number> {
-    this.process.stdin.write(`${line}\n`);
-    const { value, done } = await this.lines.next();
-    if (done) throw new Error(`PyTorch ended while measuring ${line}`);
+    this.#process.stdin.write(`${line}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done) {
+      throw new Error(`PyTorch ended while measuring ${line}`);
+    }
     return Number(value.split(' ')[0]);
   }
 
   stop(): void {
-    this.process.stdin.end();
+    this.#process.stdin.end();
   }
 }

@@ -52,6 +52,8 @@ describe.skipIf(!hasData)('the pretrained models', () => {
     );
     const results = await generate(model, inputs, { maxTokens: 6 });
     await model.release();
-    for (const [n, { tokens }] of results.entries()) expect(tokens).toEqual([...inputs[n]!].sort());
+    for (const [n, { tokens }] of results.entries()) {
+      expect(tokens).toEqual([...inputs[n]!].sort());
+    }
   });
 });

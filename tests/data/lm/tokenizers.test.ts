@@ -20,7 +20,9 @@ describe.skipIf(!hasData)('published tokenizers', () => {
   ])('of %s give every text back', (_name, folder, size) => {
     const tokenizer = readTokenizer(folder())!;
     expect(tokenizer.size).toBe(size);
-    for (const text of texts()) expect(tokenizer.decode(tokenizer.encode(text, { special: false }))).toBe(text);
+    for (const text of texts()) {
+      expect(tokenizer.decode(tokenizer.encode(text, { special: false }))).toBe(text);
+    }
   });
 
   it('of GPT-2 gives the published ids', () => {

@@ -16,7 +16,9 @@ async function leave(tenant: string, content: string, now: number, expires: numb
   await presignUploads(env, { ...area, blobs: [artefact] }, now);
   await stage(area, 0, content);
   const artefacts = await verifyAndPromote(env, { ...area, artefacts: [artefact] }, now);
-  if (expires !== undefined) await env.DB.batch(artefactStatements(env, { ...area, artefacts, created: now, expires }));
+  if (expires !== undefined) {
+    await env.DB.batch(artefactStatements(env, { ...area, artefacts, created: now, expires }));
+  }
   const staged = () => env.R2.head(stagingKey(tenant, area.job, 1, 0));
   const blob = () => env.R2.head(blobKey(tenant, artefact.sha256));
   return { area, artefact, staged, blob };
@@ -37,7 +39,9 @@ describe('the clean-up', () => {
       expect(await upload.blob()).not.toBeNull();
     }
     await cleanUp(env, start + CLEAN_UP_AGE_MS + 60_000);
-    for (const upload of [kept, expiring, orphan]) expect(await upload.staged()).toBeNull();
+    for (const upload of [kept, expiring, orphan]) {
+      expect(await upload.staged()).toBeNull();
+    }
     expect(await orphan.blob()).toBeNull();
     expect((await storedBlobs(env, 'swept', [orphan.artefact.sha256])).size).toBe(0);
     expect(await expiring.blob()).not.toBeNull();

@@ -27,7 +27,9 @@ describe('the audit log', () => {
 
   it('shows a row that was changed, taken out or put elsewhere', async () => {
     const tenant = `audit-${crypto.randomUUID()}`;
-    for (const target of ['a', 'b', 'c', 'd']) await audited(env, event(tenant, target));
+    for (const target of ['a', 'b', 'c', 'd']) {
+      await audited(env, event(tenant, target));
+    }
     const rows = await whole(tenant);
     const [a, b, c, d] = rows as [(typeof rows)[0], (typeof rows)[0], (typeof rows)[0], (typeof rows)[0]];
     expect(await auditFault([a, { ...b, actor: 'key_b' }, c, d])).toContain('row 2 was changed');
@@ -56,7 +58,9 @@ describe('the audit log', () => {
 
   it('is read by its tenant with audit:read, in pages, and by nobody else', async () => {
     const reader = await newClient({ scopes: ['audit:read'] });
-    for (const target of ['a', 'b', 'c']) await audited(env, event(reader.tenant, target));
+    for (const target of ['a', 'b', 'c']) {
+      await audited(env, event(reader.tenant, target));
+    }
     const first = await (await reader.call('GET', '/v1/audit?limit=2')).json<{
       data: { target: string }[];
       next_cursor: string;

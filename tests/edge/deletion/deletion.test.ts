@@ -31,7 +31,9 @@ const rowsOf = async (tenant: string) => {
     const row = await env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE tenant = ?`)
       .bind(tenant)
       .first<{ n: number }>();
-    if (row?.n) found.push(`${table}: ${row.n}`);
+    if (row?.n) {
+      found.push(`${table}: ${row.n}`);
+    }
   }
   return found;
 };
@@ -131,8 +133,9 @@ describe('deleting a tenant', () => {
       ...jobs.map((id) => env.LEDGER.getByName(id)),
       env.INBOX.getByName(hookId),
       env.DELIVERIES.getByName(endpointId),
-    ])
+    ]) {
       expect(await tablesIn(stub)).toEqual([]);
+    }
     const { results } = await env.DB.prepare('SELECT action FROM audit WHERE tenant = ? ORDER BY seq DESC LIMIT 1')
       .bind(client.tenant)
       .all();

@@ -6,8 +6,9 @@ function at(document: unknown, pointer: string): unknown {
   let value = document;
   for (const part of pointer.split('/').slice(1)) {
     const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
-    if (value === null || typeof value !== 'object' || !Object.hasOwn(value, name))
+    if (value === null || typeof value !== 'object' || !Object.hasOwn(value, name)) {
       throw new Error(`${pointer} names nothing: there is no ${name}`);
+    }
     value = (value as Record<string, unknown>)[name];
   }
   return value;

@@ -28,8 +28,9 @@ describe('every answer', () => {
     const ask = async (id: string) =>
       (await send('GET', '/healthz', { headers: { 'x-request-id': id } })).headers.get('x-request-id');
     expect(await ask('trace-0123456789')).toBe('trace-0123456789');
-    for (const id of ['short', 'x'.repeat(65), 'has space in it', '<script>alert(1)</script>'])
+    for (const id of ['short', 'x'.repeat(65), 'has space in it', '<script>alert(1)</script>']) {
       expect(await ask(id)).not.toBe(id);
+    }
   });
 });
 

@@ -45,6 +45,8 @@ describe('JSON text', () => {
   });
 
   it('finds no fault of its own in text that is no JSON: that is the parser’s to say', () => {
-    for (const text of ['{"a', '{"\\u00zz":1}', ']}', '{,}', '"', '{"a":1,}']) expect(faultOf(text)).toBeUndefined();
+    for (const text of ['{"a', '{"\\u00zz":1}', ']}', '{,}', '"', '{"a":1,}']) {
+      expect(faultOf(text)).toBeUndefined();
+    }
   });
 });

@@ -62,6 +62,7 @@ it('equal requests have equal fingerprints, others have not', async () => {
     await of({ ...base, path: '/v1/job' }, 't', raw(1)),
     await of(base, 'u', raw(1)),
     await of(base, 't', raw(2)),
-  ])
+  ]) {
     expect(other).not.toBe(same);
+  }
 });

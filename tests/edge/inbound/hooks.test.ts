@@ -26,12 +26,16 @@ const result = (steps: number) => ({ steps, padding_length: 0, artefact_digests:
 
 async function hookOf(client: Client, steps: unknown[] = CHAIN, more: Record<string, unknown> = {}) {
   const recipe = await client.call('POST', '/v1/recipes', { body: { name: 'r', steps } });
-  if (recipe.status !== 201) throw new Error(await recipe.text());
+  if (recipe.status !== 201) {
+    throw new Error(await recipe.text());
+  }
   const { id } = await recipe.json<{ id: string }>();
   const made = await client.call('POST', '/v1/inbound-hooks', {
     body: { name: 'h', provider: 'github', recipe: id, repositories: ['octo/model'], secret: SECRET, ...more },
   });
-  if (made.status !== 201) throw new Error(await made.text());
+  if (made.status !== 201) {
+    throw new Error(await made.text());
+  }
   return { recipe: id, ...(await made.json<{ id: string; path: string; secret: string }>()) };
 }
 

@@ -125,10 +125,11 @@ describe('github', () => {
       verify(presented({ 'x-hub-signature-256': signature }, 'Hello, World?'), [secret], now),
     ).rejects.toMatchObject(refused);
     await expect(verify(good, ['another secret'], now)).rejects.toMatchObject(refused);
-    for (const header of ['sha256=', signature.slice(0, -2), signature.replace('sha256', 'sha1'), `${signature}00`])
+    for (const header of ['sha256=', signature.slice(0, -2), signature.replace('sha256', 'sha1'), `${signature}00`]) {
       await expect(
         verify(presented({ 'x-hub-signature-256': header }, 'Hello, World!'), [secret], now),
       ).rejects.toMatchObject(refused);
+    }
     await expect(verify(presented({}, 'Hello, World!'), [secret], now)).rejects.toMatchObject(refused);
   });
 
@@ -220,10 +221,12 @@ describe('standard webhooks', () => {
 
   it('takes secrets as they are pasted', () => {
     const bare = btoa('0123456789abcdef01234567');
-    for (const text of [bare, `whsec_${bare}`, `v1,whsec_${bare}`, `  whsec_${bare}\n`])
+    for (const text of [bare, `whsec_${bare}`, `v1,whsec_${bare}`, `  whsec_${bare}\n`]) {
       expect(secret(text)).toBe(`whsec_${bare}`);
-    for (const text of ['whsec_', 'whsec_***', `whsec_${btoa('short')}`, `whsk_${bare}`, `whpk_${bare}`, ''])
+    }
+    for (const text of ['whsec_', 'whsec_***', `whsec_${btoa('short')}`, `whsk_${bare}`, `whpk_${bare}`, '']) {
       expect(() => secret(text)).toThrow(expect.objectContaining({ code: 'validation_failed' }));
+    }
   });
 
   it('finds repository and revision where the hook says, and else belongs to the id', () => {

@@ -213,8 +213,11 @@ describe('a checkpoint', () => {
     const { terms, ledger, stub, by } = await heldJob();
     await ledger.checkpoint(by, { state: {}, blobs: [blobOf('a')] });
     expect(await holds(terms.id)).toHaveLength(1);
-    if (how === 'cancel') await ledger.cancel('tenant');
-    else await ledger.fail(by, { code: 'data_invalid', detail: '' }, false);
+    if (how === 'cancel') {
+      await ledger.cancel('tenant');
+    } else {
+      await ledger.fail(by, { code: 'data_invalid', detail: '' }, false);
+    }
     expect(await holds(terms.id)).toEqual([]);
     expect(await inLedger(stub, 'SELECT body FROM checkpoint')).toEqual([{ body: null }]);
     expect(await ledger.checkpoint(by, { state: {}, blobs: [] })).toMatchObject({ code: 'job_terminal' });

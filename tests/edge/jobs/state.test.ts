@@ -114,8 +114,9 @@ describe('a claim', () => {
 
   it('that is released does not count, but what it ran does', () => {
     let state = created({ max_attempts: 1 });
-    for (let i = 0; i < 4; i += 1)
+    for (let i = 0; i < 4; i += 1) {
       state = life.release(claim(state, T0 + i * 20_000, i), T0 + i * 20_000 + 10_000, nextDispatch());
+    }
     expect(state).toMatchObject({ status: 'queued', charged: 0, claims: 4, ran_ms: 40_000 });
     expect(life.remainingSeconds(state, T0 + 1e6)).toBe(60);
   });
@@ -126,7 +127,9 @@ describe('timeout_s', () => {
     let state = life.fail(claim(created(), T0), error, true, T0 + 60_000, nextDispatch());
     state = claim(state, T0 + 500_000, 2);
     expect(life.remainingSeconds(state, T0 + 500_000)).toBe(40);
-    for (let now = T0 + 500_000; now < T0 + 539_000; now += 1000) state = life.heartbeat(state, null, now, timing);
+    for (let now = T0 + 500_000; now < T0 + 539_000; now += 1000) {
+      state = life.heartbeat(state, null, now, timing);
+    }
     expect(advance(state, T0 + 539_999)).toBe(state);
     expect(advance(state, T0 + 540_000)).toMatchObject({
       status: 'failed',
@@ -159,12 +162,16 @@ describe('terminal states', () => {
     expect(life.sendIsDue(state, T0 + 1e12)).toBe(false);
     expect(life.deadLetter(state, state.dispatch.id, T0 + 2)).toBe(state);
     expect(() => claim(state, T0 + 2)).toThrow(expect.objectContaining({ code: 'job_terminal' }));
-    if (status === 'canceled') expect(life.cancel(state, T0 + 2)).toBe(state);
-    else expect(() => life.cancel(state, T0 + 2)).toThrow(expect.objectContaining({ code: 'job_terminal' }));
-    if (state.attempt)
+    if (status === 'canceled') {
+      expect(life.cancel(state, T0 + 2)).toBe(state);
+    } else {
+      expect(() => life.cancel(state, T0 + 2)).toThrow(expect.objectContaining({ code: 'job_terminal' }));
+    }
+    if (state.attempt) {
       expect(() => life.holdingAlive(state, 'fence_1', 'wkr_1')).toThrow(
         expect.objectContaining({ code: 'job_terminal' }),
       );
+    }
   });
 });
 

@@ -32,13 +32,17 @@ describe('the publisher', () => {
     const manifests = (['model', 'sae', 'vector', 'report', 'predictor'] as const).map((kind, i) => manifest(kind, i));
     const published = await identifyResults(env, 'publishes', [...manifests, manifests[0]!]);
     expect(published).toHaveLength(5);
-    for (const { id, manifest } of published) expect(id).toBe(await manifestId(manifest));
+    for (const { id, manifest } of published) {
+      expect(id).toBe(await manifestId(manifest));
+    }
     await publish('publishes', published, 10);
     await publish('publishes', published, 20);
     const ids = published.map((result) => result.id);
     const found = await findPublished(env, 'publishes', ids);
     expect([...found.keys()].sort()).toEqual([...ids].sort());
-    for (const result of found.values()) expect(result.created).toBe(10);
+    for (const result of found.values()) {
+      expect(result.created).toBe(10);
+    }
     expect((await findPublished(env, 'stranger', ids)).size).toBe(0);
   });
 
@@ -86,11 +90,12 @@ describe('a job’s inputs', () => {
     const [input] = await openInputs(env, 'inputs', [{ id: published[0]!.id, pointer: '/sae' }]);
     expect(input).toMatchObject({ id: published[0]!.id, manifest: { kind: 'sae' } });
     expect(new URL(input!.blobs[0]!.url).pathname).toMatch(new RegExp(`/t/inputs/blob/${artefact.sha256}$`));
-    for (const id of [published[0]!.id, `art_${'a'.repeat(26)}`])
+    for (const id of [published[0]!.id, `art_${'a'.repeat(26)}`]) {
       await expect(openInputs(env, 'stranger', [{ id, pointer: '/sae' }])).rejects.toMatchObject({
         code: 'input_not_found',
         errors: [{ pointer: '/params/sae', code: 'input_not_found' }],
       });
+    }
   });
 });
 
@@ -113,8 +118,9 @@ describe('SAEs, reports and models', () => {
     const read = await owner.call('GET', `/v1/reports/${report}`);
     expect(await read.json()).toMatchObject({ id: report, seed: 7 });
     expect(read.headers.get('cache-control')).toBe('private, max-age=300');
-    for (const path of [`/v1/saes/${sae}`, `/v1/reports/${report}`])
+    for (const path of [`/v1/saes/${sae}`, `/v1/reports/${report}`]) {
       expect((await problemOf(await stranger.call('GET', path))).code).toBe('not_found');
+    }
     expect((await owner.call('GET', `/v1/saes/${report}`)).status).toBe(404);
     const listed = async (query: string) =>
       ((await (await owner.call('GET', `/v1/saes${query}`)).json()) as { data: { id: string }[] }).data.map(
@@ -141,7 +147,9 @@ describe('SAEs, reports and models', () => {
       path = /<(.*)>; rel="next"/.exec(answer.headers.get('link') ?? '')?.[1];
     }
     expect(new Set(seen).size).toBe(seen.length);
-    for (const { id } of published) expect(seen).toContain(id);
+    for (const { id } of published) {
+      expect(seen).toContain(id);
+    }
   });
 
   it('describes models by key, URL-encoded', async () => {

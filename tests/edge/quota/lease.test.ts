@@ -31,7 +31,9 @@ describe('the quota of a key', () => {
   it('is shared by the isolates that lease from it', async () => {
     const keeper = keeperOf(env, `key_${crypto.randomUUID()}`);
     const grants: Grant[] = [];
-    for (let i = 0; i < 5; i += 1) grants.push(await keeper.take('jobs', 10, 3));
+    for (let i = 0; i < 5; i += 1) {
+      grants.push(await keeper.take('jobs', 10, 3));
+    }
     const sameWindow = grants.every((grant) => grant.end === grants[0]!.end);
     if (sameWindow) {
       expect(grants.map((grant) => grant.granted)).toEqual([3, 3, 3, 1, 0]);
@@ -47,7 +49,9 @@ describe('the quota of a key', () => {
     expect(takeLeased(key, 'reads', now)).toBeUndefined();
     const first = await takeQuota(env, key, 'reads', now);
     expect(first).toMatchObject({ policy: 'reads', limit: 1000, left: 999 });
-    for (let i = 1; i < 20; i += 1) expect(takeLeased(key, 'reads', now)).toMatchObject({ left: 999 - i });
+    for (let i = 1; i < 20; i += 1) {
+      expect(takeLeased(key, 'reads', now)).toMatchObject({ left: 999 - i });
+    }
     expect(takeLeased(key, 'reads', now)).toBeUndefined();
     expect(takeLeased(key, 'reads', first.end)).toBeUndefined();
   });
@@ -56,7 +60,9 @@ describe('the quota of a key', () => {
     const address = crypto.randomUUID();
     const now = Date.now();
     const { limit } = takeAnonymous(address, now);
-    for (let i = 1; i < limit; i += 1) takeAnonymous(address, now);
+    for (let i = 1; i < limit; i += 1) {
+      takeAnonymous(address, now);
+    }
     expect(() => takeAnonymous(address, now)).toThrow('used up');
     expect(takeAnonymous(`${address}2`, now).left).toBe(limit - 1);
     expect(takeAnonymous(address, now + 60_000).left).toBe(limit - 1);

@@ -42,7 +42,9 @@ describe('a client’s upload', () => {
     await put(client, granted.id, CONTENT.toUpperCase());
     expect((await problemOf(await commit())).code).toBe('artefact_mismatch');
     await put(client, granted.id, CONTENT);
-    for (const round of [1, 2]) expect([round, (await commit()).status]).toEqual([round, 200]);
+    for (const round of [1, 2]) {
+      expect([round, (await commit()).status]).toEqual([round, 200]);
+    }
     const read = await client.call('GET', `/v1/artefacts/${granted.id}`);
     expect(await read.text()).toBe(CONTENT);
     expect(read.headers.get('content-type')).toBe('text/plain');
@@ -112,8 +114,9 @@ describe('an artefact', () => {
       ['GET', `/v1/artefacts/${id}`],
       ['POST', `/v1/artefacts/${id}/commit`],
       ['DELETE', `/v1/artefacts/${id}`],
-    ] as const)
+    ] as const) {
       expect((await problemOf(await other.call(method, path))).code).toBe('not_found');
+    }
     const listed = async (of: Client) =>
       ((await (await of.call('GET', '/v1/artefacts')).json()) as { data: { id: string }[] }).data.map((a) => a.id);
     expect(await listed(client)).toEqual([id]);
@@ -126,13 +129,15 @@ describe('an artefact', () => {
 describe('byte ranges', () => {
   it('agree with slicing', () => {
     const size = 10;
-    for (let first = 0; first < size; first += 1)
+    for (let first = 0; first < size; first += 1) {
       for (let last = first; last < size + 3; last += 1) {
         const { offset, length } = byteRange(`bytes=${first}-${last}`, size)!;
         expect([offset, offset + length]).toEqual([first, Math.min(size, last + 1)]);
       }
-    for (let suffix = 1; suffix < size + 3; suffix += 1)
+    }
+    for (let suffix = 1; suffix < size + 3; suffix += 1) {
       expect(byteRange(`bytes=-${suffix}`, size)!.offset).toBe(Math.max(0, size - suffix));
+    }
     expect(() => byteRange('bytes=-0', size)).toThrow();
     expect(() => byteRange('bytes=0-', 0)).toThrow();
   });

@@ -46,8 +46,9 @@ describe('POST /v1/ecg/denoisings', () => {
       { unit: 'furlong' },
       { leads: [] },
       { leads: [lead('I', 1)] },
-    ])
+    ]) {
       expect((await problemOf(await post(client, { ...record(), ...changes }))).code).toBe('validation_failed');
+    }
     expect((await problemOf(await post(client, record(), { key: '' }))).code).toBe('idempotency_key_missing');
   });
 });

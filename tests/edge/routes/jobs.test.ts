@@ -212,8 +212,9 @@ describe('an idempotency key', () => {
       answers.filter(({ status }) => status === 202).map(({ headers }) => headers.get('location')),
     );
     expect(locations.size).toBe(1);
-    for (const answer of answers.filter(({ status }) => status !== 202))
+    for (const answer of answers.filter(({ status }) => status !== 202)) {
       expect((await problemOf(answer)).code).toBe('idempotency_in_flight');
+    }
     expect((await (await client.call('GET', '/v1/jobs')).json<{ data: Job[] }>()).data).toHaveLength(1);
   });
 
@@ -238,7 +239,9 @@ describe('reading jobs', () => {
   it('pages through them, newest first, each once', async () => {
     const client = await newClient();
     const made: string[] = [];
-    for (let i = 0; i < 7; i += 1) made.unshift((await created(client, {}, { labels: { i: String(i) } })).id);
+    for (let i = 0; i < 7; i += 1) {
+      made.unshift((await created(client, {}, { labels: { i: String(i) } })).id);
+    }
     const seen: string[] = [];
     let path: string | null = '/v1/jobs?limit=3';
     while (path) {
@@ -266,8 +269,9 @@ describe('reading jobs', () => {
       ['POST', `/v1/jobs/${id}/cancel`],
       ['GET', `/v1/jobs/job_${'a'.repeat(26)}`],
       ['GET', '/v1/jobs/nonsense'],
-    ] as const)
+    ] as const) {
       expect(await problemOf(await stranger.call(method, path))).toMatchObject({ code: 'not_found', status: 404 });
+    }
     expect((await (await stranger.call('GET', '/v1/jobs')).json<{ data: Job[] }>()).data).toEqual([]);
     expect((await (await owner.call('GET', `/v1/jobs/${id}`)).json<Job>()).status).toBe('queued');
   });

@@ -82,7 +82,9 @@ describe('an API key', () => {
     expect(kept.status).toBe(201);
     const next = (await kept.json()) as KeyBody;
     expect(next.scopes).toEqual(old.scopes);
-    for (const { key } of [old, next]) expect((await withKey(key, '/v1/vectors')).status).toBe(200);
+    for (const { key } of [old, next]) {
+      expect((await withKey(key, '/v1/vectors')).status).toBe(200);
+    }
     const last = (await (await admin.call('POST', `/v1/keys/${next.id}/rotate`)).json()) as KeyBody;
     expect((await withKey(next.key, '/v1/vectors')).status).toBe(401);
     expect((await withKey(last.key, '/v1/vectors')).status).toBe(200);
@@ -123,8 +125,9 @@ describe('an API key', () => {
       ['GET', `/v1/keys/${one.keyId}`],
       ['DELETE', `/v1/keys/${one.keyId}`],
       ['POST', `/v1/keys/${one.keyId}/rotate`],
-    ] as const)
+    ] as const) {
       expect((await problemOf(await other.call(method, path))).code).toBe('not_found');
+    }
     expect((await one.call('GET', '/v1/keys')).status).toBe(200);
   });
 
@@ -150,7 +153,9 @@ describe('an API key', () => {
   it('is listed page by page, newest first', async () => {
     const admin = await newClient();
     const made: string[] = [];
-    for (let i = 0; i < 4; i += 1) made.push((await create(admin, { name: `k${i}`, scopes: ['vectors:read'] })).id);
+    for (let i = 0; i < 4; i += 1) {
+      made.push((await create(admin, { name: `k${i}`, scopes: ['vectors:read'] })).id);
+    }
     const seen: string[] = [];
     let path: string | undefined = '/v1/keys?limit=2';
     while (path) {

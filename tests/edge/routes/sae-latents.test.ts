@@ -103,7 +103,7 @@ describe('the latents of an SAE', () => {
   });
 
   it('come whole through pages of any size, in every order', async () => {
-    for (const sort of LATENT_SORTS)
+    for (const sort of LATENT_SORTS) {
       for (const limit of [1, 2, 3, 4, 5, 6]) {
         const seen: number[] = [];
         let cursor: string | null = '';
@@ -116,6 +116,7 @@ describe('the latents of an SAE', () => {
         }
         expect(seen, `${sort} ${limit}`).toEqual((await order(`?sort=${sort}`)).data.map((row) => row.latent));
       }
+    }
   });
 
   it('refuse a cursor of another order or another SAE', async () => {

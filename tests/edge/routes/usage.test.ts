@@ -11,7 +11,9 @@ it('counts what jobs took, by day and key, once each, for their tenant alone', a
     const answer = await client.call('POST', '/v1/jobs', { body, headers: { 'idempotency-key': key } });
     ids.push((await answer.json<{ id: string }>()).id);
   }
-  for (const id of ids) await completeJob(id, { steps: 1, padding_length: 0, artefact_digests: [] });
+  for (const id of ids) {
+    await completeJob(id, { steps: 1, padding_length: 0, artefact_digests: [] });
+  }
   const usage = async (of: typeof client) =>
     (await (await of.call('GET', '/v1/usage')).json<{ data: { day: string; key: string; jobs: number }[] }>()).data;
   await until(async () => (await usage(client))[0]?.jobs === 2, 'both to be counted');

@@ -64,10 +64,15 @@ export type ProblemBody = {
 };
 /** Body of a problem answer, after a look at what every problem must have. */
 export async function problemOf(answer: Response): Promise<ProblemBody> {
-  if (answer.headers.get('content-type') !== 'application/problem+json')
+  if (answer.headers.get('content-type') !== 'application/problem+json') {
     throw new Error(`not a problem: ${answer.status} ${await answer.text()}`);
+  }
   const problem = (await answer.json()) as ProblemBody;
-  if (problem.status !== answer.status) throw new Error(`status ${problem.status} in an answer ${answer.status}`);
-  if (problem.request_id !== answer.headers.get('x-request-id')) throw new Error('the request ids differ');
+  if (problem.status !== answer.status) {
+    throw new Error(`status ${problem.status} in an answer ${answer.status}`);
+  }
+  if (problem.request_id !== answer.headers.get('x-request-id')) {
+    throw new Error('the request ids differ');
+  }
   return problem;
 }

@@ -72,7 +72,9 @@ describe('a vector name', () => {
     const client = await newClient();
     const { id } = await plantVector(client.tenant);
     const wanted = ['a', 'b', 'ä', 'c d', 'z'];
-    for (const name of wanted) await client.call('PUT', at(name), { body: { id } });
+    for (const name of wanted) {
+      await client.call('PUT', at(name), { body: { id } });
+    }
     const seen: string[] = [];
     let path: string | undefined = '/v1/vector-names?limit=2';
     while (path) {
@@ -92,7 +94,9 @@ describe('a vector name', () => {
 
   it('is pointed by a job, whatever it was, and twice without harm', async () => {
     const of = { tenant: 'points', name: 'n', now: 5 };
-    for (const vector of ['vec_one', 'vec_two', 'vec_two']) await pointName(env, { ...of, vector }).run();
+    for (const vector of ['vec_one', 'vec_two', 'vec_two']) {
+      await pointName(env, { ...of, vector }).run();
+    }
     expect(await findName(env, 'points', 'n')).toMatchObject({ vector: 'vec_two', version: 2 });
   });
 });

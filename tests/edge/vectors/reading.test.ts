@@ -126,7 +126,8 @@ describe('a vector by id', () => {
     expect(unknown.errors![0]!.detail).toContain('safetensors');
     const extra = await problemOf(await client.call('GET', `/v1/vectors/${vector.id}?fromat=raw`));
     expect(extra).toMatchObject({ code: 'parameter_invalid', errors: [{ pointer: '/fromat', code: 'unknown_field' }] });
-    for (const id of [`vec_${'a'.repeat(52)}`, 'vec_short', 'nonsense'])
+    for (const id of [`vec_${'a'.repeat(52)}`, 'vec_short', 'nonsense']) {
       expect((await problemOf(await client.call('GET', `/v1/vectors/${id}`))).code).toBe('not_found');
+    }
   });
 });

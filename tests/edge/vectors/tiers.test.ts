@@ -155,8 +155,9 @@ describe('the fast path', () => {
       );
       expect([query, ordinary]).toEqual([query, selection]);
     }
-    for (const accept of [null, '*/*', 'application/json'])
+    for (const accept of [null, '*/*', 'application/json']) {
       expect(selectionFor(undefined, undefined, accept).format).toBe('metadata');
+    }
   });
 });
 

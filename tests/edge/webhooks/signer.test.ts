@@ -12,7 +12,9 @@ async function verifiesV1a(publicKey: string, headers: Record<string, string>, b
   const signed = new TextEncoder().encode(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`);
   for (const one of (headers['webhook-signature'] ?? '').split(' ')) {
     const [version, signature = ''] = one.split(',');
-    if (version === 'v1a' && (await crypto.subtle.verify('Ed25519', key, bytes(signature), signed))) return true;
+    if (version === 'v1a' && (await crypto.subtle.verify('Ed25519', key, bytes(signature), signed))) {
+      return true;
+    }
   }
   return false;
 }
@@ -23,15 +25,18 @@ describe('a signature', () => {
   it('v1 is taken by the reference library, under either secret of a rotation', async () => {
     const secrets = [await newSecret('v1'), await newSecret('v1')];
     const headers = await signatureHeaders(secrets, message);
-    for (const secret of secrets)
+    for (const secret of secrets) {
       expect(new Webhook(secret).verify(message.body, headers)).toMatchObject({ type: 'job.succeeded' });
+    }
     expect(() => new Webhook(secrets[0] ?? '').verify(`${message.body} `, headers)).toThrow();
   });
 
   it('v1a is taken by a verifier written apart, under either key of a rotation', async () => {
     const secrets = [await newSecret('v1a'), await newSecret('v1a')];
     const headers = await signatureHeaders(secrets, message);
-    for (const secret of secrets) expect(await verifiesV1a(verifierOf(secret), headers, message.body)).toBe(true);
+    for (const secret of secrets) {
+      expect(await verifiesV1a(verifierOf(secret), headers, message.body)).toBe(true);
+    }
     expect(await verifiesV1a(verifierOf(secrets[0] ?? ''), headers, `${message.body} `)).toBe(false);
     expect(await verifiesV1a(verifierOf(await newSecret('v1a')), headers, message.body)).toBe(false);
   });

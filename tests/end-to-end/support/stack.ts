@@ -44,7 +44,11 @@ export class Worker {
     process.stdout?.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk.toString()).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) if (line.startsWith('{')) this.events.push(JSON.parse(line));
+      for (const line of lines) {
+        if (line.startsWith('{')) {
+          this.events.push(JSON.parse(line));
+        }
+      }
     });
   }
 
@@ -60,7 +64,9 @@ export class Worker {
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
-    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    if (this.process.exitCode !== null || this.process.signalCode !== null) {
+      return;
+    }
     const ended = once(this.process, 'exit');
     this.process.kill(signal);
     await ended;
@@ -203,13 +209,17 @@ export class Stack {
       body: { type, params, ...more },
       headers: { 'idempotency-key': `e2e-${process.pid}-${++this.#posts}` },
     });
-    if (answer.status !== 202) throw new Error(`${answer.status}: ${await answer.text()}`);
+    if (answer.status !== 202) {
+      throw new Error(`${answer.status}: ${await answer.text()}`);
+    }
     return ((await answer.json()) as Job).id;
   }
 
   async job(id: string): Promise<Job> {
     const answer = await this.call('GET', `/v1/jobs/${id}`);
-    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+    if (!answer.ok) {
+      throw new Error(`${answer.status}: ${await answer.text()}`);
+    }
     return (await answer.json()) as Job;
   }
 
@@ -262,7 +272,9 @@ export class Stack {
     for (const key of this.#played) {
       const authorization = await signWorkerCall(key, { method: 'POST', path, body, fence: null }, Date.now() / 1000);
       const answer = await fetch(`${this.edge.url}${path}`, { method: 'POST', headers: { authorization }, body });
-      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+      if (!answer.ok) {
+        throw new Error(`${answer.status}: ${await answer.text()}`);
+      }
       await answer.body?.cancel();
     }
   }
@@ -281,7 +293,9 @@ export class Stack {
   async delivered(): Promise<{ lease_id: string; body: string; attempts: number }[]> {
     for (;;) {
       const messages = await this.pull();
-      if (messages.length > 0) return messages;
+      if (messages.length > 0) {
+        return messages;
+      }
       await sleep(50);
     }
   }
@@ -293,14 +307,18 @@ export class Stack {
       await this.gateway('ack', { retries: messages.map(({ lease_id }) => ({ lease_id, delay_seconds: 0 })) });
       for (const { body } of messages) {
         const { jws } = JSON.parse(Buffer.from(body, 'base64').toString()) as { jws: string };
-        if (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()).sub === id) return jws;
+        if (JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString()).sub === id) {
+          return jws;
+        }
       }
     }
   }
 
   get signingKey(): SigningKey {
     const [key] = this.signingKeys;
-    if (!key) throw new Error('the stack has not been started');
+    if (!key) {
+      throw new Error('the stack has not been started');
+    }
     return key;
   }
 
@@ -325,12 +343,14 @@ export class Stack {
     const job = await this.job(id);
     const statuses = (await this.statuses(id)).map((frame) => frame.status);
     const completions = statuses.filter((status) => status === 'succeeded').length;
-    if (job.status !== 'succeeded' || completions !== 1 || statuses.at(-1) !== 'succeeded')
+    if (job.status !== 'succeeded' || completions !== 1 || statuses.at(-1) !== 'succeeded') {
       throw new Error(`${id} completed ${completions} times: ${statuses.join(', ')}`);
+    }
     const rows = await this.edge.execute('SELECT id FROM artefacts WHERE job = ?', [id]);
     const listed = job.artefacts.map((artefact) => artefact.id).sort();
-    if (JSON.stringify(rows.map((row) => row.id).sort()) !== JSON.stringify(listed))
+    if (JSON.stringify(rows.map((row) => row.id).sort()) !== JSON.stringify(listed)) {
       throw new Error(`${id} lists ${listed.length} artefacts, but ${rows.length} are stored`);
+    }
     return job;
   }
 }

@@ -29,8 +29,9 @@ describe('counts of a layer', () => {
     for (const tile of [
       [4, 16],
       [8, 8],
-    ] as const)
+    ] as const) {
       expect(layerCounts(gridOf(8, 256, tile), 1).parameters).toBe(128);
+    }
     expect(cheapestShape(8, 256, 1)).toEqual({ tiles: 32, parameters: 128 });
   });
 

@@ -12,7 +12,9 @@ function blockSparse(live: number): Float64Array {
   const weight = stream(seed, 'weight').normal(grid.p * grid.m * grid.q * grid.n);
   const kept = new Set(stream(seed, 'tiles').subset(grid.p * grid.q, live));
   eachTileRow(grid, (tile, offset) => {
-    if (!kept.has(tile)) weight.fill(0, offset, offset + grid.n);
+    if (!kept.has(tile)) {
+      weight.fill(0, offset, offset + grid.n);
+    }
   });
   return weight;
 }

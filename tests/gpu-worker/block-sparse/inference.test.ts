@@ -17,7 +17,9 @@ describe.each([
     const weight = random.derive('w').normal32(inputs * outputs);
     const dead = new Set(random.derive('dead').subset(grid.p * grid.q, Math.round(zeros * grid.p * grid.q)));
     eachTileRow(grid, (at, offset) => {
-      if (dead.has(at)) weight.fill(0, offset, offset + grid.n);
+      if (dead.has(at)) {
+        weight.fill(0, offset, offset + grid.n);
+      }
     });
     const x = g.input('x', ['rows', inputs]);
     const program = g.compile({

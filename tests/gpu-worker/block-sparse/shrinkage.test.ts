@@ -29,8 +29,11 @@ it.each([0.1, 1, 5])(
     let [low, high] = [1e-6, 1e3];
     for (let i = 0; i < 200; i++) {
       const [a, b] = [low + (high - low) / 3, high - (high - low) / 3];
-      if (at(a) < at(b)) high = b;
-      else low = a;
+      if (at(a) < at(b)) {
+        high = b;
+      } else {
+        low = a;
+      }
     }
     expect(at(low)).toBeCloseTo(1.5 * lambda ** (2 / 3) * mu ** (1 / 3) * norm ** (2 / 3), 6);
   },

@@ -21,7 +21,9 @@ describe('difference in means', () => {
       for (let row = 0; row < count * 40; row++) {
         const value = data.coefficients[row * axes]!;
         const side = value > 0 ? rows.positive : value < 0 ? rows.negative : null;
-        if (side && side.length < count) side.push(row);
+        if (side && side.length < count) {
+          side.push(row);
+        }
       }
       const take = (which: readonly number[]) => {
         const out = new Float32Array(which.length * axes);

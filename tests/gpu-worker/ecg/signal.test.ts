@@ -31,7 +31,9 @@ describe('Butterworth sections', () => {
   it('take a constant away and keep a wave in its place', () => {
     const x = Float64Array.from({ length: 3600 }, (_, i) => 5 + Math.sin((2 * Math.PI * 10 * i) / 360));
     const y = zeroPhase(highPass(0.67, 360), x);
-    for (let i = 1000; i < 2600; i++) expect(y[i]!).toBeCloseTo(x[i]! - 5, 2);
+    for (let i = 1000; i < 2600; i++) {
+      expect(y[i]!).toBeCloseTo(x[i]! - 5, 2);
+    }
   });
 });
 
@@ -62,7 +64,9 @@ describe('resampling', () => {
     const there = new Resampler(rate, 360);
     const y = there.all(x);
     expect(y).toHaveLength(Math.ceil(x.length * (there.ratio.up / there.ratio.down) - 1e-9));
-    for (let i = 360; i < 5 * 360; i++) expect(Math.abs(y[i]! - wave(i / 360))).toBeLessThan(2e-3);
+    for (let i = 360; i < 5 * 360; i++) {
+      expect(Math.abs(y[i]! - wave(i / 360))).toBeLessThan(2e-3);
+    }
     const part = there.range(x.subarray(60), 60, x.length, [700, 760]);
     expect([...part]).toEqual([...y.subarray(700, 760)]);
   });
@@ -73,7 +77,9 @@ describe('overlapping windows', () => {
     const window = 256;
     const x = noise('overlap', n);
     const sum = new OverlapSum(0, n, overlapWeights(window));
-    for (const start of windowStarts(n, window)) sum.add(start, (i) => x[start + i]!);
+    for (const start of windowStarts(n, window)) {
+      sum.add(start, (i) => x[start + i]!);
+    }
     sum.values().forEach((value, i) => {
       expect(Math.abs(value - x[i]!)).toBeLessThan(1e-12);
     });

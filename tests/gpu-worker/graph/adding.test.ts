@@ -46,8 +46,9 @@ console.log(JSON.stringify({
 `;
 
 it('takes an entry in the file of its family and a name in the index: it then evaluates, differentiates and compiles', () => {
-  for (const folder of ['gpu-worker/graph', 'gpu-worker/onnx', 'gpu-worker/runtime', 'shared', 'package.json'])
+  for (const folder of ['gpu-worker/graph', 'gpu-worker/onnx', 'gpu-worker/runtime', 'shared', 'package.json']) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true });
+  }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   edit('gpu-worker/graph/operators/elementwise.ts', '\nexport const elementwise: readonly AnyOperator[] = [', OPERATOR);
   edit('gpu-worker/graph/index.ts', '  softplus,\n', '  softplus,\n  softsign,\n');
@@ -58,8 +59,10 @@ it('takes an entry in the file of its family and a name in the index: it then ev
     [1 / 9, 4 / 9, 0.04],
   ];
   expect(out.listed).toBe(true);
-  for (const [i, wanted] of value.entries())
+  for (const [i, wanted] of value.entries()) {
     expect([out.value[i], out.run[i]].map((v) => Math.abs(v - wanted) < 1e-6)).toEqual([true, true]);
-  for (const [i, wanted] of slope.entries())
+  }
+  for (const [i, wanted] of slope.entries()) {
     expect([out.gradient[i], out.slope[i]].map((v) => Math.abs(v - wanted) < 1e-6)).toEqual([true, true]);
+  }
 });

@@ -57,7 +57,9 @@ describe('compilation', () => {
     const [byBias] = g.gradients(loss, [bias]);
     const shapes: string[] = [];
     const visit = (tensor: g.Tensor) => {
-      if (tensor.node.operator.name === 'MatMul') shapes.push(String(tensor));
+      if (tensor.node.operator.name === 'MatMul') {
+        shapes.push(String(tensor));
+      }
       tensor.node.inputs.forEach(visit);
     };
     visit(byBias!);
@@ -71,7 +73,9 @@ describe('compilation', () => {
     expect(program.outputs.map(({ name }) => name)).toEqual(['x.next', 'y', 'again', 'five', 'kept']);
     const out = await runOnce(program, { x: Float32Array.of(1, 2, 3, 4) });
     expect([...(out['x.next']!.data as Float32Array)]).toEqual([1, 2, 3, 4]);
-    for (const name of ['y', 'again', 'kept']) expect([...(out[name]!.data as Float32Array)]).toEqual([2, 4, 6, 8]);
+    for (const name of ['y', 'again', 'kept']) {
+      expect([...(out[name]!.data as Float32Array)]).toEqual([2, 4, 6, 8]);
+    }
     expect(out.five!.data[0]).toBe(5);
   });
 
@@ -83,7 +87,9 @@ describe('compilation', () => {
 
   it('handles graphs far deeper than the call stack', async () => {
     let y = x;
-    for (let i = 0; i < 20_000; i++) y = g.add(y, 1);
+    for (let i = 0; i < 20_000; i++) {
+      y = g.add(y, 1);
+    }
     expect(g.evaluate([y], { x: { shape: [4], data: [0, 1, 2, 3] } })[0]!.data[3]).toBe(20_003);
   });
 });

@@ -87,7 +87,9 @@ describe('block_sparse.train on images', () => {
       'rigl',
       'pruning',
     ]);
-    for (const { test } of result.points) expect(test.accuracy).toBeGreaterThan(0.9);
+    for (const { test } of result.points) {
+      expect(test.accuracy).toBeGreaterThan(0.9);
+    }
     // An unpenalised model has no zero tiles, whatever a counter without magnitudes says.
     const [dense] = result.points;
     expect(dense!.zero_share).toBe(0);
@@ -98,8 +100,9 @@ describe('block_sparse.train on images', () => {
     // Columns that are always black die at a little more than the critical penalty.
     expect(kpd.zero_share).toBeGreaterThanOrEqual(0.25);
     expect(kpd.point.lambda).toBeCloseTo(1.2 * result.critical_lambda, 12);
-    for (const method of ['rigl', 'pruning'])
+    for (const method of ['rigl', 'pruning']) {
       expect(result.points.find(({ point }) => point.method === method)!.zero_share).toBeCloseTo(0.5, 6);
+    }
 
     const [model, report] = published;
     const layers = model!.body.layers as Record<
@@ -125,8 +128,11 @@ describe('block_sparse.train on images', () => {
             values: file.float32('head.values'),
           });
     const dense64 = exported.float32('head.weight');
-    for (let i = 0; i < 64; i++)
-      for (let o = 0; o < 2; o++) expect(weight[i * 2 + o]).toBeCloseTo(dense64[o * 64 + i]!, 5);
+    for (let i = 0; i < 64; i++) {
+      for (let o = 0; o < 2; o++) {
+        expect(weight[i * 2 + o]).toBeCloseTo(dense64[o * 64 + i]!, 5);
+      }
+    }
     expect(report!.blobs.map(({ name }) => name)).toEqual(['report.json', 'tiles-0.svg', 'frontier.svg']);
     expect(jobs.progress.at(-1)!.metrics).toHaveProperty('zero_share');
   });
@@ -225,6 +231,8 @@ it('learns a table of two classes with a multilayer perceptron', async () => {
     format: 'block_csr',
   });
   expect(result.left_dense).toEqual(['head']);
-  for (const { test } of result.points) expect(test.accuracy).toBeGreaterThan(0.85);
+  for (const { test } of result.points) {
+    expect(test.accuracy).toBeGreaterThan(0.85);
+  }
   expect(result.points[1]!.layers.map(({ name }) => name)).toEqual(['fc1']);
 });

@@ -32,7 +32,9 @@ describe('compression jobs', () => {
   });
   afterAll(() => {
     jobs.close();
-    for (const model of [tiny, other]) model.remove();
+    for (const model of [tiny, other]) {
+      model.remove();
+    }
   });
 
   const compress = (params: Record<string, unknown>, last: Parameters<LocalJobs['run']>[2] = null) =>
@@ -41,7 +43,9 @@ describe('compression jobs', () => {
   function folderOf(manifest: Manifest): string {
     const folder = join(jobs.folder, `folder-${manifest.model_digest!.slice(0, 12)}`);
     mkdirSync(folder, { recursive: true });
-    for (const blob of manifest.blobs) writeFileSync(join(folder, blob.name), jobs.read(blob));
+    for (const blob of manifest.blobs) {
+      writeFileSync(join(folder, blob.name), jobs.read(blob));
+    }
     return folder;
   }
   const weightsOf = (path: string): Map<string, Float32Array> => {
@@ -62,8 +66,11 @@ describe('compression jobs', () => {
     const share = 'share' in params ? params.share : 0.5;
     for (const [name, values] of after) {
       const zeros = values.reduce((count, value) => count + (value === 0 ? 1 : 0), 0);
-      if (LINEARS.test(name)) expect([name, zeros / values.length]).toEqual([name, share]);
-      else expect([name, gap(values, before.get(name)!)]).toEqual([name, 0]);
+      if (LINEARS.test(name)) {
+        expect([name, zeros / values.length]).toEqual([name, share]);
+      } else {
+        expect([name, gap(values, before.get(name)!)]).toEqual([name, 0]);
+      }
     }
     expect(result).toMatchObject({ matrices: 21, sparsity: share, notices: [] });
   });
@@ -81,12 +88,13 @@ describe('compression jobs', () => {
       group: params.group,
       notices: [],
     });
-    for (const name of folder.stored.keys())
+    for (const name of folder.stored.keys()) {
       if (LINEARS.test(name)) {
         const [, inputs] = folder.stored.get(name)!.shape as [number, number];
         const row = readWeight(folder, name).subarray(0, Math.min(inputs, params.group ?? inputs));
         expect(new Set(row).size).toBeLessThanOrEqual(2 ** params.bits);
       }
+    }
     discardFolder(folder);
     expect(Math.abs(result.loss! - result.dense_loss!)).toBeLessThan(0.5);
   });
@@ -98,8 +106,9 @@ describe('compression jobs', () => {
     ]) {
       const { result, published } = await compress(params);
       expect(result.loss).toBe(result.dense_loss);
-      for (const [name, values] of weightsOf(folderOf(published[0]!)))
+      for (const [name, values] of weightsOf(folderOf(published[0]!))) {
         expect([name, gap(values, weightsOf(tiny.folder).get(name)!)]).toEqual([name, 0]);
+      }
     }
   });
 

@@ -17,7 +17,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
-  for await (const item of items) list.push(item);
+  for await (const item of items) {
+    list.push(item);
+  }
   return list;
 }
 
@@ -129,20 +131,29 @@ describe('a pass over a corpus', () => {
       for await (const ids of reading) {
         sequences.push([...Array.from(ids)]);
         positions.push(reading.position);
-        if (sequences.length === 70) break;
+        if (sequences.length === 70) {
+          break;
+        }
       }
       expect(sequences.length).toBeGreaterThan(3);
       for (const [i, position] of positions.entries()) {
-        if (!('token' in position) && i % 23 > 0) continue;
+        if (!('token' in position) && i % 23 > 0) {
+          continue;
+        }
         const rest: number[][] = [];
-        if (i < sequences.length)
+        if (i < sequences.length) {
           for await (const ids of opened.sequences(split, 7, JSON.parse(JSON.stringify(position)))) {
             rest.push([...Array.from(ids)]);
-            if (i + rest.length === sequences.length) break;
+            if (i + rest.length === sequences.length) {
+              break;
+            }
           }
+        }
         expect(rest, `from sequence ${i}`).toEqual(sequences.slice(i));
       }
-      if ('token' in positions[0]!) expect(await all(opened.sequences(split, 7, positions.at(-1)))).toEqual([]);
+      if ('token' in positions[0]!) {
+        expect(await all(opened.sequences(split, 7, positions.at(-1)))).toEqual([]);
+      }
     }
   });
 

@@ -37,7 +37,9 @@ const fileOf = (files: Files, name: string) => readFileSync(files.get(name)!.pat
 const expected = (x: Float64Array) => zeroPhase(highPass(0.67, 360), x).map((value) => value / 2);
 const worst = (a: ArrayLike<number>, b: ArrayLike<number>, edge = 0) => {
   let largest = 0;
-  for (let i = edge; i < a.length - edge; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  for (let i = edge; i < a.length - edge; i++) {
+    largest = Math.max(largest, Math.abs(a[i]! - b[i]!));
+  }
   return largest;
 };
 
@@ -62,7 +64,9 @@ describe('a request at the rate of the network', () => {
   it('keeps its samples in the result where they fit, and marks what is missing', async () => {
     const [lead] = syntheticPatient(1, 0, 8) as [Float64Array];
     const samples: (number | null)[] = [...lead].map((value) => Number(value.toFixed(4)));
-    for (let i = 1000; i < 1100; i++) samples[i] = null;
+    for (let i = 1000; i < 1100; i++) {
+      samples[i] = null;
+    }
     const { outcome, files } = await run({ rate_hz: 360, unit: 'uV', leads: [{ name: 'II', samples }] });
     const { record } = outcome.result as { record: { leads: { samples: (number | null)[] }[] } };
     const got = record.leads[0]!.samples;
@@ -104,7 +108,11 @@ describe('a WFDB record', () => {
     );
     columns[1]!.fill(-2048, 400, 420);
     const all = new Int32Array(3 * frames);
-    for (const [c, column] of columns.entries()) for (const [i, value] of column.entries()) all[3 * i + c] = value;
+    for (const [c, column] of columns.entries()) {
+      for (const [i, value] of column.entries()) {
+        all[3 * i + c] = value;
+      }
+    }
     const encoder = new SampleEncoder('212');
     const bytes = Buffer.concat([encoder.push(all), encoder.end()]);
     const signals = [signal('I', 'mV', 0), signal('II', 'mV', 0), signal('SpO2', '%', 0)].map((s, c) => ({
@@ -141,8 +149,9 @@ describe('a WFDB record', () => {
     const blocks: Int32Array[][] = [];
     for await (const block of readWfdbFrames(written, async function* () {
       yield new Uint8Array(fileOf(files, 'r.dat'));
-    }))
+    })) {
       blocks.push(block);
+    }
     const got = [0, 1, 2].map((c) => Int32Array.from(blocks.flatMap((block) => [...block[c]!])));
     expect(got[2]).toEqual(columns[2]);
     expect([...got[1]!].map((value) => value === -2048)).toEqual([...columns[1]!].map((value) => value === -2048));
@@ -188,7 +197,8 @@ describe('bad input', () => {
       { unit: 'furlong' },
       { leads: [{ name: 'I', samples: [1] }] },
       { leads: new Array(200).fill(lead) },
-    ])
+    ]) {
       expect(parse(changes), JSON.stringify(changes).slice(0, 60)).toBe(false);
+    }
   });
 });

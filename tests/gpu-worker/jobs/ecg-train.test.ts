@@ -61,7 +61,9 @@ describe('an interrupted training', () => {
           ...(resume && { resume }),
           async checkpoint(take) {
             const state = await take();
-            if (state.training.step === 5) saved = unpackState(packState(state));
+            if (state.training.step === 5) {
+              saved = unpackState(packState(state));
+            }
           },
         },
       );
@@ -69,7 +71,8 @@ describe('an interrupted training', () => {
     expect(saved).not.toBeNull();
     const resumed = await run(saved!);
     expect(resumed.validations).toEqual(whole.validations);
-    for (const [name, { data }] of Object.entries(whole.weights))
+    for (const [name, { data }] of Object.entries(whole.weights)) {
       expect(resumed.weights[name]!.data, name).toEqual(data);
+    }
   }, 240_000);
 });

@@ -193,8 +193,9 @@ describe('fairness.fit_lookahead on given coefficients', () => {
       ]);
       const point = result.points[0]!;
       const found = simulated(world, published(predictor, world), eta);
-      for (const name of ['present_gap', 'future_gap', 'score_gap'] as const)
+      for (const name of ['present_gap', 'future_gap', 'score_gap'] as const) {
         expect(point[name], `${name} at eta ${eta}, rho ${rho}, seed ${SEED}`).toBeCloseTo(found[name], 5);
+      }
       expect(point.improvement).toBeCloseTo(1 - found.future_gap / found.present_gap, 5);
       const { scores } = predictor.predict(tableFromColumns(columnsOf(rows)));
       const errors = rows.map((row, i) => ((row as unknown as { y: number }).y - scores[i]!) ** 2);

@@ -54,7 +54,9 @@ describe('lm.train', () => {
   function folderOf(manifest: Manifest): string {
     const folder = join(jobs.folder, `folder-${manifest.model_digest!.slice(0, 12)}`);
     mkdirSync(folder, { recursive: true });
-    for (const blob of manifest.blobs) writeFileSync(join(folder, blob.name), jobs.read(blob));
+    for (const blob of manifest.blobs) {
+      writeFileSync(join(folder, blob.name), jobs.read(blob));
+    }
     return folder;
   }
 
@@ -113,8 +115,9 @@ describe('lm.train', () => {
     let trained = 0;
     for (const name of before.stored.keys()) {
       const moved = gap(readWeight(after, name), readWeight(before, name));
-      if (frozen.test(name)) expect([name, moved]).toEqual([name, 0]);
-      else {
+      if (frozen.test(name)) {
+        expect([name, moved]).toEqual([name, 0]);
+      } else {
         expect([name, moved > 0]).toEqual([name, true]);
         trained += readWeight(before, name).length;
       }
@@ -175,7 +178,9 @@ describe('lm.train', () => {
   it('gives the same model for the same seed, another for another', async () => {
     const params = { from: { local: 'tiny' }, corpus: { texts }, context: 12, batch: 8, steps: 3 };
     const ids = [];
-    for (const seed of [1, 1, 2]) ids.push((await jobs.run(lmTrain, { ...params, seed })).published[0]!.model_digest);
+    for (const seed of [1, 1, 2]) {
+      ids.push((await jobs.run(lmTrain, { ...params, seed })).published[0]!.model_digest);
+    }
     expect(ids[1]).toBe(ids[0]);
     expect(ids[2]).not.toBe(ids[0]);
   });

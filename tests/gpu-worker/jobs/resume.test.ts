@@ -43,7 +43,9 @@ describe('a training', () => {
     vi.restoreAllMocks();
   });
   afterAll(() => {
-    for (const one of workers) one.close();
+    for (const one of workers) {
+      one.close();
+    }
   });
 
   const cases = {
@@ -169,10 +171,11 @@ describe('what is published of a training', () => {
     expect(pauseAfter(1e3, 0)).toBe(2000);
     expect(pauseAfter(1e3, 60_000)).toBe(6000);
     expect(pauseAfter(1e3, 1e9)).toBe(600_000);
-    for (const bytes of [1e6, 1e8, PUBLISHED_LIMIT])
+    for (const bytes of [1e6, 1e8, PUBLISHED_LIMIT]) {
       for (const elapsed of [0, 1e5, 1e9]) {
         const perDay = (bytes * 86_400_000) / pauseAfter(bytes, elapsed);
         expect(perDay).toBeLessThanOrEqual(45e9);
       }
+    }
   });
 });

@@ -25,8 +25,12 @@ const SEED = Number(process.env.SEED ?? 11);
 
 /** An evaluation without its id, signs as they depend on the latent's, and TPP in the form that is not safe for signs. */
 function signless(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(signless);
-  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) {
+    return value.map(signless);
+  }
+  if (value === null || typeof value !== 'object') {
+    return value;
+  }
   const entries = Object.entries(value).filter(([name]) => !['id', 'sign', 'original'].includes(name));
   return Object.fromEntries(
     entries.map(([name, own]) => [
@@ -80,8 +84,9 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const stages = new Set(jobs.progress.map(({ stage }) => stage));
     expect(stages).toContain('training');
     const { metrics } = jobs.progress.filter(({ stage }) => stage === 'training').at(-1)!;
-    for (const name of ['loss', 'fvu', 'l0', 'dead_share', 'tokens_per_s'])
+    for (const name of ['loss', 'fvu', 'l0', 'dead_share', 'tokens_per_s']) {
       expect(metrics[name]).toEqual(expect.any(Number));
+    }
   });
 
   it('describes every latent, both signs alike', () => {
@@ -182,7 +187,9 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const { inputs, width, encoder, encoderBias, decoder } = sae.parameters;
     const random = stream(SEED, 'flips').uniform(width);
     for (let i = 0; i < width; i++) {
-      if (random[i]! < 0.5) continue;
+      if (random[i]! < 0.5) {
+        continue;
+      }
       encoderBias[i] = -encoderBias[i]!;
       for (let j = i * inputs; j < (i + 1) * inputs; j++) {
         encoder[j] = -encoder[j]!;
@@ -326,9 +333,10 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       [saeEvaluate, { model, saes: [sae], corpus: base.corpus, tokens: 256, context: 24, allow_mismatch: true }],
       [vectorsDerive, { method: 'sae_latent', sae, latent: 1, ...common }],
       [vectorsDerive, { method: 'difference_in_means', ...means }],
-    ] as [JobContract, Record<string, unknown>][])
+    ] as [JobContract, Record<string, unknown>][]) {
       await expect(jobs.run(contract, params), `${contract.type} ${JSON.stringify(params)}`).rejects.toMatchObject(
         refused,
       );
+    }
   });
 });

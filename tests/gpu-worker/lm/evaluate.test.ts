@@ -40,8 +40,9 @@ describe('evaluation', () => {
     let total = 0;
     for (const row of rows) {
       const [p, q] = [await other.forward({ ids: [row] }), await model.forward({ ids: [row] })];
-      for (let i = 0; i < row.length; i++)
+      for (let i = 0; i < row.length; i++) {
         total += klDivergence(rowOf(p.logits!.data, 61, i), rowOf(q.logits!.data, 61, i));
+      }
     }
     const found = await meanDivergence(model, other, rows, { batch: 2 });
     expect(found.tokens).toBe(12);

@@ -25,12 +25,16 @@ function naive(): Float64Array {
       for (let t = 0; t < LENGTH; t++) {
         const powers = Array.from({ length: t + 1 }, (_, s) => {
           let score = 0;
-          for (let i = 0; i < WIDTH; i++) score += q[at(b, t, h, i)]! * k[at(b, s, h, i)]!;
+          for (let i = 0; i < WIDTH; i++) {
+            score += q[at(b, t, h, i)]! * k[at(b, s, h, i)]!;
+          }
           return Math.exp(score / Math.sqrt(WIDTH));
         });
         const total = powers.reduce((sum, power) => sum + power, 0);
         powers.forEach((power, s) => {
-          for (let i = 0; i < WIDTH; i++) out[at(b, t, h, i)]! += (power / total) * v[at(b, s, h, i)]!;
+          for (let i = 0; i < WIDTH; i++) {
+            out[at(b, t, h, i)]! += (power / total) * v[at(b, s, h, i)]!;
+          }
         });
       }
     }

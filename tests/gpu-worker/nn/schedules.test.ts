@@ -24,7 +24,9 @@ describe('schedules, by step from 1', () => {
       ],
     ],
   ] as const)('%s', (_, schedule, expected) => {
-    for (const [step, rate] of expected) expect(schedule(step)).toBeCloseTo(rate, 12);
+    for (const [step, rate] of expected) {
+      expect(schedule(step)).toBeCloseTo(rate, 12);
+    }
   });
 });
 
@@ -38,6 +40,8 @@ describe('initialisers', () => {
   });
   it('give unit rows', () => {
     const rows = Array.from(unitRows([7, 5], stream(1, 'u')));
-    for (let i = 0; i < 7; i++) expect(Math.hypot(...rows.slice(5 * i, 5 * i + 5))).toBeCloseTo(1, 12);
+    for (let i = 0; i < 7; i++) {
+      expect(Math.hypot(...rows.slice(5 * i, 5 * i + 5))).toBeCloseTo(1, 12);
+    }
   });
 });

@@ -108,7 +108,9 @@ describe('providers', () => {
   it('are found by trying; one that is missing gives one sentence', async () => {
     const { provider, refused } = await chooseProvider('auto');
     expect(['cuda', 'webgpu', 'cpu']).toContain(provider);
-    for (const { reason } of refused) expect(reason).toMatch(/needs/);
+    for (const { reason } of refused) {
+      expect(reason).toMatch(/needs/);
+    }
     if (refused.some((item) => item.provider === 'cuda')) {
       await expect(chooseProvider('cuda')).rejects.toMatchObject({ code: 'provider_unavailable' });
       await expect(chooseProvider('cuda')).rejects.toThrow(/CUDA needs an NVIDIA driver/);

@@ -27,7 +27,9 @@ describe('a bootstrap over documents', () => {
       for (let seed = 0; seed < 200; seed++) {
         const random = stream(seed, 'draws');
         const [interval] = bootstrapOverUnits({ ...perToken, sums: documents(seed, 60), random, draws: 400, kind })!;
-        if (interval!.low <= 2 && 2 <= interval!.high) covered += 1;
+        if (interval!.low <= 2 && 2 <= interval!.high) {
+          covered += 1;
+        }
       }
       // 95 % of 200 with a standard deviation of 3; small samples cover a little less.
       expect(covered, kind).toBeGreaterThan(178);

@@ -13,7 +13,9 @@ const result = z.object({ square: z.number(), none: z.null() });
 function run(checkpoints: Checkpoints, { of = { model: 'm' }, fail = -1, given = points } = {}) {
   const measured: number[] = [];
   const measure = async (point: number, i: number) => {
-    if (i === fail) throw new Error('died');
+    if (i === fail) {
+      throw new Error('died');
+    }
     measured.push(point);
     return { square: point * point, none: null };
   };

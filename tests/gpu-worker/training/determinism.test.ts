@@ -20,7 +20,9 @@ it('two runs with one seed are bitwise equal on two threads, repeated embedding 
       yield { steps: 3, feeds };
     }
     const losses: number[] = [];
-    for await (const { metrics } of trainer.run(chunks)) losses.push(...metrics.loss);
+    for await (const { metrics } of trainer.run(chunks)) {
+      losses.push(...metrics.loss);
+    }
     const { tensors } = await trainer.checkpoint();
     await trainer.release();
     return { losses, tensors };

@@ -35,7 +35,9 @@ const source = (steps: number, chunk: number) =>
 async function train(options: Partial<TrainerOptions>, steps = 12, chunk = 5) {
   const trainer = await Trainer.create({ ...regression(), optimiser: adam(), rate: 0.01, seed: 3, ...options });
   const losses: number[] = [];
-  for await (const { metrics } of trainer.run(source(steps, chunk))) losses.push(...metrics.loss);
+  for await (const { metrics } of trainer.run(source(steps, chunk))) {
+    losses.push(...metrics.loss);
+  }
   const parameters = await trainer.parameters();
   return { trainer, losses, parameters };
 }
@@ -51,9 +53,13 @@ function byHand(move: (p: number, gradient: number, i: number, step: number) => 
     for (let row = 0; row < ROWS; row++) {
       for (let j = 0; j < 2; j++) {
         let error = p[6 + j]! - y[row * 2 + j]!;
-        for (let i = 0; i < 3; i++) error += x[row * 3 + i]! * p[i * 2 + j]!;
+        for (let i = 0; i < 3; i++) {
+          error += x[row * 3 + i]! * p[i * 2 + j]!;
+        }
         const slope = (2 * error) / (ROWS * 2);
-        for (let i = 0; i < 3; i++) gradient[i * 2 + j]! += slope * x[row * 3 + i]!;
+        for (let i = 0; i < 3; i++) {
+          gradient[i * 2 + j]! += slope * x[row * 3 + i]!;
+        }
         gradient[6 + j]! += slope;
       }
     }
@@ -66,14 +72,17 @@ function byHand(move: (p: number, gradient: number, i: number, step: number) => 
 const flat = (parameters: Awaited<ReturnType<typeof train>>['parameters']) =>
   [...parameters.w!.data, ...parameters.b!.data].map(Number);
 function expectClose(actual: readonly number[], expected: ArrayLike<number>, tolerance = 2e-6): void {
-  for (const [i, value] of actual.entries())
+  for (const [i, value] of actual.entries()) {
     expect(Math.abs(value - expected[i]!), `element ${i}`).toBeLessThan(tolerance);
+  }
 }
 
 describe('optimisers follow their definition', () => {
   const [m, v] = [new Float64Array(8), new Float64Array(8)];
   const adamBy = (decay: number, decoupled: number) => (p: number, gradient: number, i: number, step: number) => {
-    if (step === 1) [m[i], v[i]] = [0, 0];
+    if (step === 1) {
+      [m[i], v[i]] = [0, 0];
+    }
     const slope = gradient + decay * p;
     m[i] = 0.9 * m[i]! + 0.1 * slope;
     v[i] = 0.999 * v[i]! + 0.001 * slope * slope;
@@ -138,7 +147,9 @@ describe('optimisers follow their definition', () => {
   it('clips by the common norm of all gradients', async () => {
     const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate: 1, clipNorm: 0.01, seed: 3 });
     const before = flat(await trainer.parameters());
-    for await (const { metrics } of trainer.run(source(1, 1))) expect(metrics.gradient_norm![0]).toBeGreaterThan(0.01);
+    for await (const { metrics } of trainer.run(source(1, 1))) {
+      expect(metrics.gradient_norm![0]).toBeGreaterThan(0.01);
+    }
     const moved = flat(await trainer.parameters()).map((value, i) => value - before[i]!);
     expect(Math.hypot(...moved)).toBeCloseTo(0.01, 6);
     await trainer.release();
@@ -151,10 +162,13 @@ describe('optimisers follow their definition', () => {
     const options = { name: 'rows', loss, optimiser: adam(), rate: 0.1, constraints: [unitRows('rows')] };
     const trainer = await Trainer.create(options);
     const steps = fromSteps(6, 3, (step) => ({ x: stream(step, 'x').normal32(ROWS * 3) }));
-    for await (const { metrics } of trainer.run(steps)) expect(metrics.loss.every(Number.isFinite)).toBe(true);
+    for await (const { metrics } of trainer.run(steps)) {
+      expect(metrics.loss.every(Number.isFinite)).toBe(true);
+    }
     const { data } = (await trainer.parameters()).rows!;
-    for (let i = 0; i < 4; i++)
+    for (let i = 0; i < 4; i++) {
       expect(Math.hypot(...[...data.subarray(3 * i, 3 * i + 3)].map(Number))).toBeCloseTo(1, 6);
+    }
     await trainer.release();
   });
 });
@@ -176,7 +190,9 @@ describe('constraints', () => {
       const [, { feeds }] = [step, (await source(12, 1)(step)[Symbol.asyncIterator]().next()).value!];
       return { ...feeds, limit: Float32Array.of(1 + step) };
     });
-    for await (const { metrics } of trainer.run(limited)) expect(metrics.loss.every(Number.isFinite)).toBe(true);
+    for await (const { metrics } of trainer.run(limited)) {
+      expect(metrics.loss.every(Number.isFinite)).toBe(true);
+    }
     const expected = byHand((p, gradient, i, step) => {
       const moved = p - rate(step) * gradient;
       return i < 6 ? p + (moved - p) * rate(step) * step : moved * (1 - 0.5 * rate(step));
@@ -210,7 +226,11 @@ describe('exactness', () => {
     const options: Partial<TrainerOptions> = { average: 0.9, rate: warmUp(5, linearRate(0.05, 20)), clipNorm: 0.5 };
     const whole = await train(options, 20, 4);
     const first = await Trainer.create({ ...regression(), optimiser: adam(), rate: 0.01, seed: 3, ...options });
-    for await (const { firstStep, steps } of first.run(source(20, 7))) if (firstStep + steps >= 7) break;
+    for await (const { firstStep, steps } of first.run(source(20, 7))) {
+      if (firstStep + steps >= 7) {
+        break;
+      }
+    }
     const checkpoint = await first.checkpoint();
     await first.release();
     expect(checkpoint.step).toBe(7);
@@ -231,7 +251,9 @@ describe('exactness', () => {
       events.push(`asked ${step}`);
       return { x: new Float32Array(ROWS * 3), y: new Float32Array(ROWS * 2) };
     });
-    for await (const { firstStep } of trainer.run(logged)) events.push(`done ${firstStep}`);
+    for await (const { firstStep } of trainer.run(logged)) {
+      events.push(`done ${firstStep}`);
+    }
     expect(events.indexOf('asked 1')).toBeLessThan(events.indexOf('done 0'));
     expect(events.indexOf('asked 2')).toBeLessThan(events.indexOf('done 1'));
     await trainer.release();
@@ -258,7 +280,9 @@ describe('what keeps its value', () => {
     async function* once() {
       yield { steps: 20, feeds };
     }
-    for await (const { metrics } of trainer.run(once)) expect(metrics.loss.at(-1)).toBeLessThan(1e-6);
+    for await (const { metrics } of trainer.run(once)) {
+      expect(metrics.loss.at(-1)).toBeLessThan(1e-6);
+    }
     const { data } = (await trainer.parameters()).w!;
     expect(Number(data[0])).toBeCloseTo(3, 4);
     expect(Number(data[1])).toBeCloseTo(-10, 4);
@@ -274,7 +298,8 @@ describe('bad input', () => {
       y: new Float32Array(ROWS * 2).fill(step === 4 ? Number.NaN : 1),
     }));
     const run = async () => {
-      for await (const _ of trainer.run(poisoned));
+      for await (const _ of trainer.run(poisoned)) {
+      }
     };
     await expect(run()).rejects.toMatchObject({ code: 'loss_not_finite' });
     await expect(run()).rejects.toThrow(
@@ -294,7 +319,8 @@ describe('bad input', () => {
   it('refuses missing and mismatched data', async () => {
     const trainer = await Trainer.create({ ...regression(), optimiser: sgd(), rate: 0.01 });
     const once = async (feeds: Record<string, g.HostArray>) => {
-      for await (const _ of trainer.run(fromSteps(1, 1, () => feeds)));
+      for await (const _ of trainer.run(fromSteps(1, 1, () => feeds))) {
+      }
     };
     const [x, y] = [new Float32Array(ROWS * 3), new Float32Array(ROWS * 2)];
     await expect(once({ x })).rejects.toMatchObject({ code: 'feed_missing' });

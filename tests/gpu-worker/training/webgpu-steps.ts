@@ -42,7 +42,9 @@ async function train({ model, optimiser, extras }: Compared, provider: 'cpu' | '
     yield { steps: STEPS, feeds };
     yield { steps: STEPS, feeds };
   }
-  for await (const { metrics } of trainer.run(chunks)) losses.push(...metrics.loss);
+  for await (const { metrics } of trainer.run(chunks)) {
+    losses.push(...metrics.loss);
+  }
   const tensors = { ...(await trainer.parameters()), ...(await trainer.checkpoint()).tensors };
   const values = Object.values(tensors).flatMap(({ data }) => Array.from(data, Number));
   await trainer.release();

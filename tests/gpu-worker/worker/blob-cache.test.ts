@@ -56,7 +56,9 @@ describe('a blob', () => {
 
   it('that many want at once is whole for each of them', async () => {
     const paths = await Promise.all(Array.from({ length: 8 }, get));
-    for (const path of paths) expect(readFileSync(path)).toEqual(bytes);
+    for (const path of paths) {
+      expect(readFileSync(path)).toEqual(bytes);
+    }
     expect(files()).toHaveLength(1);
   });
 

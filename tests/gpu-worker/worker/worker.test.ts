@@ -29,7 +29,9 @@ const logged: string[] = [];
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
   let text = '';
-  for await (const chunk of request) text += String(chunk);
+  for await (const chunk of request) {
+    text += String(chunk);
+  }
   return text;
 }
 
@@ -59,8 +61,12 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
     world.settled.push(JSON.parse(body) as Settled);
     return { status: 200, body: { success: true, result: {} } };
   }
-  if (request.url === '/internal/workers/announce') return { status: 200, body: {} };
-  if (request.url?.startsWith('/internal/deletions')) return { status: 200, body: { cursor: 0, deletions: [] } };
+  if (request.url === '/internal/workers/announce') {
+    return { status: 200, body: {} };
+  }
+  if (request.url?.startsWith('/internal/deletions')) {
+    return { status: 200, body: { cursor: 0, deletions: [] } };
+  }
   world.claims += 1;
   const { status, code } = world.claimAnswer;
   const problem = { type: '', title: '', status, detail: 'no', instance: '', code, request_id: 'r' };
@@ -74,7 +80,9 @@ const message = (key = edgeKey) =>
     Date.now() / 1000,
   );
 const until = async (holds: () => boolean) => {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!holds()) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 };
 
 beforeEach(async () => {

@@ -132,8 +132,9 @@ beforeAll(() => {
     'package.json',
     'openapi.json',
     'README.md',
-  ])
+  ]) {
     cpSync(join(ROOT, part), join(copy, part), { recursive: true });
+  }
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   writeFileSync(join(copy, 'edge/routes/echoes.ts'), ROUTE);
   writeFileSync(join(copy, 'shared/jobs/echo.say.ts'), CONTRACT);
@@ -146,8 +147,9 @@ beforeAll(() => {
     stale = String((error as Error).message);
   }
   // the check says which indexes lack the new files
-  for (const index of ['edge/routes', 'shared/jobs', 'gpu-worker/jobs', 'shared/models/families'])
+  for (const index of ['edge/routes', 'shared/jobs', 'gpu-worker/jobs', 'shared/models/families']) {
     expect(stale).toContain(`${index}/index.generated.ts is stale`);
+  }
   node('infra/check/generated.ts', '--write');
 }, 120_000);
 afterAll(() => rmSync(copy, { recursive: true }));

@@ -18,7 +18,9 @@ const pull = async (visibility_timeout_ms = 60_000, batch_size = 100): Promise<P
 async function next(visibility_timeout_ms?: number): Promise<Pulled['messages'][number]> {
   for (;;) {
     const { messages } = await pull(visibility_timeout_ms, 1);
-    if (messages[0]) return messages[0];
+    if (messages[0]) {
+      return messages[0];
+    }
     await sleep(50);
   }
 }

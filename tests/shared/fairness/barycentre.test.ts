@@ -30,7 +30,9 @@ describe('the Wasserstein barycentre', () => {
     let [cost, gap] = [0, 0];
     mapped.forEach((value, i) => {
       cost += (value - scores[i]!) ** 2 / n;
-      if (Math.abs(normal[i]!) < 2) gap = Math.max(gap, Math.abs(value - closed.map(scores[i]!, groupIds[i]!)));
+      if (Math.abs(normal[i]!) < 2) {
+        gap = Math.max(gap, Math.abs(value - closed.map(scores[i]!, groupIds[i]!)));
+      }
     });
     expect(cost).toBeCloseTo(1.68, 1);
     expect(gap).toBeLessThan(0.25);

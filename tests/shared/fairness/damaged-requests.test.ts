@@ -119,8 +119,12 @@ const placesOf = (value: unknown): Place[] =>
         return [{ parent, key: Array.isArray(value) ? Number(key) : key }, ...placesOf(parent[key])];
       });
 const finite = (value: unknown): boolean => {
-  if (typeof value === 'number') return Number.isFinite(value);
-  if (value === null || typeof value !== 'object') return true;
+  if (typeof value === 'number') {
+    return Number.isFinite(value);
+  }
+  if (value === null || typeof value !== 'object') {
+    return true;
+  }
   return (ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : Object.values(value)).every(finite);
 };
 
@@ -132,10 +136,15 @@ function damaged(document: unknown, trial: number): unknown {
   for (let change = 0; change <= Math.floor(3 * u[0]!); change++) {
     const [where, how, what] = [1, 2, 3].map((k) => u[4 * change + k]!) as [number, number, number];
     const { parent, key } = places[Math.floor(where * places.length)]!;
-    if (how < 0.7) parent[key] = NASTY[Math.floor(what * NASTY.length)];
-    else if (!Array.isArray(parent)) delete parent[key];
-    else if (how < 0.85) parent.push(structuredClone(parent[key as number]));
-    else parent.splice(key as number, 1);
+    if (how < 0.7) {
+      parent[key] = NASTY[Math.floor(what * NASTY.length)];
+    } else if (!Array.isArray(parent)) {
+      delete parent[key];
+    } else if (how < 0.85) {
+      parent.push(structuredClone(parent[key as number]));
+    } else {
+      parent.splice(key as number, 1);
+    }
   }
   return copy;
 }
@@ -159,7 +168,9 @@ describe('damaged requests', () => {
     for (let trial = 0; trial < TRIALS; trial++) {
       const document = damaged(documents[trial % documents.length], trial);
       const parsed = schema.safeParse(document);
-      if (!parsed.success) continue;
+      if (!parsed.success) {
+        continue;
+      }
       try {
         seen[outcome(() => run(parsed.data as never))] += 1;
       } catch (cause) {

@@ -12,7 +12,9 @@ describe('half precision', () => {
   it('goes from every float16 pattern to a number and back', () => {
     for (let bits = 0; bits < 65536; bits++) {
       const value = float16Value(bits);
-      if (Number.isNaN(value)) continue;
+      if (Number.isNaN(value)) {
+        continue;
+      }
       expect(float16Bits(value)).toBe(bits);
     }
   });
@@ -20,7 +22,9 @@ describe('half precision', () => {
   it('goes from every bfloat16 pattern to a number and back', () => {
     for (let bits = 0; bits < 65536; bits++) {
       const value = bfloat16Value(bits);
-      if (Number.isNaN(value)) continue;
+      if (Number.isNaN(value)) {
+        continue;
+      }
       expect(bfloat16Bits(value)).toBe(bits);
     }
   });

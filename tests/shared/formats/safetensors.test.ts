@@ -35,7 +35,9 @@ describe('safetensors files', () => {
     expect([...read.header.tensors.keys()].sort()).toEqual([...names].sort());
     expect(read.header.metadata.format).toBe('pt');
     expect(read.header.dataStart % 8).toBe(0);
-    for (const name of names) expect(read.float32(name)).toEqual(values);
+    for (const name of names) {
+      expect(read.float32(name)).toEqual(values);
+    }
   });
 
   it('hold scalars and empty tensors', () => {
@@ -84,14 +86,16 @@ describe('safetensors files', () => {
 
   it('never crash on damaged bytes: every error is typed', () => {
     const whole = writeSafetensors([floatTensor('weight', [3], Float32Array.of(1, 2, 3))]);
-    for (let at = 0; at < whole.length - 12; at++)
+    for (let at = 0; at < whole.length - 12; at++) {
       for (const value of [0, 0x22, 0x7b, 0xff]) {
         const damaged = whole.slice();
         damaged[at] = value;
         expect(codeOf(() => readSafetensors(damaged))).toMatch(/^(safetensors_|accepted)/);
       }
-    for (let length = 0; length < whole.length; length++)
+    }
+    for (let length = 0; length < whole.length; length++) {
       expect(codeOf(() => readSafetensors(whole.subarray(0, length)))).toMatch(/^safetensors_/);
+    }
   });
 
   it('refuse to be written with bytes that do not fit the shape, or a name twice', () => {

@@ -32,7 +32,9 @@ describe('CSV', () => {
     const { columns } = csv(`x\n${texts.join('\n')}\n`);
     const column = columns[0]!;
     expect(column.kind).toBe('number');
-    if (column.kind === 'number') expect([...column.values]).toEqual(texts.map(Number));
+    if (column.kind === 'number') {
+      expect([...column.values]).toEqual(texts.map(Number));
+    }
   });
 
   it('reads files without a header, with blanks after the delimiter and other delimiters', () => {
@@ -142,8 +144,9 @@ describe('Arrow', () => {
 
   it('refuses other bytes, damaged bytes and other types', () => {
     const good = tableToIPC(source, { format: 'stream' })!;
-    for (const other of [bytes('a,b\n1,2'), new Uint8Array(0), new Uint8Array(500)])
+    for (const other of [bytes('a,b\n1,2'), new Uint8Array(0), new Uint8Array(500)]) {
       expect(() => readArrow(other)).toThrow(fault('arrow_malformed'));
+    }
     for (let cut = 8; cut < good.length - 40; cut += 97) {
       // Between two messages a stream may end: what is left then has no rows, and none are made up.
       let rows = 0;

@@ -44,7 +44,9 @@ describe('the estimate of a job', () => {
     'of %s pays for every multiply-add and every byte held by weights',
     (_, costs) => {
       const paid = Object.entries(costs.seconds).filter(([name]) => name.endsWith('multiply_adds'));
-      for (const [name, seconds] of paid) expect([name, seconds > 0]).toEqual([name, true]);
+      for (const [name, seconds] of paid) {
+        expect([name, seconds > 0]).toEqual([name, true]);
+      }
       expect(costs.memory.process).toBeGreaterThan(5e7);
     },
   );

@@ -19,7 +19,9 @@ describe('logistic regression', () => {
         gradient[j]! += (residual * value) / n;
       });
     }
-    for (const value of gradient) expect(Math.abs(value)).toBeLessThan(1e-8);
+    for (const value of gradient) {
+      expect(Math.abs(value)).toBeLessThan(1e-8);
+    }
     expect(Math.hypot(beta[0]! - 1.5, beta[1]! + 1, beta[2]! - 0.3)).toBeLessThan(0.2);
   });
 

@@ -17,7 +17,9 @@ describe('matrix products', () => {
     for (let i = 0; i < 4; i++) {
       for (let j = 0; j < 5; j++) {
         let sum = 0;
-        for (let k = 0; k < 3; k++) sum += a.data[i * 3 + k]! * b.data[k * 5 + j]!;
+        for (let k = 0; k < 3; k++) {
+          sum += a.data[i * 3 + k]! * b.data[k * 5 + j]!;
+        }
         expect(product.data[i * 5 + j]).toBeCloseTo(sum, 12);
       }
     }
@@ -34,8 +36,11 @@ describe('decompositions', () => {
     const a = m.symmetrise(raw);
     const { values, vectors } = symmetricEigen(a);
     const scaled = m.zeros(n, n);
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < n; j++) scaled.data[i * n + j] = vectors.data[i * n + j]! * values[j]!;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        scaled.data[i * n + j] = vectors.data[i * n + j]! * values[j]!;
+      }
+    }
     expect(largest(m.multiplyTransposed(scaled, vectors), a)).toBeLessThan(1e-12);
     expect(largest(m.multiply(m.transpose(vectors), vectors), m.identity(n))).toBeLessThan(1e-12);
     expect([...values]).toEqual([...values].sort((x, y) => y - x));
@@ -71,7 +76,9 @@ describe('Cholesky and least squares', () => {
     const a = m.multiplyTransposed(half, half);
     const x = stream(7, 'x').normal(6);
     const solved = solveSymmetric(a, m.apply(a, x));
-    for (let i = 0; i < 6; i++) expect(solved[i]).toBeCloseTo(x[i]!, 9);
+    for (let i = 0; i < 6; i++) {
+      expect(solved[i]).toBeCloseTo(x[i]!, 9);
+    }
     const lower = cholesky(a);
     expect(largest(m.multiplyTransposed(lower, lower), a)).toBeLessThan(1e-12);
   });

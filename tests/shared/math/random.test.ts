@@ -69,11 +69,19 @@ describe('streams', () => {
     const some = stream(5, 's').subset(1_000_000, 500);
     expect(new Set(some).size).toBe(500);
     const counts = new Uint32Array(5);
-    for (let i = 0; i < 5000; i++) for (const item of stream(i, 'c').subset(5, 2)) counts[item]! += 1;
-    for (const count of counts) expect(Math.abs(count - 2000)).toBeLessThan(150);
+    for (let i = 0; i < 5000; i++) {
+      for (const item of stream(i, 'c').subset(5, 2)) {
+        counts[item]! += 1;
+      }
+    }
+    for (const count of counts) {
+      expect(Math.abs(count - 2000)).toBeLessThan(150);
+    }
   });
 
   it('refuses seeds that are not integers from 0 below 2^53', () => {
-    for (const seed of [-1, 0.5, 2 ** 53, Number.NaN]) expect(() => stream(seed, 'x')).toThrow(RangeError);
+    for (const seed of [-1, 0.5, 2 ** 53, Number.NaN]) {
+      expect(() => stream(seed, 'x')).toThrow(RangeError);
+    }
   });
 });

@@ -5,11 +5,12 @@ const model = { layers: 3, heads: 4, kvHeads: 2, headDim: 8, width: 24, mlpWidth
 
 describe('hook names', () => {
   it('are parsed and written in one spelling', () => {
-    for (const kind of HOOK_KINDS)
+    for (const kind of HOOK_KINDS) {
       for (const layer of [0, 7, 31]) {
         const hook = { kind, layer, head: kind === 'head_out' ? 5 : null };
         expect(parseHook(formatHook(hook))).toEqual(hook);
       }
+    }
   });
 
   it.each([
@@ -33,7 +34,9 @@ describe('hook names', () => {
     const hooks = listHooks(model);
     expect(new Set(hooks).size).toBe(3 * (10 + 4));
     expect(hooks.length).toBe(3 * (10 + 4));
-    for (const hook of hooks) expect(formatHook(requireHook(model, hook))).toBe(hook);
+    for (const hook of hooks) {
+      expect(formatHook(requireHook(model, hook))).toBe(hook);
+    }
     expect(listHooks({ ...model, parallel: true })).not.toContain('resid_mid.0');
   });
 

@@ -9,7 +9,9 @@ describe('published configs', () => {
     '%s is accepted, and counted as its publisher counts',
     (_, { config, parameters }) => {
       const found = describeModel(config).parameters;
-      if (parameters !== undefined) expect(found).toBe(parameters);
+      if (parameters !== undefined) {
+        expect(found).toBe(parameters);
+      }
     },
   );
 

@@ -17,10 +17,16 @@ describe('rotary frequencies', () => {
     const wavelengths = base.map((f) => (2 * Math.PI) / f);
     for (const [i, wave] of wavelengths.entries()) {
       const stretch = base[i]! / scaled[i]!;
-      if (wave < 8192 / 4) expect(stretch).toBe(1);
-      else if (wave > 8192) expect(stretch).toBeCloseTo(8, 12);
-      else expect(stretch > 1 && stretch < 8).toBe(true);
-      if (i > 0) expect(scaled[i]!).toBeLessThan(scaled[i - 1]!);
+      if (wave < 8192 / 4) {
+        expect(stretch).toBe(1);
+      } else if (wave > 8192) {
+        expect(stretch).toBeCloseTo(8, 12);
+      } else {
+        expect(stretch > 1 && stretch < 8).toBe(true);
+      }
+      if (i > 0) {
+        expect(scaled[i]!).toBeLessThan(scaled[i - 1]!);
+      }
     }
   });
 
@@ -176,8 +182,9 @@ describe('scaled rotary settings', () => {
     '%s %j in a text of %i tokens turn as published',
     (_, settings, length, frequencies, magnitude) => {
       const rope = read(settings);
-      for (const [i, f] of ropeFrequencies(rope, length).entries())
+      for (const [i, f] of ropeFrequencies(rope, length).entries()) {
         expect(Math.abs(f / frequencies[i]! - 1)).toBeLessThan(2e-6);
+      }
       expect(ropeMagnitude(rope)).toBeCloseTo(magnitude, 7);
       expect(read(ropeConfig(rope))).toEqual(rope);
     },

@@ -23,7 +23,7 @@ describe('charts', () => {
       { x: 2, y: 0 },
       { x: Number.POSITIVE_INFINITY, y: Number.NaN },
     ];
-    for (const as of ['line', 'step', 'points'] as const)
+    for (const as of ['line', 'step', 'points'] as const) {
       for (const scale of ['linear', 'log'] as const) {
         const svg = chart({
           ...plain,
@@ -34,6 +34,7 @@ describe('charts', () => {
         });
         expect(svg).not.toMatch(/NaN|Infinity|undefined|<b>|<i>|<u>/);
       }
+    }
     expect(chart(plain)).toContain('no data');
   });
 
@@ -109,16 +110,22 @@ describe('charts', () => {
     for (const name of [...many, 'chosen: the best', 'a note']) {
       expect(all.find(({ text }) => text === name)?.y).toBeLessThan(top);
     }
-    for (const { left, right } of all) expect([left >= 0, right <= 600]).toEqual([true, true]);
-    for (const [i, a] of all.entries())
-      for (const b of all.slice(i + 1))
+    for (const { left, right } of all) {
+      expect([left >= 0, right <= 600]).toEqual([true, true]);
+    }
+    for (const [i, a] of all.entries()) {
+      for (const b of all.slice(i + 1)) {
         expect(Math.abs(a.y - b.y) >= 12 || a.right <= b.left || b.right <= a.left, `${a.text} | ${b.text}`).toBe(true);
+      }
+    }
   });
 
   it('turn names that do not fit and show every one', () => {
     const names = Array.from({ length: 9 }, (_, i) => `category ${i} by its name`);
     const svg = chart({ ...plain, x: { label: 'x', names }, series: [] });
-    for (const name of names) expect(svg).toMatch(new RegExp(`rotate\\(-45\\)"[^>]*>${name}<`));
+    for (const name of names) {
+      expect(svg).toMatch(new RegExp(`rotate\\(-45\\)"[^>]*>${name}<`));
+    }
     expect(chart({ ...plain, x: { label: 'x', names: ['a', 'b'] }, series: [] })).not.toContain('rotate(-45)');
   });
 });

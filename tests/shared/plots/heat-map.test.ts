@@ -43,8 +43,9 @@ describe('heat maps', () => {
         [0, 0, 0],
         [0, 0, 0],
       ],
-    ])
+    ]) {
       expect(heatMap({ ...spec, values })).not.toMatch(/NaN|Infinity|undefined/);
+    }
     expect(heatMap({ ...spec, rows: { label: '', names: [] }, values: [] })).not.toMatch(/NaN|Infinity|undefined/);
   });
 });

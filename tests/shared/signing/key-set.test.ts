@@ -14,7 +14,9 @@ async function owner() {
     now: () => world.now,
     load: async () => {
       world.fetches += 1;
-      if (world.down) throw new Error('unreachable');
+      if (world.down) {
+        throw new Error('unreachable');
+      }
       return publicKeys(world.published);
     },
   });
@@ -26,8 +28,9 @@ describe('a fetched key set', () => {
     const { old, young, world, keys } = await owner();
     const now_s = 1_800_000_000;
     world.published = [old, young];
-    for (const key of [old, young])
+    for (const key of [old, young]) {
       expect((await openMessage(await signMessage(key, content, now_s), keys, now_s)).jti).toBe(content.jti);
+    }
     expect(world.fetches).toBe(1);
     world.published = [young];
     world.now += 601_000;
@@ -41,8 +44,9 @@ describe('a fetched key set', () => {
     const { old, young, world, keys } = await owner();
     await keys.find('old');
     world.published = [old, young];
-    for (let i = 0; i < 20; i += 1)
+    for (let i = 0; i < 20; i += 1) {
       await expect(keys.find(`invented-${i}`)).rejects.toMatchObject({ code: 'unavailable' });
+    }
     await expect(keys.find('young')).rejects.toMatchObject({ retryAfterS: 30 });
     expect(world.fetches).toBe(1);
     world.now += 30_000;

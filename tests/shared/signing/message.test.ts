@@ -91,8 +91,9 @@ describe('a job message', () => {
     const notJson = await new CompactSign(new Uint8Array([0xff, 0x7b]))
       .setProtectedHeader({ alg: 'EdDSA', kid: key.kid, typ: MESSAGE_TYP })
       .sign(await crypto.subtle.importKey('jwk', key.jwk as webcrypto.JsonWebKey, 'Ed25519', false, ['sign']));
-    for (const text of [notJson, '', 'a.b', '....', 'x'.repeat(200_000)])
+    for (const text of [notJson, '', 'a.b', '....', 'x'.repeat(200_000)]) {
       await expect(open(text)).rejects.toMatchObject({ code: 'signature_invalid' });
+    }
   });
 
   it('lives from its issue to its expiry, within the tolerance of honest clocks', async () => {

@@ -61,7 +61,8 @@ describe("a worker's call", () => {
   });
 
   it('needs the header', async () => {
-    for (const header of [null, '', 'Bearer x', 'Sextant', 'Sextant x.y.z'])
+    for (const header of [null, '', 'Bearer x', 'Sextant', 'Sextant x.y.z']) {
       await expect(open(header)).rejects.toMatchObject(invalid);
+    }
   });
 });

@@ -128,16 +128,21 @@ export async function linearOnTestSet(
   const spec: ModelSpec = { network: { kind: 'linear' }, inputs: 784, task: { kind: 'classes', outputs: 10 } };
   const subjects = seeds.map((seed) => {
     const [train, held] = splitSamples(samples, [8000, 2000], seed);
-    if (!train || !held) throw new Error('the set is smaller than 10,000 images');
+    if (!train || !held) {
+      throw new Error('the set is smaller than 10,000 images');
+    }
     return networkSubject(spec, { train, validation: held, test: held }, 200);
   });
   // Setting by setting, so that a study that was stopped has all splits of what it has.
-  for (const setting of part === 'core' ? LINEAR : TILES)
+  for (const setting of part === 'core' ? LINEAR : TILES) {
     for (const [i, seed] of seeds.entries()) {
       const subject = subjects[i];
-      if (!subject || known.some((line) => sameSetting(setting, seed, line))) continue;
+      if (!subject || known.some((line) => sameSetting(setting, seed, line))) {
+        continue;
+      }
       save(await measure(setting, recipe(600, seed), seed, { subject, threads: 1 }));
     }
+  }
 }
 
 const FULL: Record<
@@ -183,10 +188,14 @@ export async function full(kind: keyof typeof FULL, seeds: readonly number[], { 
   const spec: ModelSpec = { network, inputs: 784, task: { kind: 'classes', outputs: 10 }, image };
   for (const seed of seeds) {
     const [validation, train] = splitSamples(samples, [5000, 55_000], seed);
-    if (!train || !validation) throw new Error('the set is smaller than 60,000 images');
+    if (!train || !validation) {
+      throw new Error('the set is smaller than 60,000 images');
+    }
     const subject = networkSubject(spec, { train, validation, test }, 200);
     for (const setting of settings) {
-      if (known.some((line) => sameSetting(setting, seed, line))) continue;
+      if (known.some((line) => sameSetting(setting, seed, line))) {
+        continue;
+      }
       // Rectifiers halve the variance, which the dense start makes up for.
       const gains = kind === 'lenet' ? { gain: Math.SQRT2, kroneckerGain: Math.SQRT2 } : {};
       save(await measure(setting, { ...recipe(steps, seed), rate, ...gains }, seed, { subject, threads: 2 }));

@@ -26,11 +26,12 @@ const GROUP = [0.03, 0.1] as const;
 /** W* with a quarter of its tiles live, each a multiple of one pattern; null: no tiles at all, every entry drawn. */
 function plantedWeight({ size, tile, seed }: PlantedOptions): Float64Array {
   const random = stream(seed, 'planted');
-  if (tile === null)
+  if (tile === null) {
     return random
       .derive('entries')
       .normal(size * size)
       .map((w) => w / Math.sqrt(size));
+  }
   const grid = size / tile;
   const live = new Set(random.derive('live').subset(grid * grid, Math.round(LIVE * grid * grid)));
   const scales = random.derive('scales').normal(grid * grid);
@@ -48,11 +49,14 @@ function rowsOf(weight: Float64Array, { size, seed }: PlantedOptions, part: stri
   const x = random.derive('x').normal32(rows * size);
   const noise = random.derive('noise').normal(rows * size);
   const y = Float32Array.from(noise, (e) => NOISE * e);
-  for (let r = 0; r < rows; r++)
+  for (let r = 0; r < rows; r++) {
     for (let i = 0; i < size; i++) {
       const value = x[r * size + i]!;
-      for (let o = 0; o < size; o++) y[r * size + o] = y[r * size + o]! + value * weight[i * size + o]!;
+      for (let o = 0; o < size; o++) {
+        y[r * size + o] = y[r * size + o]! + value * weight[i * size + o]!;
+      }
     }
+  }
   return { rows, width: size, x, y };
 }
 
@@ -111,9 +115,12 @@ export async function planted(
   seeds: readonly number[],
   { known, save }: { known: readonly PlantedLine[]; save(line: PlantedLine): void },
 ): Promise<void> {
-  for (const tile of [4, 8, 16, null])
+  for (const tile of [4, 8, 16, null]) {
     for (const seed of seeds.slice(0, tile === null ? 1 : seeds.length)) {
-      if (known.some((line) => line.tile === tile && line.seed === seed)) continue;
+      if (known.some((line) => line.tile === tile && line.seed === seed)) {
+        continue;
+      }
       save(await searchPlanted({ size: 64, tile, seed }));
     }
+  }
 }

@@ -126,7 +126,9 @@ export function markdown(all: Readonly<Record<string, Results<Line>>>, search: R
       ? 'Iterative pruning, the strongest baseline of the reference runs, is not measured here yet, so no method is called better at equal sparsity.'
       : `At half the tiles zero, ${best === 'pruning' ? 'iterative pruning of dense tiles' : best} is the most accurate on the linear model; a masked sum of Kronecker products trains fewer numbers for it.`;
   const sections = Object.entries(parts).flatMap(([part, { device, lines }]) => {
-    if (lines.length === 0) return [];
+    if (lines.length === 0) {
+      return [];
+    }
     const equal = EQUAL[part];
     return [
       `## ${TITLES[part] ?? part}`,

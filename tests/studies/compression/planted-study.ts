@@ -41,19 +41,24 @@ function sparseData(
   for (let f = 0; f < features; f++) {
     const row = directions.subarray(f * dims, (f + 1) * dims);
     const norm = Math.hypot(...row);
-    for (let i = 0; i < dims; i++) row[i]! /= norm;
+    for (let i = 0; i < dims; i++) {
+      row[i]! /= norm;
+    }
   }
   const scales = random.derive('scales').normal(dims, { deviation: scale }).map(Math.exp);
   const chosen = random.derive('features').integers(rows * k, features);
   const sizes = random.derive('sizes').uniform(rows * k);
   const signs = random.derive('signs').uniform(rows * k);
   const x = new Float32Array(rows * dims);
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < rows; row++) {
     for (let j = 0; j < k; j++) {
       const at = row * k + j;
       const value = (0.5 + sizes[at]!) * (signed && signs[at]! < 0.5 ? -1 : 1);
-      for (let i = 0; i < dims; i++) x[row * dims + i]! += value * directions[chosen[at]! * dims + i]! * scales[i]!;
+      for (let i = 0; i < dims; i++) {
+        x[row * dims + i]! += value * directions[chosen[at]! * dims + i]! * scales[i]!;
+      }
     }
+  }
   return x;
 }
 
@@ -78,12 +83,16 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
   const figures = new Map<string, Figure>();
   const add = (check: string, what: string, expected: number[], value: number) => {
     const key = `${check} ${what}`;
-    if (!figures.has(key)) figures.set(key, { check, what, expected, found: [] });
+    if (!figures.has(key)) {
+      figures.set(key, { check, what, expected, found: [] });
+    }
     figures.get(key)!.found.push(value);
   };
   try {
     for (const seed of SEEDS) {
-      for (const variant of ['topk', 'abstopk'] as const) await pruningCheck(variant, seed);
+      for (const variant of ['topk', 'abstopk'] as const) {
+        await pruningCheck(variant, seed);
+      }
       await transferCheck(seed);
       note(`planted: seed ${seed} done`);
     }
@@ -108,14 +117,16 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
       ['output_norms', { 0.25: of(0.09, 0.11), 0.5: of(0.138, 0.157), 0.75: of(0.39, 0.36) }],
       ['magnitude_matrix', { 0.25: of(0.09, 0.11), 0.5: of(0.185, 0.19), 0.75: of(0.62, 0.56) }],
     ];
-    for (const [rule, shares] of expected)
-      for (const [share, figure] of Object.entries(shares))
+    for (const [rule, shares] of expected) {
+      for (const [share, figure] of Object.entries(shares)) {
         add(
           '8',
           `${variant}, ${rule}, ${100 * Number(share)} %`,
           figure,
           await fvu(prunedSae(sae, Number(share), rule, sums.norms())),
         );
+      }
+    }
     const single: [SaeRule, 'encoder' | 'decoder', number[]][] = [
       ['magnitude_matrix', 'decoder', of(0.104, 0.122)],
       ['canonical', 'decoder', of(0.13, 0.146)],
@@ -123,13 +134,14 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
       ['output_norms', 'encoder', of(0.111, 0.131)],
       ['canonical', 'encoder', of(0.117, 0.142)],
     ];
-    for (const [rule, matrix, figure] of single)
+    for (const [rule, matrix, figure] of single) {
       add(
         '8',
         `${variant}, ${matrix} alone, ${rule}, 50 %`,
         figure,
         await fvu(prunedSae(sae, 0.5, rule, sums.norms(), matrix)),
       );
+    }
   }
 
   /** Check 9 and 10: a layer 64 -> 32 fed by signed features, AbsTopK k = 2 on its outputs. */
@@ -167,7 +179,9 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
       const difference = weights.map((value, i) => value - w[i]!);
       add('9', `${label}: e2`, error, (await outputEnergy(products, gram, difference)) / energy);
       add('9', `${label}: transfer`, transfer, await fvu(sae, x));
-      if (!label.endsWith('%')) continue;
+      if (!label.endsWith('%')) {
+        continue;
+      }
       const wanda = label.startsWith('Wanda');
       add(
         '9',
@@ -177,7 +191,9 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
       );
       const drift = latentDrift(codes, await encodeActivations(sae, x, encoder), width, String);
       add('10', `${label}: survival`, wanda ? [0.93, 1] : [0.62, 0.89], drift.survival);
-      if (!wanda) continue;
+      if (!wanda) {
+        continue;
+      }
       const sums = new SaeNormSums(sae);
       await sums.add(x, encoder, products);
       add(

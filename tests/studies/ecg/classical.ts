@@ -24,11 +24,14 @@ export async function classicalStudy(samples: number): Promise<ClassicalResults>
   for (const name of TEST) {
     const clean = standardised(await recording(name)).map((lead) => lead.slice(0, samples));
     const high = clean.map((lead) => classical('high_pass', lead, 360));
-    for (const type of TYPES)
+    for (const type of TYPES) {
       for (const level of LEVELS) {
         add(plain, `${type} ${level}`, clean, mix(clean, noises.get(type)!, level, 'segment').mixed);
-        if (level === 0) add(withoutDrift, `${type} 0`, high, mix(high, noises.get(type)!, level, 'segment').mixed);
+        if (level === 0) {
+          add(withoutDrift, `${type} 0`, high, mix(high, noises.get(type)!, level, 'segment').mixed);
+        }
       }
+    }
   }
   return { samples, records: TEST, plain, without_drift: withoutDrift };
 }

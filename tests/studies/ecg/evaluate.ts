@@ -55,20 +55,24 @@ export async function evaluateStudy(
         leads.map((lead) => classical(line, lead, 360)),
       ]);
       outputs.push(['network', await cleanWhole(denoiser, document.gate, leads)]);
-      if (cell === 'em 0' || cell === 'mix 0')
+      if (cell === 'em 0' || cell === 'mix 0') {
         outputs.push(['network_without_gate', await cleanWhole(denoiser, WIDE_OPEN, leads)]);
+      }
       for (const [line, output] of outputs) {
         const { snr, rmse } = windowMeasures(clean, output);
         add(cell, `snr/${line}`, meanOf(snr));
         add(cell, `rmse/${line}`, meanOf(rmse));
-        if (line === 'identity' || line === 'network' || line === 'band_pass')
+        if (line === 'identity' || line === 'network' || line === 'band_pass') {
           add(cell, `f1/${line}`, scoreDetections(findQrs(output[0]!), beats).f1);
+        }
         perRecord[name] = { ...perRecord[name], [cell]: { ...perRecord[name]?.[cell], [line]: meanOf(snr) } };
       }
     };
-    for (const type of TYPES)
-      for (const level of LEVELS)
+    for (const type of TYPES) {
+      for (const level of LEVELS) {
         await measure(`${type} ${level}`, mix(clean, noises.get(type)!, level, 'segment').mixed);
+      }
+    }
     await measure('clean', clean);
     console.error(`${name} done`);
     report(summarised(sums, perRecord, samples, document.card));

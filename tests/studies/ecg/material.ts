@@ -31,13 +31,14 @@ export async function studyMaterial(): Promise<{ train: Material; validation: Ma
   };
   const cut = async (from: number, to: number) => {
     const found = [];
-    for (const kind of KINDS)
+    for (const kind of KINDS) {
       found.push(
         noiseRecord(
           kind,
           (await noise(kind)).map((lead) => lead.slice(from, to)),
         ),
       );
+    }
     return found;
   };
   return {

@@ -37,7 +37,9 @@ function presentGap({ groupIds, values, offset }: LatentWorld, rows: ArrayLike<n
   for (let r = 0; r < rows.length; r++) {
     const i = rows[r]!;
     for (let b = 0; b < values; b++) {
-      if (b === groupIds[i]) continue;
+      if (b === groupIds[i]) {
+        continue;
+      }
       sum += Math.abs(offset(i, groupIds[i]!) - offset(i, b));
       pairs += 1;
     }
@@ -69,13 +71,17 @@ export function latentScore(
         const k = fit.draws![i * fit.samples + Math.floor((s * fit.samples) / draws)]!;
         let [linear, quadratic] = [0, 0];
         for (let b = 0; b < values; b++) {
-          if (b === groupIds[i]) continue;
+          if (b === groupIds[i]) {
+            continue;
+          }
           const other = offset(i, b) + weight * k;
           linear += other;
           quadratic += other * other;
         }
         x[at * d] = k;
-        if (d === 2) x[at * d + 1] = linear;
+        if (d === 2) {
+          x[at * d + 1] = linear;
+        }
         square[at] = p1 * quadratic;
         target[at] = y[i]! - square[at]!;
       }
@@ -88,7 +94,9 @@ export function latentScore(
   let mse = 0;
   for (let r = 0; r < held.target.length; r++) {
     let score = intercept;
-    for (let j = 0; j < d; j++) score += coefficients[j]! * held.x[r * d + j]!;
+    for (let j = 0; j < d; j++) {
+      score += coefficients[j]! * held.x[r * d + j]!;
+    }
     mse += (held.target[r]! - score) ** 2 / held.target.length;
   }
   const p2 = counterfactual ? 0 : coefficients[1]!; // the columns are K, then the sum of the other worlds
@@ -97,7 +105,9 @@ export function latentScore(
     const i = test[Math.floor(r / draws)]!;
     const y = offset(i, groupIds[i]!) + weight * held.x[r * d]!;
     for (let b = 0; b < values; b++) {
-      if (b === groupIds[i]) continue;
+      if (b === groupIds[i]) {
+        continue;
+      }
       const other = offset(i, b) + weight * held.x[r * d]!;
       scoreGap += Math.abs(p1 * (y * y - other * other) + p2 * (y - other));
       pairs += 1;

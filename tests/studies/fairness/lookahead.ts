@@ -160,7 +160,9 @@ export function latentStudy(
       keepLatent: true,
       ...(sampling.statusVariance !== null && { fixedVariance: { status: sampling.statusVariance } }),
       onSweep: (sweep, sweeps) => {
-        if (sweep % 100 === 0) note(`sweep ${sweep} of ${sweeps}`);
+        if (sweep % 100 === 0) {
+          note(`sweep ${sweep} of ${sweeps}`);
+        }
       },
     },
   );
@@ -185,8 +187,11 @@ export function latentStudy(
       out.set(name, { MSE: s.mse, 'present gap': s.presentGap, 'future gap': s.futureGap });
     };
     add('counterfactually fair (h(K))', { eta: ETA, rho: 0, counterfactual: true });
-    for (const eta of [10, 5, 1])
-      for (const rho of [0.5, 1]) add(`lookahead, eta = ${eta}, rho = ${rho}`, { eta, rho });
+    for (const eta of [10, 5, 1]) {
+      for (const rho of [0.5, 1]) {
+        add(`lookahead, eta = ${eta}, rho = ${rho}`, { eta, rho });
+      }
+    }
     return out;
   });
   return { rows: summarise(runs), weight: own.weight, effect: own.attributes[0]! };

@@ -60,7 +60,9 @@ function predictedGroups(train: Part, { x, d }: Rows): Int32Array {
   const weights = logisticRegression(train.rows.x, train.groupIds, d, { l2: 1e-3 });
   return Int32Array.from({ length: x.length / d }, (_, i) => {
     let a = weights[d]!;
-    for (let j = 0; j < d; j++) a += weights[j]! * x[i * d + j]!;
+    for (let j = 0; j < d; j++) {
+      a += weights[j]! * x[i * d + j]!;
+    }
     return Number(a > 0);
   });
 }

@@ -27,12 +27,18 @@ const shown = (x: number, digits: number): string =>
 export function markdown(rows: readonly Row[], digits = 3): string {
   const metrics = Object.keys(rows[0] ?? {}).filter((key) => key !== 'method');
   const cell = (value: Spread | string): string => {
-    if (typeof value === 'string') return value;
+    if (typeof value === 'string') {
+      return value;
+    }
     const { mean, deviation, n } = value;
-    if (mean === null || deviation === null || Number.isNaN(mean)) return '–';
+    if (mean === null || deviation === null || Number.isNaN(mean)) {
+      return '–';
+    }
     return n > 1 ? `${shown(mean, digits)} ± ${shown(deviation, digits)}` : shown(mean, digits);
   };
   const lines = [`| method | ${metrics.join(' | ')} |`, `|---|${metrics.map(() => '---').join('|')}|`];
-  for (const row of rows) lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
+  for (const row of rows) {
+    lines.push(`| ${row.method} | ${metrics.map((m) => cell(row[m]!)).join(' | ')} |`);
+  }
   return lines.join('\n');
 }

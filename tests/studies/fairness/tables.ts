@@ -26,7 +26,9 @@ const withColumn = (table: Table, column: Column): Table => ({
 });
 const numbers = (table: Table, name: string): Float64Array => {
   const column = columnOf(table, name);
-  if (column.kind !== 'number') throw new TypeError(`${name} is not numeric`);
+  if (column.kind !== 'number') {
+    throw new TypeError(`${name} is not numeric`);
+  }
   return column.values;
 };
 

@@ -44,7 +44,9 @@ function meanDifferences(groups: number, n: number, seed: number): Difference[] 
         }
         means[g] = sum / total;
       }
-      for (const [p, [a, b]] of pairs.entries()) out[p] = means[a]! - means[b]!;
+      for (const [p, [a, b]] of pairs.entries()) {
+        out[p] = means[a]! - means[b]!;
+      }
     },
   });
   return intervals.map((interval, p) => ({ interval, sample: samples[p]!, rows: each }));
@@ -83,8 +85,9 @@ export function gapCoverage(reps: number, note: Note) {
           cell.width += found.high - found.low;
         }
       }
-      for (const { layout, gap, hit, width } of cells)
+      for (const { layout, gap, hit, width } of cells) {
         rows.push({ groups, n, layout, gap, coverage: hit / reps, width: width / signed });
+      }
       note(`gaps of ${groups} groups, ${n} rows`);
     }
   }
@@ -99,10 +102,15 @@ export function rateCoverage() {
     const intervals = Array.from({ length: n + 1 }, (_, x) => wilsonInterval(x / n, n, LEVEL));
     for (const rate of rates) {
       let coverage = 0;
-      for (let x = 0; x <= n; x++)
-        if (holds(intervals[x]!, rate)) coverage += binomialCdf(x, n, rate) - binomialCdf(x - 1, n, rate);
+      for (let x = 0; x <= n; x++) {
+        if (holds(intervals[x]!, rate)) {
+          coverage += binomialCdf(x, n, rate) - binomialCdf(x - 1, n, rate);
+        }
+      }
       sum += coverage / rates.length;
-      if (coverage < least) [least, at] = [coverage, rate];
+      if (coverage < least) {
+        [least, at] = [coverage, rate];
+      }
     }
     return { n, least, at: Number(at.toFixed(3)), mean: sum };
   });

@@ -20,7 +20,9 @@ function drawn(name: string, texts: readonly Labelled[]): Labelled[] {
     const text = texts[i]!.text.replace(/\s+/g, ' ').trim().slice(0, LENGTH);
     const kind = `${label}/${spurious}`;
     const count = taken.get(kind) ?? 0;
-    if (text.length === 0 || count >= PER_LABEL) return [];
+    if (text.length === 0 || count >= PER_LABEL) {
+      return [];
+    }
     taken.set(kind, count + 1);
     return [{ text, label, spurious }];
   });

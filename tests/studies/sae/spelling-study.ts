@@ -50,8 +50,11 @@ const EXAMPLES = 10;
 /** Words that occur at least `least` times, in lower case. */
 export function wordsOf(texts: readonly string[], least: number): string[] {
   const counts = new Map<string, number>();
-  for (const text of texts)
-    for (const [word] of text.matchAll(/\b[a-z]{2,}\b/g)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  for (const text of texts) {
+    for (const [word] of text.matchAll(/\b[a-z]{2,}\b/g)) {
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+  }
   return [...counts].filter(([, count]) => count >= least).map(([word]) => word);
 }
 
@@ -117,8 +120,9 @@ async function probesOf(name: string, words: readonly string[]): Promise<ProbeLi
       const y = letters.map((own) => (own === letter ? 1 : 0));
       const held = split.test.filter((row) => y[row] === 1).length;
       const learned = split.train.some((row) => y[row] === 1);
-      if (held > 0 && learned)
+      if (held > 0 && learned) {
         sum += (held / split.test.length) * f1Of(trainProbe(rows, x.length / y.length, y, split.train), y, split.test);
+      }
     }
     f1.push(sum);
   }

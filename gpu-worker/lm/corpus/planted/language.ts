@@ -44,7 +44,9 @@ export class PlantedLanguage {
     const announcements = AXES.flatMap((a) => statesOf(a).map((state) => announcement(a, state)));
     const vocabulary: string[] = [...SPECIAL, ...announcements];
     const group = (list: readonly string[], pole: number): Group[] => {
-      if (list.length === 0) return [];
+      if (list.length === 0) {
+        return [];
+      }
       const first = vocabulary.length;
       vocabulary.push(...list);
       return [{ first, frequencies: zipf(list.length), pole }];
@@ -68,14 +70,18 @@ export class PlantedLanguage {
   /** Id of a word. Raises RangeError for a word the language does not have. */
   id(word: string): number {
     const id = this.#ids.get(word);
-    if (id === undefined) throw new RangeError(`the language has no word '${word}'`);
+    if (id === undefined) {
+      throw new RangeError(`the language has no word '${word}'`);
+    }
     return id;
   }
 
   /** Unnormalised weight of a group of words in a class when its axis is in `state`; one-sided words are rare at rest. */
   #weight(classIndex: number, { pole }: Group, state: number): number {
     const axis = this.axes[classIndex];
-    if (!axis) return 1;
+    if (!axis) {
+      return 1;
+    }
     const offset = isSigned(axis) ? 0 : 0.5;
     return pole === 0 ? 1 : Math.exp(axis.strength * pole * (state - offset));
   }
@@ -91,7 +97,9 @@ export class PlantedLanguage {
       })),
     );
     const sum = options.reduce((total, { probability }) => total + probability, 0);
-    for (const option of options) option.probability /= sum;
+    for (const option of options) {
+      option.probability /= sum;
+    }
     return options;
   }
 
@@ -105,7 +113,9 @@ export class PlantedLanguage {
       const u = draws[a]!;
       const away = isSigned(axis) && u >= axis.rest + (1 - axis.rest) / 2 ? -1 : 1;
       states[a] = u < axis.rest ? 0 : away;
-      if (a + 1 < length) ids[a + 1] = this.id(announcement(axis, states[a]));
+      if (a + 1 < length) {
+        ids[a + 1] = this.id(announcement(axis, states[a]));
+      }
     }
     let previous = this.#classes.length - 1;
     for (let at = HEADER; at < length; at++) {
@@ -119,7 +129,9 @@ export class PlantedLanguage {
   }
 
   *documents(split: string, length: number, count = Number.POSITIVE_INFINITY, start = 0): Generator<PlantedDocument> {
-    for (let i = 0; i < count; i++) yield this.document(split, start + i, length);
+    for (let i = 0; i < count; i++) {
+      yield this.document(split, start + i, length);
+    }
   }
 
   /** Mean surprisal in nats, under the language itself, of the tokens after `<s>`: what a perfect model would lose on them. */
@@ -134,7 +146,9 @@ export class PlantedLanguage {
       const option = this.#next(previous, states).find(
         ({ group }) => id >= group.first && id < group.first + group.frequencies.length,
       );
-      if (!option) throw new RangeError(`token ${id} is not a word of the language`);
+      if (!option) {
+        throw new RangeError(`token ${id} is not a word of the language`);
+      }
       total -= Math.log(option.probability * option.group.frequencies[id - option.group.first]!);
       previous = option.classIndex;
     }
@@ -154,14 +168,18 @@ export class PlantedLanguage {
    * the axes, and over the classes the chain can be in. No model can predict better on average.
    */
   entropyRate(length: number): number {
-    if (length < 2) throw new RangeError('a document of fewer than two tokens predicts nothing');
+    if (length < 2) {
+      throw new RangeError('a document of fewer than two tokens predicts nothing');
+    }
     const announced = AXES.slice(0, length - 1).reduce((sum, a) => sum + entropy(this.#prior(a)), 0);
     let body = 0;
     for (const { states, probability } of this.#allStates()) {
       const count = this.#classes.length;
       const move = Array.from({ length: count }, (_, from) => {
         const row = new Float64Array(count);
-        for (const option of this.#next(from, states)) row[option.classIndex]! += option.probability;
+        for (const option of this.#next(from, states)) {
+          row[option.classIndex]! += option.probability;
+        }
         return row;
       });
       const entropies = move.map((_, from) => this.#entropyAfter(from, states));
@@ -171,7 +189,9 @@ export class PlantedLanguage {
         const next = new Float64Array(count);
         for (let from = 0; from < count; from++) {
           body += probability * at[from]! * entropies[from]!;
-          for (let to = 0; to < count; to++) next[to]! += at[from]! * move[from]![to]!;
+          for (let to = 0; to < count; to++) {
+            next[to]! += at[from]! * move[from]![to]!;
+          }
         }
         at = next;
       }
@@ -191,10 +211,13 @@ export class PlantedLanguage {
       probability: number,
     ): Generator<{ states: number[]; probability: number }> {
       const axis = language.axes[states.length];
-      if (!axis) return yield { states, probability };
+      if (!axis) {
+        return yield { states, probability };
+      }
       const prior = language.#prior(axis);
-      for (const [i, state] of statesOf(axis).entries())
+      for (const [i, state] of statesOf(axis).entries()) {
         yield* walk(language, [...states, state], probability * prior[i]!);
+      }
     };
     yield* walk(this, [], 1);
   }
@@ -228,7 +251,9 @@ function pick<T>(items: readonly T[], weight: (item: T) => number, draw: number)
   let sum = 0;
   for (let i = 0; i < items.length - 1; i++) {
     sum += weight(items[i]!);
-    if (draw < sum) return i;
+    if (draw < sum) {
+      return i;
+    }
   }
   return items.length - 1;
 }

@@ -109,7 +109,9 @@ export const ELEMENT_TYPES: ReadonlyMap<number, ElementType> = new Map<number, E
       bits: 8,
       read(bytes, at, out, to) {
         const scale = half(bytes, at);
-        for (let i = 0; i < 32; i++) out[to + i] = bytes.getInt8(at + 2 + i) * scale;
+        for (let i = 0; i < 32; i++) {
+          out[to + i] = bytes.getInt8(at + 2 + i) * scale;
+        }
       },
     },
   ],
@@ -148,6 +150,8 @@ export function dequantise({ values, bytes, read }: ElementType, data: Uint8Arra
   const blocks = data.length / bytes;
   const out = new Float32Array(blocks * values);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  for (let block = 0; block < blocks; block++) read(view, block * bytes, out, block * values);
+  for (let block = 0; block < blocks; block++) {
+    read(view, block * bytes, out, block * values);
+  }
   return out;
 }

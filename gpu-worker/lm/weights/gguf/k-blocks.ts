@@ -33,7 +33,9 @@ export function threeBitK(bytes: DataView, at: number, out: Float32Array, to: nu
 
 /** Scale and lowest value, 6 bits each, of one of eight blocks, from 12 bytes. */
 function scaleAndLeast(bytes: DataView, at: number, block: number): [scale: number, least: number] {
-  if (block < 4) return [bytes.getUint8(at + block) & 63, bytes.getUint8(at + block + 4) & 63];
+  if (block < 4) {
+    return [bytes.getUint8(at + block) & 63, bytes.getUint8(at + block + 4) & 63];
+  }
   const both = bytes.getUint8(at + block + 4);
   return [
     (both & 15) | ((bytes.getUint8(at + block - 4) >> 6) << 4),

@@ -37,12 +37,19 @@ const KNOWN_KEYS = new Set([
 
 /** The GGUF file that `path` is, or that it holds alone, without a `config.json`; null for other folders. */
 export function ggufFileOf(path: string): string | null {
-  if (!existsSync(path)) return null;
-  if (statSync(path).isFile()) return path;
-  if (existsSync(join(path, 'config.json'))) return null;
+  if (!existsSync(path)) {
+    return null;
+  }
+  if (statSync(path).isFile()) {
+    return path;
+  }
+  if (existsSync(join(path, 'config.json'))) {
+    return null;
+  }
   const files = readdirSync(path).filter((name) => name.endsWith('.gguf'));
-  if (files.length > 1)
+  if (files.length > 1) {
     throw new SextantError('model_unknown', `the folder has ${files.length} GGUF files; an alias may point at one`);
+  }
   return files[0] ? join(path, files[0]) : null;
 }
 
@@ -64,23 +71,31 @@ export function readGguf(path: string): GgufModel {
     const stored = storedName(name);
     used.add(stored);
     const tensor = header.tensors.get(stored);
-    if (!tensor) throw new SextantError('weights_invalid', `GGUF: tensor '${stored}' is missing`);
-    if (tensor.shape.join() !== shape.join())
+    if (!tensor) {
+      throw new SextantError('weights_invalid', `GGUF: tensor '${stored}' is missing`);
+    }
+    if (tensor.shape.join() !== shape.join()) {
       throw new SextantError(
         'weights_invalid',
         `GGUF: tensor '${stored}' has shape [${tensor.shape}]; by the file's own sizes it must be [${shape}]`,
       );
+    }
     return { name, shape, tensor };
   });
   const unread = [...header.tensors.keys()].find((name) => !used.has(name));
-  if (unread !== undefined)
+  if (unread !== undefined) {
     throw new SextantError(
       'model_unsupported',
       `GGUF: tensor '${unread.slice(0, 80)}' is not one of a ${architecture.family}`,
     );
+  }
   const headsOf = (name: string): number | null => {
-    if (architecture.family !== 'llama') return null;
-    if (/\.q_proj\./.test(name)) return architecture.heads;
+    if (architecture.family !== 'llama') {
+      return null;
+    }
+    if (/\.q_proj\./.test(name)) {
+      return architecture.heads;
+    }
     return /\.k_proj\./.test(name) ? architecture.kvHeads : null;
   };
   const tokenizer = ggufTokenizer(header);
@@ -108,33 +123,45 @@ const valuesOf = (path: string, { type, begin, end }: GgufTensor): Float32Array 
 /** The metadata as the publishers' config. @throws SextantError `model_unsupported` for what may change the arithmetic */
 function configOf(path: string, { metadata, tensors }: GgufHeader): Record<string, unknown> {
   const family = metadata.get('general.architecture');
-  if (typeof family !== 'string' || !Object.hasOwn(ARCHITECTURES, family))
+  if (typeof family !== 'string' || !Object.hasOwn(ARCHITECTURES, family)) {
     throw new SextantError(
       'model_unsupported',
       `GGUF: architecture '${String(family).slice(0, 60)}' is not supported; ${Object.keys(ARCHITECTURES).join(', ')} are`,
     );
-  if (Number(metadata.get('split.count') ?? 0) > 1)
+  }
+  if (Number(metadata.get('split.count') ?? 0) > 1) {
     throw new SextantError('model_unsupported', 'GGUF: one of several parts; join them with gguf-split first');
-  for (const [key, value] of metadata)
-    if (key.startsWith(`${family}.`) && !KNOWN_KEYS.has(key.slice(family.length + 1)) && value !== 0 && value !== false)
+  }
+  for (const [key, value] of metadata) {
+    if (
+      key.startsWith(`${family}.`) &&
+      !KNOWN_KEYS.has(key.slice(family.length + 1)) &&
+      value !== 0 &&
+      value !== false
+    ) {
       throw new SextantError(
         'model_unsupported',
         `GGUF: '${key.slice(0, 80)}' may change the arithmetic and is not supported`,
       );
+    }
+  }
   const number = (key: string): number => {
     const value = metadata.get(`${family}.${key}`);
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    if (typeof value === 'number' && Number.isFinite(value)) {
+      return value;
+    }
     throw new SextantError('model_unsupported', `GGUF: '${family}.${key}' must be a number`);
   };
   const optional = (key: string): number | undefined => (metadata.has(`${family}.${key}`) ? number(key) : undefined);
   const heads = number('attention.head_count');
   const headDim = optional('attention.key_length') ?? number('embedding_length') / heads;
   const valueDim = optional('attention.value_length') ?? headDim;
-  if (valueDim !== headDim || (optional('rope.dimension_count') ?? headDim) !== headDim)
+  if (valueDim !== headDim || (optional('rope.dimension_count') ?? headDim) !== headDim) {
     throw new SextantError(
       'model_unsupported',
       `GGUF: heads of ${headDim} must be rotated whole and have values of that size`,
     );
+  }
   const has = (name: string) => tensors.has(name);
   const embedding = tensors.get('token_embd.weight');
   const id = (name: string) => {
@@ -180,19 +207,25 @@ function ropeOf(
   const factors = tensors.get('rope_freqs.weight');
   const rope_theta = optional('rope.freq_base') ?? 10_000;
   const type = metadata.get(`${family}.rope.scaling.type`) ?? 'none';
-  if (factors && (factors.shape.length !== 1 || factors.shape[0] !== headDim / 2))
+  if (factors && (factors.shape.length !== 1 || factors.shape[0] !== headDim / 2)) {
     throw new SextantError(
       'weights_invalid',
       `GGUF: 'rope_freqs.weight' has shape [${factors.shape}] for heads of ${headDim}`,
     );
-  if (type === 'linear' && !factors)
+  }
+  if (type === 'linear' && !factors) {
     return { rope_theta, rope_type: 'linear', factor: optional('rope.scaling.factor') ?? 1 };
-  if (type !== 'none')
+  }
+  if (type !== 'none') {
     throw new SextantError('model_unsupported', `GGUF: rotary scaling '${String(type).slice(0, 40)}' is not supported`);
-  if (!factors) return { rope_theta, rope_type: 'default' };
+  }
+  if (!factors) {
+    return { rope_theta, rope_type: 'default' };
+  }
   const divisors = Array.from(valuesOf(path, factors));
-  if (!divisors.every((divisor) => Number.isFinite(divisor) && divisor > 0))
+  if (!divisors.every((divisor) => Number.isFinite(divisor) && divisor > 0)) {
     throw new SextantError('weights_invalid', "GGUF: 'rope_freqs.weight' must hold numbers above 0");
+  }
   return {
     rope_theta,
     rope_type: 'longrope',
@@ -237,11 +270,12 @@ function halvesApart(values: Float32Array, [rows]: readonly number[], heads: num
   const size = rows! / heads;
   const half = size / 2;
   const out = new Float32Array(values.length);
-  for (let head = 0; head < heads; head++)
+  for (let head = 0; head < heads; head++) {
     for (let i = 0; i < size; i++) {
       const from = head * size + 2 * (i % half) + Math.floor(i / half);
       out.set(values.subarray(from * width, (from + 1) * width), (head * size + i) * width);
     }
+  }
   return out;
 }
 

@@ -34,8 +34,12 @@ export function ggufTokenizer({ metadata }: GgufHeader): GgufTokenizer | null {
   const get = (name: string) => metadata.get(`tokenizer.ggml.${name}`);
   const tokens = get('tokens');
   const kind = get('model');
-  if (!Array.isArray(tokens) || kind === undefined) return null;
-  if (!tokens.every((token) => typeof token === 'string')) throw invalid('the vocabulary must be texts');
+  if (!Array.isArray(tokens) || kind === undefined) {
+    return null;
+  }
+  if (!tokens.every((token) => typeof token === 'string')) {
+    throw invalid('the vocabulary must be texts');
+  }
   const vocabulary: Vocabulary = {
     tokens: tokens as string[],
     kinds: numbers(get('token_type'), tokens.length, NORMAL),
@@ -47,12 +51,13 @@ export function ggufTokenizer({ metadata }: GgufHeader): GgufTokenizer | null {
   };
   const [bos, eos, pad] = [special('bos'), special('eos'), special('padding')];
   const unknown = special('unknown') ?? vocabulary.tokens.find((_, id) => vocabulary.kinds[id] === UNKNOWN) ?? null;
-  if (kind !== 'llama' && kind !== 'gpt2')
+  if (kind !== 'llama' && kind !== 'gpt2') {
     return {
       json: null,
       config: {},
       notice: `its tokenizer '${String(kind).slice(0, 40)}' is not read: no text can be`,
     };
+  }
   const pieces = kind === 'llama';
   const flag = (name: string, fallback: boolean) =>
     typeof get(name) === 'boolean' ? (get(name) as boolean) : fallback;
@@ -104,8 +109,12 @@ export function ggufTokenizer({ metadata }: GgufHeader): GgufTokenizer | null {
 }
 
 function numbers(value: MetadataValue | undefined, count: number, fallback: number): ArrayLike<number> {
-  if (value === undefined) return new Float32Array(count).fill(fallback);
-  if (typeof value === 'object' && value.length === count) return value as ArrayLike<number>;
+  if (value === undefined) {
+    return new Float32Array(count).fill(fallback);
+  }
+  if (typeof value === 'object' && value.length === count) {
+    return value as ArrayLike<number>;
+  }
   throw invalid(`the vocabulary has ${count} tokens, but another number of scores or kinds`);
 }
 
@@ -158,7 +167,9 @@ const byteParts = (pattern: string) => ({
 });
 
 function template({ tokens }: Vocabulary, bos: string | null, eos: string | null) {
-  if (bos === null && eos === null) return null;
+  if (bos === null && eos === null) {
+    return null;
+  }
   const part = (id: string | null, type_id: number) => (id === null ? [] : [{ SpecialToken: { id, type_id } }]);
   const line = (id: string, type: number) => [
     ...part(bos, type),
@@ -179,26 +190,36 @@ function mergesOfScores({ tokens, kinds, scores }: Vocabulary): [string, string]
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const found: { pair: [string, string]; score: number }[] = [];
   for (const [id, token] of tokens.entries()) {
-    if (kinds[id] !== NORMAL) continue;
+    if (kinds[id] !== NORMAL) {
+      continue;
+    }
     const letters = [...token];
     const pairs: { pair: [string, string]; left: number; right: number }[] = [];
     for (let cut = 1; cut < letters.length; cut++) {
       const pair: [string, string] = [letters.slice(0, cut).join(''), letters.slice(cut).join('')];
       const [left, right] = [ids.get(pair[0]), ids.get(pair[1])];
-      if (left !== undefined && right !== undefined) pairs.push({ pair, left, right });
+      if (left !== undefined && right !== undefined) {
+        pairs.push({ pair, left, right });
+      }
     }
     pairs.sort((a, b) => a.left - b.left || a.right - b.right);
-    for (const { pair } of pairs) found.push({ pair, score: scores[id]! });
+    for (const { pair } of pairs) {
+      found.push({ pair, score: scores[id]! });
+    }
   }
   return found.sort((a, b) => b.score - a.score).map(({ pair }) => pair);
 }
 
 function mergesOf(value: MetadataValue | undefined): [string, string][] {
-  if (!Array.isArray(value)) throw invalid('a vocabulary of bytes needs its list of merges');
+  if (!Array.isArray(value)) {
+    throw invalid('a vocabulary of bytes needs its list of merges');
+  }
   return value.map((merge) => {
     const text = String(merge);
     const cut = text.indexOf(' ', 1);
-    if (cut < 1 || cut === text.length - 1) throw invalid(`'${text.slice(0, 40)}' is not a merge`);
+    if (cut < 1 || cut === text.length - 1) {
+      throw invalid(`'${text.slice(0, 40)}' is not a merge`);
+    }
     return [text.slice(0, cut), text.slice(cut + 1)];
   });
 }

@@ -14,8 +14,12 @@ export function awqMatrix(
   { group }: { group: number | null },
 ): QuantisedMatrix | null {
   const parts = { weight: `${name}.qweight`, zeros: `${name}.qzeros`, scales: `${name}.scales` };
-  if (!tensors.find(parts.weight)) return null;
-  if (out % 8 !== 0) throw new SextantError('weights_invalid', `'${name}': ${out} outputs do not fill words of eight`);
+  if (!tensors.find(parts.weight)) {
+    return null;
+  }
+  if (out % 8 !== 0) {
+    throw new SextantError('weights_invalid', `'${name}': ${out} outputs do not fill words of eight`);
+  }
   const weight = tensors.require(parts.weight, ['I32'], [inputs, out / 8]);
   const size = group ?? inputs;
   const groups = Math.ceil(inputs / size);
@@ -24,8 +28,11 @@ export function awqMatrix(
   const inOrder = (words: Int32Array, rows: number): Uint8Array => {
     const nibbles = fieldsInRows(words, rows, { count: out, bits: 4, packing: 'string' });
     const ordered = new Uint8Array(nibbles.length);
-    for (let at = 0; at < nibbles.length; at += 8)
-      for (let j = 0; j < 8; j++) ordered[at + COLUMN[j]!] = nibbles[at + j]!;
+    for (let at = 0; at < nibbles.length; at += 8) {
+      for (let j = 0; j < 8; j++) {
+        ordered[at + COLUMN[j]!] = nibbles[at + j]!;
+      }
+    }
     return transposed(ordered, rows, out);
   };
   const codes = (): MatrixCodes => ({

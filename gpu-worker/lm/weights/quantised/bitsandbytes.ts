@@ -14,7 +14,9 @@ const BLOCK_LIMIT = 2 ** 20;
 /** The matrix of linear layer `name`, or null where it is not stored this way. @throws SextantError `weights_invalid` */
 export function bitsandbytesMatrix(tensors: StoredTensors, shape: MatrixShape): QuantisedMatrix | null {
   const dtype = tensors.find(`${shape.name}.weight`)?.dtype;
-  if (dtype === 'I8') return int8Matrix(tensors, shape);
+  if (dtype === 'I8') {
+    return int8Matrix(tensors, shape);
+  }
   return dtype === 'U8' ? lookedUpMatrix(tensors, shape) : null;
 }
 
@@ -22,8 +24,9 @@ function int8Matrix(tensors: StoredTensors, { name, out, inputs }: MatrixShape):
   const weight = tensors.require(`${name}.weight`, ['I8'], [out, inputs]);
   const scale = tensors.require(`${name}.SCB`, ['F32', 'F16', 'BF16'], [out]);
   const format = `${name}.weight_format`;
-  if (tensors.find(format) && tensors.read(format)[0] !== 0)
+  if (tensors.find(format) && tensors.read(format)[0] !== 0) {
     throw new SextantError('model_unsupported', `'${format}': only int8 weights stored row by row are supported`);
+  }
   return {
     layout: 'bitsandbytes int8',
     bits: 8,
@@ -33,7 +36,9 @@ function int8Matrix(tensors: StoredTensors, { name, out, inputs }: MatrixShape):
     decode() {
       const values = tensors.float32(weight.name);
       const scales = tensors.float32(scale.name);
-      for (let i = 0; i < values.length; i++) values[i] = (values[i]! * scales[Math.floor(i / inputs)]!) / 127;
+      for (let i = 0; i < values.length; i++) {
+        values[i] = (values[i]! * scales[Math.floor(i / inputs)]!) / 127;
+      }
       return values;
     },
   };
@@ -51,16 +56,20 @@ function lookedUpMatrix(tensors: StoredTensors, { name, out, inputs }: MatrixSha
   const part = `${name}.weight`;
   const count = out * inputs;
   const weight = tensors.require(part, ['U8']);
-  if (weight.end - weight.begin !== Math.ceil(count / 2))
+  if (weight.end - weight.begin !== Math.ceil(count / 2)) {
     throw invalid(`tensor '${part}' has ${weight.end - weight.begin} bytes for ${count} values of 4 bits`);
+  }
   const stateName = ['nf4', 'fp4']
     .map((kind) => `${part}.quant_state.bitsandbytes__${kind}`)
     .find((n) => tensors.find(n));
-  if (!stateName) throw invalid(`tensor '${part}.quant_state.bitsandbytes__nf4' is missing`);
+  if (!stateName) {
+    throw invalid(`tensor '${part}.quant_state.bitsandbytes__nf4' is missing`);
+  }
   const state = readState(tensors, stateName);
   const block = positive(state.blocksize, `${stateName}: blocksize`);
-  if (Array.isArray(state.shape) && state.shape.join() !== `${out},${inputs}`)
+  if (Array.isArray(state.shape) && state.shape.join() !== `${out},${inputs}`) {
     throw invalid(`'${stateName}' says shape [${state.shape.join()}]; by config.json it is [${out},${inputs}]`);
+  }
   const blocks = Math.ceil(count / block);
   const map = tensors.require(`${part}.quant_map`, ['F32'], [16]);
   const nested = tensors.find(`${part}.nested_absmax`) !== undefined;
@@ -73,11 +82,14 @@ function lookedUpMatrix(tensors: StoredTensors, { name, out, inputs }: MatrixSha
       ]
     : [];
   const offset = state.nested_offset ?? 0;
-  if (nested && !(typeof offset === 'number' && Number.isFinite(offset)))
+  if (nested && !(typeof offset === 'number' && Number.isFinite(offset))) {
     throw invalid(`'${stateName}': nested_offset must be a number`);
+  }
   const used = [weight, map, absmax, ...nestedParts];
   const largest = (): Float32Array => {
-    if (!nested) return tensors.float32(absmax.name);
+    if (!nested) {
+      return tensors.float32(absmax.name);
+    }
     const [outer, levels] = nestedParts.map((tensor) => tensors.float32(tensor.name)) as [Float32Array, Float32Array];
     return Float32Array.from(
       tensors.read(absmax.name),
@@ -106,10 +118,14 @@ function lookedUpMatrix(tensors: StoredTensors, { name, out, inputs }: MatrixSha
 
 function readState(tensors: StoredTensors, name: string): State {
   const { begin, end } = tensors.require(name, ['U8']);
-  if (end - begin > MAX_STATE_BYTES) throw invalid(`'${name}' has ${end - begin} bytes`);
+  if (end - begin > MAX_STATE_BYTES) {
+    throw invalid(`'${name}' has ${end - begin} bytes`);
+  }
   try {
     const state = JSON.parse(new TextDecoder().decode(tensors.read(name))) as unknown;
-    if (typeof state === 'object' && state !== null) return state as State;
+    if (typeof state === 'object' && state !== null) {
+      return state as State;
+    }
   } catch {
     // Said below.
   }
@@ -117,6 +133,8 @@ function readState(tensors: StoredTensors, name: string): State {
 }
 
 function positive(value: unknown, what: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= BLOCK_LIMIT) return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= BLOCK_LIMIT) {
+    return value;
+  }
   throw invalid(`'${what}' must be a whole number from 1 to ${BLOCK_LIMIT}, is ${JSON.stringify(value)}`);
 }

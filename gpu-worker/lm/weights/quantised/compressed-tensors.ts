@@ -17,17 +17,22 @@ export function packQuantizedMatrix(
   { bits, group: asked }: { bits: number; group: number | null },
 ): QuantisedMatrix | null {
   const part = (suffix: string) => `${name}.weight_${suffix}`;
-  if (!tensors.find(part('packed'))) return null;
+  if (!tensors.find(part('packed'))) {
+    return null;
+  }
   const packed = tensors.require(part('packed'), ['I32'], [out, null]);
   const packing = packingOf(inputs, bits, packed.shape[1]!);
-  if (!packing)
+  if (!packing) {
     throw invalid(
       `tensor '${packed.name}' has ${packed.shape[1]} words a row, which ${inputs} values of ${bits} bits do not take`,
     );
+  }
   const scale = tensors.require(part('scale'), ['F32', 'F16', 'BF16']);
   const groups = groupsOf(scale, out);
   const group = asked !== null && Math.ceil(inputs / asked) === groups ? asked : inputs / groups;
-  if (!Number.isInteger(group)) throw invalid(`tensor '${scale.name}' has ${groups} groups for ${inputs} inputs`);
+  if (!Number.isInteger(group)) {
+    throw invalid(`tensor '${scale.name}' has ${groups} groups for ${inputs} inputs`);
+  }
   const shape = tensors.find(part('shape')) && tensors.require(part('shape'), ['I64', 'I32'], [2]);
   const order = tensors.find(part('g_idx')) && tensors.require(part('g_idx'), ['I32', 'I64'], [inputs]);
   const zero = tensors.find(part('zero_point'));
@@ -35,14 +40,19 @@ export function packQuantizedMatrix(
   const codes = (): MatrixCodes => {
     if (shape) {
       const [rows, columns] = tensors.integers(shape.name);
-      if (rows !== out || columns !== inputs)
+      if (rows !== out || columns !== inputs) {
         throw invalid(`tensor '${shape.name}' says [${rows}, ${columns}]; by config.json it is [${out}, ${inputs}]`);
+      }
     }
     const stored = tensors.float32(scale.name);
     const middle = 2 ** (bits - 1);
     const zeros = (): Uint8Array => {
-      if (!zero || !zeroLine) return new Uint8Array(out * groups).fill(middle);
-      if (zeroLine === 'plain') return Uint8Array.from(tensors.float32(zero.name), (value) => value + middle);
+      if (!zero || !zeroLine) {
+        return new Uint8Array(out * groups).fill(middle);
+      }
+      if (zeroLine === 'plain') {
+        return Uint8Array.from(tensors.float32(zero.name), (value) => value + middle);
+      }
       return fieldsInColumns(tensors.integers(zero.name), groups, { count: out, bits, packing: zeroLine });
     };
     const groupOf = order ? usedOrder(tensors.integers(order.name), groups, group, order.name) : null;
@@ -70,8 +80,12 @@ export function packQuantizedMatrix(
 
 /** Scales by group and row, by row, or one for all. */
 function groupsOf({ name, shape }: { name: string; shape: readonly number[] }, out: number): number {
-  if (shape.reduce((product, size) => product * size, 1) === 1) return 1;
-  if (shape[0] === out && (shape.length === 1 || (shape.length === 2 && shape[1]! >= 1))) return shape[1] ?? 1;
+  if (shape.reduce((product, size) => product * size, 1) === 1) {
+    return 1;
+  }
+  if (shape[0] === out && (shape.length === 1 || (shape.length === 2 && shape[1]! >= 1))) {
+    return shape[1] ?? 1;
+  }
   throw invalid(`tensor '${name}' has shape [${shape}]; it must be [${out}, groups]`);
 }
 
@@ -85,21 +99,26 @@ function zeroPacking(
 ): Packing | 'plain' {
   const { dtype, shape } = tensors.require(name, ['I32', 'I8']);
   if (dtype === 'I8') {
-    if (shape.reduce((product, size) => product * size, 1) !== out * groups)
+    if (shape.reduce((product, size) => product * size, 1) !== out * groups) {
       throw invalid(`tensor '${name}' has shape [${shape}]; it must be [${out}, ${groups}]`);
+    }
     return 'plain';
   }
   const packing = shape.length === 2 && shape[1] === groups ? packingOf(out, bits, shape[0]!) : null;
-  if (!packing)
+  if (!packing) {
     throw invalid(`tensor '${name}' has shape [${shape}], which is not ${out} x ${groups} packed at ${bits} bits`);
+  }
   return packing;
 }
 
 /** The group of each input; null where it is a run after the other, or was never filled in (all -1). */
 function usedOrder(groupOf: Int32Array, groups: number, group: number, name: string): Int32Array | null {
-  if (groupOf.every((index) => index === -1) || groupOf.every((index, i) => index === Math.floor(i / group)))
+  if (groupOf.every((index) => index === -1) || groupOf.every((index, i) => index === Math.floor(i / group))) {
     return null;
+  }
   const wrong = groupOf.find((index) => index < 0 || index >= groups);
-  if (wrong !== undefined) throw invalid(`tensor '${name}' names group ${wrong} of ${groups}`);
+  if (wrong !== undefined) {
+    throw invalid(`tensor '${name}' names group ${wrong} of ${groups}`);
+  }
   return groupOf;
 }

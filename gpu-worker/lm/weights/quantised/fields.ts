@@ -22,14 +22,17 @@ export function fieldsInRows(words: Int32Array, rows: number, { count, bits, pac
   const out = new Uint8Array(rows * count);
   const at = places(count, bits, packing);
   const mask = 2 ** bits - 1;
-  for (let row = 0, i = 0; row < rows; row++)
+  for (let row = 0, i = 0; row < rows; row++) {
     for (let k = 0; k < count; k++, i++) {
       const from = row * width + at.word[k]!;
       const shift = at.shift[k]!;
       let value = words[from]! >>> shift;
-      if (shift + bits > 32) value |= words[from + 1]! << (32 - shift);
+      if (shift + bits > 32) {
+        value |= words[from + 1]! << (32 - shift);
+      }
       out[i] = value & mask;
     }
+  }
   return out;
 }
 
@@ -44,7 +47,9 @@ export function fieldsInColumns(words: Int32Array, columns: number, { count, bit
     const straddles = shift + bits > 32;
     for (let column = 0; column < columns; column++, i++) {
       let value = words[from + column]! >>> shift;
-      if (straddles) value |= words[from + columns + column]! << (32 - shift);
+      if (straddles) {
+        value |= words[from + columns + column]! << (32 - shift);
+      }
       out[i] = value & mask;
     }
   }
@@ -65,7 +70,10 @@ function places(count: number, bits: number, packing: Packing): { word: Int32Arr
 /** The transpose of [rows, columns]. */
 export function transposed<T extends Uint8Array | Float32Array>(values: T, rows: number, columns: number): T {
   const out = new (values.constructor as new (length: number) => T)(values.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) out[column * rows + row] = values[row * columns + column]!;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      out[column * rows + row] = values[row * columns + column]!;
+    }
+  }
   return out;
 }

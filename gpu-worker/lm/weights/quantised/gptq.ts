@@ -29,25 +29,31 @@ export function gptqMatrix(
     scales: `${name}.scales`,
     order: `${name}.g_idx`,
   };
-  if (!tensors.find(parts.weight)) return null;
+  if (!tensors.find(parts.weight)) {
+    return null;
+  }
   const weight = tensors.require(parts.weight, ['I32'], [null, out]);
   const bits = (32 * weight.shape[0]!) / inputs;
-  if (![2, 3, 4, 8].includes(bits))
+  if (![2, 3, 4, 8].includes(bits)) {
     throw invalid(
       `tensor '${parts.weight}' has shape [${weight.shape}]: for ${inputs} inputs at 2, 3, 4 or 8 bits it must have ` +
         [2, 3, 4, 8].map((b) => (inputs * b) / 32).join(', ') +
         ' rows',
     );
-  if ((out * bits) % 32 !== 0) throw invalid(`'${name}': ${out} outputs at ${bits} bits do not fill whole words`);
+  }
+  if ((out * bits) % 32 !== 0) {
+    throw invalid(`'${name}': ${out} outputs at ${bits} bits do not fill whole words`);
+  }
   const scales = tensors.require(parts.scales, SCALES, [null, out]);
   const groups = scales.shape[0]!;
   const zeros = tensors.require(parts.zeros, ['I32'], [groups, (out * bits) / 32]);
   const order = tensors.find(parts.order) && tensors.require(parts.order, ['I32'], [inputs]);
   const group = settings.group ?? inputs;
-  if (groups !== Math.ceil(inputs / group))
+  if (groups !== Math.ceil(inputs / group)) {
     throw invalid(
       `tensor '${parts.scales}' has ${groups} groups; ${inputs} inputs in groups of ${group} are ${Math.ceil(inputs / group)}`,
     );
+  }
   const codes = (): MatrixCodes => {
     const line = { bits, packing: 'string' as const };
     const byInput = fieldsInColumns(tensors.integers(parts.weight), out, { count: inputs, ...line });
@@ -55,7 +61,9 @@ export function gptqMatrix(
     const stored = fieldsInRows(tensors.integers(parts.zeros), groups, { count: out, ...line });
     const groupOf = order ? tensors.integers(parts.order) : null;
     const wrong = groupOf?.find((index) => index < 0 || index >= groups);
-    if (wrong !== undefined) throw invalid(`tensor '${parts.order}' names group ${wrong} of ${groups}`);
+    if (wrong !== undefined) {
+      throw invalid(`tensor '${parts.order}' names group ${wrong} of ${groups}`);
+    }
     return {
       codes: transposed(byInput, inputs, out),
       zeros: transposed(
@@ -91,17 +99,24 @@ export function offsetByValue(tensors: StoredTensors, layers: readonly MatrixSha
   for (const { name, inputs } of layers) {
     const weight = tensors.find(`${name}.qweight`);
     const zeros = tensors.find(`${name}.qzeros`);
-    if (!weight || !zeros || zeros.dtype !== 'I32' || zeros.shape.length !== 2) continue;
+    if (!weight || !zeros || zeros.dtype !== 'I32' || zeros.shape.length !== 2) {
+      continue;
+    }
     const bits = (32 * weight.shape[0]!) / inputs;
-    if (![2, 3, 4, 8].includes(bits)) return null;
+    if (![2, 3, 4, 8].includes(bits)) {
+      return null;
+    }
     const middle = 2 ** (bits - 1);
     const [groups, words] = zeros.shape as [number, number];
     const count = Math.floor((words * 32) / bits);
-    if (groups * count === 0) return null;
+    if (groups * count === 0) {
+      return null;
+    }
     const stored = fieldsInRows(tensors.integers(zeros.name), groups, { count, bits, packing: 'string' });
     const offset = stored[0] === middle ? 0 : stored[0] === middle - 1 ? 1 : null;
-    if (offset === null || (found !== null && found !== offset) || !stored.every((zero) => zero === stored[0]))
+    if (offset === null || (found !== null && found !== offset) || !stored.every((zero) => zero === stored[0])) {
       return null;
+    }
     found = offset;
   }
   return found;

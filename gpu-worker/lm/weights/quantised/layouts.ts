@@ -34,13 +34,15 @@ export function layoutsOf(
     case 'compressed-tensors':
       return compressedLayouts(fields, tensors, note);
     case 'bitsandbytes':
-      if (layers.some(({ name }) => tensors.find(`${name}.SCB`)))
+      if (layers.some(({ name }) => tensors.find(`${name}.SCB`))) {
         note('bitsandbytes int8 quantises activations as well; the weights alone are read here');
+      }
       return (shape) => bitsandbytesMatrix(tensors, shape);
     default: {
       const scheme = fields.activation_scheme;
-      if (scheme !== undefined && scheme !== null)
+      if (scheme !== undefined && scheme !== null) {
         note(`the folder asks for ${String(scheme).slice(0, 20)} FP8 activations; the weights alone are read here`);
+      }
       const block = blockOf(fields.weight_block_size);
       return (shape) => scaledMatrix(tensors, shape, { layout: 'fp8', block }, 'F8_E4M3');
     }
@@ -59,10 +61,11 @@ function wordLayouts(
   const bits = numberOf(fields, 'bits', 'w_bit');
   const format = fields[method === 'gptq' ? 'checkpoint_format' : 'version'] ?? fields.format ?? null;
   const known = method === 'gptq' ? ['gptq', 'gptq_v2'] : ['gemm'];
-  if (format !== null && !known.includes(String(format).toLowerCase()))
+  if (format !== null && !known.includes(String(format).toLowerCase())) {
     throw unsupported(
       `${method} weights in the format '${String(format).slice(0, 40)}'; ${known.join(' and ')} are read`,
     );
+  }
   const labelled = format === 'gptq_v2' ? 0 : 1;
   const dynamic = isObject(fields.dynamic);
   let zeroOffset: 0 | 1 | null = null;
@@ -72,23 +75,31 @@ function wordLayouts(
   };
   return (shape) => {
     const weight = tensors.find(`${shape.name}.qweight`);
-    if (!weight) return null;
+    if (!weight) {
+      return null;
+    }
     const awq = isAwq(shape);
-    if (awq !== (method === 'awq')) note(`labelled ${method}, but packed as ${awq ? 'awq' : 'gptq'} packs`);
+    if (awq !== (method === 'awq')) {
+      note(`labelled ${method}, but packed as ${awq ? 'awq' : 'gptq'} packs`);
+    }
     const size = groupOf(tensors, shape, group, dynamic ? () => {} : note);
-    if (awq) return awqMatrix(tensors, shape, { group: size });
+    if (awq) {
+      return awqMatrix(tensors, shape, { group: size });
+    }
     if (zeroOffset === null) {
       const byValue = offsetByValue(tensors, layers);
       zeroOffset = byValue ?? labelled;
-      if (byValue !== null && byValue !== labelled)
+      if (byValue !== null && byValue !== labelled) {
         note(
           `labelled ${format ?? 'gptq'}, but its zero points are all stored as those of ${byValue === 1 ? 'gptq' : 'gptq_v2'} ` +
             'are in a symmetric file, and are read so',
         );
+      }
     }
     const matrix = gptqMatrix(tensors, shape, { bits: bits ?? 4, group: size, zeroOffset });
-    if (matrix && bits !== null && matrix.bits !== bits && !dynamic)
+    if (matrix && bits !== null && matrix.bits !== bits && !dynamic) {
       note(`labelled ${bits} bits, but stored with ${matrix.bits}`);
+    }
     return matrix;
   };
 }
@@ -96,8 +107,12 @@ function wordLayouts(
 /** The group size of a matrix: as labelled where the scales agree, else what they say. */
 function groupOf(tensors: StoredTensors, { name, inputs }: MatrixShape, labelled: number | null, note: Note) {
   const groups = tensors.find(`${name}.scales`)?.shape[0];
-  if (groups === undefined || groups === Math.ceil(inputs / (labelled ?? inputs))) return labelled;
-  if (!(groups >= 1 && inputs % groups === 0)) return labelled;
+  if (groups === undefined || groups === Math.ceil(inputs / (labelled ?? inputs))) {
+    return labelled;
+  }
+  if (!(groups >= 1 && inputs % groups === 0)) {
+    return labelled;
+  }
   note(`labelled group size ${labelled ?? 'of whole rows'}, but stored with ${inputs / groups}`);
   return groups === 1 ? null : inputs / groups;
 }
@@ -107,12 +122,14 @@ const FORMATS = ['pack-quantized', 'int-quantized', 'naive-quantized', 'float-qu
 
 function compressedLayouts(fields: Fields, tensors: StoredTensors, note: Note): FindMatrix {
   requireFormat(fields.format);
-  if (isObject(fields.sparsity_config) && (fields.sparsity_config.format ?? 'dense') !== 'dense')
+  if (isObject(fields.sparsity_config) && (fields.sparsity_config.format ?? 'dense') !== 'dense') {
     throw unsupported(
       `compressed-tensors weights in the format '${String(fields.sparsity_config.format).slice(0, 40)}'`,
     );
-  if (isObject(fields.kv_cache_scheme))
+  }
+  if (isObject(fields.kv_cache_scheme)) {
     note('the folder asks for a quantised key-value cache, which is kept in float32 here');
+  }
   const groups = isObject(fields.config_groups) ? Object.values(fields.config_groups) : [];
   const schemes = groups.map((group) => schemeOf(group, note));
   const dense = fields.format === 'dense';
@@ -127,36 +144,43 @@ function compressedLayouts(fields: Fields, tensors: StoredTensors, note: Note): 
     const found =
       scaledMatrix(tensors, shape, { layout: 'compressed-tensors int-quantized', block }, 'I8') ??
       scaledMatrix(tensors, shape, { layout: 'compressed-tensors float-quantized', block }, 'F8_E4M3');
-    if (!found && dense && tensors.find(`${shape.name}.weight_scale`))
+    if (!found && dense && tensors.find(`${shape.name}.weight_scale`)) {
       note('stored dense beside scales: the weights are taken as they stand');
+    }
     return found;
   };
 }
 
 function requireFormat(format: unknown): void {
-  if (format === undefined || format === null || FORMATS.includes(format as string)) return;
+  if (format === undefined || format === null || FORMATS.includes(format as string)) {
+    return;
+  }
   throw unsupported(
     `compressed-tensors weights in the format '${String(format).slice(0, 40)}'; ${FORMATS.slice(0, 5).join(', ')} are read`,
   );
 }
 
 function schemeOf(group: unknown, note: Note): Scheme {
-  if (!isObject(group)) throw unsupported('config_groups must hold objects');
+  if (!isObject(group)) {
+    throw unsupported('config_groups must hold objects');
+  }
   requireFormat(group.format);
   for (const [field, what] of [
     ['input_activations', 'input'],
     ['output_activations', 'output'],
   ] as const) {
     const asked = group[field];
-    if (isObject(asked))
+    if (isObject(asked)) {
       note(
         `the folder asks for ${what} activations of ${String(asked.num_bits)} bits; the weights alone are read here`,
       );
+    }
   }
   const weights = isObject(group.weights) ? group.weights : {};
   const bits = numberOf(weights, 'num_bits') ?? 4;
-  if (weights.type === 'float' && bits !== 8)
+  if (weights.type === 'float' && bits !== 8) {
     throw unsupported(`weights of ${bits}-bit floats (NVFP4, MXFP4) are not supported`);
+  }
   return {
     targets: Array.isArray(group.targets) ? group.targets : ['Linear'],
     bits,
@@ -167,7 +191,9 @@ function schemeOf(group: unknown, note: Note): Scheme {
 
 /** The scheme that names a module most closely. */
 function choose(schemes: readonly Scheme[], name: string): Scheme | null {
-  if (schemes.length <= 1) return schemes[0] ?? null;
+  if (schemes.length <= 1) {
+    return schemes[0] ?? null;
+  }
   const className = name.endsWith('embed_tokens') ? 'Embedding' : 'Linear';
   const closeness = (scheme: Scheme) =>
     Math.max(0, ...scheme.targets.map((target) => matchOf(target, name, className)));
@@ -177,17 +203,24 @@ function choose(schemes: readonly Scheme[], name: string): Scheme | null {
 /** Bits as labelled where the width of a packed row agrees, else the only width that does. */
 function bitsOf(labelled: number, { inputs }: MatrixShape, shape: readonly number[], note: Note): number {
   const fits = (bits: number) => packingOf(inputs, bits, shape[1] ?? 0) !== null;
-  if (fits(labelled)) return labelled;
+  if (fits(labelled)) {
+    return labelled;
+  }
   const others = [2, 3, 4, 5, 6, 7, 8].filter(fits);
-  if (others.length !== 1) return labelled;
+  if (others.length !== 1) {
+    return labelled;
+  }
   note(`labelled ${labelled} bits, but stored with ${others[0]}`);
   return others[0]!;
 }
 
 function blockOf(value: unknown): readonly [number, number] | null {
-  if (value === undefined || value === null) return null;
+  if (value === undefined || value === null) {
+    return null;
+  }
   const sizes = Array.isArray(value) ? value : String(value).split('x').map(Number);
-  if (sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= 2 ** 20))
+  if (sizes.length === 2 && sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= 2 ** 20)) {
     return sizes as [number, number];
+  }
   throw unsupported(`blocks of ${JSON.stringify(value)?.slice(0, 40)}; two whole numbers are needed`);
 }

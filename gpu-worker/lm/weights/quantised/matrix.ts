@@ -36,10 +36,11 @@ export type MatrixShape = { name: string; out: number; inputs: number };
 export function fromCodes({ codes, zeros, scales, groups, groupOf, group }: MatrixCodes, inputs: number): Float32Array {
   const values = new Float32Array(codes.length);
   const of = groupOf ?? Int32Array.from({ length: inputs }, (_, i) => Math.floor(i / group));
-  for (let row = 0, i = 0; i < codes.length; row++)
+  for (let row = 0, i = 0; i < codes.length; row++) {
     for (let column = 0; column < inputs; column++, i++) {
       const at = row * groups + of[column]!;
       values[i] = (codes[i]! - zeros[at]!) * scales[at]!;
     }
+  }
   return values;
 }

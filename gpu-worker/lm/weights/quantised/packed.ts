@@ -23,9 +23,13 @@ export function packedForm(
   { bits, group, codes, ordered }: QuantisedMatrix,
   [out, inputs]: readonly [number, number],
 ): PackedMatrix | null {
-  if (!codes || ordered || (bits !== 4 && bits !== 8)) return null;
+  if (!codes || ordered || (bits !== 4 && bits !== 8)) {
+    return null;
+  }
   const block = group ?? BLOCKS.findLast((size) => inputs % size === 0) ?? 0;
-  if (!BLOCKS.includes(block) || inputs % block !== 0) return null;
+  if (!BLOCKS.includes(block) || inputs % block !== 0) {
+    return null;
+  }
   const names = { codes: `${name}.codes`, scales: `${name}.scales`, zeros: `${name}.zeros` };
   return { out, inputs, bits, block, names };
 }
@@ -71,12 +75,16 @@ export function packedTensors(
       read() {
         const own = codes();
         const bytes = new Uint8Array(out * zeroBytes);
-        for (let row = 0; row < out; row++)
+        for (let row = 0; row < out; row++) {
           for (let at = 0; at < blocks; at++) {
             const zero = own.zeros[groupOf(row, at, own)]!;
-            if (bits === 8) bytes[row * zeroBytes + at] = zero;
-            else bytes[row * zeroBytes + (at >> 1)]! |= zero << (4 * (at & 1));
+            if (bits === 8) {
+              bytes[row * zeroBytes + at] = zero;
+            } else {
+              bytes[row * zeroBytes + (at >> 1)]! |= zero << (4 * (at & 1));
+            }
           }
+        }
         read = null;
         return bytes;
       },
@@ -86,7 +94,9 @@ export function packedTensors(
 
 function nibbles(codes: Uint8Array): Uint8Array {
   const out = new Uint8Array(codes.length / 2);
-  for (let i = 0; i < out.length; i++) out[i] = codes[2 * i]! | (codes[2 * i + 1]! << 4);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = codes[2 * i]! | (codes[2 * i + 1]! << 4);
+  }
   return out;
 }
 
@@ -100,7 +110,7 @@ export function unpacked(
   const blocks = inputs / block;
   const zeroBytes = Math.ceil((blocks * bits) / 8);
   const values = new Float32Array(out * inputs);
-  for (let row = 0, i = 0; row < out; row++)
+  for (let row = 0, i = 0; row < out; row++) {
     for (let k = 0; k < inputs; k++, i++) {
       const at = Math.floor(k / block);
       const code = bits === 8 ? codes[i]! : (codes[i >> 1]! >> (4 * (i & 1))) & 15;
@@ -108,5 +118,6 @@ export function unpacked(
         bits === 8 ? zeros[row * zeroBytes + at]! : (zeros[row * zeroBytes + (at >> 1)]! >> (4 * (at & 1))) & 15;
       values[i] = (code - zero) * scales[row * blocks + at]!;
     }
+  }
   return values;
 }

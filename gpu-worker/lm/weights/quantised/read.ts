@@ -33,7 +33,9 @@ type QuantisedFolder = {
  */
 export function findQuantised(path: string, config: Fields): QuantisedFolder | null {
   const settings = readSettings(path, config);
-  if (!settings) return null;
+  if (!settings) {
+    return null;
+  }
   const plain = plainConfig(config);
   const architecture = parseArchitecture(plain);
   const family = familyOf(architecture.family);
@@ -62,8 +64,11 @@ export function findQuantised(path: string, config: Fields): QuantisedFolder | n
   const plainTensors = new Map<string, StoredTensor>();
   for (const weight of listed) {
     const matrix = isMatrix(weight) ? findMatrix(find, names(weight.name), shapeOf(weight)) : null;
-    if (matrix) matrices.set(weight.name, matrix);
-    else plainTensors.set(weight.name, plainTensor(tensors, names(weight.name), weight));
+    if (matrix) {
+      matrices.set(weight.name, matrix);
+    } else {
+      plainTensors.set(weight.name, plainTensor(tensors, names(weight.name), weight));
+    }
   }
   const dense = (scratch?: string, keep = false) => {
     const packed = new Map<string, PackedMatrix>();
@@ -95,7 +100,9 @@ export function findQuantised(path: string, config: Fields): QuantisedFolder | n
 function findMatrix(find: FindMatrix, names: readonly string[], shape: MatrixShape): QuantisedMatrix | null {
   for (const name of names) {
     const found = find({ ...shape, name: name.replace(/\.weight$/, '') });
-    if (found) return found;
+    if (found) {
+      return found;
+    }
   }
   return null;
 }
@@ -109,10 +116,16 @@ function plainTensor(tensors: StoredTensors, names: readonly string[], { shape }
 function turnedWeights(weights: ModelWeights): Set<string> {
   const found = new Set<string>();
   const visit = (value: unknown): void => {
-    if (typeof value !== 'object' || value === null) return;
+    if (typeof value !== 'object' || value === null) {
+      return;
+    }
     const { layout, weight } = value as Partial<Linear>;
-    if (layout === 'in_out' && weight) found.add(weight.name);
-    for (const child of Object.values(value)) visit(child);
+    if (layout === 'in_out' && weight) {
+      found.add(weight.name);
+    }
+    for (const child of Object.values(value)) {
+      visit(child);
+    }
   };
   visit(weights);
   return found;
@@ -153,7 +166,9 @@ export function readWeightsOfFile(
     weights.map(({ name, shape }) => {
       const [out, inputs] = shape as [number, number];
       const packed = packQuantizedMatrix(tensors, { name: name.replace(/\.weight$/, ''), out, inputs }, settings);
-      if (packed) return [name, packed.decode()];
+      if (packed) {
+        return [name, packed.decode()];
+      }
       tensors.require(name, ['F32', 'F16', 'BF16'], shape);
       return [name, tensors.float32(name)];
     }),

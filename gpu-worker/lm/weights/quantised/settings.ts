@@ -22,20 +22,28 @@ export const isObject = (value: unknown): value is Fields =>
 export function readSettings(path: string, config: Fields): QuantisationSettings | null {
   const section = config.quantization_config ?? config.compression_config;
   if (section !== undefined && section !== null) {
-    if (!isObject(section)) throw new SextantError('model_unsupported', 'quantization_config must be an object');
+    if (!isObject(section)) {
+      throw new SextantError('model_unsupported', 'quantization_config must be an object');
+    }
     return { method: methodOf(section), fields: section };
   }
   const file = FILES.find((name) => existsSync(join(path, name)));
-  if (!file) return null;
+  if (!file) {
+    return null;
+  }
   const fields = readJson(join(path, file));
-  if (!isObject(fields)) throw new SextantError('model_unsupported', `${file} must be an object`);
+  if (!isObject(fields)) {
+    throw new SextantError('model_unsupported', `${file} must be an object`);
+  }
   return { method: methodOf(fields, file === 'quant_config.json' ? 'awq' : 'gptq'), fields };
 }
 
 function methodOf(fields: Fields, fallback?: string): string {
   const { quant_method: written, load_in_4bit: four, load_in_8bit: eight } = fields;
   const method = written ?? (four === true || eight === true ? 'bitsandbytes' : (fallback ?? 'gptq'));
-  if (method === 'bitsandbytes' || METHODS.includes(method as string)) return method as string;
+  if (method === 'bitsandbytes' || METHODS.includes(method as string)) {
+    return method as string;
+  }
   throw new SextantError(
     'model_unsupported',
     `weights quantised by '${String(method).slice(0, 60)}' are not supported; ${METHODS.join(', ')} are`,
@@ -46,9 +54,12 @@ function methodOf(fields: Fields, fallback?: string): string {
 export function numberOf(fields: Fields, ...names: string[]): number | null {
   for (const name of names) {
     const value = fields[name];
-    if (value === undefined || value === null) continue;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < -1 || value > 2 ** 24 || value === 0)
+    if (value === undefined || value === null) {
+      continue;
+    }
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < -1 || value > 2 ** 24 || value === 0) {
       throw new SextantError('model_unsupported', `quantization setting '${name}' is ${JSON.stringify(value)}`);
+    }
     return value === -1 ? null : value;
   }
   return null;

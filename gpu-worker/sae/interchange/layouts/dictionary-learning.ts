@@ -36,12 +36,15 @@ export const isDictionaryLearning = (config: Config): boolean => isRecord(config
 export function readDictionaryLearning(config: Config, file: TensorFile): TrainedSae {
   const trainer = isRecord(config.trainer) ? config.trainer : config;
   const outer = Object.keys(config).filter((name) => trainer !== config && !['trainer', 'buffer'].includes(name));
-  if (outer.length > 0) throw unsupported(`fields of a ${NAME} config that are not known: ${outer.join(', ')}`);
+  if (outer.length > 0) {
+    throw unsupported(`fields of a ${NAME} config that are not known: ${outer.join(', ')}`);
+  }
   const source = new SaeSource(trainer, file);
   const named = source.field('dict_class') ?? CLASS_OF_TRAINER[String(source.field('trainer_class'))];
   const read = Object.hasOwn(READERS, String(named)) ? READERS[String(named)] : undefined;
-  if (!read)
+  if (!read) {
     throw unsupported(`${NAME} class '${String(named)}'; supported are ${Object.keys(READERS).sort().join(', ')}`);
+  }
   const sae = read(source);
   source.finish(NAME, HARMLESS);
   return sae;
@@ -99,7 +102,9 @@ const plain = (source: SaeSource) =>
 /** Codes above a threshold that is one number; below 0, as it is before it was measured, all that are positive. */
 function overBatch(source: SaeSource, parameters: TrainedSae['parameters']): TrainedSae {
   const k = source.k();
-  if (!source.has('threshold')) throw invalid("a code over batches needs its 'threshold'");
+  if (!source.has('threshold')) {
+    throw invalid("a code over batches needs its 'threshold'");
+  }
   const threshold = source.tensor('threshold', [parameters.width], true).map((value) => nextAbove(Math.max(0, value)));
   return { variant: 'batch_topk', k, subtractBias: true, parameters: { ...parameters, threshold } };
 }

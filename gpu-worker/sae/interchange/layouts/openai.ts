@@ -14,7 +14,9 @@ export function readOpenAi(source: SaeSource): TrainedSae {
   const activation = source.field('activation') ?? 'ReLU';
   const state = source.field('activation_state_dict');
   const after = source.field('postact_fn') ?? (isRecord(state) ? state.postact_fn : undefined) ?? 'ReLU';
-  if (after !== 'ReLU' && after !== 'Identity') throw unsupported(`postact_fn '${String(after)}'`);
+  if (after !== 'ReLU' && after !== 'Identity') {
+    throw unsupported(`postact_fn '${String(after)}'`);
+  }
   const normalise = source.flag('normalize', activation === 'TopK');
   source.passOver(...STATISTICS);
   const tied = !source.has('decoder.weight');
@@ -31,9 +33,13 @@ export function readOpenAi(source: SaeSource): TrainedSae {
   if (activation === 'TopK') {
     const k = isRecord(state) && typeof state.k === 'number' ? state.k : source.k();
     sae = { ...base, variant: 'topk', k, ...(after === 'Identity' && { code: 'largest_k' as const }) };
-  } else if (activation === 'ReLU') sae = { ...base, variant: 'relu', k: null };
-  else if (activation === 'Identity') sae = { ...base, variant: 'relu', k: null, code: 'linear' };
-  else throw unsupported(`activation '${String(activation)}'; ReLU, TopK and Identity are supported`);
+  } else if (activation === 'ReLU') {
+    sae = { ...base, variant: 'relu', k: null };
+  } else if (activation === 'Identity') {
+    sae = { ...base, variant: 'relu', k: null, code: 'linear' };
+  } else {
+    throw unsupported(`activation '${String(activation)}'; ReLU, TopK and Identity are supported`);
+  }
   source.finish('OpenAI', HARMLESS);
   return sae;
 }

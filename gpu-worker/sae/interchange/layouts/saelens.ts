@@ -86,18 +86,29 @@ function kindOf(source: SaeSource, own: Config | undefined): Kind {
   const activation = String(source.field('activation_fn_str') ?? source.field('activation_fn') ?? 'relu').toLowerCase();
   source.field('activation_fn');
   if (own) {
-    if (!isSaeVariant(own.variant)) throw invalid(`there is no variant '${String(own.variant)}'`);
+    if (!isSaeVariant(own.variant)) {
+      throw invalid(`there is no variant '${String(own.variant)}'`);
+    }
     return { variant: own.variant, code: isForeign(own.code) ? own.code : null, takesK: true };
   }
   const topk = activation === 'topk' || activation === 'top-k';
-  if (!topk && activation !== 'relu' && activation !== 'tanh-relu')
+  if (!topk && activation !== 'relu' && activation !== 'tanh-relu') {
     throw unsupported(`activation '${activation}'; relu, tanh-relu and topk are supported`);
+  }
   const code = activation === 'tanh-relu' ? ('tanh_relu' as const) : null;
-  if (architecture === 'standard') return { variant: topk ? 'topk' : 'relu', code, takesK: topk };
+  if (architecture === 'standard') {
+    return { variant: topk ? 'topk' : 'relu', code, takesK: topk };
+  }
   const variant = saeVariantNamed(architecture);
-  if (!variant) throw unsupported(`architecture '${architecture}': there is no variant '${architecture}' here`);
-  if (code) throw unsupported(`activation '${activation}' of architecture '${architecture}'`);
-  if (topk && saeVariant(variant).takes !== 'k') throw unsupported(`activation topk of architecture '${architecture}'`);
+  if (!variant) {
+    throw unsupported(`architecture '${architecture}': there is no variant '${architecture}' here`);
+  }
+  if (code) {
+    throw unsupported(`activation '${activation}' of architecture '${architecture}'`);
+  }
+  if (topk && saeVariant(variant).takes !== 'k') {
+    throw unsupported(`activation topk of architecture '${architecture}'`);
+  }
   return {
     variant,
     code: null,
@@ -120,7 +131,9 @@ function kOf(source: SaeSource): number {
 function normalisationOf(source: SaeSource): Normalisation | null {
   const written = source.field('normalize_activations') ?? 'none';
   const name = written === false ? 'none' : written === true ? 'expected_average_only_in' : String(written);
-  if (Object.hasOwn(NORMALISATIONS, name)) return NORMALISATIONS[name]!;
+  if (Object.hasOwn(NORMALISATIONS, name)) {
+    return NORMALISATIONS[name]!;
+  }
   throw unsupported(
     `normalize_activations '${name}' needs the data that this was trained on, it must be folded into the weights first`,
   );
@@ -128,9 +141,15 @@ function normalisationOf(source: SaeSource): Normalisation | null {
 
 /** Learned thresholds, or their logarithm as training stores it. */
 function thresholdOf(source: SaeSource, width: number, needed: boolean): Float32Array | null {
-  if (!needed) return null;
-  if (source.has('log_threshold')) return source.tensor('log_threshold', [width]).map(Math.exp);
-  if (!source.has('threshold')) throw invalid("an autoencoder with thresholds needs its 'threshold'");
+  if (!needed) {
+    return null;
+  }
+  if (source.has('log_threshold')) {
+    return source.tensor('log_threshold', [width]).map(Math.exp);
+  }
+  if (!source.has('threshold')) {
+    throw invalid("an autoencoder with thresholds needs its 'threshold'");
+  }
   return source.tensor('threshold', [width], true);
 }
 
@@ -139,11 +158,14 @@ function scaledDecoder(source: SaeSource, p: TrainedSae['parameters']): TrainedS
   const used = source.flag('finetuning_scaling_factor', false);
   const name = ['finetuning_scaling_factor', 'scaling_factor'].find(source.has);
   if (!name) {
-    if (used) throw invalid("the configuration asks for a 'finetuning_scaling_factor' that the weights do not hold");
+    if (used) {
+      throw invalid("the configuration asks for a 'finetuning_scaling_factor' that the weights do not hold");
+    }
     return p;
   }
   const factors = source.tensor(name, [p.width]);
-  if (!used && factors.some((factor) => factor !== 1))
+  if (!used && factors.some((factor) => factor !== 1)) {
     throw unsupported(`the weights hold a '${name}' other than 1 that the configuration does not ask for`);
+  }
   return { ...p, decoder: p.decoder.map((value, i) => value * factors[Math.floor(i / p.inputs)]!) };
 }

@@ -15,15 +15,23 @@ export const isSparsify = (source: SaeSource): boolean =>
   source.has('encoder.weight') && source.has('encoder.bias') && source.has('W_dec');
 
 export function readSparsify(source: SaeSource): TrainedSae {
-  for (const kind of OTHER_KINDS)
-    if (source.flag(kind, false)) throw unsupported(`'${kind}' makes this another kind than an autoencoder`);
+  for (const kind of OTHER_KINDS) {
+    if (source.flag(kind, false)) {
+      throw unsupported(`'${kind}' makes this another kind than an autoencoder`);
+    }
+  }
   source.field('lookup_max_order');
-  if (source.has('W_skip')) throw unsupported("'W_skip' makes this another kind than an autoencoder");
+  if (source.has('W_skip')) {
+    throw unsupported("'W_skip' makes this another kind than an autoencoder");
+  }
   const activation = source.field('activation') ?? 'topk';
   const signed = source.flag('signed', false);
-  if (activation !== 'topk' && activation !== 'groupmax')
+  if (activation !== 'topk' && activation !== 'groupmax') {
     throw unsupported(`activation '${String(activation)}'; topk and groupmax are supported`);
-  if (signed && activation !== 'topk') throw unsupported(`signed codes of activation '${activation}'`);
+  }
+  if (signed && activation !== 'topk') {
+    throw unsupported(`signed codes of activation '${activation}'`);
+  }
   const k = source.k();
   const parameters = source.parameters({
     encoder: ['encoder.weight', true],
@@ -31,8 +39,9 @@ export function readSparsify(source: SaeSource): TrainedSae {
     encoderBias: 'encoder.bias',
     decoderBias: 'b_dec',
   });
-  if (activation === 'groupmax' && parameters.width % k !== 0)
+  if (activation === 'groupmax' && parameters.width % k !== 0) {
     throw invalid(`groupmax needs a width that k = ${k} divides, it is ${parameters.width}`);
+  }
   source.finish('sparsify', HARMLESS);
   const variant = signed ? 'abstopk' : 'topk';
   return { variant, k, subtractBias: true, parameters, ...(activation === 'groupmax' && { code: 'groupmax' }) };

@@ -29,7 +29,9 @@ function signed(value: number): number[] {
     rest >>= 7;
     const done = (rest === 0 && !(byte & 0x40)) || (rest === -1 && byte & 0x40);
     out.push(done ? byte : byte | 0x80);
-    if (done) return out;
+    if (done) {
+      return out;
+    }
   }
 }
 
@@ -116,21 +118,25 @@ export class Local {
 
 /** The body of one function, written statement by statement. */
 export class Body {
-  private readonly code: number[] = [];
-  private readonly types: ValueType[] = [];
-  private readonly parameters: number;
+  readonly #code: number[] = [];
+  readonly #types: ValueType[] = [];
+  readonly #parameters: number;
 
   constructor(parameters: number) {
-    this.parameters = parameters;
+    this.#parameters = parameters;
   }
 
   do(...statements: Code[]): void {
-    for (const statement of statements) for (const byte of statement) this.code.push(byte);
+    for (const statement of statements) {
+      for (const byte of statement) {
+        this.#code.push(byte);
+      }
+    }
   }
 
   local(type: ValueType): Local {
-    this.types.push(type);
-    return new Local(this.parameters + this.types.length - 1, type);
+    this.#types.push(type);
+    return new Local(this.#parameters + this.#types.length - 1, type);
   }
 
   /** A new local that holds `value`. */
@@ -167,8 +173,8 @@ export class Body {
   }
 
   finish(): number[] {
-    const groups = this.types.flatMap((type) => [1, TYPE_BYTE[type]]);
-    const content = [...unsigned(this.types.length), ...groups, ...this.code, 0x0b];
+    const groups = this.#types.flatMap((type) => [1, TYPE_BYTE[type]]);
+    const content = [...unsigned(this.#types.length), ...groups, ...this.#code, 0x0b];
     return [...unsigned(content.length), ...content];
   }
 }

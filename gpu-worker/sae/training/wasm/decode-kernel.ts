@@ -52,7 +52,9 @@ function codeGradients(f: Body, p: Decode, size: number): void {
   const sums = Array.from({ length: size }, () => f.local('v128'));
   const error = f.local('v128');
   groups(f, p, size, (rows) => {
-    for (const sum of sums) f.do(sum.set(f32x4.splat(f32.const(0))));
+    for (const sum of sums) {
+      f.do(sum.set(f32x4.splat(f32.const(0))));
+    }
     f.for(i32.const(0), p.rowBytes.get, BYTES, (at) => {
       f.do(error.set(v128.load(i32.add(p.error.get, at.get))));
       rows.forEach((row, j) => {

@@ -25,11 +25,11 @@ const SPINS = 2000;
 
 export class KernelPool {
   readonly threads: number;
-  private readonly memory: SharedMemory;
-  private readonly control: Int32Array;
-  private readonly own: readonly ((...values: number[]) => void)[];
-  private readonly workers: Worker[] = [];
-  private next: number;
+  readonly #memory: SharedMemory;
+  readonly #control: Int32Array;
+  readonly #own: readonly ((...values: number[]) => void)[];
+  readonly #workers: Worker[] = [];
+  #next: number;
 
   /**
    * @param bytes size of the arrays that will be allocated, each rounded up to 16 bytes
@@ -46,37 +46,38 @@ export class KernelPool {
       );
     }
     this.threads = threads;
-    this.memory = new Memory({ initial: pages, maximum: pages, shared: true });
-    this.next = first;
-    this.control = new Int32Array(this.memory.buffer, 0, SLOT / 4);
+    this.#memory = new Memory({ initial: pages, maximum: pages, shared: true });
+    this.#next = first;
+    this.#control = new Int32Array(this.#memory.buffer, 0, SLOT / 4);
     const module = new Module(assemble(KERNELS, pages));
-    const { exports } = new Instance(module, { env: { memory: this.memory } });
+    const { exports } = new Instance(module, { env: { memory: this.#memory } });
     const names = KERNELS.map(({ name }) => name);
-    this.own = names.map((name) => exports[name]!);
+    this.#own = names.map((name) => exports[name]!);
     for (let thread = 1; thread < threads; thread++) {
-      const workerData = { module, memory: this.memory, names, thread };
+      const workerData = { module, memory: this.#memory, names, thread };
       const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData });
       worker.unref();
-      this.workers.push(worker);
+      this.#workers.push(worker);
     }
   }
 
-  private take(bytes: number): number {
-    const at = this.next;
-    this.next += Math.ceil(bytes / 16) * 16;
-    if (this.next > this.memory.buffer.byteLength)
+  #take(bytes: number): number {
+    const at = this.#next;
+    this.#next += Math.ceil(bytes / 16) * 16;
+    if (this.#next > this.#memory.buffer.byteLength) {
       throw new RangeError('the pool is smaller than what it was made for');
+    }
     return at;
   }
 
-  floats = (length: number): Float32Array => new Float32Array(this.memory.buffer, this.take(4 * length), length);
-  integers = (length: number): Int32Array => new Int32Array(this.memory.buffer, this.take(4 * length), length);
-  doubles = (length: number): Float64Array => new Float64Array(this.memory.buffer, this.take(8 * length), length);
+  floats = (length: number): Float32Array => new Float32Array(this.#memory.buffer, this.#take(4 * length), length);
+  integers = (length: number): Int32Array => new Int32Array(this.#memory.buffer, this.#take(4 * length), length);
+  doubles = (length: number): Float64Array => new Float64Array(this.#memory.buffer, this.#take(8 * length), length);
 
   /** Runs a kernel on the calling thread. */
   run(name: KernelName, values: KernelArguments): void {
     const index = KERNELS.findIndex((kernel) => kernel.name === name);
-    this.own[index]!(...this.list(index, values));
+    this.#own[index]!(...this.#list(index, values));
   }
 
   /**
@@ -85,37 +86,45 @@ export class KernelPool {
    */
   share(name: KernelName, cuts: readonly number[], values: KernelArguments): void {
     const index = KERNELS.findIndex((kernel) => kernel.name === name);
-    const part = (thread: number) => this.list(index, { ...values, begin: cuts[thread]!, end: cuts[thread + 1]! });
+    const part = (thread: number) => this.#list(index, { ...values, begin: cuts[thread]!, end: cuts[thread + 1]! });
     if (this.threads > 1) {
       for (let thread = 1; thread < this.threads; thread++) {
         const list = part(thread);
-        const slot = argumentsOf(this.memory, thread);
+        const slot = argumentsOf(this.#memory, thread);
         slot[0] = list.length;
         slot.set(list, 1);
       }
-      Atomics.store(this.control, DONE, 0);
-      Atomics.store(this.control, KERNEL, index);
-      Atomics.add(this.control, COMMAND, 1);
-      Atomics.notify(this.control, COMMAND);
+      Atomics.store(this.#control, DONE, 0);
+      Atomics.store(this.#control, KERNEL, index);
+      Atomics.add(this.#control, COMMAND, 1);
+      Atomics.notify(this.#control, COMMAND);
     }
-    this.own[index]!(...part(0));
-    this.join();
+    this.#own[index]!(...part(0));
+    this.#join();
   }
 
-  private join(): void {
+  #join(): void {
     const others = this.threads - 1;
-    for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(this.control, DONE) >= others) return;
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.load(this.#control, DONE) >= others) {
+        return;
+      }
+    }
     for (;;) {
-      const done = Atomics.load(this.control, DONE);
-      if (done >= others) return;
-      Atomics.wait(this.control, DONE, done);
+      const done = Atomics.load(this.#control, DONE);
+      if (done >= others) {
+        return;
+      }
+      Atomics.wait(this.#control, DONE, done);
     }
   }
 
-  private list(index: number, values: KernelArguments): number[] {
+  #list(index: number, values: KernelArguments): number[] {
     return Object.keys(KERNELS[index]!.parameters).map((name) => {
       const value = values[name];
-      if (value === undefined) throw new TypeError(`${KERNELS[index]!.name} needs ${name}`);
+      if (value === undefined) {
+        throw new TypeError(`${KERNELS[index]!.name} needs ${name}`);
+      }
       return typeof value === 'number' ? value : value.byteOffset;
     });
   }
@@ -130,9 +139,9 @@ export class KernelPool {
 
   /** Ends the threads. */
   async close(): Promise<void> {
-    Atomics.store(this.control, KERNEL, -1);
-    Atomics.add(this.control, COMMAND, 1);
-    Atomics.notify(this.control, COMMAND);
-    await Promise.all(this.workers.map((worker) => worker.terminate()));
+    Atomics.store(this.#control, KERNEL, -1);
+    Atomics.add(this.#control, COMMAND, 1);
+    Atomics.notify(this.#control, COMMAND);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }

@@ -14,11 +14,17 @@ const kernels = names.map((name) => exports[name]!);
 for (let seen = 0; ; ) {
   Atomics.wait(control, COMMAND, seen);
   const command = Atomics.load(control, COMMAND);
-  if (command === seen) continue;
+  if (command === seen) {
+    continue;
+  }
   seen = command;
   const kernel = Atomics.load(control, KERNEL);
-  if (kernel < 0) break;
-  if (slot[0]! > 0) kernels[kernel]!(...slot.subarray(1, 1 + slot[0]!));
+  if (kernel < 0) {
+    break;
+  }
+  if (slot[0]! > 0) {
+    kernels[kernel]!(...slot.subarray(1, 1 + slot[0]!));
+  }
   Atomics.add(control, DONE, 1);
   Atomics.notify(control, DONE);
 }

@@ -33,10 +33,14 @@ describe('the dispatcher', () => {
       const answer = await client.call('POST', '/v1/jobs', { body, headers: { 'idempotency-key': key } });
       return (await answer.json<{ id: string }>()).id;
     };
-    for (let i = 0; i < 12; i += 1) await post(a, `a${i}`);
+    for (let i = 0; i < 12; i += 1) {
+      await post(a, `a${i}`);
+    }
     expect(await sent('turns')).toEqual([]);
     const workers = [randomId('wkr'), randomId('wkr')];
-    for (const worker of workers) await dispatcherOf(env, 'turns').announce(worker, null);
+    for (const worker of workers) {
+      await dispatcherOf(env, 'turns').announce(worker, null);
+    }
     await until(async () => (await sent('turns')).length === 2, 'two messages');
 
     const job = await post(b, 'b');
@@ -54,22 +58,30 @@ describe('the dispatcher', () => {
       const messages = await sent('turns');
       expect(messages.length).toBeLessThanOrEqual(workers.length);
       const [next] = messages;
-      if (!next) break;
+      if (!next) {
+        break;
+      }
       unwrap(await ledgerOf(env, next.job).claim(workers[started.length % 2] ?? '', next.dispatch));
       started.push(next.job);
       await until(async () => !(await sent('turns')).some((one) => one.job === next.job), 'the claim to be noted');
     }
     expect(started.length).toBeLessThanOrEqual(workers.length + 1);
-    for (const worker of workers) await dispatcherOf(env, 'turns').leave(worker);
+    for (const worker of workers) {
+      await dispatcherOf(env, 'turns').leave(worker);
+    }
   });
 
   it('keeps 20,000 waiting jobs through its end, and knows the place of each', async () => {
     const pool = env.DISPATCHER.getByName('many');
     const many = dispatcherOf(env, 'many');
     const rows = waitingOf('a', 20_000);
-    for (let i = 0; i < rows.length; i += 500) await many.enqueue(...rows.slice(i, i + 500));
+    for (let i = 0; i < rows.length; i += 500) {
+      await many.enqueue(...rows.slice(i, i + 500));
+    }
     const [mine] = waitingOf('b', 1);
-    if (!mine) throw new Error('no job');
+    if (!mine) {
+      throw new Error('no job');
+    }
     await many.enqueue(mine);
     await evictDurableObject(pool).catch(() => {});
     expect(await many.state()).toMatchObject({ waiting: 20_001, sent: 0, running: 0 });

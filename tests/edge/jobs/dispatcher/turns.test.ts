@@ -8,7 +8,9 @@ function serve(costs: Record<string, () => number>, turns: number): { given: Rec
   const order: string[] = [];
   for (let i = 0; i < turns; i += 1) {
     const turn = nextTurn(marks, 10);
-    if (!turn) break;
+    if (!turn) {
+      break;
+    }
     order.push(turn.tenant);
     const served = marks.find(({ tenant }) => tenant === turn.tenant);
     given[turn.tenant] = (given[turn.tenant] ?? 0) + (served?.cost ?? 0);

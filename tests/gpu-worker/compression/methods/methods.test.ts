@@ -20,13 +20,15 @@ function layer(seed: number) {
   const rows = (name: string) => {
     const z = normal(name, TOKENS * INPUTS);
     const x = new Float32Array(TOKENS * INPUTS);
-    for (let t = 0; t < TOKENS; t++)
+    for (let t = 0; t < TOKENS; t++) {
       for (let j = 0; j < INPUTS; j++) {
         let sum = z[t * INPUTS + j]!;
-        for (let k = 0; k < INPUTS; k++)
+        for (let k = 0; k < INPUTS; k++) {
           sum += (0.5 / Math.sqrt(INPUTS)) * 2 * z[t * INPUTS + k]! * mix[k * INPUTS + j]!;
+        }
         x[t * INPUTS + j] = sum * scale[j]!;
       }
+    }
     return x;
   };
   return {
@@ -68,8 +70,9 @@ describe('pruning', () => {
     const norms = (await gramOf(calibration)).norms();
     const maskOf = (values: Float32Array, by: Float64Array) => lowest(scores(values, INPUTS, by), INPUTS, 0.3, 'row');
     const mask = maskOf(w, norms);
-    for (let row = 0; row < OUT; row++)
+    for (let row = 0; row < OUT; row++) {
       expect(mask.subarray(row * INPUTS, (row + 1) * INPUTS).reduce((a, b) => a + b, 0)).toBe(Math.floor(0.3 * INPUTS));
+    }
     expect(
       maskOf(
         w,
@@ -86,7 +89,9 @@ describe('pruning', () => {
       w,
       norms.map((norm, j) => (j === 5 ? 1e4 * norm : norm)),
     );
-    for (let row = 0; row < OUT; row++) expect(loud[row * INPUTS + 5]).toBe(0);
+    for (let row = 0; row < OUT; row++) {
+      expect(loud[row * INPUTS + 5]).toBe(0);
+    }
   });
 
   it('changes nothing a second time, even with other norms', async () => {
@@ -99,7 +104,9 @@ describe('pruning', () => {
   it('keeps n of every m', () => {
     const { w } = layer(3);
     const pruned = masked(w, lowest(scores(w, INPUTS, null), INPUTS, 0, { n: 2, m: 4 }));
-    for (let at = 0; at < w.length; at += 4) expect(zerosOf(pruned.slice(at, at + 4))).toBe(2);
+    for (let at = 0; at < w.length; at += 4) {
+      expect(zerosOf(pruned.slice(at, at + 4))).toBe(2);
+    }
   });
 });
 
@@ -110,12 +117,15 @@ describe('the sums over inputs', () => {
     const { values } = roundToNearest(w, INPUTS, { kind: 'symmetric', bits: 3, group: 32 });
     const difference = values.map((value, i) => value - w[i]!);
     let direct = 0;
-    for (let t = 0; t < TOKENS; t++)
+    for (let t = 0; t < TOKENS; t++) {
       for (let row = 0; row < OUT; row++) {
         let sum = 0;
-        for (let j = 0; j < INPUTS; j++) sum += difference[row * INPUTS + j]! * calibration[t * INPUTS + j]!;
+        for (let j = 0; j < INPUTS; j++) {
+          sum += difference[row * INPUTS + j]! * calibration[t * INPUTS + j]!;
+        }
         direct += sum * sum;
       }
+    }
     expect(Math.abs((await outputEnergy(products, gram, difference)) / direct - 1)).toBeLessThan(1e-6);
   });
 
@@ -123,8 +133,9 @@ describe('the sums over inputs', () => {
     const { calibration } = layer(5);
     const whole = await gramOf(calibration);
     const parts = new Gram(INPUTS);
-    for (let from = 0; from < calibration.length; from += 700 * INPUTS)
+    for (let from = 0; from < calibration.length; from += 700 * INPUTS) {
       await parts.add(products, calibration.subarray(from, from + 700 * INPUTS));
+    }
     const gaps = parts.finish().sums.map((sum, i) => Math.abs(sum - whole.sums[i]!));
     expect(Math.max(...gaps) / Math.max(...whole.sums)).toBeLessThan(1e-6);
   });
@@ -133,6 +144,8 @@ describe('the sums over inputs', () => {
 it('selection finds the value that sorting puts at a rank', () => {
   for (let seed = 0; seed < 50; seed++) {
     const values = Float64Array.from(stream(seed, 'select').integers(37, 12), Number);
-    for (const rank of [0, 5, 18, 36]) expect(selected(values.slice(), rank)).toBe(values.slice().sort()[rank]);
+    for (const rank of [0, 5, 18, 36]) {
+      expect(selected(values.slice(), rank)).toBe(values.slice().sort()[rank]);
+    }
   }
 });

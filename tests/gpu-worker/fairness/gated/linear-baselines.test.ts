@@ -64,7 +64,11 @@ describe('the distributionally robust classifier', () => {
     const objective = (w: number, b: number): number =>
       lossesOf(w, b).reduce((sum, l, k) => sum + (cells[k]! / n) * Math.max(0, l - 0.5) ** 2, 0);
     let least = Number.POSITIVE_INFINITY;
-    for (let w = -5; w <= 5; w += 0.02) for (let b = -5; b <= 5; b += 0.02) least = Math.min(least, objective(w, b));
+    for (let w = -5; w <= 5; w += 0.02) {
+      for (let b = -5; b <= 5; b += 0.02) {
+        least = Math.min(least, objective(w, b));
+      }
+    }
     const [w, b] = baselines.distributionallyRobust(rowsOf(cells), 0.5) as unknown as [number, number];
     expect(objective(w, b)).toBeLessThan(least * 1.002);
     const [pw, pb] = logisticRegression(rowsOf(cells).x, rowsOf(cells).y, 1) as unknown as [number, number];

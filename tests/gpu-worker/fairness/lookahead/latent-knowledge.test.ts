@@ -151,7 +151,9 @@ describe('convergence', () => {
     const rho = 0.8;
     const series = [0, 1].map((c) => {
       const noise = stream(c, 'ar').normal(20_000);
-      for (let i = 1; i < noise.length; i++) noise[i] = rho * noise[i - 1]! + Math.sqrt(1 - rho ** 2) * noise[i]!;
+      for (let i = 1; i < noise.length; i++) {
+        noise[i] = rho * noise[i - 1]! + Math.sqrt(1 - rho ** 2) * noise[i]!;
+      }
       return noise;
     });
     expect(effectiveSamples(series) / 40_000 / ((1 - rho) / (1 + rho))).toBeCloseTo(1, 0);

@@ -15,7 +15,9 @@ function world(n: number, seed: number): { rows: Rows; groupIds: Uint8Array } {
   const x = new Float64Array(4 * n);
   const y = new Float64Array(n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < 4; j++) x[4 * i + j] = z[5 * i + j]!;
+    for (let j = 0; j < 4; j++) {
+      x[4 * i + j] = z[5 * i + j]!;
+    }
     x[4 * i] = (groupIds[i] ? 1.5 : 0.8) * x[4 * i]! + (groupIds[i] ? 1 : -0.2);
     y[i] = Math.tanh(x[4 * i]!) + 0.5 * x[4 * i + 1]! + 0.3 * z[5 * i + 4]!;
   }

@@ -20,7 +20,9 @@ function build(item: Case, seed: number) {
     try {
       byInput.set(g.nameOf(tensor), g.gradients(loss, [tensor])[0]!);
     } catch (error) {
-      if (!(error instanceof g.GraphError && error.code === 'gradient_unreachable')) throw error;
+      if (!(error instanceof g.GraphError && error.code === 'gradient_unreachable')) {
+        throw error;
+      }
     }
   }
   return { output, loss, byInput, feeds };

@@ -40,12 +40,16 @@ export async function runJob<P extends z.ZodType, R extends z.ZodType>(
     scratch,
     input(id) {
       const found = inputs[id];
-      if (!found) throw new Error(`no input ${id}`);
+      if (!found) {
+        throw new Error(`no input ${id}`);
+      }
       return found;
     },
     progress: ({ fraction }) => progress.push(fraction),
     async artefact(name, media_type, content) {
-      if (!(content instanceof Uint8Array) && !('file' in content)) throw new Error('bytes or a file expected');
+      if (!(content instanceof Uint8Array) && !('file' in content)) {
+        throw new Error('bytes or a file expected');
+      }
       const bytes = content instanceof Uint8Array ? content : readFileSync(content.file);
       const path = join(scratch, `${files.size}-${crypto.randomUUID()}`);
       writeFileSync(path, bytes);
@@ -57,7 +61,9 @@ export async function runJob<P extends z.ZodType, R extends z.ZodType>(
     checkpoint: { last: null, save: async () => true },
   })) as JobOutcome<z.output<R>>;
   contract.result.parse(outcome.result);
-  for (const result of outcome.published) manifestSchema.parse(result);
+  for (const result of outcome.published) {
+    manifestSchema.parse(result);
+  }
   return { outcome, files, progress };
 }
 

@@ -3,7 +3,9 @@ import { packed, repeated, shuffled } from '../../../../gpu-worker/lm/corpus/seq
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
-  for await (const item of items) list.push(item);
+  for await (const item of items) {
+    list.push(item);
+  }
   return list;
 }
 
@@ -35,7 +37,9 @@ describe('shuffling', () => {
     expect(await all(shuffled(items, { size: 50, seed: 1 }))).toEqual(once);
     expect(await all(shuffled(items, { size: 50, seed: 2 }))).not.toEqual(once);
     // Nothing is given earlier than the buffer allows.
-    for (const [place, item] of once.entries()) expect(item).toBeLessThan(place + 50);
+    for (const [place, item] of once.entries()) {
+      expect(item).toBeLessThan(place + 50);
+    }
   });
 
   it('repeats as often as asked for, and ends where there is nothing', async () => {

@@ -30,8 +30,9 @@ describe('generation on threads', () => {
     for (const [row, prompt] of prompts.entries()) {
       const [alone] = await generate(model, [prompt], { ...options, rowNumbers: [row] });
       expect([row, together[row]!.tokens]).toEqual([row, alone!.tokens]);
-      for (const [i, value] of alone!.logProbabilities.entries())
+      for (const [i, value] of alone!.logProbabilities.entries()) {
         expect(together[row]!.logProbabilities[i]).toBeCloseTo(value, 4);
+      }
     }
     expect(done).toEqual([4, 7]);
   });

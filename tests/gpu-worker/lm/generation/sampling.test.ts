@@ -13,7 +13,9 @@ function shares(options: Parameters<typeof sample>[1], seen: number[] = []): num
   const n = 20_000;
   const uniforms = stream(3, 'draws').uniform(n);
   const counts = new Array<number>(logits.length).fill(0);
-  for (const uniform of uniforms) counts[sample(logits, options, seen, () => uniform)]!++;
+  for (const uniform of uniforms) {
+    counts[sample(logits, options, seen, () => uniform)]!++;
+  }
   return counts.map((count) => count / n);
 }
 const softmax = (values: number[]) => {
@@ -25,8 +27,9 @@ describe('sampling', () => {
   it('follows the softmax at its temperature', () => {
     for (const temperature of [0.5, 1, 2]) {
       const expected = softmax([...logits].map((x) => x / temperature));
-      for (const [i, share] of shares({ temperature }).entries())
+      for (const [i, share] of shares({ temperature }).entries()) {
         expect(Math.abs(share - expected[i]!)).toBeLessThan(0.015);
+      }
     }
   });
 
@@ -85,8 +88,9 @@ describe('generation', () => {
     }
     expect(step.value[0]!.tokens).toEqual(seen);
     const { losses } = await model.forward({ ids: [[...prompt!, ...seen]], losses: true });
-    for (const [i, logProbability] of step.value[0]!.logProbabilities.entries())
+    for (const [i, logProbability] of step.value[0]!.logProbabilities.entries()) {
       expect(logProbability).toBeCloseTo(-losses![4 + i]!, 4);
+    }
   });
 
   it('is steered on the prompt, on what follows, or on both', async () => {
@@ -110,8 +114,9 @@ describe('generation', () => {
 
   it('refuses options out of range', async () => {
     const model = await openTiny(TINY.llama!);
-    for (const options of [{ temperature: -1 }, { topK: 0 }, { topP: 2 }, { repetitionPenalty: 0 }])
+    for (const options of [{ temperature: -1 }, { topK: 0 }, { topP: 2 }, { repetitionPenalty: 0 }]) {
       await expect(generate(model, [[1]], options)).rejects.toMatchObject({ code: 'data_invalid' });
+    }
     await expect(generate(model, [[1]], { stop: ['x'] })).rejects.toMatchObject({ code: 'tokenizer_mismatch' });
     await expect(generate(model, [new Array<number>(33).fill(1)])).rejects.toMatchObject({ code: 'context_exceeded' });
   });

@@ -12,12 +12,14 @@ describe('a stream of activations', () => {
     const model = await openTiny(TINY.llama!);
     for (const batch of [1, 2, 3]) {
       let count = 0;
-      for await (const block of activations(model, ROWS, { hooks: HOOKS, batch }))
+      for await (const block of activations(model, ROWS, { hooks: HOOKS, batch })) {
         for (let i = 0; i < block.count; i++) {
           const row = ROWS[block.sequences[i]!]!;
           expect(block.tokens[i]).toBe(row[block.positions[i]!]);
           count++;
-          if (i % 5 > 0) continue;
+          if (i % 5 > 0) {
+            continue;
+          }
           const { taps } = await model.forward({ ids: [row], taps: HOOKS, logits: 'none' });
           for (const hook of HOOKS) {
             const width = model.widthAt(hook)!;
@@ -25,6 +27,7 @@ describe('a stream of activations', () => {
             expect(gap(block.values[hook]!.subarray(i * width, (i + 1) * width), alone)).toBeLessThan(2e-5);
           }
         }
+      }
       expect(count).toBe(38);
     }
   });
@@ -32,8 +35,9 @@ describe('a stream of activations', () => {
   it('leaves out what is not kept, and refuses to be empty', async () => {
     const model = await openTiny(TINY.llama!);
     const kept: number[] = [];
-    for await (const { positions } of activations(model, ROWS, { hooks: HOOKS, keep: (_, position) => position > 6 }))
+    for await (const { positions } of activations(model, ROWS, { hooks: HOOKS, keep: (_, position) => position > 6 })) {
       kept.push(...positions);
+    }
     expect(kept).toEqual([7, 8, 7, 8, 7, 8]);
     const none = activations(model, ROWS, { hooks: HOOKS, keep: () => false });
     await expect(none.next()).rejects.toMatchObject({ code: 'data_invalid' });
@@ -54,7 +58,9 @@ describe('a stream of activations', () => {
         buffer,
         random: (bound: number) => Math.floor(random.uniform(1, { start: draws++ })[0]! * bound),
       };
-      for await (const block of activationRows(model, ROWS, options)) blocks.push(block);
+      for await (const block of activationRows(model, ROWS, options)) {
+        blocks.push(block);
+      }
       expect(blocks.map((block) => block.length / 16)).toEqual([8, 8, 8, 8, 6]);
       return blocks.flatMap((block) =>
         Array.from({ length: block.length / 16 }, (_, i) => block.subarray(i * 16, (i + 1) * 16).join()),

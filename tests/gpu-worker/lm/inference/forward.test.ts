@@ -55,7 +55,9 @@ describe.each([
     const together = await generate(model, prompts, { maxTokens: 12, stopTokens: [] });
     for (const [r, prompt] of prompts.entries()) {
       const ids = [...prompt];
-      for (let i = 0; i < 12; i++) ids.push(argMax((await model.forward({ ids: [ids], logits: 'last' })).logits!.data));
+      for (let i = 0; i < 12; i++) {
+        ids.push(argMax((await model.forward({ ids: [ids], logits: 'last' })).logits!.data));
+      }
       expect(together[r]!.tokens).toEqual(ids.slice(prompt.length));
     }
   });
@@ -97,13 +99,14 @@ describe.each([
     const { vocabulary } = model.architecture;
     const all = await model.forward({ ids, losses: true });
     const last = await model.forward({ ids, logits: 'last' });
-    for (const row of [0, 1])
+    for (const row of [0, 1]) {
       expect(
         gap(
           last.logits!.data.subarray(row * vocabulary, (row + 1) * vocabulary),
           all.logits!.data.subarray((row * 8 + 7) * vocabulary, (row + 1) * 8 * vocabulary),
         ),
       ).toBeLessThan(1e-6);
+    }
     const first = all.logits!.data.subarray(0, vocabulary);
     const normaliser = Math.log(first.reduce((sum, logit) => sum + Math.exp(logit), 0));
     expect(all.losses![0]).toBeCloseTo(normaliser - first[ids[0]![1]!]!, 5);
@@ -122,8 +125,9 @@ describe.each(Object.entries(WIDE))('attention in one node, in a random %s', (_n
     // Whoever looks at the patterns gets them computed.
     const spelled = await model.forward({ ids, taps: [...Object.keys(fused.taps), 'attn_pattern.1'] });
     expect(gap(fused.logits!.data, spelled.logits!.data)).toBeLessThan(2e-5);
-    for (const [hook, { data }] of Object.entries(fused.taps))
+    for (const [hook, { data }] of Object.entries(fused.taps)) {
       expect(gap(data, spelled.taps[hook]!.data)).toBeLessThan(2e-5);
+    }
   });
 });
 

@@ -35,8 +35,12 @@ describe.each(Object.entries(TINY))('hook points of a random %s', (_name, config
         at(`${kind}.${layer}`),
       );
       expect(gap(post!, sum(pre!, attention!, mlp!))).toBeLessThan(1e-5);
-      if (!parallel) expect(gap(at(`resid_mid.${layer}`), sum(pre!, attention!))).toBeLessThan(1e-5);
-      if (layer + 1 < layers) expect(gap(at(`resid_pre.${layer + 1}`), post!)).toBe(0);
+      if (!parallel) {
+        expect(gap(at(`resid_mid.${layer}`), sum(pre!, attention!))).toBeLessThan(1e-5);
+      }
+      if (layer + 1 < layers) {
+        expect(gap(at(`resid_pre.${layer + 1}`), post!)).toBe(0);
+      }
     }
   });
 
@@ -68,8 +72,11 @@ describe.each(Object.entries(TINY))('hook points of a random %s', (_name, config
       const query = line % 9;
       expect(row.reduce((s, x) => s + x, 0)).toBeCloseTo(1, 5);
       row.forEach((p, key) => {
-        if (key > query || (window !== null && key <= query - window)) expect(p).toBe(0);
-        else expect(p).toBeGreaterThan(0);
+        if (key > query || (window !== null && key <= query - window)) {
+          expect(p).toBe(0);
+        } else {
+          expect(p).toBeGreaterThan(0);
+        }
       });
     }
   });

@@ -71,8 +71,9 @@ describe('projections', () => {
     expect(gap(await logits(model, project, project), once)).toBeLessThan(1e-5);
     const { taps } = await model.forward({ ids: IDS, taps: ['resid_mid.0'], interventions: [project] });
     const { data } = taps['resid_mid.0']!;
-    for (let row = 0; row < 14; row++)
+    for (let row = 0; row < 14; row++) {
       expect(Math.abs(direction.reduce((s, x, i) => s + x * data[row * 16 + i]!, 0))).toBeLessThan(1e-5);
+    }
   });
 
   it('scale the component by their factor; a factor of 1 changes nothing', async () => {
@@ -108,8 +109,12 @@ describe('projections', () => {
       for (let i = 0; i < (columns ? inner : rows); i++) {
         const at = (k: number) => (columns ? k * inner + i : i * 16 + k);
         let dot = 0;
-        for (let k = 0; k < 16; k++) dot += d[k]! * w[at(k)]!;
-        for (let k = 0; k < 16; k++) w[at(k)]! -= dot * d[k]!;
+        for (let k = 0; k < 16; k++) {
+          dot += d[k]! * w[at(k)]!;
+        }
+        for (let k = 0; k < 16; k++) {
+          w[at(k)]! -= dot * d[k]!;
+        }
       }
       return w;
     };
@@ -133,7 +138,9 @@ describe('projections', () => {
         const project: Intervention = { kind: 'project', hook, directions: d };
         const layer = folder.weights.layers[Number(hook.at(-1))]!;
         const stored = hook.startsWith('attn_out') ? layer.output.bias : null;
-        if (!stored) return [project];
+        if (!stored) {
+          return [project];
+        }
         const b = bias(stored.name);
         const dot = b.reduce((s, x, i) => s + x * d[i]!, 0);
         return [project, { kind: 'add', hook, vector: d, strength: dot } satisfies Intervention];
@@ -182,7 +189,11 @@ describe('rows of one batch', () => {
       logits(model, { kind: 'replace', hook: 'resid_post.1', values: vector(16), positions }),
     ]);
     const changed = new Set<number>();
-    for (const [i, x] of plain.entries()) if (Math.abs(x - edited[i]!) > 1e-5) changed.add(Math.floor(i / 61));
+    for (const [i, x] of plain.entries()) {
+      if (Math.abs(x - edited[i]!) > 1e-5) {
+        changed.add(Math.floor(i / 61));
+      }
+    }
     expect([...changed]).toEqual([3]);
   });
 });

@@ -37,12 +37,15 @@ describe('attention masks', () => {
   });
 
   it('of a cache and of new positions together are the mask of the whole', () => {
-    for (const window of [null, 1, 3, 5])
+    for (const window of [null, 1, 3, 5]) {
       for (const past of [2, 4]) {
         const whole = picture(causalMask(7, window), 7);
         const old = picture(cacheMask(7 - past, past, [past], window), past);
         const fresh = picture(causalMask(7 - past, window), 7 - past);
-        for (let i = 0; i < 7 - past; i++) expect(old[i]! + fresh[i]!).toBe(whole[past + i]);
+        for (let i = 0; i < 7 - past; i++) {
+          expect(old[i]! + fresh[i]!).toBe(whole[past + i]);
+        }
       }
+    }
   });
 });

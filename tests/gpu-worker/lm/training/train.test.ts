@@ -16,7 +16,9 @@ const config = { ...TINY.llama!, attention_bias: false, tie_word_embeddings: tru
 
 /** Counting modulo 7 from a random start: after one token the rest is known. */
 function* counting(rows = 64): Generator<TrainingSequence> {
-  for (let row = 0; row < rows; row++) yield { ids: Array.from({ length: 13 }, (_, i) => 2 + ((row * 3 + i) % 7)) };
+  for (let row = 0; row < rows; row++) {
+    yield { ids: Array.from({ length: 13 }, (_, i) => 2 + ((row * 3 + i) % 7)) };
+  }
 }
 const common = { context: 12, batch: 8, threads: 1, learningRate: 0.01, sequences: repeated(() => counting()) };
 
@@ -84,9 +86,14 @@ describe('a model too large for one file', () => {
     trained.save(split, { shardBytes: 12_000 });
     const [one, several] = [readFolder(whole), readFolder(split)];
     expect(new Set([...several.stored.values()].map(({ file }) => file)).size).toBeGreaterThan(1);
-    for (const file of readdirSync(split))
-      if (file.endsWith('.safetensors')) expect(statSync(join(split, file)).size).toBeLessThanOrEqual(12_000);
-    for (const name of one.stored.keys()) expect(gap(readWeight(one, name), readWeight(several, name))).toBe(0);
+    for (const file of readdirSync(split)) {
+      if (file.endsWith('.safetensors')) {
+        expect(statSync(join(split, file)).size).toBeLessThanOrEqual(12_000);
+      }
+    }
+    for (const name of one.stored.keys()) {
+      expect(gap(readWeight(one, name), readWeight(several, name))).toBe(0);
+    }
   });
 });
 
@@ -105,7 +112,9 @@ describe('a token that counts nothing', () => {
     const [one, two] = [await run(20), await run(50)];
     expect(one.losses).toEqual(two.losses);
     const unseen = readFolder(folder);
-    for (const name of unseen.stored.keys()) expect([name, gap(one.values(name), two.values(name))]).toEqual([name, 0]);
+    for (const name of unseen.stored.keys()) {
+      expect([name, gap(one.values(name), two.values(name))]).toEqual([name, 0]);
+    }
     remove();
   });
 });
@@ -122,8 +131,11 @@ describe('fine-tuning', () => {
     const before = readFolder(folder);
     for (const name of before.stored.keys()) {
       const moved = gap(tuned.values(name), readWeight(before, name));
-      if (/embed_tokens|mlp\./.test(name)) expect(moved).toBe(0);
-      else expect(moved).toBeGreaterThan(0);
+      if (/embed_tokens|mlp\./.test(name)) {
+        expect(moved).toBe(0);
+      } else {
+        expect(moved).toBeGreaterThan(0);
+      }
     }
     remove();
   });
@@ -171,8 +183,9 @@ describe.each(Object.entries(TINY))('gradients of a random %s', (_name, tiny) =>
       ids: { shape: [1, 5], data: rows[0]!.slice(0, 5) },
       labels: { shape: [1, 5], data: rows[0]!.slice(1) },
     };
-    for (const [name, parameter] of parameters)
+    for (const [name, parameter] of parameters) {
       feeds[name] = { shape: parameter.shape as number[], data: readWeight(model, name) };
+    }
     const exact = evaluate([loss, ...gradients(loss, [...parameters.values()])], feeds);
     expect(Math.abs(found.loss - exact[0]!.data[0]!)).toBeLessThan(1e-5);
     for (const [i, name] of names.entries()) {

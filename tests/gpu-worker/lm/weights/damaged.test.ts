@@ -38,15 +38,20 @@ describe(`damaged files (seed ${seed})`, () => {
       const pick = (bound: number) => random.integers(1, bound)[0]!;
       let bytes = Uint8Array.from(whole);
       const head = Math.min(bytes.length, pick(2) === 0 ? 64 : 6000);
-      for (let flips = 1 + pick(4); flips > 0; flips--)
+      for (let flips = 1 + pick(4); flips > 0; flips--) {
         bytes[pick(pick(4) === 0 ? bytes.length : head)]! ^= 1 << pick(8);
-      if (pick(4) === 0) bytes = bytes.subarray(0, pick(bytes.length));
+      }
+      if (pick(4) === 0) {
+        bytes = bytes.subarray(0, pick(bytes.length));
+      }
       writeFileSync(file, bytes);
       try {
         discardFolder(readFolder(model.path));
       } catch (error) {
         refused++;
-        if (!(error instanceof SextantError) || !CODES.includes(error.code)) throw error;
+        if (!(error instanceof SextantError) || !CODES.includes(error.code)) {
+          throw error;
+        }
       }
     }
     expect(refused).toBeGreaterThan(0);

@@ -38,7 +38,9 @@ describe('a model folder', () => {
         'model-00001-of-00002.safetensors': names.slice(0, half),
         'model-00002-of-00002.safetensors': names.slice(half),
       };
-      for (const [file, part] of Object.entries(parts)) write(file, writeSafetensors(part.map((name) => tensor(name))));
+      for (const [file, part] of Object.entries(parts)) {
+        write(file, writeSafetensors(part.map((name) => tensor(name))));
+      }
       const weight_map = Object.fromEntries(
         Object.entries(parts).flatMap(([file, part]) => part.map((name) => [name, file])),
       );
@@ -98,7 +100,9 @@ describe('a model folder', () => {
         const parts = kind === 'shards' ? [names.slice(0, half), names.slice(half)] : [names];
         const files = parts.map((_, i) => `model-${i}.safetensors`);
         rmSync(join(path, 'model.safetensors'));
-        for (const [i, part] of parts.entries()) write(files[i]!, writeSafetensors(part.map((name) => tensor(name))));
+        for (const [i, part] of parts.entries()) {
+          write(files[i]!, writeSafetensors(part.map((name) => tensor(name))));
+        }
         const weight_map = Object.fromEntries(parts.flatMap((part, i) => part.map((name) => [name, files[i]!])));
         write('model.safetensors.index.json', JSON.stringify({ weight_map }));
         mkdirSync(join(path, 'snapshots', 'abc'), { recursive: true });

@@ -33,7 +33,9 @@ describe('a model from a hub', () => {
     expect(commit).toBe(COMMIT);
     expect(path.endsWith(COMMIT)).toBe(true);
     expect(readdirSync(path).sort()).toEqual(['.complete', 'config.json', 'model.safetensors']);
-    for (const name of readdirSync(path)) expect(lstatSync(join(path, name)).isFile()).toBe(true);
+    for (const name of readdirSync(path)) {
+      expect(lstatSync(join(path, name)).isFile()).toBe(true);
+    }
     const model = await loadModel(path, { threads: 1 });
     expect((await model.forward({ ids: [[1, 2]] })).logits!.shape).toEqual([1, 2, 61]);
     await model.release();
@@ -52,7 +54,9 @@ describe('a model from a hub', () => {
     const size = files['model.safetensors']!.length;
     let broken = 0;
     hub.intercept = (name, request, response) => {
-      if (name !== 'model.safetensors' || request.headers.range || broken++ > 0) return false;
+      if (name !== 'model.safetensors' || request.headers.range || broken++ > 0) {
+        return false;
+      }
       response.writeHead(200, { 'content-length': size });
       response.write(files[name]!.subarray(0, 1000));
       // a connection that breaks may take bytes with it that were sent but not yet read: break it once they lie on disk
@@ -69,7 +73,9 @@ describe('a model from a hub', () => {
 
   it('is refused where the bytes do not have the stated digest, and leaves nothing behind', async () => {
     hub.intercept = (name, _request, response) => {
-      if (name !== 'model.safetensors') return false;
+      if (name !== 'model.safetensors') {
+        return false;
+      }
       const changed = files[name]!.slice();
       changed[changed.length - 1]! ^= 1;
       response.end(changed);
@@ -85,7 +91,9 @@ describe('a model from a hub', () => {
 
   it('that sends more than it states is cut off', async () => {
     hub.intercept = (name, _request, response) => {
-      if (name !== 'config.json') return false;
+      if (name !== 'config.json') {
+        return false;
+      }
       response.end(new Uint8Array(files[name]!.length + 1));
       return true;
     };
@@ -97,7 +105,9 @@ describe('a token', () => {
   it('goes to the hub, and not to another origin that it redirects to', async () => {
     const store = await hubServer(files);
     hub.intercept = (name, _request, response) => {
-      if (name !== 'model.safetensors') return false;
+      if (name !== 'model.safetensors') {
+        return false;
+      }
       response.writeHead(302, { location: `${store.endpoint}/owner/model/resolve/${COMMIT}/${name}` }).end();
       return true;
     };
@@ -116,7 +126,9 @@ describe('a token', () => {
       return true;
     };
     hub.intercept = (name, _request, response) => {
-      if (name !== 'model.safetensors' || !first) return false;
+      if (name !== 'model.safetensors' || !first) {
+        return false;
+      }
       first = false;
       response.writeHead(302, { location: `${store.endpoint}/owner/model/resolve/${COMMIT}/${name}` }).end();
       return true;

@@ -36,7 +36,9 @@ describe('codes for inference', () => {
     const u = Float64Array.from({ length: rows * width }, (_, at) => {
       const [row, i] = [Math.floor(at / width), at % width];
       let sum = encoderBias[i]!;
-      for (let j = 0; j < inputs; j++) sum += W[i * inputs + j]! * (x[row * inputs + j]! - decoderBias[j]!);
+      for (let j = 0; j < inputs; j++) {
+        sum += W[i * inputs + j]! * (x[row * inputs + j]! - decoderBias[j]!);
+      }
       return sum;
     });
     const expected = inferenceCode(VARIANTS[variant], u, width, { k, threshold: threshold ?? [] });
@@ -50,7 +52,9 @@ describe('codes for inference', () => {
     for (let at = 0; at < hat.length; at++) {
       let sum = 0;
       const [row, j] = [Math.floor(at / inputs), at % inputs];
-      for (let i = 0; i < width; i++) sum += expected[row * width + i]! * sae.parameters.decoder[i * inputs + j]!;
+      for (let i = 0; i < width; i++) {
+        sum += expected[row * width + i]! * sae.parameters.decoder[i * inputs + j]!;
+      }
       expect(Math.abs(hat[at]! - sum)).toBeLessThan(1e-4);
     }
   });

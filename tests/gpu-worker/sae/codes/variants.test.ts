@@ -20,7 +20,9 @@ function bruteForce(variant: Variant, u: Float64Array, k: number, lambda: number
 }
 const objective = (variant: Variant, u: Float64Array, z: Float64Array, k: number, lambda: number): number => {
   const cost = variant.cost(z, k);
-  if (cost === Number.POSITIVE_INFINITY) return cost;
+  if (cost === Number.POSITIVE_INFINITY) {
+    return cost;
+  }
   return z.reduce((sum, value, i) => sum + 0.5 * (u[i]! - value) ** 2, 0) + lambda * cost;
 };
 /** Best single value other than 0, by grid: the costs are sums over coordinates once the support is fixed. */
@@ -28,9 +30,13 @@ function bestValue(variant: Variant, u: number, k: number, lambda: number): numb
   const step = 1e-3;
   let [at, least] = [step, Number.POSITIVE_INFINITY];
   for (let z = -4; z <= 4; z += step) {
-    if (Math.abs(z) < step / 2) continue;
+    if (Math.abs(z) < step / 2) {
+      continue;
+    }
     const value = objective(variant, Float64Array.of(u), Float64Array.of(z), k, lambda);
-    if (value < least) [at, least] = [z, value];
+    if (value < least) {
+      [at, least] = [z, value];
+    }
   }
   return at;
 }
@@ -142,7 +148,9 @@ describe('the code as a graph', () => {
         for (let row = 0; row < rows; row++) {
           const value = u[row * width + i]!;
           const score = variant.signed ? Math.abs(value) : value;
-          if (Math.abs(score - theta) >= bandwidth / 2) continue;
+          if (Math.abs(score - theta) >= bandwidth / 2) {
+            continue;
+          }
           code -= (theta / bandwidth) * dz[row * width + i]! * (variant.signed ? Math.sign(value) : 1);
           step -= 1 / bandwidth / rows;
         }
@@ -167,13 +175,19 @@ describe('identities', () => {
   ) => {
     const u = be.map((value, i) => {
       let sum = value;
-      for (let j = 0; j < d; j++) sum += encoder[i * d + j]! * (x[j]! - b[j]!);
+      for (let j = 0; j < d; j++) {
+        sum += encoder[i * d + j]! * (x[j]! - b[j]!);
+      }
       return sum;
     });
     const z = variant.prox(u, { k, lambda: 0 });
     const out = b.slice();
     z.forEach((code, i) => {
-      if (code !== 0) for (let j = 0; j < d; j++) out[j]! += code * decoder[i * d + j]!;
+      if (code !== 0) {
+        for (let j = 0; j < d; j++) {
+          out[j]! += code * decoder[i * d + j]!;
+        }
+      }
     });
     return { out, z };
   };

@@ -46,7 +46,9 @@ const relu = (u: number) => Math.max(0, u);
 const top = (u: Float64Array, score: (u: number) => number, value: (u: number) => number) => {
   const order = [...u.keys()].sort((i, j) => score(u[j]!) - score(u[i]!)).slice(0, k);
   const z = new Float64Array(u.length);
-  for (const i of order) z[i] = value(u[i]!);
+  for (const i of order) {
+    z[i] = value(u[i]!);
+  }
   return z;
 };
 const topk = (u: Float64Array) => top(u, (value) => value, relu);
@@ -67,7 +69,9 @@ function expected({ subtract = true, normalise, code, decode = () => 1 }: Rule):
     z.push(...codes);
     for (let j = 0; j < inputs; j++) {
       let sum: number = b[j]!;
-      for (let i = 0; i < width; i++) sum += codes[i]! * decode(i) * D[i * inputs + j]!;
+      for (let i = 0; i < width; i++) {
+        sum += codes[i]! * decode(i) * D[i * inputs + j]!;
+      }
       hat.push(normalise ? sum * s + mean : sum);
     }
   }

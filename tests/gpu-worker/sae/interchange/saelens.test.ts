@@ -51,7 +51,9 @@ function files(sae: TrainedSae): Opened {
 function opened({ config, weights }: Opened): Opened {
   const { architecture } = config;
   const tensors = TENSORS[architecture];
-  if (!tensors) throw new Error(`SAE class for architecture ${architecture} not found.`);
+  if (!tensors) {
+    throw new Error(`SAE class for architecture ${architecture} not found.`);
+  }
   expect(Object.keys(weights).sort()).toEqual(tensors);
   expect(config.normalize_activations).toBe('none');
   // Without a version the config is of a form in which model and hook stood beside the sizes.
@@ -119,7 +121,9 @@ async function example(variant: SaeVariant, more: Partial<TrainedSae> = {}): Pro
     },
     ...more,
   };
-  if (variant === 'relu' || VARIANTS[variant].selection === 'token') return sae;
+  if (variant === 'relu' || VARIANTS[variant].selection === 'token') {
+    return sae;
+  }
   // One code is exactly at the threshold, as the smallest that a batch kept is.
   const { encoder: matrix, encoderBias } = sae.parameters;
   const u = await encoder.preActivations({ x, rows, inputs, encoder: matrix, bias: encoderBias });
@@ -183,7 +187,9 @@ describe('thresholds that are exceeded and those that are reached', () => {
     expect(below).toBeLessThan(t);
     // Nothing lies between the two: their mean is one of them.
     expect([below, t]).toContain(Math.fround((below + t) / 2));
-    if (below > 0) expect(nextAbove(below)).toBe(t);
+    if (below > 0) {
+      expect(nextAbove(below)).toBe(t);
+    }
   });
 
   it('leave 0 as it is, since codes of 0 are none', () => {

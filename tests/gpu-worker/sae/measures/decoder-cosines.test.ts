@@ -24,7 +24,9 @@ describe(`cosines between decoder rows (seed ${seed})`, () => {
   const decoder = stream(seed, 'decoder').normal32(inputs * width);
   decoder.fill(0, 7 * inputs, 8 * inputs);
   // Row 12 opposes row 3, at another norm.
-  for (let i = 0; i < inputs; i++) decoder[12 * inputs + i] = -2 * decoder[3 * inputs + i]!;
+  for (let i = 0; i < inputs; i++) {
+    decoder[12 * inputs + i] = -2 * decoder[3 * inputs + i]!;
+  }
   const rows = { decoder, inputs, width };
   const cosines = naive(decoder, inputs, width);
 

@@ -40,7 +40,9 @@ describe('measures', () => {
       parts.add(x.subarray(3 * from, 3 * to), y.subarray(3 * from, 3 * to), codes);
     }
     const [a, b] = [whole.reconstruction(), parts.reconstruction()];
-    for (const key of Object.keys(a) as (keyof typeof a)[]) expect(b[key]).toBeCloseTo(a[key]!, 12);
+    for (const key of Object.keys(a) as (keyof typeof a)[]) {
+      expect(b[key]).toBeCloseTo(a[key]!, 12);
+    }
     expect(parts.density()).toEqual(whole.density());
   });
 
@@ -147,7 +149,9 @@ describe('configurations', () => {
 
   it('centre on the geometric median, which outliers hardly move', () => {
     const x = stream(2, 'median').normal32(400 * 3, { mean: 1 });
-    for (let i = 0; i < 12; i++) x[i] = 1000;
+    for (let i = 0; i < 12; i++) {
+      x[i] = 1000;
+    }
     const median = geometricMedian(x, 3);
     const { mean, meanSquare } = activationStatistics(x, 3);
     for (let i = 0; i < 3; i++) {

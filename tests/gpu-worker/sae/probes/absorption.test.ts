@@ -28,7 +28,9 @@ function planted(absorbing: boolean, flips: ReadonlySet<number> = new Set()) {
   const decoder = new Float32Array(width * inputs);
   for (let i = 0; i < width; i++) {
     decoder[i * inputs + i] = sign(i);
-    if (absorbing && i >= LETTERS.length) decoder[i * inputs] = sign(i) * CHILD_LETTER;
+    if (absorbing && i >= LETTERS.length) {
+      decoder[i * inputs] = sign(i) * CHILD_LETTER;
+    }
   }
   const x = new Float64Array(words * inputs);
   const latents: number[] = [];
@@ -43,14 +45,21 @@ function planted(absorbing: boolean, flips: ReadonlySet<number> = new Set()) {
     const add = (latent: number, size: number) => {
       latents.push(latent);
       values.push(sign(latent) * size);
-      for (let j = 0; j < inputs; j++) x[i * inputs + j]! += sign(latent) * size * decoder[latent * inputs + j]!;
+      for (let j = 0; j < inputs; j++) {
+        x[i * inputs + j]! += sign(latent) * size * decoder[latent * inputs + j]!;
+      }
     };
     const child = LETTERS.length + children;
-    if (special) children += 1;
-    if (special && absorbing) add(child, code / CHILD_LETTER);
-    else {
+    if (special) {
+      children += 1;
+    }
+    if (special && absorbing) {
+      add(child, code / CHILD_LETTER);
+    } else {
       add(letter, code);
-      if (special) add(child, 1);
+      if (special) {
+        add(child, 1);
+      }
     }
     starts[i + 1] = latents.length;
   }
@@ -77,10 +86,14 @@ describe(`absorption on first letters, seed ${SEED}`, () => {
     expect(a.words).toBe(12);
     expect(a.fixed.full).toBe(3 / 12);
     expect(a.fixed.fraction).toBe(3 / 12);
-    for (const { fixed } of letters.slice(1)) expect([fixed.full, fixed.fraction]).toEqual([0, 0]);
+    for (const { fixed } of letters.slice(1)) {
+      expect([fixed.full, fixed.fraction]).toEqual([0, 0]);
+    }
     expect(fixed!.full).toBeCloseTo(3 / (12 * LETTERS.length), 12);
     // Codes that are never negative: both forms agree.
-    for (const letter of letters) expect(letter.original).toEqual(letter.fixed);
+    for (const letter of letters) {
+      expect(letter.original).toEqual(letter.fixed);
+    }
   });
 
   it('finds none where the letter fires beside the word', () => {
@@ -109,7 +122,9 @@ describe(`absorption on first letters, seed ${SEED}`, () => {
     const { fixed, letters, left_out } = absorption({ ...spelled, letters: shuffled }, decoder, split);
     expect([fixed, letters]).toEqual([null, []]);
     expect(left_out.map(({ letter }) => letter)).toEqual(LETTERS);
-    for (const { reason } of left_out) expect(reason).toContain('do not spell it');
+    for (const { reason } of left_out) {
+      expect(reason).toContain('do not spell it');
+    }
     const few = spelled.letters.map((letter, i) => (i < 18 && letter === 'a' ? 'z' : letter));
     expect(absorption({ ...spelled, letters: few }, decoder, split).left_out).toMatchObject([{ letter: 'z' }]);
   });
@@ -125,9 +140,13 @@ describe(`logistic regression with an L1 penalty, seed ${SEED}`, () => {
     // The intercept is not given back: it is where the errors sum to 0.
     const square = new Float64Array(width);
     const each = (row: number, body: (latent: number, value: number) => void) => {
-      for (let e = codes.starts[row]!; e < codes.starts[row + 1]!; e++) body(codes.latents[e]!, codes.values[e]!);
+      for (let e = codes.starts[row]!; e < codes.starts[row + 1]!; e++) {
+        body(codes.latents[e]!, codes.values[e]!);
+      }
     };
-    for (const row of split.train) each(row, (i, v) => (square[i]! += v ** 2 / split.train.length));
+    for (const row of split.train) {
+      each(row, (i, v) => (square[i]! += v ** 2 / split.train.length));
+    }
     const scale = square.map((value) => (value > 0 ? 1 / Math.sqrt(value) : 0));
     const logit = (row: number) => {
       let a = 0;
@@ -138,16 +157,22 @@ describe(`logistic regression with an L1 penalty, seed ${SEED}`, () => {
     let [low, high] = [-30, 30];
     for (let i = 0; i < 80; i++) {
       const middle = (low + high) / 2;
-      if (errors(middle).reduce((sum, e) => sum + e, 0) > 0) high = middle;
-      else low = middle;
+      if (errors(middle).reduce((sum, e) => sum + e, 0) > 0) {
+        high = middle;
+      } else {
+        low = middle;
+      }
     }
     const gradient = new Float64Array(width);
     errors(low).forEach((error, n) => {
       each(split.train[n]!, (i, v) => (gradient[i]! += (error * v * scale[i]!) / split.train.length));
     });
     weights.forEach((weight, i) => {
-      if (weight !== 0) expect(Math.abs(gradient[i]! + l1 * Math.sign(weight))).toBeLessThan(1e-4);
-      else expect(Math.abs(gradient[i]!)).toBeLessThan(l1 + 1e-4);
+      if (weight !== 0) {
+        expect(Math.abs(gradient[i]! + l1 * Math.sign(weight))).toBeLessThan(1e-4);
+      } else {
+        expect(Math.abs(gradient[i]!)).toBeLessThan(l1 + 1e-4);
+      }
     });
     expect(weights[0]).toBeGreaterThan(0.5);
   });

@@ -10,7 +10,9 @@ function codes(side: number, sign = 1): SparseCodes {
   const noise = stream(4, `side ${side}`).normal32(rows * width, { deviation: 0.3 });
   const values = noise.map((value, at) => {
     const latent = at % width;
-    if (latent === 3) return sign * (value + (side === 0 ? 0.5 : -0.5));
+    if (latent === 3) {
+      return sign * (value + (side === 0 ? 0.5 : -0.5));
+    }
     return latent === 1 ? 20 * value + (side === 0 ? 2 : -2) : value;
   });
   const latents = Int32Array.from({ length: rows * width }, (_, i) => i % width);

@@ -61,7 +61,9 @@ describe('the dense program', () => {
     }
     expect(Math.max(...dead)).toBeGreaterThan(0);
     const [a, b] = [await dense.parameters(), await fast.parameters()];
-    for (let i = 0; i < a.decoder.length; i++) expect(Math.abs(a.decoder[i]! - b.decoder[i]!)).toBeLessThan(2e-4);
+    for (let i = 0; i < a.decoder.length; i++) {
+      expect(Math.abs(a.decoder[i]! - b.decoder[i]!)).toBeLessThan(2e-4);
+    }
     await Promise.all([dense.close(), fast.close()]);
   });
 
@@ -90,7 +92,9 @@ describe('the dense program', () => {
 
   it('keeps k codes per token on average in the batch variants, and their running threshold', async () => {
     const { reports, trainer } = await train({ ...base, variant: 'batch_abstopk' });
-    for (const { l0 } of reports) expect(l0).toBeCloseTo(2, 6);
+    for (const { l0 } of reports) {
+      expect(l0).toBeCloseTo(2, 6);
+    }
     const { threshold } = await trainer.parameters();
     expect(new Set(threshold).size).toBe(1);
     expect(threshold![0]).toBeGreaterThan(0);

@@ -25,7 +25,9 @@ function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 const digest = (state: TrainerState): string => {
   const hash = createHash('sha256').update(state.tokensSinceFired);
   for (const group of [state.parameters, state.first, state.second]) {
-    for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const) hash.update(group[name]);
+    for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const) {
+      hash.update(group[name]);
+    }
   }
   return hash.digest('hex');
 };
@@ -80,7 +82,9 @@ describe('the fast path', () => {
     const runs = await Promise.all(
       [1, 3].map(async (threads) => {
         const trainer = new FastTrainer(complete, ROWS, start, { threads, encoder });
-        for (let step = 0; step < 5; step++) await trainer.step(batch(256, step), 0.003);
+        for (let step = 0; step < 5; step++) {
+          await trainer.step(batch(256, step), 0.003);
+        }
         const state = await trainer.state();
         await trainer.close();
         return state;
@@ -94,7 +98,9 @@ describe('the fast path', () => {
   it('continues from a state as if it had never stopped', async () => {
     const complete = saeConfiguration({ variant: 'topk', inputs: 10, width: 40, k: 3, deadTokens: 96 });
     const whole = new FastTrainer(complete, ROWS, initialise(complete, 2));
-    for (let step = 0; step < 3; step++) await whole.step(batch(10, step), 0.01);
+    for (let step = 0; step < 3; step++) {
+      await whole.step(batch(10, step), 0.01);
+    }
     const rest = new FastTrainer(complete, ROWS, structuredClone(await whole.state()));
     for (let step = 3; step < 6; step++) {
       expect(await rest.step(batch(10, step), 0.01)).toEqual(await whole.step(batch(10, step), 0.01));
@@ -128,7 +134,9 @@ describe('the fast path', () => {
     const gradient = (await trainer.state()).first.decoder;
     for (let i = 0; i < 40; i++) {
       let along = 0;
-      for (let j = 0; j < 10; j++) along += gradient[i * 10 + j]! * before[i * 10 + j]!;
+      for (let j = 0; j < 10; j++) {
+        along += gradient[i * 10 + j]! * before[i * 10 + j]!;
+      }
       expect(Math.abs(along)).toBeLessThan(1e-5);
     }
     await trainer.close();

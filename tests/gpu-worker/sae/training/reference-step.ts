@@ -8,14 +8,14 @@ const NAMES = ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const;
 
 export class ReferenceTrainer {
   readonly weights: Group;
-  private readonly first: Group;
-  private readonly second: Group;
+  readonly #first: Group;
+  readonly #second: Group;
   readonly tokensSinceFired: Float64Array;
-  private readonly configuration: SaeConfiguration;
-  private steps = 0;
+  readonly #configuration: SaeConfiguration;
+  #steps = 0;
 
   constructor(configuration: SaeConfiguration, start: SaeParameters) {
-    this.configuration = configuration;
+    this.#configuration = configuration;
     const group = (value: (source: Float32Array) => Float64Array): Group => ({
       encoder: value(start.encoder),
       encoderBias: value(start.encoderBias),
@@ -23,13 +23,13 @@ export class ReferenceTrainer {
       decoderBias: value(start.decoderBias),
     });
     this.weights = group((source) => Float64Array.from(source));
-    this.first = group((source) => new Float64Array(source.length));
-    this.second = group((source) => new Float64Array(source.length));
+    this.#first = group((source) => new Float64Array(source.length));
+    this.#second = group((source) => new Float64Array(source.length));
     this.tokensSinceFired = new Float64Array(configuration.width);
   }
 
   step(x: ArrayLike<number>, rate: number): { loss: number; total: number } {
-    const r = this.configuration;
+    const r = this.#configuration;
     const { inputs: d, width: P } = r;
     const w = this.weights;
     const rows = x.length / d;
@@ -48,18 +48,26 @@ export class ReferenceTrainer {
       const seen = input.map((value, j) => value - (r.subtractBias ? w.decoderBias[j]! : 0));
       const u = Float64Array.from({ length: P }, (_, i) => {
         let sum = w.encoderBias[i]!;
-        for (let j = 0; j < d; j++) sum += w.encoder[i * d + j]! * seen[j]!;
+        for (let j = 0; j < d; j++) {
+          sum += w.encoder[i * d + j]! * seen[j]!;
+        }
         return sum;
       });
       const z = variant.prox(u, { k: r.k, lambda: 0 });
       const error = input.map((value, j) => value - w.decoderBias[j]!);
       z.forEach((code, i) => {
-        if (code !== 0) fired.add(i);
-        for (let j = 0; j < d; j++) error[j]! -= code * w.decoder[i * d + j]!;
+        if (code !== 0) {
+          fired.add(i);
+        }
+        for (let j = 0; j < d; j++) {
+          error[j]! -= code * w.decoder[i * d + j]!;
+        }
       });
       loss += error.reduce((sum, value) => sum + value * value, 0) / rows;
-      this.backward(z, error, seen, 2 / rows, g);
-      for (let j = 0; j < d; j++) g.decoderBias[j]! -= (2 / rows) * error[j]!;
+      this.#backward(z, error, seen, 2 / rows, g);
+      for (let j = 0; j < d; j++) {
+        g.decoderBias[j]! -= (2 / rows) * error[j]!;
+      }
       if (r.auxiliaryWeight > 0 && dead.length > 0) {
         const scores = dead.map((i) => (variant.signed ? Math.abs(u[i]!) : u[i]!));
         const codes = new Float64Array(P);
@@ -69,21 +77,27 @@ export class ReferenceTrainer {
         }
         const rest = error.slice();
         codes.forEach((code, i) => {
-          for (let j = 0; j < d; j++) rest[j]! -= code * w.decoder[i * d + j]!;
+          for (let j = 0; j < d; j++) {
+            rest[j]! -= code * w.decoder[i * d + j]!;
+          }
         });
         extra += (r.auxiliaryWeight / rows) * rest.reduce((sum, value) => sum + value * value, 0);
-        this.backward(codes, rest, seen, (2 * r.auxiliaryWeight) / rows, g);
+        this.#backward(codes, rest, seen, (2 * r.auxiliaryWeight) / rows, g);
       }
     }
-    this.update(g, rate);
-    for (let i = 0; i < P; i++) this.tokensSinceFired[i] = fired.has(i) ? 0 : this.tokensSinceFired[i]! + rows;
+    this.#update(g, rate);
+    for (let i = 0; i < P; i++) {
+      this.tokensSinceFired[i] = fired.has(i) ? 0 : this.tokensSinceFired[i]! + rows;
+    }
     return { loss, total: loss + extra };
   }
 
-  private backward(z: Float64Array, error: Float64Array, seen: Float64Array, scale: number, g: Group): void {
-    const d = this.configuration.inputs;
+  #backward(z: Float64Array, error: Float64Array, seen: Float64Array, scale: number, g: Group): void {
+    const d = this.#configuration.inputs;
     z.forEach((code, i) => {
-      if (code === 0) return;
+      if (code === 0) {
+        return;
+      }
       let by = 0;
       for (let j = 0; j < d; j++) {
         by -= scale * error[j]! * this.weights.decoder[i * d + j]!;
@@ -92,13 +106,15 @@ export class ReferenceTrainer {
       g.encoderBias[i]! += by;
       for (let j = 0; j < d; j++) {
         g.encoder[i * d + j]! += by * seen[j]!;
-        if (this.configuration.subtractBias) g.decoderBias[j]! -= by * this.weights.encoder[i * d + j]!;
+        if (this.#configuration.subtractBias) {
+          g.decoderBias[j]! -= by * this.weights.encoder[i * d + j]!;
+        }
       }
     });
   }
 
-  private update(g: Group, rate: number): void {
-    const r = this.configuration;
+  #update(g: Group, rate: number): void {
+    const r = this.#configuration;
     const d = r.inputs;
     const rowsOf = (matrix: Float64Array) =>
       Array.from({ length: r.width }, (_, i) => matrix.subarray(i * d, (i + 1) * d));
@@ -106,27 +122,33 @@ export class ReferenceTrainer {
       rowsOf(g.decoder).forEach((gradient, i) => {
         const row = this.weights.decoder.subarray(i * d, (i + 1) * d);
         const along = gradient.reduce((sum, value, j) => sum + value * row[j]!, 0);
-        for (let j = 0; j < d; j++) gradient[j]! -= along * row[j]!;
+        for (let j = 0; j < d; j++) {
+          gradient[j]! -= along * row[j]!;
+        }
       });
     }
     const norm = Math.sqrt(NAMES.flatMap((name) => [...g[name]]).reduce((sum, value) => sum + value * value, 0));
     const clip = r.clipNorm === null ? 1 : Math.min(1, r.clipNorm / (norm + 1e-6));
-    this.steps += 1;
+    this.#steps += 1;
     for (const name of NAMES) {
       g[name].forEach((raw, i) => {
         const value = raw * clip;
-        const m = r.beta1 * this.first[name][i]! + (1 - r.beta1) * value;
-        const v = r.beta2 * this.second[name][i]! + (1 - r.beta2) * value * value;
-        this.first[name][i] = m;
-        this.second[name][i] = v;
-        const corrected = Math.sqrt(v / (1 - r.beta2 ** this.steps)) + r.epsilon;
-        this.weights[name][i]! -= ((rate / (1 - r.beta1 ** this.steps)) * m) / corrected;
+        const m = r.beta1 * this.#first[name][i]! + (1 - r.beta1) * value;
+        const v = r.beta2 * this.#second[name][i]! + (1 - r.beta2) * value * value;
+        this.#first[name][i] = m;
+        this.#second[name][i] = v;
+        const corrected = Math.sqrt(v / (1 - r.beta2 ** this.#steps)) + r.epsilon;
+        this.weights[name][i]! -= ((rate / (1 - r.beta1 ** this.#steps)) * m) / corrected;
       });
     }
     if (r.unitRows) {
       for (const row of rowsOf(this.weights.decoder)) {
         const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-        if (length > 0) for (let j = 0; j < d; j++) row[j]! /= length;
+        if (length > 0) {
+          for (let j = 0; j < d; j++) {
+            row[j]! /= length;
+          }
+        }
       }
     }
   }

@@ -35,10 +35,14 @@ describe('the coefficient of a penalty', () => {
         expect(parameters.threshold?.every((value) => value >= 0) ?? true).toBe(true);
         const sae = { variant, k: null, subtractBias: true, parameters };
         const { measures, codes } = await measure(sae, x.subarray(0, 512 * inputs), encoder);
-        if (!signed) expect(codes.values.every((value) => value >= 0)).toBe(true);
+        if (!signed) {
+          expect(codes.values.every((value) => value >= 0)).toBe(true);
+        }
         found.push(measures.l0);
       }
-      for (let i = 1; i < found.length; i++) expect(found[i]!).toBeLessThan(found[i - 1]! - 0.05);
+      for (let i = 1; i < found.length; i++) {
+        expect(found[i]!).toBeLessThan(found[i - 1]! - 0.05);
+      }
       expect(found[0]!).toBeGreaterThan(12);
       expect(found.at(-1)!).toBeLessThan(saeVariant(variant).learnsThreshold ? 4 : 10);
     },

@@ -35,7 +35,9 @@ describe('a sweep', () => {
       model,
       hook: HOOK,
       async *sequences() {
-        for (const { ids } of language.documents('train', 20)) yield ids;
+        for (const { ids } of language.documents('train', 20)) {
+          yield ids;
+        }
       },
       block: 16,
       pass: 8,
@@ -76,7 +78,9 @@ describe('a sweep', () => {
     override due = (): boolean => true;
     override async save(checkpoint: SweepCheckpoint): Promise<void> {
       await super.save(checkpoint);
-      if (checkpoint.step >= 16) throw new Error('killed');
+      if (checkpoint.step >= 16) {
+        throw new Error('killed');
+      }
     }
   }
 
@@ -101,7 +105,9 @@ describe('a sweep', () => {
     const all = [];
     for await (const batch of source().batches()) {
       all.push(batch);
-      if (all.length === 12) break;
+      if (all.length === 12) {
+        break;
+      }
     }
     for (const from of [3, 7, 10]) {
       for await (const { x } of source().batches(all[from]!.next)) {
@@ -120,7 +126,11 @@ describe('a sweep', () => {
     };
     const reading = await passes(async () => {
       let batches = 0;
-      for await (const _ of source().batches()) if (++batches === STEPS) break;
+      for await (const _ of source().batches()) {
+        if (++batches === STEPS) {
+          break;
+        }
+      }
     });
     const training = await passes(() => trainSweep(options({ members: members.slice(0, 1) })));
     forward.mockRestore();
@@ -130,7 +140,9 @@ describe('a sweep', () => {
   it('refuses activations that do not vary, and text that does not fill a batch', async () => {
     const constant = source({
       async *sequences() {
-        for (;;) yield [7];
+        for (;;) {
+          yield [7];
+        }
       },
       block: 80,
     });

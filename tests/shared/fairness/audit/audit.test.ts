@@ -30,7 +30,9 @@ const naive = {
     let [wins, pairs] = [0, 0];
     p.forEach((pi, i) => {
       p.forEach((pj, j) => {
-        if (y[i] !== 1 || y[j] !== 0) return;
+        if (y[i] !== 1 || y[j] !== 0) {
+          return;
+        }
         pairs += 1;
         wins += pi > pj ? 1 : pi === pj ? 0.5 : 0;
       });
@@ -128,9 +130,11 @@ describe('weighted statistics', () => {
             group(key.metric.replace('_difference', ''), key.b, key.threshold);
       keys.forEach((key, k) => {
         let expected: number;
-        if (key.scope === 'group') expected = group(key.metric, key.group, key.threshold);
-        else if (key.scope === 'pair') expected = pair(key);
-        else {
+        if (key.scope === 'group') {
+          expected = group(key.metric, key.group, key.threshold);
+        } else if (key.scope === 'pair') {
+          expected = pair(key);
+        } else {
           const metric = key.metric.replace('_gap', '_difference');
           const all = [
             [0, 1],
@@ -298,7 +302,9 @@ describe('permutation tests', () => {
     let [reached, total] = [0, 0];
     for (let bits = 0; bits < 128; bits++) {
       const inside = predictions.filter((_, i) => (bits >> i) & 1);
-      if (inside.length !== 3) continue;
+      if (inside.length !== 3) {
+        continue;
+      }
       total += 1;
       const outside = predictions.filter((_, i) => !((bits >> i) & 1));
       reached += Number(Math.abs(naive.mean(inside) - naive.mean(outside)) >= observed - 1e-12);

@@ -22,7 +22,9 @@ describe('intervals of largest gaps', () => {
     expect(gap.low).toBe(0);
     expect(gap.high).toBeCloseTo(Math.max(signed.high!, -signed.low!), 12);
     expect(gap.high).toBeGreaterThan(4);
-    for (const metric of ['ks', 'w1', 'variance_gap']) expect(named(first!.overall, metric).low, metric).toBe(0);
+    for (const metric of ['ks', 'w1', 'variance_gap']) {
+      expect(named(first!.overall, metric).low, metric).toBe(0);
+    }
   });
 
   // The study `coverage` has every setting with many more tables.
@@ -48,11 +50,15 @@ describe('intervals of largest gaps', () => {
           .attributes[0]!;
         const found = named(overall, 'mean_gap');
         held += Number(found.low! <= truth && truth <= found.high!);
-        if (gap === 0) equal += Number(named(overall, 'ks').low === 0 && named(overall, 'w1').low === 0);
+        if (gap === 0) {
+          equal += Number(named(overall, 'ks').low === 0 && named(overall, 'w1').low === 0);
+        }
       }
       // 0.93 and more than two standard errors of 60 tables below it.
       expect(held / reps).toBeGreaterThan(0.86);
-      if (gap === 0) expect(equal / reps).toBeGreaterThan(0.82);
+      if (gap === 0) {
+        expect(equal / reps).toBeGreaterThan(0.82);
+      }
     },
     60_000,
   );

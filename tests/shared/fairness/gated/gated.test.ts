@@ -40,7 +40,9 @@ function jointOptimum({ mass, losses }: ReturnType<typeof finiteWorld>) {
           mass,
           routed.map((k, x) => losses[k === 0 ? a : b]![x]!),
         );
-        if (risk < best.risk - 1e-12) best = { risk, pair: [a, b], routed };
+        if (risk < best.risk - 1e-12) {
+          best = { risk, pair: [a, b], routed };
+        }
       }
     }
   }

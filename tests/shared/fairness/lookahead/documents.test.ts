@@ -39,7 +39,9 @@ function reacted(document: unknown, people: People, u: Float64Array, a: number, 
     return people.status(moved, b);
   };
   let sum = 0;
-  for (let b = 0; b < values; b++) sum += Math.abs(settled(a) - settled(b));
+  for (let b = 0; b < values; b++) {
+    sum += Math.abs(settled(a) - settled(b));
+  }
   return sum / (values - 1);
 }
 
@@ -187,11 +189,14 @@ describe('a registered lookahead predictor', () => {
         const { presentGap, futureGap } = compile(document).predict(tableOf([people.row(u, a)]));
         const [present, future] = [presentGap![0]!, futureGap![0]!];
         let now = 0;
-        for (let b = 0; b < values; b++) now += Math.abs(people.status(u, a) - people.status(u, b)) / (values - 1);
+        for (let b = 0; b < values; b++) {
+          now += Math.abs(people.status(u, a) - people.status(u, b)) / (values - 1);
+        }
         expect(present, `seed ${seed}`).toBeCloseTo(now, 9);
         expect(future, `seed ${seed}`).toBeCloseTo(reacted(document, people, u, a, values, eta), 4);
-        if (equal) expect(future, `seed ${seed}`).toBeCloseTo(Math.abs(1 - rho) * present, 9);
-        else if (rho > 0) {
+        if (equal) {
+          expect(future, `seed ${seed}`).toBeCloseTo(Math.abs(1 - rho) * present, 9);
+        } else if (rho > 0) {
           expect(future, `seed ${seed}`).toBeLessThan(present);
         }
       }
@@ -308,8 +313,9 @@ describe('a registered lookahead predictor', () => {
     const n = 20_000;
     const [u, groupIds] = [stream(3, 'u').uniform(11 * n), stream(3, 'a').integers(n, 2)];
     const columns: Record<string, (number | string)[]> = { a: [...groupIds].map((k) => `v${k}`) };
-    for (let j = 0; j < 10; j++)
+    for (let j = 0; j < 10; j++) {
       columns[`x${j}`] = Array.from(groupIds, (a, i) => model.alpha[j]! * u[11 * i + j]! + model.beta[j]! * a);
+    }
     columns.y = Array.from(groupIds, (a, i) =>
       slopes.reduce((sum, c, j) => sum + c * u[11 * i + j]!, linearGap(model) * a),
     );

@@ -20,7 +20,9 @@ const people = (n: number, size: number, seed = 1): { u: Float64Array; a: (value
 const wild: r.FreeTerm = {
   value: () => 0,
   gradient: (u, out) => {
-    for (let i = 0; i < out.length; i++) out[i]! += Math.cos(u[i]!) * u[i]! ** 2 + 0.3;
+    for (let i = 0; i < out.length; i++) {
+      out[i]! += Math.cos(u[i]!) * u[i]! ** 2 + 0.3;
+    }
   },
 };
 
@@ -95,7 +97,9 @@ describe('the linear model', () => {
       const reaction = { model: linear, outer: r.quadratic(share * T, 0.7), free: wild, eta };
       for (const a of values) {
         for (const b of values) {
-          if (a === b) continue;
+          if (a === b) {
+            continue;
+          }
           const f = r.futures(reaction, u, a, b, values);
           const factor = Math.abs((f.future - f.futureOther) / (f.present - f.presentOther));
           expect(factor).toBeCloseTo(constants.gapFactor(share * T, T), 9);
@@ -235,7 +239,9 @@ describe('the post-nonlinear model', () => {
       }
       return largest;
     };
-    for (const p1 of [0.1, 0.7, 1.5, 2.4]) expect(ratio(p1)).toBeLessThan(1);
+    for (const p1 of [0.1, 0.7, 1.5, 2.4]) {
+      expect(ratio(p1)).toBeLessThan(1);
+    }
     expect(ratio(9.78)).toBeGreaterThan(1);
   });
 

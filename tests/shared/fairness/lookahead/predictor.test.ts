@@ -44,7 +44,9 @@ describe('linear structural models', () => {
   it('compile to the slopes and gap of the reference model, in any order of the list', () => {
     const compiled = scm.compileScm(asScm(model));
     const expected = linearSlopes(model);
-    for (let i = 0; i < 10; i++) expect(compiled.slopes[compiled.index.get(`x${i}`)!]).toBeCloseTo(expected[i]!, 14);
+    for (let i = 0; i < 10; i++) {
+      expect(compiled.slopes[compiled.index.get(`x${i}`)!]).toBeCloseTo(expected[i]!, 14);
+    }
     expect(compiled.slopes[compiled.status]).toBeCloseTo(model.gamma, 14);
     expect(scm.statusOffset(compiled, 1) - scm.statusOffset(compiled, 0)).toBeCloseTo(linearGap(model), 12);
     const direct = scm.compileScm(asScm(model, [0, 1], 2));

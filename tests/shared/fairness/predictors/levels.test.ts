@@ -27,10 +27,14 @@ describe('levels', () => {
       tableFromColumns({ flag: ['True', 'False'] }),
       readArrow(tableToIPC(tableFromArrays({ flag: [true, false] }), { format: 'stream' })!),
     ];
-    for (const table of tables) expect([...encodeTable(table, inputs)]).toEqual(expected);
+    for (const table of tables) {
+      expect([...encodeTable(table, inputs)]).toEqual(expected);
+    }
     // A number input takes them as 0 and 1.
     const number = learnInputs(tableFromColumns({ flag: [0, 1] }), ['flag']).map((i) => ({ ...i, mean: 0, scale: 1 }));
-    for (const table of tables) expect([...encodeTable(table, number)]).toEqual([1, 0]);
+    for (const table of tables) {
+      expect([...encodeTable(table, number)]).toEqual([1, 0]);
+    }
   });
 
   it('that a predictor does not know are counted by column', () => {
@@ -49,8 +53,9 @@ describe('levels', () => {
     for (const levels of [
       ['p', 'p'],
       ['True', 'true'],
-    ])
+    ]) {
       expect(() => compilePredictor(documentWith({ kind: 'category', name: 'c', levels }))).toThrow(/a level twice/);
+    }
   });
 });
 

@@ -33,10 +33,11 @@ describe('dense networks', () => {
       for (const i of [0, n >> 1, n - 1]) {
         let values = x.slice(3 * i, 3 * i + 3);
         layers.forEach(({ inputs, outputs, weights, bias, activation }, l) => {
-          if (l === 2)
+          if (l === 2) {
             expect([...middle.subarray(4 * i, 4 * i + 4)].map((v) => v.toFixed(12))).toEqual(
               [...values].map((v) => v.toFixed(12)),
             );
+          }
           const next = bias.map((b, o) => b + values.reduce((sum, v, j) => sum + v * weights[o * inputs + j]!, 0));
           expect(next).toHaveLength(outputs);
           activate(next, activation);

@@ -24,7 +24,9 @@ function world(seed: number, rows = 6, d = 8): { w: m.Matrix; groups: GroupMomen
     const mix = m.matrix(d, d, stream(seed, `mix${g}`).normal(d * d));
     const shift = stream(seed, `shift${g}`).normal(d);
     const z = m.multiplyTransposed(m.matrix(n, d, stream(seed, `rows${g}`).normal(n * d)), mix);
-    for (let i = 0; i < n * d; i++) z.data[i]! += shift[i % d]!;
+    for (let i = 0; i < n * d; i++) {
+      z.data[i]! += shift[i % d]!;
+    }
     return momentsByGroup(z.data, d, new Uint8Array(n), 1)[0]!;
   });
   return { w, groups };
@@ -85,7 +87,9 @@ describe('budgets', () => {
   ] as const)('give the known factors: %s, ratio %i', (kind, ratio, factors, lambda) => {
     const solved = solveBudget(kind, [4, 1], [1, 1], ratio);
     near(solved.factors, [...factors]);
-    if (lambda !== undefined) expect(solved.lambda).toBeCloseTo(lambda, 6);
+    if (lambda !== undefined) {
+      expect(solved.lambda).toBeCloseTo(lambda, 6);
+    }
     expect((solved.after * ratio) / solved.before).toBeCloseTo(1, 10);
   });
 
@@ -215,7 +219,9 @@ describe('the covariance step', () => {
       const fourth = s.reduce((sum, x) => sum + x ** 4, 0);
       const exact = m.frobenius(m.congruence(w, d)) ** 2;
       expect(exact).toBeLessThanOrEqual(fourth * (1 + 1e-10));
-      if (seed % 4 === 0) expect(exact / fourth).toBeCloseTo(1, 9);
+      if (seed % 4 === 0) {
+        expect(exact / fourth).toBeCloseTo(1, 9);
+      }
       const squares = symmetricEigen(m.congruence(w, layer.absolute(d))).values;
       squares.forEach((x, i) => {
         expect(x / s[i]! ** 2).toBeCloseTo(1, 8);
@@ -245,8 +251,11 @@ describe('the covariance step', () => {
       for (let i = 0; i < 60; i++) {
         const c2 = Math.sqrt(low * high);
         const gap = covarianceGap(layer.correctLayer(w, groups, { c1: 1, c2 }).weights, groups);
-        if ((covarianceGap(w, groups) / gap) ** 2 < 150) low = c2;
-        else high = c2;
+        if ((covarianceGap(w, groups) / gap) ** 2 < 150) {
+          low = c2;
+        } else {
+          high = c2;
+        }
       }
       const paper = layer.correctLayer(w, groups, { c1: 1, c2: high });
       expect(totalDistortion(w, sharp.weights, groups)).toBeLessThan(totalDistortion(w, paper.weights, groups));

@@ -26,13 +26,17 @@ const header = (changes: Partial<EdfHeader> = {}): EdfHeader => ({
   ...{ records: 2, duration: 1, signals: [signal()], ...changes },
 });
 async function* inPieces(bytes: Uint8Array, size = 100) {
-  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+  for (let at = 0; at < bytes.length; at += size) {
+    yield bytes.subarray(at, at + size);
+  }
 }
 const file = (head: EdfHeader, records: readonly ArrayLike<number>[][]): Uint8Array =>
   Uint8Array.from([...formatEdfHeader(head), ...records.flatMap((record) => [...encodeEdfRecord(record)])]);
 async function read(bytes: Uint8Array): Promise<EdfRecord[]> {
   const found: EdfRecord[] = [];
-  for await (const record of (await openEdf(inPieces(bytes))).records) found.push(record);
+  for await (const record of (await openEdf(inPieces(bytes))).records) {
+    found.push(record);
+  }
   return found;
 }
 const words = (bytes: Uint8Array): number[] =>
@@ -75,7 +79,9 @@ describe('what is broken', () => {
   const bytes = file(header(), [[[1, 2, 3, 4]], [[5, 6, 7, 8]]]);
   const changed = (at: number, text: string): Uint8Array => {
     const copy = bytes.slice();
-    for (let i = 0; i < text.length; i++) copy[at + i] = text.charCodeAt(i);
+    for (let i = 0; i < text.length; i++) {
+      copy[at + i] = text.charCodeAt(i);
+    }
     return copy;
   };
   it.each([

@@ -16,15 +16,18 @@ const bytesOf = (format: '16' | '212', samples: ArrayLike<number>): Uint8Array =
 };
 const inPieces = (bytes: Uint8Array, size: number) =>
   async function* pieces(_file: string, offset: number) {
-    for (let at = offset; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+    for (let at = offset; at < bytes.length; at += size) {
+      yield bytes.subarray(at, at + size);
+    }
   };
 async function read(header: string, bytes: Uint8Array, { piece = 7, block = 5 } = {}): Promise<number[][]> {
   const parsed = parseWfdbHeader(header);
   const out: number[][] = parsed.signals.map(() => []);
-  for await (const part of readWfdbFrames(parsed, inPieces(bytes, piece), block))
+  for await (const part of readWfdbFrames(parsed, inPieces(bytes, piece), block)) {
     part.forEach((values, s) => {
       out[s]!.push(...values);
     });
+  }
   return out;
 }
 
@@ -37,8 +40,9 @@ describe(`samples (seed ${seed})`, () => {
       expect(written).toHaveLength(format === '16' ? 2 * n : Math.ceil(1.5 * n));
       const decoder = new SampleDecoder(format);
       const found: number[] = [];
-      for (let at = 0; at < written.length; at += 5)
+      for (let at = 0; at < written.length; at += 5) {
         found.push(...decoder.push(Uint8Array.from(written.slice(at, at + 5))));
+      }
       found.push(...decoder.end());
       expect(found).toEqual([...samples]);
     }

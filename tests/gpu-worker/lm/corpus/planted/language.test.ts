@@ -14,8 +14,9 @@ describe('the generated language', () => {
 
   test('announces the states of a document and depends on seed, split and index only', () => {
     const { ids, states } = language.document('train', 5, 20);
-    for (const [a, axis] of AXES.entries())
+    for (const [a, axis] of AXES.entries()) {
       expect(language.vocabulary[ids[a + 1]!]).toBe(announcement(axis, states[a]!));
+    }
     expect(new PlantedLanguage(3).document('train', 5, 20).ids).toEqual(ids);
     // A longer document begins with the shorter one.
     expect(language.document('train', 5, 40).ids.slice(0, 20)).toEqual(ids);
@@ -50,7 +51,13 @@ describe('the generated language', () => {
     const poles = [axis.positive, axis.negative].map((words) => new Set(words.map((word) => language.id(word))));
     for (const { ids, states } of language.documents('odds', 60, 6000)) {
       const count: [number, number] = counts.get(states[0]!) ?? [0, 0];
-      for (const id of ids.subarray(HEADER)) for (const i of [0, 1] as const) if (poles[i]!.has(id)) count[i]++;
+      for (const id of ids.subarray(HEADER)) {
+        for (const i of [0, 1] as const) {
+          if (poles[i]!.has(id)) {
+            count[i]++;
+          }
+        }
+      }
       counts.set(states[0]!, count);
     }
     for (const [state, [positive, negative]] of counts) {

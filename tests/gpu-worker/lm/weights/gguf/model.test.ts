@@ -16,7 +16,9 @@ describe('a GGUF file', () => {
   it('holds the weights under the publishers names and in their order of rows', () => {
     const { path, dense } = written();
     const folder = readFolder(path);
-    for (const [name, values] of dense) expect([name, gap(readWeight(folder, name), values)]).toEqual([name, 0]);
+    for (const [name, values] of dense) {
+      expect([name, gap(readWeight(folder, name), values)]).toEqual([name, 0]);
+    }
     expect(folder.storage).toMatchObject({ layout: 'gguf Q8_0', bits: 8, group: 32 });
     discardFolder(folder);
   });
@@ -45,7 +47,9 @@ describe('a GGUF file', () => {
     const plain = readFolder(written().path);
     const [divided, whole] = [folder, plain].map(({ architecture }) => ropeFrequencies(architecture.rope!));
     expect(Array.from(whole!, (f, i) => f / divided![i]!)).toEqual([1, 2, 4, 8, 1, 2, 4, 8]);
-    for (const each of [folder, plain]) discardFolder(each);
+    for (const each of [folder, plain]) {
+      discardFolder(each);
+    }
   });
 
   it.each<[string, GgufOptions, RegExp]>([

@@ -32,13 +32,17 @@ describe('a model that stays packed', () => {
     const largest = Math.max(...a.logits!.data.map(Math.abs));
     expect(gap(a.logits!.data, b.logits!.data) / largest).toBeLessThan(1e-4);
     expect(gap(a.logits!.data, c.logits!.data) / largest).toBeLessThan(0.2);
-    for (const hook of request.taps) expect(gap(a.taps[hook]!.data, b.taps[hook]!.data)).toBeLessThan(1e-4);
+    for (const hook of request.taps) {
+      expect(gap(a.taps[hook]!.data, b.taps[hook]!.data)).toBeLessThan(1e-4);
+    }
     expect(packed.folder.packed.size).toBe(14);
     expect(packed.folder.storage!.packed).toBe('float32');
     expect(coarse.folder.storage!.packed).toBe('int8');
     const name = 'model.layers.1.mlp.down_proj.weight';
     expect(gap(readWeight(packed.folder, name), readWeight(dense.folder, name))).toBe(0);
-    for (const model of [dense, packed, coarse]) await model.release();
+    for (const model of [dense, packed, coarse]) {
+      await model.release();
+    }
   });
 
   it('becomes dense, and says so, where columns were taken in another order', async () => {
