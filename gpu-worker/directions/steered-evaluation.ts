@@ -24,7 +24,7 @@ type SteeredEvaluation = {
 };
 
 /** Null throughout where there is no text, prompt, answer or reference to measure it on. */
-type SteeredMeasures = {
+export type SteeredMeasures = {
   /** Mean next-token cross-entropy on the text, nats. */
   loss: number | null;
   perplexity: number | null;

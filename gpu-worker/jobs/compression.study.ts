@@ -18,8 +18,8 @@ import {
   type VariantOf,
   type VariantScores,
 } from '../compression/index.ts';
+import { tokenText } from '../lm/index.ts';
 import {
-  ActivationSource,
   activationStatistics,
   Encoder,
   encodeActivations,
@@ -29,17 +29,15 @@ import {
   labelledTasks,
   reconstruct,
   type TrainedSae,
+  trainingSource,
   trainSweep,
 } from '../sae/index.ts';
 import { handle } from './handler.ts';
-import { openCorpus } from './inputs/corpus-input.ts';
+import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { type OpenedModel, openModel } from './inputs/model-input.ts';
 import { openStudySae, retraining, type StudySae } from './inputs/study-sae.ts';
 import { encodeTexts } from './inputs/tokens.ts';
 import { publishReport } from './outputs/report.ts';
-
-const PASS_TOKENS = 4096;
-const BLOCK_TOKENS = 32_768;
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
@@ -52,14 +50,13 @@ export default handle(contract, async (context) => {
     const { sae, hook } = study;
     const corpus = await openCorpus(context, params.corpus, dense.model, dense.digest);
     const length = Math.min(params.context, dense.model.architecture.context);
-    const pass = Math.max(1, Math.floor(PASS_TOKENS / length));
+    const pass = sequencesPerPass(length);
     const read = (opened: OpenedModel): Promise<HeldOut> =>
       heldOutActivations(opened.model, hook, corpus.sequences('held-out', length), { tokens: params.tokens, pass });
     const before = await read(dense);
     const codes = await encodeActivations(sae, before.x, encoder);
-    const { tokenizer } = dense.model;
-    const textOf = (row: number) =>
-      tokenizer?.decode([before.tokens[row]!], { special: true }) ?? String(before.tokens[row]);
+    const text = tokenText(dense.model);
+    const textOf = (row: number) => text(before.tokens[row]!);
     const score = async (opened: OpenedModel, held: HeldOut, variants: readonly VariantOf[]) => {
       const scores = await scoreVariants(variants, {
         model: opened.model,
@@ -172,16 +169,8 @@ export default handle(contract, async (context) => {
         return null;
       }
       const { member, batch, scaling, kind } = retraining(of, params.retrain);
-      const source = new ActivationSource({
-        model: opened.model,
-        hook,
-        sequences: () => corpus.sequences('train', length),
-        block: Math.max(Math.ceil(BLOCK_TOKENS / length), Math.ceil((2 * batch) / length)),
-        pass,
-        rows: batch,
-        seed,
-        normCap: 10,
-      });
+      const sequences = () => corpus.sequences('train', length);
+      const source = trainingSource({ model: opened.model, hook, sequences, length, pass, batch, seed, normCap: 10 });
       const swept = await trainSweep({
         source,
         members: [member],

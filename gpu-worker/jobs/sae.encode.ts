@@ -1,6 +1,6 @@
 /** Handler of `sae.encode`. */
 import contract from '../../shared/jobs/sae.encode.ts';
-import { requireFinite } from '../lm/index.ts';
+import { requireFinite, tokenText } from '../lm/index.ts';
 import { Encoder, encodeActivations, reconstruct } from '../sae/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
@@ -18,6 +18,7 @@ export default handle(contract, async (context) => {
     });
     const hook = manifest.hook!;
     const { inputs } = sae.parameters;
+    const text = tokenText(model);
     const sequences = encodeTexts(model, params.texts, '/texts');
     const texts = [];
     for (const [i, ids] of sequences.entries()) {
@@ -41,8 +42,7 @@ export default handle(contract, async (context) => {
             error += (x[j]! - hat[j]!) ** 2;
             size += x[j]! ** 2;
           }
-          const text = model.tokenizer?.decode([id], { special: true }) ?? String(id);
-          return { text, codes: found.slice(0, params.strongest), error: size > 0 ? error / size : 0 };
+          return { text: text(id), codes: found.slice(0, params.strongest), error: size > 0 ? error / size : 0 };
         }),
       });
       context.progress({ fraction: (i + 1) / sequences.length, stage: 'encoding', metrics: { texts: i + 1 } });

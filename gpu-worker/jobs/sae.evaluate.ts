@@ -2,14 +2,13 @@
 import contract from '../../shared/jobs/sae.evaluate.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { steerByLatent } from '../directions/latent-steering.ts';
-import { densitySvg, Encoder, HeldOutEvaluation } from '../sae/index.ts';
+import { densitySvg, Encoder, evaluatedSae, HeldOutEvaluation } from '../sae/index.ts';
 import { handle } from './handler.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeLabelled, encodeSteering, openSpelling } from './inputs/sae-tasks.ts';
 import { publishReport } from './outputs/report.ts';
 import { openSae } from './outputs/sae-artefact.ts';
-import { evaluatedSae } from './outputs/sae-evaluation.ts';
 
 /** Held-out sequences on which steering should change little. */
 const STEERED_SEQUENCES = 32;

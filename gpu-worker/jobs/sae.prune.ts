@@ -6,12 +6,11 @@ import { manifestId } from '../../shared/signing/digest.ts';
 import { nonzeros, Products, prunedSae, SaeNormSums } from '../compression/index.ts';
 import { Encoder, heldOutActivations, measure } from '../sae/index.ts';
 import { handle } from './handler.ts';
-import { openCorpus } from './inputs/corpus-input.ts';
+import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { openSae, publishSae } from './outputs/sae-artefact.ts';
 
-/** Tokens of one forward pass, and rows of one block of norms. */
-const PASS_TOKENS = 4096;
+/** Rows of one block of norms. */
 const BLOCK_ROWS = 4096;
 
 export default handle(contract, async (context) => {
@@ -31,7 +30,7 @@ export default handle(contract, async (context) => {
     const length = Math.min(params.context, model.architecture.context);
     const { x } = await heldOutActivations(model, hook, corpus.sequences('train', length), {
       tokens: params.tokens,
-      pass: Math.max(1, Math.floor(PASS_TOKENS / length)),
+      pass: sequencesPerPass(length),
     });
     const { inputs } = sae.parameters;
     const sums = new SaeNormSums(sae);

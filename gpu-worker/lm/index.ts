@@ -1,4 +1,5 @@
 /** The public interface of language models. */
+export { statedTraining, trainSettings } from './contract-names.ts';
 export { type CorpusFile, fileDocuments, fileRows, type Place, surveyFile } from './corpus/corpus-file.ts';
 export {
   type CorpusPosition,
@@ -23,6 +24,9 @@ export {
   type WeightedSequence,
   weightedCrossEntropy,
 } from './evaluate.ts';
+export type { ActivationShard } from './extraction/activation-shard.ts';
+export { ActivationStatistics } from './extraction/activation-statistics.ts';
+export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
 export { type GenerationIntervention, generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
@@ -33,8 +37,10 @@ export type { Intervention } from './inference/interventions.ts';
 export { type ForwardResult, LanguageModel, loadModel } from './inference/model.ts';
 export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
 export { renderChat } from './tokenizer/chat.ts';
+export { tokenText } from './tokenizer/token-text.ts';
 export { readTokenizer, type Tokenizer } from './tokenizer/tokenizer.ts';
-export { trainLanguageModel } from './training/train.ts';
+export { heldOutLoss, plantedLoss } from './training/held-out-loss.ts';
+export { type TrainedModel, trainLanguageModel } from './training/train.ts';
 export { lossGraph } from './training/training-graph.ts';
 export { weightGradients } from './training/weight-gradients.ts';
 export type { Storage } from './weights/dense-folder.ts';

@@ -3,10 +3,9 @@ export { Encoder } from './codes/encoder.ts';
 export type { SaeParameters } from './codes/parameters.ts';
 export { denseCodes, type SparseCodes } from './codes/sparse-codes.ts';
 export { VARIANTS } from './codes/variants.ts';
+export { evaluatedSae, manifestOfSwept, statedProgress, statedSwept, sweepMember } from './contract-names.ts';
 export { readSae, SAE_FILES } from './interchange/read.ts';
 export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';
-export { describeLatents } from './latents/latents.ts';
-export { tokenEffects } from './latents/token-effects.ts';
 export { densitySvg } from './measures/density-plot.ts';
 export { encodeActivations, measure, reconstruct, type SaeMeasures, type TrainedSae } from './measures/evaluate.ts';
 export { type HeldOut, heldOutActivations } from './measures/held-out.ts';
@@ -15,7 +14,7 @@ export { Site, type SiteScores } from './measures/loss-recovered.ts';
 export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
 export { spellingWords, type Vocabulary } from './probes/spelling.ts';
-export { ActivationSource } from './training/activation-source.ts';
+export { measureSweep, sweepWarnings } from './trained-sweep.ts';
 export { defaultRate, type SaeConfiguration, saeConfiguration } from './training/configuration.ts';
 export { DenseTrainer } from './training/dense-trainer.ts';
 export { activationStatistics } from './training/initialise.ts';
@@ -28,3 +27,4 @@ export {
   storedSweep,
   sweepStateSchema,
 } from './training/sweep-checkpoint.ts';
+export { trainingSource } from './training/training-source.ts';

@@ -11,7 +11,7 @@ import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
 export type Material = { records: readonly CleanRecord[]; noises: readonly NoiseRecord[] };
-type TrainingSettings = {
+export type TrainingSettings = {
   network: NetworkConfiguration;
   steps: number;
   batch: number;

@@ -1,11 +1,12 @@
 /** Where an extraction stands after a shard: what another worker needs to go on as if it had done all of it itself. */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Blob } from '../../../shared/contracts/manifest.ts';
 import { digestSchema } from '../../../shared/contracts/manifest.ts';
-import type { CorpusPosition } from '../../lm/index.ts';
-import type { BlobContent, Checkpoints } from '../../study/index.ts';
-import { ActivationStatistics } from '../outputs/activation-statistics.ts';
+import { type ActivationShard, ActivationStatistics, type ExtractionPlace, type HookWidths } from '../../lm/index.ts';
+import { BackgroundSaves, type BlobContent, type Checkpoints } from '../../study/index.ts';
+import type { JobContext } from '../handler.ts';
 
 const count = z.number().int().nonnegative();
 const stateSchema = z.strictObject({
@@ -21,17 +22,18 @@ const stateSchema = z.strictObject({
   /** Devices that computed the shards. */
   devices: z.array(z.string().max(40)).max(8),
 });
-export type ExtractionState = Omit<z.infer<typeof stateSchema>, 'shards' | 'position'> & {
-  position: CorpusPosition | undefined;
-  shards: Blob[];
-  statistics: Map<string, ActivationStatistics>;
-};
+type ExtractionState = Omit<z.infer<typeof stateSchema>, 'shards' | 'position'> & ExtractionPlace & { shards: Blob[] };
+/** Digests of what is read, and the device that computes. */
+type Of = { model: string; corpus: string; device: string };
+
+const SHARD_TYPE = 'application/octet-stream';
+type ExtractionContext = Pick<JobContext<unknown>, 'checkpoint' | 'artefact' | 'scratch'>;
 
 /** All hooks' sums, one after another, as little-endian float64: exact, and too long for JSON. */
 const STATISTICS = 'statistics.f64';
 
 /** State and parts to be saved; both are copies, so that the work may go on meanwhile. */
-export function extractionCheckpoint({ shards, statistics, position, ...rest }: ExtractionState): {
+function extractionCheckpoint({ shards, statistics, position, ...rest }: ExtractionState): {
   state: Record<string, unknown>;
   parts: { name: string; content: BlobContent }[];
 } {
@@ -46,13 +48,13 @@ export function extractionCheckpoint({ shards, statistics, position, ...rest }: 
 }
 
 /**
- * What an earlier attempt saved, if it read the same corpus through the same model; else null, and the work starts from the beginning.
- * @param widths by hook, in the order of the params
+ * What an earlier attempt saved, if it read the same corpus through the same model; else null.
  * @throws SextantError `unavailable`, `artefact_mismatch` where the saved statistics cannot be fetched
  */
-export async function resumedExtraction(
+async function resumedExtraction(
   last: Checkpoints['last'],
-  of: { model: string; corpus: string; widths: Readonly<Record<string, number>> },
+  of: Of,
+  widths: HookWidths,
 ): Promise<ExtractionState | null> {
   const parsed = stateSchema.safeParse(last?.state);
   if (!last || !parsed.success) {
@@ -67,9 +69,62 @@ export async function resumedExtraction(
   const sums = new Float64Array(Uint8Array.from(bytes).buffer);
   const statistics = new Map<string, ActivationStatistics>();
   let at = 0;
-  for (const [hook, width] of Object.entries(of.widths)) {
+  for (const [hook, width] of Object.entries(widths)) {
     statistics.set(hook, new ActivationStatistics(width, sums.subarray(at, at + 3 + width)));
     at += 3 + width;
   }
   return { ...state, shards, statistics };
+}
+
+/** An extraction whose shards and place are saved now and then, so that another worker goes on behind the last. */
+export class PublishedExtraction {
+  readonly state: ExtractionState;
+  readonly #context: ExtractionContext;
+  readonly #saves: BackgroundSaves;
+
+  constructor(context: ExtractionContext, state: ExtractionState) {
+    this.state = state;
+    this.#context = context;
+    this.#saves = new BackgroundSaves(context.checkpoint);
+  }
+
+  /** Keeps a shard behind which the state stands. */
+  async add(shard: ActivationShard): Promise<void> {
+    const name = `activations-${String(this.state.shards.length).padStart(5, '0')}.safetensors`;
+    const file = await shard.write(join(this.#context.scratch, name));
+    this.state.shards.push(await this.#context.artefact(name, SHARD_TYPE, { file }));
+    if (this.#saves.due) {
+      const { state, parts } = extractionCheckpoint(this.state);
+      void this.#saves.begin(state, parts);
+    }
+  }
+}
+
+/**
+ * Goes on where an earlier attempt stood if it read the same corpus through the same model; else from the beginning.
+ * @param widths by hook, in the order of the params
+ * @throws SextantError `unavailable`, `artefact_mismatch` where the saved statistics cannot be fetched
+ */
+export async function openExtraction(
+  context: ExtractionContext,
+  widths: HookWidths,
+  of: Of,
+): Promise<PublishedExtraction> {
+  const { device, ...read } = of;
+  const state: ExtractionState = (await resumedExtraction(context.checkpoint.last, of, widths)) ?? {
+    ...read,
+    tokens: 0,
+    shards: [],
+    position: undefined,
+    done: 0,
+    devices: [],
+    statistics: new Map(Object.entries(widths).map(([hook, width]) => [hook, new ActivationStatistics(width)])),
+  };
+  if (!state.devices.includes(device)) {
+    state.devices.push(device);
+  }
+  for (const blob of state.shards) {
+    await context.artefact(blob.name, SHARD_TYPE, blob);
+  }
+  return new PublishedExtraction(context, state);
 }

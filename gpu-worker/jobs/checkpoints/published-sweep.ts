@@ -3,10 +3,11 @@ import { copyFile, link } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { digestSchema } from '../../../shared/contracts/manifest.ts';
+import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import {
   restoredSweep,
   type SweepCheckpoint,
-  type SweepFiles,
+  SweepFiles,
   type SweepStore,
   storedSweep,
   sweepStateSchema,
@@ -14,7 +15,7 @@ import {
 import type { Checkpoints } from '../../study/index.ts';
 import { bytesOfArrays } from '../../training/index.ts';
 import type { JobContext } from '../handler.ts';
-import { publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';
+import { PUBLISHED_FILE, publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';
 
 const stateSchema = z.strictObject({
   /** What is being read: an alias may mean other files on another worker. */
@@ -25,7 +26,7 @@ const stateSchema = z.strictObject({
   sweep: sweepStateSchema,
 });
 
-export class PublishedSweep implements SweepStore {
+class PublishedSweep implements SweepStore {
   /** Devices that had a part in the sweep, in order. */
   readonly devices: string[];
   readonly #files: SweepFiles;
@@ -83,4 +84,22 @@ export class PublishedSweep implements SweepStore {
     this.devices.unshift(...devices.filter((device) => !this.devices.includes(device)));
     return restoredSweep(sweep, await publishedArrays(this.#last));
   }
+
+  /** Forgets this worker's own copy of a sweep that is finished. */
+  remove(): Promise<void> {
+    return this.#files.remove();
+  }
+}
+
+/**
+ * Where the sweep that the params describe is kept.
+ * @param of digests of what it reads, and the device that computes
+ */
+export async function openSweep(
+  context: Pick<JobContext<unknown>, 'checkpoint' | 'scratch' | 'configuration' | 'params'>,
+  of: { model: string; corpus: string; device: string },
+): Promise<PublishedSweep> {
+  const key = await sha256Hex(canonicalJson({ params: context.params, model: of.model, corpus: of.corpus }));
+  const folder = join(context.configuration.cache, 'checkpoints', `sae.train-${key.slice(0, 32)}`);
+  return new PublishedSweep(context, new SweepFiles(folder, { fileBytes: PUBLISHED_FILE }), of);
 }

@@ -7,7 +7,7 @@ import { openPairs, paddedSequence } from './corpus-pairs.ts';
 import { requireTokenizer } from './tokens.ts';
 import type { TrainingStart, TrainParams } from './training-start.ts';
 
-type TrainingText = {
+export type TrainingText = {
   digest: string;
   unseen: boolean;
   /** Whether some tokens count less than others. */

@@ -14,7 +14,7 @@ import { lossGraph } from './training-graph.ts';
 /** A sequence of context + 1 tokens; `weights[i]` says how much predicting `ids[i]` counts (all 1 by default). */
 export type TrainingSequence = { ids: ArrayLike<number>; weights?: ArrayLike<number> };
 
-type TrainProgress = {
+export type TrainProgress = {
   step: number;
   steps: number;
   /** Mean loss of the last chunk of steps, nats per token. */
@@ -24,7 +24,7 @@ type TrainProgress = {
   secondsLeft: number;
 };
 
-type TrainOptions = {
+export type TrainOptions = {
   /** The `config.json` of a new model, or the folder of one to train further. */
   from: { config: Record<string, unknown> } | { folder: string };
   sequences: AsyncIterable<TrainingSequence> | Iterable<TrainingSequence>;
@@ -53,7 +53,7 @@ type TrainOptions = {
   checkpoint?: (take: () => Promise<Checkpoint>) => Promise<void>;
 };
 
-type TrainedModel = {
+export type TrainedModel = {
   architecture: Architecture;
   /** The device that computed. */
   device: string;

@@ -33,7 +33,7 @@ export type SweepOptions = {
   progress?: (progress: SweepProgress) => void;
 };
 
-type SweepProgress = {
+export type SweepProgress = {
   step: number;
   /** Means over the members, of the latest step. */
   loss: number;

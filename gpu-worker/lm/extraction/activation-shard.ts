@@ -5,6 +5,8 @@ import { finished } from 'node:stream/promises';
 import { safetensorsPrefix } from '../../../shared/formats/safetensors.ts';
 import { float16Bits } from '../../../shared/formats/safetensors-values.ts';
 
+export type StoredDtype = 'float32' | 'float16';
+
 export class ActivationShard {
   tokens = 0;
   readonly #parts: Map<string, Uint8Array[]>;
@@ -12,7 +14,7 @@ export class ActivationShard {
   readonly #half: boolean;
 
   /** @param widths by hook */
-  constructor(widths: Readonly<Record<string, number>>, dtype: 'float32' | 'float16') {
+  constructor(widths: Readonly<Record<string, number>>, dtype: StoredDtype) {
     this.#parts = new Map(Object.keys(widths).map((hook) => [hook, []]));
     this.#widths = widths;
     this.#half = dtype === 'float16';

@@ -2,14 +2,15 @@
 export class ActivationStatistics {
   /** Count, sum of norms, sum of squared norms, then the sum of the vectors [width]. */
   readonly #sums: Float64Array;
-  readonly #width: number;
+  /** Of one vector. */
+  readonly width: number;
 
   /** @param sums what `sums` gave elsewhere */
   constructor(width: number, sums: Float64Array = new Float64Array(3 + width)) {
     if (sums.length !== 3 + width) {
       throw new RangeError(`statistics of ${sums.length - 3} elements for width ${width}`);
     }
-    this.#width = width;
+    this.width = width;
     this.#sums = sums.slice();
   }
 
@@ -19,7 +20,7 @@ export class ActivationStatistics {
 
   /** @param values [count, width] */
   add(values: Float32Array): void {
-    const [width, sums] = [this.#width, this.#sums];
+    const [width, sums] = [this.width, this.#sums];
     for (let at = 0; at < values.length; at += width) {
       let square = 0;
       for (let j = 0; j < width; j++) {
