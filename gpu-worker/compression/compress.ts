@@ -46,7 +46,7 @@ export type BlockReport = {
   arisen: number;
 };
 
-type CompressionOptions = {
+export type CompressionOptions = {
   /** Where the files go; the folder must exist. */
   folder: string;
   threads?: number | undefined;

@@ -1,7 +1,9 @@
 /** The public interface of compression. */
 export { compareModels, type Difference, requireOneShape } from './compare.ts';
-export { type BlockReport, type Compressed, compressModel, type MatrixReport } from './compress.ts';
+export { type BlockReport, compressModel, type MatrixReport } from './compress.ts';
+export { compressFolder } from './compressed-folder.ts';
 export { compressionPlots, layerErrorPlot } from './compression-plots.ts';
+export { planOf, statedTotals } from './contract-names.ts';
 export { errorBound } from './error-bound.ts';
 export { Gram, outputEnergy } from './gram.ts';
 export { latentDrift } from './latent-drift.ts';

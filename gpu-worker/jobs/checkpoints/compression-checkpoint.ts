@@ -1,10 +1,14 @@
 /** Where a compression stands after a block: the files of the blocks done, and what was measured on them. */
-import { copyFile, readFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestSchema } from '../../../shared/contracts/manifest.ts';
-import type { BlockReport, Shard } from '../../compression/index.ts';
+import type { ParamsOf } from '../../../shared/jobs/contract.ts';
+import type contract from '../../../shared/jobs/model.compress.ts';
+import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
+import type { BlockReport, CompressionPlan, Shard } from '../../compression/index.ts';
 import { BackgroundSaves, type Checkpoints } from '../../study/index.ts';
+import type { JobContext } from '../handler.ts';
 
 const count = z.number().int().nonnegative();
 const stateSchema = z.strictObject({ of: digestSchema, blocks: count });
@@ -31,7 +35,7 @@ type FinishedBlock = { shard: Shard; report: BlockReport };
 const BLOCKS = 'blocks.json';
 
 /** Saves finished blocks beside the work; `of` is the digest of everything their bytes depend on. */
-export class CompressionCheckpoints {
+class CompressionCheckpoints {
   readonly #saves: BackgroundSaves;
   readonly #last: Checkpoints['last'];
   readonly #folder: string;
@@ -74,4 +78,23 @@ export class CompressionCheckpoints {
       ...this.#blocks.map(({ shard }) => ({ name: shard.file, content: { file: join(this.#folder, shard.file) } })),
     ]);
   }
+}
+
+/**
+ * The folder that the compressed model is written to, with the blocks that an earlier attempt at the same work finished.
+ * @throws SextantError `unavailable`, `artefact_mismatch`
+ */
+export async function openCompression(
+  context: JobContext<ParamsOf<typeof contract>>,
+  plan: CompressionPlan,
+  model: string,
+  corpus: string,
+): Promise<{ checkpoints: CompressionCheckpoints; folder: string; done: FinishedBlock[] }> {
+  const { tokens, held_out_tokens, context: length } = context.params;
+  const params = { tokens, held_out_tokens, context: length };
+  const folder = join(context.scratch, 'compressed');
+  await mkdir(folder);
+  const of = await sha256Hex(canonicalJson({ plan, model, corpus, params }));
+  const checkpoints = new CompressionCheckpoints(context.checkpoint, folder, of);
+  return { checkpoints, folder, done: await checkpoints.load() };
 }
