@@ -1,11 +1,13 @@
-/** The field's names for what the contract of `model.compress` names in another way. */
-import type { ParamsOf } from '../../shared/jobs/contract.ts';
-import type contract from '../../shared/jobs/model.compress.ts';
+/** The field's names for what the contracts of `model.compress` and `compression.study` name in another way. */
+import type study from '../../shared/jobs/compression.study.ts';
+import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
+import type compress from '../../shared/jobs/model.compress.ts';
 import type { BlockReport } from './compress.ts';
 import type { CompressionPlan } from './plan.ts';
+import type { CopyResult } from './study.ts';
 
 /** What the params ask to be done to a model's linear layers. */
-export function planOf(params: ParamsOf<typeof contract>): CompressionPlan {
+export function planOf(params: ParamsOf<typeof compress>): CompressionPlan {
   const { method, share, shares, bits, group, symmetric, linears } = params;
   const pattern = params.pattern ?? (method === 'n_of_m' ? { n: 2, m: 4 } : null);
   return { method, share, shares, pattern, bits, group, symmetric, linears };
@@ -27,3 +29,18 @@ export function statedTotals(blocks: readonly BlockReport[], denseBytes: number,
     worst,
   };
 }
+
+/** What a study found on one copy. */
+export const statedCopy = (
+  label: string,
+  { variants, drift, retraining, bound }: CopyResult,
+): ResultOf<typeof study>['copies'][number] => ({
+  label,
+  variants,
+  died: drift.died,
+  survival: drift.survival,
+  drifted: drift.drifted,
+  support_overlap: drift.overlap,
+  retraining,
+  bound,
+});

@@ -1,12 +1,14 @@
-/** Pictures of a study: loss recovered against share, survival of latents, and what drifted. */
+/** The report of a study, and its pictures: loss recovered against share, survival of latents, and what drifted. */
 import { chart } from '../../shared/plots/chart.ts';
+import type { StudyReport } from '../study/index.ts';
 import type { Plot } from './compression-plots.ts';
 import type { LatentDrift } from './latent-drift.ts';
+import type { VariantScores } from './sae-variants.ts';
 
 type RecoveredPoint = { share: number; recovered: number | null; low: number | null; high: number | null };
 
 /** One line for each compressed copy: the autoencoder as it is (share 0) and pruned. */
-export const recoveredPlot = (lines: readonly { label: string; points: readonly RecoveredPoint[] }[]): Plot => ({
+const recoveredPlot = (lines: readonly { label: string; points: readonly RecoveredPoint[] }[]): Plot => ({
   name: 'loss-recovered',
   svg: chart({
     title: 'Loss recovered by the pruned autoencoder',
@@ -27,7 +29,7 @@ export const recoveredPlot = (lines: readonly { label: string; points: readonly 
   }),
 });
 
-export const survivalPlot = (lines: readonly { label: string; drift: LatentDrift }[]): Plot => ({
+const survivalPlot = (lines: readonly { label: string; drift: LatentDrift }[]): Plot => ({
   name: 'latent-survival',
   svg: chart({
     title: 'Survival of latents',
@@ -44,7 +46,7 @@ export const survivalPlot = (lines: readonly { label: string; drift: LatentDrift
 });
 
 /** The drift list of one copy: a row for each latent, its correlation as a bar. */
-export function driftPlot(label: string, { drifted }: LatentDrift, index: number): Plot {
+function driftPlot(label: string, { drifted }: LatentDrift, index: number): Plot {
   const names = drifted.map(({ latent, fate, taken_over_by: by, tokens_before: before, tokens_after: after }) => {
     const tokens = (list: readonly string[]) => (list.length > 0 ? list.slice(0, 3).map(visible).join(' ') : '-');
     return `${latent} ${fate}${by === null ? '' : `, now ${by}`}: ${tokens(before)} | ${tokens(after)}`;
@@ -63,3 +65,23 @@ export function driftPlot(label: string, { drifted }: LatentDrift, index: number
 
 /** Spaces and line ends as they can be seen. */
 const visible = (text: string): string => text.replaceAll(' ', '_').replaceAll('\n', '\\n');
+
+/** The transferred autoencoder as share 0, and the pruned ones. */
+const sharesOf = (variants: readonly VariantScores[]): RecoveredPoint[] =>
+  variants
+    .filter(({ variant }) => variant === 'transferred' || variant === 'pruned')
+    .map(({ share, loss_recovered, low, high }) => ({ share: share ?? 0, recovered: loss_recovered, low, high }));
+
+/** The report of a study: what was measured, the survival of each copy's latents, and pictures of both. */
+export const studyReport = (
+  measured: Record<string, unknown> & { copies: readonly { label: string; variants: readonly VariantScores[] }[] },
+  drifts: readonly { label: string; drift: LatentDrift }[],
+): StudyReport => ({
+  kind: 'compression_study',
+  body: { ...measured, survival_curves: drifts.map(({ label, drift }) => ({ label, r: drift.correlations })) },
+  plots: [
+    recoveredPlot(measured.copies.map(({ label, variants }) => ({ label, points: sharesOf(variants) }))),
+    survivalPlot(drifts),
+    ...drifts.map(({ label, drift }, i) => driftPlot(label, drift, i)),
+  ],
+});

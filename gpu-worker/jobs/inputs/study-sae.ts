@@ -3,20 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type contract from '../../../shared/jobs/compression.study.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
-import {
-  defaultRate,
-  readSae,
-  type SaeConfiguration,
-  type SweepMember,
-  saeConfiguration,
-  type TrainedSae,
-} from '../../sae/index.ts';
+import { readSae, type TrainedSae } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openSae } from '../outputs/sae-artefact.ts';
 import type { OpenedModel } from './model-input.ts';
 
 type StudyParams = ParamsOf<typeof contract>;
-export type StudySae = {
+type StudySae = {
   sae: TrainedSae;
   hook: string;
   digest: string;
@@ -58,66 +51,3 @@ export async function openStudySae(context: JobContext<StudyParams>, model: Open
   }
   return { sae, hook, digest: reference.weights, params: null };
 }
-
-/** Steps of a fine-tuning where no recipe is stored. */
-const FINE_TUNING = { steps: 500, batch: 256 };
-
-/** How the autoencoder is trained again: by its stored recipe, or from where it stands where none is stored. */
-export function retraining(
-  { sae, params }: StudySae,
-  asked: NonNullable<StudyParams['retrain']>,
-): { member: SweepMember; batch: number; scaling: 'unit' | 'none'; kind: 'recipe' | 'fine-tuned' } {
-  const { inputs, width } = sae.parameters;
-  const number = (name: string): number | null =>
-    typeof params?.[name] === 'number' ? (params[name] as number) : null;
-  const stored = params !== null && number('steps') !== null && number('rate') !== null;
-  const configuration: SaeConfiguration = saeConfiguration({
-    ...(stored ? (pick(params) as Partial<SaeConfiguration>) : {}),
-    variant: sae.variant,
-    inputs,
-    width,
-    subtractBias: sae.subtractBias,
-    ...(sae.k !== null && { k: sae.k }),
-    // A stored autoencoder's decoder may have rows of any norm; fine-tuning leaves them free.
-    ...(!stored && { unitRows: false }),
-  });
-  const steps = asked.steps ?? (stored ? number('steps')! : FINE_TUNING.steps);
-  const schedule = {
-    rate: stored ? number('rate')! : defaultRate(width) / 4,
-    steps,
-    warmupSteps: Math.min(number('warmupSteps') ?? 0, steps),
-    decayFraction: number('decayFraction') ?? 0.2,
-  };
-  return {
-    member: {
-      configuration,
-      schedule,
-      seed: number('stream_seed') ?? 0,
-      ...(!stored && { start: sae.parameters }),
-    },
-    batch: asked.batch ?? number('batch') ?? FINE_TUNING.batch,
-    scaling: stored && params.input_scaling !== 'none' ? 'unit' : 'none',
-    kind: stored ? 'recipe' : 'fine-tuned',
-  };
-}
-
-const RECIPE_FIELDS = [
-  'sparsity',
-  'encoderScale',
-  'unitRows',
-  'beta1',
-  'beta2',
-  'epsilon',
-  'clipNorm',
-  'auxiliaryWeight',
-  'auxiliaryLatents',
-  'deadTokens',
-  'bandwidth',
-  'logThreshold',
-  'threshold',
-  'matryoshkaPrefixes',
-  'iterations',
-  'iterationStep',
-];
-const pick = (params: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(RECIPE_FIELDS.filter((name) => name in params).map((name) => [name, params[name]]));
