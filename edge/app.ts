@@ -1,7 +1,7 @@
 /** The HTTP surface: what every request passes through, and the routes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { App, AppEnv } from './environment.ts';
-import { envelope } from './http/envelope.ts';
+import { decodable, envelope } from './http/envelope.ts';
 import { answerUnrouted } from './http/no-route.ts';
 import { problemAnswer, refuseMisfit } from './http/problem.ts';
 import { ROUTES } from './routes/index.generated.ts';
@@ -14,6 +14,7 @@ export function createApp(): App {
     description: 'an API key',
   });
   app.use(envelope);
+  app.use(decodable);
   app.onError(problemAnswer);
   app.notFound((c) => answerUnrouted(app.routes, c));
   for (const register of ROUTES) {

@@ -27,7 +27,7 @@ export const access = (scope: Scope | null, policy: KeyPolicy) =>
     const text = bearerOf(c.req.raw.headers.get('authorization'));
     const key = text ? await checkKey(c.env, text, now) : null;
     if (!key) {
-      c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), now));
+      c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), now, 'refused'));
       throw new SextantError(
         'unauthenticated',
         text
@@ -52,6 +52,6 @@ const outcomeOf = (c: Context<AppEnv>): string =>
 
 /** Lets everybody pass and counts by address. */
 export const anonymous = createMiddleware<AppEnv>(async function anonymous(c, next) {
-  c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), Date.now()));
+  c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), Date.now(), 'open'));
   await next();
 });

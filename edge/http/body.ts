@@ -69,7 +69,11 @@ export async function readBounded(request: Request, limit: number, jobType?: str
   let size = 0;
   const reader = request.body?.getReader();
   while (reader) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((cause: unknown) => {
+      throw new SextantError('body_malformed', 'the body broke off before its end, or its chunks are damaged', {
+        cause,
+      });
+    });
     if (done) {
       break;
     }
@@ -89,24 +93,44 @@ export async function readBounded(request: Request, limit: number, jobType?: str
   return bytes;
 }
 
-/** How much of an unread body is taken in after all, so that its sender gets to read the answer. */
-const DRAIN_LIMIT = 32 * 1024 * 1024;
+/** How much of an unread body is taken in after all, and for how long, so that its sender gets to read the answer. */
+const [DRAIN_LIMIT, DRAIN_MS] = [32 * 1024 * 1024, 2000];
+/** A sender that pauses for so long gets its answer now. */
+const STALL_MS = 100;
 
-/** Reads on and forgets: a client that still writes when the answer comes sees a broken connection instead of it. */
+/**
+ * Reads on and forgets: a client that still writes when the answer comes sees a broken connection instead of it. A
+ * refusal waits for a body that comes, never for one that does not.
+ */
 export async function drain(request: Request): Promise<void> {
   const { body } = request;
   if (!body || body.locked) {
     return;
   }
   const reader = body.getReader();
-  for (let left = DRAIN_LIMIT; left > 0; ) {
-    const { done, value } = await reader.read();
-    if (done) {
-      return;
+  const end = Date.now() + DRAIN_MS;
+  for (let left = DRAIN_LIMIT; left > 0 && Date.now() < end; ) {
+    const part = await within(STALL_MS, reader.read());
+    if (part === null || part.done) {
+      break;
     }
-    left -= value.byteLength;
+    left -= part.value.byteLength;
   }
-  await reader.cancel();
+  // what is left is nobody's: neither its end nor its failure is waited for
+  reader.cancel().catch(() => undefined);
+}
+
+/** What `reading` gives within `ms`; null where it fails or takes longer. */
+async function within<T>(ms: number, reading: Promise<T>): Promise<T | null> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const silence = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  try {
+    return await Promise.race([reading.catch(() => null), silence]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export function decodeUtf8(bytes: Uint8Array): string {

@@ -59,9 +59,18 @@ export const jsonRequest = <S extends z.ZodType>(schema: S) => ({
   content: { 'application/json': { schema } },
 });
 
+/** A number in a query: decimal digits alone, where `Number` would also read 1e1, 0x10 and the empty text. */
+export const queryInteger = (least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,16}$/, 'a whole number in decimal digits')
+    .transform(Number)
+    .pipe(z.number().int().min(least).max(most))
+    .openapi({ type: 'integer', minimum: least, maximum: most });
+
 /** `?limit=` and `?cursor=` of every list. */
 export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(50),
+  limit: queryInteger(1, 100).default(50),
   cursor: z.string().max(1200).optional(),
 });
 /** Body of a list's page, newest first. */

@@ -1,5 +1,6 @@
 /** What every answer carries: a request id, the edge's clock, the rate limit. */
 import { createMiddleware } from 'hono/factory';
+import { SextantError } from '../../shared/contracts/problem.ts';
 import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
 import type { AppEnv } from '../environment.ts';
 import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/allowance.ts';
@@ -31,6 +32,19 @@ export function stamp(headers: Headers, requestId: string, allowance: Allowance 
   headers.append('ratelimit', rateLimit(allowance, now));
 }
 
+/** Refuses an address whose percent-escapes are no UTF-8: what a router makes of it is not what was meant. */
+export const decodable = createMiddleware<AppEnv>(async function decodable(c, next) {
+  const { url } = c.req.raw;
+  if (url.includes('%')) {
+    try {
+      decodeURIComponent(url);
+    } catch {
+      throw new SextantError('parameter_invalid', 'the address has escapes (%XX) that are not UTF-8');
+    }
+  }
+  await next();
+});
+
 export const envelope = createMiddleware<AppEnv>(async function envelope(c, next) {
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
@@ -38,7 +52,19 @@ export const envelope = createMiddleware<AppEnv>(async function envelope(c, next
     await drain(c.req.raw);
   }
   // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
-  c.res = new Response(c.res.body, c.res);
+  c.res = c.req.raw.method === 'HEAD' ? await withLength(c.res) : new Response(c.res.body, c.res);
   c.res.headers.set('x-content-type-options', 'nosniff');
   stamp(c.res.headers, c.get('requestId'), c.get('allowance'), Date.now());
 });
+
+/** The same answer with the length that its body has: HEAD tells it and leaves the body out. */
+async function withLength(answer: Response): Promise<Response> {
+  if (answer.headers.has('content-length') || answer.headers.get('content-type') === 'text/event-stream') {
+    await answer.body?.cancel();
+    return new Response(null, answer);
+  }
+  const length = (await answer.arrayBuffer()).byteLength;
+  const measured = new Response(null, answer);
+  measured.headers.set('content-length', String(length));
+  return measured;
+}

@@ -30,7 +30,7 @@ export function methodsFor(routes: readonly Route[], path: string): string[] {
 /** The answer to a request that no route of the application takes; counted by address, whoever asks. */
 export function answerUnrouted(routes: readonly Route[], c: Context<AppEnv>): Response {
   try {
-    c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), Date.now()));
+    c.set('allowance', takeAnonymous(addressOf(c.req.raw.headers), Date.now(), 'refused'));
     throw unrouted(methodsFor(routes, c.req.path), c);
   } catch (error) {
     // answered here: an error from a not-found handler would pass the envelope by

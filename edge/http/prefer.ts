@@ -3,6 +3,6 @@ const LONGEST_S = 60;
 
 /** Seconds to wait, at most 60; null where the header does not ask for it. */
 export function preferredWait(header: string | null): number | null {
-  const match = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])/i.exec(header ?? '');
+  const match = /(?:^|[,;\s])wait\s*=\s*"?(\d+)"?(?=$|[,;\s])/i.exec(header ?? '');
   return match ? Math.min(LONGEST_S, Number(match[1])) : null;
 }

@@ -65,7 +65,8 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   const [status, title] = PROBLEMS[code];
   const problem: Problem = {
     ...toldBy(MEMBERS, known),
-    type: new URL(`/problems/${code}`, c.req.url).href,
+    // relative to the answer's own address: a Host header is the caller's to choose
+    type: `/problems/${code}`,
     title,
     status,
     detail: code === 'internal' ? `report the request id ${c.get('requestId')}` : known.message,
@@ -116,6 +117,10 @@ export function refuseMisfit(result: { target: string; success: boolean; error?:
   }
   const errors = fieldErrors((result.error as z.ZodError).issues);
   const code = TARGET_CODES[result.target] ?? 'validation_failed';
+  const misnamed = errors.find((error) => error.code === 'name_invalid');
+  if (code === 'not_found' && misnamed) {
+    throw new SextantError('parameter_invalid', `${misnamed.pointer}: ${misnamed.detail}`, { errors });
+  }
   if (code === 'not_found') {
     throw new SextantError(code, 'there is no such resource');
   }

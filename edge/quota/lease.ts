@@ -21,7 +21,12 @@ const leases: Record<KeyPolicy, BoundedMap<string, Lease>> = {
   writes: new BoundedMap(MEMORY_LIMIT),
   jobs: new BoundedMap(MEMORY_LIMIT),
 };
-const anonymous = new BoundedMap<string, Lease>(MEMORY_LIMIT);
+/** Counted apart: bad keys from an address do not shut what is open to everybody behind it. */
+type Door = 'open' | 'refused';
+const anonymous: Record<Door, BoundedMap<string, Lease>> = {
+  open: new BoundedMap(MEMORY_LIMIT),
+  refused: new BoundedMap(MEMORY_LIMIT),
+};
 
 /** Takes one request from the isolate's lease; undefined where a new lease is needed first. `now` in ms. */
 export function takeLeased(key: AccessKey, policy: KeyPolicy, now: number): Allowance | undefined {
@@ -56,11 +61,11 @@ export async function takeQuota(env: Env, key: AccessKey, policy: KeyPolicy, now
 }
 
 /** Takes one request of a caller without a valid key. Raises quota_exceeded. */
-export function takeAnonymous(address: string, now: number): Allowance {
-  let lease = anonymous.get(address);
+export function takeAnonymous(address: string, now: number, door: Door): Allowance {
+  let lease = anonymous[door].get(address);
   if (!lease || now >= lease.end) {
     lease = { granted: ANONYMOUS_PER_MINUTE, left: 0, end: now + WINDOW_MS };
-    anonymous.set(address, lease);
+    anonymous[door].set(address, lease);
   }
   const allowance: Allowance = { policy: 'anonymous', limit: ANONYMOUS_PER_MINUTE, left: 0, end: lease.end };
   if (lease.granted <= 0) {

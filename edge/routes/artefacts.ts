@@ -5,13 +5,13 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { blobKey } from '../artefacts/addresses.ts';
 import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts';
-import { byteRange } from '../artefacts/range.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
 import { type App, PUBLIC_TENANT } from '../environment.ts';
+import { conditionalRead } from '../http/conditions.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
+import { contentRange, rangeOf } from '../http/range.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
-import { matches } from '../vectors/response.ts';
 
 const artefactSchema = z
   .object({
@@ -88,7 +88,14 @@ const read = createRoute({
     200: { description: 'The bytes', ...bytes },
     206: { description: 'The range', ...bytes },
     304: { description: 'If-None-Match names the bytes' },
-    ...problems(...KEYED, 'not_found', 'artefact_missing', 'range_unsatisfiable'),
+    ...problems(
+      ...KEYED,
+      'not_found',
+      'artefact_missing',
+      'range_unsatisfiable',
+      'precondition_failed',
+      'parameter_invalid',
+    ),
   },
 });
 const remove = createRoute({
@@ -155,13 +162,10 @@ export default function registerArtefacts(app: App): void {
       );
     }
     const headers = contentHeaders(row);
-    const ifNoneMatch = c.req.header('if-none-match');
-    if (ifNoneMatch !== undefined && matches(ifNoneMatch, headers.etag!)) {
+    if (conditionalRead(c.req.raw.headers, headers.etag!) === 'unchanged') {
       return c.body(null, 304, headers) as never;
     }
-    const ifRange = c.req.header('if-range');
-    const wanted = ifRange === undefined || ifRange === headers.etag ? (c.req.header('range') ?? null) : null;
-    const range = byteRange(wanted, row.bytes);
+    const range = rangeOf(c.req.raw.headers, headers.etag!, row.bytes);
     const object = await c.env.R2.get(blobKey(row.tenant, row.sha256), range ? { range } : {});
     if (!object) {
       throw new SextantError('unavailable', `the bytes of ${row.id} cannot be read at this moment`);
@@ -169,7 +173,7 @@ export default function registerArtefacts(app: App): void {
     const length = range?.length ?? row.bytes;
     headers['content-length'] = String(length);
     if (range) {
-      headers['content-range'] = `bytes ${range.offset}-${range.offset + length - 1}/${row.bytes}`;
+      headers['content-range'] = contentRange(range, row.bytes);
     }
     return c.body(object.body, range ? 206 : 200, headers) as never;
   });

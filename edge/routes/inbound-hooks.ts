@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { inboundDeliverySchema, providerSchema } from '../../shared/contracts/inbound.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
+import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
@@ -44,7 +45,7 @@ const hookSchema = z
 const newHookSchema = hookSchema.extend({ secret: z.string().describe('shown this once') }).openapi('NewInboundHook');
 const createSchema = z
   .strictObject({
-    name: z.string().min(1).max(100),
+    name: nameSchema(100),
     provider: providerSchema,
     recipe: randomIdSchema('rcp'),
     recipe_version: z.number().int().min(1).nullable().default(null),

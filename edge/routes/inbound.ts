@@ -89,7 +89,7 @@ export default function registerInbound(app: App): void {
         throw error;
       }
       // anybody can send what is refused: beyond the limit of an address it is not even written down
-      takeAnonymous(addressOf(headers), now);
+      takeAnonymous(addressOf(headers), now, 'refused');
       const { code, message: detail } = error;
       await store({ ...told, outcome: 'refused', code, detail, body: null, bytes });
       throw error;

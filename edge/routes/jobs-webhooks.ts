@@ -5,7 +5,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
-import { json, KEYED, keyed, problems } from '../http/declaration.ts';
+import { json, KEYED, keyed, problems, queryInteger } from '../http/declaration.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
 import { rotateTenantSecret, tenantSecrets } from '../webhooks/tenant-secret.ts';
@@ -26,7 +26,7 @@ const rotateRoute = createRoute({
   tags: ['webhooks'],
   summary: 'Make a new secret; deliveries carry both signatures for overlap_s',
   request: {
-    query: z.strictObject({ overlap_s: z.coerce.number().int().min(0).max(2_592_000).default(86_400) }),
+    query: z.strictObject({ overlap_s: queryInteger(0, 2_592_000).default(86_400) }),
   },
   responses: { 200: json(secretSchema, 'The new secret'), ...problems(...KEYED, 'parameter_invalid') },
 });

@@ -1,13 +1,14 @@
 /** API keys of the caller's tenant. A key's text is shown once, at its creation; what is kept is its digest. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
+import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
 import { audited } from '../audit/log.ts';
 import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { auditOf } from '../http/audit.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems, queryInteger } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { idempotent } from '../idempotency/middleware.ts';
@@ -31,7 +32,7 @@ const newKeySchema = keySchema
   .openapi('NewKey');
 const createSchema = z
   .strictObject({
-    name: z.string().min(1).max(100),
+    name: nameSchema(100),
     scopes: z.array(scopeSchema).min(1).max(50).describe("at most the calling key's own"),
     expires_in_s: z.number().int().min(1).max(315_360_000).optional(),
   })
@@ -77,7 +78,7 @@ const rotate = createRoute({
     params: idParams,
     headers: idempotencyHeader,
     query: z.strictObject({
-      overlap_s: z.coerce.number().int().min(0).max(604_800).default(0).describe('how long the old key keeps working'),
+      overlap_s: queryInteger(0, 604_800).default(0).describe('how long the old key keeps working'),
     }),
   },
   responses: {

@@ -1,13 +1,25 @@
 /** Recipes: what an event starts. Versions are immutable; a change is another version. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
+import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { recipeBodySchema } from '../../shared/contracts/recipe.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import type { App, Env } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
-import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
+import {
+  BODY,
+  json,
+  jsonRequest,
+  KEYED,
+  keyed,
+  keyedBody,
+  page,
+  pageQuery,
+  problems,
+  queryInteger,
+} from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { checkRecipe, refuseRecipe, scopesNeeded } from '../inbound/recipes/check.ts';
@@ -35,7 +47,7 @@ const recipeSchema = z
 const summarySchema = z
   .object({ id: randomIdSchema('rcp'), name: z.string(), latest: z.number().int(), created_at: z.string() })
   .openapi('RecipeSummary');
-const createSchema = recipeBodySchema.extend({ name: z.string().min(1).max(100) }).openapi('CreateRecipe');
+const createSchema = recipeBodySchema.extend({ name: nameSchema(100) }).openapi('CreateRecipe');
 const idParams = z.object({ id: randomIdSchema('rcp') });
 const tags = ['recipes'];
 
@@ -65,7 +77,9 @@ const read = createRoute({
   summary: 'Read a recipe',
   request: {
     params: idParams,
-    query: z.strictObject({ version: z.coerce.number().int().min(1).optional().describe('the latest unless named') }),
+    query: z.strictObject({
+      version: queryInteger(1, Number.MAX_SAFE_INTEGER).optional().describe('the latest unless named'),
+    }),
   },
   responses: { 200: json(recipeSchema, 'The version'), ...problems(...KEYED, 'not_found', 'parameter_invalid') },
 });

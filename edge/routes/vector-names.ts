@@ -4,6 +4,7 @@ import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
 import type { App, Env } from '../environment.ts';
+import { conditionalRead, ifMatchHolds, ifNoneMatchNames } from '../http/conditions.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
 import { byKey, pageOf } from '../http/pages.ts';
 import { findPublished } from '../published/reading.ts';
@@ -22,9 +23,12 @@ const nameParams = z.object({ name: vectorNameSchema.describe('URL-encoded') });
 const ifMatch = z.object({
   'if-match': z
     .string()
-    .max(100)
+    .max(1000)
     .optional()
-    .describe('the version to replace, in quotes; needed where the name exists'),
+    .describe('the version to replace, as ETag gave it, or * for any; needed where the name exists'),
+});
+const conditions = ifMatch.extend({
+  'if-none-match': z.string().max(1000).optional().describe('* creates the name only where there is none'),
 });
 const tags = ['vectors'];
 const path = '/v1/vector-names/{name}';
@@ -48,7 +52,7 @@ const read = createRoute({
   responses: {
     200: json(nameSchema, 'The pointer'),
     304: { description: 'Unchanged' },
-    ...problems(...KEYED, 'not_found'),
+    ...problems(...KEYED, 'not_found', 'precondition_failed', 'parameter_invalid'),
   },
 });
 const put = createRoute({
@@ -57,11 +61,19 @@ const put = createRoute({
   path,
   tags,
   summary: 'Point a name at a vector',
-  request: { params: nameParams, headers: ifMatch, body: jsonRequest(vectorPointerSchema.openapi('VectorPointer')) },
+  request: { params: nameParams, headers: conditions, body: jsonRequest(vectorPointerSchema.openapi('VectorPointer')) },
   responses: {
     200: json(nameSchema, 'It was moved'),
     201: json(nameSchema, 'It was created'),
-    ...problems(...KEYED, ...BODY, 'input_not_found', 'version_mismatch', 'version_required'),
+    ...problems(
+      ...KEYED,
+      ...BODY,
+      'input_not_found',
+      'version_mismatch',
+      'version_required',
+      'precondition_failed',
+      'parameter_invalid',
+    ),
   },
 });
 const remove = createRoute({
@@ -73,7 +85,7 @@ const remove = createRoute({
   request: { params: nameParams, headers: ifMatch },
   responses: {
     204: { description: 'It is gone' },
-    ...problems(...KEYED, 'not_found', 'version_mismatch', 'version_required'),
+    ...problems(...KEYED, 'not_found', 'version_mismatch', 'version_required', 'parameter_invalid'),
   },
 });
 
@@ -87,27 +99,35 @@ const view = (row: VectorName): z.infer<typeof nameSchema> => ({
 });
 const etagOf = (row: VectorName): string => `"${row.version}"`;
 
-/** The version that If-Match names. Raises version_required without one, version_mismatch for what is no version. */
-function requiredVersion(header: string | undefined, name: string): number {
-  if (header === undefined) {
-    throw new SextantError('version_required', `the name "${name}" exists; send If-Match with its version`);
+/**
+ * The version of an existing name that a request may change. @throws SextantError `version_required` without If-Match,
+ * `version_mismatch` where it names another version
+ */
+function admittedVersion(row: VectorName, ifMatch: string | undefined): number {
+  if (ifMatch === undefined) {
+    throw new SextantError('version_required', `the name "${row.name}" exists; send If-Match with its version`);
   }
-  const match = /^"(\d{1,15})"$/.exec(header.trim());
-  if (!match) {
-    throw new SextantError('version_mismatch', 'If-Match must hold one version in quotes, as ETag gave it');
+  if (!ifMatchHolds(ifMatch, etagOf(row))) {
+    throw otherVersion(row);
   }
-  return Number(match[1]);
+  return row.version;
 }
 
-/** Says at which version the name is. Raises version_mismatch always: If-Match never fits a name that does not exist. */
-async function refuseVersion(env: Env, tenant: string, name: string): Promise<never> {
+const otherVersion = (row: VectorName): SextantError =>
+  new SextantError(
+    'version_mismatch',
+    `the name "${row.name}" is at version ${row.version} and points at ${row.vector}`,
+    { details: { version: row.version } },
+  );
+
+/** Between reading a name and changing it somebody else did. @throws SextantError always */
+async function refuseOvertaken(env: Env, tenant: string, name: string): Promise<never> {
   const row = await findName(env, tenant, name);
-  if (!row) {
-    throw new SextantError('version_mismatch', `there is no name "${name}"; create it without If-Match`);
-  }
-  const where = `the name "${name}" is at version ${row.version} and points at ${row.vector}`;
-  throw new SextantError('version_mismatch', where, { details: { version: row.version } });
+  throw row ? otherVersion(row) : absent(name);
 }
+
+const absent = (name: string): SextantError =>
+  new SextantError('version_mismatch', `there is no name "${name}"; create it without If-Match`);
 
 export default function registerVectorNames(app: App): void {
   app.openapi(list, async (c) => {
@@ -121,7 +141,7 @@ export default function registerVectorNames(app: App): void {
     c.header('cache-control', 'private, no-cache');
     c.header('vary', 'Authorization');
     c.header('link', `</v1/vectors/${row.vector}>; rel="item"`);
-    if (c.req.header('if-none-match') === etagOf(row)) {
+    if (conditionalRead(c.req.raw.headers, etagOf(row)) === 'unchanged') {
       return c.body(null, 304);
     }
     return c.json(view(row), 200);
@@ -131,25 +151,32 @@ export default function registerVectorNames(app: App): void {
     const { tenant } = c.get('key');
     const { name } = c.req.valid('param');
     const { id: vector } = c.req.valid('json');
-    const header = c.req.valid('header')['if-match'];
+    const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = c.req.valid('header');
     if (!(await findPublished(c.env, tenant, [vector])).has(vector)) {
       throw new SextantError('input_not_found', `there is no vector ${vector}`, {
         errors: [{ pointer: '/id', code: 'input_not_found', detail: 'no vector of this tenant has this id' }],
       });
     }
     const now = Date.now();
-    if (header === undefined) {
+    const row = await findName(c.env, tenant, name);
+    if (row !== null && ifNoneMatch !== undefined && ifNoneMatchNames(ifNoneMatch, etagOf(row))) {
+      throw new SextantError('precondition_failed', `the name "${name}" exists, at version ${row.version}`);
+    }
+    if (row === null) {
+      if (ifMatch !== undefined) {
+        throw absent(name);
+      }
       const created = await createName(c.env, { tenant, name, vector, now });
       if (!created) {
-        requiredVersion(undefined, name);
+        return refuseOvertaken(c.env, tenant, name);
       }
-      c.header('etag', etagOf(created!));
+      c.header('etag', etagOf(created));
       c.header('location', `/v1/vector-names/${encodeURIComponent(name)}`);
-      return c.json(view(created!), 201);
+      return c.json(view(created), 201);
     }
-    const moved = await moveName(c.env, { tenant, name, vector, version: requiredVersion(header, name), now });
+    const moved = await moveName(c.env, { tenant, name, vector, version: admittedVersion(row, ifMatch), now });
     if (!moved) {
-      return refuseVersion(c.env, tenant, name);
+      return refuseOvertaken(c.env, tenant, name);
     }
     c.header('etag', etagOf(moved));
     return c.json(view(moved), 200);
@@ -158,10 +185,9 @@ export default function registerVectorNames(app: App): void {
   app.openapi(remove, async (c) => {
     const { tenant } = c.get('key');
     const { name } = c.req.valid('param');
-    await readName(c.env, tenant, name);
-    const version = requiredVersion(c.req.valid('header')['if-match'], name);
+    const version = admittedVersion(await readName(c.env, tenant, name), c.req.valid('header')['if-match']);
     if (!(await deleteName(c.env, { tenant, name, version }))) {
-      await refuseVersion(c.env, tenant, name);
+      await refuseOvertaken(c.env, tenant, name);
     }
     return c.body(null, 204);
   });

@@ -69,8 +69,16 @@ const read = createRoute({
         [MEDIA_TYPES.npy]: binary,
       },
     },
+    206: { description: 'The range of it' },
     304: { description: 'If-None-Match names the representation' },
-    ...problems(...KEYED, 'not_found', 'not_acceptable', 'parameter_invalid'),
+    ...problems(
+      ...KEYED,
+      'not_found',
+      'not_acceptable',
+      'parameter_invalid',
+      'precondition_failed',
+      'range_unsatisfiable',
+    ),
   },
 });
 const list = createRoute({
@@ -114,7 +122,7 @@ export default function registerVectors(app: App): void {
     if (!found) {
       throw new SextantError('not_found', `there is no vector ${id}`);
     }
-    return vectorResponse(found.representation, found.tier, c.req.header('if-none-match') ?? null) as never;
+    return vectorResponse(found.representation, found.tier, c.req.raw.headers) as never;
   });
 
   app.openapi(list, async (c) => {

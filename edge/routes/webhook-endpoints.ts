@@ -1,6 +1,7 @@
 /** Webhook endpoints: where a tenant's events are sent. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
+import { nameSchema } from '../../shared/contracts/name.ts';
 import { eventFilterSchema } from '../../shared/contracts/webhook-event.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
@@ -35,7 +36,7 @@ const newEndpointSchema = endpointSchema
   .openapi('NewWebhookEndpoint');
 const createSchema = z
   .strictObject({
-    name: z.string().min(1).max(100).default('endpoint'),
+    name: nameSchema(100).default('endpoint'),
     address: z.string().min(1).max(2000).describe('https, any port'),
     events: z.array(eventFilterSchema).min(1).max(20).default(['*']),
     scheme: z.enum(['v1', 'v1a']).default('v1').describe('HMAC-SHA-256 or Ed25519'),
@@ -43,7 +44,7 @@ const createSchema = z
   .openapi('CreateWebhookEndpoint');
 const changeSchema = z
   .strictObject({
-    name: z.string().min(1).max(100).optional(),
+    name: nameSchema(100).optional(),
     address: z.string().min(1).max(2000).optional(),
     events: z.array(eventFilterSchema).min(1).max(20).optional(),
     disabled: z.boolean().optional(),

@@ -17,10 +17,11 @@ const ID_LENGTH = 'vec_'.length + 52;
 const INDIFFERENT = new Set([null, '*/*', 'application/json']);
 
 export function fastVector(request: Request): Response | null {
-  if (request.method !== 'GET') {
+  const { url, headers } = request;
+  // a condition or a range can end in a refusal, which the framework words
+  if (request.method !== 'GET' || headers.has('range') || headers.has('if-match')) {
     return null;
   }
-  const { url, headers } = request;
   const path = url.indexOf('/', 8);
   if (!url.startsWith(PATH, path)) {
     return null;
@@ -48,7 +49,7 @@ export function fastVector(request: Request): Response | null {
   if (allowance === undefined) {
     return null;
   }
-  const response = vectorResponse(representation, 'memory', headers.get('if-none-match'));
+  const response = vectorResponse(representation, 'memory', headers);
   stamp(response.headers, requestIdOf(headers.get('x-request-id')), allowance, now);
   return response;
 }

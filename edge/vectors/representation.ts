@@ -41,6 +41,8 @@ export async function represent(record: VectorRecord, selection: Selection): Pro
   const headers = {
     ...validators,
     'content-type': MEDIA_TYPES[selection.format],
+    'content-length': String(bytes.byteLength),
+    'accept-ranges': 'bytes',
     'sextant-vector': summary(record.description),
     link: `</v1/vectors/${record.description.id}>; rel="describedby"`,
   };

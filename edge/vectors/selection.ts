@@ -66,23 +66,34 @@ function preferred(accept: string | null): VectorFormat {
   if (accept === null || accept.trim() === '') {
     return 'json';
   }
-  let best: VectorFormat | null = null;
-  let bestQuality = 0;
-  for (const part of accept.toLowerCase().split(',')) {
-    const [range = '', ...parameters] = part.split(';').map((p) => p.trim());
-    const quality = Number(parameters.find((p) => p.startsWith('q='))?.slice(2) ?? 1);
-    const format = (['json', 'raw', 'safetensors', 'npy'] as const).find(
-      (f) => range === MEDIA_TYPES[f] || range === '*/*' || range === `${MEDIA_TYPES[f].split('/')[0]}/*`,
-    );
-    if (format && quality > bestQuality) {
-      [best, bestQuality] = [format, quality];
-    }
-  }
-  if (best === null) {
+  const ranges = accept.toLowerCase().split(',').map(mediaRange);
+  const ranked = (['json', 'raw', 'safetensors', 'npy'] as const)
+    .map((format) => ({ format, ...wish(ranges, MEDIA_TYPES[format]) }))
+    .filter(({ quality }) => quality > 0)
+    .sort((a, b) => b.quality - a.quality || b.specificity - a.specificity || a.at - b.at);
+  const best = ranked[0]?.format;
+  if (best === undefined) {
     throw new SextantError(
       'not_acceptable',
       `a vector comes as ${[...new Set(Object.values(MEDIA_TYPES))].join(', ')}, or as ?format= says`,
     );
   }
   return best;
+}
+
+type MediaRange = { range: string; quality: number; specificity: number; at: number };
+
+/** One part of an `Accept` header; a quality that is no number from 0 to 1 asks for nothing. */
+function mediaRange(part: string, at: number): MediaRange {
+  const [range = '', ...parameters] = part.split(';').map((p) => p.trim());
+  const quality = Number(parameters.find((p) => /^q\s*=/.test(p))?.replace(/^q\s*=\s*/, '') ?? 1);
+  const specificity = range === '*/*' ? 0 : range.endsWith('/*') ? 1 : 2;
+  return { range, quality: quality >= 0 && quality <= 1 ? quality : 0, specificity, at };
+}
+
+/** What a header wishes of a media type: its most specific range decides (RFC 9110, 12.5.1). */
+function wish(ranges: readonly MediaRange[], type: string): Pick<MediaRange, 'quality' | 'specificity' | 'at'> {
+  const fitting = ranges.filter(({ range }) => [type, `${type.split('/')[0]}/*`, '*/*'].includes(range));
+  fitting.sort((a, b) => b.specificity - a.specificity);
+  return fitting[0] ?? { quality: 0, specificity: 0, at: 0 };
 }

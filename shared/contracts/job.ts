@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
 import { storageSchema } from './model.ts';
+import { nameSchema } from './name.ts';
 import { fieldErrorSchema } from './problem.ts';
 
 const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
@@ -90,9 +91,12 @@ export const createJobSchema = z.strictObject({
   timeout_s: z.number().int().min(1).max(604_800).default(3600).describe('running time over all attempts'),
   queue_ttl_s: z.number().int().min(5).max(1_209_600).default(86_400),
   max_attempts: z.number().int().min(1).max(10).default(3),
-  pool: z.string().min(1).max(60).default('default').describe('the workers that take it'),
+  pool: nameSchema(60).default('default').describe('the workers that take it'),
   max_cost: z.number().positive().optional().describe('refuse with 402 when the estimate in device seconds is higher'),
   webhook: z.url().max(2000).optional(),
-  labels: z.record(z.string().max(60), z.string().max(200)).default({}),
+  labels: z
+    .record(nameSchema(60), z.string().max(200))
+    .refine((labels) => Object.keys(labels).length <= 64, 'a job has at most 64 labels')
+    .default({}),
 });
 export type CreateJob = z.infer<typeof createJobSchema>;

@@ -3,6 +3,7 @@
  * Device, timing and software versions belong to the job that made a result, never to its manifest.
  */
 import { z } from 'zod';
+import { nameSchema } from './name.ts';
 
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, 'a sha-256 digest: 64 lower-case hexadecimal digits');
 export const dtypeSchema = z.enum(['float32', 'float16', 'bfloat16', 'float64']);
@@ -28,7 +29,7 @@ export const randomIdSchema = (
 
 /** A blob that a manifest names: `name` is unique in the manifest, bytes are addressed by digest. */
 export const blobSchema = z.strictObject({
-  name: z.string().min(1).max(200),
+  name: nameSchema(200),
   sha256: digestSchema,
   bytes: z.number().int().nonnegative(),
   media_type: z.string().max(100),

@@ -27,6 +27,7 @@ export const PROBLEMS = {
   hook_disabled: [409, 'The inbound hook is disabled'],
   conflict: [409, 'The state does not allow this'],
   version_mismatch: [412, 'If-Match names another version'],
+  precondition_failed: [412, 'A condition of the request does not hold'],
   version_required: [428, 'If-Match is required to change this'],
   body_too_large: [413, 'The body is too large'],
   computation_too_large: [413, 'Too large for the edge; create a job instead'],

@@ -1,6 +1,7 @@
 /** A steering vector: what its manifest's `body` holds and what the API shows of it. */
 import { z } from 'zod';
 import { dtypeSchema, vectorIdSchema } from './manifest.ts';
+import { nameSchema } from './name.ts';
 
 /** `effect` is measured at `strength`; both belong to the sign convention `positive_pole`. */
 export const vectorBodySchema = z.strictObject({
@@ -23,7 +24,7 @@ export type VectorFormat = (typeof VECTOR_FORMATS)[number];
 export const vectorDtypeSchema = dtypeSchema.extract(['float32', 'float16']);
 export type VectorDtype = z.infer<typeof vectorDtypeSchema>;
 
-export const vectorNameSchema = z.string().min(1).max(200);
+export const vectorNameSchema = nameSchema(200);
 export const vectorPointerSchema = z.strictObject({ id: vectorIdSchema });
 /** Name of the blob that holds the unit-norm values: raw little-endian float32, `width` of them. */
 export const VECTOR_BLOB = 'values.f32';

@@ -6,8 +6,14 @@
 /** One open bracket: the names an object has had so far, or the place in a list. */
 type Open = { object: boolean; names: Set<string> | undefined; at: string | number };
 
-/** `name_repeated`: parsing would drop the first value. `name_reserved`: one of the names that the caller cannot use. */
-type JsonTextFault = { kind: 'name_repeated' | 'name_reserved' | 'too_deep'; path: (string | number)[] };
+/**
+ * `name_repeated`: parsing would drop the first value. `name_reserved`: one of the names that the caller cannot use.
+ * `text_ill_formed`: escapes that are half of a character (lone surrogates), which neither UTF-8 nor a database can hold.
+ */
+type JsonTextFault = {
+  kind: 'name_repeated' | 'name_reserved' | 'text_ill_formed' | 'too_deep';
+  path: (string | number)[];
+};
 
 /**
  * The first fault of a JSON text, in the order of its characters; null if there is none. It looks at characters alone, so
@@ -25,6 +31,7 @@ export function jsonTextFault(text: string, limit: number, reserved: readonly st
     if (code === 0x22) {
       const from = i + 1;
       let escaped = false;
+      let surrogates = false;
       for (i += 1; i < text.length; i += 1) {
         const inside = text.charCodeAt(i);
         if (inside === 0x22) {
@@ -32,10 +39,15 @@ export function jsonTextFault(text: string, limit: number, reserved: readonly st
         }
         if (inside === 0x5c) {
           escaped = true;
+          surrogates ||= /^u[dD][89a-fA-F]/.test(text.slice(i + 1, i + 4));
           i += 1;
         }
       }
+      const illFormed = surrogates && unescaped(text.slice(from, i))?.isWellFormed() === false;
       if (!naming || !inner) {
+        if (illFormed) {
+          return { kind: 'text_ill_formed', path: path() };
+        }
         continue;
       }
       naming = false;
@@ -44,6 +56,9 @@ export function jsonTextFault(text: string, limit: number, reserved: readonly st
         continue;
       }
       inner.at = name;
+      if (illFormed) {
+        return { kind: 'text_ill_formed', path: path() };
+      }
       inner.names ??= new Set();
       if (inner.names.has(name)) {
         return { kind: 'name_repeated', path: path() };

@@ -26,6 +26,9 @@ export function parseHeaderJson(text: string): HeaderValue {
   if (fault?.kind === 'name_repeated') {
     throw new HeaderSyntaxError(`'${at}' is named twice`, String(at));
   }
+  if (fault?.kind === 'text_ill_formed') {
+    throw new HeaderSyntaxError('a string holds half of a character (a lone surrogate)');
+  }
   if (fault) {
     throw new HeaderSyntaxError('nested too deeply');
   }

@@ -34,6 +34,29 @@ describe('every answer', () => {
   });
 });
 
+describe('a number in a query', () => {
+  it('is written in decimal digits', async () => {
+    const client = await newClient();
+    expect((await client.call('GET', '/v1/keys?limit=007')).status).toBe(200);
+    for (const limit of ['1e1', '0x10', '', '%2B5', ' 5', '5.0', '0', '101', '-1']) {
+      const problem = await problemOf(await client.call('GET', `/v1/keys?limit=${limit}`));
+      expect([limit, problem.code, problem.errors![0]!.pointer]).toEqual([limit, 'parameter_invalid', '/limit']);
+    }
+  });
+});
+
+describe('HEAD', () => {
+  it('has the headers of GET, the length included', async () => {
+    const client = await newClient();
+    for (const path of ['/v1/keys', '/healthz', '/v1/capabilities']) {
+      const [get, head] = [await client.call('GET', path), await client.call('HEAD', path)];
+      const { byteLength } = await get.arrayBuffer();
+      expect([path, head.status, head.headers.get('content-length')]).toEqual([path, 200, String(byteLength)]);
+      expect((await head.arrayBuffer()).byteLength).toBe(0);
+    }
+  });
+});
+
 describe('an address without a route', () => {
   it('answers 404, or 405 with the methods that exist', async () => {
     const client = await newClient();
@@ -64,7 +87,7 @@ describe('the service itself', () => {
     expect(contract.openapi).toBe('3.1.0');
     expect(Object.keys(contract.paths)).toContain('/v1/vectors/{id}');
     const problem = await problemOf(await send('GET', '/v1/keys'));
-    const meaning = await send('GET', new URL(problem.type).pathname);
+    const meaning = await send('GET', new URL(problem.type, 'https://edge.test').pathname);
     expect(await meaning.json()).toMatchObject({ code: 'unauthenticated', status: 401 });
     const capabilities = (await (await send('GET', '/v1/capabilities')).json()) as { job_types: { type: string }[] };
     expect(capabilities.job_types.map((job) => job.type)).toContain('sae.train');

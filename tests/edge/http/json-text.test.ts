@@ -29,6 +29,10 @@ describe('JSON text', () => {
     ['{"groups":{"__proto__":[1]}}', 'name_reserved /groups/__proto__'],
     ['[{"\\u005f_pr\\u006fto__":1}]', 'name_reserved /0/__proto__'],
     ['{"":1,"":2}', 'name_repeated /'],
+    ['{"text":"\\ud800"}', 'text_ill_formed /text'],
+    ['{"a":["good \\ud83d\\ude00",{"b":"\\uDE00\\uD83D"}]}', 'text_ill_formed /a/1/b'],
+    ['{"\\udfff":1}', 'text_ill_formed /\ufffd'],
+    ['"\\ud83d\\\\ude00"', 'text_ill_formed '],
   ])('names nothing that parsing would lose: %s', (text, fault) => {
     expect(faultOf(text)).toBe(fault);
   });
@@ -39,6 +43,7 @@ describe('JSON text', () => {
     '{"constructor":1,"toString":2,"hasOwnProperty":3,"proto":4}',
     '["{\\"a\\":1,\\"a\\":2}", "a", "a"]',
     '{"a":"\\\\","b":"\\"a\\":"}',
+    '{"a":"\\ud83d\\ude00 \\u0041 \\\\ud800"}',
   ])('keeps everything else: %s', (text) => {
     expect(faultOf(text)).toBeUndefined();
     expect(() => JSON.parse(text)).not.toThrow();

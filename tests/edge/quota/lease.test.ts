@@ -59,12 +59,13 @@ describe('the quota of a key', () => {
   it('counts callers without a key by address', () => {
     const address = crypto.randomUUID();
     const now = Date.now();
-    const { limit } = takeAnonymous(address, now);
+    const { limit } = takeAnonymous(address, now, 'refused');
     for (let i = 1; i < limit; i += 1) {
-      takeAnonymous(address, now);
+      takeAnonymous(address, now, 'refused');
     }
-    expect(() => takeAnonymous(address, now)).toThrow('used up');
-    expect(takeAnonymous(`${address}2`, now).left).toBe(limit - 1);
-    expect(takeAnonymous(address, now + 60_000).left).toBe(limit - 1);
+    expect(() => takeAnonymous(address, now, 'refused')).toThrow('used up');
+    expect(takeAnonymous(address, now, 'open').left).toBe(limit - 1);
+    expect(takeAnonymous(`${address}2`, now, 'refused').left).toBe(limit - 1);
+    expect(takeAnonymous(address, now + 60_000, 'refused').left).toBe(limit - 1);
   });
 });

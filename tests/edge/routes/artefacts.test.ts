@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { blobKey, stagingKey } from '../../../edge/artefacts/addresses.ts';
-import { byteRange } from '../../../edge/artefacts/range.ts';
+import { byteRange } from '../../../edge/http/range.ts';
 import { SHARD_LIMIT } from '../../../shared/contracts/worker-call.ts';
 import { sha256Hex } from '../../../shared/signing/digest.ts';
 import { type Client, newClient, problemOf } from '../support/client.ts';

@@ -25,7 +25,8 @@ describe('a vector name', () => {
       client.call('PUT', path, { body: { id }, headers: version === undefined ? {} : { 'if-match': version } });
     expect((await problemOf(await put(two.id))).code).toBe('version_required');
     expect((await problemOf(await put(two.id, '"2"'))).code).toBe('version_mismatch');
-    expect((await problemOf(await put(two.id, 'W/"1"'))).code).toBe('version_mismatch');
+    expect((await problemOf(await put(two.id, '"01"'))).code).toBe('version_mismatch');
+    expect((await problemOf(await put(two.id, '1'))).code).toBe('parameter_invalid');
     const moved = await put(two.id, '"1"');
     expect(moved.status).toBe(200);
     expect(moved.headers.get('etag')).toBe('"2"');
@@ -90,6 +91,48 @@ describe('a vector name', () => {
     const { id } = await plantVector(client.tenant);
     expect((await client.call('PUT', at('x'.repeat(200)), { body: { id } })).status).toBe(201);
     expect((await client.call('PUT', at('x'.repeat(201)), { body: { id } })).status).toBe(404);
+  });
+
+  it('is changed under every form of condition that the standard knows', async () => {
+    const client = await newClient();
+    const { id } = await plantVector(client.tenant);
+    const put = async (headers: Record<string, string>) => {
+      const answer = await client.call('PUT', at('conditional'), { body: { id }, headers });
+      return answer.ok ? answer.headers.get('etag') : (await problemOf(answer)).code;
+    };
+    expect(await put({ 'if-match': '*' })).toBe('version_mismatch');
+    expect(await put({ 'if-none-match': '*' })).toBe('"1"');
+    expect(await put({ 'if-none-match': '*' })).toBe('precondition_failed');
+    expect(await put({ 'if-match': '"7", W/"1"' })).toBe('"2"');
+    expect(await put({ 'if-match': '*' })).toBe('"3"');
+    expect(await put({ 'if-match': '"3"', 'if-none-match': '"2", "3"' })).toBe('precondition_failed');
+    const get = async (headers: Record<string, string>) =>
+      (await client.call('GET', at('conditional'), { headers })).status;
+    expect(await get({ 'if-none-match': 'W/"3"' })).toBe(304);
+    expect(await get({ 'if-none-match': '"1", "03"' })).toBe(200);
+    expect(await get({ 'if-match': '"3"' })).toBe(200);
+    expect(await get({ 'if-match': '"2"' })).toBe(412);
+    const remove = await client.call('DELETE', at('conditional'), { headers: { 'if-match': 'W/"3"' } });
+    expect(remove.status).toBe(204);
+  });
+
+  it('is one name however its accents are composed, and shows no other than it has', async () => {
+    const client = await newClient();
+    const { id } = await plantVector(client.tenant);
+    expect((await client.call('PUT', at('caf\u0065\u0301'), { body: { id } })).status).toBe(201);
+    expect(await (await client.call('GET', at('caf\u00e9'))).json()).toMatchObject({ name: 'caf\u00e9' });
+    for (const path of [at('a\u202eb'), at('a\u0000'), at('line\nbreak'), '/v1/vector-names/%E0%A4%A', at('\ufffd')]) {
+      expect([path, (await problemOf(await client.call('PUT', path, { body: { id } }))).code]).toEqual([
+        path,
+        'parameter_invalid',
+      ]);
+    }
+    for (const name of ['..', 'a\u2066', 'x\u0007']) {
+      const problem = await problemOf(
+        await client.call('POST', '/v1/keys', { body: { name, scopes: ['vectors:read'] } }),
+      );
+      expect(problem.errors).toMatchObject([{ pointer: '/name', code: 'name_invalid' }]);
+    }
   });
 
   it('is pointed by a job, whatever it was, and twice without harm', async () => {

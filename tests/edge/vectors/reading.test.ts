@@ -44,6 +44,26 @@ describe('a vector by id', () => {
     expect(new Float32Array(npy.slice(10 + headerLength).buffer)).toEqual(vector.values);
   });
 
+  it('comes in ranges, and under conditions', async () => {
+    const client = await newClient();
+    const vector = await plantVector(client.tenant, 8);
+    const get = (headers: Record<string, string>) =>
+      client.call('GET', `/v1/vectors/${vector.id}?format=raw`, { headers });
+    const whole = await get({});
+    const etag = whole.headers.get('etag')!;
+    expect([whole.headers.get('content-length'), whole.headers.get('accept-ranges')]).toEqual(['32', 'bytes']);
+    const bytes = await bytesOf(whole);
+    for (const extra of [{}, { 'if-range': etag }, { 'if-match': `"other", ${etag}` }]) {
+      const part = await get({ range: 'bytes=4-11', ...extra });
+      expect([part.status, part.headers.get('content-range')]).toEqual([206, 'bytes 4-11/32']);
+      expect(await bytesOf(part)).toEqual(bytes.slice(4, 12));
+    }
+    expect((await get({ range: 'bytes=4-11', 'if-range': '"other"' })).status).toBe(200);
+    expect((await problemOf(await get({ range: 'bytes=40-' }))).code).toBe('range_unsatisfiable');
+    expect((await problemOf(await get({ 'if-match': '"other"' }))).code).toBe('precondition_failed');
+    expect((await get({ 'if-none-match': `"other", W/${etag}` })).status).toBe(304);
+  });
+
   it('is described by default, with its provenance', async () => {
     const client = await newClient();
     const vector = await plantVector(client.tenant);
@@ -72,6 +92,13 @@ describe('a vector by id', () => {
     expect(await typed('application/x-npy;q=0.2, application/vnd.safetensors')).toBe('application/vnd.safetensors');
     expect(await typed('text/html, */*;q=0.1')).toBe('application/json');
     expect(await typed('application/octet-stream', '?format=npy')).toBe('application/x-npy');
+    // the most specific range decides for its type, then quality, then specificity, then the order
+    expect(await typed('*/*, application/x-npy')).toBe('application/x-npy');
+    expect(await typed('application/json;q=0, */*;q=0.1, application/octet-stream;q=0')).toBe(
+      'application/vnd.safetensors',
+    );
+    expect(await typed('application/*;q=0.9, Application/X-NPY;q=0.2')).toBe('application/json');
+    expect(await typed('application/x-npy;q=2, application/json;q=0.1')).toBe('application/json');
     const refused = await client.call('GET', `/v1/vectors/${vector.id}`, { headers: { accept: 'text/html' } });
     expect((await problemOf(refused)).code).toBe('not_acceptable');
   });

@@ -40,6 +40,17 @@ describe('a fetched key set', () => {
     await expect(openMessage(await signMessage(young, content, now_s), keys, now_s)).resolves.toBeDefined();
   });
 
+  it('passes over keys of kinds that it does not know', async () => {
+    const { old } = await owner();
+    const strangers = [{ kty: 'RSA', kid: 'rsa', n: 'AQAB', e: 'AQAB' }, { kty: 'AKP', kid: 'pq' }, null, 'text'];
+    const keys = new FetchedKeys({
+      now: () => 1e6,
+      load: async () => ({ keys: [...strangers, ...publicKeys([old]).keys] }),
+    });
+    expect(await keys.find('old')).toMatchObject({ kid: 'old' });
+    await expect(keys.find('rsa')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
   it('finds a new key by one more fetch, at most every 30 s', async () => {
     const { old, young, world, keys } = await owner();
     await keys.find('old');

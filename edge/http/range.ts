@@ -1,7 +1,17 @@
-/** One byte range of a `Range` header (RFC 9110, 14); several ranges at once are answered with the whole, as is allowed. */
+/** One byte range of a request (RFC 9110, 14); several ranges at once are answered with the whole, as is allowed. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 
-type ByteRange = { offset: number; length: number };
+export type ByteRange = { offset: number; length: number };
+
+/** The range that a request asks for of what stands at `etag`; null for the whole. @throws SextantError `range_unsatisfiable` */
+export function rangeOf(headers: Headers, etag: string, size: number): ByteRange | null {
+  const ifRange = headers.get('if-range');
+  return ifRange === null || ifRange === etag ? byteRange(headers.get('range'), size) : null;
+}
+
+/** `Content-Range` of a part of `size` bytes. */
+export const contentRange = ({ offset, length }: ByteRange, size: number): string =>
+  `bytes ${offset}-${offset + length - 1}/${size}`;
 
 /** The range asked for of `size` bytes; null for the whole. Raises range_unsatisfiable. */
 export function byteRange(header: string | null, size: number): ByteRange | null {
@@ -14,7 +24,7 @@ export function byteRange(header: string | null, size: number): ByteRange | null
     return null;
   }
   if (first >= size || last < first) {
-    throw new SextantError('range_unsatisfiable', `the artefact has ${size} bytes`, {
+    throw new SextantError('range_unsatisfiable', `there are ${size} bytes`, {
       details: { bytes: size },
     });
   }
