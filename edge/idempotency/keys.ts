@@ -7,8 +7,8 @@ import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
 
 const KEPT_MS = 24 * 3_600_000;
-/** A request that has not answered after this long will not: its place is free again. */
-const IN_FLIGHT_MS = 60_000;
+/** A request that works says so every second (`hold`); one that has not for this long is gone, and its place is free. */
+const IN_FLIGHT_MS = 4000;
 
 export type FirstAnswer = { status: number; location: string };
 type Admission =
@@ -17,7 +17,7 @@ type Admission =
   | { state: 'in_flight' }
   | { state: 'reused' }
   | { state: 'answered'; answer: FirstAnswer };
-type Entry = { fingerprint: string; id: string; begun_at: number; answer: FirstAnswer | null };
+type Entry = { fingerprint: string; id: string; held_at: number; answer: FirstAnswer | null };
 
 export class Idempotency extends DurableObject<Env> {
   /** Admits the first request of a key; `id` is used unless an earlier try fixed another. */
@@ -30,13 +30,30 @@ export class Idempotency extends DurableObject<Env> {
     if (entry?.answer) {
       return { state: 'answered', answer: entry.answer };
     }
-    if (entry && now - entry.begun_at < IN_FLIGHT_MS) {
+    if (entry && now - entry.held_at < IN_FLIGHT_MS) {
       return { state: 'in_flight' };
     }
     const kept = entry?.id ?? id;
-    await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, begun_at: now, answer: null });
+    await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, held_at: now, answer: null });
     await this.ctx.storage.setAlarm(now + KEPT_MS);
     return { state: 'new', id: kept, resumed: entry !== undefined };
+  }
+
+  /** The request is still at work; called while it is. */
+  async hold(): Promise<void> {
+    await this.#heldAt(Date.now());
+  }
+
+  /** The request broke off: its repeat goes on at once, with the same id. */
+  async release(): Promise<void> {
+    await this.#heldAt(0);
+  }
+
+  async #heldAt(held_at: number): Promise<void> {
+    const entry = await this.ctx.storage.get<Entry>('entry');
+    if (entry && !entry.answer) {
+      await this.ctx.storage.put<Entry>('entry', { ...entry, held_at });
+    }
   }
 
   async finish(answer: FirstAnswer): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from '../environment.ts';
-import { beginOnce } from './once.ts';
+import { beginOnce, whileHeld } from './once.ts';
 
 export const idempotent = createMiddleware<AppEnv>(async function idempotent(c, next) {
   const idempotencyKey = c.req.header('idempotency-key');
@@ -25,7 +25,7 @@ export const idempotent = createMiddleware<AppEnv>(async function idempotent(c, 
     const { status, location } = begun.answer;
     return new Response(null, { status, headers: { location, 'idempotency-replayed': 'true' } });
   }
-  await next();
+  await whileHeld(begun.memory, next);
   const location = c.res.headers.get('location');
   if (c.res.ok && location !== null) {
     await begun.memory.finish({ status: c.res.status, location });

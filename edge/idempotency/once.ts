@@ -17,6 +17,19 @@ type Begun =
   | { answer: FirstAnswer }
   | { answer: null; memory: DurableObjectStub<Idempotency>; id: string; resumed: boolean };
 
+/** How often a request at work says that it is. */
+const HOLD_MS = 1000;
+
+/** Does the work of a request, keeping its place meanwhile: a repeat waits for it only as long as it lives. */
+export async function whileHeld<T>(memory: DurableObjectStub<Idempotency>, work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(() => void memory.hold().catch(() => undefined), HOLD_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /**
  * Begins a request under its key. `prefix` is that of the id which the work will have, the same in every repeat that
  * resumes it. Raises `parameter_invalid`, `idempotency_in_flight`, `idempotency_key_reused`.

@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
-import { beginOnce } from '../idempotency/once.ts';
+import { beginOnce, whileHeld } from '../idempotency/once.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
@@ -36,12 +36,11 @@ export async function createOnce(
   const replayed = resumed && (await ledger.view(key.tenant)) !== null;
   if (!replayed) {
     try {
-      await placeJob(env, key, { id, body: JSON.parse(new TextDecoder().decode(raw)), run: null, request_id });
+      const body: unknown = JSON.parse(new TextDecoder().decode(raw));
+      await whileHeld(memory, () => placeJob(env, key, { id, body, run: null, request_id }));
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
-      if (error instanceof SextantError) {
-        await memory.abandon();
-      }
+      await (error instanceof SextantError ? memory.abandon() : memory.release());
       throw error;
     }
   }

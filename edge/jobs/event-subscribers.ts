@@ -8,8 +8,14 @@ export class EventSubscribers {
   readonly #streams = new Set<{ send(text: string): void; end(): void }>();
   readonly #waiting = new Set<() => void>();
 
-  /** An SSE answer: the frames so far, then each new one; it ends with the job. */
+  /**
+   * An SSE answer: the frames so far, then each new one; it ends with the job. 204, which tells a client not to come
+   * again, where it has ended and nothing is left to say.
+   */
   stream(backlog: readonly Frame[], ended: boolean): Response {
+    if (ended && backlog.length === 0) {
+      return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } });
+    }
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();
     const encoder = new TextEncoder();

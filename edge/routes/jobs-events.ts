@@ -23,6 +23,7 @@ const route = createRoute({
       description: 'Server-sent events: `event` is status or progress, `id` counts up, `data` is JSON',
       content: { 'text/event-stream': { schema: jobEventSchema.openapi('JobEvent') } },
     },
+    204: { description: 'It has ended, and the caller has had every event' },
     ...problems(...KEYED, 'not_found'),
   },
 });

@@ -63,6 +63,7 @@ const events = createRoute({
       description: 'Server-sent events: `event` is status or step, `id` counts up, `data` is JSON',
       content: { 'text/event-stream': { schema: runEventSchema.openapi('RunEvent') } },
     },
+    204: { description: 'It has ended, and the caller has had every event' },
     ...problems(...KEYED, 'not_found'),
   },
 });

@@ -28,7 +28,7 @@ async function age(idempotencyKey: string): Promise<void> {
   const stub = await idempotencyOf(env, key.tenant, idempotencyKey);
   await runInDurableObject(stub, async (_, state) => {
     const entry = (await state.storage.get<Record<string, unknown>>('entry')) ?? {};
-    await state.storage.put('entry', { ...entry, begun_at: 0, answer: null });
+    await state.storage.put('entry', { ...entry, held_at: 0, answer: null });
   });
 }
 
@@ -42,6 +42,27 @@ describe('a request that broke off', () => {
     const again = await createOnce(env, key, request('broke-early'));
     expect(again).toEqual({ id: first.state === 'new' ? first.id : '', replayed: false });
     expect((await ledgerOf(env, again.id).view(key.tenant))?.status).toBe('queued');
+  });
+
+  it('is waited for while it works, and no longer', async () => {
+    const memory = await idempotencyOf(env, key.tenant, 'held');
+    const begin = async () => (await memory.begin('f'.repeat(64), `job_${'b'.repeat(26)}`)).state;
+    const aged = (ms: number) =>
+      runInDurableObject(memory, async (_, state) => {
+        const entry = await state.storage.get<{ held_at: number }>('entry');
+        await state.storage.put('entry', { ...entry, held_at: Date.now() - ms });
+      });
+    expect([await begin(), await begin()]).toEqual(['new', 'in_flight']);
+    await aged(4500);
+    await memory.hold();
+    expect(await begin()).toBe('in_flight');
+    await aged(4500);
+    expect(await begin()).toBe('new');
+    await memory.release();
+    expect(await begin()).toBe('new');
+    await memory.finish({ status: 202, location: '/v1/jobs/x' });
+    await memory.release();
+    expect(await begin()).toBe('answered');
   });
 
   it('after the job stood is answered with that job', async () => {

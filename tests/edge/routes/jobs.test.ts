@@ -313,6 +313,9 @@ describe('GET /v1/jobs/{id}/events', () => {
     ]);
     const rest = await client.call('GET', `/v1/jobs/${id}/events`, { headers: { 'last-event-id': '1' } });
     expect(frames(await rest.text())).toEqual(all.slice(1));
+    // 204 tells a standard client that there is nothing to come back for
+    const none = await client.call('GET', `/v1/jobs/${id}/events`, { headers: { 'last-event-id': '2' } });
+    expect(none.status).toBe(204);
   });
 });
 
