@@ -11,19 +11,14 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
-import { announce } from '../webhooks/announce.ts';
-import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
-import { DEFAULT_POOL } from '../workers/pools.ts';
 import { type Answer, answer } from './answer.ts';
-import { holdBlobs } from './checkpoint.ts';
 import { sendDispatch } from './dispatch.ts';
-import { type DispatcherCalls, dispatcherOf } from './dispatcher/dispatcher-of.ts';
 import { EventSubscribers } from './event-subscribers.ts';
 import type { Claimed, Held } from './held.ts';
+import { LedgerOutputs } from './outputs.ts';
 import { readParams } from './params.ts';
-import { indexJob, unindexJob } from './projection.ts';
+import { unindexJob } from './projection.ts';
 import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
-import { tellRun } from './run-notice.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
 import { LedgerStore, type StoredParams } from './store.ts';
@@ -33,13 +28,14 @@ const RETRY_MS = 2_000;
 
 export class Ledger extends DurableObject<Env> {
   readonly #store: LedgerStore;
+  readonly #outputs: LedgerOutputs;
   readonly #subscribers = new EventSubscribers();
   #publishing: Promise<void> | null = null;
-  #holding: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new LedgerStore(ctx.storage.sql);
+    this.#outputs = new LedgerOutputs(env, this.#store);
   }
 
   /** Creates the job and sends its first dispatch; a second call with the same id changes nothing. */
@@ -62,7 +58,8 @@ export class Ledger extends DurableObject<Env> {
       return state && jobView(state);
     }
     // a place in line is a courtesy: without it the job is shown all the same
-    const queue = await this.#dispatcher(state)
+    const queue = await this.#outputs
+      .dispatcher(state)
       .place(state.id)
       .catch(() => null);
     return { ...jobView(state), queue };
@@ -111,7 +108,7 @@ export class Ledger extends DurableObject<Env> {
     if (!state || !isTerminal(state.status)) {
       return;
     }
-    await this.#dispatcher(state).ended(state.id);
+    await this.#outputs.dispatcher(state).ended(state.id);
     await this.#forget(state);
   }
 
@@ -136,7 +133,8 @@ export class Ledger extends DurableObject<Env> {
       const next = life.claim(state, { worker, fence: randomId('fence') }, now, this.#timing);
       await this.#commit(state, next);
       this.ctx.waitUntil(
-        this.#dispatcher(next)
+        this.#outputs
+          .dispatcher(next)
           .claimed(next.id, worker)
           .catch((error: unknown) => console.error(next.id, String(error))),
       );
@@ -269,7 +267,7 @@ export class Ledger extends DurableObject<Env> {
       await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
     }
     await this.#sendOutputs();
-    await this.#tell().catch((error: unknown) => console.error(state.id, String(error)));
+    await this.#outputs.tell().catch((error: unknown) => console.error(state.id, String(error)));
     await this.#arm();
   }
 
@@ -345,7 +343,7 @@ export class Ledger extends DurableObject<Env> {
 
   /** Sends what is due and sets the alarm for what is not; failures wait for the alarm and never reach the caller. */
   async #sendOutputs(): Promise<void> {
-    const outputs = [this.#send(), this.#index(), this.#hold()];
+    const outputs = this.#outputs.begin(this.#timing);
     await this.#arm();
     for (const result of await Promise.allSettled(outputs)) {
       if (result.status === 'rejected') {
@@ -360,100 +358,16 @@ export class Ledger extends DurableObject<Env> {
       return;
     }
     const now = Date.now();
-    const { revision, indexed } = this.#store.revisions();
-    const checkpoint = this.#store.checkpointRevisions();
-    const behind = indexed < revision || (checkpoint !== null && checkpoint.held < checkpoint.revision);
     const times = [
       life.nextChange(state),
       expiresAt(state),
       life.purgeAt(state),
-      this.#store.news()?.next_at ?? null,
-      state.sealed || behind ? now + RETRY_MS : null,
+      this.#outputs.nextAt(now),
+      state.sealed ? now + RETRY_MS : null,
     ].filter((time) => time !== null);
     if (times.length > 0) {
       await this.ctx.storage.setAlarm(Math.max(now, Math.min(...times)));
     }
-  }
-
-  async #send(): Promise<void> {
-    const state = this.#store.load();
-    const now = Date.now();
-    if (!state || !life.sendIsDue(state, now)) {
-      return;
-    }
-    // Noted before it is sent: a send that fails is then simply due again later.
-    this.#store.save(life.sent(state, now, this.#timing), false);
-    const { id: job, tenant, estimate_s: cost, created_at: since, dispatch } = state;
-    await this.#dispatcher(state).enqueue({ job, dispatch: dispatch.id, tenant, cost, since });
-  }
-
-  /** The jobs of a pool wait for their turn there. */
-  #dispatcher({ pool }: JobState): DispatcherCalls {
-    return dispatcherOf(this.env, pool ?? DEFAULT_POOL);
-  }
-
-  async #index(): Promise<void> {
-    const state = this.#store.load();
-    if (!state) {
-      return;
-    }
-    const { revision, indexed } = this.#store.revisions();
-    if (indexed >= revision) {
-      return;
-    }
-    await indexJob(this.env.DB, state, revision);
-    this.#store.setIndexed(revision);
-  }
-
-  /**
-   * Keeps what the checkpoint names from being cleaned up, and lets go of what it no longer names. One run at a time, each to
-   * the newest revision, so that a late one never undoes a newer one.
-   */
-  #hold(): Promise<void> {
-    this.#holding ??= this.#holdNow().finally(() => {
-      this.#holding = null;
-    });
-    return this.#holding;
-  }
-
-  async #holdNow(): Promise<void> {
-    for (;;) {
-      const state = this.#store.load();
-      const checkpoint = state && this.#store.checkpointRevisions();
-      if (!checkpoint || checkpoint.held >= checkpoint.revision) {
-        return;
-      }
-      const blobs = this.#store.checkpoint()?.blobs ?? [];
-      await holdBlobs(
-        this.env,
-        state,
-        blobs.map(({ sha256 }) => sha256),
-      );
-      this.#store.setHeld(checkpoint.revision);
-    }
-  }
-
-  /** Tells the job's end to the run that waits for it, to the tenant's endpoints and to the job's own address. */
-  async #tell(): Promise<void> {
-    const news = this.#store.news();
-    const state = this.#store.load();
-    if (!state || !news || news.next_at === null || news.next_at > Date.now()) {
-      return;
-    }
-    // noted before it is told: what breaks off is told again, and telling twice changes nothing
-    this.#store.postponeNews(Date.now() + RETRY_MS);
-    const { tenant, id, status, webhook } = state;
-    const message = { id: news.event_id, type: `job.${status}`, body: news.body };
-    await this.#dispatcher(state).ended(id);
-    if (state.run) {
-      await tellRun(this.env, state.run, id);
-    }
-    await announce(this.env, { tenant, ...message });
-    if (webhook) {
-      const queue = deliveryQueueOf(this.env, await addressQueueName(tenant, webhook));
-      await queue.enqueue({ tenant, address: webhook }, { ...message, subject: id });
-    }
-    this.#store.postponeNews(null);
   }
 
   /** Publishes a sealed completion once, however many callers and alarms ask for it. */
@@ -486,7 +400,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   async #forget(state: JobState): Promise<void> {
-    await this.#hold();
+    await this.#outputs.hold();
     await unindexJob(this.env.DB, state.id);
     await discardJob(this.env, state);
     this.#store.forget();
