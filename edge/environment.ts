@@ -16,6 +16,7 @@ export interface Env {
   readonly RUN: DurableObjectNamespace;
   readonly DISPATCHER: DurableObjectNamespace;
   readonly ERASER: DurableObjectNamespace;
+  readonly SPENDING: DurableObjectNamespace;
   readonly DELIVERIES: DurableObjectNamespace;
 
   /** S3 interface of the bucket behind `R2`, for presigned addresses. */

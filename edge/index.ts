@@ -12,6 +12,7 @@ export { Run } from './inbound/runs/run.ts';
 export { Dispatcher } from './jobs/dispatcher/dispatcher.ts';
 export { Ledger } from './jobs/ledger.ts';
 export { QuotaKeeper } from './quota/keeper.ts';
+export { SpendingAccount } from './spending/account.ts';
 export { DeliveryQueue } from './webhooks/queue.ts';
 
 const app = createApp();

@@ -6,6 +6,7 @@ import type { Env } from '../environment.ts';
 import { inboxOf } from '../inbound/inbox.ts';
 import { runOf } from '../inbound/runs/run-of.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
+import { accountOf } from '../spending/account.ts';
 import { kvPrefix } from '../vectors/lookup.ts';
 import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
 
@@ -26,6 +27,7 @@ const TABLES = [
   'staging',
   'blobs',
   'usage',
+  'spending_caps',
 ] as const;
 const BATCH = 50;
 
@@ -89,6 +91,7 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
     }
     cursor = page.cursor;
   }
+  await accountOf(env, tenant).erase();
   await deletePrefix(env.R2, `t/${tenant}/`);
   const { results } = await env.DB.prepare('SELECT sha256 FROM blobs WHERE tenant = ?')
     .bind(tenant)

@@ -83,6 +83,7 @@ export const termsOf = (
   retention_ms: contract.retention_days * 86_400_000,
   inputs_kept_ms: contract.sensitive_inputs ? 86_400_000 : null,
   estimate_s: estimate.device_seconds,
+  max_cost_s: request.max_cost,
   webhook: request.webhook ?? null,
   pool: request.pool,
   labels: request.labels,

@@ -19,6 +19,8 @@ type LedgerCalls = Pick<
   | 'deadLetter'
   | 'dispatch'
   | 'erase'
+  | 'resumable'
+  | 'resumed'
 > & { fetch(address: string, init: RequestInit): Promise<Response> };
 
 export const ledgerOf = (env: Env, job: string): LedgerCalls => env.LEDGER.getByName(job) as unknown as LedgerCalls;

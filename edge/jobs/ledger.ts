@@ -14,37 +14,46 @@ import type { Env } from '../environment.ts';
 import { type Answer, answer } from './answer.ts';
 import { sendDispatch } from './dispatch.ts';
 import { EventSubscribers } from './event-subscribers.ts';
-import type { Claimed, Held } from './held.ts';
+import type { Claimed, Held, Resumable } from './held.ts';
 import { LedgerOutputs } from './outputs.ts';
 import { readParams } from './params.ts';
 import { unindexJob } from './projection.ts';
 import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
+import { JobSpending } from './spending.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
 import { LedgerStore, type StoredParams } from './store.ts';
 import { eventBody, expiresAt, jobView } from './view.ts';
 
 const RETRY_MS = 2_000;
+/** What is left of a cap has been reserved by jobs that go on: asked again then. */
+const LATER_MS = 30_000;
+const SPENT = { code: 'spending_cap', detail: "the device seconds of the day, the tenant's or the key's, are used up" };
 
 export class Ledger extends DurableObject<Env> {
   readonly #store: LedgerStore;
   readonly #outputs: LedgerOutputs;
+  readonly #spending: JobSpending;
   readonly #subscribers = new EventSubscribers();
   #publishing: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new LedgerStore(ctx.storage.sql);
-    this.#outputs = new LedgerOutputs(env, this.#store);
+    this.#spending = new JobSpending(env);
+    this.#outputs = new LedgerOutputs(env, this.#store, this.#spending);
   }
 
-  /** Creates the job and sends its first dispatch; a second call with the same id changes nothing. */
-  async create(terms: Terms, params: StoredParams): Promise<Job> {
+  /** Creates the job, which may go on from another one's checkpoint, and puts it in line; a second call with the same id changes nothing. */
+  async create(terms: Terms, params: StoredParams, checkpoint: Checkpoint | null = null): Promise<Job> {
     if (!this.#store.load()) {
       const dispatch = randomId('dsp');
       const state = life.create(terms, dispatch);
       this.#store.create(state, params);
       this.#store.issue(dispatch);
+      if (checkpoint) {
+        this.#store.setCheckpoint(checkpoint);
+      }
       this.#announce(state);
       await this.#sendOutputs();
     }
@@ -118,8 +127,45 @@ export class Ledger extends DurableObject<Env> {
     if (state?.status !== 'queued' || state.dispatch.id !== dispatch) {
       return false;
     }
-    await sendDispatch(this.env, state, this.#store.params(), Date.now());
-    return true;
+    const reservation = await this.#spending.reserve(state);
+    if (reservation === 'granted') {
+      await sendDispatch(this.env, state, this.#store.params(), Date.now());
+      return true;
+    }
+    const current = this.#current();
+    if (current.status === 'queued' && current.dispatch.id === dispatch) {
+      const next =
+        reservation === 'spent'
+          ? life.fail(current, SPENT, false, Date.now(), '')
+          : life.postpone(current, Date.now() + LATER_MS);
+      await this.#commit(current, next);
+    }
+    return false;
+  }
+
+  /** What another job needs to go on from where this one was stopped by a cap. Raises `conflict` where it was not. */
+  async resumable(tenant: string): Promise<Answer<Resumable | null>> {
+    return answer(() => {
+      const state = this.#ofTenant(tenant);
+      if (state && (!life.isResumable(state) || state.purged)) {
+        throw new SextantError(
+          'conflict',
+          'only a job that failed with spending_cap, and has its params still, is resumed',
+        );
+      }
+      const [params, checkpoint] = state ? [this.#store.params(), this.#store.checkpoint()] : [];
+      return state && params ? { state, params, checkpoint: checkpoint ?? null } : null;
+    });
+  }
+
+  /** Another job has taken the checkpoint over. */
+  async resumed(by: string): Promise<void> {
+    const state = this.#current();
+    if (life.isResumable(state)) {
+      this.#store.save({ ...state, resumed_by: by }, false);
+      this.#store.dropCheckpoint();
+      await this.#sendOutputs();
+    }
   }
 
   /** Raises `dispatch_unknown`, `job_terminal` or `job_busy`; each tells the worker to drop the message. */
@@ -157,7 +203,7 @@ export class Ledger extends DurableObject<Env> {
       const state = this.#known();
       const { number } = life.holding(state, by.fence, by.worker);
       if (isTerminal(state.status)) {
-        return { cancel: true, remaining_s: 0 };
+        return { cancel: true, spent: false, remaining_s: 0 };
       }
       const now = Date.now();
       await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
@@ -165,7 +211,8 @@ export class Ledger extends DurableObject<Env> {
         const at = new Date(now).toISOString();
         this.#subscribers.tell(this.#store.append('progress', { ...progress, attempt: number, at }));
       }
-      return { cancel: false, remaining_s: life.remainingSeconds(state, now) };
+      const spent = await this.#spending.isSpent(state, now);
+      return { cancel: false, spent, remaining_s: life.remainingSeconds(state, now) };
     });
   }
 
@@ -322,7 +369,7 @@ export class Ledger extends DurableObject<Env> {
     if (to.dispatch.id !== from.dispatch.id) {
       this.#store.issue(to.dispatch.id);
     }
-    if (isTerminal(to.status)) {
+    if (isTerminal(to.status) && !life.isResumable(to)) {
       this.#store.dropCheckpoint();
     }
     if (turned) {
@@ -400,6 +447,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   async #forget(state: JobState): Promise<void> {
+    this.#store.dropCheckpoint();
     await this.#outputs.hold();
     await unindexJob(this.env.DB, state.id);
     await discardJob(this.env, state);

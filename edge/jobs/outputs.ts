@@ -11,6 +11,7 @@ import { holdBlobs } from './checkpoint.ts';
 import { type DispatcherCalls, dispatcherOf } from './dispatcher/dispatcher-of.ts';
 import { indexJob } from './projection.ts';
 import { tellRun } from './run-notice.ts';
+import type { JobSpending } from './spending.ts';
 import * as life from './state.ts';
 import type { LedgerStore } from './store.ts';
 
@@ -19,11 +20,13 @@ const RETRY_MS = 2_000;
 export class LedgerOutputs {
   readonly #env: Env;
   readonly #store: LedgerStore;
+  readonly #spending: JobSpending;
   #holding: Promise<void> | null = null;
 
-  constructor(env: Env, store: LedgerStore) {
+  constructor(env: Env, store: LedgerStore, spending: JobSpending) {
     this.#env = env;
     this.#store = store;
+    this.#spending = spending;
   }
 
   /** The jobs of a pool wait for their turn there. */
@@ -69,6 +72,7 @@ export class LedgerOutputs {
     const { tenant, id, status, webhook } = state;
     const message = { id: news.event_id, type: `job.${status}`, body: news.body };
     await this.dispatcher(state).ended(id);
+    await this.#spending.settle(state);
     if (state.run) {
       await tellRun(this.#env, state.run, id);
     }

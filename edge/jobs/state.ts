@@ -44,6 +44,10 @@ export type Terms = {
   /** Jobs on people's data: their params and input artefacts go this long after the end; null keeps them as others. */
   readonly inputs_kept_ms: number | null;
   readonly estimate_s: number;
+  /** Device seconds that the job may take; absent in jobs from before it was kept, and where none was named. */
+  readonly max_cost_s?: number | undefined;
+  /** The job whose checkpoint this one took over. */
+  readonly resumed_from?: string;
   readonly webhook: string | null;
   /** The key in whose name it was created; absent in jobs from before keys were noted. */
   readonly key?: string;
@@ -72,6 +76,8 @@ export type JobState = Terms & {
   readonly progress: Progress | null;
   readonly error: JobError | null;
   readonly outcome: Outcome | null;
+  /** The job that took its checkpoint over. */
+  readonly resumed_by?: string;
   /** The params and input artefacts of a job on people's data have been deleted. */
   readonly purged: boolean;
 };
@@ -182,6 +188,9 @@ export function advance(state: JobState, now: number, dispatch: () => string): J
 const timeoutAt = (state: JobState): number =>
   (state.attempt?.started_at ?? 0) + Math.max(0, state.timeout_ms - state.ran_ms);
 
+/** Running time of all attempts so far, in seconds. */
+export const ranSeconds = (state: JobState, now: number): number => (state.ran_ms + runningFor(state, now)) / 1000;
+
 /** Running time left over all attempts, in seconds. */
 export const remainingSeconds = (state: JobState, now: number): number =>
   Math.max(0, (state.timeout_ms - state.ran_ms - runningFor(state, now)) / 1000);
@@ -199,6 +208,12 @@ export function nextChange(state: JobState): number | null {
 
 export const sendIsDue = (state: JobState, now: number): boolean =>
   state.status === 'queued' && now >= state.dispatch.next_send_at;
+
+/** Not now: the job comes back into line at `at`, at its old place. */
+export const postpone = (state: JobState, at: number): JobState => ({
+  ...state,
+  dispatch: { ...state.dispatch, next_send_at: at },
+});
 
 export function sent(state: JobState, now: number, { resend_ms }: Timing): JobState {
   const pause = Math.min(RESEND_LIMIT_MS, resend_ms * 2 ** Math.min(state.dispatch.sends, 30));
@@ -280,6 +295,10 @@ export const release = (state: JobState, now: number, dispatch: string): JobStat
   ...requeue(state, { at: now, now }, dispatch, state.error),
   charged: state.charged - 1,
 });
+
+/** Whether the job can be taken up where it stopped: its checkpoint is kept for that. */
+export const isResumable = ({ status, error }: Pick<JobState, 'status' | 'error'>): boolean =>
+  status === 'failed' && error?.code === 'spending_cap';
 
 /** Cancels what has not ended; canceling a canceled job changes nothing. Raises `job_terminal`. */
 export function cancel(state: JobState, now: number): JobState {

@@ -31,6 +31,7 @@ export const jobView = (state: JobState): Job => ({
   artefacts: [...(state.outcome?.artefacts ?? [])],
   published: [...(state.outcome?.published ?? [])],
   labels: { ...state.labels },
+  resumed_from: state.resumed_from ?? null,
   queue: null,
 });
 

@@ -11,6 +11,8 @@ export type AccessKey = {
   readonly scopes: ReadonlySet<Scope>;
   /** Requests per minute, by policy. */
   readonly limits: Readonly<Record<KeyPolicy, number>>;
+  /** Device seconds that its jobs may take each day (UTC); null without a cap of its own. */
+  readonly device_seconds_per_day: number | null;
   /** Milliseconds since the epoch; infinity where the key does not expire. */
   readonly expiresAt: number;
 };
@@ -27,6 +29,10 @@ export type KeyRow = {
   expires_at: number | null;
   revoked_at: number | null;
 };
+
+/** What a row's `limits` may hold: requests per minute by policy, and device seconds. */
+export type KeyLimits = Partial<Record<KeyPolicy | 'device_seconds_per_day', number>>;
+export const limitsOf = (row: Pick<KeyRow, 'limits'>): KeyLimits => JSON.parse(row.limits) as KeyLimits;
 
 /** Scopes of a row; a scope that this version does not know grants nothing. */
 export const scopesOf = (row: Pick<KeyRow, 'scopes'>): Scope[] =>

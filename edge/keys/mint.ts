@@ -5,7 +5,7 @@
 import { exportJWK, generateKeyPair } from 'jose';
 import type { Scope } from '../../shared/contracts/scope.ts';
 import { base32, randomId, sha256Hex } from '../../shared/signing/digest.ts';
-import type { KeyRow } from './access-key.ts';
+import type { KeyLimits, KeyRow } from './access-key.ts';
 
 /** `sextant_` + the id's 26 characters + `_` + 256 random bits in base32. */
 const KEY_TEXT = /^sextant_([a-z2-7]{26})_([a-z2-7]{52})$/;
@@ -23,7 +23,7 @@ type NewKey = {
   tenant: string;
   name: string;
   scopes: readonly Scope[];
-  limits?: Partial<Record<'reads' | 'writes' | 'jobs', number>>;
+  limits?: KeyLimits;
   /** Milliseconds since the epoch. */
   now: number;
   expires_at?: number | null;

@@ -5,7 +5,7 @@
 import { sha256Hex } from '../../shared/signing/digest.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import type { Env } from '../environment.ts';
-import { type AccessKey, type KeyRow, scopesOf } from './access-key.ts';
+import { type AccessKey, type KeyRow, limitsOf, scopesOf } from './access-key.ts';
 import { keyIdOf } from './mint.ts';
 
 export const KEY_CACHE_MS = 30_000;
@@ -43,18 +43,22 @@ export function equalDigests(a: string, b: string): boolean {
 const endOf = (row: KeyRow): number =>
   Math.min(row.expires_at ?? Number.POSITIVE_INFINITY, row.revoked_at ?? Number.POSITIVE_INFINITY);
 
-const accessKeyOf = (env: Env, row: KeyRow): AccessKey => ({
-  id: row.id,
-  tenant: row.tenant,
-  scopes: new Set(scopesOf(row)),
-  limits: {
-    reads: env.READS_PER_MINUTE,
-    writes: env.WRITES_PER_MINUTE,
-    jobs: env.JOBS_PER_MINUTE,
-    ...(JSON.parse(row.limits) as Partial<AccessKey['limits']>),
-  },
-  expiresAt: endOf(row),
-});
+const accessKeyOf = (env: Env, row: KeyRow): AccessKey => {
+  const { device_seconds_per_day = null, ...limits } = limitsOf(row);
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    scopes: new Set(scopesOf(row)),
+    limits: {
+      reads: env.READS_PER_MINUTE,
+      writes: env.WRITES_PER_MINUTE,
+      jobs: env.JOBS_PER_MINUTE,
+      ...limits,
+    },
+    device_seconds_per_day,
+    expiresAt: endOf(row),
+  };
+};
 
 /** The key of this id, for work that goes on in its name; null where it is unknown, revoked or past its expiry. */
 export async function findKey(env: Env, id: string, now: number): Promise<AccessKey | null> {

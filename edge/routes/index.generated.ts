@@ -17,6 +17,7 @@ import internalWorkers from './internal-workers.ts';
 import jobs from './jobs.ts';
 import jobsEvents from './jobs-events.ts';
 import jobsKeys from './jobs-keys.ts';
+import jobsResume from './jobs-resume.ts';
 import jobsWebhooks from './jobs-webhooks.ts';
 import keys from './keys.ts';
 import metrics from './metrics.ts';
@@ -28,6 +29,7 @@ import reports from './reports.ts';
 import runs from './runs.ts';
 import saeLatents from './sae-latents.ts';
 import saes from './saes.ts';
+import spendingCaps from './spending-caps.ts';
 import tenantDeletions from './tenant-deletions.ts';
 import usage from './usage.ts';
 import vectorBatches from './vector-batches.ts';
@@ -53,6 +55,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   jobs,
   jobsEvents,
   jobsKeys,
+  jobsResume,
   jobsWebhooks,
   keys,
   metrics,
@@ -64,6 +67,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   runs,
   saeLatents,
   saes,
+  spendingCaps,
   tenantDeletions,
   usage,
   vectorBatches,

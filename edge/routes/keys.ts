@@ -12,7 +12,7 @@ import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems, query
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { idempotent } from '../idempotency/middleware.ts';
-import { type AccessKey, type KeyRow, scopesOf } from '../keys/access-key.ts';
+import { type AccessKey, type KeyRow, limitsOf, scopesOf } from '../keys/access-key.ts';
 import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
 import { forgetKey } from '../keys/registry.ts';
 
@@ -22,6 +22,7 @@ const keySchema = z
     name: z.string(),
     prefix: z.string().describe("the key's visible part"),
     scopes: z.array(z.string()),
+    device_seconds_per_day: z.number().nullable().describe('what its jobs may take each day (UTC); null without a cap'),
     created_at: z.string(),
     expires_at: z.string().nullable(),
     revoked_at: z.string().nullable(),
@@ -35,6 +36,11 @@ const createSchema = z
     name: nameSchema(100),
     scopes: z.array(scopeSchema).min(1).max(50).describe("at most the calling key's own"),
     expires_in_s: z.number().int().min(1).max(315_360_000).optional(),
+    device_seconds_per_day: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("a cap on what its jobs may take each day (UTC); the calling key's own unless lower"),
   })
   .openapi('CreateKey');
 const idParams = z.object({ id: randomIdSchema('key') });
@@ -102,6 +108,7 @@ const view = (row: KeyRow): z.infer<typeof keySchema> => ({
   name: row.name,
   prefix: visiblePrefix(row.id),
   scopes: scopesOf(row),
+  device_seconds_per_day: limitsOf(row).device_seconds_per_day ?? null,
   created_at: instant(row.created_at),
   expires_at: row.expires_at === null ? null : instant(row.expires_at),
   revoked_at: row.revoked_at === null ? null : instant(row.revoked_at),
@@ -125,13 +132,15 @@ function refuseEscalation(caller: AccessKey, scopes: readonly Scope[]): void {
 
 export default function registerKeys(app: App): void {
   app.openapi(create, async (c) => {
-    const { name, scopes, expires_in_s } = c.req.valid('json');
+    const { name, scopes, expires_in_s, device_seconds_per_day } = c.req.valid('json');
     const caller = c.get('key');
     const granted = [...new Set(scopes)];
     refuseEscalation(caller, granted);
     const now = Date.now();
     const expires_at = expires_in_s === undefined ? null : now + expires_in_s * 1000;
-    const { text, row } = await mintKey({ tenant: caller.tenant, name, scopes: granted, now, expires_at });
+    const cap = Math.min(device_seconds_per_day ?? Infinity, caller.device_seconds_per_day ?? Infinity);
+    const limits = Number.isFinite(cap) ? { device_seconds_per_day: cap } : {};
+    const { text, row } = await mintKey({ tenant: caller.tenant, name, scopes: granted, limits, now, expires_at });
     await audited(c.env, auditOf(c, 'key.create', row.id), [c.env.DB.prepare(INSERT_KEY).bind(...keyValues(row))]);
     c.header('cache-control', 'no-store');
     c.header('location', `/v1/keys/${row.id}`);
@@ -168,7 +177,7 @@ export default function registerKeys(app: App): void {
       tenant: old.tenant,
       name: old.name,
       scopes,
-      limits: JSON.parse(old.limits),
+      limits: limitsOf(old),
       now,
       expires_at: life === null ? null : now + life,
     });

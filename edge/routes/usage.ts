@@ -2,8 +2,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
+import { accountOf } from '../spending/account.ts';
+import { dayOf } from '../spending/account-store.ts';
 
 const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'YYYY-MM-DD');
+const line = z.object({
+  charged: z.number().describe('device seconds taken'),
+  reserved: z.number().describe('device seconds put aside for jobs that go on'),
+  cap: z.number().nullable().describe('device seconds a day; null without a cap'),
+});
 const usageSchema = z
   .object({
     data: z.array(
@@ -14,6 +21,9 @@ const usageSchema = z
         device_seconds: z.number(),
       }),
     ),
+    today: line
+      .extend({ day, keys: z.array(line.extend({ key: z.string() })) })
+      .describe('the day as it stands, jobs that still run included'),
   })
   .openapi('Usage');
 
@@ -36,10 +46,10 @@ const read = createRoute({
 });
 
 const DAY_MS = 86_400_000;
-const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
 export default function registerUsage(app: App): void {
   app.openapi(read, async (c) => {
+    const { tenant } = c.get('key');
     const { from, to = dayOf(Date.now()) } = c.req.valid('query');
     const end = Date.parse(to) || Date.now();
     const first = from ?? dayOf(end - 30 * DAY_MS);
@@ -47,8 +57,9 @@ export default function registerUsage(app: App): void {
       `SELECT day, key, count(*) AS jobs, sum(device_seconds) AS device_seconds FROM usage
        WHERE tenant = ?1 AND day BETWEEN max(?2, ?4) AND ?3 GROUP BY day, key ORDER BY day DESC, key`,
     )
-      .bind(c.get('key').tenant, first, to, dayOf(end - 366 * DAY_MS))
+      .bind(tenant, first, to, dayOf(end - 366 * DAY_MS))
       .all<z.infer<typeof usageSchema>['data'][number]>();
-    return c.json({ data: results }, 200, { 'cache-control': 'no-store' });
+    const today = await accountOf(c.env, tenant).today(tenant);
+    return c.json({ data: results, today }, 200, { 'cache-control': 'no-store' });
   });
 }

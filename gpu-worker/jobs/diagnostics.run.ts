@@ -1,13 +1,20 @@
-/** Handler of `diagnostics.run`: takes time and memory as asked, fails as asked, leaves random bytes behind. */
+/** Handler of `diagnostics.run`: takes time and memory as asked, fails as asked, leaves random bytes and checkpoints behind. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/diagnostics.run.ts';
 import { sha256Hex } from '../../shared/signing/digest.ts';
+import { BackgroundSaves } from '../study/index.ts';
 import { handle } from './handler.ts';
 
-export default handle(contract, async ({ params, progress, artefact }) => {
+/** Steps that were done. */
+const stateSchema = z.object({ step: z.number().int().nonnegative() });
+
+export default handle(contract, async ({ params, progress, artefact, checkpoint }) => {
   const held: Buffer[] = [];
-  for (let step = 1; step <= params.steps; step += 1) {
+  const saves = new BackgroundSaves(checkpoint);
+  const resumed = stateSchema.safeParse(checkpoint.last?.state).data?.step ?? 0;
+  for (let step = resumed + 1; step <= params.steps; step += 1) {
     if (step === params.fail_at) {
       failAs(params.fail_as, step);
     }
@@ -26,6 +33,9 @@ export default handle(contract, async ({ params, progress, artefact }) => {
       stage: 'stepping',
       metrics: { step, rss_bytes: process.memoryUsage.rss() },
     });
+    if (step < params.steps && saves.due) {
+      void saves.begin({ step }, []);
+    }
   }
   const artefact_digests: string[] = [];
   for (let i = 0; i < params.artefacts; i += 1) {
@@ -39,7 +49,7 @@ export default handle(contract, async ({ params, progress, artefact }) => {
   return {
     result: { steps: params.steps, padding_length: params.padding.length, artefact_digests },
     published: [],
-    metrics: { held_bytes: held.reduce((sum, buffer) => sum + buffer.length, 0) },
+    metrics: { held_bytes: held.reduce((sum, buffer) => sum + buffer.length, 0), steps_resumed: resumed },
     run: { device: 'cpu', dtype: 'none', seed: params.seed, tolerance: null },
   };
 });

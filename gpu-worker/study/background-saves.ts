@@ -15,7 +15,7 @@ export class BackgroundSaves {
 
   /** Whether the next save may begin; what is there to be saved waits for a later one otherwise. */
   get due(): boolean {
-    return !this.#busy && performance.now() >= this.#dueAt;
+    return !this.#busy && (this.#checkpoints.urgent || performance.now() >= this.#dueAt);
   }
 
   /** Begins to save; what fails is worth a line in the log and no more. Settles when the parts are needed no longer. */

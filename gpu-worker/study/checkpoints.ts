@@ -14,6 +14,8 @@ export type SavedState = {
 export type Checkpoints = {
   /** What an earlier attempt saved last; null where there is nothing to go on from. Its form is the reader's to check. */
   last: SavedState | null;
+  /** The attempt is about to be stopped: what is not saved after the present chunk is lost. */
+  readonly urgent: boolean;
   /**
    * Replaces the checkpoint: `state` is small JSON, anything larger a part. True once another worker could go on from
    * here; false where the edge could not take it, which harms nothing but the insurance.

@@ -34,6 +34,10 @@ const LOST = 'lost';
 const TIMEOUT = 'timeout';
 const SHUTDOWN = 'shutdown';
 const MEMORY = 'memory';
+const SPENT = 'spent';
+
+/** How long a job that has reached a cap may take to its next checkpoint; one that saves none ends then. */
+const LAST_CHUNK_MS = 30_000;
 
 const anything = z.unknown();
 
@@ -46,6 +50,8 @@ export class Attempt {
   readonly #job: ClaimedJob;
   readonly #log: Log;
   readonly #over = new AbortController();
+  /** A cap on device seconds is reached: the next checkpoint is the last. */
+  #spent = false;
 
   constructor(configuration: Configuration, edge: EdgeCalls, job: ClaimedJob, log: Log) {
     this.#configuration = configuration;
@@ -65,7 +71,13 @@ export class Attempt {
     const configuration = { device, threads, models, corpora, hubs, cache, memory_limit_bytes };
     const { inputs, checkpoint } = claim;
     const order = { type, params, inputs, checkpoint, scratch, configuration };
-    const computation = new Computation(order, (written) => this.#keep(written));
+    const computation: Computation = new Computation(order, async (written) => {
+      const kept = await this.#keep(written);
+      if (kept && this.#spent) {
+        computation.stop(SPENT);
+      }
+      return kept;
+    });
     const giveBack = () => computation.stop(SHUTDOWN);
     shutdown.addEventListener('abort', giveBack);
     if (shutdown.aborted) {
@@ -117,6 +129,15 @@ export class Attempt {
       case TIMEOUT:
         return this.#fail(
           { code: 'timeout', detail: 'the job used up its timeout_s of running time', retryable: false },
+          models,
+        );
+      case SPENT:
+        return this.#fail(
+          {
+            code: 'spending_cap',
+            detail: 'the job reached a cap on device seconds; resume it to go on',
+            retryable: false,
+          },
           models,
         );
       case MEMORY: {
@@ -193,7 +214,7 @@ export class Attempt {
       }
       const sent = performance.now();
       try {
-        const { cancel } = await this.#edge.post(
+        const { cancel, spent } = await this.#edge.post(
           `/internal/jobs/${id}/heartbeat`,
           { progress: computation.takeProgress() },
           { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) },
@@ -201,6 +222,14 @@ export class Attempt {
         renewed = sent;
         if (cancel) {
           return computation.stop(CANCELED);
+        }
+        if (spent && !this.#spent) {
+          this.#spent = true;
+          computation.hurry();
+          void sleep(LAST_CHUNK_MS, undefined, { signal: this.#over.signal, ref: false }).then(
+            () => computation.stop(SPENT),
+            () => {},
+          );
         }
       } catch (error) {
         if (isLost(error)) {

@@ -1,10 +1,12 @@
 /** The computing process's side of saving checkpoints: each goes to the worker process under a number, which answers it. */
-import type { CheckpointAnswer, Report, WrittenCheckpoint } from './computation-messages.ts';
+import type { CheckpointAnswer, Report, Urgency, WrittenCheckpoint } from './computation-messages.ts';
 
 export class CheckpointLine {
   readonly #report: (message: Report) => void;
   readonly #waiting = new Map<number, (kept: boolean) => void>();
   #last = 0;
+  /** Set when the attempt is about to be stopped. */
+  urgent = false;
 
   constructor(report: (message: Report) => void) {
     this.#report = report;
@@ -19,7 +21,12 @@ export class CheckpointLine {
     });
   }
 
-  answered({ number, kept }: CheckpointAnswer): void {
+  heard(message: CheckpointAnswer | Urgency): void {
+    if (message.kind === 'urgent') {
+      this.urgent = true;
+      return;
+    }
+    const { number, kept } = message;
     this.#waiting.get(number)?.(kept);
     this.#waiting.delete(number);
   }

@@ -36,3 +36,5 @@ export type Report =
 
 /** The answer to the checkpoint of this number. */
 export type CheckpointAnswer = { kind: 'checkpoint'; number: number; kept: boolean };
+/** The attempt will be stopped as soon as the next checkpoint is kept. */
+export type Urgency = { kind: 'urgent' };

@@ -4,7 +4,7 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
 import { CheckpointLine } from './checkpoint-line.ts';
 import { computationFailure } from './computation-failure.ts';
-import type { CheckpointAnswer, Order, Report } from './computation-messages.ts';
+import type { CheckpointAnswer, Order, Report, Urgency } from './computation-messages.ts';
 import { createContext } from './job-context.ts';
 import { runReport } from './run-report.ts';
 
@@ -41,7 +41,7 @@ async function compute(order: Order): Promise<void> {
 // The worker process is gone: nobody would take the result, and another attempt may already be running.
 process.on('disconnect', () => process.exit(1));
 process.once('message', (order: Order) => {
-  process.on('message', (answer: CheckpointAnswer) => checkpoints.answered(answer));
+  process.on('message', (message: CheckpointAnswer | Urgency) => checkpoints.heard(message));
   compute(order).catch((error: unknown) => {
     const failure = computationFailure(error);
     if (failure.code === 'computation_crashed') {

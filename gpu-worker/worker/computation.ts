@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { ComputationFailure } from './computation-failure.ts';
-import type { CheckpointAnswer, Order, Report, Written, WrittenCheckpoint } from './computation-messages.ts';
+import type { CheckpointAnswer, Order, Report, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
 
 const ENTRY = join(import.meta.dirname, 'computation-process.ts');
 const MEMORY_WATCH_MS = 100;
@@ -65,6 +65,14 @@ export class Computation {
     const { progress } = this;
     this.progress = null;
     return progress;
+  }
+
+  /** Asks for a checkpoint as soon as the present chunk is done. */
+  hurry(): void {
+    const urgency: Urgency = { kind: 'urgent' };
+    if (this.#process.connected) {
+      this.#process.send(urgency, () => {});
+    }
   }
 
   /** Ends the process at once; `ended` then says `stopped`, unless it was over already. */

@@ -15,7 +15,7 @@ type RemoteBlobs = NonNullable<Claim['checkpoint']>['blobs'];
 export function createContext(
   { params, inputs, checkpoint, scratch, configuration }: Order,
   report: (message: Report) => void,
-  line: Pick<CheckpointLine, 'send'>,
+  line: Pick<CheckpointLine, 'send' | 'urgent'>,
 ): {
   context: JobContext<unknown>;
   artefacts: WrittenArtefact[];
@@ -36,6 +36,9 @@ export function createContext(
   });
   const checkpoints: Checkpoints = {
     last: checkpoint && { state: checkpoint.state, ...remote(checkpoint.blobs, 'the checkpoint') },
+    get urgent() {
+      return line.urgent;
+    },
     async save(state, parts) {
       const length = JSON.stringify(state).length;
       if (length > CHECKPOINT_STATE_LIMIT) {

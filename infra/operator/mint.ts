@@ -2,7 +2,7 @@
  * What an operator runs to let somebody in. Prints the secret for its holder and the statement for the deployment's
  * database, which `wrangler d1 execute sextant --remote --command "..."` runs; nothing is stored here.
  *
- *   node infra/operator/mint.ts key --tenant T --name N --scopes vectors:read,jobs:write [--days D]
+ *   node infra/operator/mint.ts key --tenant T --name N --scopes vectors:read,jobs:write [--days D] [--device-seconds S]
  *   node infra/operator/mint.ts worker --pool P [--days D]
  *   node infra/operator/mint.ts revoke ID
  */
@@ -28,7 +28,7 @@ export async function mint(args: readonly string[], now: number): Promise<string
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { tenant: text, name: text, scopes: text, pool: text, days: text },
+    options: { tenant: text, name: text, scopes: text, pool: text, days: text, 'device-seconds': text },
   });
   const [what, id = ''] = positionals;
   const expires_at = values.days === undefined ? null : now + Number(values.days) * DAY_MS;
@@ -41,7 +41,12 @@ export async function mint(args: readonly string[], now: number): Promise<string
       throw new Error('--tenant takes 1 to 63 lower-case letters, digits and hyphens');
     }
     const scopes = (values.scopes ?? '').split(',').map((scope) => scopeSchema.parse(scope));
-    const { text, row } = await mintKey({ tenant, name, scopes, now, expires_at });
+    const cap = values['device-seconds'] === undefined ? null : Number(values['device-seconds']);
+    if (Number.isNaN(cap)) {
+      throw new Error('--device-seconds takes a number: what its jobs may take each day');
+    }
+    const limits = cap === null ? {} : { device_seconds_per_day: cap };
+    const { text, row } = await mintKey({ tenant, name, scopes, limits, now, expires_at });
     return [`key (shown once): ${text}`, `statement: ${asSql(INSERT_KEY, keyValues(row))}`];
   }
   if (what === 'worker') {

@@ -73,6 +73,7 @@ export const jobSchema = z.object({
   /** Ids of the published results that the job published. */
   published: z.array(z.object({ kind: z.string(), id: z.string() })),
   labels: z.record(z.string(), z.string()),
+  resumed_from: randomIdSchema('job').nullable().default(null).describe('the job whose checkpoint this one took over'),
   /** Where a waiting job stands in line; null for one that does not wait, and in lists. */
   queue: z
     .object({
@@ -92,7 +93,13 @@ export const createJobSchema = z.strictObject({
   queue_ttl_s: z.number().int().min(5).max(1_209_600).default(86_400),
   max_attempts: z.number().int().min(1).max(10).default(3),
   pool: nameSchema(60).default('default').describe('the workers that take it'),
-  max_cost: z.number().positive().optional().describe('refuse with 402 when the estimate in device seconds is higher'),
+  max_cost: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      'device seconds: a higher estimate is refused with 402, and a job that reaches it stops with its checkpoint',
+    ),
   webhook: z.url().max(2000).optional(),
   labels: z
     .record(nameSchema(60), z.string().max(200))

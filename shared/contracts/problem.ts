@@ -12,7 +12,7 @@ export const PROBLEMS = {
   unauthenticated: [401, 'A valid API key is required'],
   signature_invalid: [401, 'The signature does not verify'],
   clock_skew: [401, 'The signature is outside its time of life'],
-  spending_cap: [402, 'The estimate exceeds max_cost'],
+  spending_cap: [402, 'A cap on device seconds is reached'],
   scope_missing: [403, 'The API key lacks a scope'],
   not_found: [404, 'Not found'],
   method_not_allowed: [405, 'Method not allowed'],

@@ -107,7 +107,12 @@ export type Claim = z.infer<typeof claimSchema>;
 
 /** POST /internal/jobs/{id}/heartbeat */
 export const heartbeatRequestSchema = z.strictObject({ progress: progressSchema.nullable() });
-export const heartbeatSchema = z.object({ cancel: z.boolean(), remaining_s: z.number() });
+export const heartbeatSchema = z.object({
+  cancel: z.boolean(),
+  /** The job has reached a cap on device seconds: it saves where it stands, stops, and fails with `spending_cap`. */
+  spent: z.boolean().default(false),
+  remaining_s: z.number(),
+});
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
 /** Largest shard of an artefact, in bytes. */

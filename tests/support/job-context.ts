@@ -56,6 +56,7 @@ export class LocalJobs {
   #checkpoint(last: Last | null): Checkpoints {
     return {
       last,
+      urgent: false,
       save: async (state, parts) => {
         const blobs = parts.map(({ name, content }) => this.#store(name, 'application/octet-stream', content));
         const file = async (name: string) => this.#pathOf(blobs.find((blob) => blob.name === name)!.sha256);

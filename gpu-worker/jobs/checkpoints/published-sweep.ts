@@ -48,7 +48,7 @@ class PublishedSweep implements SweepStore {
   }
 
   due(): boolean {
-    return this.#files.due();
+    return this.#published.urgent || this.#files.due();
   }
 
   async save(checkpoint: SweepCheckpoint): Promise<void> {

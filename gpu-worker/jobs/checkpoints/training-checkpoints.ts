@@ -28,6 +28,7 @@ export const pauseAfter = (bytes: number, elapsed: number): number =>
 
 export class TrainingCheckpoints {
   readonly #scratch: string;
+  readonly #checkpoints: Checkpoints;
   readonly #saves: BackgroundSaves;
   readonly #began = performance.now();
   #bytes = 0;
@@ -35,12 +36,18 @@ export class TrainingCheckpoints {
 
   constructor({ checkpoint, scratch }: Pick<JobContext<unknown>, 'checkpoint' | 'scratch'>) {
     this.#scratch = scratch;
+    this.#checkpoints = checkpoint;
     this.#saves = new BackgroundSaves(checkpoint, () => pauseAfter(this.#bytes, performance.now() - this.#began));
   }
 
   /** Whether a state may be published now. */
   get due(): boolean {
     return this.#saves.due;
+  }
+
+  /** Whether the next state has to be published, however soon it comes. */
+  get urgent(): boolean {
+    return this.#checkpoints.urgent;
   }
 
   /** Whether these arrays can be published at all. */

@@ -12,6 +12,7 @@ const key: AccessKey = {
   tenant: 'tenant-idempotency',
   scopes: new Set(SCOPES),
   limits: { reads: 1, writes: 1, jobs: 1 },
+  device_seconds_per_day: null,
   expiresAt: Number.POSITIVE_INFINITY,
 };
 const raw = (steps: number) =>

@@ -159,7 +159,10 @@ describe('what is published of a training', () => {
       bytes.map((byteLength, i) => [i, { shape: [1], data: { byteLength } as unknown as Float32Array }]),
     );
   it('is what the store takes: neither the whole nor one array above its limit', () => {
-    const checkpoints = new TrainingCheckpoints({ checkpoint: { last: null, save: async () => true }, scratch: '' });
+    const checkpoints = new TrainingCheckpoints({
+      checkpoint: { last: null, urgent: false, save: async () => true },
+      scratch: '',
+    });
     const quarter = PUBLISHED_LIMIT / 4;
     expect(checkpoints.fits(arrays(1e8, 1e8, 1e8))).toBe(true);
     expect(checkpoints.fits(arrays(quarter))).toBe(false);

@@ -58,7 +58,7 @@ export async function runJob<P extends z.ZodType, R extends z.ZodType>(
       return blob;
     },
     describeModel: () => undefined,
-    checkpoint: { last: null, save: async () => true },
+    checkpoint: { last: null, urgent: false, save: async () => true },
   })) as JobOutcome<z.output<R>>;
   contract.result.parse(outcome.result);
   for (const result of outcome.published) {

@@ -1,0 +1,33 @@
+/** `POST /v1/jobs/{id}/resume`: goes on with a job that a cap on device seconds stopped. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { createJobSchema, jobSchema } from '../../shared/contracts/job.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
+import type { App } from '../environment.ts';
+import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
+import { resumeJob } from '../jobs/resumption.ts';
+import { viewJob } from '../jobs/waiting.ts';
+
+const resume = createRoute({
+  ...keyedBody('jobs:write', 'jobs'),
+  method: 'post',
+  path: '/v1/jobs/{id}/resume',
+  tags: ['jobs'],
+  summary: 'Go on with a job that failed with spending_cap, from its checkpoint, as a new job',
+  request: {
+    params: z.object({ id: randomIdSchema('job') }),
+    body: jsonRequest(z.strictObject({ max_cost: createJobSchema.shape.max_cost }).openapi('ResumeJob')),
+  },
+  responses: {
+    202: json(jobSchema.openapi('Job'), 'The new job, the same for each repeat; `resumed_from` names this one'),
+    ...problems(...KEYED, ...BODY, 'not_found', 'conflict', 'spending_cap', 'input_not_found'),
+  },
+});
+
+export default function registerJobResume(app: App): void {
+  app.openapi(resume, async (c) => {
+    const key = c.get('key');
+    const id = await resumeJob(c.env, key, c.req.valid('param').id, c.req.valid('json').max_cost);
+    c.header('location', `/v1/jobs/${id}`);
+    return c.json(await viewJob(c.env, key.tenant, id, null), 202, { 'cache-control': 'no-store' });
+  });
+}
