@@ -1,7 +1,7 @@
 /** One byte range of a request (RFC 9110, 14); several ranges at once are answered with the whole, as is allowed. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 
-export type ByteRange = { offset: number; length: number };
+type ByteRange = { offset: number; length: number };
 
 /** The range that a request asks for of what stands at `etag`; null for the whole. @throws SextantError `range_unsatisfiable` */
 export function rangeOf(headers: Headers, etag: string, size: number): ByteRange | null {

@@ -13,7 +13,7 @@ const TABLES = `
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 
 /** Of a tenant or of one of its keys: charged today, and reserved by jobs that go on. */
-export type Spent = { charged: number; reserved: number };
+type Spent = { charged: number; reserved: number };
 
 export class AccountStore {
   readonly #sql: SqlStorage;

@@ -17,7 +17,7 @@ export type Progress = {
   secondsLeft: number;
 };
 
-export type ComparisonOptions = {
+type ComparisonOptions = {
   subject: Subject;
   plan: Plan;
   threads: number;

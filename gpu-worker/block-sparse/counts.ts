@@ -46,9 +46,3 @@ export function inferenceCounts({ p, q, m, n }: Grid, rank: number | null, live:
     denseMacs: p * q * m * n,
   };
 }
-
-/** The cheapest trained layer of `rank` terms: grid size c = p q and number of parameters (4). */
-export const cheapestShape = (inputs: number, outputs: number, rank: number) => ({
-  tiles: Math.sqrt((rank * inputs * outputs) / (1 + rank)),
-  parameters: 2 * Math.sqrt(rank * (1 + rank) * inputs * outputs),
-});

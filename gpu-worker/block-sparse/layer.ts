@@ -1,6 +1,6 @@
 /** The layer as a graph: y = x W + b with W = sum_i (S * A_i) kron B_i, which is formed only where that is asked for. */
 import * as g from '../graph/index.ts';
-import { normal, ones, zeros } from '../nn/index.ts';
+import { normal, ones } from '../nn/index.ts';
 import { gridOf, type Tile } from './tiles.ts';
 
 /** S [p, q], A [r, p, q], B [r, m, n]. */
@@ -37,15 +37,3 @@ export function builtWeight({ s, a, b }: FactorTensors): g.Tensor {
 /** x W without W, in the cheaper order; with `build`, W is formed and multiplied as a dense layer would be. */
 export const kroneckerProduct = (x: g.Tensor, { s, a, b }: FactorTensors, build = false): g.Tensor =>
   build ? g.matmul(x, builtWeight({ s, a, b })) : g.kroneckerMatmul(x, g.mul(a, s), b);
-
-/** The layer with its own parameters, `name.bias` among them. */
-export function kroneckerLinear(
-  name: string,
-  x: g.Tensor,
-  outputs: number,
-  { build, ...options }: { tile: Tile; rank: number; gain?: number; build?: boolean },
-): g.Tensor {
-  const inputs = x.shape.at(-1) as number;
-  const y = kroneckerProduct(x, kroneckerFactors(name, [inputs, outputs], options), build);
-  return g.add(y, g.parameter(`${name}.bias`, [outputs], zeros));
-}

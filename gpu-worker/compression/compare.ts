@@ -25,7 +25,7 @@ type MatrixDifference = {
   other_distinct: number;
   relative_change: number;
 };
-export type Difference = {
+type Difference = {
   loss: Measured;
   other_loss: Measured;
   kl: Measured;

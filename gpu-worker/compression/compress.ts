@@ -24,7 +24,7 @@ import { type CompressionPlan, inputsOf, requirePlan, rounds, selectedLinears } 
 import { Products } from './products.ts';
 import { type Shard, shardIndex, shardName, type TensorToStore, writeShard } from './shards.ts';
 
-export type MatrixReport = {
+type MatrixReport = {
   name: string;
   /** Share of entries that are zero. */
   sparsity: number;

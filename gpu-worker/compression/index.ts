@@ -1,6 +1,6 @@
 /** The public interface of compression. */
-export { compareModels, type Difference, requireOneShape } from './compare.ts';
-export { type BlockReport, compressModel, type MatrixReport } from './compress.ts';
+export { compareModels, requireOneShape } from './compare.ts';
+export type { BlockReport } from './compress.ts';
 export { compressFolder } from './compressed-folder.ts';
 export { compressionPlots, layerErrorPlot } from './compression-plots.ts';
 export { planOf, statedCopy, statedTotals } from './contract-names.ts';

@@ -1,7 +1,7 @@
 /** The public interface of the graph layer: `import * as g from './index.ts'`. */
 
 export { compile, type Port, type Program } from './compile.ts';
-export { BYTES_PER_ELEMENT, type DType, type HostArray, hostArray } from './dtype.ts';
+export type { DType, HostArray } from './dtype.ts';
 export { namedLeaves } from './emit.ts';
 export { GraphError, type GraphErrorCode } from './errors.ts';
 export { evaluate, type Feed } from './evaluate.ts';
@@ -83,6 +83,7 @@ export {
 export { binaryCrossEntropy, crossEntropy, crossEntropyRows, meanSquaredError } from './operators/losses.ts';
 export { flattenRows, matmul } from './operators/matmul.ts';
 export { layerNorm, logSoftmax, rmsNorm, softmax } from './operators/normalise.ts';
+export { operators } from './operators/operators.ts';
 export { concat, lowerTriangle, pad, slice, split, upperTriangle } from './operators/parts.ts';
 export { argMax, cumulativeSum, logSumExp, max, mean, min, sum } from './operators/reductions.ts';
 export { positionsAlong, renamed, sizeAlong } from './operators/sizes.ts';

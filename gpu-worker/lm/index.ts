@@ -22,12 +22,11 @@ export {
   targetAccuracy,
   tokenSetProbability,
   type WeightedSequence,
-  weightedCrossEntropy,
 } from './evaluate.ts';
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
-export { type GenerationIntervention, generate } from './generation/generate.ts';
+export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
 export { activations, groups, requireFinite } from './inference/activations.ts';
@@ -43,7 +42,6 @@ export { heldOutLoss, plantedLoss } from './training/held-out-loss.ts';
 export { type TrainedModel, trainLanguageModel } from './training/train.ts';
 export { lossGraph } from './training/training-graph.ts';
 export { weightGradients } from './training/weight-gradients.ts';
-export type { Storage } from './weights/dense-folder.ts';
 export { type ModelFolder, readStored, readWeight } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
 export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';

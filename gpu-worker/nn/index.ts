@@ -1,5 +1,5 @@
 /** The public interface of layers, initialisers, optimisers and schedules. */
 export { fanIn, filledWith, normal, ones, uniform, unitRows, zeros } from './initialisers.ts';
-export { attention, embedding, layerNorm, linear, rmsNorm } from './layers.ts';
+export { attention, embedding, layerNorm, linear } from './layers.ts';
 export { adam, adamW, type Optimiser, sgd } from './optimisers.ts';
 export { cosineRate, type Schedule, warmUp } from './schedules.ts';

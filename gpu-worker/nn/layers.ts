@@ -33,10 +33,6 @@ export function layerNorm(name: string, x: g.Tensor, epsilon = 1e-5): g.Tensor {
   );
 }
 
-/** Root-mean-square normalisation with parameter `name.scale`. */
-export const rmsNorm = (name: string, x: g.Tensor, epsilon = 1e-6): g.Tensor =>
-  g.rmsNorm(x, g.parameter(`${name}.scale`, [x.shape.at(-1)!], ones), epsilon);
-
 /**
  * Multi-head attention of queries, keys and values [batch, length, heads * width]. Added to the scores before the softmax:
  * `mask`, which broadcasts to [batch, heads, queries, keys] and has no gradient, and `bias` [heads, queries, keys], which

@@ -1,6 +1,6 @@
 /** Host tensors and their checking against a program's ports. */
 import { Tensor as OrtTensor } from 'onnxruntime-node';
-import { BYTES_PER_ELEMENT, type DType, type HostArray, type Port } from '../graph/index.ts';
+import type { DType, HostArray, Port } from '../graph/index.ts';
 import { EngineError } from './errors.ts';
 
 export type HostTensor = { dtype: DType; shape: readonly number[]; data: HostArray };
@@ -24,10 +24,6 @@ const ARRAYS: Readonly<Partial<Record<DType, new (n: number) => HostArray>>> = {
 
 const show = ({ name, dtype, shape }: Port) => `'${name}' is ${dtype}[${shape.join(', ')}]`;
 const product = (shape: readonly number[]) => shape.reduce((total, dim) => total * dim, 1);
-
-/** Bytes of a port whose sizes are static; symbols count as `assumed`. */
-export const portBytes = ({ dtype, shape }: Port, assumed = 1): number =>
-  shape.reduce<number>((total, dim) => total * (typeof dim === 'number' ? dim : assumed), BYTES_PER_ELEMENT[dtype]);
 
 /** A checked value for the runtime; symbols of the port's shape are bound in `symbols` and must agree between feeds. */
 export function toRuntime(port: Port, value: FeedValue, symbols: Map<string, number>): OrtTensor {

@@ -7,9 +7,9 @@ export { evaluatedSae, manifestOfSwept, statedProgress, statedSwept, sweepMember
 export { readSae, SAE_FILES } from './interchange/read.ts';
 export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';
 export { densitySvg } from './measures/density-plot.ts';
-export { encodeActivations, measure, reconstruct, type SaeMeasures, type TrainedSae } from './measures/evaluate.ts';
+export { encodeActivations, measure, reconstruct, type TrainedSae } from './measures/evaluate.ts';
 export { type HeldOut, heldOutActivations } from './measures/held-out.ts';
-export { HeldOutEvaluation, type SaeEvaluation } from './measures/held-out-evaluation.ts';
+export { HeldOutEvaluation } from './measures/held-out-evaluation.ts';
 export { Site, type SiteScores } from './measures/loss-recovered.ts';
 export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
@@ -18,7 +18,7 @@ export { measureSweep, sweepWarnings } from './trained-sweep.ts';
 export { defaultRate, type SaeConfiguration, saeConfiguration } from './training/configuration.ts';
 export { DenseTrainer } from './training/dense-trainer.ts';
 export { activationStatistics } from './training/initialise.ts';
-export { type SweepMember, type SweepResult, trainSweep } from './training/sweep.ts';
+export { type SweepMember, trainSweep } from './training/sweep.ts';
 export {
   restoredSweep,
   type SweepCheckpoint,

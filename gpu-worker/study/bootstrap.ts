@@ -5,7 +5,7 @@
 import type { RandomStream } from '../../shared/math/random.ts';
 import { bootstrapIntervals, type Interval, percentileIntervals } from '../../shared/math/resample.ts';
 
-export type UnitBootstrap = {
+type UnitBootstrap = {
   /** [units, parts]: what adds up over a unit, such as its number of tokens and the sum of their losses. */
   sums: Float64Array;
   parts: number;

@@ -1,7 +1,7 @@
 /** The public interface of what every study needs. */
 export { BackgroundSaves } from './background-saves.ts';
-export { bootstrapOverUnits, type UnitBootstrap } from './bootstrap.ts';
-export type { BlobContent, Checkpoints, SavedState } from './checkpoints.ts';
-export { type Prompt, promptKey, requireDisjoint, type Shares, splitPrompts, splitRows } from './prompt-set.ts';
-export { type ReportFile, reportFiles, type StudyReport } from './report.ts';
-export { type PointSweep, sweepPoints } from './sweep.ts';
+export { bootstrapOverUnits } from './bootstrap.ts';
+export type { BlobContent, Checkpoints } from './checkpoints.ts';
+export { promptKey, requireDisjoint, splitPrompts, splitRows } from './prompt-set.ts';
+export { reportFiles, type StudyReport } from './report.ts';
+export { sweepPoints } from './sweep.ts';

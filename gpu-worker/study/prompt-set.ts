@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { RandomStream } from '../../shared/math/random.ts';
 
-export type Prompt = {
+type Prompt = {
   text: string;
   /** Prompts of one group (a template, a document, a pair) stay on one side of every split. */
   group?: string;
@@ -10,7 +10,7 @@ export type Prompt = {
   label?: string;
 };
 /** Share of each split, by its name, in the order in which they are filled; together 1. */
-export type Shares<Name extends string> = Readonly<Record<Name, number>>;
+type Shares<Name extends string> = Readonly<Record<Name, number>>;
 
 /** What two prompts have in common that differ in case, spaces and punctuation at their ends alone. */
 export const promptKey = (text: string): string =>

@@ -8,7 +8,7 @@ export type StudyReport = {
   /** Whole SVG documents without scripts or references (`shared/plots`); names without ending. */
   plots: readonly { name: string; svg: string }[];
 };
-export type ReportFile = { name: string; mediaType: string; content: Uint8Array };
+type ReportFile = { name: string; mediaType: string; content: Uint8Array };
 
 /**
  * `report.json` first, then the plots in their order.

@@ -8,7 +8,7 @@ import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { BackgroundSaves } from './background-saves.ts';
 import type { Checkpoints, SavedState } from './checkpoints.ts';
 
-export type PointSweep<P, R> = {
+type PointSweep<P, R> = {
   /** JSON values, in the order in which they are measured. */
   points: readonly P[];
   /** Digests of what the results depend on besides the points: an alias may mean other files on another worker. */

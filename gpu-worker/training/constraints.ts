@@ -2,7 +2,7 @@
 import * as g from '../graph/index.ts';
 
 /** What a constraint on a parameter may know of the step. */
-export type ConstrainedStep = {
+type ConstrainedStep = {
   /** The parameter's learning rate in this step, a float32 scalar. */
   rate: g.Tensor;
   /** The parameter as it was before the step. */

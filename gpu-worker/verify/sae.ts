@@ -1,16 +1,17 @@
 /**
- * `verify -- sae DIR [--device cpu|webgpu]`: trains the four autoencoders of DIR from `start.safetensors` with the
- * product's own training code and compares each step's loss and the final parameters with reference files. Prints one
+ * `verify -- sae DIR [--device cpu|webgpu]`: trains from `start.safetensors` every variant of autoencoder that DIR has a
+ * reference file of, with the product's own training code and compares each step's loss and the final parameters with reference files. Prints one
  * JSON object as its last line. Hyper-parameters come from `DIR/recipe.json` where that file is there.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { SextantError } from '../../shared/contracts/problem.ts';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
+import { SAE_VARIANT_NAMES } from '../../shared/models/sae-variant-facts.ts';
+import type { SaeVariant } from '../../shared/models/sae-variants.ts';
 import { DenseTrainer, type SaeParameters, saeConfiguration, VARIANTS } from '../sae/index.ts';
 
-export const KINDS = ['relu', 'jumprelu', 'topk', 'abstopk'] as const;
-type Kind = (typeof KINDS)[number];
 type Device = 'cpu' | 'webgpu';
 
 const DEFAULTS = { lr: 3e-3, l1: 0.05, l0_coefficient: 0.01, bandwidth: 0.2, k: 4 };
@@ -18,18 +19,22 @@ export type ReplaySettings = typeof DEFAULTS;
 
 /** Largest relative difference of a loss over all steps, and largest absolute difference of a parameter. */
 export type SaeComparison = { loss: number; parameters: number };
-export type SaeReport = Record<Kind, SaeComparison> & { device: Device };
+export type SaeReport = { device: Device } & { [variant in SaeVariant]?: SaeComparison };
 
 /** Runs the comparison; used by the command and by the tests. */
 export async function compareSaes(folder: string, device: Device = 'cpu'): Promise<SaeReport> {
   const read = (name: string) => readSafetensors(readFileSync(join(folder, `${name}.safetensors`)));
   const settings = readSettings(join(folder, 'recipe.json'));
   const start = read('start');
-  const compared: [Kind, SaeComparison][] = [];
-  for (const kind of KINDS) {
-    compared.push([kind, await replay(kind, start, read(kind), settings, device)]);
+  const variants = SAE_VARIANT_NAMES.filter((name) => existsSync(join(folder, `${name}.safetensors`)));
+  if (variants.length === 0) {
+    throw new SextantError('data_invalid', `${folder} has none of ${SAE_VARIANT_NAMES.join(', ')}.safetensors`);
   }
-  return { ...(Object.fromEntries(compared) as Record<Kind, SaeComparison>), device };
+  const compared: Omit<SaeReport, 'device'> = {};
+  for (const variant of variants) {
+    compared[variant] = await replay(variant, start, read(variant), settings, device);
+  }
+  return { ...compared, device };
 }
 
 function readSettings(file: string): ReplaySettings {
@@ -46,20 +51,20 @@ function readSettings(file: string): ReplaySettings {
 }
 
 async function replay(
-  kind: Kind,
+  variant: SaeVariant,
   start: Safetensors,
   expected: Safetensors,
   { lr, l1, l0_coefficient, bandwidth, k }: ReplaySettings,
   device: Device,
 ): Promise<SaeComparison> {
   const [steps, rows] = start.shape('x') as [number, number, number];
-  const parameters = parametersOf(start, VARIANTS[kind].learnsThreshold);
+  const parameters = parametersOf(start, VARIANTS[variant].learnsThreshold);
   const settings = saeConfiguration({
-    variant: kind,
+    variant,
     inputs: parameters.inputs,
     width: parameters.width,
     k: Math.min(k, parameters.width),
-    sparsity: VARIANTS[kind].regulariser === 'l1' ? l1 : l0_coefficient,
+    sparsity: VARIANTS[variant].regulariser === 'l1' ? l1 : l0_coefficient,
     bandwidth,
     logThreshold: false,
     beta2: 0.99,
@@ -75,7 +80,7 @@ async function replay(
       loss,
       parameters: parameterDifference(
         await trainer.parameters(),
-        parametersOf(expected, VARIANTS[kind].learnsThreshold),
+        parametersOf(expected, VARIANTS[variant].learnsThreshold),
       ),
     };
   } finally {

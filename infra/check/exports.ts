@@ -1,7 +1,7 @@
 /**
  * Every export has a user outside tests: what its own file alone uses is not exported, unless a test looks at it by itself,
- * and what only tests use does not lie in production folders. Files named index.ts say what a folder offers and are exempt. Run by `npm run check`; exits 1
- * and names each offending line.
+ * and what only tests use does not lie in production folders. Files named index.ts say what a folder offers and are exempt.
+ * Run by `npm run check`; exits 1 and names each offending line.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix, relative } from 'node:path';
@@ -106,7 +106,9 @@ export function unusedExports(sources: Sources): Unused[] {
       if (usedBy(used.production, file, name)) {
         continue;
       }
-      const mentions = text.match(new RegExp(`(?<![\\w$.])${name.replaceAll('$', '\\$')}(?![\\w$])`, 'g'))?.length ?? 0;
+      // A property of the same name is another thing; a name that is spread is this one.
+      const mention = new RegExp(`(?<![\\w$]|(?<!\\.\\.)\\.)${name.replaceAll('$', '\\$')}(?![\\w$])`, 'g');
+      const mentions = text.match(mention)?.length ?? 0;
       const tested = usedBy(used.tests, file, name);
       // A part of the file's own work that tests look at by itself is no stranger to production.
       if (tested && mentions > 1) {

@@ -7,7 +7,6 @@ import { nameSchema } from './name.ts';
 
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, 'a sha-256 digest: 64 lower-case hexadecimal digits');
 export const dtypeSchema = z.enum(['float32', 'float16', 'bfloat16', 'float64']);
-export type Dtype = z.infer<typeof dtypeSchema>;
 /** Seeds are integers below 2^53. */
 export const seedSchema = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 

@@ -150,8 +150,6 @@ export const failRequestSchema = z.strictObject({
   retryable: z.boolean(),
   models: z.array(modelDescriptionSchema).max(16).default([]),
 });
-export type FailRequest = z.infer<typeof failRequestSchema>;
-
 /** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */
 export const releaseRequestSchema = z.strictObject({});
 

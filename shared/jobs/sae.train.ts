@@ -80,7 +80,7 @@ const saeSpecSchema = z
       refuse('matryoshka_prefixes', `a prefix is above the width ${width}`);
     }
   });
-export type SaeSpec = z.infer<typeof saeSpecSchema>;
+type SaeSpec = z.infer<typeof saeSpecSchema>;
 
 /** Tokens of one shuffled block of the stream. */
 export const BLOCK_TOKENS = 32_768;

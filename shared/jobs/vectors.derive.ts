@@ -13,8 +13,6 @@ const poleSchema = z.strictObject({
   texts: z.array(z.string().min(1).max(20_000)).max(10_000).default([]),
   tokens: z.array(z.string().min(1).max(100)).max(1000).default([]),
 });
-export type Pole = z.infer<typeof poleSchema>;
-
 const common = {
   model: modelReferenceSchema,
   positive: poleSchema,

@@ -40,16 +40,6 @@ export function identity(n: number): Matrix {
   return out;
 }
 
-export function transpose(a: Matrix): Matrix {
-  const out = zeros(a.cols, a.rows);
-  for (let i = 0; i < a.rows; i++) {
-    for (let j = 0; j < a.cols; j++) {
-      out.data[j * a.rows + i] = a.data[i * a.cols + j]!;
-    }
-  }
-  return out;
-}
-
 const requireShape = (ok: boolean, what: string, a: Matrix, b: { rows: number; cols: number }): void => {
   if (!ok) {
     throw new RangeError(`${what}: ${a.rows} x ${a.cols} does not fit ${b.rows} x ${b.cols}`);
@@ -154,12 +144,3 @@ export function dot(x: ArrayLike<number>, y: ArrayLike<number>): number {
 }
 
 export const norm = (x: ArrayLike<number>): number => Math.sqrt(dot(x, x));
-/** Square root of the sum of squared entries. */
-export const frobenius = (a: Matrix): number => norm(a.data);
-export const trace = (a: Matrix): number => {
-  let sum = 0;
-  for (let i = 0; i < Math.min(a.rows, a.cols); i++) {
-    sum += a.data[i * a.cols + i]!;
-  }
-  return sum;
-};

@@ -13,8 +13,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { INSERT_KEY, keyValues, mintKey } from '../../edge/keys/mint.ts';
-import { type EdgeProcess, freePort, startEdge } from '../../infra/dev/edge-process.ts';
+import { type EdgeProcess, startEdge } from '../../infra/dev/edge-process.ts';
 import { SCOPES } from '../../shared/contracts/scope.ts';
+import { freePort } from '../support/free-port.ts';
 import { newSigningKey } from '../support/signing-key.ts';
 import { descendantJiffies } from './hooks/cpu.ts';
 

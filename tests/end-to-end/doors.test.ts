@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { INSERT_KEY, keyValues, mintKey } from '../../edge/keys/mint.ts';
-import { type EdgeProcess, freePort, startEdge } from '../../infra/dev/edge-process.ts';
+import { type EdgeProcess, startEdge } from '../../infra/dev/edge-process.ts';
 import { SCOPES } from '../../shared/contracts/scope.ts';
+import { freePort } from '../support/free-port.ts';
 
 describe('at the door of the service', () => {
   const data = mkdtempSync(join(tmpdir(), 'sextant-doors-'));

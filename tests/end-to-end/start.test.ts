@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../infra/dev/edge-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { repositoryRoot } from '../support/guide.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'sextant-start-'));

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { INSERT_KEY, keyValues, mintKey } from '../../edge/keys/mint.ts';
-import { type EdgeProcess, freePort, startEdge } from '../../infra/dev/edge-process.ts';
+import { type EdgeProcess, startEdge } from '../../infra/dev/edge-process.ts';
 import { SCOPES } from '../../shared/contracts/scope.ts';
 import { sha256Hex } from '../../shared/signing/digest.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** The edge alone, over real sockets: what tests inside workerd cannot see. */
 describe('over a socket', () => {

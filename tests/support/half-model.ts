@@ -4,11 +4,12 @@
  */
 import { mkdirSync } from 'node:fs';
 import { conditionsOf } from '../../gpu-worker/ecg/denoise/context.ts';
-import { GATE_FEATURES, WIDE_OPEN } from '../../gpu-worker/ecg/denoise/gate.ts';
+import { GATE_FEATURES } from '../../gpu-worker/ecg/denoise/gate.ts';
 import { ECG_FAMILY, type EcgModel, writeEcgModel } from '../../gpu-worker/ecg/model/document.ts';
 import { standardNetwork } from '../../gpu-worker/ecg/network/configuration.ts';
 import { joinedNetwork } from '../../gpu-worker/ecg/network/joined.ts';
 import * as g from '../../gpu-worker/graph/index.ts';
+import { WIDE_OPEN } from './wide-open-gate.ts';
 
 export function halfModel(): EcgModel {
   const network = standardNetwork({ conditions: conditionsOf(2) });

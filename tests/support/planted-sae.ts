@@ -3,7 +3,7 @@
 import { denseCodes } from '../../gpu-worker/sae/codes/sparse-codes.ts';
 import { measure, type SaeMeasures, type TrainedSae } from '../../gpu-worker/sae/measures/evaluate.ts';
 import { saeConfiguration } from '../../gpu-worker/sae/training/configuration.ts';
-import { type FitOptions, fit as trainOn } from '../../gpu-worker/sae/training/fit.ts';
+import { type FitOptions, fit as trainOn } from './fit-sae.ts';
 import { type Planted, plantedDictionary } from './planted-dictionary.ts';
 
 export type PlantedRun = {

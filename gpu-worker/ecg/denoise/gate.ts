@@ -43,12 +43,6 @@ export const openGate = (gate: Gate, features: readonly number[]): { correction:
   slow: logistic(dot(gate.slow, features)),
 });
 
-/** Takes the whole correction and no slow part: the network as it is. */
-export const WIDE_OPEN: Gate = {
-  correction: [30, ...new Array<number>(GATE_FEATURES - 1).fill(0)],
-  slow: [-30, ...new Array<number>(GATE_FEATURES - 1).fill(0)],
-};
-
 /**
  * One lead of one window of the data that a gate is fitted on. With shares g of the correction c and h of the slow part l,
  * the error is |e + g c + h l|^2, e being that of the fast part alone: a quadratic form of these products. All are relative to

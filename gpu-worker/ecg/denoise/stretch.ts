@@ -4,7 +4,7 @@
  */
 import { NETWORK_RATE } from '../rate.ts';
 import { highPass } from '../signal/butterworth.ts';
-import { DRIFT_EDGE } from '../signal/classical.ts';
+import { DRIFT_EDGE } from '../signal/drift-edge.ts';
 import { zeroPhase } from '../signal/zero-phase.ts';
 import { BLOCK, CONTEXT, type Context, describeContext, writeInput } from './context.ts';
 import { type Gate, gateFeatures, openGate } from './gate.ts';

@@ -66,22 +66,3 @@ function usualPeaks(energy: Float64Array): number[] {
     return near[near.length >> 1] ?? 0;
   });
 }
-
-type DetectionScore = { f1: number; sensitivity: number; precision: number };
-
-/** Detections against annotated beats, each matched once within 150 ms (as ANSI/AAMI EC57). */
-export function scoreDetections(found: readonly number[], beats: readonly number[]): DetectionScore {
-  const tolerance = seconds(0.15);
-  let [hits, k] = [0, 0];
-  for (const beat of beats) {
-    while (k < found.length && found[k]! < beat - tolerance) {
-      k++;
-    }
-    if (k < found.length && found[k]! <= beat + tolerance) {
-      hits++;
-      k++;
-    }
-  }
-  const [sensitivity, precision] = [hits / Math.max(1, beats.length), hits / Math.max(1, found.length)];
-  return { f1: (2 * hits) / Math.max(1, beats.length + found.length), sensitivity, precision };
-}

@@ -21,15 +21,3 @@ export function windowMeasures(clean: Leads, other: Leads, size = MIXING_WINDOW)
   }
   return { snr, rmse };
 }
-
-/** Mean of the values that are numbers: windows of silence have no ratio. */
-export function meanOf(values: ArrayLike<number>): number {
-  let [sum, count] = [0, 0];
-  for (let i = 0; i < values.length; i++) {
-    if (Number.isFinite(values[i]!)) {
-      sum += values[i]!;
-      count++;
-    }
-  }
-  return sum / count;
-}

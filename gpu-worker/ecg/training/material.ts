@@ -2,7 +2,7 @@
 import { combinedNoise, type Leads, power, standardised } from '../mixing/mix.ts';
 import { NETWORK_RATE } from '../rate.ts';
 import { highPass } from '../signal/butterworth.ts';
-import { DRIFT_EDGE } from '../signal/classical.ts';
+import { DRIFT_EDGE } from '../signal/drift-edge.ts';
 import { zeroPhase } from '../signal/zero-phase.ts';
 
 /** Fast and slow parts add up to the signal. */
@@ -11,7 +11,7 @@ export type CleanRecord = Parted & { name: string };
 /** Noise of one kind, of mean 0 and joint deviation 1. */
 export type NoiseRecord = Parted & { kind: string };
 
-export function parted(leads: Leads): Parted {
+function parted(leads: Leads): Parted {
   const sections = highPass(DRIFT_EDGE, NETWORK_RATE);
   const fast = leads.map((lead) => zeroPhase(sections, lead));
   return { fast, slow: leads.map((lead, c) => lead.map((value, i) => value - fast[c]![i]!)) };

@@ -24,7 +24,7 @@ type GatedTraining = {
   /** `routed`: sum_k G_k l_k. `mixture`: -ln sum_k G_k p_k, the mixture of experts that a hard gate is not optimal for. */
   objective: 'routed' | 'mixture';
 };
-export const GATED_DEFAULTS: Omit<GatedTraining, 'groups'> = {
+const GATED_DEFAULTS: Omit<GatedTraining, 'groups'> = {
   restarts: 6,
   steps: 400,
   batch: 2048,

@@ -22,7 +22,7 @@ type NetworkTraining = {
   provider?: ProviderRequest;
   onEpoch?: (epoch: number, loss: number) => void;
 };
-export const NETWORK_DEFAULTS: NetworkTraining = {
+const NETWORK_DEFAULTS: NetworkTraining = {
   hidden: [256, 256, 256, 256],
   task: 'regression',
   epochs: 20,

@@ -77,7 +77,7 @@ async function resumedExtraction(
 }
 
 /** An extraction whose shards and place are saved now and then, so that another worker goes on behind the last. */
-export class PublishedExtraction {
+class PublishedExtraction {
   readonly state: ExtractionState;
   readonly #context: ExtractionContext;
   readonly #saves: BackgroundSaves;

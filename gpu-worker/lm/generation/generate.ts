@@ -12,7 +12,7 @@ import { isFused, type Variant } from '../inference/programs.ts';
 import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
 
 /** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
-export type GenerationIntervention =
+type GenerationIntervention =
   Exclude<Intervention, { kind: 'splice' }> extends infer I
     ? I extends Intervention
       ? Omit<I, 'positions'> & { during?: 'all' | 'prompt' | 'generated' }

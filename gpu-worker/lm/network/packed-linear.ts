@@ -1,7 +1,7 @@
 /** A product with a matrix that stays packed: the runtime unpacks blocks of codes as it multiplies. For inference on the CPU. */
 import { applyOne, GraphError, type Operator, type Tensor } from '../../graph/index.ts';
 
-export type PackedAttributes = {
+type PackedAttributes = {
   out: number;
   inputs: number;
   bits: 4 | 8;

@@ -21,15 +21,6 @@ export type SaeParameters = {
   readonly threshold: Float32Array | null;
 };
 
-export const cloneParameters = (p: SaeParameters): SaeParameters => ({
-  ...p,
-  encoder: p.encoder.slice(),
-  encoderBias: p.encoderBias.slice(),
-  decoder: p.decoder.slice(),
-  decoderBias: p.decoderBias.slice(),
-  threshold: p.threshold?.slice() ?? null,
-});
-
 /** Name of the first array that holds a value that is not finite, or null. */
 export function notFinite(p: SaeParameters): string | null {
   for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias', 'threshold'] as const) {

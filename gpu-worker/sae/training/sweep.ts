@@ -4,8 +4,8 @@ import { Encoder } from '../codes/encoder.ts';
 import { notFinite, type SaeParameters } from '../codes/parameters.ts';
 import type { ActivationSource, SourcePosition } from './activation-source.ts';
 import { rateAt, type SaeConfiguration, type Schedule } from './configuration.ts';
-import { makeTrainer } from './fit.ts';
 import { activationStatistics, geometricMedian, initialise, inputScale } from './initialise.ts';
+import { makeTrainer } from './make-trainer.ts';
 import type { SweepCheckpoint, SweepStore } from './sweep-checkpoint.ts';
 import type { StepReport, Trainer } from './trainer.ts';
 

@@ -87,17 +87,3 @@ export function withoutHarm(gaps: readonly PreferenceGaps[], tolerance = 0): { r
 
 /** Exact one-sided McNemar test that h is worse than another: b rows only h gets wrong, c rows only the other does. */
 export const mcnemar = (b: number, c: number): number => binomialCdf(c, b + c, 0.5);
-
-/** Ustun's partition score: per group, 4 exp(-n D^2 / 2) summed over D = own risk minus pooled and minus each other's. */
-export function partitionScores({ groups, counts, risks }: RiskMatrix): Float64Array {
-  return Float64Array.from({ length: groups }, (_, k) => {
-    let score = 0;
-    const row = risks.subarray(k * (groups + 1), (k + 1) * (groups + 1));
-    for (let j = 0; j <= groups; j++) {
-      if (j !== k) {
-        score += 4 * Math.exp((-counts[k]! * (row[k]! - row[j]!) ** 2) / 2);
-      }
-    }
-    return score;
-  });
-}

@@ -3,7 +3,16 @@
  * |1 - 2 p1 / T| times the present one. T depends on eta and on the exogenous variables that people can move.
  */
 import { dataError } from '../data-error.ts';
-import { requireEta } from './response.ts';
+
+export const requireEta = (eta: number): void => {
+  if (!(eta > 0 && Number.isFinite(eta))) {
+    throw dataError(
+      'response_invalid',
+      '/eta',
+      `eta, the strength of the reaction, must be a finite number above 0, got ${eta}`,
+    );
+  }
+};
 
 const inverse = (eta: number, square: number, what: string, pointer: string): number => {
   requireEta(eta);
@@ -60,45 +69,3 @@ export function quadraticCoefficient(constant: number, rho: number): number {
   }
   return (rho * constant) / 2;
 }
-
-/** |1 - 2 p1 / T|, the future gap relative to the present one under a quadratic score. */
-export const gapFactor = (p1: number, constant: number): number => Math.abs(1 - (2 * p1) / constant);
-
-/** The factor 1 - 0.75 / (sqrt y + sqrt yc) of the score p1 y^1.5 with p1 = T / 2, generalised to any p1. */
-export const powerGapFactor = (p1: number, constant: number, y: number, yc: number): number =>
-  1 - (1.5 * p1) / constant / (Math.sqrt(y) + Math.sqrt(yc));
-
-/**
- * Largest p1 for which g = p1 y^2 shrinks every gap of Y = b (U + phi)^(2/3), with `lowest` the least value of U + phi:
- * G'' < 2 / eta, where G = g o f = p1 b^2 v^(4/3).
- */
-export const postNonlinearLimit = (b: number, eta: number, lowest: number): number =>
-  9 / (2 * eta * b ** 2 * lowest ** (-2 / 3));
-
-/**
- * Whether the outer function makes every gap on [low, high] smaller: 0 < (g'(y) - g'(yc)) / (y - yc) < 2 T, checked on the
- * derivative's slopes between `steps` points (exact for convex g whose slopes are monotone between them).
- */
-export function isRelaxed(
-  slope: (y: number) => number,
-  constant: number,
-  low: number,
-  high: number,
-  steps = 1000,
-): boolean {
-  const h = (high - low) / steps;
-  for (let i = 0; i < steps; i++) {
-    const rate = (slope(low + (i + 1) * h) - slope(low + i * h)) / h;
-    if (!(rate > 0 && rate < 2 * constant)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-/**
- * Least mean squared error that exact fairness costs in the linear model when U is known and h is free:
- * 4 p1^2 gap^2 Var(A) Var(c . U), `gap` the present gap per unit of A.
- */
-export const leastError = (p1: number, gap: number, attributeVariance: number, statusVariance: number): number =>
-  4 * p1 ** 2 * gap ** 2 * attributeVariance * statusVariance;

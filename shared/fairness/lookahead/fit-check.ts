@@ -2,13 +2,12 @@
 import { dataError, placed } from '../data-error.ts';
 import { featureCount } from '../predictors/encode.ts';
 import { lookaheadOf } from './compile.ts';
-import { quadraticCoefficient } from './constants.ts';
+import { quadraticCoefficient, requireEta } from './constants.ts';
 import type { LatentDocument, LookaheadDocument } from './document.ts';
 import type { FitModelOf, LookaheadFit } from './fit.ts';
 import { compileLatent } from './latent.ts';
 import { compileMultiplicative, type MultiplicativePredictor } from './multiplicative.ts';
 import { compileLookahead } from './predictor.ts';
-import { requireEta } from './response.ts';
 import { compileScm } from './scm.ts';
 
 /** The numbers of the attribute's values in the model. */

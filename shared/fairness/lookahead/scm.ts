@@ -3,7 +3,6 @@
  * attribute, weighted parents and an own exogenous variable U times a scale. The status is one of the variables.
  */
 import { dataError } from '../data-error.ts';
-import { additiveStatus, type StatusModel } from './status.ts';
 
 export type ScmVariable = {
   name: string;
@@ -120,10 +119,6 @@ export function statusOffset(
   });
   return total;
 }
-
-/** The status model whose attribute argument is a value's number. See `statusOffset` for `fair` and `factual`. */
-export const scmStatus = (compiled: CompiledScm, fair?: ReadonlySet<string>, factual?: number): StatusModel =>
-  additiveStatus(compiled.slopes, (a) => statusOffset(compiled, a, fair, factual ?? a));
 
 /**
  * Abduction with additive noise: U_j = (x_j - intercept_j - effect_j(a) - weights . parents) / scale_j. `x` holds a row of

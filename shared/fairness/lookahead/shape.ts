@@ -6,8 +6,15 @@
  * theorems 5.1 to 5.3).
  */
 import { dataError } from '../data-error.ts';
-import type { OuterFunction } from './response.ts';
-import { powerCurve } from './status.ts';
+
+/** A convex function of the counterfactual status and its derivative. */
+export type OuterFunction = { value(y: number): number; slope(y: number): number };
+
+/** v -> b v^exponent for v > 0. */
+export const powerCurve = (b: number, exponent: number) => ({
+  value: (v: number): number => b * v ** exponent,
+  slope: (v: number): number => b * exponent * v ** (exponent - 1),
+});
 
 /** s: y^2, y^exponent for y > 0, or a convex function by its derivative, linear between (and beyond) knots. */
 export type OuterForm =

@@ -30,11 +30,6 @@ export function requireDistinctLevels(inputs: readonly InputEncoding[], pointer 
   }
 }
 
-export const featureNames = (inputs: readonly InputEncoding[]): string[] =>
-  inputs.flatMap((input) =>
-    input.kind === 'number' ? [input.name] : input.levels.map((level) => `${input.name}=${level}`),
-  );
-
 /** Texts of a numeric column stand for levels too: a category of numbers may arrive as either. */
 const levelAt = (column: Column, i: number): string | null => {
   if (column.kind === 'category') {

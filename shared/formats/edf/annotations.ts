@@ -38,29 +38,3 @@ export function parseAnnotationLists(bytes: Uint8Array): { onset: number | null;
   }
   return { onset, annotations };
 }
-
-const signed = (seconds: number): string => `${seconds < 0 ? '-' : '+'}${Number(Math.abs(seconds).toFixed(9))}`;
-
-/** Bytes of one record's annotation signal of `size` bytes; what does not fit is left out and counted. */
-export function formatAnnotationLists(
-  onset: number,
-  annotations: readonly EdfAnnotation[],
-  size: number,
-): { bytes: Uint8Array; left: number } {
-  const bytes = new Uint8Array(size);
-  let [at, left] = [0, 0];
-  const put = (text: string): void => {
-    const list = new TextEncoder().encode(`${text}\0`);
-    if (at + list.length > size) {
-      left++;
-    } else {
-      bytes.set(list, at);
-      at += list.length;
-    }
-  };
-  put(`${signed(onset)}${SEPARATOR}${SEPARATOR}`);
-  for (const { onset: begin, duration, text } of annotations) {
-    put(`${signed(begin)}${duration === null ? '' : `${DURATION}${duration}`}${SEPARATOR}${text}${SEPARATOR}`);
-  }
-  return { bytes, left };
-}

@@ -36,7 +36,7 @@ export const isAnnotation = ({ label }: EdfSignal): boolean => label === ANNOTAT
 /** Bytes of one data record. */
 export const recordBytes = ({ signals }: EdfHeader): number =>
   signals.reduce((sum, { samples }) => sum + 2 * samples, 0);
-const headerBytes = (signals: number): number => FIXED + PER_SIGNAL * signals;
+export const headerBytes = (signals: number): number => FIXED + PER_SIGNAL * signals;
 
 const malformed = (detail: string) => recordError('edf_header_malformed', detail);
 
@@ -102,54 +102,6 @@ export function parseEdfHeader(bytes: Uint8Array): EdfHeader {
       reserved: rest[i]!,
     })),
   };
-}
-
-/** The header's bytes. @throws SextantError `data_invalid` where a field does not fit into its width */
-export function formatEdfHeader(header: EdfHeader): Uint8Array {
-  const { signals } = header;
-  const field = (value: string | number, width: number): string => {
-    const written = typeof value === 'number' ? shortest(value, width) : value;
-    if (written.length > width || !/^[ -~]*$/.test(written)) {
-      throw malformed(`'${printable(written)}' does not fit into ${width} ASCII characters`);
-    }
-    return written.padEnd(width);
-  };
-  const column = (width: number, of: (signal: EdfSignal) => string | number): string =>
-    signals.map((signal) => field(of(signal), width)).join('');
-  const text = [
-    field('0', 8),
-    field(header.patient, 80),
-    field(header.recording, 80),
-    field(header.startDate, 8),
-    field(header.startTime, 8),
-    field(headerBytes(signals.length), 8),
-    field(header.reserved || (header.kind === 'EDF' ? '' : header.kind), 44),
-    field(header.records ?? -1, 8),
-    field(header.duration, 8),
-    field(signals.length, 4),
-    column(16, ({ label }) => label),
-    column(80, ({ transducer }) => transducer),
-    column(8, ({ unit }) => unit),
-    column(8, ({ physicalMin }) => physicalMin),
-    column(8, ({ physicalMax }) => physicalMax),
-    column(8, ({ digitalMin }) => digitalMin),
-    column(8, ({ digitalMax }) => digitalMax),
-    column(80, ({ prefilter }) => prefilter),
-    column(8, ({ samples }) => samples),
-    column(32, ({ reserved }) => reserved),
-  ].join('');
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-/** A number in as many digits as fit. */
-function shortest(value: number, width: number): string {
-  for (let digits = 17; digits > 0; digits--) {
-    const text = String(Number(value.toPrecision(digits)));
-    if (text.length <= width) {
-      return text;
-    }
-  }
-  return String(value);
 }
 
 /** Latin letters stay as they are: patients' names are rarely ASCII, whatever the standard says. */

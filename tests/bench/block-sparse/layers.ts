@@ -1,11 +1,11 @@
 /** What the bench times: a step of a layer, dense and as a sum of Kronecker products, and inference with live tiles alone. */
 import { toBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
-import { blockSparseProduct } from '../../../gpu-worker/block-sparse/inference.ts';
 import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
 import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import { Session } from '../../../gpu-worker/runtime/index.ts';
 import { stream } from '../../../shared/math/random.ts';
+import { blockSparseProduct } from '../../support/block-sparse-product.ts';
 
 export const WIDTH = 1024;
 export type Timed = { run(): Promise<unknown>; release(): Promise<void> };

@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { cheapestShape, inferenceCounts, layerCounts } from '../../../gpu-worker/block-sparse/counts.ts';
+import { inferenceCounts, layerCounts } from '../../../gpu-worker/block-sparse/counts.ts';
 import { deitTinyParameters } from '../../../gpu-worker/block-sparse/deit.ts';
 import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
 import { gridOf, type Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import { executedMacs } from '../../support/executed-macs.ts';
+
+/** The cheapest trained layer of `rank` terms: grid size c = p q and number of parameters (4). */
+const cheapestShape = (inputs: number, outputs: number, rank: number) => ({
+  tiles: Math.sqrt((rank * inputs * outputs) / (1 + rank)),
+  parameters: 2 * Math.sqrt(rank * (1 + rank) * inputs * outputs),
+});
 
 const square = (tile: number, rank: number) => layerCounts(gridOf(1024, 1024, [tile, tile]), rank);
 

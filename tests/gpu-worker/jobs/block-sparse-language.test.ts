@@ -1,15 +1,11 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { z } from 'zod';
-import type { Manifest } from '../../../shared/contracts/manifest.ts';
-import type contract from '../../../shared/jobs/block_sparse.train.ts';
 import blockSparseTrain from '../../../shared/jobs/block_sparse.train.ts';
 import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
 import lmGenerate from '../../../shared/jobs/lm.generate.ts';
 import lmTrain from '../../../shared/jobs/lm.train.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 
-type Result = z.output<(typeof contract)['result']>;
 let jobs: LocalJobs;
 let base: string;
 
@@ -41,7 +37,7 @@ it.each(['factored', 'block_csr'])(
       corpus: { planted: { seed: 1 } },
       tokens: 2000,
     });
-    const { result, published } = (await jobs.run(blockSparseTrain, {
+    const { result, published } = await jobs.run(blockSparseTrain, {
       task: task(),
       tiles: [[4, 4]],
       rank: 3,
@@ -53,14 +49,14 @@ it.each(['factored', 'block_csr'])(
       batch: 16,
       format,
       tolerance: 1,
-    })) as unknown as { result: Result; published: Manifest[] };
+    });
     const [dense, sparse] = result.points;
     expect(sparse!.layers).toHaveLength(3);
     expect(sparse!.zero_share).toBeGreaterThan(0);
     expect(published[0]!.blobs.map(({ name }) => name)).not.toContain('model.safetensors');
     const model = { id: result.model };
     const after = await jobs.run(lmEvaluate, { model, corpus: { planted: { seed: 1 } }, tokens: 2000, context: 17 });
-    const loss = (outcome: typeof after) => (outcome.result as { runs: { loss: number }[] }).runs[0]!.loss;
+    const loss = (outcome: typeof after) => outcome.result.runs[0]!.loss!;
     expect(Number.isFinite(loss(before))).toBe(true);
     // What the job measured on held-out text is what the published model loses.
     expect(Math.abs(loss(after) - sparse!.test.loss)).toBeLessThan(0.05);

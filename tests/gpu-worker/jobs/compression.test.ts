@@ -232,13 +232,9 @@ describe('compression jobs', () => {
 
     it('finds nothing changed on the model itself, and less kept on a pruned copy', async () => {
       const { result, published } = await study();
-      type Scores = { variant: string; fvu: number; l0: number; loss_with: number; kl: number };
-      const { dense, copies } = result as {
-        dense: Scores;
-        copies: { survival: number; support_overlap: number; retraining: string; variants: Scores[] }[];
-      };
+      const { dense, copies } = result;
       const [same, pruned] = copies;
-      const [{ fvu, l0, loss_with, kl }] = same!.variants as [Scores];
+      const [{ fvu, l0, loss_with, kl }] = same!.variants as [typeof dense];
       expect({ fvu, l0, loss_with, kl }).toEqual({
         fvu: dense.fvu,
         l0: dense.l0,

@@ -53,7 +53,7 @@ describe('a request at the rate of the network', () => {
       unit: 'mV',
       leads: [{ name: 'I', samples: [...x].map((v) => Number(v.toFixed(5))) }],
     });
-    const { files } = outcome.result as { files: string[] };
+    const { files } = outcome.result;
     expect(files).toEqual(['denoised.json']);
     expect(outcome.result).toMatchObject({ seconds: 100, model: 'local:half', record: null, notices: [] });
     const { leads } = JSON.parse(fileOf(written, 'denoised.json').toString()) as { leads: { samples: number[] }[] };
@@ -68,8 +68,8 @@ describe('a request at the rate of the network', () => {
       samples[i] = null;
     }
     const { outcome, files } = await run({ rate_hz: 360, unit: 'uV', leads: [{ name: 'II', samples }] });
-    const { record } = outcome.result as { record: { leads: { samples: (number | null)[] }[] } };
-    const got = record.leads[0]!.samples;
+    const { record } = outcome.result;
+    const got = record!.leads[0]!.samples;
     expect(got).toHaveLength(samples.length);
     expect(got.map((value) => value === null)).toEqual(samples.map((value) => value === null));
     const bridged = Float64Array.from(
@@ -140,7 +140,7 @@ describe('a WFDB record', () => {
       [art('b')]: upload('r.dat', bytes),
     });
     expect(outcome.result).toMatchObject({ files: ['r.hea', 'r.dat'], seconds: 21 });
-    expect((outcome.result as { notices: string[] }).notices[0]).toContain('SpO2');
+    expect(outcome.result.notices[0]).toContain('SpO2');
     const written = parseWfdbHeader(fileOf(files, 'r.hea').toString());
     expect(written).toMatchObject({ name: 'r', rate, samples: frames, comments: [' a note'] });
     expect(written.signals.map(({ gain, baseline, format }) => [gain, baseline, format])).toEqual(

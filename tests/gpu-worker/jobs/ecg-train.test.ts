@@ -22,7 +22,7 @@ const generator = { patients: 5, seconds: 40, seed: 3 };
 describe('a training on the generator', () => {
   it('publishes a model that cleans recordings', async () => {
     const { outcome, files } = await runJob(contract, handler, { generator, steps: 4, batch: 2, every: 2 });
-    const result = outcome.result as { model: string; parameters: number; validations: unknown[]; leak: unknown };
+    const { result } = outcome;
     expect(result).toMatchObject({ steps: 4, first_step: 0, leak: null, protocol: 'patient' });
     expect(result.validations).toHaveLength(2);
     const [lead] = syntheticPatient(9, 1, 6) as [Float64Array];

@@ -22,20 +22,9 @@ const params = {
   c2: [1, 20],
   seed: 2,
 };
-type Metrics = { mse: number; ks: number | null; reason: string | null };
-type Result = {
-  points: { method: string; validation: Metrics; test: Metrics }[];
-  chosen: number;
-  target_variance: number;
-  corrected: boolean;
-  warnings: { code: string }[];
-  excluded: { level: string; count: number }[];
-  groups: { level: string; count: number }[];
-  predictor: string;
-};
 const run = async (change: object, inputs = {}) => {
   const { outcome, files } = await runJob(contract, editLayer, { ...params, ...change }, inputs);
-  return { result: outcome.result as Result, outcome, files };
+  return { result: outcome.result, outcome, files };
 };
 
 describe('fairness.edit_layer', () => {

@@ -17,18 +17,6 @@ const n = 240;
 /** How a person with exogenous `u` looks under attribute value number `a`: a row, and the status. */
 type World = { size: number; labels: string[]; row(u: number[], a: number): Record<string, number>; status: string };
 type Rows = Record<string, number | string>[];
-type Point = {
-  eta: number;
-  rho: number;
-  p1: number;
-  constant: number;
-  mse: number;
-  present_gap: number;
-  future_gap: number;
-  score_gap: number;
-  improvement: number | null;
-};
-type Result = { points: Point[]; baselines: { method: string; mse: number; future_gap: number }[] };
 
 const columnsOf = (rows: Rows) =>
   Object.fromEntries(Object.keys(rows[0]!).map((name) => [name, rows.map((row) => row[name]!)]));
@@ -96,7 +84,7 @@ async function fitted(world: World, change: Record<string, unknown>) {
   });
   const stored = JSON.parse(readFileSync(files.get('predictor.json')!.path, 'utf8'));
   const document = predictorDocumentSchema.parse(stored);
-  return { result: outcome.result as unknown as Result, predictor: compilePredictor(document), rows, u };
+  return { result: outcome.result, predictor: compilePredictor(document), rows, u };
 }
 
 const chain: World = {

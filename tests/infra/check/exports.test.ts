@@ -37,3 +37,17 @@ test('leaves alone what index files offer and parts that tests look at by themse
   const tested = { ...part, 'tests/a.test.ts': "import { part } from '../edge/a.ts';" };
   expect(unused({ ...tested, 'edge/b.ts': "import a from './a.ts';" })).toEqual([]);
 });
+
+test('counts a name that is spread as used, and a property of its name as another thing', () => {
+  const spread = 'export const part = [1];\nexport default [...part];';
+  expect(unused({ 'edge/a.ts': spread, 'edge/b.ts': "import a from './a.ts';" })).toEqual([
+    'edge/a.ts part: its own file alone',
+  ]);
+  const property = 'export const part = 1;\nexport default (other: { part: number }) => other.part;';
+  const tests = { 'tests/a.test.ts': "import { part } from '../edge/a.ts';" };
+  expect(unused({ 'edge/a.ts': spread, 'edge/b.ts': "import a from './a.ts';", ...tests })).toEqual([]);
+  expect(unused({ 'edge/a.ts': property.replace('{ part: number }', 'never'), ...tests })).toEqual([
+    'edge/a.ts part: tests alone',
+    'edge/a.ts default: nobody',
+  ]);
+});

@@ -60,7 +60,7 @@ describe('a folder with an index', () => {
 
   test.each([
     ['gpu-worker/sae/fit.ts', '../lm/weights/folder.ts', 'gpu-worker/lm'],
-    ['gpu-worker/lm/training/fit.ts', '../corpus/reading.ts', 'gpu-worker/lm/corpus'],
+    ['gpu-worker/lm/training/make-trainer.ts', '../corpus/reading.ts', 'gpu-worker/lm/corpus'],
     ['infra/dev/start.ts', '../../gpu-worker/lm/model.ts', 'gpu-worker/lm'],
   ])('%s: %s is refused', (file, target, folder) => {
     expect(past(file, target)).toEqual([
@@ -70,7 +70,7 @@ describe('a folder with an index', () => {
 
   test.each([
     ['gpu-worker/sae/fit.ts', '../lm/index.ts'],
-    ['gpu-worker/lm/training/fit.ts', '../weights/folder.ts'],
+    ['gpu-worker/lm/training/make-trainer.ts', '../weights/folder.ts'],
     ['gpu-worker/lm/corpus/reading.ts', './lines.ts'],
     ['tests/gpu-worker/lm/folder.test.ts', '../../../gpu-worker/lm/weights/folder.ts'],
     // the entry of the Worker is no interface of its folder

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { philox4x32, stream } from '../../../shared/math/random.ts';
+import { stream } from '../../../shared/math/random.ts';
+import { philox4x32 } from '../../support/philox.ts';
 
 const hex = (words: Uint32Array) => [...words].map((word) => word.toString(16).padStart(8, '0')).join(' ');
 

@@ -17,8 +17,8 @@ import {
 import { latentDrift } from '../../../gpu-worker/compression/latent-drift.ts';
 import { Encoder, encodeActivations, measure, type TrainedSae } from '../../../gpu-worker/sae/index.ts';
 import { saeConfiguration } from '../../../gpu-worker/sae/training/configuration.ts';
-import { fit as train } from '../../../gpu-worker/sae/training/fit.ts';
 import { stream } from '../../../shared/math/random.ts';
+import { fit as train } from '../../support/fit-sae.ts';
 
 export type Figure = { check: string; what: string; expected: number[]; found: number[] };
 export type PlantedResult = { figures: Figure[]; seconds: number };

@@ -1,8 +1,9 @@
 /** The classical lines alone, over long signals: against the records as they are, and against records without their drift. */
-import { meanOf, windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
+import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
 import { type Leads, mix, standardised } from '../../../gpu-worker/ecg/mixing/mix.ts';
-import { classical } from '../../../gpu-worker/ecg/signal/classical.ts';
+import { classical } from './classical-lines.ts';
 import { recording, TEST, testNoise } from './material.ts';
+import { meanOf } from './scores.ts';
 
 const LEVELS = [-4, 0, 4];
 const TYPES = ['bw', 'ma', 'em', 'mix'];

@@ -1,16 +1,17 @@
 /** The denoiser beside the classical lines, on people and noise that it was not trained on. */
 import { readFileSync } from 'node:fs';
-import { WIDE_OPEN } from '../../../gpu-worker/ecg/denoise/gate.ts';
 import { Denoiser } from '../../../gpu-worker/ecg/denoise/network-session.ts';
 import { cleanWhole } from '../../../gpu-worker/ecg/denoise/stretch.ts';
-import { findQrs, scoreDetections } from '../../../gpu-worker/ecg/measures/qrs.ts';
-import { meanOf, windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
+import { findQrs } from '../../../gpu-worker/ecg/measures/qrs.ts';
+import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
 import { mix, standardised } from '../../../gpu-worker/ecg/mixing/mix.ts';
 import type { EcgModel } from '../../../gpu-worker/ecg/model/document.ts';
-import { CLASSICAL_LINES, type ClassicalLine, classical } from '../../../gpu-worker/ecg/signal/classical.ts';
 import { parseWfdbAnnotations } from '../../../shared/formats/wfdb/annotations.ts';
 import { data } from '../../support/guide.ts';
+import { WIDE_OPEN } from '../../support/wide-open-gate.ts';
+import { CLASSICAL_LINES, type ClassicalLine, classical } from './classical-lines.ts';
 import { recording, TEST, testNoise } from './material.ts';
+import { meanOf, scoreDetections } from './scores.ts';
 
 export const LEVELS = [-4, 0, 4, 12, 24];
 const TYPES = ['bw', 'ma', 'em', 'mix'];

@@ -3,15 +3,18 @@
 import { fitLatentKnowledge } from '../../../gpu-worker/fairness/lookahead/latent-knowledge.ts';
 import { splitRows, strataOf } from '../../../gpu-worker/fairness/rows.ts';
 import * as constants from '../../../shared/fairness/lookahead/constants.ts';
+import { powerCurve } from '../../../shared/fairness/lookahead/shape.ts';
+import { leastSquares } from '../../../shared/math/least-squares.ts';
 import {
+  additiveStatus,
   linearTerm,
   lookaheadGaps,
+  multiplicativeStatus,
+  postNonlinearStatus,
   power,
   quadratic,
   type Reaction,
-} from '../../../shared/fairness/lookahead/response.ts';
-import * as status from '../../../shared/fairness/lookahead/status.ts';
-import { leastSquares } from '../../../shared/math/least-squares.ts';
+} from '../../support/lookahead-oracles.ts';
 import { numpyUniform, sklearnSplit } from '../../support/numpy-random.ts';
 import { linearGap, linearSlopes, referenceModel } from '../../support/reference-scm.ts';
 import { type LatentWorld, latentScore } from './latent-draws.ts';
@@ -27,12 +30,12 @@ export function syntheticGaps(): Row[] {
   const n = 1000;
   const a = Float64Array.from(model.uniform(n), (u) => Number(u >= 0.5));
   const u = model.uniform(11 * n);
-  const linear = status.additiveStatus(slopes, (value) => gap * value);
+  const linear = additiveStatus(slopes, (value) => gap * value);
   const T = constants.additiveConstant(slopes, ETA);
-  const scaled = status.multiplicativeStatus(model.alpha, model.beta, model.w, model.gamma);
+  const scaled = multiplicativeStatus(model.alpha, model.beta, model.w, model.gamma);
   const TM = constants.multiplicativeConstant(model.alpha, model.w, model.gamma, [1, 2], ETA);
   const b = 0.59865848;
-  const curved = status.postNonlinearStatus(status.powerCurve(b, 2 / 3), (value) => Math.exp(value));
+  const curved = postNonlinearStatus(powerCurve(b, 2 / 3), (value) => Math.exp(value));
   const limit = 9 / (2 * ETA * b * Math.E ** (-2 / 3));
   const one = u.filter((_, i) => i % 11 === 0);
   const shifted = a.map((value) => value + 1);

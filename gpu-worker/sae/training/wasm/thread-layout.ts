@@ -6,7 +6,5 @@ export const DONE = 1;
 export const KERNEL = 2;
 /** Bytes of the control block and of one thread's arguments: their number, then the values, as float64. */
 export const SLOT = 256;
-export const ARGUMENTS = SLOT / 8 - 1;
-
 export const argumentsOf = (memory: { buffer: ArrayBufferLike }, thread: number): Float64Array =>
   new Float64Array(memory.buffer, SLOT * (1 + thread), SLOT / 8);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { activationRows, activations } from '../../../../gpu-worker/lm/inference/activations.ts';
+import { activations } from '../../../../gpu-worker/lm/inference/activations.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { activationRows } from '../../../support/activation-rows.ts';
 import { openTiny } from '../../../support/open-tiny.ts';
 import { gap, randomRows, TINY } from '../../../support/tiny-model.ts';
 

@@ -2,11 +2,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
 import { decodeCodes, denseCodes } from '../../../../gpu-worker/sae/codes/sparse-codes.ts';
 import { inferenceCode, VARIANTS } from '../../../../gpu-worker/sae/codes/variants.ts';
-import { clampLatent } from '../../../../gpu-worker/sae/latents/clamp.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu-worker/sae/measures/evaluate.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { SAE_VARIANT_NAMES } from '../../../../shared/models/sae-variant-facts.ts';
 import type { SaeVariant } from '../../../../shared/models/sae-variants.ts';
+import { clampLatent } from '../../../support/clamp-latent.ts';
 
 const [rows, inputs, width, k] = [25, 7, 19, 4];
 const random = stream(12, 'encoder');

@@ -11,12 +11,12 @@ import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
 import { denseCodes } from '../../../../gpu-worker/sae/codes/sparse-codes.ts';
 import { readSae } from '../../../../gpu-worker/sae/interchange/read.ts';
 import { saelensFolder, transpose } from '../../../../gpu-worker/sae/interchange/saelens.ts';
-import { clampLatent } from '../../../../gpu-worker/sae/latents/clamp.ts';
 import { encodeActivations, reconstruct } from '../../../../gpu-worker/sae/measures/evaluate.ts';
 import { compareSaeFolder } from '../../../../gpu-worker/verify/sae-folder.ts';
 import { npyPrefix } from '../../../../shared/formats/npy.ts';
 import { floatTensor, writeSafetensors } from '../../../../shared/formats/safetensors.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { clampLatent } from '../../../support/clamp-latent.ts';
 import { cases, hasCases } from '../../../support/guide.ts';
 
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e6));

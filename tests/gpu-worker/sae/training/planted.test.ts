@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
-import { clampLatent } from '../../../../gpu-worker/sae/latents/clamp.ts';
 import {
   encodeActivations,
   measure,
@@ -9,8 +8,9 @@ import {
 } from '../../../../gpu-worker/sae/measures/evaluate.ts';
 import type { MetricsAccumulator } from '../../../../gpu-worker/sae/measures/metrics.ts';
 import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
-import { fit as trainOn } from '../../../../gpu-worker/sae/training/fit.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { clampLatent } from '../../../support/clamp-latent.ts';
+import { fit as trainOn } from '../../../support/fit-sae.ts';
 import { plantedDictionary } from '../../../support/planted-dictionary.ts';
 import { type PlantedRun, plantedRun } from '../../../support/planted-sae.ts';
 

@@ -3,8 +3,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
 import { measure } from '../../../../gpu-worker/sae/measures/evaluate.ts';
 import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
-import { fit as train } from '../../../../gpu-worker/sae/training/fit.ts';
 import { SAE_VARIANT_NAMES, saeVariant } from '../../../../shared/models/sae-variant-facts.ts';
+import { fit as train } from '../../../support/fit-sae.ts';
 import { plantedDictionary } from '../../../support/planted-dictionary.ts';
 
 const [inputs, width, samples] = [24, 64, 4096];

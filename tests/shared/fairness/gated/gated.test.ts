@@ -5,6 +5,13 @@ import { gateGradient, softGate } from '../../../../shared/fairness/gated/object
 import * as gated from '../../../../shared/fairness/gated/predictor.ts';
 import * as preferences from '../../../../shared/fairness/gated/preferences.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import {
+  decoupledDeviation,
+  demographicAudit,
+  discrepancies,
+  harmBound,
+  partitionScores,
+} from '../../../support/gated-oracles.ts';
 
 /** A finite world: masses and label probabilities per point, losses of every head of a class at every point. */
 function finiteWorld(seed: number, points = 5, heads = 6) {
@@ -202,13 +209,13 @@ describe('what holds at the joint optimum of a finite world', () => {
       );
       const twice = (h: number): number[] => [...world.lossesOf[0]![h]!, ...world.lossesOf[1]![h]!];
       const served = [0, 1].flatMap((z) => routed.map((k, x) => world.lossesOf[z]![pair[k]!]![x]!));
-      const audit = demographics.demographicAudit(served, twice(pooled), both.routed, 2, both.groupIds, 2, {
+      const audit = demographicAudit(served, twice(pooled), both.routed, 2, both.groupIds, 2, {
         weights: masses,
       });
       const classLosses = world.losses.map((_, h) => twice(h));
       for (const row of audit) {
-        const disc = demographics.discrepancies(classLosses, both.routed, 2, both.groupIds, row.group, masses);
-        expect(-row.rationality).toBeLessThanOrEqual(demographics.harmBound(row.routing, ownMinusPooled, disc) + 1e-12);
+        const disc = discrepancies(classLosses, both.routed, 2, both.groupIds, row.group, masses);
+        expect(-row.rationality).toBeLessThanOrEqual(harmBound(row.routing, ownMinusPooled, disc) + 1e-12);
         harmed += Number(row.rationality < -1e-9);
       }
     }
@@ -234,7 +241,7 @@ describe('what holds at the joint optimum of a finite world', () => {
     expect(gaps.map((gap) => Math.round(gap.rationality * 1e9) / 1e9)).toEqual([0.2, 0]);
     expect(risks.risks[3]).toBe(1);
     expect(preferences.withoutHarm(gaps).rate).toBe(1);
-    const audit = demographics.demographicAudit(served, loss(0), routed, 2, groupIds, 2, { weights: mass });
+    const audit = demographicAudit(served, loss(0), routed, 2, groupIds, 2, { weights: mass });
     expect(audit[0]).toMatchObject({ pooled: 0.3 / 0.8, served: 0, harmed: false });
     expect(audit[1]).toMatchObject({ pooled: 0, served: 1, harmed: true });
   });
@@ -304,10 +311,10 @@ describe('bounds and scores', () => {
       demographics.gatedDeviation(1e5, groups, demographics.linearGateDimension(groups, 10), 11);
     expect(bound(2)).toBeCloseTo(0.177, 3);
     // One group has nothing to route: the bound of the pooled predictor. Every further one adds a gate's worth of weights.
-    expect(bound(1)).toBeCloseTo(demographics.decoupledDeviation([1e5], 11), 12);
+    expect(bound(1)).toBeCloseTo(decoupledDeviation([1e5], 11), 12);
     expect(demographics.linearGateDimension(4, 10)).toBe(33);
-    expect(demographics.decoupledDeviation([1e5], 11)).toBeCloseTo(0.099, 3);
-    expect(demographics.decoupledDeviation([5e4, 5e4], 11)).toBeGreaterThan(demographics.decoupledDeviation([1e5], 11));
+    expect(decoupledDeviation([1e5], 11)).toBeCloseTo(0.099, 3);
+    expect(decoupledDeviation([5e4, 5e4], 11)).toBeGreaterThan(decoupledDeviation([1e5], 11));
   });
 
   it('measure how far the gate rebuilds the demographic', () => {
@@ -316,6 +323,6 @@ describe('bounds and scores', () => {
     const independent = routed.map((_, i) => Number(i % 4 > 1));
     expect(demographics.mutualInformation(routed, 2, independent, 2)).toBeCloseTo(0, 12);
     const risks = { groups: 1, counts: Float64Array.of(100), risks: Float64Array.of(0.2, 0.5) };
-    expect(preferences.partitionScores(risks)[0]).toBeCloseTo(4 * Math.exp(-4.5), 12);
+    expect(partitionScores(risks)[0]).toBeCloseTo(4 * Math.exp(-4.5), 12);
   });
 });

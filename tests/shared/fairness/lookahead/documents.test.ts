@@ -1,7 +1,7 @@
 /** Lookahead predictors as they are registered, against people who react to the score that they are shown. */
 import { describe, expect, it } from 'vitest';
 import { scmOf } from '../../../../shared/fairness/lookahead/compile.ts';
-import { multiplicativeConstant, postNonlinearLimit } from '../../../../shared/fairness/lookahead/constants.ts';
+import { multiplicativeConstant } from '../../../../shared/fairness/lookahead/constants.ts';
 import { scmSchema } from '../../../../shared/fairness/lookahead/document.ts';
 import { compileMultiplicative } from '../../../../shared/fairness/lookahead/multiplicative.ts';
 import { logDensity } from '../../../../shared/fairness/lookahead/posterior.ts';
@@ -10,6 +10,7 @@ import { compilePredictor } from '../../../../shared/fairness/predictors/compile
 import { predictorDocumentSchema } from '../../../../shared/fairness/predictors/document.ts';
 import { tableFromColumns } from '../../../../shared/formats/json-table.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { postNonlinearLimit } from '../../../support/lookahead-oracles.ts';
 import { linearGap, linearSlopes, referenceModel } from '../../../support/reference-scm.ts';
 
 const compile = (document: unknown) => compilePredictor(predictorDocumentSchema.parse(document));

@@ -1,23 +1,38 @@
 import { describe, expect, it } from 'vitest';
 import * as constants from '../../../../shared/fairness/lookahead/constants.ts';
 import * as posterior from '../../../../shared/fairness/lookahead/posterior.ts';
-import * as r from '../../../../shared/fairness/lookahead/response.ts';
-import * as status from '../../../../shared/fairness/lookahead/status.ts';
+import { type OuterFunction, powerCurve } from '../../../../shared/fairness/lookahead/shape.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import {
+  additiveStatus,
+  type FreeTerm,
+  futures,
+  gapFactor,
+  isRelaxed,
+  leastError,
+  linearTerm,
+  lookaheadGaps,
+  multiplicativeStatus,
+  postNonlinearLimit,
+  postNonlinearStatus,
+  power,
+  powerGapFactor,
+  quadratic,
+} from '../../../support/lookahead-oracles.ts';
 import { linearGap, linearSlopes, referenceModel } from '../../../support/reference-scm.ts';
 
 const eta = 10;
 const model = referenceModel();
 const slopes = linearSlopes(model);
 const gap = linearGap(model);
-const linear = status.additiveStatus(slopes, (a) => gap * a);
+const linear = additiveStatus(slopes, (a) => gap * a);
 const T = constants.additiveConstant(slopes, eta);
 const people = (n: number, size: number, seed = 1): { u: Float64Array; a: (values: number[]) => Float64Array } => ({
   u: stream(seed, 'u').uniform(n * size),
   a: (values) => Float64Array.from(stream(seed, 'a').integers(n, values.length), (k) => values[k]!),
 });
 /** h with gradient cos(u_i) u_i^2 + 0.3 in every direction, so neither linear nor convex. */
-const wild: r.FreeTerm = {
+const wild: FreeTerm = {
   value: () => 0,
   gradient: (u, out) => {
     for (let i = 0; i < out.length; i++) {
@@ -36,10 +51,10 @@ describe('the linear model', () => {
   });
 
   it('follows the hand-made example', () => {
-    const one = status.additiveStatus(Float64Array.of(1, 0), (a) => a);
+    const one = additiveStatus(Float64Array.of(1, 0), (a) => a);
     const expected = { 0: [3, 2], 0.25: [4, 3.5], 0.5: [5, 5], 1: [7, 8] };
     for (const [p1, [y, yc]] of Object.entries(expected)) {
-      const f = r.futures({ model: one, outer: r.quadratic(Number(p1)), eta: 1 }, [2, 0], 1, 0, [0, 1]);
+      const f = futures({ model: one, outer: quadratic(Number(p1)), eta: 1 }, [2, 0], 1, 0, [0, 1]);
       expect(f).toMatchObject({ present: 3, presentOther: 2, future: y, futureOther: yc });
     }
     expect(constants.additiveConstant([1, 0], 1)).toBe(1);
@@ -57,36 +72,36 @@ describe('the linear model', () => {
     const { u, a } = people(200, 11);
     for (const [p2, free] of [
       [0, undefined],
-      [3.7, r.linearTerm(slopes.map((c) => c - 0.2))],
+      [3.7, linearTerm(slopes.map((c) => c - 0.2))],
       [-1, wild],
     ] as const) {
-      const reaction = { model: linear, outer: r.quadratic(share * T, p2, 0.4), eta, ...(free && { free }) };
-      const gaps = r.lookaheadGaps(reaction, u, a([0, 1]), [0, 1]);
+      const reaction = { model: linear, outer: quadratic(share * T, p2, 0.4), eta, ...(free && { free }) };
+      const gaps = lookaheadGaps(reaction, u, a([0, 1]), [0, 1]);
       expect(gaps.present).toBeCloseTo(1.2958227, 6);
       expect(gaps.future).toBeCloseTo(expected, 4);
-      expect(gaps.future).toBeCloseTo(gap * constants.gapFactor(share * T, T), 9);
+      expect(gaps.future).toBeCloseTo(gap * gapFactor(share * T, T), 9);
     }
   });
 
   it('is unchanged when a and a prime swap, and returns the present gap as eta vanishes', () => {
     const { u, a } = people(100, 11);
     const groupIds = a([0, 1]);
-    const reaction = { model: linear, outer: r.quadratic(0.03, 1), eta };
+    const reaction = { model: linear, outer: quadratic(0.03, 1), eta };
     const swapped = groupIds.map((x) => 1 - x);
-    expect(r.lookaheadGaps(reaction, u, groupIds, [0, 1]).future).toBeCloseTo(
-      r.lookaheadGaps(reaction, u, swapped, [0, 1]).future,
+    expect(lookaheadGaps(reaction, u, groupIds, [0, 1]).future).toBeCloseTo(
+      lookaheadGaps(reaction, u, swapped, [0, 1]).future,
       12,
     );
-    expect(r.lookaheadGaps({ ...reaction, eta: 1e-12 }, u, groupIds, [0, 1]).future).toBeCloseTo(gap, 9);
+    expect(lookaheadGaps({ ...reaction, eta: 1e-12 }, u, groupIds, [0, 1]).future).toBeCloseTo(gap, 9);
   });
 
   it('keeps its constant with a direct effect of the attribute', () => {
-    const direct = status.additiveStatus(slopes, (a) => (gap + 2) * a);
+    const direct = additiveStatus(slopes, (a) => (gap + 2) * a);
     const { u, a } = people(50, 11);
     for (const share of [0.25, 0.5]) {
-      const gaps = r.lookaheadGaps({ model: direct, outer: r.quadratic(share * T), eta }, u, a([0, 1]), [0, 1]);
+      const gaps = lookaheadGaps({ model: direct, outer: quadratic(share * T), eta }, u, a([0, 1]), [0, 1]);
       expect(gaps.present).toBeCloseTo(gap + 2, 9);
-      expect(gaps.future).toBeCloseTo((gap + 2) * constants.gapFactor(share * T, T), 9);
+      expect(gaps.future).toBeCloseTo((gap + 2) * gapFactor(share * T, T), 9);
     }
   });
 
@@ -94,15 +109,15 @@ describe('the linear model', () => {
     const values = [0, 1, 2.5];
     const { u } = people(1, 11);
     for (const share of [0.25, 0.5, 0.8]) {
-      const reaction = { model: linear, outer: r.quadratic(share * T, 0.7), free: wild, eta };
+      const reaction = { model: linear, outer: quadratic(share * T, 0.7), free: wild, eta };
       for (const a of values) {
         for (const b of values) {
           if (a === b) {
             continue;
           }
-          const f = r.futures(reaction, u, a, b, values);
+          const f = futures(reaction, u, a, b, values);
           const factor = Math.abs((f.future - f.futureOther) / (f.present - f.presentOther));
-          expect(factor).toBeCloseTo(constants.gapFactor(share * T, T), 9);
+          expect(factor).toBeCloseTo(gapFactor(share * T, T), 9);
         }
       }
     }
@@ -111,7 +126,7 @@ describe('the linear model', () => {
   it('costs the least error that the closed form states', () => {
     // U iid with the variance of Uniform(0, 1), A Bernoulli(1/2): Var(c . U) = ||c||^2 / 12.
     const square = slopes.reduce((sum, c) => sum + c * c, 0);
-    expect(constants.leastError(T / 2, gap, 0.25, square / 12)).toBeCloseTo(3.98e-4, 6);
+    expect(leastError(T / 2, gap, 0.25, square / 12)).toBeCloseTo(3.98e-4, 6);
   });
 
   it('refuses an eta that is not above 0 and a rho out of range', () => {
@@ -121,7 +136,7 @@ describe('the linear model', () => {
     expect(() => constants.additiveConstant([0, 0], 1)).toThrow(/no reaction/);
     expect(() => constants.quadraticCoefficient(T, -0.1)).toThrow(/rho/);
     const { u } = people(1, 11);
-    expect(() => r.lookaheadGaps({ model: linear, outer: r.quadratic(0), eta: 0 }, u, [0], [0, 1])).toThrow(/eta/);
+    expect(() => lookaheadGaps({ model: linear, outer: quadratic(0), eta: 0 }, u, [0], [0, 1])).toThrow(/eta/);
   });
 });
 
@@ -133,20 +148,20 @@ describe('the mean-value form of any outer function', () => {
     [0.5, 0.931],
     [0.25, 1.113],
   ])('gives the exponent 1.5 its factor at p1 = %f T', (share, expected) => {
-    const reaction = { model: linear, outer: r.power(share * T, 1.5), eta };
-    const gaps = r.lookaheadGaps(reaction, u, groupIds, [0, 1]);
+    const reaction = { model: linear, outer: power(share * T, 1.5), eta };
+    const gaps = lookaheadGaps(reaction, u, groupIds, [0, 1]);
     let closed = 0;
     for (let i = 0; i < groupIds.length; i++) {
       const person = u.subarray(11 * i, 11 * (i + 1));
       const [y, yc] = [linear.value(person, 0), linear.value(person, 1)];
-      closed += (Math.abs(y - yc) * constants.powerGapFactor(share * T, T, y, yc)) / groupIds.length;
+      closed += (Math.abs(y - yc) * powerGapFactor(share * T, T, y, yc)) / groupIds.length;
     }
     expect(gaps.future).toBeCloseTo(closed, 9);
     expect(Math.abs(gaps.future - expected)).toBeLessThan(0.005);
   });
 
   it('shrinks every gap while 0 < g" < 2T and can widen one beyond', () => {
-    const curved = (share: number): r.OuterFunction => ({
+    const curved = (share: number): OuterFunction => ({
       // g'' = share T (1 + sin(3 y)) / 2: between 0 and share T.
       value: (y) => (share * T * (y * y)) / 4 - (share * T * Math.sin(3 * y)) / 18,
       slope: (y) => (share * T * y) / 2 - (share * T * Math.cos(3 * y)) / 6,
@@ -154,26 +169,20 @@ describe('the mean-value form of any outer function', () => {
     const worst = (share: number): number => {
       let largest = 0;
       for (let i = 0; i < 3000; i++) {
-        const f = r.futures(
-          { model: linear, outer: curved(share), eta },
-          u.subarray(11 * i, 11 * (i + 1)),
-          0,
-          1,
-          [0, 1],
-        );
+        const f = futures({ model: linear, outer: curved(share), eta }, u.subarray(11 * i, 11 * (i + 1)), 0, 1, [0, 1]);
         largest = Math.max(largest, Math.abs((f.future - f.futureOther) / (f.present - f.presentOther)));
       }
       return largest;
     };
     expect(worst(1.99)).toBeLessThan(1);
-    expect(constants.isRelaxed(curved(1.99).slope, T, 0, 6)).toBe(true);
-    expect(constants.isRelaxed(curved(2.3).slope, T, 0, 6)).toBe(false);
-    expect(constants.isRelaxed((y) => -y, T, 0, 6)).toBe(false);
+    expect(isRelaxed(curved(1.99).slope, T, 0, 6)).toBe(true);
+    expect(isRelaxed(curved(2.3).slope, T, 0, 6)).toBe(false);
+    expect(isRelaxed((y) => -y, T, 0, 6)).toBe(false);
     // A narrow attribute gap meets the steepest curvature: the factor approaches |1 - sup g"/T|.
-    const near = status.additiveStatus(slopes, (x) => 0.05 * x);
+    const near = additiveStatus(slopes, (x) => 0.05 * x);
     let largest = 0;
     for (let i = 0; i < 3000; i++) {
-      const f = r.futures({ model: near, outer: curved(2.3), eta }, u.subarray(11 * i, 11 * (i + 1)), 0, 1, [0, 1]);
+      const f = futures({ model: near, outer: curved(2.3), eta }, u.subarray(11 * i, 11 * (i + 1)), 0, 1, [0, 1]);
       largest = Math.max(largest, Math.abs((f.future - f.futureOther) / (f.present - f.presentOther)));
     }
     expect(largest).toBeGreaterThan(1.2);
@@ -182,7 +191,7 @@ describe('the mean-value form of any outer function', () => {
 
 describe('the multiplicative model', () => {
   const { alpha, beta, w, gamma } = model;
-  const scaled = status.multiplicativeStatus(alpha, beta, w, gamma);
+  const scaled = multiplicativeStatus(alpha, beta, w, gamma);
   const constant = constants.multiplicativeConstant(alpha, w, gamma, [1, 2], eta);
   const { u, a } = people(500, 11, 5);
   const groupIds = a([1, 2]);
@@ -193,28 +202,23 @@ describe('the multiplicative model', () => {
       [0.25, 0.5],
       [0.5, 0],
     ] as const) {
-      const gaps = r.lookaheadGaps(
-        { model: scaled, outer: r.quadratic(share * constant, 1), eta },
-        u,
-        groupIds,
-        [1, 2],
-      );
+      const gaps = lookaheadGaps({ model: scaled, outer: quadratic(share * constant, 1), eta }, u, groupIds, [1, 2]);
       expect(gaps.future).toBeCloseTo(factor * gaps.present, 9);
     }
   });
 
   it('allows any h of U_Y but none of U_X, which alone can widen the gap', () => {
-    const ofStatus: r.FreeTerm = {
+    const ofStatus: FreeTerm = {
       value: (x) => Math.sin(x[10]!),
       gradient: (x, out) => {
         out[10]! += Math.cos(x[10]!) + 4;
       },
     };
-    const exact = { model: scaled, outer: r.quadratic(constant / 2, 1), eta };
-    expect(r.lookaheadGaps({ ...exact, free: ofStatus }, u, groupIds, [1, 2]).future).toBeLessThan(1e-9);
-    const slope = r.linearTerm([...new Array(10).fill(0.1), 0]);
-    expect(r.lookaheadGaps({ ...exact, free: slope }, u, groupIds, [1, 2]).future).toBeGreaterThan(0.5);
-    const fair = r.lookaheadGaps({ model: scaled, outer: r.quadratic(0), free: slope, eta }, u, groupIds, [1, 2]);
+    const exact = { model: scaled, outer: quadratic(constant / 2, 1), eta };
+    expect(lookaheadGaps({ ...exact, free: ofStatus }, u, groupIds, [1, 2]).future).toBeLessThan(1e-9);
+    const slope = linearTerm([...new Array(10).fill(0.1), 0]);
+    expect(lookaheadGaps({ ...exact, free: slope }, u, groupIds, [1, 2]).future).toBeGreaterThan(0.5);
+    const fair = lookaheadGaps({ model: scaled, outer: quadratic(0), free: slope, eta }, u, groupIds, [1, 2]);
     // eta (a - a') times 0.1 sum w alpha widens a mean gap of about 2.21 by 1.84.
     const widened = eta * 0.1 * w.reduce((sum, x, i) => sum + x * alpha[i]!, 0);
     expect(fair.future).toBeCloseTo(fair.present + widened, 9);
@@ -225,16 +229,16 @@ describe('the multiplicative model', () => {
 
 describe('the post-nonlinear model', () => {
   const b = 0.59865848;
-  const curve = status.postNonlinearStatus(status.powerCurve(b, 2 / 3), (a) => Math.exp(a));
+  const curve = postNonlinearStatus(powerCurve(b, 2 / 3), (a) => Math.exp(a));
   const { u, a } = people(20_000, 1, 7);
   const groupIds = a([1, 2]);
 
   it('shrinks every gap below its limit, and not far above it', () => {
-    expect(constants.postNonlinearLimit(b, eta, Math.E)).toBeCloseTo(2.4456, 3);
+    expect(postNonlinearLimit(b, eta, Math.E)).toBeCloseTo(2.4456, 3);
     const ratio = (p1: number): number => {
       let largest = 0;
       for (let i = 0; i < 2000; i++) {
-        const f = r.futures({ model: curve, outer: r.quadratic(p1), eta }, u.subarray(i, i + 1), 1, 2, [1, 2]);
+        const f = futures({ model: curve, outer: quadratic(p1), eta }, u.subarray(i, i + 1), 1, 2, [1, 2]);
         largest = Math.max(largest, Math.abs((f.future - f.futureOther) / (f.present - f.presentOther)));
       }
       return largest;
@@ -251,7 +255,7 @@ describe('the post-nonlinear model', () => {
     [1.464, 0.163],
     [2.443, 0.182],
   ])('has the known mean gap at p1 = %f: larger is not always better', (p1, expected) => {
-    const gaps = r.lookaheadGaps({ model: curve, outer: r.quadratic(p1), eta }, u, groupIds, [1, 2]);
+    const gaps = lookaheadGaps({ model: curve, outer: quadratic(p1), eta }, u, groupIds, [1, 2]);
     expect(Math.abs(gaps.future - expected)).toBeLessThan(0.003);
   });
 });
@@ -262,7 +266,7 @@ describe('what people can move', () => {
     const averaged = constants.additiveConstant(slopes, eta, frozen);
     const { u, a } = people(100, 11, 9);
     const future = (constant: number): number =>
-      r.lookaheadGaps({ model: linear, outer: r.quadratic(constant / 2), eta, frozen }, u, a([0, 1]), [0, 1]).future;
+      lookaheadGaps({ model: linear, outer: quadratic(constant / 2), eta, frozen }, u, a([0, 1]), [0, 1]).future;
     expect(future(averaged)).toBeLessThan(1e-9);
     expect(future(T)).toBeCloseTo(0.5438, 4);
   });
@@ -273,13 +277,13 @@ describe('what people can move', () => {
     const part = (from: number, to: number): number =>
       w.slice(from, to).reduce((sum, x, i) => sum + x * beta[from + i]!, 0);
     const factual = 1;
-    const along = status.additiveStatus(slopes, (a) => part(0, 4) * a + part(4, 10) * factual);
+    const along = additiveStatus(slopes, (a) => part(0, 4) * a + part(4, 10) * factual);
     const frozen = Uint8Array.from({ length: 11 }, (_, i) => Number(i >= 4 && i < 10));
     const narrow = constants.additiveConstant(slopes, eta, frozen);
     const u = stream(1, 'path').uniform(11);
     const unfair = (constant: number, mask?: Uint8Array): number => {
-      const f = r.futures(
-        { model: along, outer: r.quadratic(constant / 2, 1), eta, ...(mask && { frozen: mask }) },
+      const f = futures(
+        { model: along, outer: quadratic(constant / 2, 1), eta, ...(mask && { frozen: mask }) },
         u,
         1,
         0,

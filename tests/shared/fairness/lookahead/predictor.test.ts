@@ -3,9 +3,9 @@ import type { LookaheadPredictor } from '../../../../shared/fairness/lookahead/c
 import { estimateScm } from '../../../../shared/fairness/lookahead/estimate.ts';
 import { compileLookahead, predictLookahead } from '../../../../shared/fairness/lookahead/predictor.ts';
 import { freeVariables, lookaheadMoments, refitLookahead } from '../../../../shared/fairness/lookahead/refit.ts';
-import { futures, linearTerm, quadratic } from '../../../../shared/fairness/lookahead/response.ts';
 import * as scm from '../../../../shared/fairness/lookahead/scm.ts';
 import { stream } from '../../../../shared/math/random.ts';
+import { futures, linearTerm, quadratic, scmStatus } from '../../../support/lookahead-oracles.ts';
 import { asScm, linearGap, linearSlopes, referenceModel } from '../../../support/reference-scm.ts';
 
 const model = referenceModel();
@@ -66,7 +66,7 @@ describe('linear structural models', () => {
       ],
     };
     const compiled = scm.compileScm(graph);
-    const world = scm.scmStatus(compiled);
+    const world = scmStatus(compiled);
     const u = stream(1, 'graph').normal(5);
     const [x, back] = [new Float64Array(5), new Float64Array(5)];
     for (const a of [0, 1, 2]) {
@@ -122,7 +122,7 @@ describe('a lookahead predictor', () => {
     const { compiled, u, groupIds, rows, size } = sample(predictor, 50);
     const [scores, present, future] = [new Float64Array(50), new Float64Array(50), new Float64Array(50)];
     predictLookahead(compiled, rows, groupIds, scores, { present, future });
-    const world = scm.scmStatus(compiled.scm);
+    const world = scmStatus(compiled.scm);
     const coefficients = compiled.scm.order.map((v) => free[v.name as keyof typeof free] ?? 0);
     const reaction = { model: world, outer: quadratic(compiled.p1, 0.8, 0), free: linearTerm(coefficients), eta: 10 };
     for (let i = 0; i < 50; i++) {

@@ -5,10 +5,17 @@ import { correctionMs, requireCorrectionFits } from '../../../../shared/fairness
 import { auditMs, EDGE_BUDGET_MS, layerMs, predictionMs, requireFits } from '../../../../shared/fairness/costs.ts';
 import { compilePredictor } from '../../../../shared/fairness/predictors/compile.ts';
 import { predictorDocumentSchema } from '../../../../shared/fairness/predictors/document.ts';
-import { encodeTable, featureNames, learnInputs } from '../../../../shared/fairness/predictors/encode.ts';
+import { encodeTable, learnInputs } from '../../../../shared/fairness/predictors/encode.ts';
+import type { InputEncoding } from '../../../../shared/fairness/predictors/input.ts';
 import { activate, type DenseNetwork, forwardNetwork } from '../../../../shared/fairness/predictors/network.ts';
 import { tableFromColumns } from '../../../../shared/formats/json-table.ts';
 import { stream } from '../../../../shared/math/random.ts';
+
+/** Names of the features that a table becomes. */
+const featureNames = (inputs: readonly InputEncoding[]): string[] =>
+  inputs.flatMap((input) =>
+    input.kind === 'number' ? [input.name] : input.levels.map((level) => `${input.name}=${level}`),
+  );
 
 const fault = (code: string) =>
   expect.objectContaining({ code: 'data_invalid', errors: [expect.objectContaining({ code })] });

@@ -8,6 +8,7 @@ import { singularValues, symmetricEigen } from '../../../../shared/math/decompos
 import * as m from '../../../../shared/math/matrix.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { normalCdf } from '../../../../shared/math/special.ts';
+import { frobenius, trace, transpose } from '../../../support/matrix-oracles.ts';
 
 const largest = (a: m.Matrix, b: m.Matrix): number =>
   Math.max(...Array.from(m.add(a, b, -1).data, (value) => Math.abs(value)));
@@ -42,12 +43,12 @@ const unitGram = (difference: number[]): GroupMoments[] => {
 };
 const totalDistortion = (w: m.Matrix, edited: m.Matrix, groups: GroupMoments[]): number => {
   const change = m.add(edited, w, -1);
-  return m.trace(m.congruence(change, pooledGram(groups)));
+  return trace(m.congruence(change, pooledGram(groups)));
 };
 const meanGap = (w: m.Matrix, groups: GroupMoments[]): number =>
   m.norm(m.apply(w, pairDifferences(groups).means[0]!)) ** 2;
 const covarianceGap = (w: m.Matrix, groups: GroupMoments[]): number =>
-  m.frobenius(m.congruence(w, pairDifferences(groups).covariances[0]!));
+  frobenius(m.congruence(w, pairDifferences(groups).covariances[0]!));
 
 describe('group moments', () => {
   it('are those of the definition, and add up to the Gram matrix of all rows', () => {
@@ -55,7 +56,7 @@ describe('group moments', () => {
     const groupIds = Uint8Array.from({ length: 20 }, (_, i) => Number(i % 3 === 0));
     const groups = momentsByGroup(rows, 3, groupIds, 2);
     const x = m.matrix(20, 3, rows);
-    expect(largest(pooledGram(groups), m.multiply(m.transpose(x), x))).toBeLessThan(1e-11);
+    expect(largest(pooledGram(groups), m.multiply(transpose(x), x))).toBeLessThan(1e-11);
     const first = m.toRows(x).filter((_, i) => groupIds[i] === 1);
     const mean = first.reduce((sum, row) => sum + row[0]!, 0) / first.length;
     expect(groups[1]!.mean[0]).toBeCloseTo(mean, 12);
@@ -217,7 +218,7 @@ describe('the covariance step', () => {
       const root = { ...vectors, data: vectors.data.map((x, i) => x * Math.sqrt(Math.abs(values[i % 5]!))) };
       const s = singularValues(m.multiply(w, root)).values;
       const fourth = s.reduce((sum, x) => sum + x ** 4, 0);
-      const exact = m.frobenius(m.congruence(w, d)) ** 2;
+      const exact = frobenius(m.congruence(w, d)) ** 2;
       expect(exact).toBeLessThanOrEqual(fourth * (1 + 1e-10));
       if (seed % 4 === 0) {
         expect(exact / fourth).toBeCloseTo(1, 9);
@@ -285,7 +286,7 @@ describe('limits of the method', () => {
     const c2 = 40;
     const { weights, steps } = layer.correctLayer(w, all, { c1: 1, c2 });
     for (const d of pairDifferences(all).covariances) {
-      expect(m.frobenius(m.congruence(weights, d))).toBeLessThanOrEqual(Math.sqrt(steps[0]!.solution.before / c2));
+      expect(frobenius(m.congruence(weights, d))).toBeLessThanOrEqual(Math.sqrt(steps[0]!.solution.before / c2));
     }
     const mean = layer.correctLayer(w, all, { c1: 9, c2: 1 });
     const gaps = pairDifferences(all).means.map((d) => m.norm(m.apply(mean.weights, d)) ** 2);

@@ -1,14 +1,8 @@
 /** EDF and EDF+: headers, records, gaps, and what is broken. */
 import { describe, expect, it } from 'vitest';
-import { formatAnnotationLists } from '../../../../shared/formats/edf/annotations.ts';
-import {
-  ANNOTATIONS,
-  type EdfHeader,
-  type EdfSignal,
-  formatEdfHeader,
-  parseEdfHeader,
-} from '../../../../shared/formats/edf/header.ts';
+import { ANNOTATIONS, type EdfHeader, type EdfSignal, parseEdfHeader } from '../../../../shared/formats/edf/header.ts';
 import { type EdfRecord, edfScale, encodeEdfRecord, openEdf } from '../../../../shared/formats/edf/records.ts';
+import { formatAnnotationLists, formatEdfHeader } from '../../../support/edf-files.ts';
 
 const signal = (changes: Partial<EdfSignal> = {}): EdfSignal => ({
   ...{ label: 'ECG', transducer: 'AgCl', unit: 'uV', physicalMin: -3276.8, physicalMax: 3276.7, digitalMin: -32768 },

@@ -1,7 +1,7 @@
 /** Moving one latent to a given value, the steering of AbsTopK (section 5: latent clamping). */
 
-import type { SparseCodes } from '../codes/sparse-codes.ts';
-import { reconstruct, type TrainedSae } from '../measures/evaluate.ts';
+import type { SparseCodes } from '../../gpu-worker/sae/codes/sparse-codes.ts';
+import { reconstruct, type TrainedSae } from '../../gpu-worker/sae/measures/evaluate.ts';
 
 /**
  * Activations with latent i set to `value` (in the sign convention of that latent) on every token. With the error kept:

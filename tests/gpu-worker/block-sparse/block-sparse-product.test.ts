@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { toBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
-import { blockSparseProduct } from '../../../gpu-worker/block-sparse/inference.ts';
 import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import { Session } from '../../../gpu-worker/runtime/index.ts';
 import { stream } from '../../../shared/math/random.ts';
+import { blockSparseProduct } from '../../support/block-sparse-product.ts';
 
 describe.each([
   [12, 10, [3, 2]],

@@ -1,10 +1,10 @@
 /** The classical lines that a network is measured against, each over a whole signal at one rate. */
-import { bandPass, highPass, type Section } from './butterworth.ts';
-import { shrink } from './wavelet.ts';
-import { zeroPhase } from './zero-phase.ts';
+import { bandPass, highPass, type Section } from '../../../gpu-worker/ecg/signal/butterworth.ts';
+import { DRIFT_EDGE } from '../../../gpu-worker/ecg/signal/drift-edge.ts';
+import { shrink } from '../../../gpu-worker/ecg/signal/wavelet.ts';
+import { zeroPhase } from '../../../gpu-worker/ecg/signal/zero-phase.ts';
 
-/** Edges in Hz: drift lies below, muscle noise above. */
-export const DRIFT_EDGE = 0.67;
+/** Muscle noise lies above, Hz. */
 const MUSCLE_EDGE = 40;
 
 export const CLASSICAL_LINES = ['identity', 'zero', 'band_pass', 'high_pass', 'wavelet', 'wavelet_high_pass'] as const;

@@ -2,8 +2,9 @@
  * Products with a block-sparse matrix, the stored tiles being constants: for every column of tiles the live input tiles are
  * gathered and multiplied by all that is stored for that column in one plain product.
  */
-import * as g from '../graph/index.ts';
-import type { BlockCsr } from './block-csr.ts';
+
+import type { BlockCsr } from '../../gpu-worker/block-sparse/block-csr.ts';
+import * as g from '../../gpu-worker/graph/index.ts';
 
 /** Tile column: rows of its live tiles in the grid, ascending, and their values one below the other, [live m, n]. */
 type Column = { live: number[]; values: Float32Array };

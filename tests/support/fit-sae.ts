@@ -1,27 +1,10 @@
 /** Training one autoencoder on activations in memory, by a schedule. */
-import { stream } from '../../../shared/math/random.ts';
-import type { Encoder } from '../codes/encoder.ts';
-import type { SaeParameters } from '../codes/parameters.ts';
-import { rateAt, type SaeConfiguration, type Schedule } from './configuration.ts';
-import { DenseTrainer } from './dense-trainer.ts';
-import { FastTrainer, fastPathFits } from './fast-trainer.ts';
-import { initialise } from './initialise.ts';
-import type { StepReport, Trainer, TrainerState } from './trainer.ts';
-
-type MakeOptions = { threads?: number; encoder?: Encoder; provider?: 'auto' | 'cpu' | 'webgpu' | 'cuda' };
-
-/** The fast path where it fits and computing happens on the CPU, else the dense program. */
-export async function makeTrainer(
-  configuration: SaeConfiguration,
-  batch: number,
-  start: SaeParameters | TrainerState,
-  { threads = 2, encoder, provider = 'cpu' }: MakeOptions = {},
-): Promise<Trainer> {
-  if (provider === 'cpu' && fastPathFits(configuration)) {
-    return new FastTrainer(configuration, batch, start, { threads, ...(encoder && { encoder }) });
-  }
-  return DenseTrainer.create(configuration, batch, start, { threads, provider });
-}
+import type { SaeParameters } from '../../gpu-worker/sae/codes/parameters.ts';
+import { rateAt, type SaeConfiguration, type Schedule } from '../../gpu-worker/sae/training/configuration.ts';
+import { initialise } from '../../gpu-worker/sae/training/initialise.ts';
+import { type MakeOptions, makeTrainer } from '../../gpu-worker/sae/training/make-trainer.ts';
+import type { StepReport } from '../../gpu-worker/sae/training/trainer.ts';
+import { stream } from '../../shared/math/random.ts';
 
 export type FitOptions = MakeOptions & {
   schedule: Schedule;

@@ -1,0 +1,97 @@
+/** An attempt whose computation is the test's own: what it does with a checkpoint that the edge does not take. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it, vi } from 'vitest';
+import { Attempt } from '../../../gpu-worker/worker/attempt.ts';
+import type { WrittenCheckpoint } from '../../../gpu-worker/worker/computation-messages.ts';
+import type { EdgeCalls } from '../../../gpu-worker/worker/edge-calls.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { randomId } from '../../../shared/signing/digest.ts';
+import { newSigningKey } from '../../support/signing-key.ts';
+
+const data = mkdtempSync(join(tmpdir(), 'sextant-attempt-'));
+afterAll(() => rmSync(data, { recursive: true }));
+
+/** Answers of the attempt to the checkpoints that the computation offered. */
+const kept = vi.hoisted(() => [] as boolean[]);
+const offered = vi.hoisted(() => [] as unknown[]);
+vi.mock('../../../gpu-worker/worker/computation.ts', () => ({
+  /** Offers every checkpoint, and is done whatever became of them. */
+  Computation: class {
+    readonly models = [];
+    readonly ended: Promise<unknown>;
+    constructor(_order: unknown, keep: (checkpoint: unknown) => Promise<boolean>) {
+      this.ended = (async () => {
+        for (const checkpoint of offered) {
+          kept.push(await keep(checkpoint));
+        }
+        const run = { device: 'cpu', dtype: 'none', seed: null, tolerance: null, versions: {} };
+        return { kind: 'done', written: { result: {}, metrics: {}, published: [], run, artefacts: [] } };
+      })();
+    }
+    takeProgress() {
+      return null;
+    }
+    stop() {}
+  },
+}));
+
+it('goes on without a checkpoint that cannot be uploaded or is refused, and logs why', async () => {
+  const file = join(data, 'part');
+  writeFileSync(file, 'x');
+  const blob = { name: 'part', media_type: 'application/octet-stream', bytes: 1, sha256: 'a'.repeat(64) };
+  const checkpoint = (file: string | null): WrittenCheckpoint => ({ state: {}, blobs: [{ ...blob, file }] });
+  offered.push(checkpoint(file), checkpoint(null), checkpoint(file));
+  const job = randomId('job');
+  const posts: string[] = [];
+  let refuse = true;
+  const edge = {
+    post: async (path: string) => {
+      posts.push(path.slice(path.lastIndexOf('/') + 1));
+      if (path.endsWith('/uploads')) {
+        // Bytes that the computation no longer has are asked for; those that it has lie at the edge already.
+        return { uploads: [{ n: 0, url: posts.length === 3 ? 'http://127.0.0.1:1/' : null }] };
+      }
+      if (path.endsWith('/checkpoint') && refuse) {
+        refuse = false;
+        throw new SextantError('unavailable', 'no room');
+      }
+      return {};
+    },
+  } as unknown as EdgeCalls;
+  const logged: [string, Record<string, unknown>][] = [];
+  const configuration = {
+    edge_url: '',
+    queue: { api_base: '', account: 'a', id: 'q', token: 't', poll_ms: 50, visibility_ms: 60_000 },
+    key_file: '',
+    key: await newSigningKey(randomId('wkr')),
+    device: 'cpu' as const,
+    threads: 1,
+    memory_limit_bytes: 1e9,
+    data,
+    models: {},
+    corpora: {},
+    hubs: {},
+  };
+  const claim = {
+    attempt: 2,
+    fence: 'f',
+    lease_ms: 60_000,
+    heartbeat_ms: 60_000,
+    remaining_s: 60,
+    params_url: null,
+    inputs: [],
+    checkpoint: null,
+  };
+  const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim };
+  const attempt = new Attempt(configuration, edge, order, (event, fields) => logged.push([event, fields]));
+  await expect(attempt.run(new AbortController().signal)).resolves.toBe('completed');
+  expect(kept).toEqual([false, false, true]);
+  expect(posts).toEqual(['uploads', 'checkpoint', 'uploads', 'uploads', 'checkpoint', 'complete']);
+  const lines = logged.filter(([event]) => event === 'checkpoint not kept').map(([, fields]) => fields);
+  expect(lines).toEqual([
+    { job, attempt: 2, reason: expect.stringContaining('no room') },
+    { job, attempt: 2, reason: expect.stringContaining("the bytes of 'part' are no longer kept") },
+  ]);
+});
