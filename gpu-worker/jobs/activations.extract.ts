@@ -26,7 +26,9 @@ export default handle(contract, async (context) => {
     const extraction = await openExtraction(context, widths, of);
     const { state } = extraction;
     const resumed = state.tokens;
-    const rate = await extractActivations(model, corpus.sequences('train', length, state.position), state, {
+    const use = { split: params.split, packing: params.packing, length, limit: params.tokens, as: 'rows' } as const;
+    const reading = corpus.read(use, state.position);
+    const rate = await extractActivations(model, reading, state, {
       widths,
       dtype,
       tokens: params.tokens,
@@ -43,6 +45,7 @@ export default handle(contract, async (context) => {
     const [first = ''] = params.hooks;
     const result = {
       tokens: state.tokens,
+      text: await reading.account(),
       shards: state.shards.length,
       width: widths[first] ?? 0,
       data_digest: corpus.digest,

@@ -15,7 +15,7 @@ export default handle(contract, async (context) => {
   const { model } = opened;
   const reference = params.reference ? await openModel(context, params.reference) : null;
   try {
-    const { digest, ...measured } = await openEvaluation(context, opened);
+    const { digest, text, ...measured } = await openEvaluation(context, opened);
     const measure = await steeredEvaluation(model, { ...measured, reference: reference?.model ?? null });
     const { results: runs } = await sweepPoints({
       points: params.runs,
@@ -32,7 +32,8 @@ export default handle(contract, async (context) => {
     const result = {
       runs,
       prompts: measured.prompts.length,
-      tokens: measured.sequences.reduce((sum, ids) => sum + ids.length, 0),
+      tokens: text?.tokens.used ?? 0,
+      text,
       data_digest: digest,
     };
     const report = reportManifest({

@@ -26,15 +26,21 @@ export default handle(contract, async (context) => {
     const corpus = await openCorpus(context, params.corpus, model, opened.digest);
     const length = Math.min(params.context, model.architecture.context);
     const { axes } = corpus;
+    const { split, packing } = params;
+    const read = () => corpus.read({ split, packing, length, limit: params.tokens, as: 'rows' });
+    let reading = read();
     const spelling = params.spelling && openSpelling(model, params.spelling);
     const steering = params.steering && encodeSteering(model, params.steering);
     const evaluation = new HeldOutEvaluation(model, {
       encoder,
-      sequences: () => corpus.sequences('held-out', length),
+      sequences: () => {
+        reading = read();
+        return reading;
+      },
       tokens: params.tokens,
       pass: sequencesPerPass(length),
       lossSequences: params.loss_sequences,
-      axes: axes && { ...axes, states: (sequence) => axes.states('held-out', sequence) },
+      axes: axes && { ...axes, states: (sequence) => axes.states(split === 'train' ? 'train' : 'held-out', sequence) },
       labelled: encodeLabelled(model, params.labelled),
       spelling,
       seed,
@@ -47,7 +53,7 @@ export default handle(contract, async (context) => {
       const { sae, hook, mismatch } = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
       const found = await evaluation.evaluate(sae, hook);
       const { ids, tokens } = await evaluation.heldOut(hook);
-      const offTarget = ids.slice(0, STEERED_SEQUENCES);
+      const offTarget = ids.filter(({ length }) => length > 1).slice(0, STEERED_SEQUENCES);
       const steered = steering && (await steerByLatent(model, hook, sae, steering, { encoder, seed, offTarget }));
       const vocabulary = spelling?.vocabulary ?? null;
       const entry = evaluatedSae(sae, found, { id, hook, mismatch, steering: steered, vocabulary });
@@ -58,7 +64,8 @@ export default handle(contract, async (context) => {
       progress(0.3 + (0.7 * (i + 1)) / params.saes.length, 'measuring', tokens.length);
     }
     const { tokens, hooks } = evaluation;
-    const body = { tokens, data_digest: corpus.digest, saes: documents };
+    const text = await reading.account();
+    const body = { tokens, text, data_digest: corpus.digest, saes: documents };
     const manifest = await publishReport(
       context,
       { kind: 'sae_evaluation', body, plots },
@@ -76,7 +83,7 @@ export default handle(contract, async (context) => {
       },
     );
     return {
-      result: { saes, tokens, data_digest: corpus.digest, report: await manifestId(manifest) },
+      result: { saes, tokens, text, data_digest: corpus.digest, report: await manifestId(manifest) },
       published: [manifest],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed, tolerance: null },

@@ -1,6 +1,7 @@
 /** Evaluation of a language model: cross-entropy, divergence from a reference, probabilities of chosen tokens. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { groups } from './inference/activations.ts';
+import { logitPositions } from '../../shared/models/pass-size.ts';
+import { passes } from './inference/activations.ts';
 import type { TokenRows } from './inference/batch.ts';
 import type { Intervention } from './inference/interventions.ts';
 import type { LanguageModel } from './inference/model.ts';
@@ -53,7 +54,12 @@ export async function weightedCrossEntropy(
   let total = 0;
   let weight = 0;
   let tokens = 0;
-  for await (const rows of groups(sequences, options.batch ?? 8)) {
+  for await (const rows of passes(
+    model,
+    sequences,
+    options.batch ?? 8,
+    logitPositions(model.architecture.vocabulary),
+  )) {
     const { losses, seq, starts } = await model.forward({
       ids: rows.map(({ ids }) => ids),
       losses: true,
@@ -99,7 +105,7 @@ export async function meanDivergence(
   const { vocabulary } = reference.architecture;
   let total = 0;
   let tokens = 0;
-  for await (const ids of groups(sequences, options.batch ?? 4)) {
+  for await (const ids of passes(model, sequences, options.batch ?? 4, logitPositions(vocabulary))) {
     const there = await reference.forward({ ids, interventions: referenceInterventions });
     const here = await model.forward({ ids, interventions });
     for (let row = 0; row < there.batch; row++) {
@@ -128,7 +134,7 @@ export async function nextTokenLogits(
   const { vocabulary } = model.architecture;
   const all = new Float32Array(prompts.length * vocabulary);
   let done = 0;
-  for await (const ids of groups(prompts, options.batch ?? 16)) {
+  for await (const ids of passes(model, prompts, options.batch ?? 16)) {
     const { logits } = await model.forward({ ids, logits: 'last', interventions: options.interventions ?? [] });
     all.set(logits!.data, done * vocabulary);
     done += ids.length;

@@ -1,13 +1,20 @@
 /** The public interface of language models. */
 export { statedTraining, trainSettings } from './contract-names.ts';
-export { type CorpusFile, fileDocuments, fileRows, type Place, surveyFile } from './corpus/corpus-file.ts';
+export {
+  type CorpusFile,
+  type Document,
+  fileDocuments,
+  fileRows,
+  type Place,
+  surveyFile,
+} from './corpus/corpus-file.ts';
 export {
   type CorpusPosition,
-  NumberedReading,
-  type PackedDocuments,
-  PackedReading,
-  type Reading,
-} from './corpus/corpus-reading.ts';
+  type DocumentSource,
+  type Passage,
+  PassageReading,
+  type ReadingOptions,
+} from './corpus/passages.ts';
 export { AXES, type Axis, announcement, isSigned } from './corpus/planted/axes.ts';
 export { HEADER, PlantedLanguage } from './corpus/planted/language.ts';
 export { repeated, shuffled } from './corpus/sequences.ts';
@@ -29,7 +36,7 @@ export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths }
 export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
-export { activations, groups, requireFinite } from './inference/activations.ts';
+export { activations, groups, passes, requireFinite, type Sequence } from './inference/activations.ts';
 export type { TokenRows } from './inference/batch.ts';
 export { BlockRunner, type BlockStream, linearsOf } from './inference/blocks.ts';
 export type { Intervention } from './inference/interventions.ts';

@@ -6,6 +6,7 @@ export { VARIANTS } from './codes/variants.ts';
 export { evaluatedSae, manifestOfSwept, statedProgress, statedSwept, sweepMember } from './contract-names.ts';
 export { readSae, SAE_FILES } from './interchange/read.ts';
 export { CONFIG_FILE, foldScale, saelensFolder, WEIGHTS_FILE } from './interchange/saelens.ts';
+export { tokenCodes } from './latents/token-codes.ts';
 export { densitySvg } from './measures/density-plot.ts';
 export { encodeActivations, measure, reconstruct, type TrainedSae } from './measures/evaluate.ts';
 export { type HeldOut, heldOutActivations } from './measures/held-out.ts';

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { dtypeSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { PASS_POSITIONS } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
@@ -19,14 +21,29 @@ export default defineJob({
     model: modelReferenceSchema,
     hooks: z.array(hookSchema).min(1).max(64),
     corpus: corpusSchema,
-    tokens: z.number().int().min(1).max(1_000_000_000).default(65_536),
-    context: z.number().int().min(2).max(8192).default(48).describe('length of the packed sequences'),
+    split: textSplitSchema.default('all'),
+    packing: packingSchema.default('documents'),
+    tokens: z
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .default(65_536)
+      .describe('most rows: tokens that are not special'),
+    context: z
+      .number()
+      .int()
+      .min(1)
+      .max(8192)
+      .default(512)
+      .describe("tokens of a window, or the model's context where that is shorter"),
     batch: z.number().int().min(1).max(512).default(32),
     dtype: dtypeSchema.extract(['float32', 'float16']).default('float32'),
     shard_tokens: z.number().int().min(1024).max(4_194_304).default(65_536),
   }),
   result: z.object({
-    tokens: z.number(),
+    tokens: z.number().describe('rows; beside them in every shard: token_ids, documents, positions'),
+    text: textAccountSchema,
     shards: z.number(),
     width: z.number(),
     data_digest: z.string(),
@@ -49,6 +66,7 @@ export default defineJob({
     const context = Math.min(p.context, model.context);
     const deepest = p.hooks.reduce((a, b) => (tokenWork(model, context, a) > tokenWork(model, context, b) ? a : b));
     const stored = p.hooks.length * model.width;
+    const pass = Math.min(p.tokens, p.batch * context, Math.max(context, PASS_POSITIONS));
     const bytes = p.dtype === 'float16' ? 2 : 4;
     return {
       seconds: {
@@ -60,8 +78,8 @@ export default defineJob({
       memory: {
         process: 1,
         weights: floats(model.parameters),
-        taps: floats(p.batch * context * stored),
-        values: floats(p.batch * context * model.width),
+        taps: floats(pass * stored),
+        values: floats(pass * model.width),
         shard: Math.min(SHARD_BYTES, bytes * stored * Math.min(p.tokens, p.shard_tokens)),
       },
       artefact_bytes: p.tokens * stored * bytes,

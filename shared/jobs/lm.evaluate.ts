@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { seedSchema, vectorIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
@@ -33,8 +35,16 @@ export default defineJob({
       .default([])
       .describe('next-token probabilities are taken at the end of each'),
     corpus: corpusSchema.nullable().default(null).describe('text for the cross-entropy; null: no loss'),
-    tokens: z.number().int().min(1).max(10_000_000).default(8192),
-    context: z.number().int().min(2).max(8192).default(48),
+    split: textSplitSchema.default('all'),
+    packing: packingSchema.default('documents'),
+    tokens: z.number().int().min(1).max(10_000_000).default(8192).describe('most predictions'),
+    context: z
+      .number()
+      .int()
+      .min(2)
+      .max(8192)
+      .default(512)
+      .describe("tokens of a window, or the model's context where that is shorter"),
     targets: z.array(tokenSetSchema).max(64).default([]).describe('token sets whose summed probability is reported'),
     answers: z
       .array(
@@ -81,7 +91,8 @@ export default defineJob({
       }),
     ),
     prompts: z.number(),
-    tokens: z.number(),
+    tokens: z.number().describe('predictions, which the loss is the mean of'),
+    text: textAccountSchema.nullable().describe('null without a corpus'),
     data_digest: z.string().nullable(),
   }),
   progress: { runs: 'runs done' },
@@ -105,7 +116,8 @@ export default defineJob({
     const lengths = p.prompts.map((prompt) => textTokens(prompt.length, model));
     const prompted = lengths.reduce((sum, length) => sum + length, 0);
     const head = model.vocabulary * model.width;
-    const rows = Math.max(p.corpus ? 8 * context : 0, 16 * Math.max(0, ...lengths));
+    const pass = p.corpus ? Math.min(p.tokens, 8 * context, Math.max(context, logitPositions(model.vocabulary))) : 0;
+    const rows = Math.max(pass, 16 * Math.max(0, ...lengths));
     return {
       seconds: {
         start: 1,
@@ -117,7 +129,7 @@ export default defineJob({
       memory: {
         process: 1,
         weights: floats(models * model.parameters),
-        logits: floats((p.corpus ? models * 8 * context : 0) * model.vocabulary),
+        logits: floats(models * pass * model.vocabulary),
         prompt_logits: floats(p.prompts.length * model.vocabulary),
         values: floats(rows * model.width),
       },

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { modelInput } from './references.ts';
@@ -15,14 +16,25 @@ export default defineJob({
     model: modelReferenceSchema,
     sae: saeIdSchema,
     texts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
+    packing: packingSchema.default('documents'),
+    context: z
+      .number()
+      .int()
+      .min(1)
+      .max(8192)
+      .default(512)
+      .describe("tokens of a window, or the model's context where that is shorter"),
     strongest: z.number().int().min(1).max(1024).default(32).describe('codes per token, by magnitude, in the result'),
     allow_mismatch: z.boolean().default(false),
   }),
   result: z.object({
     texts: z.array(
       z.object({
+        document: z.number().describe('number of the text, from 0'),
         tokens: z.array(
           z.object({
+            id: z.number(),
+            position: z.number().describe('among the tokens of its text, special ones included, from 0'),
             text: z.string(),
             codes: z
               .array(z.object({ latent: z.number(), code: z.number() }))
@@ -32,6 +44,7 @@ export default defineJob({
         ),
       }),
     ),
+    text: textAccountSchema,
     mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
   }),
   progress: { texts: 'texts done' },
@@ -41,7 +54,7 @@ export default defineJob({
   work(p, model, things) {
     const lengths = p.texts.map((text) => textTokens(text.length, model));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
-    const longest = Math.max(...lengths);
+    const longest = Math.min(p.context, model.context, Math.max(...lengths));
     const weights = saeWeights(things);
     return {
       seconds: {

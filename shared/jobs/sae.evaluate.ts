@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
@@ -121,8 +123,16 @@ export default defineJob({
     model: modelReferenceSchema,
     saes: z.array(saeIdSchema).min(1).max(64),
     corpus: corpusSchema,
-    tokens: z.number().int().min(256).max(10_000_000).default(16_384),
-    context: z.number().int().min(2).max(8192).default(48),
+    split: textSplitSchema.default('all'),
+    packing: packingSchema.default('documents'),
+    tokens: z.number().int().min(256).max(10_000_000).default(16_384).describe('most tokens that are not special'),
+    context: z
+      .number()
+      .int()
+      .min(2)
+      .max(8192)
+      .default(512)
+      .describe("tokens of a window, or the model's context where that is shorter"),
     loss_sequences: z
       .number()
       .int()
@@ -195,6 +205,7 @@ export default defineJob({
       }),
     ),
     tokens: z.number(),
+    text: textAccountSchema,
     data_digest: z.string(),
     report: reportIdSchema,
   }),
@@ -234,7 +245,7 @@ export default defineJob({
         held: floats(p.tokens * inputs * (1 + count)),
         codes: floats(p.tokens * codes),
         latents: floats(weights / (2 * inputs * count)),
-        logits: floats(Math.min(spliced, 4096) * vocabulary),
+        logits: floats(Math.min(spliced, Math.max(context, logitPositions(vocabulary))) * vocabulary),
         spliced: floats(spliced * inputs),
       },
       artefact_bytes: 200_000,

@@ -8,7 +8,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { packed, repeated, tokenised } from '../../gpu-worker/lm/corpus/sequences.ts';
+import { repeated } from '../../gpu-worker/lm/corpus/sequences.ts';
 import { crossEntropy } from '../../gpu-worker/lm/evaluate.ts';
 import { generate } from '../../gpu-worker/lm/generation/generate.ts';
 import type { Intervention } from '../../gpu-worker/lm/inference/interventions.ts';
@@ -159,7 +159,10 @@ async function opensElsewhere(torch: string) {
   const settings = JSON.parse(readFileSync(join(source, 'tokenizer_config.json'), 'utf8')) as Record<string, unknown>;
   const { tokenizer, folder } = await loadModel(source);
   const texts = stories(200);
-  const sequences = repeated(() => packed(tokenised(texts, tokenizer!), { length: 65 }));
+  const tokens = texts.flatMap((text) => tokenizer!.encode(text));
+  const sequences = repeated(() =>
+    Array.from({ length: Math.floor(tokens.length / 65) }, (_, i) => tokens.slice(65 * i, 65 * (i + 1))),
+  );
   const config = {
     ...folder.config,
     hidden_size: 32,

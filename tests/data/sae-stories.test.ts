@@ -33,7 +33,13 @@ describe.skipIf(!hasData)('on a pretrained story model', () => {
       feature_dashboards: false,
     });
     const ids = trained.result.saes.map(({ id }) => id);
-    const evaluated = await jobs.run(saeEvaluate, { ...shared, saes: ids, tokens: 4096, loss_sequences: 16 });
+    const evaluated = await jobs.run(saeEvaluate, {
+      ...shared,
+      split: 'held_out',
+      saes: ids,
+      tokens: 4096,
+      loss_sequences: 16,
+    });
     const [abs, top] = evaluated.result.saes.map(({ loss, ...sae }) => ({ ...sae, loss: loss! }));
     expect(abs!.nmse).toBeLessThan(top!.nmse!);
     expect(abs!.loss.recovered).toBeGreaterThan(top!.loss.recovered!);

@@ -1,22 +1,24 @@
-/** Corpora that params refer to, opened for a handler: token sequences in two splits, with a digest. */
+/** Corpora that params refer to, opened for a handler: text in passages and in training sequences, with a digest. */
+import { stat } from 'node:fs/promises';
 import type { Corpus } from '../../../shared/contracts/corpus.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { TextSplit } from '../../../shared/contracts/text-use.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import {
   type Axis,
   type CorpusFile,
   type CorpusPosition,
+  type Document,
+  type DocumentSource,
   fileDocuments,
   generate,
   HEADER,
   isSigned,
   LanguageModel,
-  NumberedReading,
-  type PackedDocuments,
-  PackedReading,
+  PassageReading,
   type Place,
   PlantedLanguage,
-  type Reading,
+  type ReadingOptions,
   surveyFile,
   type Tokenizer,
 } from '../../lm/index.ts';
@@ -36,19 +38,26 @@ type KnownAxes = {
 /** What a corpus has to know of the model that reads it; the model itself may not exist yet. */
 export type TextReader = { tokenizer: Tokenizer | null; architecture: { vocabulary: number } };
 
+/**
+ * How a text is used: as the rows that its tokens become, where special ones are none, or as predictions, where the
+ * first token of a passage is none.
+ */
+type TextUse = Omit<ReadingOptions, 'leaveOut'> & { as: 'rows' | 'predictions' };
+
 type OpenedCorpus = {
   /** Digest of what the text is made from. */
   digest: string;
-  /**
-   * One pass over a split in sequences of `length` tokens, from where another pass of that length stood; the generated
-   * language and samples never end.
-   */
-  sequences(split: Split, length: number, from?: CorpusPosition): Reading;
+  /** One pass, from where another with this use stood; the generated language and samples never end. */
+  read(use: TextUse, from?: CorpusPosition): PassageReading;
+  /** One pass in sequences to train on, laid end to end: all of `length` tokens unless the text has fewer. */
+  sequences(split: Split, length: number): AsyncIterable<Int32Array>;
   axes: KnownAxes | null;
   /** Whether the two splits share no text; a single document serves both. */
   unseen: boolean;
 };
 
+/** Bytes of a file up to which the tokens are counted that nobody reads. */
+const COUNTABLE_BYTES = 2 ** 24;
 /** Documents of a finite corpus that are kept for evaluation: every tenth. */
 const HELD_OUT = 10;
 const SAMPLE_ROWS = 64;
@@ -115,16 +124,15 @@ async function planted(seed: number, model: TextReader): Promise<OpenedCorpus> {
   }
   const digest = await sha256Hex(canonicalJson({ planted: { seed }, vocabulary: language.vocabulary }));
   const axes = language.axes.map((axis: Axis) => ({ name: axis.name, signed: isSigned(axis) }));
+  const source = (split: Split, length: number): DocumentSource =>
+    endless(function* (sequence) {
+      for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) {
+        yield ids;
+      }
+    });
   return {
+    ...opened(model, (split, length) => source(sideOf(split), length)),
     digest,
-    sequences(split, length, position) {
-      const from = function* (sequence: number) {
-        for (const { ids } of language.documents(split, length, Number.POSITIVE_INFINITY, sequence)) {
-          yield ids;
-        }
-      };
-      return new NumberedReading(from, position);
-    },
     axes: { axes, states: (split, sequence) => language.document(split, sequence, HEADER).states, from: HEADER },
     unseen: true,
   };
@@ -139,61 +147,119 @@ async function sampled(
   if (start === undefined || start === null) {
     throw new SextantError('data_invalid', 'the model has no beginning-of-sequence token to sample from');
   }
-  return {
-    digest: await sha256Hex(canonicalJson({ sampled: { seed, temperature }, model: modelDigest })),
-    sequences(split, length, position) {
-      const from = async function* (sequence: number) {
-        const first = Math.floor(sequence / SAMPLE_ROWS);
-        for (let round = first; ; round += 1) {
-          const prompts = Array.from({ length: SAMPLE_ROWS }, () => [start]);
-          const number = 2 * round + (split === 'train' ? 0 : 1);
-          const options = {
-            maxTokens: length - 1,
-            temperature,
-            seed: (seed + 1000003 * number) % Number.MAX_SAFE_INTEGER,
-          };
-          for (const [row, { tokens }] of (await generate(model, prompts, options)).entries()) {
-            if (round > first || row >= sequence % SAMPLE_ROWS) {
-              yield [start, ...tokens];
-            }
+  const source = (split: Split, length: number): DocumentSource =>
+    endless(async function* (sequence) {
+      const first = Math.floor(sequence / SAMPLE_ROWS);
+      for (let round = first; ; round += 1) {
+        const prompts = Array.from({ length: SAMPLE_ROWS }, () => [start]);
+        const number = 2 * round + (split === 'train' ? 0 : 1);
+        const options = {
+          maxTokens: length - 1,
+          temperature,
+          seed: (seed + 1000003 * number) % Number.MAX_SAFE_INTEGER,
+        };
+        for (const [row, { tokens }] of (await generate(model, prompts, options)).entries()) {
+          if (round > first || row >= sequence % SAMPLE_ROWS) {
+            yield [start, ...tokens];
           }
         }
-      };
-      return new NumberedReading(from, position);
-    },
+      }
+    });
+  return {
+    ...opened(model, (split, length) => source(sideOf(split), length)),
+    digest: await sha256Hex(canonicalJson({ sampled: { seed, temperature }, model: modelDigest })),
     axes: null,
     unseen: true,
   };
 }
 
+/** Text without end, of which nothing is trained on the side that is held out. */
+const sideOf = (split: TextSplit): Split => (split === 'train' ? 'train' : 'held-out');
+
+const endless = (
+  from: (sequence: number) => AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+): DocumentSource => ({
+  async *documents({ document }) {
+    let number = document;
+    for await (const ids of from(document)) {
+      yield { document: number, byte: 0, line: ++number, ids: () => ids };
+    }
+  },
+  keep: () => true,
+  endless: true,
+  countable: true,
+});
+
 async function fromFile(file: CorpusFile, model: TextReader): Promise<OpenedCorpus> {
-  const { digest, documents } = await surveyFile(file);
-  return finite({ digest, count: documents, documents: (from) => fileDocuments(file, from) }, model);
+  const { digest, documents: count } = await surveyFile(file);
+  const countable = (await stat(file.path)).size <= COUNTABLE_BYTES;
+  return finite({ digest, count, countable, documents: (from) => fileDocuments(file, from) }, model);
 }
 
 function fromTexts(texts: readonly string[], digest: string, model: TextReader): OpenedCorpus {
   const documents = function* (from: Place) {
     for (let i = from.document; i < texts.length; i++) {
-      yield { document: i, byte: 0, line: i + 1, text: texts[i]! };
+      yield { document: i, byte: 0, line: i + 1, text: texts[i] ?? '' };
     }
   };
-  return finite({ digest, count: texts.length, documents }, model);
+  return finite({ digest, count: texts.length, countable: true, documents }, model);
 }
 
-type FiniteCorpus = { digest: string; count: number; documents: PackedDocuments['documents'] };
+type FiniteCorpus = {
+  digest: string;
+  count: number;
+  countable: boolean;
+  documents(from: Place): AsyncIterable<Document> | Iterable<Document>;
+};
 
-function finite({ digest, count, documents }: FiniteCorpus, model: TextReader): OpenedCorpus {
+function finite({ digest, count, countable, documents }: FiniteCorpus, model: TextReader): OpenedCorpus {
   const tokenizer = requireTokenizer(model);
   if (count === 0) {
     throw new SextantError('data_invalid', 'the corpus has no documents');
   }
-  return {
-    digest,
-    sequences(split, length, from) {
-      const keep = (document: number) => belongs(document, split, count);
-      return new PackedReading({ documents, keep, tokenizer, length }, from);
+  const source = (split: TextSplit): DocumentSource => ({
+    async *documents(from) {
+      for await (const { text, ...place } of documents(from)) {
+        yield { ...place, ids: () => tokenizer.encode(text) };
+      }
     },
-    axes: null,
-    unseen: count > 1,
+    keep: (document) => split === 'all' || belongs(document, sideOf(split), count),
+    endless: false,
+    countable,
+  });
+  return { ...opened(model, source), digest, axes: null, unseen: count > 1 };
+}
+
+function opened(
+  { tokenizer }: TextReader,
+  source: (split: TextSplit, length: number) => DocumentSource,
+): Pick<OpenedCorpus, 'read' | 'sequences'> {
+  const special = tokenizer?.special ?? new Set<number>();
+  const read: OpenedCorpus['read'] = ({ as, ...use }, from) => {
+    const leaveOut: ReadingOptions['leaveOut'] =
+      as === 'rows' ? (token) => (special.has(token) ? 'special' : null) : (_, place) => (place === 0 ? 'first' : null);
+    return new PassageReading(source(use.split, use.length), { ...use, leaveOut }, from);
+  };
+  return {
+    read,
+    async *sequences(side, length) {
+      const split = side === 'train' ? 'train' : 'held_out';
+      const { endless } = source(split, length);
+      const limit = Number.POSITIVE_INFINITY;
+      let first = true;
+      for await (const { ids } of read({
+        split,
+        packing: endless ? 'documents' : 'packed',
+        length,
+        limit,
+        as: 'predictions',
+      })) {
+        // What is left at the end is no sequence to train on, unless it is all there is.
+        if (endless || ids.length === length || first) {
+          yield ids;
+        }
+        first = false;
+      }
+    },
   };
 }

@@ -1,17 +1,19 @@
 /** What `lm.evaluate` measures a model on: held-out text, prompts, and what should follow them, as token ids. */
 import { paramError } from '../../../shared/contracts/problem.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import type contract from '../../../shared/jobs/lm.evaluate.ts';
 import type { JobContext } from '../handler.ts';
 import { openCorpus } from './corpus-input.ts';
 import type { OpenedModel } from './model-input.ts';
-import { takeTokens } from './token-budget.ts';
 import { encodeTexts, singleToken, tokenSet } from './tokens.ts';
 
 type OpenedEvaluation = {
   /** Digest of the text; null where there is none. */
   digest: string | null;
   sequences: ArrayLike<number>[];
+  /** What of the text the sequences are; null where there is none. */
+  text: TextAccount | null;
   prompts: number[][];
   sets: number[][];
   answers: { token: number; other: number | null }[];
@@ -25,11 +27,17 @@ export async function openEvaluation(
   const { params } = context;
   const corpus = params.corpus ? await openCorpus(context, params.corpus, model, digest) : null;
   const length = Math.min(params.context, model.architecture.context);
+  const { split, packing, tokens } = params;
+  const reading = corpus?.read({ split, packing, length, limit: tokens, as: 'predictions' }) ?? null;
   const sequences: ArrayLike<number>[] = [];
-  if (corpus) {
-    for await (const ids of takeTokens(corpus.sequences('held-out', length), params.tokens)) {
+  for await (const { ids } of reading ?? []) {
+    // A single token is no prediction.
+    if (ids.length > 1) {
       sequences.push(ids);
     }
+  }
+  if (corpus && sequences.length === 0) {
+    throw paramError('data_invalid', '/corpus', 'no text of two tokens, so that nothing is predicted');
   }
   const prompts = encodeTexts(model, params.prompts, '/prompts');
   if (params.targets.length > 0 && prompts.length === 0) {
@@ -47,5 +55,12 @@ export async function openEvaluation(
     token: singleToken(model, token, `/answers/${i}/token`),
     other: other === null ? null : singleToken(model, other, `/answers/${i}/other`),
   }));
-  return { digest: corpus?.digest ?? null, sequences, prompts, sets, answers };
+  return {
+    digest: corpus?.digest ?? null,
+    sequences,
+    text: (await reading?.account()) ?? null,
+    prompts,
+    sets,
+    answers,
+  };
 }

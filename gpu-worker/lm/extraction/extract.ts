@@ -1,6 +1,6 @@
 /** A model's activations over a corpus, shard by shard, from any place where a whole shard ended. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { CorpusPosition, Reading } from '../corpus/corpus-reading.ts';
+import type { CorpusPosition, PassageReading } from '../corpus/passages.ts';
 import { activations } from '../inference/activations.ts';
 import type { LanguageModel } from '../inference/model.ts';
 import { ActivationShard, type StoredDtype } from './activation-shard.ts';
@@ -46,6 +46,14 @@ export function hookWidths(model: LanguageModel, hooks: readonly string[]): Hook
   return Object.fromEntries(hooks.map((hook) => [hook, width(hook)]));
 }
 
+/** Of a reading whose rows are all stored the rest is only counted. */
+async function countRest(reading: PassageReading): Promise<readonly []> {
+  for await (const _ of reading) {
+    // Its account is kept by the reading.
+  }
+  return [];
+}
+
 /**
  * Reads on from a place, which it moves, until `tokens` are stored or the corpus ends.
  * @returns tokens per second of this run
@@ -53,7 +61,7 @@ export function hookWidths(model: LanguageModel, hooks: readonly string[]): Hook
  */
 export async function extractActivations(
   model: LanguageModel,
-  reading: Reading,
+  reading: PassageReading,
   place: ExtractionPlace,
   { widths, dtype, tokens, shardTokens, batch, store, progress }: ExtractionOptions,
 ): Promise<number> {
@@ -71,7 +79,8 @@ export async function extractActivations(
       await store(full);
     }
   };
-  const blocks = read() < tokens ? activations(model, reading, { hooks: hooks.map(({ hook }) => hook), batch }) : [];
+  const of = { hooks: hooks.map(({ hook }) => hook), batch, resumed: resumed > 0 };
+  const blocks = read() < tokens ? activations(model, reading, of) : await countRest(reading);
   for await (const block of blocks) {
     while (place.done < block.count && read() < tokens) {
       const take = Math.min(block.count - place.done, tokens - read(), shardTokens - shard.tokens);
@@ -83,7 +92,12 @@ export async function extractActivations(
         statistics.add(part);
         shard.add(hook, part);
       }
-      shard.tokens += take;
+      const [from, to] = [place.done, place.done + take];
+      shard.addPlaces({
+        token_ids: block.tokens.subarray(from, to),
+        positions: block.places.subarray(from, to),
+        documents: block.documents.subarray(from, to),
+      });
       place.done += take;
       if (shard.tokens === shardTokens) {
         await close();
@@ -93,8 +107,7 @@ export async function extractActivations(
     if (read() >= tokens) {
       break;
     }
-    // The next block begins where the reading stands now, since blocks are read one by one.
-    place.position = reading.position;
+    place.position = block.next ?? place.position;
     place.done = 0;
   }
   const pace = rate();

@@ -1,5 +1,8 @@
 /** Streams of activations: what a model's hook points hold over a stream of token sequences, without storage. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { PASS_POSITIONS } from '../../../shared/models/pass-size.ts';
+import { ropeRegime } from '../../../shared/models/rope.ts';
+import type { CorpusPosition, Passage } from '../corpus/passages.ts';
 import type { Intervention } from './interventions.ts';
 import type { LanguageModel } from './model.ts';
 
@@ -13,7 +16,17 @@ type ActivationBlock = {
   /** Number of each vector's sequence since the start of the stream, and its position there. */
   sequences: Int32Array;
   positions: Int32Array;
+  /** Number of each vector's document and its place there; of plain rows of ids each is a document. */
+  documents: Int32Array;
+  places: Int32Array;
+  /** Where the rest of the stream begins; null of plain rows. */
+  next: CorpusPosition | null;
 };
+
+/** Token ids, or a passage, which knows where they are from. */
+export type Sequence = ArrayLike<number> | Passage;
+type Row = ArrayLike<number> | { ids: ArrayLike<number> };
+const idsOf = (row: Row): ArrayLike<number> => ('ids' in row ? row.ids : row);
 
 export type ActivationOptions = {
   hooks: readonly string[];
@@ -22,6 +35,8 @@ export type ActivationOptions = {
   /** Positions to keep; by default all but the special tokens of the model's tokenizer. */
   keep?: (token: number, position: number) => boolean;
   interventions?: readonly Intervention[];
+  /** Whether this is the rest of a stream of which positions were kept before. */
+  resumed?: boolean;
 };
 
 /**
@@ -31,7 +46,7 @@ export type ActivationOptions = {
  */
 export async function* activations(
   model: LanguageModel,
-  sequences: AsyncIterable<ArrayLike<number>> | Iterable<ArrayLike<number>>,
+  sequences: AsyncIterable<Sequence> | Iterable<Sequence>,
   options: ActivationOptions,
 ): AsyncGenerator<ActivationBlock, void, void> {
   const { hooks, batch = 8, interventions = [] } = options;
@@ -44,7 +59,7 @@ export async function* activations(
   }
   let started = 0;
   let kept = 0;
-  for await (const rows of groups(sequences, batch)) {
+  for await (const rows of passes(model, sequences, batch)) {
     const block = await read(model, hooks, rows, keep, interventions, started);
     started += rows.length;
     kept += block.count;
@@ -52,31 +67,39 @@ export async function* activations(
       yield block;
     }
   }
-  if (kept === 0) {
+  if (kept === 0 && !options.resumed) {
     throw new SextantError('data_invalid', 'no token is left after masking special tokens and padding');
   }
 }
 
+type Place = { token: number; sequence: number; position: number; document: number; place: number };
+
 async function read(
   model: LanguageModel,
   hooks: readonly string[],
-  rows: ArrayLike<number>[],
+  sequences: readonly Sequence[],
   keep: (token: number, position: number) => boolean,
   interventions: readonly Intervention[],
   firstSequence: number,
 ): Promise<ActivationBlock> {
+  const rows = sequences.map(idsOf);
   const seq = Math.max(...rows.map((row) => row.length));
   const at: number[] = [];
-  const found: [token: number, sequence: number, position: number][] = [];
+  const found: Place[] = [];
   for (const [r, row] of rows.entries()) {
+    const sequence = firstSequence + r;
+    const from = sequences[r];
     for (let i = 0; i < row.length; i++) {
-      if (keep(row[i]!, i)) {
+      const token = row[i] ?? 0;
+      if (keep(token, i)) {
         at.push(r * seq + seq - row.length + i);
-        found.push([row[i]!, firstSequence + r, i]);
+        const [document, place] = from && 'ids' in from ? [from.documents[i], from.positions[i]] : [sequence, i];
+        found.push({ token, sequence, position: i, document: document ?? 0, place: place ?? 0 });
       }
     }
   }
   const all = at.length === rows.length * seq;
+  const last = sequences.at(-1);
   const values: Record<string, Float32Array> = {};
   if (at.length > 0) {
     const { taps } = await model.forward({
@@ -93,9 +116,12 @@ async function read(
   return {
     count: at.length,
     values,
-    tokens: Int32Array.from(found, ([token]) => token),
-    sequences: Int32Array.from(found, ([, sequence]) => sequence),
-    positions: Int32Array.from(found, ([, , position]) => position),
+    tokens: Int32Array.from(found, ({ token }) => token),
+    sequences: Int32Array.from(found, ({ sequence }) => sequence),
+    positions: Int32Array.from(found, ({ position }) => position),
+    documents: Int32Array.from(found, ({ document }) => document),
+    places: Int32Array.from(found, ({ place }) => place),
+    next: last && 'ids' in last ? last.next : null,
   };
 }
 
@@ -104,6 +130,38 @@ export function requireFinite(x: Float32Array, what: string): void {
   const bad = x.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
     throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
+  }
+}
+
+/**
+ * Sequences that go through the model together: at most `size`, of few enough positions (with padding; one sequence may
+ * have more), and all of one rotary scaling, which would otherwise follow the longest of them.
+ */
+export async function* passes<T extends Row>(
+  { architecture: { rope } }: LanguageModel,
+  sequences: AsyncIterable<T> | Iterable<T>,
+  size: number,
+  positions = PASS_POSITIONS,
+): AsyncGenerator<T[]> {
+  const regimeOf = (length: number) => (rope ? ropeRegime(rope, length) : 0);
+  let pass: T[] = [];
+  let longest = 0;
+  let regime = 0;
+  for await (const sequence of sequences) {
+    const { length } = idsOf(sequence);
+    const fits =
+      pass.length < size && (pass.length + 1) * Math.max(longest, length) <= positions && regimeOf(length) === regime;
+    if (pass.length > 0 && !fits) {
+      yield pass;
+      pass = [];
+      longest = 0;
+    }
+    pass.push(sequence);
+    longest = Math.max(longest, length);
+    regime = regimeOf(length);
+  }
+  if (pass.length > 0) {
+    yield pass;
   }
 }
 

@@ -1,5 +1,5 @@
 /** Autoencoders of one model on the same held-out text: what they share is read and measured once per hook point. */
-import type { LanguageModel, Tokenizer } from '../../lm/index.ts';
+import type { LanguageModel, Sequence, Tokenizer } from '../../lm/index.ts';
 import type { Encoder } from '../codes/encoder.ts';
 import { labelledTasks } from '../probes/labelled-tasks.ts';
 import type { LabelledText } from '../probes/pooled.ts';
@@ -14,7 +14,7 @@ import { Site } from './loss-recovered.ts';
 type EvaluationOptions = {
   encoder: Encoder;
   /** The held-out text from its first sequence on. */
-  sequences: () => AsyncIterable<ArrayLike<number>>;
+  sequences: () => AsyncIterable<Sequence>;
   /** Tokens to measure on, and sequences of one forward pass. */
   tokens: number;
   pass: number;
@@ -88,13 +88,15 @@ export class HeldOutEvaluation {
 
   #siteAt(hook: string, held: HeldOut, inputs: number): Site | null {
     const { lossSequences, encoder } = this.#options;
-    if (lossSequences === 0) {
+    // A single token is no prediction.
+    const predicted = held.ids.filter(({ length }) => length > 1).slice(0, lossSequences);
+    if (predicted.length === 0) {
       return null;
     }
     let site = this.#sites.get(hook);
     if (!site) {
       const { mean } = activationStatistics(held.x, inputs);
-      site = new Site(this.#model, hook, held.ids.slice(0, lossSequences), { mean, encoder });
+      site = new Site(this.#model, hook, predicted, { mean, encoder });
       this.#sites.set(hook, site);
     }
     return site;

@@ -1,6 +1,6 @@
 /** Activations for evaluation: a bounded number of tokens, with where each one stands. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
+import { activations, type LanguageModel, requireFinite, type Sequence } from '../../lm/index.ts';
 
 export type HeldOut = {
   /** tokens x width. */
@@ -20,7 +20,7 @@ export type HeldOut = {
 export async function heldOutActivations(
   model: LanguageModel,
   hook: string,
-  stream: AsyncIterable<ArrayLike<number>>,
+  stream: AsyncIterable<Sequence>,
   { tokens, pass, progress }: { tokens: number; pass: number; progress?: (done: number) => void },
 ): Promise<HeldOut> {
   const width = model.widthAt(hook);
@@ -30,7 +30,7 @@ export async function heldOutActivations(
   const ids: ArrayLike<number>[] = [];
   const recorded = async function* () {
     for await (const sequence of stream) {
-      ids.push(sequence);
+      ids.push('ids' in sequence ? sequence.ids : sequence);
       yield sequence;
     }
   };

@@ -1,6 +1,7 @@
 /** What a language model loses when a site is replaced by its reconstruction, with the controls that give it a scale. */
 
-import { type ForwardResult, groups, klDivergence, type LanguageModel, rowOf } from '../../lm/index.ts';
+import { logitPositions } from '../../../shared/models/pass-size.ts';
+import { type ForwardResult, klDivergence, type LanguageModel, passes, rowOf } from '../../lm/index.ts';
 import { Encoder } from '../codes/encoder.ts';
 import { encodeActivations, reconstruct, type TrainedSae } from './evaluate.ts';
 
@@ -135,7 +136,7 @@ export class Site {
     const { vocabulary } = model.architecture;
     const totals: Totals = { tokens: 0, original: 0, loss: 0, kl: 0, referenceLoss: 0, referenceKl: 0, sequences: [] };
     const { reference } = this.#options;
-    for await (const ids of groups(this.#sequences, this.#options.pass)) {
+    for await (const ids of passes(model, this.#sequences, this.#options.pass, logitPositions(vocabulary))) {
       const plain = await model.forward({ ids, taps: [hook], losses: true });
       const x = plain.taps[hook]!.data;
       const values = keepSpecial(await replace(x), x, ids, plain, special);

@@ -28,7 +28,7 @@ export async function runPlanted(client: Client): Promise<void> {
   await step(
     client,
     activationsExtract,
-    { model, hooks: [HOOK], corpus: CORPUS, context: CONTEXT, tokens: 16_384 },
+    { model, hooks: [HOOK], corpus: CORPUS, split: 'train', context: CONTEXT, tokens: 16_384 },
     (r) => `${r.tokens} x ${r.width} values, mean norm ${decimal(r.hooks[HOOK]!.mean_norm, 2)}`,
   );
   const variants = ['abstopk', 'topk'] as const;
@@ -55,7 +55,7 @@ export async function runPlanted(client: Client): Promise<void> {
   const scored = await step(
     client,
     saeEvaluate,
-    { model, saes: [abs.id, top.id], corpus: CORPUS, context: CONTEXT },
+    { model, saes: [abs.id, top.id], corpus: CORPUS, split: 'held_out', context: CONTEXT },
     (r) => `${r.tokens} held-out tokens`,
   );
   const [absScore, topScore] = [abs, top].map(({ id }) => scored.saes.find((sae) => sae.id === id)!) as [

@@ -72,7 +72,7 @@ export async function runPretrained(client: Client, alias: string, folder: strin
   const scored = await step(
     client,
     saeEvaluate,
-    { model, saes: saes.map(({ id }) => id), corpus, context, tokens: 4096 },
+    { model, saes: saes.map(({ id }) => id), corpus, split: 'held_out', context, tokens: 4096 },
     (r) => `${r.tokens} held-out tokens`,
   );
   const poles = { positive: single(AXIS.positive), negative: single(AXIS.negative) };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCorpus } from '../../../gpu-worker/jobs/inputs/corpus-input.ts';
 import { DOCUMENT_LIMIT, type Document, fileDocuments, surveyFile } from '../../../gpu-worker/lm/corpus/corpus-file.ts';
-import type { CorpusPosition } from '../../../gpu-worker/lm/corpus/corpus-reading.ts';
+import type { CorpusPosition } from '../../../gpu-worker/lm/corpus/passages.ts';
 import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
@@ -124,35 +124,15 @@ describe('a pass over a corpus', () => {
     writeFileSync(lines, texts.map((text) => JSON.stringify({ text })).join('\n'));
     const configuration = { corpora: { lines } } as never;
     const opened = await openCorpus({ configuration, input: () => undefined as never }, corpus(), model, 'digest');
-    for (const split of ['train', 'held-out'] as const) {
-      const reading = opened.sequences(split, 7);
-      const sequences: number[][] = [];
-      const positions: CorpusPosition[] = [reading.position];
-      for await (const ids of reading) {
-        sequences.push([...Array.from(ids)]);
-        positions.push(reading.position);
-        if (sequences.length === 70) {
-          break;
+    for (const split of ['all', 'train', 'held_out'] as const) {
+      const use = { split, packing: 'packed', length: 7, limit: 470, as: 'rows' } as const;
+      const passages = await all(opened.read(use));
+      expect(passages.length).toBeGreaterThan(3);
+      for (const [i, { next }] of passages.entries()) {
+        if (i % 23 === 0 || i > passages.length - 3) {
+          const rest = opened.read(use, JSON.parse(JSON.stringify(next)) as CorpusPosition);
+          expect(await all(rest), `from passage ${i + 1}`).toEqual(passages.slice(i + 1));
         }
-      }
-      expect(sequences.length).toBeGreaterThan(3);
-      for (const [i, position] of positions.entries()) {
-        if (!('token' in position) && i % 23 > 0) {
-          continue;
-        }
-        const rest: number[][] = [];
-        if (i < sequences.length) {
-          for await (const ids of opened.sequences(split, 7, JSON.parse(JSON.stringify(position)))) {
-            rest.push([...Array.from(ids)]);
-            if (i + rest.length === sequences.length) {
-              break;
-            }
-          }
-        }
-        expect(rest, `from sequence ${i}`).toEqual(sequences.slice(i));
-      }
-      if ('token' in positions[0]!) {
-        expect(await all(opened.sequences(split, 7, positions.at(-1)))).toEqual([]);
       }
     }
   });

@@ -131,6 +131,8 @@ describe('lm.train', () => {
       corpus: { local: 'lines' },
       context: 13,
       tokens: 65_536,
+      split: 'held_out',
+      packing: 'packed',
     });
     expect(evaluated.result.runs[0]!.loss).toBeCloseTo(result.held_out_loss_before!, 5);
   });

@@ -239,7 +239,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     const { result } = await encode('planted', { strongest: 3 });
     const { texts, mismatch } = result;
     expect(mismatch).toEqual([]);
-    expect(texts[0]!.tokens.map(({ text }) => text)).toEqual(['<s>', '+tense', 'will', 'soon']);
+    expect(texts[0]!.tokens.map(({ text }) => text)).toEqual(['+tense', 'will', 'soon']);
     for (const { codes, error } of texts.flatMap(({ tokens }) => tokens)) {
       expect(codes).toHaveLength(3);
       expect(Math.abs(codes[0]!.code)).toBeGreaterThanOrEqual(Math.abs(codes[2]!.code));

@@ -37,7 +37,15 @@ export async function trainAndEvaluate<Evaluated>(
     feature_dashboards: false,
   });
   const ids = trained.result.saes.map(({ id }) => id);
-  const { result } = await jobs.run(saeEvaluate, { model, corpus, context, saes: ids, ...evaluation });
+  const { result } = await jobs.run(saeEvaluate, {
+    model,
+    corpus,
+    split: 'held_out',
+    packing: 'packed',
+    context,
+    saes: ids,
+    ...evaluation,
+  });
   // Measures that were asked for are never null, which the contract's type cannot know.
   return { evaluated: result.saes as unknown as Evaluated[], tokensPerSecond: trained.result.tokens_per_s };
 }

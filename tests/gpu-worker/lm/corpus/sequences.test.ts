@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { packed, repeated, shuffled } from '../../../../gpu-worker/lm/corpus/sequences.ts';
+import { repeated, shuffled } from '../../../../gpu-worker/lm/corpus/sequences.ts';
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
@@ -8,25 +8,6 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   }
   return list;
 }
-
-describe('packing', () => {
-  it('lays documents end to end and drops the rest', async () => {
-    const documents = [[1, 2, 3], [4], [5, 6, 7, 8, 9]];
-    expect((await all(packed(documents, { length: 4 }))).map((s) => [...s])).toEqual([
-      [1, 2, 3, 4],
-      [5, 6, 7, 8],
-    ]);
-    expect((await all(packed(documents, { length: 5, separator: 0 }))).map((s) => [...s])).toEqual([
-      [1, 2, 3, 0, 4],
-      [0, 5, 6, 7, 8],
-    ]);
-  });
-
-  it('gives a corpus shorter than one sequence as it is, and nothing for nothing', async () => {
-    expect((await all(packed([[1, 2]], { length: 8 }))).map((s) => [...s])).toEqual([[1, 2]]);
-    expect(await all(packed([], { length: 8 }))).toEqual([]);
-  });
-});
 
 describe('shuffling', () => {
   it('gives every item once, in an order that the seed decides', async () => {

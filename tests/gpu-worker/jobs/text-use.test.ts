@@ -1,0 +1,124 @@
+/** The text that is sent is the text that is used: alone in the model, token by token, and accounted for. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/model.ts';
+import { readSafetensors } from '../../../shared/formats/safetensors.ts';
+import activationsExtract from '../../../shared/jobs/activations.extract.ts';
+import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
+import saeEncode from '../../../shared/jobs/sae.encode.ts';
+import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
+import saeTrain from '../../../shared/jobs/sae.train.ts';
+import { LocalJobs } from '../../support/job-context.ts';
+import { gap, TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
+import { wordTokenizer } from '../../support/word-tokenizer.ts';
+
+const HOOK = 'resid_post.1';
+const WINDOW = 8;
+/** Of one to nineteen words, so that some go on in a second and a third window. */
+const TEXTS = Array.from({ length: 20 }, (_, i) =>
+  Array.from({ length: 1 + i }, (_, j) => `w${2 + ((7 * i + 3 * j) % 58)}`).join(' '),
+);
+
+describe('text of twenty documents', () => {
+  let tiny: TinyModel;
+  let model: LanguageModel;
+  let jobs: LocalJobs;
+  const corpus = { texts: TEXTS };
+  const of = { model: { local: 'tiny' }, context: WINDOW };
+  beforeAll(async () => {
+    tiny = tinyModel(TINY.llama ?? {}, { tokenizer: wordTokenizer() });
+    model = await loadModel(tiny.folder, { threads: 1 });
+    jobs = new LocalJobs({ models: { tiny: tiny.folder } });
+  });
+  afterAll(async () => {
+    await model.release();
+    jobs.close();
+    tiny.remove();
+  });
+
+  const encoded = () => TEXTS.map((text) => model.tokenizer?.encode(text) ?? []);
+  /** Each window by itself, at every position. */
+  async function alone(): Promise<{ id: number; document: number; position: number; x: Float32Array }[]> {
+    const rows = [];
+    for (const [document, ids] of encoded().entries()) {
+      for (let at = 0; at < ids.length; at += WINDOW) {
+        const window = ids.slice(at, at + WINDOW);
+        const { taps } = await model.forward({ ids: [window], taps: [HOOK], logits: 'none' });
+        for (const [i, id] of window.entries()) {
+          const x = taps[HOOK]?.data.subarray(16 * i, 16 * (i + 1)) ?? new Float32Array();
+          rows.push({ id, document, position: at + i, x });
+        }
+      }
+    }
+    return rows.filter(({ id }) => id > 1);
+  }
+
+  it('becomes rows that no other document changes, with what they are of beside them', async () => {
+    const { result, published } = await jobs.run(activationsExtract, { ...of, hooks: [HOOK], corpus, batch: 5 });
+    const [blob] = published[0]?.blobs ?? [];
+    const file = readSafetensors(jobs.read(blob ?? expect.fail('no shard')));
+    const ints = (name: string) => [...new Int32Array(Uint8Array.from(file.bytes(name)).buffer)];
+    const expected = await alone();
+    expect(ints('token_ids')).toEqual(expected.map(({ id }) => id));
+    expect(ints('documents')).toEqual(expected.map(({ document }) => document));
+    expect(ints('positions')).toEqual(expected.map(({ position }) => position));
+    const values = expected.flatMap(({ x }) => [...x]);
+    expect(gap(file.float32(HOOK), values)).toBeLessThan(1e-5);
+    const words = TEXTS.join(' ').split(' ').length;
+    expect(result.text).toEqual({
+      split: 'all',
+      packing: 'documents',
+      window: WINDOW,
+      windows: encoded().reduce((sum, ids) => sum + Math.ceil(ids.length / WINDOW), 0),
+      documents: { sent: 20, used: 20, left_out: {} },
+      tokens: { sent: words + 20, used: words, left_out: { special: 20 } },
+    });
+  });
+
+  it('is read in part where a split or a number of tokens says so, and the rest is told', async () => {
+    const params = { ...of, hooks: [HOOK], corpus };
+    const held = await jobs.run(activationsExtract, { ...params, split: 'held_out' });
+    expect(held.result.text.documents).toEqual({ sent: 20, used: 2, left_out: { split: 18 } });
+    expect(held.result.tokens).toBe(1 + 11);
+    const few = await jobs.run(activationsExtract, { ...params, tokens: 4 });
+    expect(few.result.text.documents).toEqual({ sent: 20, used: 3, left_out: { limit: 17 } });
+    expect(few.result.text.tokens).toEqual({ sent: 230, used: 4, left_out: { special: 3, limit: 223 } });
+  });
+
+  it('is scored by its predictions, each document on its own', async () => {
+    const { result } = await jobs.run(lmEvaluate, { ...of, corpus });
+    let [total, count] = [0, 0];
+    for (const ids of encoded()) {
+      for (let at = 0; at < ids.length; at += WINDOW) {
+        const window = ids.slice(at, at + WINDOW);
+        const { losses } = await model.forward({ ids: [window], losses: true, logits: 'none' });
+        for (const loss of losses?.subarray(0, window.length - 1) ?? []) {
+          total += loss;
+          count++;
+        }
+      }
+    }
+    expect(result.tokens).toBe(count);
+    expect(result.runs[0]?.loss).toBeCloseTo(total / count, 5);
+    const windows = encoded().reduce((sum, ids) => sum + Math.ceil(ids.length / WINDOW), 0);
+    expect(result.text?.tokens).toEqual({ sent: 230, used: count, left_out: { first: windows } });
+    expect(result.text?.documents.used).toBe(20);
+  });
+
+  it('is encoded and evaluated on the very rows that are extracted', async () => {
+    const saes = [{ variant: 'topk', width: 32, k: 4 }];
+    const train = { ...of, hook: HOOK, corpus, saes, steps: 3, batch: 16, evaluation_tokens: 256 };
+    const trained = await jobs.run(saeTrain, { ...train, corpus: { sampled: { seed: 1 } }, feature_dashboards: false });
+    const sae = trained.result.saes[0]?.id ?? '';
+    const { result } = await jobs.run(saeEncode, { ...of, sae, texts: TEXTS });
+    const extracted = await jobs.run(activationsExtract, { ...of, hooks: [HOOK], corpus });
+    const rows = result.texts.flatMap(({ document, tokens }) =>
+      tokens.map(({ id, position }) => ({ id, document, position })),
+    );
+    expect(rows).toEqual((await alone()).map(({ x, ...row }) => row));
+    expect(result.text).toEqual(extracted.result.text);
+    const evaluated = await jobs.run(saeEvaluate, { ...of, saes: [sae], corpus, tokens: 256, loss_sequences: 64 });
+    expect(evaluated.result.tokens).toBe(rows.length);
+    expect(evaluated.result.text).toEqual(extracted.result.text);
+    expect(evaluated.result.saes[0]?.loss?.tokens).toBe(230 - result.text.windows);
+  });
+});
