@@ -12,6 +12,8 @@ const report = process.env.SEXTANT_TEST_REPORT;
 
 export default defineConfig({
   test: {
+    // the edge logs every change; what a test that passed printed is not worth reading
+    silent: 'passed-only',
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     projects: [
       // runs inside workerd, with local D1, KV, R2, queues and Durable Objects; storage is isolated per file

@@ -49,6 +49,10 @@ export interface Env {
 /** What middleware leaves for a route's handler. */
 export type Variables = {
   requestId: string;
+  /** The request's traceparent, once something has asked for it: `traceOf`. */
+  trace: string | undefined;
+  /** What a handler adds to the request's line in the log. */
+  noted: Record<string, string | null> | undefined;
   /** What is left of the caller's rate limit. */
   allowance: Allowance | undefined;
   /** Set on every route that names a scope. */

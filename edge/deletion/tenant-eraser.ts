@@ -5,6 +5,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../environment.ts';
 import { KEY_CACHE_MS } from '../keys/registry.ts';
+import { log } from '../log.ts';
 import { eraseTenant } from './tenant.ts';
 
 const RETRY_MS = 5_000;
@@ -25,7 +26,7 @@ export class TenantEraser extends DurableObject<Env> {
     try {
       await eraseTenant(this.env, task.tenant, Date.now());
     } catch (error) {
-      console.error('a tenant is not gone yet', String(error));
+      log.error('a tenant is not gone yet', { reason: String(error) });
       return;
     }
     const last = task.begun_at + KEY_CACHE_MS + RETRY_MS;

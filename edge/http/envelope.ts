@@ -1,8 +1,11 @@
 /** What every answer carries: a request id, the edge's clock, the rate limit. */
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { EDGE_TIME_HEADER } from '../../shared/contracts/worker-call.ts';
+import { newTraceparent, nextSpan, readTraceparent } from '../../shared/signing/traceparent.ts';
 import type { AppEnv } from '../environment.ts';
+import { log } from '../log.ts';
 import { type Allowance, rateLimit, rateLimitPolicy } from '../quota/allowance.ts';
 import { drain } from './body.ts';
 
@@ -45,7 +48,45 @@ export const decodable = createMiddleware<AppEnv>(async function decodable(c, ne
   await next();
 });
 
+/** The request's traceparent: a part of the trace that the caller goes on with, or a trace of its own. */
+export function traceOf(c: Context<AppEnv>): string {
+  let trace = c.get('trace');
+  if (trace === undefined) {
+    const presented = readTraceparent(c.req.raw.headers.get('traceparent'));
+    trace = presented ? nextSpan(presented) : newTraceparent();
+    c.set('trace', trace);
+  }
+  return trace;
+}
+
+/** Workers say these every few seconds. */
+const UNLOGGED = /^\/internal\/(workers\/announce|jobs\/[^/]+\/heartbeat)$/;
+
+/** One line for each request that changes something and for each that was refused. */
+function logRequest(c: Context<AppEnv>, began: number): void {
+  const { method } = c.req.raw;
+  const { status } = c.res;
+  const reads = method === 'GET' || method === 'HEAD';
+  if (status < 400 && (reads || UNLOGGED.test(c.req.path))) {
+    return;
+  }
+  const key = c.get('key') as AppEnv['Variables']['key'] | undefined;
+  const fields = {
+    trace: traceOf(c),
+    request_id: c.get('requestId'),
+    method,
+    path: c.req.path.slice(0, 200),
+    status,
+    ...(c.error ? { code: c.error instanceof SextantError ? c.error.code : 'internal' } : {}),
+    ...(key ? { tenant: key.tenant, key: key.id } : {}),
+    ...c.get('noted'),
+    ms: Date.now() - began,
+  };
+  log[status >= 500 ? 'error' : status >= 400 ? 'warn' : 'info']('request', fields);
+}
+
 export const envelope = createMiddleware<AppEnv>(async function envelope(c, next) {
+  const began = Date.now();
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
   if (c.res.status >= 400) {
@@ -54,6 +95,12 @@ export const envelope = createMiddleware<AppEnv>(async function envelope(c, next
   // an answer that came from elsewhere, such as a Durable Object's, has headers that cannot be changed
   c.res = c.req.raw.method === 'HEAD' ? await withLength(c.res) : new Response(c.res.body, c.res);
   c.res.headers.set('x-content-type-options', 'nosniff');
+  logRequest(c, began);
+  const trace = c.get('trace');
+  if (trace !== undefined) {
+    // https://www.w3.org/TR/trace-context-2/#traceresponse-header
+    c.res.headers.set('traceresponse', trace);
+  }
   stamp(c.res.headers, c.get('requestId'), c.get('allowance'), Date.now());
 });
 

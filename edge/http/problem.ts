@@ -13,6 +13,7 @@ import {
   SextantError,
 } from '../../shared/contracts/problem.ts';
 import type { AppEnv } from '../environment.ts';
+import { log } from '../log.ts';
 import { rateLimit, rateLimitPolicy } from '../quota/allowance.ts';
 
 const isProblemCode = (code: string): code is ProblemCode => Object.hasOwn(PROBLEMS, code);
@@ -60,7 +61,11 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   const known = asSextantError(error);
   const code = isProblemCode(known.code) ? known.code : 'internal';
   if (code === 'internal') {
-    console.error(c.get('requestId'), error.stack ?? String(error));
+    log.error('an internal error', {
+      request_id: c.get('requestId'),
+      trace: c.get('trace'),
+      stack: error.stack ?? String(error),
+    });
   }
   const [status, title] = PROBLEMS[code];
   const problem: Problem = {

@@ -6,8 +6,11 @@ import { DurableObject } from 'cloudflare:workers';
 import type { InboundDelivery, InboundEvent } from '../../shared/contracts/inbound.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
+import { newTraceparent } from '../../shared/signing/traceparent.ts';
+import { addColumn } from '../add-column.ts';
 import type { Env } from '../environment.ts';
 import { type Answer, answer } from '../jobs/answer.ts';
+import { log } from '../log.ts';
 import { findHook } from './hooks.ts';
 import { startRun } from './runs/start.ts';
 
@@ -20,6 +23,8 @@ export type Arrival = {
   /** Raw bytes, of accepted and ignored deliveries; those of a refused one are nobody's. */
   body: Uint8Array<ArrayBuffer> | null;
   bytes: number;
+  /** Traceparent of the request that brought it. */
+  trace: string | null;
 };
 type Row = {
   id: string;
@@ -33,12 +38,13 @@ type Row = {
   replay_of: string | null;
   bytes: number;
 };
+type Pending = { id: string; event: string; replay_of: string | null; tries: number; trace: string | null };
 const COLUMNS = 'id, at, sender_id, outcome, code, detail, event, run, replay_of, bytes';
 const TABLES = `
   CREATE TABLE IF NOT EXISTS hook (id TEXT PRIMARY KEY);
   CREATE TABLE IF NOT EXISTS deliveries (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
     sender_id TEXT, outcome TEXT NOT NULL, code TEXT, detail TEXT, event TEXT, run TEXT, replay_of TEXT,
-    bytes INTEGER NOT NULL, body BLOB, pending INTEGER NOT NULL, tries INTEGER NOT NULL);
+    bytes INTEGER NOT NULL, body BLOB, pending INTEGER NOT NULL, tries INTEGER NOT NULL, trace TEXT);
   CREATE INDEX IF NOT EXISTS deliveries_pending ON deliveries (pending) WHERE pending = 1;
   CREATE INDEX IF NOT EXISTS deliveries_refused ON deliveries (seq) WHERE outcome = 'refused';`;
 
@@ -58,6 +64,9 @@ export class InboundInbox extends DurableObject<Env> {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     this.#ready = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'deliveries'").toArray().length > 0;
+    if (this.#ready) {
+      addColumn(this.#sql, 'deliveries', 'trace TEXT');
+    }
   }
 
   /** Stores a delivery for the hook and answers its id. */
@@ -103,7 +112,7 @@ export class InboundInbox extends DurableObject<Env> {
   }
 
   /** Runs an accepted delivery again, as a run of its own. Raises `not_found`, `conflict`. */
-  async replay(id: string): Promise<Answer<InboundDelivery>> {
+  async replay(id: string, trace: string): Promise<Answer<InboundDelivery>> {
     return answer(async () => {
       const [row] = this.#ready
         ? this.#sql.exec<Row>(`SELECT ${COLUMNS} FROM deliveries WHERE id = ?`, id).toArray()
@@ -119,7 +128,7 @@ export class InboundInbox extends DurableObject<Env> {
       }
       const again = randomId('dlv');
       const event = JSON.parse(row.event) as InboundEvent;
-      this.#insert(again, { ...row, event, code: null, detail: null, body: null }, id);
+      this.#insert(again, { ...row, event, code: null, detail: null, body: null, trace }, id);
       await this.#armAt(Date.now());
       return this.read(again) as InboundDelivery;
     });
@@ -139,17 +148,18 @@ export class InboundInbox extends DurableObject<Env> {
     // whatever happens below, there is another alarm
     await this.ctx.storage.setAlarm(Date.now() + LONGEST_PAUSE_MS);
     const pending = this.#sql
-      .exec<{ id: string; event: string; replay_of: string | null; tries: number }>(
-        'SELECT id, event, replay_of, tries FROM deliveries WHERE pending = 1 ORDER BY seq LIMIT ?',
+      .exec<Pending>(
+        'SELECT id, event, replay_of, tries, trace FROM deliveries WHERE pending = 1 ORDER BY seq LIMIT ?',
         BATCH,
       )
       .toArray();
     let pause = 0;
-    for (const { id, event, replay_of, tries } of pending) {
+    for (const one of pending) {
+      const { id, tries, trace } = one;
       try {
-        await this.#start(id, JSON.parse(event) as InboundEvent, replay_of);
+        await this.#start(one);
       } catch (error) {
-        console.error('a delivery waits', id, String(error));
+        log.error('a delivery waits', { trace, delivery: id, reason: String(error) });
         this.#sql.exec('UPDATE deliveries SET tries = tries + 1 WHERE id = ?', id);
         pause = Math.max(pause, Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** Math.min(tries, 20)));
       }
@@ -159,15 +169,21 @@ export class InboundInbox extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now() + (left ? pause : SWEEP_MS));
   }
 
-  async #start(id: string, event: InboundEvent, replay_of: string | null): Promise<void> {
+  async #start({ id, event: json, replay_of, trace }: Pending): Promise<void> {
+    const event = JSON.parse(json) as InboundEvent;
     const hook = await findHook(this.env, this.#sql.exec<{ id: string }>('SELECT id FROM hook').one().id);
     const started = hook
-      ? await startRun(this.env, hook, event, replay_of === null ? null : id)
+      ? await startRun(this.env, hook, event, {
+          replay: replay_of === null ? null : id,
+          trace: trace ?? newTraceparent(),
+        })
       : { refused: { code: 'hook_disabled', detail: 'the hook has been deleted' } };
     if ('run' in started) {
+      log.info('delivery started', { trace, hook: hook?.id, delivery: id, run: started.run });
       this.#sql.exec('UPDATE deliveries SET run = ?, pending = 0 WHERE id = ?', started.run, id);
     } else {
       const { code, detail } = started.refused;
+      log.warn('delivery refused', { trace, hook: hook?.id, delivery: id, code });
       this.#sql.exec(
         "UPDATE deliveries SET outcome = 'refused', code = ?, detail = ?, pending = 0 WHERE id = ?",
         code,
@@ -179,7 +195,7 @@ export class InboundInbox extends DurableObject<Env> {
 
   #insert(id: string, arrival: Arrival, replay_of: string | null): void {
     this.#sql.exec(
-      `INSERT INTO deliveries (${COLUMNS}, body, pending, tries) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, 0)`,
+      `INSERT INTO deliveries (${COLUMNS}, body, pending, tries, trace) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, 0, ?)`,
       id,
       Date.now(),
       arrival.sender_id,
@@ -191,6 +207,7 @@ export class InboundInbox extends DurableObject<Env> {
       arrival.bytes,
       arrival.body,
       arrival.outcome === 'accepted' ? 1 : 0,
+      arrival.trace,
     );
   }
 

@@ -13,13 +13,14 @@ type CreationRequest = {
   path: string;
   raw: Uint8Array<ArrayBuffer>;
   request_id: string;
+  trace: string;
 };
 
 /** The id of the job, and whether it stood before. Raises `idempotency_key_missing`, and as `beginOnce` and `admit`. */
 export async function createOnce(
   env: Env,
   key: AccessKey,
-  { idempotencyKey, path, raw, request_id }: CreationRequest,
+  { idempotencyKey, path, raw, request_id, trace }: CreationRequest,
 ): Promise<{ id: string; replayed: boolean }> {
   if (idempotencyKey === undefined) {
     throw new SextantError(
@@ -37,7 +38,7 @@ export async function createOnce(
   if (!replayed) {
     try {
       const body: unknown = JSON.parse(new TextDecoder().decode(raw));
-      await whileHeld(memory, () => placeJob(env, key, { id, body, run: null, request_id }));
+      await whileHeld(memory, () => placeJob(env, key, { id, body, run: null, request_id, trace }));
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
       await (error instanceof SextantError ? memory.abandon() : memory.release());
@@ -48,16 +49,19 @@ export async function createOnce(
   return { id, replayed };
 }
 
+/** `trace`: traceparent of what brings the job about. */
+type Placement = { id: string; body: unknown; run: string | null; request_id: string | null; trace: string };
+
 /** Creates the job of this id in the name of the key, for a run or for a request; again changes nothing. Raises as `admit`. */
 export async function placeJob(
   env: Env,
   key: AccessKey,
-  { id, body, run, request_id }: { id: string; body: unknown; run: string | null; request_id: string | null },
+  { id, body, run, request_id, trace }: Placement,
 ): Promise<void> {
   const admitted = await admit(env, key, body);
   if (admitted.contract.scope === 'directions:refusal') {
     await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
   }
   const params = await storeParams(env, key.tenant, id, admitted.params);
-  await ledgerOf(env, id).create({ ...termsOf(id, key.tenant, admitted), key: key.id, run }, params);
+  await ledgerOf(env, id).create({ ...termsOf(id, key.tenant, admitted), key: key.id, run, trace }, params);
 }

@@ -6,6 +6,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { queueBodySchema } from '../../shared/contracts/worker-call.ts';
 import type { Env } from '../environment.ts';
+import { log } from '../log.ts';
 import { openOwnMessage } from '../workers/message-check.ts';
 import { ledgerOf } from './ledger-of.ts';
 
@@ -13,7 +14,7 @@ export async function consumeDeadLetters(batch: MessageBatch<unknown>, env: Env)
   for (const letter of batch.messages) {
     const body = queueBodySchema.safeParse(letter.body);
     if (!body.success) {
-      console.warn('a dead letter is no message of ours', letter.id);
+      log.warn('a dead letter is no message of ours', { letter: letter.id });
       letter.ack();
       continue;
     }
@@ -23,7 +24,7 @@ export async function consumeDeadLetters(batch: MessageBatch<unknown>, env: Env)
       letter.ack();
     } catch (error) {
       if (error instanceof SextantError) {
-        console.warn('a dead letter is refused', letter.id, String(error));
+        log.warn('a dead letter is refused', { letter: letter.id, code: error.code, reason: error.message });
         letter.ack();
       } else {
         letter.retry({ delaySeconds: 30 });

@@ -1,5 +1,6 @@
 /** Puts a job's signed message onto the queue. */
 import { signMessage } from '../../shared/signing/message.ts';
+import { nextSpan } from '../../shared/signing/traceparent.ts';
 import type { Env } from '../environment.ts';
 import { DEFAULT_POOL, queueOf } from '../workers/pools.ts';
 import { signingKeys } from '../workers/signing-keys.ts';
@@ -14,6 +15,7 @@ export async function sendDispatch(env: Env, state: JobState, params: StoredPara
     jti: state.dispatch.id,
     type: state.type,
     input_digest: state.input_digest,
+    ...(state.trace ? { traceparent: nextSpan(state.trace) } : {}),
     ...('inline' in params ? { params: params.inline } : { params_ref: params.reference }),
   };
   const jws = await signMessage(key, content, now / 1000);

@@ -11,6 +11,8 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
+import { log } from '../log.ts';
+import { span } from '../span.ts';
 import { type Answer, answer } from './answer.ts';
 import { sendDispatch } from './dispatch.ts';
 import { EventSubscribers } from './event-subscribers.ts';
@@ -129,7 +131,8 @@ export class Ledger extends DurableObject<Env> {
     }
     const reservation = await this.#spending.reserve(state);
     if (reservation === 'granted') {
-      await sendDispatch(this.env, state, this.#store.params(), Date.now());
+      await span('dispatch', state.trace, () => sendDispatch(this.env, state, this.#store.params(), Date.now()));
+      log.info('job sent', { trace: state.trace, job: state.id, dispatch });
       return true;
     }
     const current = this.#current();
@@ -182,7 +185,7 @@ export class Ledger extends DurableObject<Env> {
         this.#outputs
           .dispatcher(next)
           .claimed(next.id, worker)
-          .catch((error: unknown) => console.error(next.id, String(error))),
+          .catch((error: unknown) => trouble(next, error)),
       );
       const { fence, number } = next.attempt as life.Attempt;
       return {
@@ -311,10 +314,10 @@ export class Ledger extends DurableObject<Env> {
       await this.#purge(state);
     }
     if (state.sealed) {
-      await this.#publish().catch((error: unknown) => console.error(state.id, String(error)));
+      await this.#publish().catch((error: unknown) => trouble(state, error));
     }
     await this.#sendOutputs();
-    await this.#outputs.tell().catch((error: unknown) => console.error(state.id, String(error)));
+    await this.#outputs.tell().catch((error: unknown) => trouble(state, error));
     await this.#arm();
   }
 
@@ -379,7 +382,8 @@ export class Ledger extends DurableObject<Env> {
 
   #announce(state: JobState): void {
     const at = new Date().toISOString();
-    const { status, error, claims } = state;
+    const { status, error, claims, trace, id: job, tenant } = state;
+    log.info(`job ${status}`, { trace, job, tenant, attempt: claims, ...(error ? { code: error.code } : {}) });
     this.#subscribers.tell(this.#store.append('status', { status, attempt: claims, at, error }));
     if (!isTerminal(status)) {
       return;
@@ -394,7 +398,7 @@ export class Ledger extends DurableObject<Env> {
     await this.#arm();
     for (const result of await Promise.allSettled(outputs)) {
       if (result.status === 'rejected') {
-        console.error(this.#store.load()?.id, String(result.reason));
+        trouble(this.#store.load(), result.reason);
       }
     }
   }
@@ -431,7 +435,7 @@ export class Ledger extends DurableObject<Env> {
       return;
     }
     const completion = JSON.parse(this.#store.completion() ?? '') as Completion;
-    await publishCompletion(this.env, state, completion);
+    await span('publish', state.trace, () => publishCompletion(this.env, state, completion));
     const sealed = this.#current();
     this.#store.setCompletion(null);
     await this.#commit(sealed, life.succeed(sealed, completion.outcome, Date.now()));
@@ -455,3 +459,7 @@ export class Ledger extends DurableObject<Env> {
     await this.ctx.storage.deleteAll();
   }
 }
+
+/** What will be tried again. */
+const trouble = (state: JobState | null, error: unknown): void =>
+  log.error('a job waits', { trace: state?.trace, job: state?.id, reason: String(error) });

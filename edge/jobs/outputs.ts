@@ -69,8 +69,8 @@ export class LedgerOutputs {
     }
     // noted before it is told: what breaks off is told again, and telling twice changes nothing
     this.#store.postponeNews(Date.now() + RETRY_MS);
-    const { tenant, id, status, webhook } = state;
-    const message = { id: news.event_id, type: `job.${status}`, body: news.body };
+    const { tenant, id, status, webhook, trace = null } = state;
+    const message = { id: news.event_id, type: `job.${status}`, body: news.body, trace };
     await this.dispatcher(state).ended(id);
     await this.#spending.settle(state);
     if (state.run) {

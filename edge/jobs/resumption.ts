@@ -17,8 +17,7 @@ import { noSuchJob } from './waiting.ts';
 export async function resumeJob(
   env: Env,
   key: AccessKey,
-  stopped: string,
-  max_cost: number | undefined,
+  { stopped, max_cost, trace }: { stopped: string; max_cost: number | undefined; trace: string },
 ): Promise<string> {
   const ledger = ledgerOf(env, stopped);
   const found = unwrap(await ledger.resumable(key.tenant));
@@ -47,7 +46,7 @@ export async function resumeJob(
     labels: state.labels,
   };
   const admitted = await admit(env, key, body);
-  const terms = { ...termsOf(id, key.tenant, admitted), key: key.id, run: null, resumed_from: stopped };
+  const terms = { ...termsOf(id, key.tenant, admitted), key: key.id, run: null, trace, resumed_from: stopped };
   await ledgerOf(env, id).create(terms, await storeParams(env, key.tenant, id, admitted.params), checkpoint);
   await ledger.resumed(id);
   return id;

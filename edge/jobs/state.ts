@@ -53,6 +53,8 @@ export type Terms = {
   readonly key?: string;
   /** Workers of this pool take it; absent in jobs from before there were pools. */
   readonly pool?: string;
+  /** Traceparent of what brought it about; absent in jobs from before traces. */
+  readonly trace?: string;
   /** The run that waits for it. */
   readonly run?: string | null;
   readonly labels: Readonly<Record<string, string>>;

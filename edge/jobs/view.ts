@@ -1,6 +1,7 @@
 /** What the public sees of a job's state. */
 import type { Job } from '../../shared/contracts/job.ts';
 import { isTerminal } from '../../shared/contracts/job.ts';
+import { traceIdOf } from '../../shared/signing/traceparent.ts';
 import type { JobState } from './state.ts';
 
 const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
@@ -31,6 +32,7 @@ export const jobView = (state: JobState): Job => ({
   artefacts: [...(state.outcome?.artefacts ?? [])],
   published: [...(state.outcome?.published ?? [])],
   labels: { ...state.labels },
+  trace_id: state.trace ? traceIdOf(state.trace) : null,
   resumed_from: state.resumed_from ?? null,
   queue: null,
 });

@@ -7,6 +7,7 @@ import contract from '../../shared/jobs/ecg.denoise.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { preferredWait } from '../http/prefer.ts';
 import { createOnce } from '../jobs/creation.ts';
 import { viewJob } from '../jobs/waiting.ts';
@@ -63,6 +64,7 @@ export default function registerEcgDenoisings(app: App): void {
       path: c.req.path,
       raw,
       request_id: c.get('requestId'),
+      trace: traceOf(c),
     });
     if (replayed) {
       c.header('idempotency-replayed', 'true');

@@ -9,6 +9,7 @@ import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { byNumber, newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { forgetHook, type Hook, insertHook, listHooks, readHook } from '../inbound/hooks.ts';
@@ -272,7 +273,7 @@ export default function registerInboundHooks(app: App): void {
   app.openapi(replay, async (c) => {
     const { id, delivery } = c.req.valid('param');
     const hook = await readHook(c.env, c.get('key').tenant, id);
-    const again = unwrap(await inboxOf(c.env, hook.id).replay(delivery));
+    const again = unwrap(await inboxOf(c.env, hook.id).replay(delivery, traceOf(c)));
     await audited(c.env, auditOf(c, 'inbound_hook.replay', again.id));
     return c.json(again, 202, uncached);
   });

@@ -7,11 +7,13 @@ import type { App } from '../environment.ts';
 import { addressOf } from '../http/access.ts';
 import { JSON_LIMIT, readBounded } from '../http/body.ts';
 import { json, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { openHook } from '../inbound/hooks.ts';
 import { type Arrival, inboxOf } from '../inbound/inbox.ts';
 import { INBOUND_PROVIDERS } from '../inbound/providers/by-name.ts';
 import { judge } from '../inbound/reading.ts';
 import { takeAnonymous } from '../quota/lease.ts';
+import { span } from '../span.ts';
 
 const acceptedSchema = z
   .object({
@@ -60,7 +62,7 @@ export default function registerInbound(app: App): void {
     const { hook, secrets } = open;
     const { headers } = c.req.raw;
     const kind = INBOUND_PROVIDERS[hook.provider];
-    const told = { sender_id: kind.senderId(headers), event: null, code: null, detail: null };
+    const told = { sender_id: kind.senderId(headers), event: null, code: null, detail: null, trace: traceOf(c) };
     const store = (arrival: Arrival): Promise<string> => inboxOf(env, id).arrive(id, arrival);
     let bytes = 0;
     try {
@@ -68,10 +70,12 @@ export default function registerInbound(app: App): void {
       bytes = body.byteLength;
       const presented = { url: new URL(c.req.url), headers, body };
       const live = secrets.filter(({ expires_at }) => expires_at === null || expires_at > now);
-      await kind.verify(
-        presented,
-        live.map(({ text }) => text),
-        now,
+      await span('verify', told.trace, () =>
+        kind.verify(
+          presented,
+          live.map(({ text }) => text),
+          now,
+        ),
       );
       if (hook.disabled) {
         throw new SextantError('hook_disabled', 'the hook is disabled');
@@ -81,6 +85,7 @@ export default function registerInbound(app: App): void {
       const error = 'ignored' in reading ? reading.ignored : null;
       const event = 'event' in reading ? reading.event : null;
       const delivery = await store({ ...told, ...error, outcome, event, body, bytes });
+      c.set('noted', { tenant: hook.tenant, delivery, outcome, ...(error ? { code: error.code } : {}) });
       return c.json({ delivery, outcome: outcome as 'accepted' | 'ignored', error }, 202, {
         'cache-control': 'no-store',
       });
@@ -91,7 +96,8 @@ export default function registerInbound(app: App): void {
       // anybody can send what is refused: beyond the limit of an address it is not even written down
       takeAnonymous(addressOf(headers), now, 'refused');
       const { code, message: detail } = error;
-      await store({ ...told, outcome: 'refused', code, detail, body: null, bytes });
+      const delivery = await store({ ...told, outcome: 'refused', code, detail, body: null, bytes });
+      c.set('noted', { tenant: hook.tenant, delivery, outcome: 'refused' });
       throw error;
     }
   });

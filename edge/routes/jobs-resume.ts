@@ -4,6 +4,7 @@ import { createJobSchema, jobSchema } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { resumeJob } from '../jobs/resumption.ts';
 import { viewJob } from '../jobs/waiting.ts';
 
@@ -26,7 +27,8 @@ const resume = createRoute({
 export default function registerJobResume(app: App): void {
   app.openapi(resume, async (c) => {
     const key = c.get('key');
-    const id = await resumeJob(c.env, key, c.req.valid('param').id, c.req.valid('json').max_cost);
+    const of = { stopped: c.req.valid('param').id, max_cost: c.req.valid('json').max_cost, trace: traceOf(c) };
+    const id = await resumeJob(c.env, key, of);
     c.header('location', `/v1/jobs/${id}`);
     return c.json(await viewJob(c.env, key.tenant, id, null), 202, { 'cache-control': 'no-store' });
   });

@@ -9,6 +9,7 @@ import type { App } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { jsonBody } from '../http/body.ts';
 import { BODY, json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { preferredWait } from '../http/prefer.ts';
 import { admit } from '../jobs/admission.ts';
@@ -157,6 +158,7 @@ function registerCreate(app: App): void {
       path: c.req.path,
       raw: c.get('body'),
       request_id: c.get('requestId'),
+      trace: traceOf(c),
     });
     if (replayed) {
       c.header('idempotency-replayed', 'true');

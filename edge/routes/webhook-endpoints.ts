@@ -8,6 +8,7 @@ import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
+import { traceOf } from '../http/envelope.ts';
 import { byNumber, newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { rotated, seal } from '../keys/sealed.ts';
@@ -290,7 +291,10 @@ export default function registerWebhookEndpoints(app: App): void {
     const delivery = randomId('evt');
     const type = 'endpoint.test';
     const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data: { id } });
-    await deliveryQueueOf(c.env, id).enqueue({ endpoint: id }, { id: delivery, type, body, subject: null });
+    await deliveryQueueOf(c.env, id).enqueue(
+      { endpoint: id },
+      { id: delivery, type, body, subject: null, trace: traceOf(c) },
+    );
     return c.json({ delivery }, 202, uncached);
   });
 

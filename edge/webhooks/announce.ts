@@ -4,15 +4,15 @@ import type { Env } from '../environment.ts';
 import { listeningEndpoints } from './endpoints.ts';
 import { deliveryQueueOf } from './queue-of.ts';
 
-type WebhookEvent = { tenant: string; id: string; type: string; body: string };
+type WebhookEvent = { tenant: string; id: string; type: string; body: string; trace: string | null };
 
-export async function announce(env: Env, { tenant, id, type, body }: WebhookEvent): Promise<void> {
+export async function announce(env: Env, { tenant, id, type, body, trace }: WebhookEvent): Promise<void> {
   const endpoints = await listeningEndpoints(env, tenant);
   await Promise.all(
     endpoints
       .filter(({ events }) => events.some((filter) => matches(filter, type)))
       .map((endpoint) =>
-        deliveryQueueOf(env, endpoint.id).enqueue({ endpoint: endpoint.id }, { id, type, body, subject: null }),
+        deliveryQueueOf(env, endpoint.id).enqueue({ endpoint: endpoint.id }, { id, type, body, subject: null, trace }),
       ),
   );
 }

@@ -1,5 +1,6 @@
 /** One attempt to deliver: judged, signed, sent, and nothing of the answer kept but its status. */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { nextSpan } from '../../shared/signing/traceparent.ts';
 import type { Env } from '../environment.ts';
 import { judgeAddress } from './address.ts';
 import { retryAfterMs } from './schedule.ts';
@@ -8,7 +9,8 @@ import { signatureHeaders } from './signer.ts';
 /** The whole of an attempt: name, connection, headers. */
 const TIMEOUT_MS = 15_000;
 
-export type Message = { id: string; body: string };
+/** `trace`: traceparent of what it tells of. */
+export type Message = { id: string; body: string; trace: string | null };
 export type AttemptEnd = {
   at: number;
   took_ms: number;
@@ -24,7 +26,7 @@ export async function attempt(
   env: Env,
   address: string,
   secrets: readonly string[],
-  { id, body }: Message,
+  { id, body, trace }: Message,
 ): Promise<AttemptEnd> {
   const at = Date.now();
   const end = (status: number | null, result: AttemptEnd['result'], detail: string, wish_ms: number | null = null) => ({
@@ -44,7 +46,12 @@ export async function attempt(
       body,
       redirect: 'manual',
       signal,
-      headers: { 'content-type': 'application/json', 'user-agent': 'Sextant-Webhooks', ...headers },
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'Sextant-Webhooks',
+        ...headers,
+        ...(trace ? { traceparent: nextSpan(trace) } : {}),
+      },
     });
     // never read: shown to the tenant, it would be a way to read private networks
     await response.body?.cancel();

@@ -1,4 +1,5 @@
 /** The tables of one delivery queue. */
+import { addColumn } from '../add-column.ts';
 import type { AttemptEnd, Message } from './attempt.ts';
 
 /** An endpoint by its id, or the address that a job named. */
@@ -19,7 +20,7 @@ export type MessageView = {
 const TABLES = `
   CREATE TABLE queue (one INTEGER PRIMARY KEY CHECK (one = 1), target TEXT NOT NULL, failing_since INTEGER);
   CREATE TABLE messages (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, body TEXT NOT NULL,
-    subject TEXT, created_at INTEGER NOT NULL, tries INTEGER NOT NULL, next_at INTEGER, state TEXT NOT NULL);
+    subject TEXT, created_at INTEGER NOT NULL, tries INTEGER NOT NULL, next_at INTEGER, state TEXT NOT NULL, trace TEXT);
   CREATE INDEX messages_due ON messages (next_at) WHERE next_at IS NOT NULL;
   CREATE INDEX messages_subject ON messages (subject) WHERE subject IS NOT NULL;
   CREATE TABLE attempts (message TEXT NOT NULL, at INTEGER NOT NULL, took_ms INTEGER NOT NULL, status INTEGER, detail TEXT NOT NULL);
@@ -35,6 +36,9 @@ export class QueueStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'queue'").toArray().length > 0;
+    if (this.#exists) {
+      addColumn(sql, 'messages', 'trace TEXT');
+    }
   }
 
   open(target: Target): void {
@@ -67,16 +71,17 @@ export class QueueStore {
     }
   }
 
-  add({ id, type, body, subject }: NewMessage, now: number): void {
+  add({ id, type, body, subject, trace }: NewMessage, now: number): void {
     this.#sql.exec(
-      `INSERT OR IGNORE INTO messages (id, type, body, subject, created_at, tries, next_at, state)
-       VALUES (?, ?, ?, ?, ?, 0, ?, 'waiting')`,
+      `INSERT OR IGNORE INTO messages (id, type, body, subject, created_at, tries, next_at, state, trace)
+       VALUES (?, ?, ?, ?, ?, 0, ?, 'waiting', ?)`,
       id,
       type,
       body,
       subject,
       now,
       now,
+      trace,
     );
   }
   /** The message that is due first, of those that no lane has in hand. */
@@ -84,8 +89,8 @@ export class QueueStore {
     if (!this.#exists) {
       return null;
     }
-    const due = this.#sql.exec<{ id: string; body: string; tries: number }>(
-      'SELECT id, body, tries FROM messages WHERE next_at <= ? ORDER BY next_at, seq LIMIT ?',
+    const due = this.#sql.exec<{ id: string; body: string; trace: string | null; tries: number }>(
+      'SELECT id, body, trace, tries FROM messages WHERE next_at <= ? ORDER BY next_at, seq LIMIT ?',
       now,
       inFlight.size + 1,
     );

@@ -7,6 +7,8 @@ import { DurableObject } from 'cloudflare:workers';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
+import { log } from '../log.ts';
+import { span } from '../span.ts';
 import { announce } from './announce.ts';
 import { attempt } from './attempt.ts';
 import { findEndpoint, openSecrets } from './endpoints.ts';
@@ -105,7 +107,10 @@ export class DeliveryQueue extends DurableObject<Env> {
         await Promise.all(Array.from({ length: LANES - this.#lanes }, () => this.#lane(turn)));
       }
     } catch (error) {
-      console.error('a delivery queue waits', JSON.stringify(target), String(error));
+      log.error('a delivery queue waits', {
+        ...('endpoint' in target ? { endpoint: target.endpoint } : { tenant: target.tenant }),
+        reason: String(error),
+      });
       await this.ctx.storage.setAlarm(Date.now() + 5_000);
       return;
     } finally {
@@ -135,7 +140,20 @@ export class DeliveryQueue extends DurableObject<Env> {
       }
       this.#inFlight.add(message.id);
       try {
-        const end = await attempt(this.env, receiver.address, receiver.secrets, message);
+        const end = await span('deliver', message.trace, () =>
+          attempt(this.env, receiver.address, receiver.secrets, message),
+        );
+        log[end.result === 'delivered' ? 'info' : 'warn']('webhook attempt', {
+          trace: message.trace,
+          tenant: receiver.tenant,
+          ...('endpoint' in target ? { endpoint: target.endpoint } : {}),
+          delivery: message.id,
+          attempt: message.tries + 1,
+          status: end.status,
+          result: end.result,
+          detail: end.detail,
+          ms: end.took_ms,
+        });
         const tries = message.tries + 1;
         const pause = end.result === 'failed' ? pauseAfter(tries, Math.random(), end.wish_ms) : null;
         this.#store.tried(message.id, end, pause === null ? null : Date.now() + pause);
@@ -208,7 +226,7 @@ export async function announceDisabled(
 ): Promise<void> {
   const type = 'endpoint.disabled';
   const body = JSON.stringify({ type, timestamp: new Date().toISOString(), data: { id: endpoint, reason } });
-  await announce(env, { tenant, id: randomId('evt'), type, body });
+  await announce(env, { tenant, id: randomId('evt'), type, body, trace: null });
 }
 
 /** Raises `not_found` for a message that is not there. */

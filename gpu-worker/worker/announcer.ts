@@ -3,18 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ANNOUNCE_MS } from '../../shared/contracts/worker-call.ts';
 import type { EdgeCalls } from './edge-calls.ts';
+import type { Log } from './log.ts';
 
 const TIMEOUT_MS = 10_000;
 const PATH = '/internal/workers/announce';
 
 export class Announcer {
   readonly #edge: EdgeCalls;
-  readonly #log: (event: string, fields: Record<string, unknown>) => void;
+  readonly #log: Log;
   /** The job in hand. */
   job: string | null = null;
   #silent = false;
 
-  constructor(edge: EdgeCalls, log: (event: string, fields: Record<string, unknown>) => void) {
+  constructor(edge: EdgeCalls, log: Log) {
     this.#edge = edge;
     this.#log = log;
   }

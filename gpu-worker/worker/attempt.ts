@@ -24,6 +24,8 @@ type ClaimedJob = {
   input_digest: string;
   params: Record<string, unknown>;
   claim: Claim;
+  /** Traceparent. */
+  trace: string;
 };
 /** How the attempt ended, for the log; the ledger has been told wherever it can be. */
 type AttemptEnd = 'completed' | 'failed' | 'canceled' | 'lost' | 'released';
@@ -169,14 +171,14 @@ export class Attempt {
 
   /** Whether the edge has taken the checkpoint; a run goes on without. A lost job is noticed by the heartbeat. */
   async #keep({ state, blobs }: WrittenCheckpoint): Promise<boolean> {
-    const { id, claim } = this.#job;
+    const { id, claim, trace } = this.#job;
     try {
       const listed = await uploadArtefacts(this.#edge, id, claim.fence, blobs);
       const request: CheckpointRequest = { state, blobs: listed };
       await this.#edge.post(`/internal/jobs/${id}/checkpoint`, request, { fence: claim.fence, schema: anything });
       return true;
     } catch (error) {
-      this.#log('checkpoint not kept', { job: id, attempt: claim.attempt, reason: String(error) });
+      this.#log('checkpoint not kept', { trace, job: id, attempt: claim.attempt, reason: String(error) });
       return false;
     }
   }

@@ -33,6 +33,10 @@ const configurationSchema = z.strictObject({
   device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto'),
   threads: z.number().int().min(1).default(availableParallelism()),
   memory_limit_bytes: z.number().int().min(50_000_000).default(8_000_000_000),
+  /** Where `GET /metrics` is served as Prometheus text; nowhere unless named. */
+  metrics: z
+    .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.number().int().min(0).max(65_535) })
+    .exactOptional(),
   /** Holds `cache` (downloads by digest) and `scratch` (one folder per attempt). */
   data: z.string(),
   models: z.record(alias, z.string()).default({}),

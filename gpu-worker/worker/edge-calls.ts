@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { PROBLEMS, type ProblemCode, problemSchema, SextantError } from '../../shared/contracts/problem.ts';
 import type { SigningKey } from '../../shared/signing/envelope.ts';
+import { nextSpan } from '../../shared/signing/traceparent.ts';
 import { signWorkerCall } from '../../shared/signing/worker-call.ts';
 import type { EdgeClock } from './clock.ts';
 
@@ -12,10 +13,19 @@ export class EdgeCalls {
   readonly #key: SigningKey;
   readonly #clock: EdgeClock;
 
-  constructor(url: string, key: SigningKey, clock: EdgeClock) {
+  readonly #trace: string | null;
+
+  /** @param trace traceparent that the calls carry */
+  constructor(url: string, key: SigningKey, clock: EdgeClock, trace: string | null = null) {
     this.#url = url.replace(/\/$/, '');
     this.#key = key;
     this.#clock = clock;
+    this.#trace = trace;
+  }
+
+  /** The same calls, as parts of a trace. */
+  within(trace: string): EdgeCalls {
+    return new EdgeCalls(this.#url, this.#key, this.#clock, trace);
   }
 
   /**
@@ -85,7 +95,11 @@ export class EdgeCalls {
   ): Promise<Response> {
     return fetch(`${this.#url}${path}`, {
       method,
-      headers: { authorization, 'content-type': 'application/json' },
+      headers: {
+        authorization,
+        'content-type': 'application/json',
+        ...(this.#trace ? { traceparent: nextSpan(this.#trace) } : {}),
+      },
       ...(method === 'POST' ? { body: bytes } : {}),
       signal: AbortSignal.timeout(timeout_ms),
     }).catch((cause: unknown) => {

@@ -1,5 +1,7 @@
 /** `node gpu-worker/worker/index.ts CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
 import { readConfiguration } from './configuration.ts';
+import { workerLog } from './log.ts';
+import { Metrics, serveMetrics } from './metrics.ts';
 import { Worker } from './worker.ts';
 
 const [file] = process.argv.slice(2);
@@ -8,15 +10,20 @@ if (!file) {
   process.exit(2);
 }
 const configuration = readConfiguration(file, process.env);
-const id = configuration.key.kid;
-const log = (event: string, fields: Record<string, unknown>): void =>
-  console.log(JSON.stringify({ at: new Date().toISOString(), worker: id, event, ...fields }));
-const worker = new Worker(configuration, log);
+const log = workerLog(configuration.key.kid, (line) => console.log(line));
+const metrics = new Metrics();
+const served = configuration.metrics && (await serveMetrics(metrics, configuration.metrics));
+const worker = new Worker(configuration, log, metrics);
 // `disconnect` comes only where a parent started the worker with a channel, and that parent is gone.
 for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) {
   process.on(end, () => worker.stop());
 }
-log('ready', { edge: configuration.edge_url, queue: configuration.queue.id, device: configuration.device });
+log('ready', {
+  edge: configuration.edge_url,
+  queue: configuration.queue.id,
+  device: configuration.device,
+  ...(served ? { metrics_port: served.port } : {}),
+});
 await worker.run().then(
   () => log('stopped', {}),
   (error: unknown) => {
@@ -24,6 +31,8 @@ await worker.run().then(
     process.exitCode = 3;
   },
 );
+served?.server.close();
+served?.server.closeAllConnections();
 // An open channel would keep the process alive.
 if (process.connected) {
   process.disconnect();

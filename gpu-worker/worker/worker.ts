@@ -8,6 +8,7 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
 import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
+import { newTraceparent, readTraceparent } from '../../shared/signing/traceparent.ts';
 import { Announcer } from './announcer.ts';
 import { Attempt, scratchOf } from './attempt.ts';
 import { followDeletions } from './cache-deletions.ts';
@@ -16,6 +17,7 @@ import { statedError } from './computation-failure.ts';
 import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import { bodyOf, type Disposition, type PulledMessage, PullQueue } from './queue.ts';
 
 const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
@@ -31,13 +33,15 @@ export class Worker {
   readonly #queue: PullQueue;
   readonly #keys: FetchedKeys;
   readonly #announcer: Announcer;
+  readonly #metrics: Metrics;
   readonly #shutdown = new AbortController();
   /** The queue or the keys could not be reached at the last try; said once. */
   #waiting = false;
 
-  constructor(configuration: Configuration, log: Log) {
+  constructor(configuration: Configuration, log: Log, metrics: Metrics) {
     this.#configuration = configuration;
     this.#log = log;
+    this.#metrics = metrics;
     this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
     this.#announcer = new Announcer(this.#edge, log);
     this.#queue = new PullQueue(configuration.queue);
@@ -118,52 +122,59 @@ export class Worker {
     } catch (error) {
       const unsure = error instanceof SextantError && error.code === 'unavailable';
       this.#log(unsure ? 'postponed' : 'refused', { message: delivery.id, reason: String(error) });
+      this.#metrics.message('refused');
       // Refused messages run out of deliveries and end in the dead-letter queue, where the operator finds them.
       return retryIn(unsure ? (error.retryAfterS ?? 5) : Math.min(60, delivery.attempts - 1));
     }
-    const claim = await this.#claim(message, jws);
+    const trace = readTraceparent(message.traceparent ?? null) ?? newTraceparent();
+    const edge = this.#edge.within(trace);
+    const claim = await this.#claim(edge, message, jws, trace);
     if ('action' in claim) {
+      this.#metrics.message('not_claimed');
       return claim;
     }
-    const job = { id: message.sub, type: message.type, attempt: claim.attempt };
+    const job = { trace, id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
     this.#announcer.job = job.id;
-    const end = await this.#work(message, claim).finally(() => {
-      this.#announcer.job = null;
-    });
+    const end = await this.#metrics
+      .attempt(job.type, () => this.#work(edge, message, claim, trace))
+      .finally(() => {
+        this.#announcer.job = null;
+      });
+    this.#metrics.message('worked');
     this.#log(end, job);
     return ACKNOWLEDGE;
   }
 
   /** The claim, or what becomes of the message without one. Raises `signature_invalid`. */
-  async #claim(message: Message, jws: string): Promise<Claim | Disposition> {
+  async #claim(edge: EdgeCalls, message: Message, jws: string, trace: string): Promise<Claim | Disposition> {
     const body = { dispatch: message.jti, message: jws };
     try {
-      return await this.#edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
+      return await edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
     } catch (error) {
       if (!(error instanceof SextantError) || error.code === 'signature_invalid') {
         throw error;
       }
-      this.#log('not claimed', { job: message.sub, reason: error.code });
+      this.#log('not claimed', { trace, job: message.sub, reason: error.code });
       return SPENT.includes(error.code) ? ACKNOWLEDGE : retryIn(isPassing(error) ? 2 : 30);
     }
   }
 
-  async #work(message: Message, claim: Claim): Promise<string> {
+  async #work(edge: EdgeCalls, message: Message, claim: Claim, trace: string): Promise<string> {
     const { sub: id, type, input_digest } = message;
     try {
       const params = await this.#params(message, claim);
-      const job = { id, type, input_digest, params, claim };
-      return await new Attempt(this.#configuration, this.#edge, job, this.#log).run(this.#shutdown.signal);
+      const job = { id, type, input_digest, params, claim, trace };
+      return await new Attempt(this.#configuration, edge, job, this.#log).run(this.#shutdown.signal);
     } catch (error) {
       const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
       const body = {
         error: statedError(typed),
         retryable: !['validation_failed', 'job_type_unknown'].includes(typed.code),
       };
-      await this.#edge
+      await edge
         .post(`/internal/jobs/${id}/fail`, body, { fence: claim.fence, schema: claimSchema.partial() })
-        .catch((cause: unknown) => this.#log('not reported', { job: id, reason: String(cause) }));
+        .catch((cause: unknown) => this.#log('not reported', { trace, job: id, reason: String(cause) }));
       return `failed: ${typed.code}: ${typed.message}`;
     }
   }

@@ -62,7 +62,7 @@ function routeIndex(): string {
 
 /** The API's contract, made from the edge's routes under Node; of workerd's own modules only class names matter there. */
 async function openApi(): Promise<string> {
-  const workers = 'data:text/javascript,export class DurableObject {}';
+  const workers = 'data:text/javascript,export class DurableObject {}; export const tracing = {};';
   registerHooks({
     resolve: (specifier, context, next) =>
       specifier === 'cloudflare:workers' ? { url: workers, shortCircuit: true } : next(specifier, context),

@@ -26,7 +26,7 @@ const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['worker', 'verify'],
   ],
   edge: [
-    ['environment', 'bounded-map', 'keys', 'quota', 'spending', 'audit', 'http'],
+    ['environment', 'bounded-map', 'log', 'span', 'add-column', 'keys', 'quota', 'spending', 'audit', 'http'],
     ['models', 'workers', 'artefacts', 'published'],
     ['vectors', 'fairness', 'idempotency', 'webhooks'],
     ['jobs'],

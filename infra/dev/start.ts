@@ -2,6 +2,7 @@
  * `npm start`: the whole service on one machine, then its main job. The edge and the queue gateway run in workerd with real
  * D1, KV, R2, queues and Durable Objects; GPU workers are processes of their own on the CPU.
  */
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from './client.ts';
 import { type EdgeProcess, startEdge } from './edge-process.ts';
@@ -20,18 +21,23 @@ class Stack {
 
   async start({ port, data, workers, model }: StartOptions): Promise<{ url: string; key: string }> {
     const secrets = await edgeSecrets(data);
-    this.edge = await startEdge({
-      port,
-      data: join(data, 'edge'),
-      vars: {
-        SIGNING_KEYS: JSON.stringify({ keys: [secrets.signing] }),
-        WEBHOOK_KEY: secrets.webhooks,
-        WEBHOOK_ALLOW_LOOPBACK: '1',
-        // shorter than in production: a killed worker or a lost message is noticed while one watches
-        LEASE_MS: '10000',
-        RESEND_MS: '5000',
+    mkdirSync(join(data, 'edge'), { recursive: true });
+    const log = createWriteStream(join(data, 'edge', 'edge.log'), { flags: 'a' });
+    this.edge = await startEdge(
+      {
+        port,
+        data: join(data, 'edge'),
+        vars: {
+          SIGNING_KEYS: JSON.stringify({ keys: [secrets.signing] }),
+          WEBHOOK_KEY: secrets.webhooks,
+          WEBHOOK_ALLOW_LOOPBACK: '1',
+          // shorter than in production: a killed worker or a lost message is noticed while one watches
+          LEASE_MS: '10000',
+          RESEND_MS: '5000',
+        },
       },
-    });
+      (text) => void log.write(text),
+    );
     const { edge } = this;
     const key = await apiKey(data, edge);
     const models: Record<string, string> = model ? { [model.alias]: model.folder } : {};

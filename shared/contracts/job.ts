@@ -73,6 +73,11 @@ export const jobSchema = z.object({
   /** Ids of the published results that the job published. */
   published: z.array(z.object({ kind: z.string(), id: z.string() })),
   labels: z.record(z.string(), z.string()),
+  trace_id: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('what logs, messages and webhooks of the job carry (W3C Trace Context)'),
   resumed_from: randomIdSchema('job').nullable().default(null).describe('the job whose checkpoint this one took over'),
   /** Where a waiting job stands in line; null for one that does not wait, and in lists. */
   queue: z

@@ -30,6 +30,7 @@ export const messageSchema = z.strictObject({
   jti: randomIdSchema('dsp').describe('the dispatch that the ledger issued'),
   type: z.string().max(60),
   input_digest: digestSchema,
+  traceparent: z.string().max(55).optional().describe('of what brought the job about (W3C Trace Context)'),
   params: z.record(z.string(), z.unknown()).optional(),
   params_ref: z.strictObject({ sha256: digestSchema, bytes: z.number().int().positive() }).optional(),
 });

@@ -9,6 +9,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Step } from '../../../shared/contracts/recipe.ts';
 import type { RunStatus, RunView, StepError } from '../../../shared/contracts/run.ts';
 import { derivedId, randomId } from '../../../shared/signing/digest.ts';
+import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 import type { Env } from '../../environment.ts';
 import { type Answer, answer } from '../../jobs/answer.ts';
 import { placeJob } from '../../jobs/creation.ts';
@@ -16,6 +17,7 @@ import { EventSubscribers } from '../../jobs/event-subscribers.ts';
 import { ledgerOf } from '../../jobs/ledger-of.ts';
 import type { AccessKey } from '../../keys/access-key.ts';
 import { findKey } from '../../keys/registry.ts';
+import { log } from '../../log.ts';
 import { takeQuota } from '../../quota/lease.ts';
 import { announce } from '../../webhooks/announce.ts';
 import { itemsOf, resolveParams, type Sources } from '../recipes/resolve.ts';
@@ -274,7 +276,13 @@ export class Run extends DurableObject<Env> {
         ...(max_cost === undefined ? {} : { max_cost }),
         labels: { run: state.id, step: id },
       };
-      await placeJob(this.env, key, { id: job, body, run: state.id, request_id: null });
+      await placeJob(this.env, key, {
+        id: job,
+        body,
+        run: state.id,
+        request_id: null,
+        trace: state.trace ?? newTraceparent(),
+      });
       this.#store.setJob(job, 'queued', null, null);
     } catch (error) {
       if (!(error instanceof SextantError)) {
@@ -349,7 +357,9 @@ export class Run extends DurableObject<Env> {
   /** The run's status, to its subscribers and to the tenant's endpoints. */
   #tell(state: RunState): void {
     const at = new Date().toISOString();
-    this.#subscribers.tell(this.#store.append('status', { status: state.status, at, error: state.error }));
+    const { trace, id: run, tenant, error } = state;
+    log.info(`run ${state.status}`, { trace, run, tenant, ...(error ? { code: error.code } : {}) });
+    this.#subscribers.tell(this.#store.append('status', { status: state.status, at, error }));
     const type = `run.${state.status === 'running' ? 'started' : state.status}`;
     const data = { id: state.id, status: state.status, hook: state.hook, recipe: state.recipe, version: state.version };
     this.#store.queue(randomId('evt'), type, JSON.stringify({ type, timestamp: at, data }));
@@ -369,11 +379,11 @@ export class Run extends DurableObject<Env> {
         this.#store.setIndexed(revision);
       }
       for (const { id, type, body } of this.#store.queued()) {
-        await announce(this.env, { tenant: state.tenant, id, type, body });
+        await announce(this.env, { tenant: state.tenant, id, type, body, trace: state.trace ?? null });
         this.#store.sent(id);
       }
     } catch (error) {
-      console.error('a run lets nothing out', state.id, String(error));
+      log.error('a run lets nothing out', { trace: state.trace, run: state.id, reason: String(error) });
       behind = true;
     }
     const now = Date.now();

@@ -29,7 +29,12 @@ const runIdOf = (hook: Hook, event: InboundEvent, version: number, replay: strin
 const refused = (code: DeliveryCode, detail: string): Started => ({ refused: { code, detail } });
 
 /** Starts the run unless it stands already. */
-export async function startRun(env: Env, hook: Hook, event: InboundEvent, replay: string | null): Promise<Started> {
+export async function startRun(
+  env: Env,
+  hook: Hook,
+  event: InboundEvent,
+  { replay, trace }: { replay: string | null; trace: string },
+): Promise<Started> {
   if (hook.disabled) {
     return refused('hook_disabled', 'the hook is disabled');
   }
@@ -58,6 +63,7 @@ export async function startRun(env: Env, hook: Hook, event: InboundEvent, replay
       key: hook.key,
       event,
       replay,
+      trace,
       created_at: Date.now(),
       body,
     });

@@ -16,6 +16,8 @@ export type Beginning = {
   key: string;
   event: InboundEvent;
   replay: string | null;
+  /** Traceparent of the delivery that began it; absent in runs from before traces. */
+  trace?: string;
   created_at: number;
   body: RecipeBody;
 };

@@ -6,6 +6,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { ANNOUNCE_MS } from '../../../shared/contracts/worker-call.ts';
 import type { Env } from '../../environment.ts';
+import { log } from '../../log.ts';
 import { ledgerOf } from '../ledger-of.ts';
 import type { Place, PoolState } from './place.ts';
 import { DispatcherStore, type Waiting } from './store.ts';
@@ -142,7 +143,7 @@ export class Dispatcher extends DurableObject<Env> {
       }
       return true;
     } catch (error) {
-      console.error('a dispatch could not be sent', job, String(error));
+      log.error('a dispatch could not be sent', { job, reason: String(error) });
       this.#store.unsend(job);
       return false;
     }

@@ -6,6 +6,7 @@ import { createOnce } from '../../../edge/jobs/creation.ts';
 import { ledgerOf } from '../../../edge/jobs/ledger-of.ts';
 import type { AccessKey } from '../../../edge/keys/access-key.ts';
 import { SCOPES } from '../../../shared/contracts/scope.ts';
+import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 
 const key: AccessKey = {
   id: 'key_x',
@@ -22,6 +23,7 @@ const request = (idempotencyKey: string, steps = 1) => ({
   path: '/v1/jobs',
   raw: raw(steps),
   request_id: 'test',
+  trace: newTraceparent(),
 });
 
 /** As if the first request had broken off long ago. */

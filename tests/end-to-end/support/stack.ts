@@ -30,19 +30,30 @@ export type WorkerOptions = {
   /** Modules preloaded into the worker's process. */
   preload?: string;
   environment?: Record<string, string>;
+  metrics?: { port: number };
 };
 
 export class Worker {
   readonly id: string;
   readonly process: ChildProcess;
   /** What it logged so far. */
-  readonly events: { event: string; at?: string; id?: string; reason?: string; attempt?: number }[] = [];
+  readonly events: {
+    event: string;
+    at?: string;
+    id?: string;
+    reason?: string;
+    attempt?: number;
+    metrics_port?: number;
+  }[] = [];
+  /** The same as text. */
+  log = '';
 
   constructor(id: string, process: ChildProcess) {
     this.id = id;
     this.process = process;
     let rest = '';
     process.stdout?.on('data', (chunk: Buffer) => {
+      this.log += chunk.toString();
       const lines = (rest + chunk.toString()).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
@@ -81,6 +92,8 @@ export class Stack {
   readonly #resend_ms: number;
   readonly #vars: Record<string, string>;
   edge!: EdgeProcess;
+  /** What the edge printed. */
+  edgeLog = '';
   /** The edge's keys; the first signs. */
   signingKeys: SigningKey[] = [];
   #port = 0;
@@ -119,19 +132,24 @@ export class Stack {
 
   /** Also after a stop: same port, same data. */
   async startEdge(): Promise<void> {
-    this.edge = await startEdge({
-      port: this.#port,
-      data: join(this.data, 'edge'),
-      vars: {
-        SIGNING_KEYS: JSON.stringify({ keys: this.signingKeys.map(({ jwk }) => jwk) }),
-        LEASE_MS: String(LEASE_MS),
-        RESEND_MS: String(this.#resend_ms),
-        WEBHOOK_KEY: 'end-to-end',
-        WEBHOOK_ALLOW_LOOPBACK: '1',
-        ...this.#vars,
+    this.edge = await startEdge(
+      {
+        port: this.#port,
+        data: join(this.data, 'edge'),
+        vars: {
+          SIGNING_KEYS: JSON.stringify({ keys: this.signingKeys.map(({ jwk }) => jwk) }),
+          LEASE_MS: String(LEASE_MS),
+          RESEND_MS: String(this.#resend_ms),
+          WEBHOOK_KEY: 'end-to-end',
+          WEBHOOK_ALLOW_LOOPBACK: '1',
+          ...this.#vars,
+        },
+        gatewayVars: { MAX_RETRIES: String(this.#retries) },
       },
-      gatewayVars: { MAX_RETRIES: String(this.#retries) },
-    });
+      (text) => {
+        this.edgeLog += text;
+      },
+    );
   }
 
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
@@ -155,6 +173,7 @@ export class Stack {
       device: 'cpu',
       models: options.models ?? {},
       corpora: options.corpora ?? {},
+      ...(options.metrics ? { metrics: options.metrics } : {}),
       ...(options.hubs ? { hubs: options.hubs } : {}),
       ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
     };

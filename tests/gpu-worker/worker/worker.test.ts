@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Metrics } from '../../../gpu-worker/worker/metrics.ts';
 import { Worker } from '../../../gpu-worker/worker/worker.ts';
 import { randomId } from '../../../shared/signing/digest.ts';
 import type { SigningKey } from '../../../shared/signing/envelope.ts';
@@ -120,6 +121,7 @@ beforeEach(async () => {
       hubs: {},
     },
     (event) => logged.push(event),
+    new Metrics(),
   );
 });
 afterEach(async () => {

@@ -30,7 +30,7 @@ export default function registerEchoes(app: App): void {
 /** Serves one request with the application of the copy; of workerd's modules only class names matter. */
 const ASK = `
 import { registerHooks } from 'node:module';
-const url = 'data:text/javascript,export class DurableObject {}';
+const url = 'data:text/javascript,export class DurableObject {}; export const tracing = {};';
 registerHooks({ resolve: (s, c, next) => (s === 'cloudflare:workers' ? { url, shortCircuit: true } : next(s, c)) });
 const { createApp } = await import('./edge/app.ts');
 const answer = await createApp().request(process.argv[1]);
