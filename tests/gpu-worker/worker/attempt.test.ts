@@ -8,6 +8,7 @@ import type { WrittenCheckpoint } from '../../../gpu-worker/worker/computation-m
 import type { EdgeCalls } from '../../../gpu-worker/worker/edge-calls.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { randomId } from '../../../shared/signing/digest.ts';
+import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 import { newSigningKey } from '../../support/signing-key.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'sextant-attempt-'));
@@ -74,6 +75,7 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     corpora: {},
     hubs: {},
   };
+  const trace = newTraceparent();
   const claim = {
     attempt: 2,
     fence: 'f',
@@ -84,14 +86,14 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     inputs: [],
     checkpoint: null,
   };
-  const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim };
+  const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim, trace };
   const attempt = new Attempt(configuration, edge, order, (event, fields) => logged.push([event, fields]));
   await expect(attempt.run(new AbortController().signal)).resolves.toBe('completed');
   expect(kept).toEqual([false, false, true]);
   expect(posts).toEqual(['uploads', 'checkpoint', 'uploads', 'uploads', 'checkpoint', 'complete']);
   const lines = logged.filter(([event]) => event === 'checkpoint not kept').map(([, fields]) => fields);
   expect(lines).toEqual([
-    { job, attempt: 2, reason: expect.stringContaining('no room') },
-    { job, attempt: 2, reason: expect.stringContaining("the bytes of 'part' are no longer kept") },
+    { trace, job, attempt: 2, reason: expect.stringContaining('no room') },
+    { trace, job, attempt: 2, reason: expect.stringContaining("the bytes of 'part' are no longer kept") },
   ]);
 });
