@@ -131,7 +131,9 @@ export function refuseMisfit(result: { target: string; success: boolean; error?:
   }
   const first = errors[0];
   const where = first ? `${first.pointer || 'the whole body'}: ${first.detail}` : 'the request';
-  throw new SextantError(code, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, { errors });
+  const others = errors.length - 1;
+  const more = errors.length < MOST_ERRORS ? `${others}` : `at least ${MOST_ERRORS - 1}`;
+  throw new SextantError(code, others > 0 ? `${where} (and ${more} more)` : where, { errors });
 }
 
 /** Issues of a schema as field errors; of a union, those of the alternative that fits best. */

@@ -1,6 +1,7 @@
 /** Audits: predictions, labels and groups in, metrics with intervals out; nothing of it is stored. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { columnNameSchema } from '../../shared/contracts/column-name.ts';
+import { longArray } from '../../shared/contracts/long-array.ts';
 import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { outcomes } from '../../shared/fairness/audit/labels.ts';
@@ -10,9 +11,8 @@ import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const MOST_ROWS = 1_000_000;
-const numbers = z.array(z.number()).min(1).max(MOST_ROWS);
-const labels = z
-  .array(z.union([z.string().max(1000), z.number(), z.boolean()]))
+const numbers = longArray(z.number()).min(1).max(MOST_ROWS);
+const labels = longArray(z.union([z.string().max(1000), z.number(), z.boolean()]))
   .min(1)
   .max(MOST_ROWS);
 

@@ -1,5 +1,6 @@
 /** Where a job takes its text from; always resolved to a data digest that the result states. */
 import { z } from 'zod';
+import { longArray } from './long-array.ts';
 import { randomIdSchema, seedSchema } from './manifest.ts';
 
 const plantedCorpusSchema = z
@@ -11,7 +12,7 @@ const sampledCorpusSchema = z
   })
   .describe("the model's own samples, started from its beginning-of-sequence token");
 const textsCorpusSchema = z
-  .strictObject({ texts: z.array(z.string().min(1).max(100_000)).min(1).max(10_000) })
+  .strictObject({ texts: longArray(z.string().min(1).max(100_000)).min(1).max(10_000) })
   .describe('documents, in the request itself');
 const artefactCorpusSchema = z
   .strictObject({

@@ -1,5 +1,6 @@
 /** How the API takes a recording, and how it gives one back in a request's own form. */
 import { z } from 'zod';
+import { longArray } from './long-array.ts';
 import { randomIdSchema } from './manifest.ts';
 
 /** Units of an electric lead, and what one of them is in millivolts. */
@@ -25,8 +26,7 @@ export const inlineRecordSchema = z.strictObject({
     .array(
       z.strictObject({
         name: leadName,
-        samples: z
-          .array(z.number().min(-1e12).max(1e12).nullable())
+        samples: longArray(z.number().min(-1e12).max(1e12).nullable())
           .min(2)
           .describe('one number per sample, null where it is missing'),
       }),

@@ -1,6 +1,7 @@
 /** Where a job takes a table from, and what a result says it understood of it. */
 import { z } from 'zod';
 import { columnNameSchema, distinctNamesSchema } from './column-name.ts';
+import { longArray } from './long-array.ts';
 import { randomIdSchema } from './manifest.ts';
 
 /** Columns whose cells are labels even where they look like numbers. */
@@ -17,7 +18,7 @@ export const tableSourceSchema = z.union([
     .strictObject({
       columns: z.record(
         columnNameSchema,
-        z.array(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()])),
+        longArray(z.union([z.number(), z.string().max(10_000), z.boolean(), z.null()])),
       ),
       text: textColumns,
     })

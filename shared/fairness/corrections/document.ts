@@ -1,11 +1,12 @@
 /** Closed-form corrections as the API takes them. */
 import { z } from 'zod';
 import { columnNameSchema } from '../../contracts/column-name.ts';
+import { longArray } from '../../contracts/long-array.ts';
 import { lookaheadDocumentSchema } from '../lookahead/document.ts';
 
 const number = z.number();
-const vector = (most: number) => z.array(number).min(1).max(most);
-const rowsOf = (mostRows: number, mostCols: number) => z.array(vector(mostCols)).min(1).max(mostRows);
+const vector = (most: number) => longArray(number).min(1).max(most);
+const rowsOf = (mostRows: number, mostCols: number) => longArray(vector(mostCols)).min(1).max(mostRows);
 const label = z.union([z.string().max(1000), z.number(), z.boolean()]);
 
 /** Group moments, or rows with a group label each; labels are used for the moments and dropped. */
@@ -17,7 +18,7 @@ const groupDataSchema = z.union([
       .max(16)
       .describe('per group: rows, mean, covariance (divided by count - 1)'),
   }),
-  z.strictObject({ rows: rowsOf(1_000_000, 1024), groups: z.array(label).min(1).max(1_000_000) }),
+  z.strictObject({ rows: rowsOf(1_000_000, 1024), groups: longArray(label).min(1).max(1_000_000) }),
 ]);
 const tau = z.number().describe('share of the mean gap that stays: 0 removes it');
 const budget = (what: string) => z.number().describe(`how many times smaller the ${what} budget is to become, from 1`);
@@ -59,10 +60,10 @@ export const correctionSchema = z.discriminatedUnion('method', [
   z.strictObject({
     method: z.literal('barycentre'),
     scores: vector(1_000_000).describe('calibration scores'),
-    groups: z.array(label).min(1).max(1_000_000),
+    groups: longArray(label).min(1).max(1_000_000),
     split: z.boolean().default(true),
     apply: z
-      .strictObject({ scores: vector(1_000_000), groups: z.array(label).min(1).max(1_000_000) })
+      .strictObject({ scores: vector(1_000_000), groups: longArray(label).min(1).max(1_000_000) })
       .optional()
       .describe('rows to map; the calibration rows where left out'),
   }),

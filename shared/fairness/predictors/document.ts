@@ -1,11 +1,12 @@
 /** A predictor as the API takes it and as it is stored: immutable JSON, compiled before use. */
 import { z } from 'zod';
+import { longArray } from '../../contracts/long-array.ts';
 import { latentDocumentSchema, lookaheadDocumentSchema, multiplicativeDocumentSchema } from '../lookahead/document.ts';
 import { inputSchema } from './input.ts';
 import { ACTIVATIONS } from './network.ts';
 
-const vector = (most: number) => z.array(z.number()).min(1).max(most);
-const rowsOf = (mostRows: number, mostCols: number) => z.array(vector(mostCols)).min(1).max(mostRows);
+const vector = (most: number) => longArray(z.number()).min(1).max(most);
+const rowsOf = (mostRows: number, mostCols: number) => longArray(vector(mostCols)).min(1).max(mostRows);
 
 /** Networks that a document holds: so many layers at most, of so many outputs and inputs. */
 export const NETWORK_LIMITS = { layers: 16, outputs: 1024, inputs: 4096 } as const;

@@ -311,6 +311,16 @@ describe('errors of fairness requests', () => {
     },
   );
 
+  it('are told a hundred at a time, however many cells are wrong', async () => {
+    const client = await newClient();
+    const none = new Array(123_000).fill(null);
+    const body = { predictions: none, labels: none, groups: { g: none } };
+    const problem = await problemOf(await client.call('POST', '/v1/fairness/audits', { body }));
+    expect(problem).toMatchObject({ status: 422, code: 'validation_failed' });
+    expect(problem.errors).toHaveLength(100);
+    expect(problem.errors![0]).toMatchObject({ pointer: '/predictions/0' });
+  });
+
   it('are of a job too, before it exists: a model with a cycle', async () => {
     const client = await newClient();
     const model = { coefficients: { values: [0, 1], status: 'y', variables: [{ name: 'y', parents: { y: 1 } }] } };
