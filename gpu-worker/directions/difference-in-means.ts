@@ -1,6 +1,6 @@
 /** Directions from two sets of texts: the difference of their mean activations. */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { activations, groups, type LanguageModel, requireFinite, type TokenRows } from '../lm/index.ts';
+import { activations, groups, type LanguageModel, type TokenRows } from '../lm/index.ts';
 
 type MeanActivation = {
   mean: Float64Array;
@@ -57,9 +57,6 @@ export async function meanActivation(
       const { taps } = await model.forward({ ids, taps: [hook], tapAt: 'last', logits: 'none' });
       blocks.push(taps[hook]!.data);
     }
-  }
-  for (const x of blocks) {
-    requireFinite(x, hook);
   }
   return meanOfRows(blocks, width);
 }

@@ -2,7 +2,7 @@
 
 import type { ResultOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/sae.encode.ts';
-import { activations, requireFinite, tokenText } from '../lm/index.ts';
+import { activations, tokenText } from '../lm/index.ts';
 import { Encoder, encodeActivations, reconstruct, tokenCodes } from '../sae/index.ts';
 import { handle } from './handler.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
@@ -29,7 +29,6 @@ export default handle(contract, async (context) => {
     const texts: EncodedText[] = params.texts.map((_, document) => ({ document, tokens: [] }));
     for await (const block of activations(model, reading, { hooks: [hook], batch: sequencesPerPass(length) })) {
       const x = block.values[hook] ?? new Float32Array();
-      requireFinite(x, hook);
       const codes = await encodeActivations(sae, x, encoder);
       const of = { x, hat: reconstruct(sae, codes), inputs, strongest };
       let last = 0;

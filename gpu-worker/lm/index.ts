@@ -36,11 +36,12 @@ export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths }
 export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
-export { activations, groups, passes, requireFinite, type Sequence } from './inference/activations.ts';
+export { activations, groups, passes, type Sequence } from './inference/activations.ts';
 export type { TokenRows } from './inference/batch.ts';
 export { BlockRunner, type BlockStream, linearsOf } from './inference/blocks.ts';
 export type { Intervention } from './inference/interventions.ts';
-export { type ForwardResult, LanguageModel, loadModel } from './inference/model.ts';
+export { LanguageModel, loadModel } from './inference/model.ts';
+export type { ForwardResult } from './inference/pass.ts';
 export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
 export { renderChat } from './tokenizer/chat.ts';
 export { tokenText } from './tokenizer/token-text.ts';

@@ -3,5 +3,5 @@ export { BackgroundSaves } from './background-saves.ts';
 export { bootstrapOverUnits } from './bootstrap.ts';
 export type { BlobContent, Checkpoints } from './checkpoints.ts';
 export { promptKey, requireDisjoint, splitPrompts, splitRows } from './prompt-set.ts';
-export { reportFiles, type StudyReport } from './report.ts';
+export { reportFiles, requireFiniteNumbers, type StudyReport } from './report.ts';
 export { sweepPoints } from './sweep.ts';

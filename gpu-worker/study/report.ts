@@ -15,7 +15,7 @@ type ReportFile = { name: string; mediaType: string; content: Uint8Array };
  * @throws SextantError `not_finite` where JSON could not hold a number of the body, with a pointer to it
  */
 export function reportFiles({ kind, body, plots }: StudyReport): ReportFile[] {
-  requireFiniteNumbers(body, '');
+  requireFiniteNumbers(body, 'the report');
   const encoder = new TextEncoder();
   const text = `${JSON.stringify({ schema: 1, kind, ...body }, null, 1)}\n`;
   return [
@@ -28,15 +28,19 @@ export function reportFiles({ kind, body, plots }: StudyReport): ReportFile[] {
   ];
 }
 
-/** JSON has no NaN and no infinity: `JSON.stringify` would write null, which a reader takes for "not measured". */
-function requireFiniteNumbers(value: unknown, pointer: string): void {
+/**
+ * JSON has no NaN and no infinity: `JSON.stringify` would write null, which a reader takes for "not measured".
+ * @param of what the value is, for the message
+ * @throws SextantError `not_finite` with a pointer to the number
+ */
+export function requireFiniteNumbers(value: unknown, of: string, pointer = ''): void {
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new SextantError('not_finite', `${pointer} of the report is ${value}`);
+    throw new SextantError('not_finite', `${pointer} of ${of} is ${value}`);
   }
   if (typeof value !== 'object' || value === null) {
     return;
   }
   for (const [name, inner] of Object.entries(value)) {
-    requireFiniteNumbers(inner, `${pointer}/${name}`);
+    requireFiniteNumbers(inner, of, `${pointer}/${name}`);
   }
 }

@@ -5,15 +5,23 @@ import { EngineError } from '../runtime/index.ts';
 
 export type ComputationFailure = Omit<JobError, 'attempt'> & { retryable: boolean };
 
-/** Errors of running programs that the same params would meet again; others may be the machine's. */
+/** Errors of running programs that the same params would meet again; a device that is missing may be another worker's. */
 const ENGINE_CODES: Partial<Record<EngineError['code'], JobFailureCode>> = {
   loss_not_finite: 'not_finite',
   memory_budget_exceeded: 'memory_exceeded',
   program_rejected: 'computation_crashed',
+  run_failed: 'computation_crashed',
   feed_missing: 'computation_crashed',
   feed_mismatch: 'computation_crashed',
   checkpoint_mismatch: 'computation_crashed',
+  session_released: 'internal',
 };
+
+/** How the runtime says that it got no memory. */
+const NO_MEMORY = /bad_alloc|failed to allocate memory|out of memory/i;
+
+/** Errors of the disk and the network that pass; the others say that something is not there or not allowed. */
+const PASSING = new Set(['EAGAIN', 'EBUSY', 'EIO', 'EMFILE', 'ENFILE', 'ENOSPC', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE']);
 
 /** Paths of this machine's disk, which messages of runtime and system quote. */
 const PATHS = /(?:file:\/\/)?(?:\/[\w.@+~-]+){2,}\/?|[A-Za-z]:\\[^\s'"]+/g;
@@ -41,6 +49,26 @@ export function computationFailure(error: unknown): ComputationFailure {
   if (error instanceof SextantError) {
     return { ...statedError(error), retryable: error.code === 'unavailable' };
   }
-  const code = error instanceof EngineError ? ENGINE_CODES[error.code] : undefined;
-  return code ? { code, detail, retryable: false } : { code: 'computation_crashed', detail, retryable: true };
+  const permanent = permanentCode(error);
+  return permanent
+    ? { code: permanent, detail, retryable: false }
+    : { code: 'computation_crashed', detail, retryable: true };
+}
+
+/** The code of an error that every attempt would meet; undefined for one that may pass. */
+function permanentCode(error: unknown): JobFailureCode | undefined {
+  if (!(error instanceof Error)) {
+    return undefined;
+  }
+  if (error instanceof EngineError) {
+    const allocating = ['program_rejected', 'run_failed'].includes(error.code) && NO_MEMORY.test(error.message);
+    return allocating ? 'memory_exceeded' : ENGINE_CODES[error.code];
+  }
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) {
+    return PASSING.has(code) ? undefined : 'computation_crashed';
+  }
+  // A fault of the program itself.
+  const faults = [TypeError, RangeError, ReferenceError, SyntaxError];
+  return faults.some((fault) => error instanceof fault) ? 'internal' : undefined;
 }

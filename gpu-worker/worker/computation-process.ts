@@ -2,6 +2,7 @@
 import { flushCompileCache } from 'node:module';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
+import { requireFiniteNumbers } from '../study/index.ts';
 import { CheckpointLine } from './checkpoint-line.ts';
 import { computationFailure } from './computation-failure.ts';
 import type { CheckpointAnswer, Order, Report, Urgency } from './computation-messages.ts';
@@ -26,6 +27,8 @@ async function compute(order: Order): Promise<void> {
   // Kept for the next process: this one is killed, and would keep nothing at its end.
   flushCompileCache();
   const { result, metrics, published, run } = await handler(context);
+  requireFiniteNumbers(result, 'the result');
+  requireFiniteNumbers(published, 'what is published');
   await report({
     kind: 'done',
     written: {
@@ -44,7 +47,7 @@ process.once('message', (order: Order) => {
   process.on('message', (message: CheckpointAnswer | Urgency) => checkpoints.heard(message));
   compute(order).catch((error: unknown) => {
     const failure = computationFailure(error);
-    if (failure.code === 'computation_crashed') {
+    if (failure.code === 'computation_crashed' || failure.code === 'internal') {
       console.error(error);
     }
     return report({ kind: 'failed', ...failure });

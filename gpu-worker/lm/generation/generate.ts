@@ -5,6 +5,7 @@ import { hookWidth, requireHook } from '../../../shared/models/hooks.ts';
 import type { FeedValue } from '../../runtime/index.ts';
 import { rowOf } from '../evaluate.ts';
 import { makeBatch, type TokenRows } from '../inference/batch.ts';
+import { notFiniteIn } from '../inference/finite.ts';
 import { type Intervention, prepareEdit } from '../inference/interventions.ts';
 import { KvCache } from '../inference/kv-cache.ts';
 import type { LanguageModel } from '../inference/model.ts';
@@ -92,6 +93,10 @@ export async function* generateTokens(
       fresh,
       made === 0 ? edits.map((edit) => aligned(model, edit, padded.starts, seq)) : edits,
     );
+    if (rows.some(({ done }, r) => !done && notFiniteIn(normalisers, r, r + 1) !== undefined)) {
+      const seen = rows.map((row) => row.seen.slice(0, a.context));
+      throw await model.notFinite({ ids: seen, interventions: edits.filter((edit) => isAnywhere(edit, made)) });
+    }
     ids = new BigInt64Array(rows.length);
     for (const [r, row] of rows.entries()) {
       if (row.done) {
@@ -218,6 +223,10 @@ function aligned(
   }
   return { ...edit, values: toTheLeft(edit.values, starts, seq) };
 }
+
+/** Whether an edit of step `made` fits texts of any length; values of single positions are the prompts'. */
+const isAnywhere = (edit: GenerationIntervention, made: number): edit is GenerationIntervention & Intervention =>
+  edit.kind !== 'replace' || made === 0;
 
 /** Looking at patterns is not part of attention over cached keys. */
 function refusePatterns({ architecture }: LanguageModel, interventions: readonly GenerationIntervention[]): void {

@@ -125,14 +125,6 @@ async function read(
   };
 }
 
-/** @throws SextantError `not_finite` where one of the values is not; `what` names where they are from */
-export function requireFinite(x: Float32Array, what: string): void {
-  const bad = x.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    throw new SextantError('not_finite', `the activations at ${what} hold ${x[bad]}`);
-  }
-}
-
 /**
  * Sequences that go through the model together: at most `size`, of few enough positions (with padding; one sequence may
  * have more), and all of one rotary scaling, which would otherwise follow the longest of them.

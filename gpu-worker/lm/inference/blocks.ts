@@ -2,6 +2,7 @@
  * A model block by block: one block's weights are fed, not compiled in, so that they can be changed between two passes and
  * only one block is in memory. Rows of a pass are of one length; nothing is padded.
  */
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { LayerWeights, Linear, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { type FeedValue, Session } from '../../runtime/index.ts';
@@ -12,6 +13,7 @@ import { linear, lookUp, norm, type Parameters } from '../network/layers.ts';
 import { block } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
+import { notFiniteIn } from './finite.ts';
 import { maskName, storedParameters } from './programs.ts';
 
 /** Stream of `batch` rows of `seq` positions: [batch * seq, width]. */
@@ -127,8 +129,16 @@ export class BlockRunner {
     }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
+    const output = want.output ? (out.output!.data as Float32Array) : null;
+    const bad = output && notFiniteIn(output);
+    if (typeof bad === 'number') {
+      throw new SextantError(
+        'not_finite',
+        `${bad} at 'resid_post.${layer}', in layer ${layer}, which is the first whose stream holds a value that is no number`,
+      );
+    }
     return {
-      output: want.output ? (out.output!.data as Float32Array) : null,
+      output,
       inputs: new Map(want.inputs.map((name) => [name, out[taps.get(at(name))!]!.data as Float32Array])),
     };
   }

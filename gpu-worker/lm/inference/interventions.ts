@@ -4,7 +4,7 @@
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Architecture } from '../../../shared/models/architecture.ts';
-import { hookWidth, requireHook } from '../../../shared/models/hooks.ts';
+import { hookWidth, parseHook, requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import type { FeedValue } from '../../runtime/index.ts';
 import type { Edit } from '../network/hook-points.ts';
@@ -42,7 +42,7 @@ const unfit = (hook: string, what: string) => new SextantError('width_mismatch',
 
 /**
  * Prepares intervention number `index` for `batch` rows of `seq` positions.
- * @throws SextantError `hook_unknown`, `width_mismatch`, `data_invalid` for numbers that are not finite
+ * @throws SextantError `hook_unknown`, `width_mismatch`, `not_finite`
  */
 export function prepareEdit(
   a: Architecture,
@@ -60,7 +60,9 @@ export function prepareEdit(
   const feed = (part: string, shape: readonly number[], data: Float32Array | Uint8Array) => {
     const values = data instanceof Float32Array ? data : Float32Array.from(data);
     if (!values.every(Number.isFinite)) {
-      throw new SextantError('data_invalid', `intervention at '${hook}': its numbers must be finite`);
+      const { layer } = parseHook(hook);
+      const detail = `what is put in at '${hook}', in layer ${layer}, holds a value that is no number`;
+      throw new SextantError('not_finite', detail);
     }
     feeds[`edit${index}.${part}`] = { shape, data: values };
   };

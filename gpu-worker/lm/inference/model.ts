@@ -6,45 +6,11 @@ import type { FeedValue, HostTensor } from '../../runtime/index.ts';
 import { readTokenizer, requireFit, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { discardFolder, type ModelFolder, readFolder } from '../weights/folder.ts';
 import { type PublishedSettings, readPublishedSettings } from '../weights/published-settings.ts';
-import { type Batch, makeBatch, positionsOf, ShapeFeeds, type TokenRows } from './batch.ts';
-import { type Intervention, prepareEdit } from './interventions.ts';
+import { type Batch, makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
+import { isNotFinite, notFiniteError } from './finite.ts';
+import { prepareEdit } from './interventions.ts';
+import type { ForwardRequest, ForwardResult, Tap } from './pass.ts';
 import { type DeviceOptions, isFused, Programs, type Variant } from './programs.ts';
-
-export type ForwardRequest = {
-  /** Token ids; rows of different lengths are padded on the left. */
-  ids: TokenRows;
-  /** Hook points to read, as `parseHook` spells them. */
-  taps?: readonly string[];
-  /** Where to read them: everywhere, at each row's last position, or at positions counted over the whole batch. */
-  tapAt?: 'all' | 'last' | readonly number[];
-  interventions?: readonly Intervention[];
-  /** Logits of all positions (default), of each row's last one, or none. */
-  logits?: 'all' | 'last' | 'none';
-  /** Also the cross-entropy of each position's prediction of the next token. */
-  losses?: boolean;
-  /** Also the stream after the final norm. */
-  final?: boolean;
-};
-
-export type Tap = {
-  /** [batch, seq, width] or [positions, width]; attention patterns [batch, heads, seq, seq]. */
-  shape: readonly number[];
-  data: Float32Array;
-};
-
-export type ForwardResult = {
-  batch: number;
-  seq: number;
-  /** Positions of padding at the beginning of each row. */
-  starts: number[];
-  /** [batch, seq, vocabulary], or [batch, vocabulary] for the last positions. */
-  logits: Tap | null;
-  /** By hook, in the spelling of `formatHook`. */
-  taps: Record<string, Tap>;
-  /** [batch, seq] nats; NaN where there is no next token and at padding. */
-  losses: Float32Array | null;
-  final: Tap | null;
-};
 
 export class LanguageModel {
   readonly folder: ModelFolder;
@@ -78,9 +44,23 @@ export class LanguageModel {
 
   /**
    * One pass over a batch.
-   * @throws SextantError `hook_unknown`, `width_mismatch`, `context_exceeded`, `tokenizer_mismatch`, `data_invalid`
+   * @throws SextantError `hook_unknown`, `width_mismatch`, `context_exceeded`, `tokenizer_mismatch`, `data_invalid`, and
+   * `not_finite` naming the first hook point where a value is no number
    */
   async forward(request: ForwardRequest): Promise<ForwardResult> {
+    const result = await this.#pass(request);
+    if (isNotFinite(result)) {
+      throw await this.notFinite(request);
+    }
+    return result;
+  }
+
+  /** The error about a pass in which something is no number. */
+  notFinite(request: Pick<ForwardRequest, 'ids' | 'interventions'>): Promise<SextantError> {
+    return notFiniteError(this, (other) => this.#pass(other), request);
+  }
+
+  async #pass(request: ForwardRequest): Promise<ForwardResult> {
     const { logits = 'all', losses = false, final = false, tapAt = 'all', interventions = [] } = request;
     const taps = (request.taps ?? []).map((hook) => formatHook(requireHook(this.architecture, hook)));
     const batch = makeBatch(this.architecture, request.ids);

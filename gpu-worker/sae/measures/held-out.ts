@@ -1,6 +1,6 @@
 /** Activations for evaluation: a bounded number of tokens, with where each one stands. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { activations, type LanguageModel, requireFinite, type Sequence } from '../../lm/index.ts';
+import { activations, type LanguageModel, type Sequence } from '../../lm/index.ts';
 
 export type HeldOut = {
   /** tokens x width. */
@@ -57,7 +57,6 @@ export async function heldOutActivations(
     throw new SextantError('data_invalid', 'the corpus has no tokens to evaluate on');
   }
   const used = x.subarray(0, count * width);
-  requireFinite(used, hook);
   return {
     x: used,
     tokens: found.tokens.subarray(0, count),

@@ -7,7 +7,7 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { quantile } from '../../../shared/math/quantile.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { activations, type LanguageModel, requireFinite } from '../../lm/index.ts';
+import { activations, type LanguageModel } from '../../lm/index.ts';
 
 type SourceOptions = {
   model: LanguageModel;
@@ -124,7 +124,6 @@ export class ActivationSource {
       parts.push(values[hook]!);
     }
     const all = joined(parts);
-    requireFinite(all, hook);
     const norms = rowNorms(all, this.width);
     this.#limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * quantile(norms.slice().sort(), 0.5);
     const kept = keepRows(all, this.width, norms, this.#limit);

@@ -11,7 +11,12 @@ import {
 } from '../../../shared/contracts/latent.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { headerLength, parseHeader } from '../../../shared/formats/safetensors-header.ts';
+import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import type { JobContract, ResultOf } from '../../../shared/jobs/contract.ts';
+import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
+import lmGenerate from '../../../shared/jobs/lm.generate.ts';
+import lmTrain from '../../../shared/jobs/lm.train.ts';
+import modelCompare from '../../../shared/jobs/model.compare.ts';
 import saeEncode from '../../../shared/jobs/sae.encode.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
@@ -322,7 +327,7 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     writeFileSync(file, bytes);
     const model = { local: 'broken' };
     const sae = trained.saes[0]!.id;
-    const refused = { code: 'not_finite', message: expect.stringContaining('resid_post.1 hold NaN') };
+    const refused = { code: 'not_finite', message: expect.stringContaining("NaN at 'mlp_out.0', in layer 0") };
     const pole = (texts: string[], tokens: string[]) => ({ label: 'x', texts, tokens });
     const poles = { positive: pole(['+tense the'], ['will']), negative: pole(['-tense the'], ['was']) };
     const common = { model, hook: 'resid_post.1', ...poles, prompts: ['the road'], allow_mismatch: true };
@@ -333,6 +338,12 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
       [saeEvaluate, { model, saes: [sae], corpus: base.corpus, tokens: 256, context: 24, allow_mismatch: true }],
       [vectorsDerive, { method: 'sae_latent', sae, latent: 1, ...common }],
       [vectorsDerive, { method: 'difference_in_means', ...means }],
+      [activationsExtract, { model, hooks: ['resid_post.0'], corpus: base.corpus, tokens: 100 }],
+      [lmEvaluate, { model, corpus: base.corpus, tokens: 100 }],
+      [lmEvaluate, { model, prompts: ['the road'] }],
+      [lmGenerate, { model, prompts: ['the road'], max_tokens: 3 }],
+      [lmTrain, { from: model, corpus: base.corpus, steps: 2, context: 8, batch: 2 }],
+      [modelCompare, { model, other: { local: 'planted' }, corpus: base.corpus, tokens: 256, context: 16 }],
     ] as [JobContract, Record<string, unknown>][]) {
       await expect(jobs.run(contract, params), `${contract.type} ${JSON.stringify(params)}`).rejects.toMatchObject(
         refused,

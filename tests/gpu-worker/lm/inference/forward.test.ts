@@ -12,8 +12,8 @@ describe('a forward pass', () => {
     [{ taps: ['q.9'] }, 'hook_unknown', /layers 0 to 1/],
     [
       { interventions: [{ kind: 'add', hook: 'q.0', vector: new Float32Array(16).fill(Number.NaN) }] },
-      'data_invalid',
-      /'q.0': its numbers must be finite/,
+      'not_finite',
+      /'q.0', in layer 0, holds a value that is no number/,
     ],
     [
       { interventions: [{ kind: 'project', hook: 'q.0', directions: new Float32Array(0), count: 0 }] },
