@@ -1,7 +1,16 @@
 /** Two models of one shape on the same text: their outputs, their streams layer by layer, and their matrices. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { stream } from '../../shared/math/random.ts';
-import { argMax, BlockRunner, klDivergence, type LanguageModel, linearsOf, readWeight, rowOf } from '../lm/index.ts';
+import {
+  argMax,
+  BlockRunner,
+  klDivergence,
+  type LanguageModel,
+  linearsOf,
+  readWeight,
+  rowOf,
+  weightsOfBlock,
+} from '../lm/index.ts';
 import { bootstrapOverUnits } from '../study/index.ts';
 
 const SITES = ['attn_out', 'mlp_out', 'resid_post'] as const;
@@ -174,7 +183,7 @@ async function layerDifferences(
     const found: LayerDifference[] = [];
     for (let layer = 0; layer < dense.architecture.layers; layer++) {
       const values = (runner: BlockRunner) =>
-        new Map(runner.weightsOf(layer).map(({ name }) => [name, readWeight(runner.folder, name)]));
+        new Map(weightsOfBlock(runner.folder, layer).map(({ name }) => [name, readWeight(runner.folder, name)]));
       const [clean, changed] = [values(a), values(b)];
       let [whole, all, arisen] = [0, 0, 0];
       for (const row of rows) {

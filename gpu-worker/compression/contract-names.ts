@@ -2,9 +2,9 @@
 import type study from '../../shared/jobs/compression.study.ts';
 import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import type compress from '../../shared/jobs/model.compress.ts';
-import type { BlockReport } from './compress.ts';
+import type { CopyResult } from './autoencoders/study.ts';
 import type { CompressionPlan } from './plan.ts';
-import type { CopyResult } from './study.ts';
+import type { BlockReport } from './report.ts';
 
 /** What the params ask to be done to a model's linear layers. */
 export function planOf(params: ParamsOf<typeof compress>): CompressionPlan {

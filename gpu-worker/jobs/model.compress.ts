@@ -12,7 +12,7 @@ import {
   selectedLinears,
   statedTotals,
 } from '../compression/index.ts';
-import { crossEntropy, loadModel } from '../lm/index.ts';
+import { blockwiseLoss, readFolder } from '../lm/index.ts';
 import { openCompression } from './checkpoints/compression-checkpoint.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
@@ -36,7 +36,8 @@ export default handle(contract, async (context) => {
     const calibration = await read('train', params.tokens, '/tokens');
     const heldOut = await read('held-out', params.held_out_tokens, '/held_out_tokens');
     const tokens = calibration.reduce((sum, ids) => sum + ids.length, 0);
-    const dense = await crossEntropy(model, heldOut);
+    const { threads } = configuration;
+    const dense_loss = await blockwiseLoss(model.folder, heldOut, { threads });
     const { checkpoints, folder, done } = await openCompression(context, plan, opened.digest, corpus.digest);
     const started = performance.now();
     const made = await compressFolder(
@@ -45,7 +46,7 @@ export default handle(contract, async (context) => {
       { calibration, heldOut },
       {
         folder,
-        threads: configuration.threads,
+        threads,
         done,
         onBlock(block, blocks) {
           checkpoints.add(block);
@@ -55,10 +56,9 @@ export default handle(contract, async (context) => {
         },
       },
     );
-    const compressed = await loadModel(folder, { device: opened.provider, scratch: context.scratch });
-    const { loss } = await crossEntropy(compressed, heldOut);
-    await compressed.release();
-    const figures = { ...statedTotals(made.blocks, model.folder.bytes, made.bytes), loss, dense_loss: dense.loss };
+    // Read back as anybody else would read it.
+    const loss = await blockwiseLoss(readFolder(folder, { scratch: context.scratch }), heldOut, { threads });
+    const figures = { ...statedTotals(made.blocks, model.folder.bytes, made.bytes), loss, dense_loss };
     const { model: _reference, ...rest } = params;
     const manifest = await publishFolder(context, folder, {
       method: contract.type,

@@ -12,8 +12,10 @@ export type Mask = Uint8Array;
 /** |W|, or |W| times the Euclidean norm of its input. */
 export function scores(w: ArrayLike<number>, inputs: number, norms: Float64Array | null): Float64Array {
   const out = new Float64Array(w.length);
-  for (let i = 0; i < w.length; i++) {
-    out[i] = Math.abs(w[i]!) * (norms ? norms[i % inputs]! : 1);
+  for (let row = 0; row < w.length; row += inputs) {
+    for (let i = 0; i < inputs; i++) {
+      out[row + i] = Math.abs(w[row + i]!) * (norms ? norms[i]! : 1);
+    }
   }
   return out;
 }
@@ -24,34 +26,44 @@ export function lowest(score: Float64Array, inputs: number, share: number, compa
   if (comparison === 'matrix') {
     markLowest(score, mask, 0, score.length, Math.floor(share * score.length));
   } else if (comparison === 'row') {
+    const room = new Float64Array(inputs);
     for (let from = 0; from < score.length; from += inputs) {
-      markLowest(score, mask, from, from + inputs, Math.floor(share * inputs));
+      markLowest(score, mask, from, from + inputs, Math.floor(share * inputs), room);
     }
   } else {
+    const room = new Float64Array(comparison.m);
     for (let row = 0; row < score.length; row += inputs) {
       for (let from = 0; from < inputs; from += comparison.m) {
         const length = Math.min(comparison.m, inputs - from);
         // A last run that is shorter keeps the same share.
         const count = length === comparison.m ? comparison.n : Math.floor((comparison.n * length) / comparison.m);
-        markLowest(score, mask, row + from, row + from + length, count);
+        markLowest(score, mask, row + from, row + from + length, count, room);
       }
     }
   }
   return mask;
 }
 
-/** Marks the `count` lowest of a range. */
-export function markLowest(score: Float64Array, mask: Mask, from: number, to: number, count: number): void {
+/** Marks the `count` lowest of a range. `room` has room for it, so that rows do not each take memory of their own. */
+export function markLowest(
+  score: Float64Array,
+  mask: Mask,
+  from: number,
+  to: number,
+  count: number,
+  room: Float64Array = new Float64Array(to - from),
+): void {
   if (count <= 0) {
     return;
   }
-  const threshold = selected(score.slice(from, to), count - 1);
+  const values = room.subarray(0, to - from);
+  values.set(score.subarray(from, to));
+  const threshold = selected(values, count - 1);
   let left = count;
   for (let i = from; i < to; i++) {
-    if (score[i]! < threshold) {
-      mask[i] = 1;
-      left--;
-    }
+    const below = score[i]! < threshold ? 1 : 0;
+    mask[i] = below;
+    left -= below;
   }
   for (let i = from; i < to && left > 0; i++) {
     if (score[i] === threshold) {
@@ -95,4 +107,12 @@ export function selected(values: Float64Array, rank: number): number {
 }
 
 /** W with the marked entries zero. */
-export const masked = (w: Float32Array, mask: Mask): Float32Array => w.map((value, i) => (mask[i] ? 0 : value));
+export function masked(w: Float32Array, mask: Mask): Float32Array {
+  const out = w.slice();
+  for (let i = 0; i < out.length; i++) {
+    if (mask[i] === 1) {
+      out[i] = 0;
+    }
+  }
+  return out;
+}

@@ -2,13 +2,25 @@
  * Column sweeps that spread what a weight's change costs over the columns still to come: SparseGPT (Frantar & Alistarh
  * 2023, arXiv:2301.00774) and GPTQ (Frantar et al. 2022, arXiv:2210.17323), in blocks of columns.
  */
-import type { Products } from '../products.ts';
+
+import type { Hessian } from '../statistics/hessian.ts';
+import type { Products } from '../statistics/products.ts';
+import type { Rooms } from '../statistics/rooms.ts';
 import { codeOf, type Grid, type GridKind, gridOf, type Rounded } from './grids.ts';
-import type { Hessian } from './hessian.ts';
 import { markLowest, selected } from './masks.ts';
 
-/** Changes columns [from, to) of a block in place: `block` [out, width], and sets `errors` [out, width] of each column. */
-type BlockStep = (block: Float64Array, errors: Float64Array, from: number, width: number, w: Float64Array) => void;
+/** Columns whose corrections are carried one by one; what lies behind them gets theirs in one product. */
+const RUN = 16;
+const BLOCK = 128;
+
+/** Columns [from, from + width) of a sweep, all rows: [out, width]. */
+type Columns = { from: number; width: number; data: Float64Array };
+/**
+ * Changes columns [run.from, run.from + run.width) of a block in place and sets their `errors` [out, block.width].
+ * `standing`: the whole matrix as it stood when the block began.
+ */
+type RunStep = (run: { from: number; width: number }, block: Columns, errors: Float64Array) => void;
+type BlockStart = (block: Columns, standing: Float64Array) => RunStep;
 
 type SparseOptions = {
   share: number;
@@ -24,67 +36,83 @@ export async function sparseSweep(
   products: Products,
   w: Float32Array,
   hessian: Hessian,
-  { share, pattern, blockSize = 128, rule = 'exact' }: SparseOptions,
+  { share, pattern, blockSize = BLOCK, rule = 'exact' }: SparseOptions,
 ): Promise<Float32Array> {
   const { size, factor } = hessian;
   const rows = w.length / size;
-  const step: BlockStep = (block, errors, from, width) => {
+  const unit = pattern?.m ?? 1;
+  const choose = pattern ? chooser(pattern, hessian) : null;
+  const start: BlockStart = (block) => {
+    const { width, data } = block;
     const mask = new Uint8Array(rows * width);
     if (!pattern) {
-      maskBlock(block, mask, factor, size, from, width, share, rule);
+      maskBlock(products.rooms, block, mask, factor, size, share, rule);
     }
-    const chosen = pattern ? new Float64Array(pattern.m) : null;
-    const few = pattern ? new Uint8Array(pattern.m) : null;
-    for (let row = 0; row < rows; row++) {
-      const at = row * width;
-      for (let j = 0; j < width; j++) {
-        const pivot = factor[(from + j) * size + from + j]!;
-        if (pattern && chosen && few && (from + j) % pattern.m === 0) {
-          const count = Math.min(pattern.m, width - j);
-          for (let k = 0; k < count; k++) {
-            chosen[k] = (block[at + j + k]! / factor[(from + j + k) * size + from + j + k]!) ** 2;
+    return (run, { from }, errors) => {
+      const first = run.from - from;
+      const end = first + run.width;
+      for (let at = 0; at < data.length; at += width) {
+        for (let j = first; j < end; j++) {
+          if (choose && (from + j) % unit === 0) {
+            choose(block, mask, at, j);
           }
-          few.fill(0);
-          markLowest(chosen, few, 0, count, Math.floor((pattern.n * count) / pattern.m));
-          for (let k = 0; k < count; k++) {
-            mask[at + j + k] = few[k]!;
+          if (mask[at + j] === 0) {
+            continue;
           }
-        }
-        if (!mask[at + j]) {
-          continue;
-        }
-        const error = block[at + j]! / pivot;
-        block[at + j] = 0;
-        errors[at + j] = error;
-        const u = (from + j) * size + from;
-        for (let k = j + 1; k < width; k++) {
-          block[at + k]! -= error * factor[u + k]!;
+          const u = (from + j) * size + from;
+          const error = data[at + j]! / factor[u + j]!;
+          data[at + j] = 0;
+          errors[at + j] = error;
+          for (let k = j + 1; k < end; k++) {
+            data[at + k]! -= error * factor[u + k]!;
+          }
         }
       }
-    }
+    };
   };
-  return inOriginalOrder(await sweep(products, w, hessian, blockSize, step), hessian);
+  const sizes = { block: multiple(blockSize, unit), run: multiple(RUN, unit) };
+  return inOriginalOrder(await sweep(products, w, hessian, sizes, start), hessian);
+}
+
+/** The largest multiple of `unit` up to `most`, or `unit` itself. */
+const multiple = (most: number, unit: number): number => unit * Math.max(1, Math.floor(most / unit));
+
+/** Marks n of the m columns of one row from column j on, those with the lowest w^2 / U_jj^2 as the sweep stands. */
+function chooser({ n, m }: { n: number; m: number }, { size, factor }: Hessian) {
+  const chosen = new Float64Array(m);
+  const few = new Uint8Array(m);
+  const room = new Float64Array(m);
+  return ({ from, width, data }: Columns, mask: Uint8Array, at: number, j: number): void => {
+    const count = Math.min(m, width - j);
+    for (let k = 0; k < count; k++) {
+      chosen[k] = (data[at + j + k]! / factor[(from + j + k) * (size + 1)]!) ** 2;
+    }
+    few.fill(0);
+    markLowest(chosen, few, 0, count, Math.floor((n * count) / m), room);
+    mask.set(few.subarray(0, count), at + j);
+  };
 }
 
 /** Marks the entries of a block with the lowest w^2 / U_jj^2. */
 function maskBlock(
-  block: Float64Array,
+  rooms: Rooms,
+  { from, width, data: block }: Columns,
   mask: Uint8Array,
   factor: Float64Array,
   size: number,
-  from: number,
-  width: number,
   share: number,
   rule: 'exact' | 'reference',
 ): void {
-  const score = new Float64Array(block.length);
-  for (let i = 0; i < block.length; i++) {
-    const j = from + (i % width);
-    score[i] = (block[i]! / factor[j * size + j]!) ** 2;
+  const score = rooms.doubles('score', block.length);
+  const pivots = Float64Array.from({ length: width }, (_, j) => factor[(from + j) * (size + 1)]!);
+  for (let at = 0; at < block.length; at += width) {
+    for (let j = 0; j < width; j++) {
+      score[at + j] = (block[at + j]! / pivots[j]!) ** 2;
+    }
   }
   const count = Math.floor(share * score.length);
   if (rule === 'exact') {
-    markLowest(score, mask, 0, score.length, count);
+    markLowest(score, mask, 0, score.length, count, rooms.doubles('selected', score.length));
     return;
   }
   const threshold = selected(score.slice(), Math.min(count, score.length - 1));
@@ -105,7 +133,7 @@ export async function roundingSweep(
   products: Products,
   w: Float32Array,
   hessian: Hessian,
-  { kind, bits, group, blockSize = 128 }: RoundingOptions,
+  { kind, bits, group, blockSize = BLOCK }: RoundingOptions,
 ): Promise<Rounded> {
   const { size, factor, order } = hessian;
   const rows = w.length / size;
@@ -113,30 +141,34 @@ export async function roundingSweep(
   const groups = Math.ceil(size / run);
   const codes = new Int16Array(w.length);
   const grids = new Array<Grid>(rows * groups);
-  const step: BlockStep = (block, errors, from, width, standing) => {
-    for (let row = 0; row < rows; row++) {
-      const at = row * width;
-      for (let j = 0; j < width; j++) {
-        const column = from + j;
-        const slot = row * groups + Math.floor(column / run);
-        if (column % run === 0) {
-          grids[slot] = gridOf(kind, bits, standing, row * size + column, Math.min(run, size - column));
-        }
-        const grid = grids[slot]!;
-        const code = codeOf(block[at + j]!, grid);
-        const value = grid.step * (code - grid.zero);
-        codes[row * size + column] = code;
-        const error = (block[at + j]! - value) / factor[column * size + column]!;
-        block[at + j] = value;
-        errors[at + j] = error;
-        const u = column * size + from;
-        for (let k = j + 1; k < width; k++) {
-          block[at + k]! -= error * factor[u + k]!;
+  const start: BlockStart =
+    (block, standing) =>
+    (own, { from, width, data }, errors) => {
+      const first = own.from - from;
+      const end = first + own.width;
+      for (let row = 0; row < rows; row++) {
+        const at = row * width;
+        for (let j = first; j < end; j++) {
+          const column = block.from + j;
+          const slot = row * groups + Math.floor(column / run);
+          if (column % run === 0) {
+            grids[slot] = gridOf(kind, bits, standing, row * size + column, Math.min(run, size - column));
+          }
+          const grid = grids[slot]!;
+          const code = codeOf(data[at + j]!, grid);
+          const value = grid.step * (code - grid.zero);
+          codes[row * size + column] = code;
+          const u = column * size + from;
+          const error = (data[at + j]! - value) / factor[u + j]!;
+          data[at + j] = value;
+          errors[at + j] = error;
+          for (let k = j + 1; k < end; k++) {
+            data[at + k]! -= error * factor[u + k]!;
+          }
         }
       }
-    }
-  };
-  const values = await sweep(products, w, hessian, blockSize, step);
+    };
+  const values = await sweep(products, w, hessian, { block: blockSize, run: RUN }, start);
   const groupOf = new Int32Array(size);
   for (let j = 0; j < size; j++) {
     groupOf[order[j]!] = Math.floor(j / run);
@@ -151,56 +183,80 @@ export async function roundingSweep(
   };
 }
 
-/** Runs `step` over the blocks and carries each block's errors to the columns behind it. */
+/** Runs over the blocks of columns, and within each over its runs, and carries errors to the columns behind. */
 async function sweep(
   products: Products,
   w: Float32Array,
   { size, factor, dead, order }: Hessian,
-  blockSize: number,
-  step: BlockStep,
+  sizes: { block: number; run: number },
+  start: BlockStart,
 ): Promise<Float64Array> {
   const rows = w.length / size;
-  const standing = new Float64Array(w.length);
-  for (let row = 0; row < rows; row++) {
+  const { rooms } = products;
+  const standing = rooms.doubles('standing', w.length);
+  for (let at = 0; at < w.length; at += size) {
     for (let j = 0; j < size; j++) {
       const input = order[j]!;
-      standing[row * size + j] = dead[input] ? 0 : w[row * size + input]!;
+      standing[at + j] = dead[input] ? 0 : w[at + input]!;
     }
   }
-  for (let from = 0; from < size; from += blockSize) {
-    const width = Math.min(blockSize, size - from);
-    const block = new Float64Array(rows * width);
-    const errors = new Float64Array(rows * width);
-    for (let row = 0; row < rows; row++) {
-      const at = row * size + from;
-      block.set(standing.subarray(at, at + width), row * width);
-    }
-    step(block, errors, from, width, standing);
-    for (let row = 0; row < rows; row++) {
-      standing.set(block.subarray(row * width, (row + 1) * width), row * size + from);
-    }
-    const rest = size - from - width;
-    if (rest === 0) {
-      continue;
-    }
-    const behind = new Float64Array(width * rest);
+  /** What errors of columns [from, from + width) of the factor's order cost the columns [to, end). */
+  const carried = (errors: Float64Array, from: number, width: number, to: number, end: number) => {
+    const behind = rooms.doubles('behind', width * (end - to));
     for (let j = 0; j < width; j++) {
-      const at = (from + j) * size + from + width;
-      behind.set(factor.subarray(at, at + rest), j * rest);
+      behind.set(factor.subarray((from + j) * size + to, (from + j) * size + end), j * (end - to));
     }
-    const carried = await products.multiply(
-      'float64',
-      { rows, cols: width, data: errors },
-      { rows: width, cols: rest, data: behind },
-    );
-    for (let row = 0; row < rows; row++) {
-      const to = row * size + from + width;
-      for (let k = 0; k < rest; k++) {
-        standing[to + k]! -= carried[row * rest + k]!;
+    const shape = { rows: width, cols: end - to, data: behind };
+    return products.multiply('float64', { rows, cols: width, data: errors }, shape);
+  };
+  for (let from = 0; from < size; from += sizes.block) {
+    const width = Math.min(sizes.block, size - from);
+    const block: Columns = {
+      from,
+      width,
+      data: columns(standing, size, from, width, rooms.doubles('block', rows * width)),
+    };
+    const errors = rooms.doubles('errors', rows * width).fill(0);
+    const step = start(block, standing);
+    for (let at = 0; at < width; at += sizes.run) {
+      const run = { from: from + at, width: Math.min(sizes.run, width - at) };
+      step(run, block, errors);
+      const next = at + run.width;
+      if (next < width) {
+        const own = columns(errors, width, at, run.width, rooms.doubles('run', rows * run.width));
+        const change = await carried(own, run.from, run.width, from + next, from + width);
+        subtract(block.data, width, next, change, width - next);
       }
+    }
+    put(standing, size, from, block.data, width);
+    const end = from + width;
+    if (end < size) {
+      subtract(standing, size, end, await carried(errors, from, width, end, size), size - end);
     }
   }
   return standing;
+}
+
+/** Columns [from, from + width) of a matrix with rows of `stride`, copied to `out`. */
+function columns(matrix: Float64Array, stride: number, from: number, width: number, out: Float64Array): Float64Array {
+  for (let to = 0, at = from; to < out.length; to += width, at += stride) {
+    out.set(matrix.subarray(at, at + width), to);
+  }
+  return out;
+}
+
+function put(matrix: Float64Array, stride: number, from: number, part: Float64Array, width: number): void {
+  for (let row = 0; row * width < part.length; row++) {
+    matrix.set(part.subarray(row * width, (row + 1) * width), row * stride + from);
+  }
+}
+
+function subtract(matrix: Float64Array, stride: number, from: number, change: Float64Array, width: number): void {
+  for (let at = 0, to = from; at < change.length; at += width, to += stride) {
+    for (let k = 0; k < width; k++) {
+      matrix[to + k]! -= change[at + k]!;
+    }
+  }
 }
 
 /** Columns back from the order of the sweep. */

@@ -31,6 +31,26 @@ export function linearsOf({ qkv, output, gate, up, down }: LayerWeights): Linear
   return [...('q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]), output, ...(gate ? [gate] : []), up, down];
 }
 
+/** Every weight of a block. */
+export function weightsOfBlock(folder: ModelFolder, layer: number): Weight[] {
+  const found = new Map<string, Weight>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) {
+      return;
+    }
+    const weight = value as Partial<Weight>;
+    if (typeof weight.name === 'string' && Array.isArray(weight.shape)) {
+      found.set(weight.name, weight as Weight);
+    } else {
+      for (const child of Object.values(value)) {
+        visit(child);
+      }
+    }
+  };
+  visit(folder.weights.layers[layer]);
+  return [...found.values()];
+}
+
 export class BlockRunner {
   readonly folder: ModelFolder;
   readonly #options: { threads?: number | undefined };
@@ -41,26 +61,6 @@ export class BlockRunner {
     this.folder = folder;
     this.#options = options;
     this.#shapes = new ShapeFeeds(folder.architecture);
-  }
-
-  /** Every weight of a block. */
-  weightsOf(layer: number): Weight[] {
-    const found = new Map<string, Weight>();
-    const visit = (value: unknown): void => {
-      if (typeof value !== 'object' || value === null) {
-        return;
-      }
-      const weight = value as Partial<Weight>;
-      if (typeof weight.name === 'string' && Array.isArray(weight.shape)) {
-        found.set(weight.name, weight as Weight);
-      } else {
-        for (const child of Object.values(value)) {
-          visit(child);
-        }
-      }
-    };
-    visit(this.folder.weights.layers[layer]);
-    return [...found.values()];
   }
 
   /** The stream that enters the first block. @throws SextantError as `makeBatch` */
@@ -102,7 +102,7 @@ export class BlockRunner {
     want: { inputs: readonly string[]; output: boolean },
   ): Promise<BlockPass> {
     const { architecture: a } = this.folder;
-    const names = this.weightsOf(layer);
+    const names = weightsOfBlock(this.folder, layer);
     const at = (name: string) => `w${names.findIndex((weight) => weight.name === name)}`;
     const wanted = want.inputs.map(at);
     const fused = fusedFits(a.headDim);
@@ -143,20 +143,25 @@ export class BlockRunner {
     };
   }
 
-  /** Logits of rows [rows, width] of the stream that left the last block. */
-  async logits(rows: Float32Array): Promise<Float32Array> {
+  /** Losses, in nats, of predicting `labels` [rows] from rows [rows, width] of the stream that left the last block. */
+  async losses(rows: Float32Array, labels: BigInt64Array): Promise<Float32Array> {
     const { architecture: a, weights } = this.folder;
-    const { session } = await this.#session('logits', () => {
+    const { session } = await this.#session('losses', () => {
       const get = storedParameters(this.folder);
       const logits = linear(weights.head, get, norm(a, weights.finalNorm, get, g.input('stream', ['rows', a.width])));
       const cap = a.logitCap;
+      const capped = cap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / cap)), cap);
       return {
-        outputs: { logits: cap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / cap)), cap) },
+        outputs: { losses: g.crossEntropyRows(capped, g.input('labels', ['rows'], 'int64')) },
         taps: new Map(),
       };
     });
-    const out = await session.run({ stream: { shape: [rows.length / a.width, a.width], data: rows } });
-    return out.logits!.data as Float32Array;
+    const count = labels.length;
+    const out = await session.run({
+      stream: { shape: [count, a.width], data: rows },
+      labels: { shape: [count], data: labels },
+    });
+    return out.losses!.data as Float32Array;
   }
 
   async release(): Promise<void> {

@@ -178,12 +178,6 @@ function refuseUnread(
   );
 }
 
-/** The bytes of one weight as it is stored. */
-export function readStored(folder: ModelFolder, name: string): Uint8Array {
-  const { file, begin, end } = folder.stored.get(name)!;
-  return readBytes(join(folder.weightsPath, file), begin, end);
-}
-
 /** The values of one weight as float32. */
 export function readWeight(folder: ModelFolder, name: string): Float32Array {
   const packed = folder.packed.get(name);

@@ -24,10 +24,16 @@ export const CONFIG = {
 /** As deep as a Llama of 7 thousand million parameters, as wide as the one above: 105 million parameters (421 MB). */
 export const DEEP_CONFIG = { ...CONFIG, vocab_size: 4096, num_hidden_layers: 32 };
 
+/** 40 million parameters (162 MB), both widths multiples of 128. */
+export const SMALL_CONFIG = { ...CONFIG, vocab_size: 8192, intermediate_size: 1408, num_hidden_layers: 10 };
+
+/** Of 24 blocks and 400 MiB, embeddings and head included. */
+export const BLOCKS_CONFIG = { ...CONFIG, vocab_size: 28_304, num_hidden_layers: 24 };
+
 /** The folder of the model of a config. */
 export function generatedLlama(config: typeof CONFIG = CONFIG): string {
   const millions = Math.round(parametersOf(config) / 1e6);
-  const folder = join(tmpdir(), `sextant-bench-llama-${millions}m`);
+  const folder = join(tmpdir(), `sextant-bench-llama-${millions}m-${config.num_hidden_layers}`);
   if (existsSync(folder)) {
     return folder;
   }

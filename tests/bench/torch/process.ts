@@ -16,9 +16,10 @@ export class Torch {
   /**
    * @param script prints its PyTorch version, then answers every line of its input with seconds (and maybe more)
    * @param folder where PyTorch was installed with `pip install --target`
+   * @param rest further arguments of the script
    */
-  static async start(script: string, folder: string, threads: number): Promise<Torch> {
-    const child = spawn('python3', [script, String(threads)], { env: { ...process.env, PYTHONPATH: folder } });
+  static async start(script: string, folder: string, threads: number, ...rest: string[]): Promise<Torch> {
+    const child = spawn('python3', [script, String(threads), ...rest], { env: { ...process.env, PYTHONPATH: folder } });
     child.stderr.pipe(process.stderr);
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const { value, done } = await lines.next();

@@ -16,10 +16,14 @@ export type StudiedModel = {
   hook: string;
   width: number;
   k: number;
-  group: number;
+  /** Inputs that share a scale of a rounded matrix; null: all of a row. */
+  group: number | null;
 };
 export type CopyRow = {
   label: string;
+  method: string;
+  /** Of the model's weights, for methods that prune. */
+  asked_share: number | null;
   sparsity: number;
   bits: number;
   loss: number;
@@ -34,6 +38,10 @@ export type CopyRow = {
     fvu: number;
     l0: number;
     recovered: number;
+    low: number | null;
+    high: number | null;
+    dense_recovered: number | null;
+    alive: number;
     kl: number;
     dense_kl: number;
   }[];
@@ -43,7 +51,7 @@ export type ModelResult = {
   hook: string;
   width: number;
   k: number;
-  group: number;
+  group: number | null;
   dense_loss: number;
   dense: { fvu: number; l0: number; recovered: number };
   steps: number;
@@ -61,6 +69,10 @@ type Scores = {
   fvu: number;
   l0: number;
   loss_recovered: number;
+  low: number | null;
+  high: number | null;
+  dense_loss_recovered: number | null;
+  alive: number;
   kl: number;
   dense_kl: number;
 };
@@ -138,8 +150,11 @@ export async function modelStudy(
     const rows = studied.map(({ label, survival, died, support_overlap, variants }): CopyRow => {
       const own = made.get(label)! as { sparsity: number; bits: number; loss: number };
       const { kl, layers } = compared.get(label)!;
+      const plan = plans.find((of) => of.label === label)!;
       return {
         label,
+        method: plan.method,
+        asked_share: 'share' in plan ? plan.share : null,
         sparsity: own.sparsity,
         bits: own.bits,
         loss: own.loss,
@@ -154,6 +169,10 @@ export async function modelStudy(
           fvu: of.fvu,
           l0: of.l0,
           recovered: of.loss_recovered,
+          low: of.low,
+          high: of.high,
+          dense_recovered: of.dense_loss_recovered,
+          alive: of.alive,
           kl: of.kl,
           dense_kl: of.dense_kl,
         })),
@@ -225,7 +244,7 @@ export function modelMarkdown(of: ModelResult): string {
     `## ${of.name}`,
     '',
     `TopK(${of.width}, k = ${of.k}) at \`${of.hook}\`, ${of.steps} steps of 512 tokens; on the dense model: loss ${fixed(of.dense_loss, 4)}, ` +
-      `loss recovered ${fixed(of.dense.recovered)}, FVU ${fixed(of.dense.fvu)}. Rounding in groups of ${of.group}. ` +
+      `loss recovered ${fixed(of.dense.recovered)}, FVU ${fixed(of.dense.fvu)}. Rounding ${of.group === null ? 'with one scale a row' : `in groups of ${of.group}`}. ` +
       `${of.tokens} held-out tokens, one seed; ${of.seconds} s.`,
     '',
     table,

@@ -2,6 +2,8 @@
  * Checks 8 and 9 of the spec of arXiv:2507.15977 on planted data, beside the figures found there. The data are drawn anew, so
  * figures agree in kind and, where the note says so, within 25 %.
  */
+
+import { latentDrift } from '../../../gpu-worker/compression/autoencoders/latent-drift.ts';
 import {
   Gram,
   lowest,
@@ -14,7 +16,6 @@ import {
   type SaeRule,
   scores,
 } from '../../../gpu-worker/compression/index.ts';
-import { latentDrift } from '../../../gpu-worker/compression/latent-drift.ts';
 import { Encoder, encodeActivations, measure, type TrainedSae } from '../../../gpu-worker/sae/index.ts';
 import { saeConfiguration } from '../../../gpu-worker/sae/training/configuration.ts';
 import { stream } from '../../../shared/math/random.ts';

@@ -1,11 +1,11 @@
 /** Checks 1 to 6 of the spec of arXiv:2507.15977, on layers with correlated inputs of log-normal scale. */
 import { afterAll, describe, expect, it } from 'vitest';
-import { Gram, outputEnergy } from '../../../../gpu-worker/compression/gram.ts';
 import { roundToNearest } from '../../../../gpu-worker/compression/methods/grids.ts';
-import { hessianOf } from '../../../../gpu-worker/compression/methods/hessian.ts';
 import { lowest, masked, scores, selected } from '../../../../gpu-worker/compression/methods/masks.ts';
 import { sparseSweep } from '../../../../gpu-worker/compression/methods/sweep.ts';
-import { Products } from '../../../../gpu-worker/compression/products.ts';
+import { Gram, outputEnergy } from '../../../../gpu-worker/compression/statistics/gram.ts';
+import { hessianOf } from '../../../../gpu-worker/compression/statistics/hessian.ts';
+import { Products } from '../../../../gpu-worker/compression/statistics/products.ts';
 import { stream } from '../../../../shared/math/random.ts';
 
 const [OUT, INPUTS, TOKENS] = [64, 128, 2000];

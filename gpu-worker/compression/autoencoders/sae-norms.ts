@@ -1,7 +1,7 @@
 /** What pruning an autoencoder is calibrated by: Euclidean norms over all tokens, summed in double precision. */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { type Encoder, encodeActivations, reconstruct, type TrainedSae } from '../sae/index.ts';
-import type { Products } from './products.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { type Encoder, encodeActivations, reconstruct, type TrainedSae } from '../../sae/index.ts';
+import type { Products } from '../statistics/products.ts';
 import type { SaeNorms } from './sae-pruning.ts';
 
 const add = (sums: Float64Array, rows: Float32Array): void => {

@@ -1,9 +1,9 @@
 /** The report of a study, and its pictures: loss recovered against share, survival of latents, and what drifted. */
-import { chart } from '../../shared/plots/chart.ts';
-import type { StudyReport } from '../study/index.ts';
+import { chart } from '../../../shared/plots/chart.ts';
+import type { StudyReport } from '../../study/index.ts';
+import type { LatentDrift } from '../autoencoders/latent-drift.ts';
+import type { VariantScores } from '../autoencoders/sae-variants.ts';
 import type { Plot } from './compression-plots.ts';
-import type { LatentDrift } from './latent-drift.ts';
-import type { VariantScores } from './sae-variants.ts';
 
 type RecoveredPoint = { share: number; recovered: number | null; low: number | null; high: number | null };
 

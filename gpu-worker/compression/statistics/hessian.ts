@@ -1,7 +1,7 @@
 /** H = (2 / tokens) X^T X made ready for a column sweep: dead inputs, order, damping, and the factor of its inverse. */
-import type { Gram } from '../gram.ts';
-import { inverseFactor } from '../inverse-factor.ts';
-import type { Products } from '../products.ts';
+import type { Gram } from './gram.ts';
+import { inverseFactor } from './inverse-factor.ts';
+import type { Products } from './products.ts';
 
 export type Hessian = {
   size: number;

@@ -1,12 +1,11 @@
 /** One matrix by one method, from the sums over its inputs. */
-import { SingularMatrixError } from '../../shared/math/cholesky.ts';
-import type { Gram } from './gram.ts';
-import { type GridKind, type Rounded, roundToNearest } from './methods/grids.ts';
-import { type Hessian, hessianOf } from './methods/hessian.ts';
-import { lowest, masked, scores } from './methods/masks.ts';
-import { roundingSweep, sparseSweep } from './methods/sweep.ts';
-import type { CompressionPlan } from './plan.ts';
-import type { Products } from './products.ts';
+import { SingularMatrixError } from '../../../shared/math/cholesky.ts';
+import type { CompressionPlan } from '../plan.ts';
+import type { InputSums, Statistics } from '../statistics/input-sums.ts';
+import type { Products } from '../statistics/products.ts';
+import { type GridKind, type Rounded, roundToNearest } from './grids.ts';
+import { lowest, masked, scores } from './masks.ts';
+import { roundingSweep, sparseSweep } from './sweep.ts';
 
 type CompressedMatrix = {
   /** [out, in]. */
@@ -15,20 +14,22 @@ type CompressedMatrix = {
   rounded: Rounded | null;
 };
 
-/** Layers that read the same input share its factor. */
-export class InputSums {
-  readonly gram: Gram;
-  readonly #products: Products;
-  #hessian: Promise<Hessian> | null = null;
-
-  constructor(gram: Gram, products: Products) {
-    this.gram = gram;
-    this.#products = products;
-  }
-
-  hessian(): Promise<Hessian> {
-    this.#hessian ??= hessianOf(this.#products, this.gram);
-    return this.#hessian;
+/** What a method is calibrated by. */
+export function statisticsOf(method: CompressionPlan['method']): Statistics {
+  switch (method) {
+    case 'magnitude':
+    case 'rtn':
+      return 'none';
+    case 'wanda':
+    case 'n_of_m':
+      return 'norms';
+    case 'sparsegpt':
+    case 'gptq':
+      return 'products';
+    case 'awq':
+      return 'products and magnitudes';
+    default:
+      return method satisfies never;
   }
 }
 
@@ -46,7 +47,7 @@ export async function compressMatrix(
   plan: CompressionPlan,
   share: number,
 ): Promise<CompressedMatrix | null> {
-  const inputs = sums.gram.size;
+  const inputs = sums.size;
   const { method, bits, group } = plan;
   const pruned = (norms: Float64Array | null, comparison: Parameters<typeof lowest>[3]): CompressedMatrix => ({
     values: masked(w, lowest(scores(w, inputs, norms), inputs, share, comparison)),
@@ -57,9 +58,9 @@ export async function compressMatrix(
       case 'magnitude':
         return pruned(null, 'matrix');
       case 'wanda':
-        return pruned(sums.gram.norms(), 'row');
+        return pruned(sums.norms(), 'row');
       case 'n_of_m':
-        return pruned(sums.gram.norms(), plan.pattern ?? { n: 2, m: 4 });
+        return pruned(sums.norms(), plan.pattern ?? { n: 2, m: 4 });
       case 'sparsegpt': {
         const { pattern } = plan;
         return {

@@ -1,6 +1,6 @@
 /** One autoencoder on a dense model and, as it was, trained again and pruned, on compressed copies of it. */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { type LanguageModel, tokenText } from '../lm/index.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { type LanguageModel, tokenText } from '../../lm/index.ts';
 import {
   activationStatistics,
   type Encoder,
@@ -10,11 +10,11 @@ import {
   reconstruct,
   type SparseCodes,
   type TrainedSae,
-} from '../sae/index.ts';
-import { requireOneShape } from './compare.ts';
+} from '../../sae/index.ts';
+import { requireOneShape } from '../compare.ts';
+import type { Products } from '../statistics/products.ts';
 import { errorBound } from './error-bound.ts';
 import { type LatentDrift, latentDrift } from './latent-drift.ts';
-import type { Products } from './products.ts';
 import { prunedSae } from './pruned-sae.ts';
 import type { Retrained } from './retraining.ts';
 import { SaeNormSums } from './sae-norms.ts';

@@ -1,11 +1,12 @@
 /** The scales of AWQ within one block: which layers share an input, what gives it, and what is divided by them there. */
-import type { Linear, Norm } from '../../shared/models/architecture.ts';
-import { linearsOf, type ModelFolder } from '../lm/index.ts';
-import { asStored, outIn } from './linear-layout.ts';
-import { gridKindOf, type InputSums } from './matrix-compression.ts';
-import { awqScales, scaledColumns } from './methods/awq.ts';
-import type { CompressionPlan } from './plan.ts';
-import type { Products } from './products.ts';
+import type { Linear, Norm } from '../../../shared/models/architecture.ts';
+import { linearsOf, type ModelFolder } from '../../lm/index.ts';
+import { asStored, outIn } from '../files/linear-layout.ts';
+import type { CompressionPlan } from '../plan.ts';
+import type { InputSums } from '../statistics/input-sums.ts';
+import type { Products } from '../statistics/products.ts';
+import { awqScales, scaledColumns } from './awq.ts';
+import { gridKindOf } from './matrix-compression.ts';
 
 /** What gives an input: a norm, or the rows of a linear layer that reach it one to one. */
 type Source = { norm: Norm } | { linear: Linear };
@@ -33,10 +34,10 @@ export class AwqFolding {
       if (!source || !readers.every(({ weight }) => chosen.has(weight.name))) {
         continue;
       }
-      const { gram } = sums.get(readers[0]!.weight.name)!;
+      const own = sums.get(readers[0]!.weight.name)!;
       const current = (name: string) => folding.changed.get(name) ?? dense.get(name)!;
       const weights = readers.map((reader) => outIn(reader, dense.get(reader.weight.name)!));
-      const { scales, exponent } = await awqScales(products, weights, gram, options);
+      const { scales, exponent } = await awqScales(products, weights, own, options);
       if (exponent === 0) {
         continue;
       }

@@ -2,7 +2,7 @@
  * What became of each latent when the model below it was compressed: the same autoencoder's codes on the same tokens, on the
  * dense and on the compressed activations.
  */
-import type { SparseCodes } from '../sae/index.ts';
+import type { SparseCodes } from '../../sae/index.ts';
 
 /** r at or above which a latent counts as surviving (after arXiv:2606.03002). */
 const SURVIVES = 0.9;

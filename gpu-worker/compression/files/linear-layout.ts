@@ -1,5 +1,5 @@
 /** Matrices of linear layers as [out, in], whichever way they are stored. */
-import type { Linear } from '../../shared/models/architecture.ts';
+import type { Linear } from '../../../shared/models/architecture.ts';
 
 export function outIn({ weight, layout }: Linear, values: Float32Array): Float32Array {
   if (layout === 'out_in') {

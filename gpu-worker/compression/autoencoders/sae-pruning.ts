@@ -3,7 +3,7 @@
  * goes in ((a), Wanda as it is defined) or comes out ((b), as the authors' code has it), or their magnitudes. Shares are of
  * the weights given; biases and thresholds are not touched.
  */
-import { lowest, type Mask } from './methods/masks.ts';
+import { lowest, type Mask } from '../methods/masks.ts';
 
 /** Euclidean norms over all calibration tokens. */
 export type SaeNorms = {

@@ -1,6 +1,6 @@
 /** Pictures of what a compression did to the stream and to each matrix. */
-import { chart } from '../../shared/plots/chart.ts';
-import type { BlockReport } from './compress.ts';
+import { chart } from '../../../shared/plots/chart.ts';
+import type { BlockReport } from '../report.ts';
 
 type LayerError = { layer: number; stream_error: number; arisen: number };
 export type Plot = { name: string; svg: string };

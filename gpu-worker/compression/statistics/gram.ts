@@ -1,5 +1,6 @@
 /** Sums of products of a layer's inputs over all tokens: X^T X, from which every method takes what it needs. */
 import type { Products } from './products.ts';
+import type { Rooms } from './rooms.ts';
 
 /** Rows of one product in single precision; their sums are kept in double. */
 const ROWS = 2048;
@@ -10,29 +11,21 @@ export class Gram {
   readonly size: number;
   /** X^T X [size, size], the part above the diagonal filled by `finish`. */
   readonly sums: Float64Array;
-  /** Sum of |x| by input. */
-  readonly magnitudes: Float64Array;
   tokens = 0;
 
   constructor(size: number) {
     this.size = size;
     this.sums = new Float64Array(size * size);
-    this.magnitudes = new Float64Array(size);
   }
 
   /** Adds the rows of x [rows, size]. */
   async add(products: Products, x: Float32Array): Promise<void> {
-    const { size, sums, magnitudes } = this;
+    const { size, sums } = this;
     const rows = x.length / size;
-    for (let i = 0, at = 0; i < rows; i++) {
-      for (let j = 0; j < size; j++, at++) {
-        magnitudes[j]! += Math.abs(x[at]!);
-      }
-    }
     for (let from = 0; from < rows; from += ROWS) {
       const part = x.subarray(from * size, Math.min(rows, from + ROWS) * size);
       const count = part.length / size;
-      const blocks = columnBlocks(part, count, size);
+      const blocks = columnBlocks(part, count, size, products.rooms);
       for (const [i, left] of blocks.entries()) {
         for (const right of blocks.slice(0, i + 1)) {
           const product = await products.multiply(
@@ -73,14 +66,14 @@ export class Gram {
 
 type Columns = { from: number; width: number; data: Float32Array };
 
-function columnBlocks(x: Float32Array, rows: number, size: number): Columns[] {
+function columnBlocks(x: Float32Array, rows: number, size: number, rooms: Rooms): Columns[] {
   if (size <= BLOCK) {
     return [{ from: 0, width: size, data: x }];
   }
   const blocks: Columns[] = [];
   for (let from = 0; from < size; from += BLOCK) {
     const width = Math.min(BLOCK, size - from);
-    const data = new Float32Array(rows * width);
+    const data = rooms.singles(`columns ${from}`, rows * width);
     for (let row = 0; row < rows; row++) {
       data.set(x.subarray(row * size + from, row * size + from + width), row * width);
     }

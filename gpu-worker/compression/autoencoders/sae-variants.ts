@@ -1,7 +1,7 @@
 /** The autoencoders of a study, measured on one compressed model: as it was, trained again, pruned. */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { stream } from '../../shared/math/random.ts';
-import type { LanguageModel } from '../lm/index.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { stream } from '../../../shared/math/random.ts';
+import type { LanguageModel } from '../../lm/index.ts';
 import {
   type Encoder,
   encodeActivations,
@@ -11,8 +11,8 @@ import {
   type SiteScores,
   type SparseCodes,
   type TrainedSae,
-} from '../sae/index.ts';
-import { bootstrapOverUnits } from '../study/index.ts';
+} from '../../sae/index.ts';
+import { bootstrapOverUnits } from '../../study/index.ts';
 import { supportOverlap } from './latent-drift.ts';
 
 export type VariantScores = {

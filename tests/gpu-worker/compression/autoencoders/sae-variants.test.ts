@@ -1,10 +1,14 @@
 /** What makes a comparison of autoencoders void must be caught; and bound (3) holds for ReLU codes. */
 import { describe, expect, it } from 'vitest';
-import { errorBound, spectralNorm } from '../../../gpu-worker/compression/error-bound.ts';
-import { latentDrift } from '../../../gpu-worker/compression/latent-drift.ts';
-import { requireMatchedL0, requireOneModel, type VariantScores } from '../../../gpu-worker/compression/sae-variants.ts';
-import { Encoder, encodeActivations, reconstruct, type TrainedSae } from '../../../gpu-worker/sae/index.ts';
-import { stream } from '../../../shared/math/random.ts';
+import { errorBound, spectralNorm } from '../../../../gpu-worker/compression/autoencoders/error-bound.ts';
+import { latentDrift } from '../../../../gpu-worker/compression/autoencoders/latent-drift.ts';
+import {
+  requireMatchedL0,
+  requireOneModel,
+  type VariantScores,
+} from '../../../../gpu-worker/compression/autoencoders/sae-variants.ts';
+import { Encoder, encodeActivations, reconstruct, type TrainedSae } from '../../../../gpu-worker/sae/index.ts';
+import { stream } from '../../../../shared/math/random.ts';
 
 const scores = (variant: string, loss_without: number) => ({ variant, loss_without }) as VariantScores;
 

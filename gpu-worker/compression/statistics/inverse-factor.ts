@@ -4,7 +4,7 @@
  * With the order of rows and columns reversed, H = L L^T; then U is L^-1 reversed again. The inverse of L is built by
  * halves, [[A, 0], [B, C]]^-1 = [[A^-1, 0], [-C^-1 B A^-1, C^-1]], so that nearly all work is matrix products.
  */
-import { cholesky, SingularMatrixError } from '../../shared/math/cholesky.ts';
+import { cholesky, SingularMatrixError } from '../../../shared/math/cholesky.ts';
 import type { Products } from './products.ts';
 
 /** Sizes that are factorised entry by entry. */

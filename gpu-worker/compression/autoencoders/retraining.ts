@@ -1,6 +1,6 @@
 /** A study's autoencoder trained again on the activations of a compressed model. */
-import type { LanguageModel } from '../lm/index.ts';
-import type { Provider } from '../runtime/index.ts';
+import type { LanguageModel } from '../../lm/index.ts';
+import type { Provider } from '../../runtime/index.ts';
 import {
   defaultRate,
   foldScale,
@@ -10,7 +10,7 @@ import {
   type TrainedSae,
   trainingSource,
   trainSweep,
-} from '../sae/index.ts';
+} from '../../sae/index.ts';
 
 /** Null: as it was trained, or the usual. */
 type Asked = { steps: number | null; batch: number | null };

@@ -3,7 +3,7 @@
  * E|x' - f(x')|^2 <= E0 + (1 + L)^2 e2 + 2 (1 + L) sqrt(E0 e2). A theorem for ReLU codes, with L the product of the two
  * matrices' spectral norms; codes with thresholds or a fixed number of entries are not continuous and have no L.
  */
-import type { TrainedSae } from '../sae/index.ts';
+import type { TrainedSae } from '../../sae/index.ts';
 
 const ROUNDS = 100;
 

@@ -1,12 +1,15 @@
 /** Matrix products on the runtime, in single and double precision, for sizes that change from call to call. */
-import * as g from '../graph/index.ts';
-import { Session } from '../runtime/index.ts';
+import * as g from '../../graph/index.ts';
+import { Session } from '../../runtime/index.ts';
+import { Rooms } from './rooms.ts';
 
 type Precision = 'float32' | 'float64';
 type Values<P extends Precision> = P extends 'float32' ? Float32Array : Float64Array;
 type Operand<P extends Precision> = { rows: number; cols: number; data: Values<P> };
 
 export class Products {
+  /** For whoever computes with these products, one thing at a time. */
+  readonly rooms = new Rooms();
   readonly #threads: number | undefined;
   readonly #sessions = new Map<string, Promise<Session>>();
 

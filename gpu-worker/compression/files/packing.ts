@@ -1,7 +1,7 @@
 /** Rounded matrices as compressed-tensors stores them (`pack-quantized`): one dense string of bits a row. */
-import type { Rounded } from './methods/grids.ts';
+import type { Rounded } from '../methods/grids.ts';
 
-type PackedTensor = {
+export type PackedTensor = {
   name: string;
   dtype: 'I32' | 'F32' | 'I64';
   shape: readonly number[];

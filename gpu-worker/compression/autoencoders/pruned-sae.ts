@@ -1,6 +1,6 @@
 /** An autoencoder with a share of its weights set to zero. */
-import type { TrainedSae } from '../sae/index.ts';
-import { type Mask, masked } from './methods/masks.ts';
+import type { TrainedSae } from '../../sae/index.ts';
+import { type Mask, masked } from '../methods/masks.ts';
 import type { SaeNorms, SaeRule } from './sae-pruning.ts';
 import { saeMasks } from './sae-pruning.ts';
 

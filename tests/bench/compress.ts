@@ -1,0 +1,89 @@
+/**
+ * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory]`: a random Llama
+ * of 40 million parameters compressed from folder to folder, beside the same algorithms in PyTorch eager where DIR holds
+ * its packages, in turns; and the memory that a job needs on 24 blocks and 400 MiB. Leaves `results/compress.json`.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type CompressionPlan, compressFolder } from '../../gpu-worker/compression/index.ts';
+import { readFolder } from '../../gpu-worker/lm/weights/folder.ts';
+import { generatedLlama, SMALL_CONFIG } from './lm/generated.ts';
+import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
+import { Torch } from './torch/process.ts';
+
+const THREADS = 2;
+const LENGTH = 256;
+const METHODS = ['wanda', 'sparsegpt', 'gptq'] as const;
+type Method = (typeof METHODS)[number];
+type Line = { method: Method; seconds: Summary; torch_seconds: Summary | null; ratio: Summary | null };
+
+const rowsOf = (count: number, vocabulary: number): number[][] =>
+  Array.from({ length: count }, (_, r) => Array.from({ length: LENGTH }, (_, i) => (r * 31 + i * 17 + 5) % vocabulary));
+
+/** One compression from folder to folder; a single held-out sequence, so that what is timed is the algorithm. */
+async function compress(folder: string, method: Method, sequences: number): Promise<void> {
+  const to = mkdtempSync(join(tmpdir(), 'sextant-bench-compress-'));
+  try {
+    const model = readFolder(folder);
+    const rows = rowsOf(sequences + 1, model.architecture.vocabulary);
+    const rounding = method === 'gptq';
+    const plan: CompressionPlan = {
+      method,
+      share: rounding ? null : 0.5,
+      shares: null,
+      pattern: null,
+      bits: rounding ? 4 : null,
+      group: 128,
+      symmetric: true,
+      linears: ['*'],
+    };
+    const texts = { calibration: rows.slice(0, sequences), heldOut: rows.slice(sequences) };
+    await compressFolder(model, plan, texts, { folder: to, threads: THREADS });
+  } finally {
+    rmSync(to, { recursive: true });
+  }
+}
+
+async function times(folder: string, torch: Torch | null, method: Method, rounds: number, sequences: number) {
+  const found = await interleaved(rounds, {
+    ours: () => timed(() => compress(folder, method, sequences)),
+    ...(torch && { theirs: async () => 1000 * (await torch.measure(`${method} ${sequences} ${LENGTH}`)) }),
+  });
+  const seconds = (ms: readonly number[]) => summary(ms.map((value) => value / 1000));
+  const line: Line = {
+    method,
+    seconds: seconds(found.ours!),
+    torch_seconds: found.theirs ? seconds(found.theirs) : null,
+    ratio: found.theirs ? summary(ratios(found.theirs, found.ours!)) : null,
+  };
+  const beside = line.ratio ? `, PyTorch ${show(line.torch_seconds!, 1)} s: ${show(line.ratio, 2)} of ours` : '';
+  console.log(`${method.padEnd(10)} ${show(line.seconds, 1)} s${beside}`);
+  return line;
+}
+
+export async function run(options: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: options,
+    options: {
+      torch: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      sequences: { type: 'string', default: '64' },
+      only: { type: 'string' },
+    },
+  });
+  const wanted = values.only?.split(',') ?? [...METHODS, 'memory'];
+  const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
+  const folder = generatedLlama(SMALL_CONFIG);
+  const script = join(import.meta.dirname, 'compress/eager.py');
+  const torch = values.torch === undefined ? null : await Torch.start(script, values.torch, THREADS, folder);
+  const lines: Line[] = [];
+  for (const method of METHODS.filter((name) => wanted.includes(name))) {
+    lines.push(await times(folder, torch, method, rounds, sequences));
+  }
+  torch?.stop();
+  const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
+  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines };
+  writeFileSync(join(import.meta.dirname, 'results/compress.json'), `${JSON.stringify(result, null, 1)}\n`);
+}
