@@ -113,7 +113,7 @@ export async function* generateTokens(
       if (stopTokens.has(token)) {
         [row.done, row.result.finish] = [true, 'stop_token'];
       } else if (stop.length > 0) {
-        const text = tokenizer!.decode(row.result.tokens);
+        const text = tokenizer!.continuation(Array.from(prompts[r]!), row.result.tokens);
         if (stop.some((part) => text.includes(part))) {
           [row.done, row.result.finish] = [true, 'stop_string'];
         }
@@ -125,7 +125,7 @@ export async function* generateTokens(
     }
     fresh = rows.map(({ done }) => (done ? 0 : 1));
   }
-  return rows.map(({ result }) => ({ ...result, text: textOf(model, result, stop) }));
+  return rows.map(({ result }, r) => ({ ...result, text: textOf(model, prompts[r]!, result, stop) }));
 }
 
 /** `generateTokens` without looking at the tokens on the way. */
@@ -257,11 +257,16 @@ function endTokens({ folder, tokenizer, published }: LanguageModel): number[] {
   return [...listed, tokenizer?.eos].filter((id): id is number => typeof id === 'number');
 }
 
-function textOf({ tokenizer }: LanguageModel, { tokens, finish }: Generation, stop: readonly string[]): string {
+function textOf(
+  { tokenizer }: LanguageModel,
+  prompt: ArrayLike<number>,
+  { tokens, finish }: Generation,
+  stop: readonly string[],
+): string {
   if (!tokenizer) {
     return '';
   }
-  const text = tokenizer.decode(tokens);
+  const text = tokenizer.continuation(Array.from(prompt), tokens);
   if (finish !== 'stop_string') {
     return text;
   }

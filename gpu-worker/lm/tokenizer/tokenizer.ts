@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readJson } from '../weights/stored-tensors.ts';
+import { withPatterns } from './pre-tokenizers.ts';
 
 export type Tokenizer = {
   /** Ids of a text; `special` adds what the tokenizer's template adds (a BOS token, say). Default true. */
   encode(text: string, options?: { special?: boolean }): number[];
   /** The text of ids; special tokens are left out unless asked for. */
   decode(ids: readonly number[], options?: { special?: boolean }): string;
+  /** The text that `ids` add to the text of the ids before them, the first space included. */
+  continuation(before: readonly number[], ids: readonly number[]): string;
   /** One more than the largest id. */
   size: number;
   bos: number | null;
@@ -23,6 +26,9 @@ export type Tokenizer = {
   names: Readonly<Record<string, string>>;
 };
 
+/** Tokens before a continuation that are decoded with it: more than the bytes of a character. */
+const CONTEXT_TOKENS = 8;
+
 type TokenName = string | { content?: string } | null | undefined;
 const textOf = (token: TokenName): string | null => (typeof token === 'string' ? token : (token?.content ?? null));
 
@@ -31,7 +37,8 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
   const settings = config as Record<string, TokenName | unknown>;
   let library: LibraryTokenizer;
   try {
-    library = new LibraryTokenizer(json as object, settings);
+    const document = json as Record<string, unknown>;
+    library = new LibraryTokenizer({ ...document, pre_tokenizer: withPatterns(document.pre_tokenizer) }, settings);
   } catch (error) {
     throw new SextantError('tokenizer_mismatch', `tokenizer.json cannot be used: ${(error as Error).message}`);
   }
@@ -47,24 +54,30 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
   for (const id of library.get_vocab(true).values()) {
     size = Math.max(size, id + 1);
   }
-  // The library would otherwise join "is 're" into "is're" and so lose what the text was.
-  const tidy = settings.clean_up_tokenization_spaces === true;
+  const tidy = tidies(json, settings);
   const special = new Set<number>();
   for (const [id, token] of library.get_added_tokens_decoder()) {
     if (token.special) {
       special.add(id);
     }
   }
+  // The library refuses an empty list, whose text is plain.
+  const decode: Tokenizer['decode'] = (ids, options) =>
+    ids.length === 0
+      ? ''
+      : library.decode([...ids], {
+          skip_special_tokens: !(options?.special ?? false),
+          clean_up_tokenization_spaces: tidy,
+        });
   return {
     encode: (text, options) => library.encode(text, { add_special_tokens: options?.special ?? true }).ids,
-    // The library refuses an empty list, whose text is plain.
-    decode: (ids, options) =>
-      ids.length === 0
-        ? ''
-        : library.decode([...ids], {
-            skip_special_tokens: !(options?.special ?? false),
-            clean_up_tokenization_spaces: tidy,
-          }),
+    decode,
+    continuation(before, ids) {
+      // Only the beginning of a text loses a space, so that a few tokens before tell.
+      const near = before.slice(-CONTEXT_TOKENS);
+      const [begin, whole] = [decode(near), decode([...near, ...ids])];
+      return whole.startsWith(begin) ? whole.slice(begin.length) : decode(ids);
+    },
     size,
     bos: idOf('bos_token'),
     eos: idOf('eos_token'),
@@ -73,6 +86,16 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
     chatTemplate: templateOf(settings.chat_template),
     names,
   };
+}
+
+/**
+ * Whether spaces before punctuation are taken out of decoded text. The publishers' library does so for word pieces alone,
+ * whatever the config of a byte-pair tokenizer says, unless that insists: the text would be another one.
+ */
+function tidies(json: unknown, settings: Record<string, unknown>): boolean {
+  const { model } = json as { model?: { type?: unknown } };
+  const insists = settings.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output === true;
+  return settings.clean_up_tokenization_spaces === true && (model?.type !== 'BPE' || insists);
 }
 
 /** The template of a config: one, or the one called 'default' of several. */

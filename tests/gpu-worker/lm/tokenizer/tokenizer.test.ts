@@ -63,3 +63,53 @@ describe('a chat template', () => {
     expect(() => renderChat(tokenizer, messages, { template: failing })).toThrow('roles must alternate');
   });
 });
+
+describe('decoding', () => {
+  const pieces = ['▁Once', '▁upon', '▁a', '▁ti', 'me', '!', '▁!', '▁', '<s>'];
+  const sentencePiece = (settings: Record<string, unknown> = {}, type = 'BPE') =>
+    makeTokenizer(
+      {
+        version: '1.0',
+        added_tokens: [{ id: 8, content: '<s>', special: true, normalized: false }],
+        normalizer: null,
+        pre_tokenizer: null,
+        post_processor: null,
+        decoder: {
+          type: 'Sequence',
+          decoders: [
+            { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+            { type: 'Fuse' },
+            { type: 'Strip', content: ' ', start: 1, stop: 0 },
+          ],
+        },
+        model: {
+          type,
+          vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+          merges: [],
+          unk_token: '<s>',
+        },
+      },
+      { bos_token: '<s>', ...settings },
+    );
+
+  it('gives the text that tokens add to a prompt, its first space included', () => {
+    const tokenizer = sentencePiece();
+    const ids = [8, 0, 1, 2, 3, 4, 6];
+    for (let at = 1; at <= ids.length; at++) {
+      const [before, after] = [ids.slice(0, at), ids.slice(at)];
+      expect(tokenizer.decode(before) + tokenizer.continuation(before, after)).toBe('Once upon a time !');
+    }
+    expect(tokenizer.continuation([8, 0], [1, 2])).toBe(' upon a');
+    expect(tokenizer.continuation([], [1, 2])).toBe('upon a');
+  });
+
+  it('keeps the spaces of byte-pair tokenizers whatever their config says, and tidies others', () => {
+    const tidy = { clean_up_tokenization_spaces: true };
+    const ids = [0, 1, 6];
+    expect(sentencePiece(tidy).decode(ids)).toBe('Once upon !');
+    expect(sentencePiece(tidy, 'WordLevel').decode(ids)).toBe('Once upon!');
+    expect(sentencePiece({}, 'WordLevel').decode(ids)).toBe('Once upon !');
+    const insists = { ...tidy, clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: true };
+    expect(sentencePiece(insists).decode(ids)).toBe('Once upon!');
+  });
+});
