@@ -7,14 +7,16 @@ export type StudyReport = {
   body: Readonly<Record<string, unknown>>;
   /** Whole SVG documents without scripts or references (`shared/plots`); names without ending. */
   plots: readonly { name: string; svg: string }[];
+  /** What else belongs to it, such as tables. */
+  files?: readonly ReportFile[];
 };
-type ReportFile = { name: string; mediaType: string; content: Uint8Array };
+export type ReportFile = { name: string; mediaType: string; content: Uint8Array };
 
 /**
- * `report.json` first, then the plots in their order.
+ * `report.json` first, then the plots and the other files in their order.
  * @throws SextantError `not_finite` where JSON could not hold a number of the body, with a pointer to it
  */
-export function reportFiles({ kind, body, plots }: StudyReport): ReportFile[] {
+export function reportFiles({ kind, body, plots, files = [] }: StudyReport): ReportFile[] {
   requireFiniteNumbers(body, 'the report');
   const encoder = new TextEncoder();
   const text = `${JSON.stringify({ schema: 1, kind, ...body }, null, 1)}\n`;
@@ -25,6 +27,7 @@ export function reportFiles({ kind, body, plots }: StudyReport): ReportFile[] {
       mediaType: 'image/svg+xml',
       content: encoder.encode(svg),
     })),
+    ...files,
   ];
 }
 

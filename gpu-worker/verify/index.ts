@@ -36,6 +36,11 @@ switch (what) {
     await (await import('./report.ts')).runComparison('compression', rest, compareCompression);
     break;
   }
+  case 'circuits': {
+    const { compareCircuits } = await import('./circuits.ts');
+    await (await import('./report.ts')).runComparison('circuits', rest, compareCircuits);
+    break;
+  }
   case 'layouts': {
     const { compareLayouts } = await import('./layouts.ts');
     await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
@@ -48,7 +53,7 @@ switch (what) {
   }
   default:
     console.error(
-      `usage: verify -- block-sparse|compression|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|circuits|compression|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

@@ -1,5 +1,6 @@
 /** Pieces that several job contracts share: how params name models, hooks and inputs. */
 import { z } from 'zod';
+import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
 import type { ModelReference } from '../contracts/model.ts';
 import type { InputUse, ModelUse } from './contract.ts';
@@ -23,3 +24,6 @@ export const modelInput = (reference: ModelReference, pointer = '/model'): Input
 
 export const corpusInput = (corpus: Corpus, pointer = '/corpus'): InputUse[] =>
   'artefact' in corpus ? [{ id: corpus.artefact, pointer: `${pointer}/artefact` }] : [];
+
+export const taskInput = (task: CircuitTask, pointer = '/task'): InputUse[] =>
+  'artefact' in task ? [{ id: task.artefact, pointer: `${pointer}/artefact` }] : [];

@@ -12,6 +12,7 @@
  * | `mlp_act.L` | T x f | the activations, times the gate where there is one, before any sub-norm |
  * | `q.L` | T x (H h) | queries as projected, bias included, before head norms and rotary embedding |
  * | `k.L`, `v.L` | T x (G h) | keys and values, likewise |
+ * | `z.L` | T x (H h) | the heads' values: sums of v by attention, after any sub-norm, before the output projection |
  * | `attn_pattern.L` | H x T x T | attention probabilities, query by key |
  */
 import { SextantError } from '../contracts/problem.ts';
@@ -28,6 +29,7 @@ export const HOOK_KINDS = [
   'q',
   'k',
   'v',
+  'z',
 ] as const;
 export type HookKind = (typeof HOOK_KINDS)[number];
 
@@ -109,6 +111,7 @@ export function hookWidth(model: HookShape, hook: Hook): number | null {
     case 'mlp_act':
       return model.mlpWidth;
     case 'q':
+    case 'z':
       return model.heads * model.headDim;
     case 'k':
     case 'v':

@@ -20,10 +20,13 @@ type Mixed = { mixed: Tensor; cache: LayerCache };
  * post-norm; and the new keys and values.
  */
 export function attention(part: AttentionPart, x: Tensor): { out: Tensor; cache: LayerCache } {
-  const { a, weights, grid, norm } = part;
-  const { mixed, cache } = part.inputs.fused ? fused(part, part.inputs.fused, x) : spelledOut(part, x);
+  const { layer, weights, grid, norm, hookPoints } = part;
+  // Heads that read streams of their own have keys and values of their own.
+  const a = part.inputs.streams ? { ...part.a, kvHeads: part.a.heads } : part.a;
+  const own = { ...part, a };
+  const { mixed, cache } = part.inputs.fused ? fused(own, part.inputs.fused, x) : spelledOut(own, x);
   const joined = grid.join(mixed, a.heads * a.headDim);
-  const z = weights.attentionSubNorm ? norm(weights.attentionSubNorm, joined) : joined;
+  const z = grid.at(hookPoints, 'z', layer, weights.attentionSubNorm ? norm(weights.attentionSubNorm, joined) : joined);
   return { out: byHeads(part, z), cache };
 }
 

@@ -2,8 +2,9 @@
 import type { Architecture, LayerWeights, Norm } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import type { Grid } from './grid.ts';
+import { headProjection } from './head-weights.ts';
 import type { HookPoints } from './hook-points.ts';
-import { linear, type Parameters } from './layers.ts';
+import { linear, type Parameters, value } from './layers.ts';
 import { rotary } from './rotary.ts';
 
 type Tensor = g.Tensor;
@@ -26,6 +27,17 @@ export type AttentionInputs = {
    * of `past` are not read, and rows begin at position 0. See `FusedInputs`.
    */
   fused: null | { last: Tensor; total: Tensor };
+  /** Where present, each head reads streams of its own, as do the MLPs and the head of the model. */
+  streams?: PartStreams;
+};
+
+/** What each part of the model reads, made of the stream as it stands there. */
+export type PartStreams = {
+  /** Of the stream [rows, width]: one before the norm for each query head, [heads, rows, width]. */
+  heads(part: 'q' | 'k' | 'v', layer: number, stream: Tensor): Tensor;
+  /** [rows, width] -> [rows, width]. */
+  mlp(layer: number, stream: Tensor): Tensor;
+  logits(stream: Tensor): Tensor;
 };
 
 /** One block's attention: where it is and what it computes with. */
@@ -43,12 +55,12 @@ export type AttentionPart = {
 
 /**
  * Queries [batch, seq, heads * headDim], keys and values [batch, seq, kvHeads * headDim] of x [rows, width], past their
- * hook points; with `turned`, past the rotary embedding too.
+ * hook points; with `turned`, past the rotary embedding too. Where heads read streams of their own, x is before the norm.
  */
 export function project(part: AttentionPart, x: Tensor, turned: boolean): Record<'q' | 'k' | 'v', Tensor> {
   const { a, layer, weights, norm, grid, inputs, hookPoints } = part;
   const { heads, kvHeads, headDim } = a;
-  const projected = threeOf(part, x);
+  const projected = inputs.streams ? headByHead(part, inputs.streams, x) : threeOf(part, x);
   const at = (kind: 'q' | 'k' | 'v') => grid.at(hookPoints, kind, layer, projected[kind]);
   const rotate = (vectors: Tensor, count: number, headNorm: Norm | null) => {
     const normed = headNorm ? norm(headNorm, grid.split(vectors, [count, headDim])) : vectors;
@@ -79,4 +91,20 @@ function threeOf({ a, weights: { qkv }, get, grid }: AttentionPart, x: Tensor): 
           .split(g.reshape(all, [grid.rows, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
           .map((block) => g.reshape(block, [grid.rows, width]));
   return { q: blocks[0]!, k: blocks[1]!, v: blocks[2]! };
+}
+
+/** As `threeOf`, of streams that each head reads alone; every query head has its group's keys and values to itself. */
+function headByHead(
+  { a, layer, weights, get, norm, grid }: AttentionPart,
+  streams: PartStreams,
+  stream: Tensor,
+): Record<'q' | 'k' | 'v', Tensor> {
+  const of = (part: 'q' | 'k' | 'v') => {
+    const { weight, bias } = headProjection(a, weights.qkv, part, (which) => value(get, which));
+    const read = norm(weights.attentionNorm, streams.heads(part, layer, stream));
+    const made = g.matmul(read, weight, { transB: true });
+    const biased = bias ? g.add(made, bias) : made;
+    return g.reshape(g.transpose(biased, [1, 0, 2]), [grid.rows, a.heads * a.headDim]);
+  };
+  return { q: of('q'), k: of('k'), v: of('v') };
 }

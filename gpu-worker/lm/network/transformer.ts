@@ -47,7 +47,7 @@ export function transformer(
     caches.push(cache);
   }
   return {
-    final: norm(a, weights.finalNorm, get, stream),
+    final: norm(a, weights.finalNorm, get, inputs.streams?.logits(stream) ?? stream),
     logits(final) {
       const logits = linear(weights.head, get, final);
       return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
@@ -72,7 +72,7 @@ export function block(
   const normed = norm(a, weights.attentionNorm, get, before);
   const { out, cache } = attention(
     { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, hookPoints },
-    normed,
+    inputs.streams ? before : normed,
   );
   const attended = grid.at(
     hookPoints,
@@ -80,15 +80,14 @@ export function block(
     layer,
     weights.postAttentionNorm ? norm(a, weights.postAttentionNorm, get, out) : out,
   );
+  const entering = (stream: Tensor) => inputs.streams?.mlp(layer, stream) ?? stream;
   if (a.parallel) {
-    const fed = mlp(a, layer, weights, get, before, grid, hookPoints);
+    const fed = mlp(a, layer, weights, get, entering(before), grid, hookPoints);
     return { out: grid.at(hookPoints, 'resid_post', layer, g.add(g.add(fed, attended), before)), cache };
   }
   const middle = grid.at(hookPoints, 'resid_mid', layer, g.add(before, attended));
-  return {
-    out: grid.at(hookPoints, 'resid_post', layer, g.add(middle, mlp(a, layer, weights, get, middle, grid, hookPoints))),
-    cache,
-  };
+  const fed = mlp(a, layer, weights, get, entering(middle), grid, hookPoints);
+  return { out: grid.at(hookPoints, 'resid_post', layer, g.add(middle, fed)), cache };
 }
 
 /** The MLP half of a block for the stream x, norms included: what is added to the stream. */

@@ -32,8 +32,8 @@ describe('hook names', () => {
 
   it('of a model are all accepted by it, once each', () => {
     const hooks = listHooks(model);
-    expect(new Set(hooks).size).toBe(3 * (10 + 4));
-    expect(hooks.length).toBe(3 * (10 + 4));
+    expect(new Set(hooks).size).toBe(3 * (11 + 4));
+    expect(hooks.length).toBe(3 * (11 + 4));
     for (const hook of hooks) {
       expect(formatHook(requireHook(model, hook))).toBe(hook);
     }

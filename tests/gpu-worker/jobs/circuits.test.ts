@@ -1,0 +1,78 @@
+import { afterAll, expect, it } from 'vitest';
+import { loadModel } from '../../../gpu-worker/lm/index.ts';
+import { readSafetensors } from '../../../shared/formats/safetensors.ts';
+import find from '../../../shared/jobs/circuits.find.ts';
+import { randomPairs } from '../../support/circuit-pairs.ts';
+import { LocalJobs } from '../../support/job-context.ts';
+import { TINY, tinyModel } from '../../support/tiny-model.ts';
+
+const tiny = tinyModel(TINY.llama!);
+const jobs = new LocalJobs({ models: { tiny: tiny.folder } });
+afterAll(() => {
+  jobs.close();
+  tiny.remove();
+});
+
+async function inlinePairs(count = 4, length = 6) {
+  const model = await loadModel(tiny.folder);
+  const pairs = await randomPairs(model, count, length);
+  await model.release();
+  return pairs.map(({ clean, corrupted, answer, other }) => ({ clean, corrupted, answer, other, template: 't' }));
+}
+
+it.each([
+  { kind: 'eap_ig', steps: 2 },
+  { kind: 'exact', level: 'nodes' },
+  { kind: 'path', receivers: ['a1.h0<q>', 'm1'] },
+  { kind: 'direct' },
+  { kind: 'acdc', threshold: 0.2 },
+])('finds a circuit by $kind and publishes its report', async (method) => {
+  const pairs = await inlinePairs();
+  const { result, published } = await jobs.run(find, {
+    model: { local: 'tiny' },
+    task: { pairs },
+    method,
+    selection: { kind: 'top', edges: 12 },
+    ablation: method.kind === 'eap_ig' ? 'template_mean' : 'patch',
+  });
+  expect(result.task.clean.estimate).toBeGreaterThan(0);
+  expect(result.faithfulness.normalized!.low).toBeLessThanOrEqual(result.faithfulness.normalized!.estimate);
+  const [report] = published;
+  const names = report!.blobs.map(({ name }) => name);
+  expect(names).toEqual(
+    expect.arrayContaining(['report.json', 'circuit.svg', 'graph.json', 'scores.safetensors', 'report.html']),
+  );
+  const blob = (name: string) => jobs.read(report!.blobs.find((one) => one.name === name)!);
+  const graph = JSON.parse(blob('graph.json').toString());
+  expect(Object.keys(graph.edges)).toHaveLength(result.all_edges);
+  expect(Object.values(graph.edges as Record<string, { in_graph: boolean }>).filter((e) => e.in_graph)).toHaveLength(
+    result.edges,
+  );
+  expect(readSafetensors(blob('scores.safetensors')).shape('scores')).toEqual([11, 27]);
+  const page = blob('report.html').toString();
+  expect(page).toContain('<svg');
+  expect(page).not.toContain('<script');
+  if (method.kind === 'eap_ig') {
+    expect(result.curve!.points.at(-1)!.normalized!.estimate).toBeCloseTo(1, 4);
+  }
+});
+
+it.each([
+  ['a task that the model does not do', {}, /within two of zero/],
+  ['positions that no pair names', { positions: ['IO'] }, /4 of 4 pairs have no position 'IO'/],
+  ['a slope of the divergence at the clean run', { metric: 'kl', method: { kind: 'eap' } }, /no slope there/],
+  ['a node that is not there', { method: { kind: 'path', receivers: ['a9.h0<q>'] } }, /no reader 'a9.h0<q>'/],
+  [
+    'texts without a tokenizer',
+    { task: { pairs: [1, 2].map(() => ({ clean: 'a', corrupted: 'b', answer: ['c'], other: ['d'] })) } },
+    /no tokenizer/,
+  ],
+] as const)('refuses %s', async (what, change, message) => {
+  const pairs = await inlinePairs();
+  // With every other answer exchanged, the mean says nothing.
+  const shuffled = pairs.map((pair, i) =>
+    i % 2 === 0 ? pair : { ...pairs[i - 1]!, answer: pairs[i - 1]!.other, other: pairs[i - 1]!.answer },
+  );
+  const task = { pairs: what.startsWith('a task') ? shuffled : pairs };
+  await expect(jobs.run(find, { model: { local: 'tiny' }, task, ...change })).rejects.toThrow(message);
+});
