@@ -1,6 +1,6 @@
 /** The public interface of circuits. */
 export { EdgeAttribution } from './attribution/edge-attribution.ts';
-export { componentsOf, readSource, transferredRun } from './cross-model/transfer.ts';
+export { componentsOf, readSource, requireOneShape, transferredRun } from './cross-model/transfer.ts';
 export { ablated } from './network/ablation.ts';
 export { type NodeModel, nodeModel } from './network/node-model.ts';
 export { record } from './network/recording.ts';

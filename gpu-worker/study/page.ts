@@ -3,7 +3,7 @@ import { escapeText } from '../../shared/plots/text.ts';
 import type { ReportFile } from './report.ts';
 
 type PageTable = { columns: readonly string[]; rows: readonly (readonly (string | number | null)[])[] };
-export type PageSection = {
+type PageSection = {
   heading: string;
   text: readonly string[];
   table?: PageTable;

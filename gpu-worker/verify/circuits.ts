@@ -21,6 +21,7 @@ import {
   patchedVariants,
   readSource,
   record,
+  requireOneShape,
   transferredRun,
 } from '../circuits/index.ts';
 import { BlockRunner, loadModel } from '../lm/index.ts';
@@ -258,6 +259,7 @@ async function compareCross(of: Case, stored: CrossFile): Promise<void> {
   const from = await loadModel(join(dir, stored.model_a), { device: report.device });
   const into = await loadModel(join(dir, stored.model_b), { device: report.device });
   try {
+    requireOneShape(from, into, '/model_a');
     const { graph } = nodeModel(into);
     const whole = async (model: typeof from) => values((await model.forward({ ids, logits: 'last' })).logits!.data);
     const [a, b] = [await whole(from), await whole(into)];

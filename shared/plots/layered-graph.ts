@@ -13,7 +13,7 @@ export type GraphEdge = {
   look: number;
   title?: string;
 };
-export type LayeredGraphSpec = {
+type LayeredGraphSpec = {
   title: string;
   note?: string;
   /** From the bottom up: what a layer is called, and its nodes from left to right. */

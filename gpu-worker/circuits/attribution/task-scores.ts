@@ -2,7 +2,7 @@
 import type { TaskRuns } from '../search/task-runs.ts';
 import { type Attribution, EdgeAttribution } from './edge-attribution.ts';
 
-export type TaskScores = {
+type TaskScores = {
   /** Mean over pairs, [sources, readers]. */
   scores: Float64Array;
   /** [sources][pairs]: the sum over a source's edges, which is the first-order effect of the source. */

@@ -14,10 +14,10 @@ import { blendAt } from '../network/blend.ts';
  * into; `pattern`: its attention; `q`, `k`, `v`: as projected, keys and values by group; `mlp`: what the MLP adds; `stream`: all
  * that leaves a block.
  */
-export const TRANSFER_KINDS = ['output', 'value', 'pattern', 'q', 'k', 'v', 'mlp', 'stream'] as const;
-export type TransferKind = (typeof TRANSFER_KINDS)[number];
+const TRANSFER_KINDS = ['output', 'value', 'pattern', 'q', 'k', 'v', 'mlp', 'stream'] as const;
+type TransferKind = (typeof TRANSFER_KINDS)[number];
 /** `head` is null for MLPs and streams, and counts groups for keys and values. */
-export type Component = { kind: TransferKind; layer: number; head: number | null };
+type Component = { kind: TransferKind; layer: number; head: number | null };
 
 const HOOKS: Record<TransferKind, string> = {
   output: 'z',
@@ -63,7 +63,7 @@ export function componentsOf({ architecture: a }: LanguageModel, kind: TransferK
 }
 
 /** What a model gives at the hooks of some kinds. */
-export type TransferSource = {
+type TransferSource = {
   model: LanguageModel;
   taps: Record<string, { shape: readonly number[]; data: Float32Array }>;
 };

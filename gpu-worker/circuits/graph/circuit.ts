@@ -131,13 +131,6 @@ export function withoutNodes(graph: NodeGraph, circuit: Circuit, without: Readon
   return left;
 }
 
-/** |A and B| / |A or B|; 1 of two empty sets. */
-export function jaccard<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): number {
-  const both = [...a].filter((item) => b.has(item)).length;
-  const either = a.size + b.size - both;
-  return either === 0 ? 1 : both / either;
-}
-
 /** The graph as EAP-IG's loader reads it. */
 export function graphDocument(graph: NodeGraph, scores: ArrayLike<number>, circuit: Circuit): Record<string, unknown> {
   const nodes = new Set(nodesOf(graph, circuit));

@@ -7,7 +7,7 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Architecture } from '../../../shared/models/architecture.ts';
 
-export type HeadPart = 'q' | 'k' | 'v';
+type HeadPart = 'q' | 'k' | 'v';
 export const HEAD_PARTS = ['q', 'k', 'v'] as const satisfies readonly HeadPart[];
 export type Edge = { source: number; reader: number };
 

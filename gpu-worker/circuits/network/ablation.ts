@@ -6,7 +6,7 @@ import { combined, type Recording } from './recording.ts';
  * `patch`: what the corrupted twin gives; `mean`: the mean over all corrupted prompts at the position; `template_mean`: over those
  * of the same template; `zero`.
  */
-export const ABLATIONS = ['patch', 'template_mean', 'mean', 'zero'] as const;
+const ABLATIONS = ['patch', 'template_mean', 'mean', 'zero'] as const;
 export type Ablation = (typeof ABLATIONS)[number];
 
 /**

@@ -2,7 +2,7 @@
 import * as g from '../../graph/index.ts';
 import type { Intervention } from '../../lm/index.ts';
 
-export type Blend = {
+type Blend = {
   hook: string;
   /** Values of the other run, [recorded, ...]; what follows is as at the hook. */
   reference: { shape: readonly number[]; data: Float32Array };

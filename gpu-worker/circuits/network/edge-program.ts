@@ -10,7 +10,7 @@ import { SourceOutputs } from './source-outputs.ts';
 
 type Tensor = g.Tensor;
 
-export type EdgeRun = {
+type EdgeRun = {
   /** [rows, seq] ids as rows, as many as the program was made for. */
   ids: TokenRows;
   /** What the sources of changed edges give. */

@@ -18,7 +18,7 @@ export type Patching = {
   positions?: Float32Array | null;
 };
 
-export type PatchedRun = { logits: Float32Array; recording: Recording | null };
+type PatchedRun = { logits: Float32Array; recording: Recording | null };
 
 /**
  * Logits at the last position of each row. Everything behind a patched source is computed again.

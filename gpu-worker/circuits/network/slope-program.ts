@@ -16,7 +16,7 @@ import { SourceOutputs } from './source-outputs.ts';
 
 type Tensor = g.Tensor;
 
-export type SlopeRun = {
+type SlopeRun = {
   ids: TokenRows;
   metric: MetricFeeds;
   /** What each source would give minus what it gives. */

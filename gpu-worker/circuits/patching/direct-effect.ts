@@ -39,7 +39,7 @@ export async function directLogits(
   return runner.logits(rows);
 }
 
-export type DirectAttribution = {
+type DirectAttribution = {
   /** [rows, sources]: what each source adds to the logit difference, with the final norm as it stands. */
   sources: Float64Array;
   /** [rows]: what no source adds, which is the biases of the output projections and of the final norm. */

@@ -9,23 +9,23 @@ import type { FoundCircuit } from '../search/find-circuit.ts';
 import { circuitPlot, curvePlot, nodeMap } from './plots.ts';
 
 /** What a figure was measured by, in words. */
-export type Wording = { model: string; metric: string; method: string; ablation: string; positions: string };
+type Wording = { model: string; metric: string; method: string; ablation: string; positions: string };
 /** A pair as a reader takes it in. */
 export type Example = { clean: string; corrupted: string; answer: string; other: string };
 
 const text = (content: string): Uint8Array => new TextEncoder().encode(content);
-export const jsonFile = (name: string, value: unknown): ReportFile => ({
+const jsonFile = (name: string, value: unknown): ReportFile => ({
   name,
   mediaType: 'application/json',
   content: text(`${JSON.stringify(value)}\n`),
 });
-export const csvFile = (
+const csvFile = (
   name: string,
   columns: readonly { name: string; values: ArrayLike<string | number | null> }[],
 ): ReportFile => ({ name, mediaType: 'text/csv', content: text(writeCsv(columns)) });
 
 /** Scores [sources, readers] with the names of both axes beside them. */
-export const scoresFile = (graph: NodeGraph, name: string, scores: ArrayLike<number>): ReportFile => ({
+const scoresFile = (graph: NodeGraph, name: string, scores: ArrayLike<number>): ReportFile => ({
   name,
   mediaType: 'application/octet-stream',
   content: writeSafetensors(
@@ -34,7 +34,7 @@ export const scoresFile = (graph: NodeGraph, name: string, scores: ArrayLike<num
   ),
 });
 
-export const shownInterval = ({ estimate, low, high }: Interval): string =>
+const shownInterval = ({ estimate, low, high }: Interval): string =>
   `${figure(estimate)} [${figure(low)}, ${figure(high)}]`;
 
 export function foundReport(

@@ -6,7 +6,7 @@ import { type Circuit, edgeCount, nodesOf, selectEdges, withoutNodes } from '../
 import type { NodeGraph } from '../graph/node-graph.ts';
 import type { PerPair, TaskRuns } from './task-runs.ts';
 
-export const CURVE_SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] as const;
+const CURVE_SHARES = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] as const;
 
 /** What edges outside a circuit take of the ablation. */
 export function outside(graph: NodeGraph, circuit: Circuit): Float32Array {
@@ -54,7 +54,7 @@ export function faithfulness(circuit: PerPair, whole: PerPair, empty: PerPair, s
   };
 }
 
-export type CurvePoint = Faithfulness & { share: number; edges: number };
+type CurvePoint = Faithfulness & { share: number; edges: number };
 export type Curve = {
   points: CurvePoint[];
   /** Area under the normalized faithfulness over the share of edges: high where small circuits do the task. */

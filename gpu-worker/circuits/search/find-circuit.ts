@@ -34,7 +34,7 @@ export type Method =
   | Attribution
   | { kind: 'acdc'; threshold: number };
 
-export type FindSettings = {
+type FindSettings = {
   method: Method;
   selection: Selection;
   /** By the size of scores, or by how much corrupting lowers the metric. */
@@ -45,7 +45,7 @@ export type FindSettings = {
   threads?: number;
 };
 
-export type TaskFigures = {
+type TaskFigures = {
   pairs: number;
   /** Mean metric of clean and of corrupted prompts, with intervals over pairs. */
   clean: Interval;
@@ -71,7 +71,7 @@ export type FoundCircuit = {
 /** Runs of single edges beyond which exact patching would not end in hours. */
 const EXACT_EDGES = 50_000;
 
-export type FindProgress = (stage: string, done: number, of: number) => void;
+type FindProgress = (stage: string, done: number, of: number) => void;
 
 /**
  * @throws SextantError `data_invalid` where the model does not do the task: the mean metric is within two standard errors of
@@ -114,14 +114,14 @@ export async function findCircuit(
 }
 
 /** The metric with every edge ablated. */
-export async function emptied(runs: TaskRuns): Promise<PerPair> {
+async function emptied(runs: TaskRuns): Promise<PerPair> {
   const { graph } = runs.nodes;
   const none = new Uint8Array(graph.sources.length * graph.readers.length);
   const [values] = await runs.changedEdges(1, () => [outside(graph, none)]);
   return values!;
 }
 
-export function taskFigures(
+function taskFigures(
   plain: { clean: PerPair; corrupted: PerPair; accuracy: number; pairwise: number },
   seed: number,
 ): TaskFigures {

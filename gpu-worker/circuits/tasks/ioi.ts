@@ -11,8 +11,8 @@ import type { WrittenPair } from './pair.ts';
  * What the corrupted prompt has in the places of the names. `abc`: three new names; `s2_io`: the indirect object a second time; `io`:
  * a new indirect object; `s`: a new subject in both places; `order`: the first two exchanged.
  */
-export const IOI_CORRUPTIONS = ['abc', 's2_io', 'io', 's', 'order'] as const;
-export type IoiCorruption = (typeof IOI_CORRUPTIONS)[number];
+const IOI_CORRUPTIONS = ['abc', 's2_io', 'io', 's', 'order'] as const;
+type IoiCorruption = (typeof IOI_CORRUPTIONS)[number];
 
 const TEMPLATES = [
   'Then, {1} and {2} went to the {place}. {3} gave a {object} to',
@@ -40,7 +40,7 @@ const OBJECTS = ['ring', 'kiss', 'bone', 'basketball', 'computer', 'necklace', '
 /** Two of the prompt, and three new ones. */
 const NAMES_NEEDED = 5;
 
-export type IoiSettings = { pairs: number; corruption: IoiCorruption; seed: number };
+type IoiSettings = { pairs: number; corruption: IoiCorruption; seed: number };
 
 /**
  * Pairs with the positions IO, S1, S1+1, S2 and END. Templates and orders take turns, so that each has its equal share.

@@ -5,7 +5,7 @@ import { klDivergence, rowOf } from '../../lm/index.ts';
 import type { FeedValue } from '../../runtime/index.ts';
 import type { Pair } from './pair.ts';
 
-export const METRICS = ['logit_difference', 'probability_difference', 'kl'] as const;
+const METRICS = ['logit_difference', 'probability_difference', 'kl'] as const;
 export type Metric = (typeof METRICS)[number];
 export type MetricFeeds = Record<string, FeedValue>;
 
@@ -17,7 +17,7 @@ const LEFT_OUT = -1e30;
  * the difference of their logits.
  * @param clean logits of the unpatched clean run, for the divergence from it
  */
-export function measure(
+function measure(
   metric: Metric,
   logits: Float32Array,
   { answer, other }: Pick<Pair, 'answer' | 'other'>,

@@ -9,7 +9,7 @@ import { readCsv } from '../../../shared/formats/csv.ts';
 import { columnOf, columnTexts } from '../../../shared/formats/table.ts';
 import type { WrittenPair } from './pair.ts';
 
-export type TaskFormat = 'jsonl' | 'csv';
+type TaskFormat = 'jsonl' | 'csv';
 
 const promptSchema = z.union([z.string().min(1), z.array(z.number().int().min(0)).min(1)]);
 const tokenSchema = z.union([z.string().min(1), z.number().int().min(0)]);

@@ -16,7 +16,7 @@ import type { LanguageModel } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { requireTokenizer } from './tokens.ts';
 
-export type OpenedTask = {
+type OpenedTask = {
   pairs: Pair[];
   written: WrittenPair[];
   digest: string;

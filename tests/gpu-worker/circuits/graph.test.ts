@@ -3,7 +3,6 @@ import {
   circuitOfNodes,
   edgeCount,
   graphDocument,
-  jaccard,
   nodesOf,
   pruned,
   selectEdges,
@@ -73,7 +72,6 @@ it('makes and takes apart circuits of nodes', () => {
   expect(nodesOf(graph, made)).toEqual(nodes);
   expect(edgeCount(made)).toBe(3 + 2 + 3);
   expect(nodesOf(graph, withoutNodes(graph, made, new Set([graph.source('m1')])))).toEqual(nodes.slice(0, 2));
-  expect(jaccard(new Set([1, 2]), new Set([2, 3]))).toBeCloseTo(1 / 3);
 });
 
 it('writes a document with every node and edge by name', () => {
