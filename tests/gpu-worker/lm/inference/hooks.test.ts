@@ -17,7 +17,7 @@ describe.each(Object.entries(TINY))('hook points of a random %s', (_name, config
     const model = await openTiny(config);
     const a = model.architecture;
     const { at, shape } = await tap(model, model.hooks);
-    const kinds = a.parallel ? 9 : 10;
+    const kinds = a.parallel ? 10 : 11;
     expect(model.hooks.length).toBe(a.layers * (kinds + a.heads));
     for (const hook of model.hooks) {
       const width = model.widthAt(hook);
