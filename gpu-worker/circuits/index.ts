@@ -2,6 +2,7 @@
 export { EdgeAttribution } from './attribution/edge-attribution.ts';
 export { componentsOf, readSource, requireOneShape, transferredRun } from './cross-model/transfer.ts';
 export { ablated } from './network/ablation.ts';
+export { HeadProgram } from './network/head-program.ts';
 export { type NodeModel, nodeModel } from './network/node-model.ts';
 export { record } from './network/recording.ts';
 export { directAttribution, directLogits, finalStreams } from './patching/direct-effect.ts';

@@ -46,7 +46,7 @@ export type { ForwardResult } from './inference/pass.ts';
 export { maskName, storedParameters } from './inference/programs.ts';
 export { headOutputs, headProjection } from './network/head-weights.ts';
 export { TappedHookPoints } from './network/hook-points.ts';
-export { type Parameters, value as weightValue } from './network/layers.ts';
+export { linear as linearLayer, norm as layerNormOf, type Parameters, value as weightValue } from './network/layers.ts';
 export { paddedMask } from './network/masks.ts';
 export type { PartStreams } from './network/projections.ts';
 export { rotaryTables } from './network/rotary.ts';

@@ -14,6 +14,7 @@ import {
   EdgeAttribution,
   EdgeRuns,
   finalStreams,
+  HeadProgram,
   measureRows,
   type NodeModel,
   nodeModel,
@@ -24,7 +25,7 @@ import {
   requireOneShape,
   transferredRun,
 } from '../circuits/index.ts';
-import { BlockRunner, loadModel } from '../lm/index.ts';
+import { loadModel } from '../lm/index.ts';
 import { type Device, Report } from './report.ts';
 
 const LIMIT = 1e-3;
@@ -99,8 +100,8 @@ function pairsOf(tensors: Safetensors): Pair[] {
 async function compareCase(of: Case, stored: CaseFile): Promise<void> {
   const { report, name, tensors } = of;
   const model = await loadModel(join(of.dir, stored.model), { device: report.device });
-  const runner = new BlockRunner(model.folder);
   const nodes = nodeModel(model);
+  const head = await HeadProgram.open(nodes);
   const programs = new EdgeRuns(nodes);
   try {
     const { graph } = nodes;
@@ -160,7 +161,7 @@ async function compareCase(of: Case, stored: CaseFile): Promise<void> {
 
     const direct = await directLogits(
       nodes,
-      runner,
+      head,
       { streams, recording: clean.recording },
       corrupted.recording,
       heads.flatMap((source) => pairs.map((_, row) => ({ row, source }))),
@@ -239,7 +240,7 @@ async function compareCase(of: Case, stored: CaseFile): Promise<void> {
     );
   } finally {
     await programs.release();
-    await runner.release();
+    await head.release();
     await model.release();
   }
 }

@@ -1,5 +1,6 @@
 /** Effects on the logits alone: by the final norm's own formula, without another run of the model. */
-import { type BlockRunner, readWeight } from '../../lm/index.ts';
+import { readWeight } from '../../lm/index.ts';
+import type { HeadProgram } from '../network/head-program.ts';
 import { LastOutputs } from '../network/last-outputs.ts';
 import type { NodeModel } from '../network/node-model.ts';
 import type { Recording } from '../network/recording.ts';
@@ -22,7 +23,7 @@ export async function finalStreams(
  */
 export async function directLogits(
   nodes: NodeModel,
-  runner: BlockRunner,
+  head: HeadProgram,
   clean: { streams: Float32Array; recording: Recording },
   other: Recording,
   changes: readonly { row: number; source: number }[],
@@ -36,7 +37,7 @@ export async function directLogits(
       rows[i * width + j] = clean.streams[row * width + j]! + there[j]! - here[j]!;
     }
   }
-  return runner.logits(rows);
+  return head.logits(rows);
 }
 
 type DirectAttribution = {

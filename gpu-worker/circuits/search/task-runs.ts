@@ -1,6 +1,6 @@
 /** A task on a model: its plain runs, and runs in which nodes or edges are changed, over all batches. */
-import { BlockRunner } from '../../lm/index.ts';
 import { type Ablation, ablated } from '../network/ablation.ts';
+import { HeadProgram } from '../network/head-program.ts';
 import type { NodeModel } from '../network/node-model.ts';
 import { patchedRun } from '../network/patched-run.ts';
 import { type Recording, record } from '../network/recording.ts';
@@ -45,7 +45,7 @@ export class TaskRuns {
   readonly batches: readonly PairBatch[];
   readonly #settings: TaskSettings;
   readonly #programs: EdgeRuns;
-  readonly #runner: BlockRunner;
+  #head: Promise<HeadProgram> | null = null;
   readonly #kept = new Map<PairBatch, Recorded>();
   #bytes = 0;
 
@@ -56,12 +56,11 @@ export class TaskRuns {
     this.metric = settings.metric;
     this.batches = batchesOf(settings.pairs, settings.batch);
     this.#programs = new EdgeRuns(settings.nodes, settings.threads);
-    this.#runner = new BlockRunner(settings.nodes.model.folder, { threads: settings.threads });
   }
 
   async release(): Promise<void> {
     await this.#programs.release();
-    await this.#runner.release();
+    await (await this.#head)?.release();
   }
 
   /** Metric of the clean and of the corrupted prompts. */
@@ -176,9 +175,10 @@ export class TaskRuns {
 
   async #direct(batch: PairBatch, recorded: Recorded, sources: readonly number[], found: PerPair[]): Promise<void> {
     const streams = await finalStreams(this.nodes, recorded.ids);
+    this.#head ??= HeadProgram.open(this.nodes, this.#settings.threads);
     const logits = await directLogits(
       this.nodes,
-      this.#runner,
+      await this.#head,
       { streams, recording: recorded.clean.recording },
       recorded.reference,
       sources.flatMap((source) => batch.pairs.map((_, row) => ({ row, source }))),
