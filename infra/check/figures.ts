@@ -1,10 +1,12 @@
-/** `tests/bench/FIGURES.md` and the README's printed result, made from what benches left in `tests/bench/results`. */
+/** `tests/bench/FIGURES.md` and the README's printed result, made from what benches and studies left in their `results/`. */
 
 type Interval = { median: number; low: number; high: number };
 type Host = { cpu?: string | null; threads?: number; rounds?: number; node?: string; torch?: string; measure?: string };
 
 /** Text of a file of `tests/bench/results`. */
 type ReadResult = (name: string) => string;
+/** What lies in `tests/studies/results`: names of files, and the first lines of pages by name; and the names of the studies. */
+type Studies = { names: readonly string[]; files: readonly string[]; titles: Readonly<Record<string, string>> };
 
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -20,7 +22,7 @@ const hostOf = (host: Host): string =>
     host.measure,
   ]
     .filter(Boolean)
-    .join(', ');
+    .join(', ') || 'machine not recorded';
 const section = (title: string, command: string, host: Host, ...parts: string[]): string =>
   [`## ${title}`, `\`npm run bench -- ${command}\` (${hostOf(host)})`, ...parts].join('\n\n');
 
@@ -75,6 +77,66 @@ function languageModels(read: ReadResult): string {
   ]);
   const head = ['model', 'what', 'ours', 'ratio'];
   return section('Language models', 'lm --torch DIR', host, `${pairs} interleaved pairs.`, table(head, rows));
+}
+
+function languageModelFigures(read: ReadResult): string {
+  type Model = { model: string; perplexity: number; loss: number; tokens: number } & Record<
+    'loss_with_residual_zeroed' | 'loss_without_what_the_layer_adds',
+    number[]
+  >;
+  type Figures = {
+    host?: Host;
+    models: Model[];
+    memory: { file_mib: number; peak_above_bare_mib: number; ratio: number };
+    streaming: { tokens: number; peak_mib: number }[];
+    extraction: { file_mib: number; tokens: number; peak_mib: number }[];
+    opened_in_transformers: {
+      loss_first_and_last: [number, number];
+      largest_logit_difference: number;
+      same_text: boolean;
+    } | null;
+  };
+  const {
+    host = {},
+    models,
+    memory,
+    streaming,
+    extraction,
+    opened_in_transformers: opened,
+  } = JSON.parse(read('lm-figures.json')) as Figures;
+  const whole = (value: number): string => Math.round(value).toLocaleString('en-US');
+  const list = (values: readonly number[]): string => values.map((value) => value.toFixed(2)).join(', ');
+  const losses = models.map((model) => [
+    model.model,
+    `${model.loss.toFixed(3)} (perplexity ${model.perplexity.toFixed(2)}, ${whole(model.tokens)} tokens)`,
+    list(model.loss_with_residual_zeroed),
+    list(model.loss_without_what_the_layer_adds),
+  ]);
+  const held = [
+    [
+      `loading a file of ${whole(memory.file_mib)} MiB`,
+      `${whole(memory.peak_above_bare_mib)} above a bare process, ${memory.ratio.toFixed(2)} times the file`,
+    ],
+    ...streaming.map(({ tokens, peak_mib }) => [`streaming ${whole(tokens)} tokens`, whole(peak_mib)]),
+    ...extraction.map(({ tokens, file_mib, peak_mib }) => [
+      `extracting ${whole(tokens)} tokens into ${whole(file_mib)} MiB`,
+      whole(peak_mib),
+    ]),
+  ];
+  const there = opened
+    ? [
+        `A model trained here opens in transformers: largest difference of a logit ${opened.largest_logit_difference.toExponential(1)}, the same text: ${opened.same_text ? 'yes' : 'no'}.`,
+      ]
+    : [];
+  const head = ['model', 'loss, nats', 'with the residual of layer i zeroed', 'without what layer i adds'];
+  return section(
+    'Language models: hooks and memory',
+    'lm-figures --torch DIR',
+    host,
+    table(head, losses),
+    table(['peak of memory', 'MiB'], held),
+    ...there,
+  );
 }
 
 function lookup(read: ReadResult): string {
@@ -138,11 +200,96 @@ function costs(read: ReadResult): string {
   return section('Estimates of jobs', 'costs --calibrate', host, table(head, rows));
 }
 
-/** The whole page. */
-export function figuresPage(read: ReadResult): string {
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isInterval = (value: unknown): value is Interval =>
+  isRecord(value) && ['median', 'low', 'high'].every((name) => typeof value[name] === 'number');
+
+/** A value in a cell: numbers to four digits, intervals as such, lists by their number. */
+function cell(value: unknown): string {
+  if (typeof value === 'number') {
+    return String(Number(value.toPrecision(4)));
+  }
+  if (isInterval(value)) {
+    return `${cell(value.median)} [${cell(value.low)}, ${cell(value.high)}]`;
+  }
+  if (Array.isArray(value)) {
+    return value.length <= 4 && value.every((one) => !isRecord(one) && !Array.isArray(one))
+      ? value.map(cell).join(', ')
+      : `${value.length} values`;
+  }
+  return isRecord(value)
+    ? ''
+    : String(value ?? '')
+        .replaceAll('|', '/')
+        .slice(0, 120);
+}
+
+/** Results that have no section of their own: every list of records a table, and the numbers beside them another. */
+function otherwise(name: string, text: string): string {
+  const stored = JSON.parse(text) as Record<string, unknown>;
+  const bench = name.replace(/\.json$/, '');
+  const parts: string[] = [];
+  const beside = Object.entries(stored).filter(
+    ([key, value]) => key !== 'host' && (typeof value === 'number' || typeof value === 'string' || isInterval(value)),
+  );
+  if (beside.length > 0) {
+    parts.push(
+      table(
+        ['what', 'figure'],
+        beside.map(([key, value]) => [key, cell(value)]),
+      ),
+    );
+  }
+  for (const [key, value] of Object.entries(stored)) {
+    const rows = Array.isArray(value) ? value.filter(isRecord) : [];
+    const head = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) =>
+      rows.some((row) => cell(row[name]) !== ''),
+    );
+    if (head.length > 0) {
+      parts.push(
+        `${key}:`,
+        table(
+          head,
+          rows.map((row) => head.map((name) => cell(row[name]))),
+        ),
+      );
+    }
+  }
+  return section(bench, bench, isRecord(stored.host) ? (stored.host as Host) : {}, ...parts);
+}
+
+/** Every page of the studies with the results that it shows. @throws Error for results that no page shows */
+function studies({ names, files, titles }: Studies): string {
+  const pages = Object.keys(titles).map((page) => page.replace(/\.md$/, ''));
+  const rows = pages.map((page) => {
+    const shown = files.filter((file) => pageOf(file, pages) === page).map((file) => `\`${file}\``);
+    const command = `\`npm run study -- ${pageOf(`${page}.json`, names) ?? page}\``;
+    return [`[${titles[`${page}.md`] ?? page}](../studies/results/${page}.md)`, command, shown.join(' ')];
+  });
+  const lost = files.find((file) => pageOf(file, pages) === undefined);
+  if (lost) {
+    throw new Error(`tests/studies/results/${lost} is shown by no page`);
+  }
+  return `## Studies\n\n${table(['page', 'command', 'made from'], rows)}`;
+}
+/** The page, or study, of the longest name with which that of a file begins. */
+const pageOf = (file: string, pages: readonly string[]): string | undefined =>
+  pages.filter((page) => file === `${page}.json` || file.startsWith(`${page}-`)).sort((a, b) => b.length - a.length)[0];
+
+/** The whole page; every one of the files of `tests/bench/results` has a section. */
+export function figuresPage(read: ReadResult, files: readonly string[], studied: Studies): string {
   const note =
-    'Made from `tests/bench/results` by `npm run generate`; do not edit. Float32; [low, high] are 95 % intervals. Machines are shared and drift: trust the ratios, which are taken round by round.';
-  const sections = [engine, autoencoders, pipeline, languageModels, lookup, fairness, costs].map((make) => make(read));
+    'Made from `tests/bench/results` and `tests/studies/results` by `npm run generate`; do not edit. Float32; [low, high] are 95 % intervals. Machines are shared and drift: trust the ratios, which are taken round by round.';
+  const shown = new Set<string>();
+  const noted: ReadResult = (name) => {
+    shown.add(name);
+    return read(name);
+  };
+  const own = [engine, autoencoders, pipeline, languageModels, languageModelFigures, lookup, fairness, costs];
+  const sections = own.map((make) => make(noted));
+  const others = files.filter((name) => name.endsWith('.json') && !shown.has(name));
+  sections.push(...others.map((name) => otherwise(name, read(name))), studies(studied));
   return `# Figures\n\n${note}\n\n${sections.join('\n\n')}\n`;
 }
 

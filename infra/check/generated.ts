@@ -73,6 +73,21 @@ async function openApi(): Promise<string> {
   return `${JSON.stringify(openApiDocument(createApp()), null, 1)}\n`;
 }
 
+const STUDIES = join(root, 'tests/studies/results');
+const committed = (folder: string): string[] => readdirSync(folder).sort();
+/** The pages of the studies by their first lines, and the results beside them. */
+function studyResults() {
+  const files = committed(STUDIES);
+  const pages = files.filter((file) => file.endsWith('.md'));
+  const titleOf = (page: string): string =>
+    (readFileSync(join(STUDIES, page), 'utf8').split('\n')[0] ?? '').replace(/^# /, '');
+  const names = committed(join(STUDIES, '..')).filter((file) => file.endsWith('.ts'));
+  return {
+    names: names.map((file) => file.slice(0, -3)),
+    files: files.filter((file) => file.endsWith('.json')),
+    titles: Object.fromEntries(pages.map((page) => [page, titleOf(page)])),
+  };
+}
 const readResult = (name: string): string => readFileSync(join(root, 'tests/bench/results', name), 'utf8');
 
 /** JSON Schemas of the webhook events, for receivers. */
@@ -95,7 +110,7 @@ const FILES: Record<string, () => string | Promise<string>> = {
   // last: it is made from the files above
   'openapi.json': openApi,
   'edge/guides/webhook-events.schema.json': webhookEvents,
-  'tests/bench/FIGURES.md': () => figuresPage(readResult),
+  'tests/bench/FIGURES.md': () => figuresPage(readResult, committed(join(root, 'tests/bench/results')), studyResults()),
   'README.md': () => withMainJob(readFileSync(join(root, 'README.md'), 'utf8'), readResult),
 };
 

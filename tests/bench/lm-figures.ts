@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repeated } from '../../gpu-worker/lm/corpus/sequences.ts';
@@ -210,6 +210,7 @@ export async function run(options: string[]): Promise<void> {
     options: { torch: { type: 'string' }, stories: { type: 'string', default: '25' } },
   });
   const result = {
+    host: { cpu: cpus()[0]?.model ?? null, node: process.version },
     models: [
       await pretrained('stories260K-hf', Number(values.stories)),
       await pretrained('bitstories3M-hf', Number(values.stories)),

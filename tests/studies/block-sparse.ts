@@ -65,6 +65,11 @@ export async function run(options: string[]): Promise<void> {
     }
     await part.run(Array.from({ length: Number(values.seeds ?? part.seeds) }, (_, i) => i));
   }
+  writeFileSync(join(RESULTS, 'block-sparse.md'), page());
+}
+
+/** The generated page, of the parts that have results. */
+export function page(): string {
   const parts = ['mnist', 'tiles', 'full', 'lenet'].map((part) => [part, read<Line>(part)] as const);
-  writeFileSync(join(RESULTS, 'block-sparse.md'), markdown(Object.fromEntries(parts), read<PlantedLine>('planted')));
+  return markdown(Object.fromEntries(parts), read<PlantedLine>('planted'));
 }

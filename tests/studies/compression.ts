@@ -57,7 +57,7 @@ export async function run(argv: string[]): Promise<void> {
   writeFileSync(join(RESULTS, 'compression.md'), page());
 }
 
-function page(): string {
+export function page(): string {
   const read = <T>(name: string): T | null =>
     existsSync(`${file(name)}.json`) ? (JSON.parse(readFileSync(`${file(name)}.json`, 'utf8')) as T) : null;
   const planted = read<PlantedResult>('planted');

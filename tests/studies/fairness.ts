@@ -132,7 +132,7 @@ const results = join(import.meta.dirname, 'results');
 const fileOf = (part: string): string => join(results, `fairness-${part}.json`);
 
 /** The generated page: every part that has results, in order. */
-function page(): string {
+export function page(): string {
   const sections = Object.keys(PARTS)
     .filter((part) => existsSync(fileOf(part)))
     .map((part) => {

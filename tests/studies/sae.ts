@@ -165,6 +165,13 @@ export async function run(args: string[]): Promise<void> {
       `${JSON.stringify({ ...options, host, seconds, ...result }, null, 1)}\n`,
     );
   }
+  const text = page();
+  writeFileSync(join(RESULTS, 'sae.md'), text);
+  console.log(text);
+}
+
+/** The generated page, of the parts that have results. */
+export function page(): string {
   const sections = (Object.keys(PARTS) as Part[]).flatMap((part) => {
     const file = join(RESULTS, `sae-${part}.json`);
     if (!existsSync(file)) {
@@ -180,6 +187,5 @@ export async function run(args: string[]): Promise<void> {
     RECIPE,
     ...sections,
   ];
-  writeFileSync(join(RESULTS, 'sae.md'), `${text.join('\n\n')}\n`);
-  console.log(text.join('\n\n'));
+  return `${text.join('\n\n')}\n`;
 }

@@ -129,6 +129,7 @@ beforeAll(() => {
     'gpu-worker',
     'infra',
     'tests/bench',
+    'tests/studies',
     'package.json',
     'openapi.json',
     'README.md',
