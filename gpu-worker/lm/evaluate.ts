@@ -5,6 +5,7 @@ import { passes } from './inference/activations.ts';
 import type { TokenRows } from './inference/batch.ts';
 import type { Intervention } from './inference/interventions.ts';
 import type { LanguageModel } from './inference/model.ts';
+import type { ForwardResult } from './inference/pass.ts';
 
 export type CrossEntropy = {
   /** Mean over predicted tokens, nats. */
@@ -112,8 +113,8 @@ export async function meanDivergence(
       for (let i = there.starts[row]!; i < there.seq; i++) {
         const at = row * there.seq + i;
         total += klDivergence(
-          rowOf(there.logits!.data, vocabulary, at),
-          rowOf(here.logits!.data, model.architecture.vocabulary, at),
+          rowOf(logitsOf(there), vocabulary, at),
+          rowOf(logitsOf(here), model.architecture.vocabulary, at),
         );
         tokens++;
       }
@@ -123,6 +124,14 @@ export async function meanDivergence(
     throw new SextantError('data_invalid', 'no sequence to compare on');
   }
   return { kl: total / tokens, tokens };
+}
+
+/** @throws RangeError for a pass that was asked for none */
+function logitsOf({ logits }: ForwardResult): Float32Array {
+  if (!logits) {
+    throw new RangeError('the pass gave no logits');
+  }
+  return logits.data;
 }
 
 /** Logits [rows, vocabulary] at the last position of each prompt. */
@@ -135,8 +144,8 @@ export async function nextTokenLogits(
   const all = new Float32Array(prompts.length * vocabulary);
   let done = 0;
   for await (const ids of passes(model, prompts, options.batch ?? 16)) {
-    const { logits } = await model.forward({ ids, logits: 'last', interventions: options.interventions ?? [] });
-    all.set(logits!.data, done * vocabulary);
+    const last = await model.forward({ ids, logits: 'last', interventions: options.interventions ?? [] });
+    all.set(logitsOf(last), done * vocabulary);
     done += ids.length;
   }
   return all;

@@ -36,14 +36,14 @@ export function kroneckerMatmul(
   // Both small factors are laid out once, not in every block.
   const [left, right] = way.factors(a, b);
   const [y] = overRowBlocks([rows], [left, right], size, ([block], [f, h]) => ({
-    rows: [way.second(way.first(block!, f!, h!), f!, h!)],
+    rows: [way.second(way.first(block, f, h), f, h)],
   }));
-  const value = withGradient(y!, [rows, a, b], (dy) => {
+  const value = withGradient(y, [rows, a, b], (dy) => {
     const [dx, dLeft, dRight] = overRowBlocks([rows, dy], [left, right], size, ([block, dBlock], [f, h]) => {
-      const { dx, da, db } = way.backward(block!, dBlock!, f!, h!);
+      const { dx, da, db } = way.backward(block, dBlock, f, h);
       return { rows: [dx], sums: [da, db] };
     });
-    return [dx, ...way.gradients(dLeft!, dRight!)];
+    return [dx, ...way.gradients(dLeft, dRight)];
   });
   return reshape(value, [...x.shape.slice(0, -1), s.q * s.n], x);
 }

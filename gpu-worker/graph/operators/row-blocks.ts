@@ -39,7 +39,7 @@ const RowBlocks: Operator<RowBlocksAttributes, number, number> = {
       sums: sums.filter((_, i) => needed[rows.length + i]),
     };
     const names = emit.target === 'webgpu' ? oneAfterAnother(emit, inputs, body) : scan(emit, inputs, body);
-    return needed.map((need) => (need ? names.shift()! : ''));
+    return needed.map((need) => (need ? (names.shift() ?? '') : ''));
   },
   evaluate(inputs, { blocks, shared, rows, sums, count }) {
     const results = [...rows, ...sums].map(({ shape }, i) =>
@@ -129,13 +129,33 @@ function scan(emit: Emitter, inputs: readonly string[], attributes: RowBlocksAtt
  * operand and the shared ones, and answers with results for the block's rows and with results to be added over all blocks.
  * No gradient passes: it is meant for the inside of `withGradient`.
  */
-export function overRowBlocks(
-  rows: readonly Tensor[],
+export function overRowBlocks<
+  const Rows extends readonly [Tensor, ...Tensor[]],
+  const Shared extends readonly Tensor[],
+  const Results extends readonly Tensor[],
+  const Sums extends readonly Tensor[] = readonly [],
+>(
+  rows: Rows,
+  shared: Shared,
+  size: number,
+  body: (blocks: Same<Rows>, shared: Same<Shared>) => { rows: Results; sums?: Sums },
+): [...Same<Results>, ...Same<Sums>] {
+  return blockwise(rows, shared, size, body as unknown as BlockBody) as [...Same<Results>, ...Same<Sums>];
+}
+/** As many tensors. */
+type Same<T extends readonly Tensor[]> = { [K in keyof T]: Tensor };
+type BlockBody = (
+  blocks: readonly Tensor[],
+  shared: readonly Tensor[],
+) => { rows: readonly Tensor[]; sums?: readonly Tensor[] };
+
+function blockwise(
+  rows: readonly [Tensor, ...Tensor[]],
   shared: readonly Tensor[],
   size: number,
-  body: (blocks: readonly Tensor[], shared: readonly Tensor[]) => { rows?: Tensor[]; sums?: Tensor[] },
-): Tensor[] {
-  const total = rows[0]!.shape[0]!;
+  body: BlockBody,
+): readonly Tensor[] {
+  const [total = 1] = rows[0].shape;
   const whole = typeof total === 'string';
   if (!whole && (total % size !== 0 || size < 1)) {
     throw new GraphError('argument_invalid', `blocks of ${size} rows do not divide ${total} rows`);
@@ -143,7 +163,7 @@ export function overRowBlocks(
   const count = whole ? 1 : total / size;
   if (whole || count === 1) {
     // One block is the graph itself, which then shares its values with what is around it.
-    const { rows: results = [], sums = [] } = body(rows, shared);
+    const { rows: results, sums = [] } = body(rows, shared);
     return [...results, ...sums];
   }
   const leaf = (tensor: Tensor, i: number, what: string) => {
@@ -152,7 +172,7 @@ export function overRowBlocks(
   };
   const blocks = rows.map((tensor, i) => leaf(tensor, i, 'block'));
   const same = shared.map((tensor, i) => leaf(tensor, i, 'shared'));
-  const { rows: results = [], sums = [] } = body(blocks, same);
+  const { rows: results, sums = [] } = body(blocks, same);
   for (const node of topological([...results, ...sums])) {
     const [first] = node.outputs;
     if (node.operator === Input && !blocks.includes(first) && !same.includes(first)) {

@@ -14,10 +14,8 @@ export async function* shuffled<T>(
   const take = (): T => {
     const at = Math.floor(random.uniform(1, { start: drawn++ })[0]! * buffer.length);
     const item = buffer[at]!;
-    const last = buffer.pop()!;
-    if (at < buffer.length) {
-      buffer[at] = last;
-    }
+    buffer[at] = buffer[buffer.length - 1]!;
+    buffer.length -= 1;
     return item;
   };
   for await (const item of items) {

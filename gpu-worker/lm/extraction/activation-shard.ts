@@ -7,6 +7,7 @@ import { rename } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import { safetensorsPrefix } from '../../../shared/formats/safetensors.ts';
 import { float16Bits } from '../../../shared/formats/safetensors-values.ts';
+import { named } from '../named.ts';
 
 export type StoredDtype = 'float32' | 'float16';
 
@@ -29,7 +30,7 @@ export class ActivationShard {
 
   add(hook: string, values: Float32Array): void {
     const stored = this.#half ? Uint16Array.from(values, float16Bits) : Float32Array.from(values);
-    this.#parts.get(hook)!.push(new Uint8Array(stored.buffer));
+    named(this.#parts, hook).push(new Uint8Array(stored.buffer));
   }
 
   /** What rows are of that were added at every hook. */
@@ -45,7 +46,7 @@ export class ActivationShard {
     const dtype = this.#half ? ('F16' as const) : ('F32' as const);
     const tensors = [
       ...PLACES.map((name) => ({ name, dtype: 'I32' as const, shape: [this.tokens] })),
-      ...[...this.#parts.keys()].map((name) => ({ name, dtype, shape: [this.tokens, this.#widths[name]!] })),
+      ...[...this.#parts.keys()].map((name) => ({ name, dtype, shape: [this.tokens, named(this.#widths, name)] })),
     ];
     const out = createWriteStream(`${file}.writing`);
     out.write(safetensorsPrefix(tensors));

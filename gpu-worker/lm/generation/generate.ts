@@ -10,6 +10,7 @@ import { type Intervention, prepareEdit } from '../inference/interventions.ts';
 import { KvCache } from '../inference/kv-cache.ts';
 import type { LanguageModel } from '../inference/model.ts';
 import { isFused, type Variant } from '../inference/programs.ts';
+import { named } from '../named.ts';
 import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
 
 /** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
@@ -113,7 +114,7 @@ export async function* generateTokens(
       if (stopTokens.has(token)) {
         [row.done, row.result.finish] = [true, 'stop_token'];
       } else if (stop.length > 0) {
-        const text = tokenizer!.continuation(Array.from(prompts[r]!), row.result.tokens);
+        const text = tokenizer?.continuation(Array.from(prompts[r]!), row.result.tokens) ?? '';
         if (stop.some((part) => text.includes(part))) {
           [row.done, row.result.finish] = [true, 'stop_string'];
         }
@@ -201,10 +202,13 @@ async function step(
     Object.assign(feeds, edit.feeds);
   }
   const used = session.program.inputs.map(({ name }) => name);
-  const given = Object.fromEntries(used.map((name) => [name, feeds[name]!]));
+  const given = Object.fromEntries(used.map((name) => [name, named(feeds, name)]));
   const out = await session.run(given);
   cache.append(out, seq, fresh);
-  return { logits: out.logits!.data as Float32Array, normalisers: out.normalisers!.data as Float32Array };
+  return {
+    logits: named(out, 'logits').data as Float32Array,
+    normalisers: named(out, 'normalisers').data as Float32Array,
+  };
 }
 
 /** A prompt's intervention, whose values for every position come in left-padded rows, for rows padded behind. */
@@ -217,8 +221,8 @@ function aligned(
   if (edit.kind !== 'replace') {
     return edit;
   }
-  const width = hookWidth(a, requireHook(a, edit.hook))!;
-  if (edit.values.length !== starts.length * seq * width) {
+  const width = hookWidth(a, requireHook(a, edit.hook));
+  if (width === null || edit.values.length !== starts.length * seq * width) {
     return edit;
   }
   return { ...edit, values: toTheLeft(edit.values, starts, seq) };

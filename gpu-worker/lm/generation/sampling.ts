@@ -82,7 +82,8 @@ export function sample(
 /** All tokens, or those that score no less than the k-th best. Sorting numbers is far cheaper than sorting tokens. */
 function candidates(scores: Float32Array, topK: number | undefined): number[] {
   const order: number[] = [];
-  const least = topK === undefined || topK >= scores.length ? Number.NEGATIVE_INFINITY : scores.toSorted().at(-topK)!;
+  const kept = topK === undefined || topK >= scores.length ? undefined : scores.toSorted().at(-topK);
+  const least = kept ?? Number.NEGATIVE_INFINITY;
   for (let token = 0; token < scores.length; token++) {
     if (scores[token]! >= least) {
       order.push(token);

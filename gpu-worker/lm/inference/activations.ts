@@ -3,6 +3,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { PASS_POSITIONS } from '../../../shared/models/pass-size.ts';
 import { ropeRegime } from '../../../shared/models/rope.ts';
 import type { CorpusPosition, Passage } from '../corpus/passages.ts';
+import { named } from '../named.ts';
 import type { Intervention } from './interventions.ts';
 import type { LanguageModel } from './model.ts';
 
@@ -110,7 +111,7 @@ async function read(
       interventions,
     });
     for (const hook of hooks) {
-      values[hook] = taps[hook]!.data;
+      values[hook] = named(taps, hook).data;
     }
   }
   return {

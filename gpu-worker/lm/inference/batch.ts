@@ -3,6 +3,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Architecture } from '../../../shared/models/architecture.ts';
 import { ropeRegime } from '../../../shared/models/rope.ts';
 import type { FeedValue } from '../../runtime/index.ts';
+import { named } from '../named.ts';
 import { causalMask, paddedMask } from '../network/masks.ts';
 import { rotaryTables } from '../network/rotary.ts';
 import { maskName } from './programs.ts';
@@ -115,7 +116,7 @@ export class ShapeFeeds {
         }
         this.#masks.set(key, { shape: [seq, seq], data: causalMask(seq, window) });
       }
-      feeds[name] = this.#masks.get(key)!;
+      feeds[name] = named(this.#masks, key);
     }
     return feeds;
   }

@@ -6,6 +6,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { LayerWeights, Linear, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { type FeedValue, Session } from '../../runtime/index.ts';
+import { named } from '../named.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { Grid } from '../network/grid.ts';
 import { TappedHookPoints } from '../network/hook-points.ts';
@@ -87,7 +88,7 @@ export class BlockRunner {
       feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
     }
     const out = await session.run(feeds);
-    return { batch: batch.batch, seq: batch.seq, data: out.stream!.data as Float32Array };
+    return { batch: batch.batch, seq: batch.seq, data: named(out, 'stream').data as Float32Array };
   }
 
   /**
@@ -125,7 +126,7 @@ export class BlockRunner {
         : this.#shapes.causal(seq)),
     };
     for (const [i, { name, shape }] of names.entries()) {
-      feeds[`w${i}`] = { shape, data: values.get(name)! };
+      feeds[`w${i}`] = { shape, data: named(values, name) };
     }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
@@ -161,7 +162,7 @@ export class BlockRunner {
       stream: { shape: [count, a.width], data: rows },
       labels: { shape: [count], data: labels },
     });
-    return out.losses!.data as Float32Array;
+    return named(out, 'losses').data as Float32Array;
   }
 
   async release(): Promise<void> {
@@ -193,7 +194,7 @@ export class BlockRunner {
     const half = (a.rope?.dims ?? 2) / 2;
     const inputs = new Map(names.map(({ name, shape }, i) => [name, g.input(`w${i}`, shape)]));
     const seen = new Map<string, g.Tensor>();
-    const get: Parameters = Object.assign((weight: Weight) => inputs.get(weight.name)!, {
+    const get: Parameters = Object.assign((weight: Weight) => named(inputs, weight.name), {
       product({ weight }: Linear, x: g.Tensor): null {
         seen.set(`w${names.findIndex(({ name }) => name === weight.name)}`, x);
         return null;
@@ -220,11 +221,10 @@ export class BlockRunner {
     const taps = new Map<string, string>();
     const byTensor = new Map<g.Tensor, string>();
     for (const name of wanted) {
-      const x = seen.get(name)!;
-      if (!byTensor.has(x)) {
-        byTensor.set(x, `in.${name}`);
-      }
-      taps.set(name, byTensor.get(x)!);
+      const x = named(seen, name);
+      const label = byTensor.get(x) ?? `in.${name}`;
+      byTensor.set(x, label);
+      taps.set(name, label);
     }
     for (const [x, name] of byTensor) {
       outputs[name] = x;

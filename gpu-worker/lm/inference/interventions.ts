@@ -40,6 +40,16 @@ export type PreparedEdit = {
 
 const unfit = (hook: string, what: string) => new SextantError('width_mismatch', `intervention at '${hook}': ${what}`);
 
+const patterns = (hook: string) => unfit(hook, 'attention patterns can be replaced or spliced, at all positions');
+
+/** @throws SextantError `width_mismatch` for a hook of attention patterns, which has no vectors */
+function requireWidth(hook: string, width: number | null): number {
+  if (width === null) {
+    throw patterns(hook);
+  }
+  return width;
+}
+
 /**
  * Prepares intervention number `index` for `batch` rows of `seq` positions.
  * @throws SextantError `hook_unknown`, `width_mismatch`, `not_finite`
@@ -54,7 +64,7 @@ export function prepareEdit(
   const { hook, kind, positions = 'all' } = intervention;
   const width = hookWidth(a, requireHook(a, hook));
   if (width === null && (positions !== 'all' || !(kind === 'splice' || kind === 'replace'))) {
-    throw unfit(hook, 'attention patterns can be replaced or spliced, at all positions');
+    throw patterns(hook);
   }
   const feeds: Record<string, FeedValue> = {};
   const feed = (part: string, shape: readonly number[], data: Float32Array | Uint8Array) => {
@@ -83,27 +93,29 @@ export function prepareEdit(
   });
   switch (kind) {
     case 'add': {
-      const vectors = perRow(hook, 'a vector', intervention.vector, width!, batch);
+      const size = requireWidth(hook, width);
+      const vectors = perRow(hook, 'a vector', intervention.vector, size, batch);
       const strengths = rowFactors(hook, intervention.strength ?? 1, batch);
       feed(
         'vector',
-        [batch, 1, width!],
-        vectors.map((value, i) => value * strengths[Math.floor(i / width!)]!),
+        [batch, 1, size],
+        vectors.map((value, i) => value * strengths[Math.floor(i / size)]!),
       );
-      return done('', (x) => g.add(x, input('vector', 1, width!)));
+      return done('', (x) => g.add(x, input('vector', 1, size)));
     }
     case 'project': {
+      const size = requireWidth(hook, width);
       const count = intervention.count ?? 1;
       if (!(Number.isInteger(count) && count > 0)) {
         throw unfit(hook, `${count} directions; there must be one or more`);
       }
-      const directions = perRow(hook, `${count} direction(s)`, intervention.directions, count * width!, batch);
-      requireOrthonormal(hook, directions, count, width!);
+      const directions = perRow(hook, `${count} direction(s)`, intervention.directions, count * size, batch);
+      requireOrthonormal(hook, directions, count, size);
       const change = rowFactors(hook, intervention.factor ?? 0, batch).map((factor) => factor - 1);
-      feed('directions', [batch, count, width!], directions);
+      feed('directions', [batch, count, size], directions);
       feed('change', [batch, 1, 1], Float32Array.from(change));
       return done(count, (x) => {
-        const basis = input('directions', count, width!);
+        const basis = input('directions', count, size);
         const within = g.matmul(g.matmul(x, basis, { transB: true }), basis);
         return g.add(x, g.mul(within, input('change', 1, 1)));
       });

@@ -3,6 +3,7 @@ import type { Architecture, Linear, ModelWeights, Weight } from '../../../shared
 import { requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import { type Provider, Session } from '../../runtime/index.ts';
+import { named } from '../named.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { TappedHookPoints } from '../network/hook-points.ts';
 import type { Parameters } from '../network/layers.ts';
@@ -40,7 +41,7 @@ export function storedParameters(folder: ModelFolder, activations: 'float32' | '
   const get = ({ name }: Weight) => {
     let tensor = known.get(name);
     if (!tensor) {
-      const { file, begin, end, dtype, shape } = folder.stored.get(name)!;
+      const { file, begin, end, dtype, shape } = named(folder.stored, name);
       const type = DTYPES[dtype as keyof typeof DTYPES];
       tensor = g.external({ file, offset: begin, length: end - begin }, shape, type);
       known.set(name, tensor);
@@ -48,7 +49,7 @@ export function storedParameters(folder: ModelFolder, activations: 'float32' | '
     return tensor;
   };
   const part = (name: string, dtype: g.DType): g.Tensor => {
-    const { file, begin, end, shape } = folder.packedTensors.get(name)!;
+    const { file, begin, end, shape } = named(folder.packedTensors, name);
     return g.external({ file, offset: begin, length: end - begin }, shape, dtype);
   };
   const product = ({ weight }: Linear, x: g.Tensor): g.Tensor | null => {
@@ -90,7 +91,7 @@ function compileVariant(
     if (!known.has(name)) {
       known.set(name, g.input(name, shape, dtype));
     }
-    return known.get(name)!;
+    return named(known, name);
   };
   const half = (a.rope?.dims ?? 2) / 2;
   const maskShape = variant.padded ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
@@ -119,9 +120,9 @@ function compileVariant(
   const { grid } = out;
   const rows = (x: g.Tensor, name: string) => g.gather(x, input(name, [name], 'int64'));
   const outputs: Record<string, g.Tensor> = {};
-  const all = variant.losses || variant.logits === 'all' ? out.logits(out.final) : null;
-  if (variant.logits === 'all') {
-    outputs.logits = grid.split(all!);
+  const all = variant.losses || variant.logits === 'all' ? grid.split(out.logits(out.final)) : null;
+  if (all && variant.logits === 'all') {
+    outputs.logits = all;
   }
   if (variant.logits === 'rows') {
     outputs.logits = out.logits(rows(out.final, 'logit_rows'));
@@ -130,8 +131,8 @@ function compileVariant(
   if (variant.cached && outputs.logits) {
     outputs.normalisers = g.logSumExp(outputs.logits, -1);
   }
-  if (variant.losses) {
-    outputs.losses = g.crossEntropyRows(grid.split(all!), input('labels', ['batch', 'seq'], 'int64'));
+  if (all && variant.losses) {
+    outputs.losses = g.crossEntropyRows(all, input('labels', ['batch', 'seq'], 'int64'));
   }
   if (variant.final) {
     outputs.final = grid.split(out.final);
@@ -181,7 +182,8 @@ export class Programs {
       this.#sessions.delete(key);
     } else {
       while (this.#sessions.size >= this.#most) {
-        await this.#drop(this.#sessions.keys().next().value!);
+        const [oldest = ''] = this.#sessions.keys();
+        await this.#drop(oldest);
       }
       session = this.#create(variant);
     }

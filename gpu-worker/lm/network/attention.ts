@@ -35,7 +35,8 @@ function fused(part: AttentionPart, sizes: NonNullable<AttentionInputs['fused']>
   const { a, layer, inputs } = part;
   const past = inputs.past?.[layer] ?? null;
   // Where keys are kept, they are kept turned.
-  const turnsItself = past === null && a.rope !== null && fusedTurns(a.headDim, a.rope.dims);
+  const dims = past === null && a.rope !== null && fusedTurns(a.headDim, a.rope.dims) ? a.rope.dims : 0;
+  const turnsItself = dims > 0;
   const { q, k, v } = project(part, x, !turnsItself);
   const mixed = fusedAttention(
     { q, k, v, past, tables: turnsItself ? inputs.rotary : null, ...sizes },
@@ -46,7 +47,7 @@ function fused(part: AttentionPart, sizes: NonNullable<AttentionInputs['fused']>
       scale: a.attentionScale[layer]!,
       cap: a.attentionCap,
       window: a.windows[layer]!,
-      dims: turnsItself ? a.rope!.dims : 0,
+      dims,
     },
   );
   return { mixed, cache: { keys: k, values: v } };

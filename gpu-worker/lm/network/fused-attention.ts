@@ -78,7 +78,7 @@ const FusedAttention: Operator<Attributes, 'many'> = {
     const { q, k, v, last, total, past, tables } = named(inputs, attributes);
     const { heads, kvHeads, scale, cap, window, dims } = attributes;
     const [keys = '', values = ''] = past;
-    const [out] = emit.node(
+    const [out = ''] = emit.node(
       'GroupQueryAttention',
       [q, k, v, keys, values, last, total, ...tables],
       {
@@ -91,7 +91,7 @@ const FusedAttention: Operator<Attributes, 'many'> = {
       },
       { domain: 'com.microsoft', outputs: 3 },
     );
-    return [out!];
+    return [out];
   },
   evaluate(inputs, attributes) {
     const { q, k, v, last, past, tables } = named<Dense>(inputs, attributes);

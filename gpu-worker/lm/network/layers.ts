@@ -36,7 +36,10 @@ export function linear(layer: Linear, get: Parameters, x: g.Tensor): g.Tensor {
 /** The architecture's kind of norm over the last axis. */
 export function norm(a: Architecture, { weight, bias }: Norm, get: Parameters, x: g.Tensor): g.Tensor {
   if (a.norm.kind === 'layer') {
-    return g.layerNorm(x, value(get, weight), value(get, bias!), a.norm.eps);
+    if (!bias) {
+      throw new RangeError(`the layer norm '${weight.name}' has no bias`);
+    }
+    return g.layerNorm(x, value(get, weight), value(get, bias), a.norm.eps);
   }
   return g.rmsNorm(x, value(get, weight), a.norm.eps, { scaleOffset: a.norm.weightOffset });
 }

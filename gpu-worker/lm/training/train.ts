@@ -6,6 +6,7 @@ import { adamW, cosineRate, warmUp } from '../../nn/index.ts';
 import type { ProviderRequest } from '../../runtime/index.ts';
 import { type Checkpoint, type Chunk, Trainer } from '../../training/index.ts';
 import { requireContext, requireId } from '../inference/batch.ts';
+import { named } from '../named.ts';
 import { readFolder, readWeight } from '../weights/folder.ts';
 import { matchesAny } from '../weights/name-patterns.ts';
 import { type SaveOptions, saveFolder } from '../weights/save.ts';
@@ -94,7 +95,7 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
     // Vectors (norms and biases) are not decayed.
     groups: [
       { match: (name) => matchesAny(frozen, name), frozen: true },
-      { match: (name) => parameters.get(name)!.rank < 2, weightDecay: 0 },
+      { match: (name) => named(parameters, name).rank < 2, weightDecay: 0 },
     ],
     clipNorm: options.clipNorm ?? 1,
     rate: warmUp(
@@ -132,7 +133,7 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
       }
     }
     const final = await trainer.parameters();
-    const values = (name: string) => final[name]!.data as Float32Array;
+    const values = (name: string) => named(final, name).data as Float32Array;
     return {
       architecture: a,
       device: trainer.choice.provider,

@@ -2,6 +2,7 @@
 import * as g from '../../graph/index.ts';
 import { type FeedValue, type Provider, Session } from '../../runtime/index.ts';
 import { makeBatch, type TokenRows } from '../inference/batch.ts';
+import { named } from '../named.ts';
 import { type ModelFolder, readWeight } from '../weights/folder.ts';
 import { lossGraph } from './training-graph.ts';
 
@@ -35,8 +36,8 @@ export async function weightGradients(
     }
     const out = await session.run(feeds);
     return {
-      loss: Number(out.loss!.data[0]),
-      gradients: new Map(names.map((name) => [name, out[`by ${name}`]!.data as Float32Array])),
+      loss: Number(named(out, 'loss').data[0]),
+      gradients: new Map(names.map((name) => [name, named(out, `by ${name}`).data as Float32Array])),
     };
   } finally {
     await session.release();

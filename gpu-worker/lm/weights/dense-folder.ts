@@ -3,21 +3,12 @@
  * stored) beside a plain `config.json` and the tokenizer's files, so that everything behind it sees a plain folder. One
  * matrix is in memory at a time, and none before all shapes have been checked.
  */
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { safetensorsPrefix } from '../../../shared/formats/safetensors.ts';
 import type { SafetensorsDtype } from '../../../shared/formats/safetensors-header.ts';
+import { copyFiles } from './kept-files.ts';
 
 /** How the weights of a model were stored before they were read. */
 export type Storage = {
@@ -81,10 +72,8 @@ export function writeDenseFolder(content: DenseFolderContent, scratch?: string):
     for (const [name, value] of Object.entries({ 'config.json': config, ...documents })) {
       writeFileSync(join(path, name), `${JSON.stringify(value, null, 2)}\n`);
     }
-    for (const name of copied?.names ?? []) {
-      if (existsSync(join(copied!.from, name))) {
-        copyFileSync(join(copied!.from, name), join(path, name));
-      }
+    if (copied) {
+      copyFiles(copied.from, path, copied.names);
     }
     writeTensors(join(path, 'model.safetensors'), tensors);
     return path;

@@ -11,6 +11,7 @@ import {
   type Weight,
 } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
+import { named } from '../named.ts';
 import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
 import { type PackedMatrix, unpacked } from './quantised/packed.ts';
@@ -101,7 +102,10 @@ function readPlainFolder(
   const packedTensors = new Map(
     [...packed.values()]
       .flatMap(({ names }) => Object.values(names))
-      .map((name) => [name, tensors.find(name)!] as const),
+      .flatMap((name) => {
+        const found = tensors.find(name);
+        return found ? [[name, found] as const] : [];
+      }),
   );
   const read = new Set([...[...stored.values()].map(({ name }) => name), ...packedTensors.keys()]);
   if (head) {
@@ -141,8 +145,7 @@ function ownHead(tensors: StoredTensors, a: Architecture, family: Family): { nam
     return { name, differs: true };
   }
   for (let at = 0; at < own.end - own.begin; at += CHUNK) {
-    const [a, b] = [own, shared].map((tensor) => tensors.part(tensor, at, CHUNK));
-    if (Buffer.compare(a!, b!) !== 0) {
+    if (Buffer.compare(tensors.part(own, at, CHUNK), tensors.part(shared, at, CHUNK)) !== 0) {
       return { name, differs: true };
     }
   }
@@ -183,7 +186,7 @@ export function readWeight(folder: ModelFolder, name: string): Float32Array {
   const packed = folder.packed.get(name);
   if (packed) {
     const read = (part: string) => {
-      const { file, begin, end } = folder.packedTensors.get(part)!;
+      const { file, begin, end } = named(folder.packedTensors, part);
       return readBytes(join(folder.weightsPath, file), begin, end);
     };
     const { codes, scales, zeros } = packed.names;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { download, type HubFile } from './hub-file.ts';
 import { hubGet } from './hub-http.ts';
+import { KEPT_FILES } from './kept-files.ts';
 
 type HubOptions = {
   /** Address of the hub, such as https://huggingface.co. */
@@ -27,15 +28,7 @@ type FetchedModel = { folder: string; commit: string };
 const COMMIT = /^[0-9a-f]{40}$/;
 const REPO = /^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$/;
-const SMALL_FILES = new Set([
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'chat_template.jinja',
-  'model.safetensors.index.json',
-]);
+const SMALL_FILES = new Set(['config.json', 'model.safetensors.index.json', ...KEPT_FILES]);
 const MAX_LISTING_BYTES = 16 * 2 ** 20;
 const DONE = '.complete';
 

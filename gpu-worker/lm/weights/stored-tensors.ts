@@ -4,6 +4,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { SafetensorsDtype, SafetensorsEntry } from '../../../shared/formats/safetensors-header.ts';
 import { toFloat32 } from '../../../shared/formats/safetensors-values.ts';
+import { named } from '../named.ts';
 import { nameOf, readBytes, readHeader } from './safetensors-file.ts';
 
 /** Where a stored tensor lies: `file` is relative to the path of `StoredTensors`. */
@@ -71,7 +72,7 @@ export class StoredTensors {
   }
 
   read(name: string): Uint8Array {
-    const { file, begin, end } = this.#entries.get(name)!;
+    const { file, begin, end } = named(this.#entries, name);
     return readBytes(join(this.path, file), begin, end);
   }
 
@@ -81,13 +82,13 @@ export class StoredTensors {
   }
 
   float32(name: string): Float32Array {
-    return toFloat32(this.read(name), this.#entries.get(name)!.dtype);
+    return toFloat32(this.read(name), named(this.#entries, name).dtype);
   }
 
   /** The elements of an I32 or I64 tensor. */
   integers(name: string): Int32Array {
     const bytes = this.read(name);
-    if (this.#entries.get(name)!.dtype === 'I32') {
+    if (named(this.#entries, name).dtype === 'I32') {
       return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     }
     return Int32Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8), Number);

@@ -265,9 +265,9 @@ function storedName(name: string): string {
  * Rows of a llama's queries and keys as the publishers have them: within a head the file interleaves the two halves whose
  * entries are rotated together. Values [rows, width] or [rows].
  */
-function halvesApart(values: Float32Array, [rows]: readonly number[], heads: number): Float32Array {
-  const width = values.length / rows!;
-  const size = rows! / heads;
+function halvesApart(values: Float32Array, [rows = 0]: readonly number[], heads: number): Float32Array {
+  const width = values.length / rows;
+  const size = rows / heads;
   const half = size / 2;
   const out = new Float32Array(values.length);
   for (let head = 0; head < heads; head++) {

@@ -42,7 +42,10 @@ export function packedTensors(
   const blocks = inputs / block;
   let read: MatrixCodes | null = null;
   const codes = (): MatrixCodes => {
-    read ??= matrix.codes!();
+    if (!matrix.codes) {
+      throw new RangeError(`'${names.codes}' has no codes`);
+    }
+    read ??= matrix.codes();
     return read;
   };
   const groupOf = (row: number, at: number, { groups }: MatrixCodes) => row * groups + (groups === 1 ? 0 : at);

@@ -2,6 +2,7 @@
 import type { Linear, ModelWeights, Weight } from '../../../../shared/models/architecture.ts';
 import { listWeights } from '../../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../../shared/models/describe.ts';
+import { named } from '../../named.ts';
 import { bytesOf, type DenseTensor, type Storage, writeDenseFolder } from '../dense-folder.ts';
 import { KEPT_FILES } from '../kept-files.ts';
 import { readStoredFile, readStoredTensors, type StoredTensor, type StoredTensors } from '../stored-tensors.ts';
@@ -75,7 +76,7 @@ export function findQuantised(path: string, config: Fields): QuantisedFolder | n
     const written = listed.flatMap(({ name, shape }): DenseTensor | DenseTensor[] => {
       const matrix = matrices.get(name);
       if (!matrix) {
-        const tensor = plainTensors.get(name)!;
+        const tensor = named(plainTensors, name);
         return { name, dtype: tensor.dtype, shape, read: () => tensors.read(tensor.name) };
       }
       const form =
