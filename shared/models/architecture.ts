@@ -4,18 +4,6 @@
  */
 import type { ConfigReader } from './config-reader.ts';
 
-export type FamilyName =
-  | 'llama'
-  | 'mistral'
-  | 'qwen2'
-  | 'qwen3'
-  | 'gpt2'
-  | 'gpt_neox'
-  | 'gpt_neo'
-  | 'gemma'
-  | 'gemma2'
-  | 'bitnet';
-
 const ACTIVATIONS = ['silu', 'gelu', 'gelu_tanh', 'relu', 'relu2'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
@@ -49,7 +37,8 @@ export type Rope = {
 };
 
 export type Architecture = {
-  family: FamilyName;
+  /** `model_type` of the config. */
+  family: string;
   layers: number;
   width: number;
   heads: number;
@@ -120,7 +109,7 @@ export type ModelWeights = {
 
 /** What a family file offers. */
 export type Family = {
-  modelType: FamilyName;
+  modelType: string;
   /** The prefix that a file of the bare model (without its head) may lack. */
   prefix: string;
   /** Other names that a weight goes by. */

@@ -1,13 +1,5 @@
 /** What the families that descend from Llama share: field names, tensor names, RMS norms and gated MLPs. */
-import type {
-  Activation,
-  Architecture,
-  FamilyName,
-  LayerWeights,
-  Linear,
-  ModelWeights,
-  Norm,
-} from '../architecture.ts';
+import type { Activation, Architecture, LayerWeights, Linear, ModelWeights, Norm } from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { readRope, ropeConfig } from '../rope.ts';
 
@@ -50,7 +42,7 @@ function readHeads(config: ConfigReader, width: number) {
 /** The architecture of a Llama-like config whose family changes only `defaults`. */
 export function readLlamaLike(
   config: ConfigReader,
-  family: FamilyName,
+  family: string,
   defaults: { activation?: string; activationField?: string; eps?: number; theta?: number; tied?: boolean } = {},
 ): Architecture {
   const width = config.count('hidden_size');
