@@ -28,9 +28,27 @@ export class EdgeProcess {
   readonly #process: ChildProcess;
   #calls = 0;
 
-  constructor(process: ChildProcess, url: string) {
-    this.#process = process;
+  #stopping = false;
+  /** Resolves when the process has ended unasked, with everything that it had started. */
+  readonly ended: Promise<void>;
+
+  constructor(child: ChildProcess, url: string) {
+    this.#process = child;
     this.url = url;
+    this.ended = new Promise((resolve) => {
+      child.once('exit', () => {
+        if (this.#stopping) {
+          return;
+        }
+        try {
+          // workerd outlives a killed parent
+          process.kill(-this.pid, 'SIGKILL');
+        } catch {
+          // nobody of the group is left
+        }
+        resolve();
+      });
+    });
   }
 
   /** Of the process that runs the pair; workerd is its child. */
@@ -66,6 +84,7 @@ export class EdgeProcess {
   /** Stops the whole group and waits for its end; SIGKILL stands for a power cut. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const { pid } = this.#process;
+    this.#stopping = true;
     if (!pid || this.#process.exitCode !== null || this.#process.signalCode !== null) {
       return;
     }

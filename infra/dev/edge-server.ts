@@ -91,8 +91,12 @@ async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Mi
   return miniflare;
 }
 
+// whoever asked for the service may be gone before it stands
+const gone = (): void => process.exit(1);
+process.once('disconnect', gone);
 process.once('message', async (options: EdgeOptions) => {
   const miniflare = await serve(options);
+  process.off('disconnect', gone);
   const end = (): void => void miniflare.dispose().finally(() => process.exit(0));
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) {
     process.once(signal, end);

@@ -21,10 +21,11 @@ export const USAGE = `usage: npm start -- [options]
   --no-demo      serve only, without the main job
   --workers N    GPU workers to start (default 1)
   --data DIR     where keys and state live (default .sextant)
-  --model DIR    run the main job on the model in this folder (Hugging Face layout)`;
+  --model DIR    run the main job on the model in this folder (Hugging Face layout)
+  --help         say this`;
 
-/** Raises an Error that says what is wrong with an option. */
-export function parseOptions(args: string[], root: string): StartOptions {
+/** Null where help is asked for. Raises an Error that says what is wrong with an option. */
+export function parseOptions(args: string[], root: string): StartOptions | null {
   const { values } = parseArgs({
     args,
     options: {
@@ -34,8 +35,12 @@ export function parseOptions(args: string[], root: string): StartOptions {
       workers: { type: 'string', default: '1' },
       data: { type: 'string', default: join(root, '.sextant') },
       model: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
+  if (values.help) {
+    return null;
+  }
   const integer = (name: string, text: string, low: number, high: number): number => {
     const value = Number(text);
     if (!Number.isInteger(value) || value < low || value > high) {
@@ -46,11 +51,15 @@ export function parseOptions(args: string[], root: string): StartOptions {
   if (values.exit && values['no-demo']) {
     throw new Error('--exit stops after the main job, which --no-demo leaves out');
   }
+  const workers = integer('workers', values.workers, 0, 64);
+  if (workers === 0 && !values['no-demo']) {
+    throw new Error('--workers 0 leaves nobody to do the main job; add --no-demo, or start one');
+  }
   return {
     port: integer('port', values.port, 1, 65_535),
     exit: values.exit,
     demo: !values['no-demo'],
-    workers: integer('workers', values.workers, 0, 64),
+    workers,
     data: resolve(values.data),
     model: values.model === undefined ? null : modelOption(resolve(values.model)),
   };

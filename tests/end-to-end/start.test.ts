@@ -35,6 +35,17 @@ async function start(port: number, ...more: string[]): Promise<Started> {
   return ready;
 }
 
+/** First line of what a start that is refused says. */
+async function refusal(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [join(repositoryRoot, 'infra/dev/start.ts'), '--no-demo', ...args]);
+  let output = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  expect((await once(child, 'exit'))[0]).toBe(1);
+  return output.split('\n')[0]!;
+}
+
 /** Every process below this one, from /proc. */
 function descendants(of: number): number[] {
   const parents = new Map<number, number>();
@@ -77,6 +88,16 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
       expect(created.status).toBe(200);
       const { id } = (await created.json()) as { id: string };
 
+      if (signal === 'SIGTERM') {
+        const elsewhere = join(data, 'elsewhere');
+        expect(await refusal('--data', data, '--port', String(await freePort()))).toMatch(
+          /^a service with process id \d+ runs/,
+        );
+        expect(await refusal('--data', elsewhere, '--port', String(port))).toMatch(
+          /^port \d+ cannot be used \(EADDRINUSE\)/,
+        );
+      }
+
       const pids = descendants(first.process.pid!);
       // two workers, the edge's process and workerd
       expect(pids.length).toBeGreaterThanOrEqual(4);
@@ -100,6 +121,30 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
     // two cold starts, on a machine that may be busy
     180_000,
   );
+
+  test('the end of one member is the end of all: the edge killed, npm told to stop', async () => {
+    const killed = await start(await freePort(), '--workers', '1');
+    const members = descendants(killed.process.pid!);
+    const edge = members.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('edge-server'))!;
+    const ended = once(killed.process, 'exit');
+    process.kill(edge, 'SIGKILL');
+    expect((await ended)[0]).toBe(1);
+    await expect.poll(() => members.filter(alive), { timeout: 5000 }).toEqual([]);
+
+    const npm = spawn('npm', ['start', '--', '--no-demo', '--port', String(await freePort()), '--data', data], {
+      cwd: repositoryRoot,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    npm.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await expect.poll(() => output, { timeout: 60_000 }).toContain('ready http');
+    const all = descendants(npm.pid!);
+    expect(all.length).toBeGreaterThanOrEqual(4);
+    npm.kill('SIGTERM');
+    await expect.poll(() => all.filter(alive), { timeout: 15_000 }).toEqual([]);
+  }, 180_000);
 
   test('a wrong option is refused with the usage and status 2', async () => {
     const child = spawn(process.execPath, [join(repositoryRoot, 'infra/dev/start.ts'), '--prot', '1']);

@@ -25,12 +25,18 @@ describe('options of npm start', () => {
     expect(options).toMatchObject({ port: 9000, workers: 3, demo: false, data: '/elsewhere' });
   });
 
+  test('help is no error', () => {
+    expect(parse('--help')).toBeNull();
+    expect(parse('-h', '--port', '9000')).toBeNull();
+  });
+
   test('a model folder becomes an alias', () => {
     writeFileSync(join(folder, 'config.json'), '{}');
-    expect(parse('--model', folder).model).toEqual({ alias: expect.stringMatching(/^sextant-options-/), folder });
+    expect(parse('--model', folder)?.model).toEqual({ alias: expect.stringMatching(/^sextant-options-/), folder });
   });
 
   test.each([
+    [['--workers', '0'], /--workers 0 leaves nobody/],
     [['--port', '0'], /--port is a whole number/],
     [['--port', 'x'], /--port is a whole number/],
     [['--workers', '1.5'], /--workers is a whole number/],
