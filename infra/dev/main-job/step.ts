@@ -16,5 +16,14 @@ export async function step<C extends JobContract>(
   const job = earlier ?? (await client.run(contract.type, params, (progress) => bar.update(progress)));
   const result = job.result as ResultOf<C>;
   bar.done(`${earlier ? '(from an earlier run) ' : ''}${told(result)}`);
+  for (const warning of warningsOf(result)) {
+    console.log(`  warning: ${warning}`);
+  }
   return result;
 }
+
+/** A job may succeed and have something to warn of. */
+const warningsOf = (result: unknown): readonly unknown[] =>
+  typeof result === 'object' && result !== null && 'warnings' in result && Array.isArray(result.warnings)
+    ? result.warnings
+    : [];
