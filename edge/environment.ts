@@ -64,5 +64,4 @@ export type AppEnv = { Bindings: Env; Variables: Variables };
 /** The application that routes are registered with. */
 export type App = OpenAPIHono<AppEnv>;
 
-/** The reserved tenant whose published results every tenant can read; only the operator holds keys of it. */
-export const PUBLIC_TENANT = 'public';
+export { PUBLIC_TENANT } from './keys/public-tenant.ts';

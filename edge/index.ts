@@ -1,6 +1,8 @@
 /** The Worker's entry: requests, dead letters, the hourly clean-up, and the Durable Object classes. */
 import { createApp } from './app.ts';
 import { cleanUp } from './artefacts/clean-up.ts';
+import { takeOperatorEvents } from './audit/operator-events.ts';
+import { beginConfirmed } from './deletion/tenant-eraser.ts';
 import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
 import { fastVector } from './vectors/fast-path.ts';
@@ -20,5 +22,7 @@ const app = createApp();
 export default {
   fetch: (request, env, context) => fastVector(request) ?? app.fetch(request, env, context),
   queue: (batch, env) => consumeDeadLetters(batch, env),
-  scheduled: async (event, env) => void (await cleanUp(env, event.scheduledTime)),
+  scheduled: async (event, env) => {
+    await Promise.all([cleanUp(env, event.scheduledTime), beginConfirmed(env), takeOperatorEvents(env)]);
+  },
 } satisfies ExportedHandler<Env>;

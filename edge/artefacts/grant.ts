@@ -1,6 +1,7 @@
 /** Uploads by clients: a grant with an address, then a commit that checks what came, in the way of a job's artefacts. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
+import { type AuditEvent, audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { UPLOAD_LIFE_S } from './addresses.ts';
 import { reserveBlobs, storedBlobs } from './ownership.ts';
@@ -60,12 +61,13 @@ const useStatement = (env: Env, { tenant, sha256, id }: ArtefactRow): D1Prepared
   env.DB.prepare('INSERT OR IGNORE INTO blob_uses (tenant, sha256, holder) VALUES (?, ?, ?)').bind(tenant, sha256, id);
 
 /** Deletes the tenant's artefact, and its bytes unless something else uses them. Raises not_found. */
-export async function deleteArtefact(env: Env, tenant: string, id: string, now: number): Promise<void> {
+export async function deleteArtefact(env: Env, event: AuditEvent, now: number): Promise<void> {
+  const { tenant, target: id } = event;
   const row = await readArtefact(env, tenant, id, now);
   if (row.tenant !== tenant) {
     throw new SextantError('not_found', `this tenant has no artefact ${id}`);
   }
-  await env.DB.batch([
+  await audited(env, event, [
     env.DB.prepare('DELETE FROM artefacts WHERE id = ?').bind(id),
     env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),
   ]);

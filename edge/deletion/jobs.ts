@@ -2,12 +2,15 @@
 import { isTerminal } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { releaseBlobs } from '../artefacts/release.ts';
+import { type AuditEvent, audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { runOf } from '../inbound/runs/run-of.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
+import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
 
 /** Raises `not_found`, and `conflict` for a job that has not ended or that a run still waits for. */
-export async function deleteJob(env: Env, tenant: string, id: string, now: number): Promise<void> {
+export async function deleteJob(env: Env, event: AuditEvent, now: number): Promise<void> {
+  const { tenant, target: id } = event;
   const ledger = ledgerOf(env, id);
   const job = await ledger.view(tenant);
   if (!job) {
@@ -22,22 +25,24 @@ export async function deleteJob(env: Env, tenant: string, id: string, now: numbe
       errors: [{ pointer: '', code: 'in_use', detail: run.id }],
     });
   }
-  await deleteJobArtefacts(env, tenant, id, now);
+  const address = await ledger.webhookOf(tenant);
+  const digests = await deleteRows(env, event);
+  await releaseBlobs(env, tenant, digests, now);
+  if (address) {
+    await deliveryQueueOf(env, await addressQueueName(tenant, address)).forgetSubject(id);
+  }
   await ledger.erase(tenant);
 }
 
-async function deleteJobArtefacts(env: Env, tenant: string, job: string, now: number): Promise<void> {
-  const [rows] = await env.DB.batch<{ sha256: string }>([
+/** The job's artefacts, gone together with the note of it; answers their digests. */
+async function deleteRows(env: Env, event: AuditEvent): Promise<string[]> {
+  const { tenant, target: job } = event;
+  const [rows] = await audited(env, event, [
     env.DB.prepare('SELECT sha256 FROM artefacts WHERE tenant = ? AND job = ?').bind(tenant, job),
     env.DB.prepare(
       `DELETE FROM blob_uses WHERE tenant = ?1 AND holder IN (SELECT id FROM artefacts WHERE tenant = ?1 AND job = ?2)`,
     ).bind(tenant, job),
     env.DB.prepare('DELETE FROM artefacts WHERE tenant = ? AND job = ?').bind(tenant, job),
   ]);
-  await releaseBlobs(
-    env,
-    tenant,
-    (rows?.results ?? []).map(({ sha256 }) => sha256),
-    now,
-  );
+  return ((rows?.results ?? []) as { sha256: string }[]).map(({ sha256 }) => sha256);
 }

@@ -12,7 +12,11 @@ const RETRY_MS = 5_000;
 type Task = { tenant: string; begun_at: number };
 
 export class TenantEraser extends DurableObject<Env> {
+  /** Begins, unless it has begun. */
   async begin(tenant: string): Promise<void> {
+    if (await this.ctx.storage.get<Task>('task')) {
+      return;
+    }
     await this.ctx.storage.put<Task>('task', { tenant, begun_at: Date.now() });
     await this.ctx.storage.setAlarm(Date.now());
   }
@@ -40,3 +44,11 @@ export class TenantEraser extends DurableObject<Env> {
 
 export const eraserOf = (env: Env, tenant: string): DurableObjectStub<TenantEraser> =>
   (env.ERASER as DurableObjectNamespace<TenantEraser>).getByName(tenant);
+
+/** Begins what was confirmed and has not begun: the confirmation and the object's task are two stores. */
+export async function beginConfirmed(env: Env): Promise<void> {
+  const { results } = await env.DB.prepare(
+    'SELECT tenant FROM tenant_deletions WHERE confirmed_at IS NOT NULL LIMIT 100',
+  ).all<{ tenant: string }>();
+  await Promise.all(results.map(({ tenant }) => eraserOf(env, tenant).begin(tenant)));
+}

@@ -3,12 +3,15 @@
 import { deletePrefix } from '../artefacts/clean-up.ts';
 import { noteDeletions } from '../artefacts/release.ts';
 import type { Env } from '../environment.ts';
+import { forgetKeys } from '../idempotency/keys.ts';
 import { inboxOf } from '../inbound/inbox.ts';
 import { runOf } from '../inbound/runs/run-of.ts';
+import { dispatcherOf } from '../jobs/dispatcher/dispatcher-of.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 import { accountOf } from '../spending/account.ts';
 import { kvPrefix } from '../vectors/lookup.ts';
-import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
+import { deliveryQueueOf } from '../webhooks/queue-of.ts';
+import { poolsOf } from '../workers/pools.ts';
 
 /** Rows of these tables go by their column `tenant`. */
 const TABLES = [
@@ -28,6 +31,7 @@ const TABLES = [
   'blobs',
   'usage',
   'spending_caps',
+  'delivery_queues',
 ] as const;
 const BATCH = 50;
 
@@ -63,12 +67,8 @@ async function eachOf(
 
 async function eraseJob(env: Env, tenant: string, id: string): Promise<void> {
   const ledger = ledgerOf(env, id);
-  const address = await ledger.webhookOf(tenant);
   await ledger.cancel(tenant);
   await ledger.erase(tenant);
-  if (address) {
-    await deliveryQueueOf(env, await addressQueueName(tenant, address)).erase();
-  }
 }
 
 /** Takes all of it away. Raises what the stores raise; call it again then. */
@@ -83,6 +83,11 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
   });
   await eachOf(env, 'jobs', tenant, (id) => eraseJob(env, tenant, id));
   await eachOf(env, 'webhook_endpoints', tenant, (id) => deliveryQueueOf(env, id).erase());
+  const queues = await env.DB.prepare('SELECT name FROM delivery_queues WHERE tenant = ?')
+    .bind(tenant)
+    .all<{ name: string }>();
+  await Promise.all(queues.results.map(({ name }) => deliveryQueueOf(env, name).erase()));
+  await Promise.all(Object.keys(poolsOf(env)).map((pool) => dispatcherOf(env, pool).forget(tenant)));
   for (let cursor: string | undefined; ; ) {
     const page = await env.KV.list({ prefix: kvPrefix(tenant), ...(cursor ? { cursor } : {}) });
     await Promise.all(page.keys.map(({ name }) => env.KV.delete(name)));
@@ -92,6 +97,7 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
     cursor = page.cursor;
   }
   await accountOf(env, tenant).erase();
+  await forgetKeys(env, tenant);
   await deletePrefix(env.R2, `t/${tenant}/`);
   const { results } = await env.DB.prepare('SELECT sha256 FROM blobs WHERE tenant = ?')
     .bind(tenant)

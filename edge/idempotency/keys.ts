@@ -1,6 +1,8 @@
 /**
- * One object per sha-256(tenant, key): remembers which request used an idempotency key, which id its work got, and how
- * it was answered. The id is fixed before the work begins, so that a repeat after a crash finds the same work.
+ * Sixteen objects per tenant, which share its keys by the first digit of sha-256(tenant, key): they remember which request
+ * used an idempotency key, which id its work got, and how it was answered. The id is fixed before the work begins, so that a
+ * repeat after a crash finds the same work. There are few of them, and their names follow from the tenant's, so that nothing
+ * has to list them when the tenant is deleted.
  */
 import { DurableObject } from 'cloudflare:workers';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
@@ -17,13 +19,20 @@ type Admission =
   | { state: 'in_flight' }
   | { state: 'reused' }
   | { state: 'answered'; answer: FirstAnswer };
-type Entry = { fingerprint: string; id: string; held_at: number; answer: FirstAnswer | null };
+type Entry = { fingerprint: string; id: string; held_at: number; kept_until: number; answer: FirstAnswer | null };
+
+const SHARES = '0123456789abcdef';
+const PREFIX = 'entry:';
+/** Entries that have run out go together, this long after the first. */
+const SWEEP_MS = 600_000;
+/** What the storage deletes in one call. */
+const KEYS_AT_ONCE = 128;
 
 export class Idempotency extends DurableObject<Env> {
   /** Admits the first request of a key; `id` is used unless an earlier try fixed another. */
-  async begin(fingerprint: string, id: string): Promise<Admission> {
+  async begin(name: string, fingerprint: string, id: string): Promise<Admission> {
     const now = Date.now();
-    const entry = await this.ctx.storage.get<Entry>('entry');
+    const entry = await this.#entry(name);
     if (entry && entry.fingerprint !== fingerprint) {
       return { state: 'reused' };
     }
@@ -34,49 +43,111 @@ export class Idempotency extends DurableObject<Env> {
       return { state: 'in_flight' };
     }
     const kept = entry?.id ?? id;
-    await this.ctx.storage.put<Entry>('entry', { fingerprint, id: kept, held_at: now, answer: null });
-    await this.ctx.storage.setAlarm(now + KEPT_MS);
+    await this.#put(name, { fingerprint, id: kept, held_at: now, kept_until: now + KEPT_MS, answer: null });
+    if ((await this.ctx.storage.getAlarm()) === null) {
+      await this.ctx.storage.setAlarm(now + KEPT_MS);
+    }
     return { state: 'new', id: kept, resumed: entry !== undefined };
   }
 
   /** The request is still at work; called while it is. */
-  async hold(): Promise<void> {
-    await this.#heldAt(Date.now());
+  async hold(name: string): Promise<void> {
+    await this.#heldAt(name, Date.now());
   }
 
   /** The request broke off: its repeat goes on at once, with the same id. */
-  async release(): Promise<void> {
-    await this.#heldAt(0);
+  async release(name: string): Promise<void> {
+    await this.#heldAt(name, 0);
   }
 
-  async #heldAt(held_at: number): Promise<void> {
-    const entry = await this.ctx.storage.get<Entry>('entry');
-    if (entry && !entry.answer) {
-      await this.ctx.storage.put<Entry>('entry', { ...entry, held_at });
-    }
-  }
-
-  async finish(answer: FirstAnswer): Promise<void> {
-    const entry = await this.ctx.storage.get<Entry>('entry');
+  async finish(name: string, answer: FirstAnswer): Promise<void> {
+    const entry = await this.#entry(name);
     if (entry) {
-      await this.ctx.storage.put<Entry>('entry', { ...entry, answer });
+      await this.#put(name, { ...entry, answer });
     }
   }
 
   /** The request was refused before it did anything: the key is free. */
-  async abandon(): Promise<void> {
+  async abandon(name: string): Promise<void> {
+    await this.ctx.storage.delete(PREFIX + name);
+  }
+
+  /** Forgets everything: the tenant has been deleted. */
+  async erase(): Promise<void> {
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
 
   override async alarm(): Promise<void> {
-    await this.ctx.storage.deleteAll();
+    const now = Date.now();
+    const entries = [...(await this.ctx.storage.list<Entry>({ prefix: PREFIX }))];
+    const left = entries.filter(([, { kept_until }]) => kept_until > now);
+    if (left.length === 0) {
+      return this.erase();
+    }
+    const over = entries.filter(([, { kept_until }]) => kept_until <= now).map(([key]) => key);
+    for (let i = 0; i < over.length; i += KEYS_AT_ONCE) {
+      await this.ctx.storage.delete(over.slice(i, i + KEYS_AT_ONCE));
+    }
+    await this.ctx.storage.setAlarm(Math.min(...left.map(([, { kept_until }]) => kept_until)) + SWEEP_MS);
+  }
+
+  #entry(name: string): Promise<Entry | undefined> {
+    return this.ctx.storage.get<Entry>(PREFIX + name);
+  }
+
+  #put(name: string, entry: Entry): Promise<void> {
+    return this.ctx.storage.put<Entry>(PREFIX + name, entry);
+  }
+
+  async #heldAt(name: string, held_at: number): Promise<void> {
+    const entry = await this.#entry(name);
+    if (entry && !entry.answer) {
+      await this.#put(name, { ...entry, held_at });
+    }
   }
 }
 
-/** The object of a tenant's key. */
-export const idempotencyOf = async (env: Env, tenant: string, key: string): Promise<DurableObjectStub<Idempotency>> =>
-  (env.IDEMPOTENCY as DurableObjectNamespace<Idempotency>).getByName(await sha256Hex(canonicalJson([tenant, key])));
+/** What is remembered of one key: the methods of its object, for that key. */
+export class RememberedKey {
+  readonly #object: DurableObjectStub<Idempotency>;
+  readonly #name: string;
+
+  constructor(object: DurableObjectStub<Idempotency>, name: string) {
+    this.#object = object;
+    this.#name = name;
+  }
+
+  begin(fingerprint: string, id: string): Promise<Admission> {
+    return this.#object.begin(this.#name, fingerprint, id);
+  }
+  hold(): Promise<void> {
+    return this.#object.hold(this.#name);
+  }
+  release(): Promise<void> {
+    return this.#object.release(this.#name);
+  }
+  finish(answer: FirstAnswer): Promise<void> {
+    return this.#object.finish(this.#name, answer);
+  }
+  abandon(): Promise<void> {
+    return this.#object.abandon(this.#name);
+  }
+}
+
+const objectOf = (env: Env, tenant: string, share: string): DurableObjectStub<Idempotency> =>
+  (env.IDEMPOTENCY as DurableObjectNamespace<Idempotency>).getByName(canonicalJson([tenant, share]));
+
+/** The memory of a tenant's key. */
+export async function idempotencyOf(env: Env, tenant: string, key: string): Promise<RememberedKey> {
+  const name = await sha256Hex(canonicalJson([tenant, key]));
+  return new RememberedKey(objectOf(env, tenant, name.slice(0, 1)), name);
+}
+
+/** Forgets all keys of a tenant. */
+export async function forgetKeys(env: Env, tenant: string): Promise<void> {
+  await Promise.all([...SHARES].map((share) => objectOf(env, tenant, share).erase()));
+}
 
 /** What makes two requests the same one: method, path, tenant and the raw bytes of the body. */
 export const fingerprintOf = async (

@@ -2,7 +2,7 @@
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Env } from '../environment.ts';
-import { type FirstAnswer, fingerprintOf, type Idempotency, idempotencyOf } from './keys.ts';
+import { type FirstAnswer, fingerprintOf, idempotencyOf, type RememberedKey } from './keys.ts';
 
 type KeyedRequest = {
   tenant: string;
@@ -13,15 +13,13 @@ type KeyedRequest = {
   body: Uint8Array<ArrayBuffer>;
 };
 /** `answer` of a request that was answered before; else `memory`, which is told how this one ends. */
-type Begun =
-  | { answer: FirstAnswer }
-  | { answer: null; memory: DurableObjectStub<Idempotency>; id: string; resumed: boolean };
+type Begun = { answer: FirstAnswer } | { answer: null; memory: RememberedKey; id: string; resumed: boolean };
 
 /** How often a request at work says that it is. */
 const HOLD_MS = 1000;
 
 /** Does the work of a request, keeping its place meanwhile: a repeat waits for it only as long as it lives. */
-export async function whileHeld<T>(memory: DurableObjectStub<Idempotency>, work: () => Promise<T>): Promise<T> {
+export async function whileHeld<T>(memory: RememberedKey, work: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => void memory.hold().catch(() => undefined), HOLD_MS);
   try {
     return await work();

@@ -103,6 +103,9 @@ export const workerValues = (row: WorkerRow): (string | number | null)[] => [
   row.revoked_at,
 ];
 
+/** Notes what the operator did, for the audit log of the tenant that it concerns. */
+export const NOTE_EVENT = 'INSERT INTO operator_events (id, tenant, at, action, target) VALUES (?, ?, ?, ?, ?)';
+
 /** A statement with its values written in, for `wrangler d1 execute --command`, which takes no bound values. */
 export function asSql(statement: string, values: readonly (string | number | null)[]): string {
   const rest = [...values];

@@ -18,6 +18,10 @@ export async function findModel(env: Env, tenant: string, key: string): Promise<
   return row && seenModel(row);
 }
 
+/** Whether a job of this very tenant has used the model. */
+export const isKnown = async (env: Env, tenant: string, key: string): Promise<boolean> =>
+  (await env.DB.prepare('SELECT 1 FROM models WHERE tenant = ? AND key = ?').bind(tenant, key).first()) !== null;
+
 /** Up to `limit` models after `after`, ordered by key. */
 export async function listModels(env: Env, tenant: string, after: string, limit: number): Promise<SeenModel[]> {
   const { results } = await env.DB.prepare(

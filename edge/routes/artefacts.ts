@@ -7,6 +7,7 @@ import { blobKey } from '../artefacts/addresses.ts';
 import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
 import { type App, PUBLIC_TENANT } from '../environment.ts';
+import { auditOf } from '../http/audit.ts';
 import { conditionalRead } from '../http/conditions.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
@@ -179,7 +180,7 @@ export default function registerArtefacts(app: App): void {
   });
 
   app.openapi(remove, async (c) => {
-    await deleteArtefact(c.env, c.get('key').tenant, c.req.valid('param').id, Date.now());
+    await deleteArtefact(c.env, auditOf(c, 'artefact.delete', c.req.valid('param').id), Date.now());
     return c.body(null, 204);
   });
 }

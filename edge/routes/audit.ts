@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { type AuditEntry, auditEntrySchema } from '../../shared/contracts/audit.ts';
 import { readAudit } from '../audit/log.ts';
+import { takeOperatorEvents } from '../audit/operator-events.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { byNumber, pageOf } from '../http/pages.ts';
@@ -30,6 +31,7 @@ export default function registerAudit(app: App): void {
   app.openapi(list, async (c) => {
     const { action = null, actor = null, ...query } = c.req.valid('query');
     const of = { tenant: c.get('key').tenant, action, actor };
+    await takeOperatorEvents(c.env, of.tenant);
     const read = (before: number, limit: number) => readAudit(c.env, { ...of, before, limit });
     return c.json(await pageOf(c, query, NEWEST_ROWS, read, (row) => row), 200, { 'cache-control': 'no-store' });
   });

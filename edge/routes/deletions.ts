@@ -7,7 +7,6 @@ import {
   reportIdSchema,
   saeIdSchema,
 } from '../../shared/contracts/manifest.ts';
-import { audited } from '../audit/log.ts';
 import { deleteJob } from '../deletion/jobs.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
@@ -35,8 +34,7 @@ const KINDS = [
 export default function registerDeletions(app: App): void {
   app.openapi(job, async (c) => {
     const { id } = c.req.valid('param');
-    await deleteJob(c.env, c.get('key').tenant, id, Date.now());
-    await audited(c.env, auditOf(c, 'job.delete', id));
+    await deleteJob(c.env, auditOf(c, 'job.delete', id), Date.now());
     return c.body(null, 204);
   });
   for (const { kind, path, id } of KINDS) {
@@ -52,8 +50,7 @@ export default function registerDeletions(app: App): void {
     app.openapi(route, async (c) => {
       const { tenant } = c.get('key');
       const found = await readPublished(c.env, tenant, kind, c.req.valid('param').id);
-      await deletePublished(c.env, tenant, found);
-      await audited(c.env, auditOf(c, `${kind}.delete`, found.id));
+      await deletePublished(c.env, auditOf(c, `${kind}.delete`, found.id), found);
       return c.body(null, 204);
     });
   }

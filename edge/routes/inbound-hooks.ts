@@ -273,8 +273,9 @@ export default function registerInboundHooks(app: App): void {
   app.openapi(replay, async (c) => {
     const { id, delivery } = c.req.valid('param');
     const hook = await readHook(c.env, c.get('key').tenant, id);
+    // first the row: nothing runs again without one
+    await audited(c.env, auditOf(c, 'inbound_hook.replay', delivery));
     const again = unwrap(await inboxOf(c.env, hook.id).replay(delivery, traceOf(c)));
-    await audited(c.env, auditOf(c, 'inbound_hook.replay', again.id));
     return c.json(again, 202, uncached);
   });
 }

@@ -4,6 +4,7 @@ import type { App } from '../environment.ts';
 import { KEYED, keyed, problems } from '../http/declaration.ts';
 import { dispatcherOf } from '../jobs/dispatcher/dispatcher-of.ts';
 import type { PoolState } from '../jobs/dispatcher/place.ts';
+import { deliveriesWaiting } from '../webhooks/queue-index.ts';
 import { poolsOf } from '../workers/pools.ts';
 
 const route = createRoute({
@@ -11,7 +12,7 @@ const route = createRoute({
   method: 'get',
   path: '/v1/metrics',
   tags: ['operator'],
-  summary: 'Jobs waiting and running, workers and the oldest wait, per pool',
+  summary: 'Jobs waiting and running, workers and the oldest wait, per pool; webhook deliveries due',
   responses: {
     200: { description: 'Prometheus text', content: { 'text/plain': { schema: z.string() } } },
     ...problems(...KEYED),
@@ -35,6 +36,15 @@ export default function registerMetrics(app: App): void {
       `# TYPE ${name} gauge`,
       ...pools.map((pool, i) => `${name}{pool=${JSON.stringify(pool)}} ${of(states[i] as PoolState)}`),
     ]);
+    const { waiting, oldest } = await deliveriesWaiting(c.env);
+    lines.push(
+      '# HELP sextant_deliveries_due Webhook deliveries that have not arrived yet',
+      '# TYPE sextant_deliveries_due gauge',
+      `sextant_deliveries_due ${waiting}`,
+      '# HELP sextant_oldest_delivery_seconds Age of the oldest of them',
+      '# TYPE sextant_oldest_delivery_seconds gauge',
+      `sextant_oldest_delivery_seconds ${oldest === null ? 0 : (Date.now() - oldest) / 1000}`,
+    );
     return c.text(`${lines.join('\n')}\n`, 200, { 'cache-control': 'no-store' });
   });
 }

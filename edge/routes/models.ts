@@ -2,10 +2,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { languageDescriptionSchema, otherDescriptionSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
+import { auditOf } from '../http/audit.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { byKey, pageOf } from '../http/pages.ts';
-import { findModel, listModels, type SeenModel } from '../models/descriptions.ts';
+import { findModel, isKnown, listModels, type SeenModel } from '../models/descriptions.ts';
+import { deletePublished } from '../published/deletion.ts';
+import { findPublished } from '../published/reading.ts';
 
 const shown = {
   key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'),
@@ -35,6 +39,16 @@ const read = createRoute({
   responses: { 200: json(modelSchema, 'The model'), ...problems(...KEYED, 'not_found') },
 });
 
+const remove = createRoute({
+  ...keyed('artefacts:write', 'writes'),
+  method: 'delete',
+  path: '/v1/models/{id}',
+  tags,
+  summary: 'Delete a model that the tenant published, or forget one that its jobs have used',
+  request: { params: z.object({ id: z.string().min(1).max(400).describe("the model's key, URL-encoded") }) },
+  responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
+});
+
 const BY_KEY = byKey(({ description }: SeenModel) => description.key);
 const view = ({ description, seen }: SeenModel) => ({ ...description, seen_at: new Date(seen).toISOString() });
 
@@ -51,5 +65,22 @@ export default function registerModels(app: App): void {
       throw new SextantError('not_found', `no worker has resolved the model ${id} for this tenant yet`);
     }
     return c.json(view(model), 200);
+  });
+
+  app.openapi(remove, async (c) => {
+    const { tenant } = c.get('key');
+    const { id } = c.req.valid('param');
+    const published = (await findPublished(c.env, tenant, [id])).get(id);
+    const forget = c.env.DB.prepare('DELETE FROM models WHERE tenant = ? AND key = ?').bind(tenant, id);
+    // a name that an operator or a hub gave is no id: the log says only that a model was forgotten
+    const event = auditOf(c, 'model.delete', published ? id : 'model');
+    if (published?.tenant === tenant) {
+      await deletePublished(c.env, event, published, [forget]);
+    } else if (await isKnown(c.env, tenant, id)) {
+      await audited(c.env, event, [forget]);
+    } else {
+      throw new SextantError('not_found', `this tenant has no model ${id}`);
+    }
+    return c.body(null, 204);
   });
 }

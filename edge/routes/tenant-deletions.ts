@@ -49,7 +49,7 @@ export default function registerTenantDeletions(app: App): void {
       const code = base32(crypto.getRandomValues(new Uint8Array(16)));
       await audited(c.env, auditOf(c, 'tenant.announce_deletion', tenant), [
         c.env.DB.prepare(
-          'INSERT INTO tenant_deletions VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET code = ?2, created_at = ?3',
+          'INSERT INTO tenant_deletions (tenant, code, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET code = ?2, created_at = ?3',
         ).bind(tenant, await sha256Hex(code), now),
       ]);
       const expires_at = new Date(now + CODE_LIFE_MS).toISOString();
@@ -67,7 +67,9 @@ export default function registerTenantDeletions(app: App): void {
         'the confirmation is not the last one or has run out; ask for another without it',
       );
     }
-    await audited(c.env, auditOf(c, 'tenant.delete', tenant));
+    await audited(c.env, auditOf(c, 'tenant.delete', tenant), [
+      c.env.DB.prepare('UPDATE tenant_deletions SET confirmed_at = ? WHERE tenant = ?').bind(now, tenant),
+    ]);
     await eraserOf(c.env, tenant).begin(tenant);
     return c.body(null, 202);
   });

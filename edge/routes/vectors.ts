@@ -4,6 +4,7 @@ import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
 import type { App } from '../environment.ts';
+import { auditOf } from '../http/audit.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { deletePublished } from '../published/deletion.ts';
@@ -135,7 +136,7 @@ export default function registerVectors(app: App): void {
   app.openapi(remove, async (c) => {
     const { tenant } = c.get('key');
     const vector = await readPublished(c.env, tenant, 'vector', c.req.valid('param').id);
-    await deletePublished(c.env, tenant, vector);
+    await deletePublished(c.env, auditOf(c, 'vector.delete', vector.id), vector);
     await forgetVector(c.env, tenant, vector.id);
     return c.body(null, 204);
   });

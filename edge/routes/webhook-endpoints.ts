@@ -15,6 +15,7 @@ import { rotated, seal } from '../keys/sealed.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
 import { type Endpoint, insertEndpoint, listEndpoints, openSecrets, readEndpoint } from '../webhooks/endpoints.ts';
 import { announceDisabled, noSuchDelivery } from '../webhooks/queue.ts';
+import { unlistQueue } from '../webhooks/queue-index.ts';
 import { deliveryQueueOf } from '../webhooks/queue-of.ts';
 import type { MessageView } from '../webhooks/queue-store.ts';
 import { newSecret, verifierOf } from '../webhooks/signer.ts';
@@ -281,6 +282,7 @@ export default function registerWebhookEndpoints(app: App): void {
     const { id } = await readEndpoint(c.env, c.get('key').tenant, c.req.valid('param').id);
     await audited(c.env, auditOf(c, 'endpoint.delete', id), [
       c.env.DB.prepare('DELETE FROM webhook_endpoints WHERE id = ?').bind(id),
+      unlistQueue(c.env, id),
     ]);
     await deliveryQueueOf(c.env, id).erase();
     return c.body(null, 204);
@@ -308,10 +310,13 @@ export default function registerWebhookEndpoints(app: App): void {
   app.openapi(redeliver, async (c) => {
     const { id, delivery } = c.req.valid('param');
     await readEndpoint(c.env, c.get('key').tenant, id);
-    if (!(await deliveryQueueOf(c.env, id).redeliver(delivery))) {
+    const queue = deliveryQueueOf(c.env, id);
+    if (!(await queue.has(delivery))) {
       throw noSuchDelivery(delivery);
     }
+    // first the row: nothing is sent again without one
     await audited(c.env, auditOf(c, 'endpoint.redeliver', delivery));
+    await queue.redeliver(delivery);
     return c.body(null, 202);
   });
 }

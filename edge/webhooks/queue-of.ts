@@ -12,6 +12,8 @@ type QueueCalls = {
   drop(): Promise<void>;
   revive(): Promise<void>;
   erase(): Promise<void>;
+  has(id: string): Promise<boolean>;
+  forgetSubject(subject: string): Promise<void>;
 };
 
 export const deliveryQueueOf = (env: Env, name: string): QueueCalls =>

@@ -161,17 +161,26 @@ export class QueueStore {
       .exec<{ at: number | null }>('SELECT min(next_at) AS at FROM messages WHERE next_at IS NOT NULL')
       .one().at;
   }
-  due(now: number): { waiting: number; oldest_ms: number } {
+  /** Messages that have not arrived yet, and when the oldest came. */
+  waiting(): { waiting: number; oldest: number | null } {
     if (!this.#exists) {
-      return { waiting: 0, oldest_ms: 0 };
+      return { waiting: 0, oldest: null };
     }
-    const { n, oldest } = this.#sql
-      .exec<{ n: number; oldest: number | null }>(
-        'SELECT count(*) AS n, min(created_at) AS oldest FROM messages WHERE next_at <= ?',
-        now,
+    return this.#sql
+      .exec<{ waiting: number; oldest: number | null }>(
+        'SELECT count(*) AS waiting, min(created_at) AS oldest FROM messages WHERE next_at IS NOT NULL',
       )
       .one();
-    return { waiting: n, oldest_ms: oldest === null ? 0 : now - oldest };
+  }
+  has(id: string): boolean {
+    return this.#exists && this.#sql.exec('SELECT 1 FROM messages WHERE id = ?', id).toArray().length > 0;
+  }
+  forgetSubject(subject: string): void {
+    if (!this.#exists) {
+      return;
+    }
+    this.#sql.exec('DELETE FROM attempts WHERE message IN (SELECT id FROM messages WHERE subject = ?)', subject);
+    this.#sql.exec('DELETE FROM messages WHERE subject = ?', subject);
   }
   sweep(now: number): void {
     if (!this.#exists) {

@@ -6,12 +6,15 @@
 import { DurableObject } from 'cloudflare:workers';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
+import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { log } from '../log.ts';
 import { span } from '../span.ts';
 import { announce } from './announce.ts';
 import { attempt } from './attempt.ts';
 import { findEndpoint, openSecrets } from './endpoints.ts';
+import { listAddressQueue, noteWaiting } from './queue-index.ts';
+import { addressQueueName } from './queue-of.ts';
 import { type AttemptRow, type MessageView, type NewMessage, QueueStore, type Target } from './queue-store.ts';
 import { GIVE_UP_MS, pauseAfter } from './schedule.ts';
 import { tenantSecrets } from './tenant-secret.ts';
@@ -22,6 +25,7 @@ const LANES = 6;
 const TURN_MS = 30_000;
 const SAFETY_MS = 60_000;
 const SWEEP_MS = 6 * 3_600_000;
+const NOTE_MS = 10_000;
 
 type Receiver = { address: string; secrets: string[]; tenant: string };
 
@@ -31,6 +35,8 @@ export class DeliveryQueue extends DurableObject<Env> {
   /** Set while an alarm sends: what comes in meanwhile joins it rather than wait for its slowest attempt. */
   #turn: { target: Target; receiver: Receiver; until: number } | null = null;
   #lanes = 0;
+  /** What the operator's counters were told last. */
+  #noted: { waiting: number; at: number } | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -39,6 +45,9 @@ export class DeliveryQueue extends DurableObject<Env> {
 
   /** Takes a message in; the same id again changes nothing. */
   async enqueue(target: Target, message: NewMessage): Promise<void> {
+    if ('address' in target && !this.#store.target()) {
+      await listAddressQueue(this.env, await addressQueueName(target.tenant, target.address), target.tenant);
+    }
     this.#store.open(target);
     this.#store.add(message, Date.now());
     await this.#arm();
@@ -76,9 +85,13 @@ export class DeliveryQueue extends DurableObject<Env> {
     this.#store.setFailingSince(null);
   }
 
-  /** Messages that wait, and for how long the oldest has, in ms. */
-  due(): { waiting: number; oldest_ms: number } {
-    return this.#store.due(Date.now());
+  has(id: string): boolean {
+    return this.#store.has(id);
+  }
+
+  /** Forgets what was to be told, or has been, of a job that is deleted. */
+  forgetSubject(subject: string): void {
+    this.#store.forgetSubject(subject);
   }
 
   async erase(): Promise<void> {
@@ -118,6 +131,24 @@ export class DeliveryQueue extends DurableObject<Env> {
     }
     if (this.#store.target()) {
       await this.#arm();
+      await this.#note(target);
+    }
+  }
+
+  /** Tells the operator's counters what waits here: whenever that is nothing any more, else now and then. */
+  async #note(target: Target): Promise<void> {
+    const { waiting, oldest } = this.#store.waiting();
+    const now = Date.now();
+    if (waiting === this.#noted?.waiting || (waiting > 0 && now < (this.#noted?.at ?? 0) + NOTE_MS)) {
+      return;
+    }
+    this.#noted = { waiting, at: now };
+    const name = 'endpoint' in target ? target.endpoint : await addressQueueName(target.tenant, target.address);
+    const tenant = 'tenant' in target ? target.tenant : (await findEndpoint(this.env, target.endpoint))?.tenant;
+    if (tenant !== undefined) {
+      await noteWaiting(this.env, { name, tenant, waiting, oldest }).catch((error: unknown) =>
+        log.warn('a delivery queue is not counted', { reason: String(error) }),
+      );
     }
   }
 
@@ -180,13 +211,14 @@ export class DeliveryQueue extends DurableObject<Env> {
 
   async #disable(endpoint: string, tenant: string, reason: 'gone' | 'failing'): Promise<void> {
     const at = Date.now();
-    const { meta } = await this.env.DB.prepare(
-      'UPDATE webhook_endpoints SET disabled_at = ?, disabled_reason = ? WHERE id = ? AND disabled_at IS NULL',
-    )
-      .bind(at, reason, endpoint)
-      .run();
+    const event = { tenant, actor: 'service', action: 'endpoint.disable', target: endpoint, request_id: null };
+    const [result] = await audited(this.env, event, [
+      this.env.DB.prepare(
+        'UPDATE webhook_endpoints SET disabled_at = ?, disabled_reason = ? WHERE id = ? AND disabled_at IS NULL',
+      ).bind(at, reason, endpoint),
+    ]);
     this.drop();
-    if (meta.changes > 0) {
+    if (result && result.meta.changes > 0) {
       await announceDisabled(this.env, tenant, endpoint, reason);
     }
   }

@@ -14,10 +14,13 @@ import {
   keyValues,
   mintKey,
   mintWorker,
+  NOTE_EVENT,
   workerValues,
 } from '../../edge/keys/mint.ts';
+import { PUBLIC_TENANT } from '../../edge/keys/public-tenant.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { scopeSchema } from '../../shared/contracts/scope.ts';
+import { randomId } from '../../shared/signing/digest.ts';
 
 const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const DAY_MS = 86_400_000;
@@ -47,7 +50,8 @@ export async function mint(args: readonly string[], now: number): Promise<string
     }
     const limits = cap === null ? {} : { device_seconds_per_day: cap };
     const { text, row } = await mintKey({ tenant, name, scopes, limits, now, expires_at });
-    return [`key (shown once): ${text}`, `statement: ${asSql(INSERT_KEY, keyValues(row))}`];
+    const note = noted({ tenant, at: now, action: 'key.create', target: row.id });
+    return [`key (shown once): ${text}`, `statement: ${asSql(INSERT_KEY, keyValues(row))}; ${note}`];
   }
   if (what === 'worker') {
     if (!values.pool) {
@@ -56,7 +60,7 @@ export async function mint(args: readonly string[], now: number): Promise<string
     const { privateJwk, row } = await mintWorker({ pool: values.pool, now, expires_at });
     return [
       `private key file (stays on the worker's host): ${JSON.stringify(privateJwk)}`,
-      `statement: ${asSql(INSERT_WORKER, workerValues(row))}`,
+      `statement: ${asSql(INSERT_WORKER, workerValues(row))}; ${noted({ tenant: PUBLIC_TENANT, at: now, action: 'worker.create', target: row.id })}`,
     ];
   }
   if (what === 'revoke') {
@@ -64,10 +68,31 @@ export async function mint(args: readonly string[], now: number): Promise<string
     if (table === 'workers') {
       randomIdSchema('wkr').parse(id);
     }
-    return [`statement: ${asSql(`UPDATE ${table} SET revoked_at = ? WHERE id = ?`, [now, id])}`];
+    const revoke = asSql(`UPDATE ${table} SET revoked_at = ? WHERE id = ?`, [now, id]);
+    const note =
+      table === 'keys'
+        ? asSql(
+            `INSERT INTO operator_events (id, tenant, at, action, target) SELECT ?, tenant, ?, 'key.revoke', id FROM keys WHERE id = ?`,
+            [randomId('evt'), now, id],
+          )
+        : noted({ tenant: PUBLIC_TENANT, at: now, action: 'worker.revoke', target: id });
+    return [`statement: ${revoke}; ${note}`];
   }
   throw new Error('say key, worker or revoke');
 }
+
+/** The statement that notes it for the audit log; what concerns no tenant stands in the log of the public one. */
+const noted = ({
+  tenant,
+  at,
+  action,
+  target,
+}: {
+  tenant: string;
+  at: number;
+  action: string;
+  target: string;
+}): string => asSql(NOTE_EVENT, [randomId('evt'), tenant, at, action, target]);
 
 if (import.meta.main) {
   try {

@@ -9,6 +9,7 @@ export type DispatcherCalls = {
   ended(job: string): Promise<void>;
   announce(worker: string, job: string | null): Promise<void>;
   leave(worker: string): Promise<void>;
+  forget(tenant: string): Promise<void>;
   place(job: string): Promise<Place | null>;
   state(): Promise<PoolState>;
 };

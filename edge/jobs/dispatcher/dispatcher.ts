@@ -60,6 +60,11 @@ export class Dispatcher extends DurableObject<Env> {
     this.#store.gone(worker);
   }
 
+  /** Forgets a tenant that is being deleted. */
+  forget(tenant: string): void {
+    this.#store.forget(tenant);
+  }
+
   /** Where a job stands in line; null where it does not wait here. */
   place(job: string): Place | null {
     const ahead = this.#store.ahead(job);

@@ -164,6 +164,13 @@ export class DispatcherStore {
       .one();
   }
 
+  /** Forgets a tenant and its jobs, whatever it owes. */
+  forget(tenant: string): void {
+    this.#sql.exec('UPDATE live SET job = NULL WHERE job IN (SELECT job FROM jobs WHERE tenant = ?)', tenant);
+    this.#sql.exec('DELETE FROM jobs WHERE tenant = ?', tenant);
+    this.#sql.exec('DELETE FROM tenants WHERE tenant = ?', tenant);
+  }
+
   /** Forgets tenants that have nothing here and owe nothing. */
   tidy(): void {
     this.#sql.exec(

@@ -1,8 +1,11 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { audited, readAudit } from '../../../edge/audit/log.ts';
+import { takeOperatorEvents } from '../../../edge/audit/operator-events.ts';
+import { NOTE_EVENT } from '../../../edge/keys/mint.ts';
 import { auditFault } from '../../../shared/signing/audit-chain.ts';
 import { newClient, problemOf } from '../support/client.ts';
+import { plantVector } from '../support/vector.ts';
 
 const event = (tenant: string, target: string) => ({
   tenant,
@@ -88,5 +91,38 @@ describe('keys', () => {
       ['key.revoke', 'key.rotate', 'key.create'].map((action) => [action, id, admin.keyId]),
     );
     expect(text).not.toContain('secret name');
+  });
+});
+
+describe('what the operator does in the database', () => {
+  it('is taken into the log of the tenant, once, whoever looks at the same time', async () => {
+    const reader = await newClient({ scopes: ['audit:read'] });
+    const note = (id: string, at: number) =>
+      env.DB.prepare(NOTE_EVENT).bind(id, reader.tenant, at, 'key.create', `key_${id}`).run();
+    await note(`b-${reader.tenant}`, 2000);
+    await note(`a-${reader.tenant}`, 1000);
+    await Promise.all(Array.from({ length: 4 }, () => takeOperatorEvents(env, reader.tenant)));
+    const page = await (await reader.call('GET', '/v1/audit')).json<{ data: { actor: string; target: string }[] }>();
+    expect(page.data).toMatchObject([
+      { actor: 'operator', action: 'key.create', target: `key_b-${reader.tenant}` },
+      { actor: 'operator', action: 'key.create', target: `key_a-${reader.tenant}` },
+    ]);
+    expect(await auditFault(await whole(reader.tenant))).toBeNull();
+  });
+});
+
+describe('deletions', () => {
+  it('are on record with what they deleted, in one transaction', async () => {
+    const client = await newClient();
+    const vector = await plantVector(client.tenant);
+    const { results } = await env.DB.prepare('SELECT id FROM artefacts WHERE tenant = ?').bind(client.tenant).all();
+    const artefact = String(results[0]?.id);
+    expect((await client.call('DELETE', `/v1/vectors/${vector.id}`)).status).toBe(204);
+    expect((await client.call('DELETE', `/v1/artefacts/${artefact}`)).status).toBe(204);
+    expect((await client.call('DELETE', `/v1/artefacts/${artefact}`)).status).toBe(404);
+    expect((await whole(client.tenant)).map(({ action, target }) => [action, target])).toEqual([
+      ['vector.delete', vector.id],
+      ['artefact.delete', artefact],
+    ]);
   });
 });

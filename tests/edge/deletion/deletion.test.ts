@@ -1,9 +1,12 @@
 /** After a deletion nothing is found in any store; what another holds stays. */
-import { runInDurableObject } from 'cloudflare:test';
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
+import { dispatcherOf } from '../../../edge/jobs/dispatcher/dispatcher-of.ts';
 import { until } from '../../support/until.ts';
 import { type Client, newClient, problemOf } from '../support/client.ts';
+import { completeJob, failJob } from '../support/finished-job.ts';
+import { keptIn } from '../support/stores.ts';
 import { plantVector } from '../support/vector.ts';
 
 const objects = async (tenant: string) => (await env.R2.list({ prefix: `t/${tenant}/` })).objects.map(({ key }) => key);
@@ -24,6 +27,8 @@ const TABLES = [
   'blobs',
   'tenant_deletions',
   'usage',
+  'spending_caps',
+  'delivery_queues',
 ];
 const rowsOf = async (tenant: string) => {
   const found: string[] = [];
@@ -144,5 +149,124 @@ describe('deleting a tenant', () => {
       .bind(recipe.id)
       .first();
     expect(versions).toEqual({ n: 0 });
+  });
+});
+
+describe('after a tenant was deleted', () => {
+  it('no store holds a word of it, but for the audit log', async () => {
+    const client = await newClient();
+    const { tenant } = client;
+    const word = `canary${crypto.randomUUID().replaceAll('-', '')}`;
+    const made = async (path: string, body: unknown, headers: Record<string, string> = {}) => {
+      const answer = await client.call('POST', path, { body, headers });
+      expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
+      return answer.json<{ id: string; path: string; confirmation: string }>();
+    };
+    const job = (key: string, more: Record<string, unknown> = {}) =>
+      made(
+        '/v1/jobs',
+        {
+          type: 'diagnostics.run',
+          params: { padding: word, ...more },
+          labels: { word },
+          webhook: `https://${word}.dev/a`,
+        },
+        { 'idempotency-key': `${word}-${key}` },
+      );
+    const [waiting, done, gone, large] = [
+      await job('waiting'),
+      await job('done'),
+      await job('gone'),
+      await job('large', { padding: word.repeat(2000) }),
+    ];
+    await completeJob(done.id, { steps: 1, padding_length: 0, artefact_digests: [], word });
+    await failJob(large.id);
+    // a job that went before: its webhook's queue is known to nobody but the index of queues
+    await client.call('POST', `/v1/jobs/${gone.id}/cancel`);
+    await until(async () => (await client.call('DELETE', `/v1/jobs/${gone.id}`)).status === 204, 'it to be deleted');
+    const step = { id: 'only', type: 'diagnostics.run', params: { padding: word } };
+    const recipe = await made('/v1/recipes', { name: word, steps: [step] });
+    const secret = `whsec_${btoa(word.slice(0, 32))}`;
+    const hook = await made('/v1/inbound-hooks', {
+      name: word,
+      provider: 'standard_webhooks',
+      recipe: recipe.id,
+      secret,
+    });
+    await client.call('POST', hook.path, { body: { word }, headers: { 'webhook-id': word } });
+    const endpoint = await made('/v1/webhook-endpoints', { name: word, address: `https://${word}.dev/b` });
+    await made(`/v1/webhook-endpoints/${endpoint.id}/test`, undefined);
+    await client.call('POST', '/v1/keys', { body: { name: word, scopes: ['jobs:read'] } });
+    const vector = await plantVector(tenant);
+    await client.call('PUT', `/v1/vector-names/${word}`, { body: { id: vector.id } });
+    await env.KV.put(`vector/${tenant}/x`, word);
+    const description = JSON.stringify({ word });
+    await env.DB.prepare('INSERT INTO models VALUES (?, ?, ?, 0)').bind(tenant, word, description).run();
+    const operator = await newClient({ scopes: ['operator'] });
+    await operator.call('PUT', `/v1/spending-caps/${tenant}`, { body: { device_seconds_per_day: 1e6 } });
+    await dispatcherOf(env, 'default').announce('wkr_test', null);
+
+    const needles = [word, tenant, waiting.id, done.id, gone.id, large.id, recipe.id, hook.id, endpoint.id, vector.id];
+    const before = await keptIn(needles);
+    for (const store of ['D1 jobs', 'D1 keys', 'R2 t/', 'KV vector', 'LEDGER', 'IDEMPOTENCY', 'INBOX', 'DELIVERIES']) {
+      expect(
+        before.some((where) => where.startsWith(store)),
+        store,
+      ).toBe(true);
+    }
+    expect(
+      before.some((where) => where.startsWith('DISPATCHER')),
+      'DISPATCHER',
+    ).toBe(true);
+
+    const { confirmation } = await made('/v1/tenant-deletions', {});
+    expect((await client.call('POST', '/v1/tenant-deletions', { body: { confirmation } })).status).toBe(202);
+    await until(async () => (await rowsOf(tenant)).length === 0, 'the rows to go');
+    // the second look, when no isolate can remember a key any more
+    const eraser = env.ERASER.getByName(tenant);
+    await until(async () => {
+      await runInDurableObject(eraser, async (_, { storage }) => {
+        const task = await storage.get<{ begun_at: number }>('task');
+        if (task) {
+          await storage.put('task', { ...task, begun_at: 0 });
+        }
+      });
+      await runDurableObjectAlarm(eraser);
+      return (await runInDurableObject(eraser, async (_, { storage }) => (await storage.list()).size)) === 0;
+    }, 'the eraser to be done');
+    await until(async () => (await keptIn(needles)).every((where) => where.startsWith('D1 audit')), 'all to go').catch(
+      async () => {
+        expect(await keptIn(needles)).toEqual([]);
+      },
+    );
+    const log = await env.DB.prepare('SELECT * FROM audit WHERE tenant = ?').bind(tenant).all();
+    expect(JSON.stringify(log.results)).not.toContain(word);
+  }, 90_000);
+});
+
+describe('deleting a model', () => {
+  it('forgets one that jobs used, and takes one that was published along with its bytes', async () => {
+    const client = await newClient();
+    const key = 'hub:huggingface:octo/model@main';
+    await env.DB.prepare('INSERT INTO models VALUES (?, ?, ?, 0)').bind(client.tenant, key, '{}').run();
+    const path = `/v1/models/${encodeURIComponent(key)}`;
+    const other = await newClient();
+    expect((await other.call('DELETE', path)).status).toBe(404);
+    expect((await client.call('DELETE', path)).status).toBe(204);
+    expect((await client.call('DELETE', path)).status).toBe(404);
+    expect(await rowsOf(client.tenant)).toEqual(['keys: 1']);
+  });
+
+  it('that results or recipes name answers 409 with the list', async () => {
+    const client = await newClient();
+    const vector = await plantVector(client.tenant);
+    const step = { id: 'only', type: 'diagnostics.run', params: { padding: vector.id } };
+    const recipe = await (await client.call('POST', '/v1/recipes', { body: { name: 'r', steps: [step] } })).json<{
+      id: string;
+    }>();
+    const problem = await problemOf(await client.call('DELETE', `/v1/vectors/${vector.id}`));
+    expect(problem).toMatchObject({ status: 409, errors: [{ code: 'in_use', detail: recipe.id }] });
+    await client.call('DELETE', `/v1/recipes/${recipe.id}`);
+    expect((await client.call('DELETE', `/v1/vectors/${vector.id}`)).status).toBe(204);
   });
 });

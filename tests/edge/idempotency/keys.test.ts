@@ -1,4 +1,4 @@
-import { runInDurableObject } from 'cloudflare:test';
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { fingerprintOf, idempotencyOf } from '../../../edge/idempotency/keys.ts';
@@ -6,6 +6,7 @@ import { createOnce } from '../../../edge/jobs/creation.ts';
 import { ledgerOf } from '../../../edge/jobs/ledger-of.ts';
 import type { AccessKey } from '../../../edge/keys/access-key.ts';
 import { SCOPES } from '../../../shared/contracts/scope.ts';
+import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 
 const key: AccessKey = {
@@ -26,14 +27,17 @@ const request = (idempotencyKey: string, steps = 1) => ({
   trace: newTraceparent(),
 });
 
-/** As if the first request had broken off long ago. */
-async function age(idempotencyKey: string): Promise<void> {
-  const stub = await idempotencyOf(env, key.tenant, idempotencyKey);
+/** Changes what is remembered of a key. */
+async function change(idempotencyKey: string, to: Record<string, unknown>): Promise<void> {
+  const name = await sha256Hex(canonicalJson([key.tenant, idempotencyKey]));
+  const stub = env.IDEMPOTENCY.getByName(canonicalJson([key.tenant, name.slice(0, 1)]));
   await runInDurableObject(stub, async (_, state) => {
-    const entry = (await state.storage.get<Record<string, unknown>>('entry')) ?? {};
-    await state.storage.put('entry', { ...entry, held_at: 0, answer: null });
+    const entry = (await state.storage.get<Record<string, unknown>>(`entry:${name}`)) ?? {};
+    await state.storage.put(`entry:${name}`, { ...entry, ...to });
   });
 }
+/** As if the first request had broken off long ago. */
+const age = (idempotencyKey: string) => change(idempotencyKey, { held_at: 0, answer: null });
 
 describe('a request that broke off', () => {
   it('before the job stood is carried out by its repeat, under the same id', async () => {
@@ -50,11 +54,7 @@ describe('a request that broke off', () => {
   it('is waited for while it works, and no longer', async () => {
     const memory = await idempotencyOf(env, key.tenant, 'held');
     const begin = async () => (await memory.begin('f'.repeat(64), `job_${'b'.repeat(26)}`)).state;
-    const aged = (ms: number) =>
-      runInDurableObject(memory, async (_, state) => {
-        const entry = await state.storage.get<{ held_at: number }>('entry');
-        await state.storage.put('entry', { ...entry, held_at: Date.now() - ms });
-      });
+    const aged = (ms: number) => change('held', { held_at: Date.now() - ms });
     expect([await begin(), await begin()]).toEqual(['new', 'in_flight']);
     await aged(4500);
     await memory.hold();
@@ -73,6 +73,23 @@ describe('a request that broke off', () => {
     await age('broke-late');
     expect(await createOnce(env, key, request('broke-late'))).toEqual({ id: first.id, replayed: true });
   });
+});
+
+it('forgets a key a day after its request, and no other', async () => {
+  const names = Array.from({ length: 40 }, (_, i) => `day-${i}`);
+  for (const name of names) {
+    await (await idempotencyOf(env, key.tenant, name)).begin('f'.repeat(64), `job_${'c'.repeat(26)}`);
+  }
+  for (const name of names.slice(20)) {
+    await change(name, { kept_until: 0 });
+  }
+  for (const share of '0123456789abcdef') {
+    await runDurableObjectAlarm(env.IDEMPOTENCY.getByName(canonicalJson([key.tenant, share])));
+  }
+  const states = await Promise.all(
+    names.map(async (name) => (await (await idempotencyOf(env, key.tenant, name)).begin('e'.repeat(64), 'x')).state),
+  );
+  expect(states).toEqual(names.map((_, i) => (i < 20 ? 'reused' : 'new')));
 });
 
 it('equal requests have equal fingerprints, others have not', async () => {

@@ -1,14 +1,18 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { mint } from '../../../infra/operator/mint.ts';
 import { sha256Hex } from '../../../shared/signing/digest.ts';
 
+const MIGRATIONS = join(import.meta.dirname, '../../../edge/migrations');
+
 /** The edge's own tables, in SQLite. */
 function database(): DatabaseSync {
   const tables = new DatabaseSync(':memory:');
-  tables.exec(readFileSync(join(import.meta.dirname, '../../../edge/migrations/0001_access.sql'), 'utf8'));
+  for (const name of readdirSync(MIGRATIONS).sort()) {
+    tables.exec(readFileSync(join(MIGRATIONS, name), 'utf8'));
+  }
   return tables;
 }
 const statementOf = (lines: string[]) => lines.find((line) => line.startsWith('statement: '))!.slice(11);
@@ -25,6 +29,11 @@ describe('the operator’s statements', () => {
     expect(row.hash).toBe(await sha256Hex(text));
     tables.exec(statementOf(await mint(['revoke', String(row.id)], 5000)));
     expect(tables.prepare('SELECT revoked_at FROM keys').get()).toMatchObject({ revoked_at: 5000 });
+    const events = tables.prepare('SELECT tenant, at, action, target, taken FROM operator_events ORDER BY at').all();
+    expect(events).toMatchObject([
+      { tenant: 'acme', at: 1000, action: 'key.create', target: row.id, taken: 0 },
+      { tenant: 'acme', at: 5000, action: 'key.revoke', target: row.id, taken: 0 },
+    ]);
   });
 
   it('register a worker by its public half alone', async () => {
