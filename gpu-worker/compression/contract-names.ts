@@ -33,7 +33,7 @@ export function statedTotals(blocks: readonly BlockReport[], denseBytes: number,
 /** What a study found on one copy. */
 export const statedCopy = (
   label: string,
-  { variants, drift, retraining, bound }: CopyResult,
+  { variants, drift, retraining, coefficient, bound }: CopyResult,
 ): ResultOf<typeof study>['copies'][number] => ({
   label,
   variants,
@@ -42,5 +42,6 @@ export const statedCopy = (
   drifted: drift.drifted,
   support_overlap: drift.overlap,
   retraining,
+  coefficient,
   bound,
 });

@@ -1,16 +1,19 @@
-/** Handler of `compression.study`: one autoencoder on the dense model and, in its variants, on every compressed copy. */
+/**
+ * Handler of `compression.study`: one autoencoder on the dense model and, in its variants, on every compressed copy. Copies that
+ * are done with are published, so that another worker goes on at the next.
+ */
 import contract from '../../shared/jobs/compression.study.ts';
-import type { ResultOf } from '../../shared/jobs/contract.ts';
-import { manifestId } from '../../shared/signing/digest.ts';
+import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import {
   CompressionStudy,
-  type LatentDrift,
+  type Matching,
   Products,
   retrainSae,
   statedCopy,
   studyReport,
 } from '../compression/index.ts';
 import { Encoder, heldOutActivations } from '../sae/index.ts';
+import { StudiedCopies } from './checkpoints/studied-copies.ts';
 import { handle } from './handler.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
@@ -49,28 +52,31 @@ export default handle(contract, async (context) => {
       products,
     });
     const reference = await study.reference();
-    const copies: ResultOf<typeof contract>['copies'] = [];
-    const drifts: { label: string; drift: LatentDrift }[] = [];
-    for (const [i, { label, model: copy }] of params.copies.entries()) {
+    const inputs = { params, model: dense.digest, corpus: corpus.digest };
+    const finished = await StudiedCopies.open(context.checkpoint, await sha256Hex(canonicalJson(inputs)));
+    const resumed = finished.done.length;
+    for (const [i, { label, model: copy }] of [...params.copies.entries()].slice(resumed)) {
       const { model, provider } = await openModel(context, copy);
       try {
         const training = { hook, params: trained, sequences, length, pass, seed, threads, provider };
         const again =
           retrain &&
-          (() =>
+          ((matching: Matching | null) =>
             retrainSae(model, sae, {
               ...training,
+              matching,
               asked: retrain,
               progress: (share) => progress(i + 0.8 * share, 'retraining'),
             }));
         const found = await study.copy(model, again, `/copies/${i}`);
-        copies.push(statedCopy(label, found));
-        drifts.push({ label, drift: found.drift });
+        finished.add({ stated: statedCopy(label, found), drift: found.drift });
       } finally {
         await model.release();
       }
       progress(i + 1, 'studying');
     }
+    const copies = finished.done.map(({ stated }) => stated);
+    const drifts = finished.done.map(({ stated: { label }, drift }) => ({ label, drift }));
     const measured = { hook, dense: reference, copies, tokens: study.tokens, data_digest: corpus.digest };
     const { copies: _copies, sae: _sae, ...rest } = params;
     const report = await publishReport(context, studyReport(measured, drifts), {
@@ -85,7 +91,7 @@ export default handle(contract, async (context) => {
     return {
       result: { report: await manifestId(report), ...measured },
       published: [report],
-      metrics: {},
+      metrics: { copies_resumed: resumed },
       run: { device: dense.provider, dtype: 'float32', seed, tolerance: null },
     };
   } finally {

@@ -84,6 +84,7 @@ export default defineJob({
         support_overlap: number,
         drifted: z.array(driftSchema),
         retraining: z.string().nullable().describe("'recipe' or 'fine-tuned'; null: not retrained"),
+        coefficient: z.number().nullable().describe('of its sparsity penalty, chosen so that its L0 matches'),
         bound: z
           .object({ lipschitz: number, shift: number, error: number, bound: number, holds: z.boolean() })
           .nullable()

@@ -1,4 +1,5 @@
 /** A study's autoencoder trained again on the activations of a compressed model. */
+import { SAE_VARIANTS } from '../../../shared/models/sae-variants.ts';
 import type { LanguageModel } from '../../lm/index.ts';
 import type { Provider } from '../../runtime/index.ts';
 import {
@@ -11,6 +12,7 @@ import {
   trainingSource,
   trainSweep,
 } from '../../sae/index.ts';
+import { matchL0 } from './matched-l0.ts';
 
 /** Null: as it was trained, or the usual. */
 type Asked = { steps: number | null; batch: number | null };
@@ -26,33 +28,63 @@ type Retraining = {
   seed: number;
   threads: number;
   provider: Provider;
-  /** @param share of the steps */
+  /** What its L0 must match, by choosing the penalty's coefficient; null: whatever the recipe gives. */
+  matching: Matching | null;
+  /** @param share of the work */
   progress(share: number): void;
 };
 
-export type Retrained = { sae: TrainedSae; kind: 'recipe' | 'fine-tuned' };
+/** An L0 to be matched, and how it is measured. */
+export type Matching = { l0: number; l0Of(sae: TrainedSae): Promise<number> };
+
+export type Retrained = {
+  sae: TrainedSae;
+  kind: 'recipe' | 'fine-tuned';
+  /** Of the penalty; null where a number of latents is kept without one. */
+  coefficient: number | null;
+};
 
 /** @throws SextantError as `trainSweep` */
 export async function retrainSae(model: LanguageModel, sae: TrainedSae, options: Retraining): Promise<Retrained> {
-  const { hook, params, asked, sequences, length, pass, seed, threads, provider, progress } = options;
+  const { hook, params, asked, sequences, length, pass, seed, threads, provider, matching, progress } = options;
   const { member, batch, scaling, kind } = retraining(sae, params, asked);
   const { steps } = member.schedule;
-  const swept = await trainSweep({
-    source: trainingSource({ model, hook, sequences, length, pass, batch, seed, normCap: 10 }),
-    members: [member],
-    steps,
-    batch,
-    threads,
-    provider,
-    scaling,
-    centre: 'geometric_median',
-    progress: ({ step }) => progress(step / steps),
-  });
-  const [trained] = swept.members;
-  if (!trained) {
-    throw new RangeError('a sweep of one autoencoder has one result');
+  const trained = async (sparsity: number, training: number): Promise<TrainedSae> => {
+    // Nobody knows how many trainings follow: each takes half of what is left.
+    const share = 2 ** -(training + 1);
+    const swept = await trainSweep({
+      source: trainingSource({ model, hook, sequences, length, pass, batch, seed, normCap: 10 }),
+      members: [{ ...member, configuration: { ...member.configuration, sparsity } }],
+      steps,
+      batch,
+      threads,
+      provider,
+      scaling,
+      centre: 'geometric_median',
+      progress: ({ step }) => progress(1 - 2 * share + (share * step) / steps),
+    });
+    const [own] = swept.members;
+    if (!own) {
+      throw new RangeError('a sweep of one autoencoder has one result');
+    }
+    return { ...sae, parameters: foldScale(own.parameters, swept.scale) };
+  };
+  const { sparsity } = member.configuration;
+  if (SAE_VARIANTS[sae.variant].regulariser === 'at_most_k') {
+    return { sae: await trained(sparsity, 0), kind, coefficient: null };
   }
-  return { sae: { ...sae, parameters: foldScale(trained.parameters, swept.scale) }, kind };
+  if (!matching) {
+    return { sae: await trained(sparsity, 0), kind, coefficient: sparsity };
+  }
+  const { found, coefficient } = await matchL0(
+    async (own, training) => {
+      const candidate = await trained(own, training);
+      return { found: candidate, l0: await matching.l0Of(candidate) };
+    },
+    sparsity,
+    matching.l0,
+  );
+  return { sae: found, kind, coefficient };
 }
 
 /** Steps of a fine-tuning where no recipe is stored. */

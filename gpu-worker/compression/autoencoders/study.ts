@@ -16,7 +16,7 @@ import type { Products } from '../statistics/products.ts';
 import { errorBound } from './error-bound.ts';
 import { type LatentDrift, latentDrift } from './latent-drift.ts';
 import { prunedSae } from './pruned-sae.ts';
-import type { Retrained } from './retraining.ts';
+import type { Matching, Retrained } from './retraining.ts';
 import { SaeNormSums } from './sae-norms.ts';
 import type { SaeRule } from './sae-pruning.ts';
 import { requireMatchedL0, scoreVariants, type VariantOf, type VariantScores } from './sae-variants.ts';
@@ -48,8 +48,13 @@ export type CopyResult = {
   drift: LatentDrift;
   /** Null: not trained again. */
   retraining: Retrained['kind'] | null;
+  coefficient: Retrained['coefficient'];
   bound: ReturnType<typeof errorBound> | null;
 };
+
+/** Codes other than 0 of a token, on average. */
+const l0Of = ({ rows, values }: SparseCodes): number =>
+  rows > 0 ? values.reduce((count, value) => count + (value === 0 ? 0 : 1), 0) / rows : 0;
 
 export class CompressionStudy {
   readonly #dense: LanguageModel;
@@ -95,7 +100,11 @@ export class CompressionStudy {
    * @throws SextantError `data_invalid` for a copy of another shape or tokenizer, and for a retrained autoencoder that is
    *   sparser or denser than it was
    */
-  async copy(model: LanguageModel, again: (() => Promise<Retrained>) | null, pointer: string): Promise<CopyResult> {
+  async copy(
+    model: LanguageModel,
+    again: ((matching: Matching | null) => Promise<Retrained>) | null,
+    pointer: string,
+  ): Promise<CopyResult> {
     const { sae, encoder, products, rule, shares, allowUnmatched } = this.#options;
     requireOneShape(this.#dense, model, `${pointer}/model`);
     const held = await this.#options.read(model);
@@ -106,7 +115,11 @@ export class CompressionStudy {
     const text = tokenText(this.#dense);
     const textOf = (row: number) => text(this.#before.tokens[row]!);
     const drift = latentDrift(this.#codes, after, sae.parameters.width, textOf);
-    const retrained = again && (await again());
+    const matching = {
+      l0: l0Of(after),
+      l0Of: async (candidate: TrainedSae) => l0Of(await encodeActivations(candidate, held.x, encoder)),
+    };
+    const retrained = again && (await again(allowUnmatched ? null : matching));
     const sums = new SaeNormSums(sae);
     await sums.add(held.x, encoder, products);
     const variants = await this.#scores(model, held, [
@@ -122,6 +135,7 @@ export class CompressionStudy {
       variants,
       drift,
       retraining: retrained?.kind ?? null,
+      coefficient: retrained?.coefficient ?? null,
       bound:
         sae.variant === 'relu'
           ? errorBound(sae, this.#before.x, reconstruct(sae, this.#codes), held.x, reconstruct(sae, after))

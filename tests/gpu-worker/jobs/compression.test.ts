@@ -202,20 +202,24 @@ describe('compression jobs', () => {
     let sae: string;
     let copy: string;
     const hook = 'resid_post.1';
-    const study = (params: Record<string, unknown> = {}) =>
-      jobs.run(compressionStudy, {
-        model: { local: 'tiny' },
-        sae: { id: sae },
-        copies: [
-          { label: 'itself', model: { local: 'tiny' } },
-          { label: 'wanda', model: { id: copy } },
-        ],
-        corpus: { texts },
-        tokens: 256,
-        context: 16,
-        loss_sequences: 4,
-        ...params,
-      });
+    const study = (params: Record<string, unknown> = {}, last: Parameters<LocalJobs['run']>[2] = null) =>
+      jobs.run(
+        compressionStudy,
+        {
+          model: { local: 'tiny' },
+          sae: { id: sae },
+          copies: [
+            { label: 'itself', model: { local: 'tiny' } },
+            { label: 'wanda', model: { id: copy } },
+          ],
+          corpus: { texts },
+          tokens: 256,
+          context: 16,
+          loss_sequences: 4,
+          ...params,
+        },
+        last,
+      );
     beforeAll(async () => {
       const trained = await jobs.run(saeTrain, {
         model: { local: 'tiny' },
@@ -285,6 +289,45 @@ describe('compression jobs', () => {
       };
       const { result } = await handler(jobs.context(params));
       expect(result).toMatchObject({ hook, copies: [{ retraining: 'fine-tuned' }] });
+    });
+
+    it('goes on at the copy where another attempt died, to the same report', async () => {
+      const before = jobs.checkpoints.length;
+      const whole = await study();
+      const saved = jobs.checkpoints[before]!;
+      expect(saved.state.copies).toBe(1);
+      const again = await study({}, saved);
+      expect(again.metrics.copies_resumed).toBe(1);
+      expect(again.published[0]!.blobs).toEqual(whole.published[0]!.blobs);
+      // Of another study nothing is taken over.
+      expect((await study({ seed: 1 }, saved)).metrics.copies_resumed).toBe(0);
+    });
+
+    it('matches the L0 of a ReLU autoencoder by its coefficient, and fails where that was planted to be impossible', async () => {
+      const trained = await jobs.run(saeTrain, {
+        model: { local: 'tiny' },
+        hook,
+        corpus: { texts },
+        saes: [{ variant: 'relu', width: 64, sparsity: 0.02 }],
+        steps: 60,
+        context: 16,
+        batch: 64,
+      });
+      const relu = { id: await manifestId(trained.published.find(({ kind }) => kind === 'sae')!) };
+      const copies = [{ label: 'wanda', model: { id: copy } }];
+      const { result } = await study({ sae: relu, copies });
+      const [{ coefficient, variants }] = result.copies as unknown as [
+        { coefficient: number; variants: { l0: number }[] },
+      ];
+      expect(coefficient).toBeGreaterThan(0);
+      expect(Math.abs(variants[1]!.l0 / variants[0]!.l0 - 1)).toBeLessThanOrEqual(0.1);
+      // A single step from a random start keeps far more latents than sixty do, whatever the coefficient.
+      const hasty = { sae: relu, copies, retrain: { steps: 1, batch: 64 } };
+      await expect(study(hasty)).rejects.toMatchObject({
+        code: 'data_invalid',
+        message: /^\/copies\/0: L0 .*allow_unmatched/,
+      });
+      expect((await study({ ...hasty, allow_unmatched: true })).result.copies).toHaveLength(1);
     });
 
     it('refuses a copy of another shape, and an SAE of another model', async () => {

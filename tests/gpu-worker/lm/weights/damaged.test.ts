@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { discardFolder, readFolder } from '../../../../gpu-worker/lm/weights/folder.ts';
+import { discardFolder, readFolder, readWeight } from '../../../../gpu-worker/lm/weights/folder.ts';
 import { SextantError } from '../../../../shared/contracts/problem.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { ggufModel } from '../../../support/gguf-model.ts';
@@ -29,13 +29,17 @@ describe(`damaged files (seed ${seed})`, () => {
   it.each(makers.map((make, kind) => [kind, make] as const))('of kind %i', (kind, make) => {
     const model = make();
     onTestFinished(model.remove);
-    const file = model.path.endsWith('.gguf') ? model.path : join(model.path, 'model.safetensors');
-    const whole = readFileSync(file);
+    const files = model.path.endsWith('.gguf')
+      ? [model.path]
+      : ['model.safetensors', 'model.safetensors', 'config.json'].map((name) => join(model.path, name));
+    const before = process.resourceUsage().maxRSS;
     let refused = 0;
     const tries = Math.ceil(TRIES / makers.length);
     for (let attempt = 0; attempt < tries; attempt++) {
       const random = stream(seed, `damage ${kind} ${attempt}`);
       const pick = (bound: number) => random.integers(1, bound)[0]!;
+      const file = files[attempt % files.length]!;
+      const whole = readFileSync(file);
       let bytes = Uint8Array.from(whole);
       const head = Math.min(bytes.length, pick(2) === 0 ? 64 : 6000);
       for (let flips = 1 + pick(4); flips > 0; flips--) {
@@ -46,14 +50,21 @@ describe(`damaged files (seed ${seed})`, () => {
       }
       writeFileSync(file, bytes);
       try {
-        discardFolder(readFolder(model.path));
+        const folder = readFolder(model.path);
+        for (const name of folder.stored.keys()) {
+          readWeight(folder, name);
+        }
+        discardFolder(folder);
       } catch (error) {
         refused++;
         if (!(error instanceof SextantError) || !CODES.includes(error.code)) {
           throw error;
         }
       }
+      writeFileSync(file, whole);
     }
+    // Kibibytes: the models have some hundred of them, and no damaged length may ask for more than that by much.
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(300 * 1024);
     expect(refused).toBeGreaterThan(0);
     expect(refused).toBeLessThan(tries);
   });
