@@ -12,7 +12,7 @@ const AREAS = ['edge', 'gpu-worker', 'shared', 'infra', 'tests'] as const;
 /** Layers of an area, lowest first: a folder, or a file beside the folders, imports its own layer and those before it. */
 const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'gpu-worker': [
-    ['onnx'],
+    ['onnx', 'wasm'],
     ['graph'],
     ['runtime'],
     ['nn'],

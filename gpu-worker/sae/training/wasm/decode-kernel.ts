@@ -3,7 +3,7 @@
  * still in cache, the gradient by the codes. Codes lie in compressed rows: entries `starts[r] .. starts[r+1]` of
  * `latents` and `values` belong to row r.
  */
-import { type Body, f32, f32x4, i32, kernel, type Local, v128 } from './assembler.ts';
+import { type Body, f32, f32x4, i32, kernel, type Local, v128 } from '../../../wasm/assembler.ts';
 
 /** Sum of the four lanes. */
 export const sumLanes = (value: Local) =>

@@ -1,11 +1,11 @@
 /** Shared memory and the threads that run kernels on it. */
 import { Worker } from 'node:worker_threads';
 import { SextantError } from '../../../../shared/contracts/problem.ts';
-import { assemble } from './assembler.ts';
+import { assemble } from '../../../wasm/assembler.ts';
+import { Instance, Memory, Module, type SharedMemory } from '../../../wasm/webassembly.ts';
 import { decode, groupByLatent } from './decode-kernel.ts';
 import { argumentsOf, COMMAND, DONE, KERNEL, SLOT } from './thread-layout.ts';
 import { decoderBiasGradient, updateRows, updateVector, weightGradients } from './update-kernel.ts';
-import { Instance, Memory, Module, type SharedMemory } from './webassembly.ts';
 
 const KERNELS = [decode, groupByLatent, weightGradients, updateRows, updateVector, decoderBiasGradient];
 type KernelName =

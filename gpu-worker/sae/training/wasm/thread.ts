@@ -1,7 +1,7 @@
 /** A thread of the kernel pool: waits for a command in shared memory, runs the kernel, counts itself done. */
 import { workerData } from 'node:worker_threads';
+import { Instance, type Module, type SharedMemory } from '../../../wasm/webassembly.ts';
 import { argumentsOf, COMMAND, DONE, KERNEL, SLOT } from './thread-layout.ts';
-import { Instance, type Module, type SharedMemory } from './webassembly.ts';
 
 type Start = { module: Module; memory: SharedMemory; names: string[]; thread: number };
 

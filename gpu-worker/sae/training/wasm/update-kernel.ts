@@ -1,5 +1,5 @@
 /** Gradients of the weights, latent by latent, and the optimiser's step. Every latent belongs to exactly one thread. */
-import { type Body, type Code, f32, f32x4, f64, i32, kernel, type Local, v128 } from './assembler.ts';
+import { type Body, type Code, f32, f32x4, f64, i32, kernel, type Local, v128 } from '../../../wasm/assembler.ts';
 import { sumLanes, wordAt } from './decode-kernel.ts';
 
 const ZERO = i32.const(0);

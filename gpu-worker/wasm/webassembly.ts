@@ -4,10 +4,11 @@ export type Module = { readonly kind?: 'module' };
 type KernelExport = (...values: number[]) => void;
 type Interface = {
   Memory: new (limits: { initial: number; maximum: number; shared: true }) => SharedMemory;
+  validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => Module;
   Instance: new (
     module: Module,
     imports: { env: { memory: SharedMemory } },
   ) => { exports: Record<string, KernelExport> };
 };
-export const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: Interface }).WebAssembly;
+export const { Memory, Module, Instance, validate } = (globalThis as unknown as { WebAssembly: Interface }).WebAssembly;

@@ -1,7 +1,7 @@
 /**
  * A small WebAssembly assembler: kernels are written as TypeScript that emits instructions, and the module is made in
  * memory when it is first needed, so there is no binary to keep in step with its source. Opcodes: WebAssembly Core
- * Specification 2.0, with 128-bit SIMD and shared memory.
+ * Specification 3.0, with 128-bit SIMD, relaxed SIMD and shared memory.
  */
 
 type ValueType = 'i32' | 'f32' | 'f64' | 'v128';
@@ -87,6 +87,8 @@ export const f64 = {
 export const v128 = {
   load: load(...simd(0)),
   store: store(...simd(11)),
+  /** One 32-bit number in all four lanes. */
+  loadSplat: load(...simd(9)),
   and: binary(...simd(78)),
 };
 /** Four 32-bit floats. */
@@ -100,6 +102,8 @@ export const f32x4 = {
   sqrt: unary(...simd(227)),
   abs: unary(...simd(224)),
   gt: binary(...simd(68)),
+  /** a b + c, rounded once or twice as the processor does it fastest (relaxed SIMD). */
+  relaxedMultiplyAdd: (a: Code, b: Code, c: Code): Code => [...a, ...b, ...c, ...simd(0x105)],
 };
 
 export class Local {
