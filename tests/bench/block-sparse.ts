@@ -8,23 +8,24 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type ProductWay, wayFor } from '../../gpu-worker/block-sparse/inference/index.ts';
 import { denseInference, denseStep, kroneckerStep, sparseInference, type Timed } from './block-sparse/layers.ts';
 import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
-const TILES = [8, 16, 32] as const;
-const RANKS = [1, 2, 3, 4] as const;
-/** Ranks of half the tile's side and above, where the gain is expected to end. */
-const BEYOND = [
+/** Ranks below half the tile's side, and some beyond, where the gain is expected to end. */
+const SHAPES: readonly (readonly [tile: number, rank: number])[] = [
+  ...[1, 2, 3].map((rank) => [8, rank] as const),
+  ...[1, 2, 3, 4].flatMap((rank) => [[16, rank] as const, [32, rank] as const]),
+  [8, 4],
   [8, 6],
   [16, 7],
   [16, 8],
   [32, 8],
   [32, 16],
-] as const;
-
+];
 /** Of many rows, which take long: the shapes of the prototype's figures, and two beyond. */
-const MANY_ROWS = [
+const MANY_ROWS: typeof SHAPES = [
   [8, 1],
   [8, 2],
   [8, 3],
@@ -32,19 +33,22 @@ const MANY_ROWS = [
   [32, 4],
   [16, 7],
   [32, 8],
-] as const;
+];
+const [MANY, MEMORY_ROWS, INFERENCE_ROWS] = [1000, 8192, 256] as const;
 
 const time = async (work: Timed) => timed(() => work.run());
 
-/** One measurement of peak memory: a process of its own runs the step a few times. */
+/** One measurement of peak memory: a process of its own runs the step a few times, or none. */
 async function peak(which: string): Promise<void> {
   const [kind, rows, tile, rank] = which.split(',');
-  const work =
-    kind === 'dense'
-      ? await denseStep(Number(rows), 1)
-      : await kroneckerStep(Number(rows), Number(tile), Number(rank), 1);
-  for (let i = 0; i < 3; i++) {
-    await work.run();
+  if (kind !== 'idle') {
+    const work =
+      kind === 'dense'
+        ? await denseStep(Number(rows), 1)
+        : await kroneckerStep(Number(rows), Number(tile), Number(rank), 1);
+    for (let i = 0; i < 3; i++) {
+      await work.run();
+    }
   }
   console.log(process.resourceUsage().maxRSS);
 }
@@ -61,7 +65,7 @@ export async function run(options: string[]): Promise<void> {
     options: {
       torch: { type: 'string' },
       threads: { type: 'string', default: '1' },
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string', default: '7' },
       rows: { type: 'string', default: '256,8192' },
       peak: { type: 'string' },
     },
@@ -70,72 +74,94 @@ export async function run(options: string[]): Promise<void> {
     return peak(values.peak);
   }
   const [threads, rounds] = [Number(values.threads), Number(values.rounds)];
-  const training: { rows: number; tile: number; rank: number; of_dense: Summary; dense_ms: number }[] = [];
-  for (const rows of values.rows.split(',').map(Number)) {
+  const results: Record<string, unknown> = {
+    device: `${cpus()[0]?.model ?? 'unknown'}, ${threads} of ${cpus().length} threads`,
+    rounds,
+  };
+  const keep = (part: string, figures: unknown): void => {
+    results[part] = figures;
+    writeFileSync(
+      join(import.meta.dirname, 'results/block-sparse.json'),
+      `${JSON.stringify({ ...results, seconds: Math.round(performance.now() / 1000) }, null, 1)}\n`,
+    );
+  };
+  keep('inference', await inferenceFigures(values.torch, threads, rounds));
+  keep('training', await trainingFigures(values.rows.split(',').map(Number), threads, rounds));
+  keep('memory', memoryFigures());
+}
+
+async function trainingFigures(allRows: readonly number[], threads: number, rounds: number) {
+  const lines: { rows: number; tile: number; rank: number; of_dense: Summary; dense_ms: number }[] = [];
+  for (const rows of allRows) {
     const dense = await denseStep(rows, threads);
-    const all = [...TILES.flatMap((tile) => RANKS.map((rank) => [tile, rank] as const)), ...BEYOND];
-    const shapes = rows > 1000 ? MANY_ROWS : all;
-    for (const [tile, rank] of shapes) {
+    for (const [tile, rank] of rows > MANY ? MANY_ROWS : SHAPES) {
       const layer = await kroneckerStep(rows, tile, rank, threads);
-      const times = await interleaved(rows > 1000 ? Math.min(rounds, 3) : rounds, {
+      const times = await interleaved(rows > MANY ? Math.min(rounds, 5) : 2 * rounds, {
         dense: () => time(dense),
         layer: () => time(layer),
       });
       await layer.release();
       const of_dense = summary(ratios(times.layer!, times.dense!));
-      training.push({ rows, tile, rank, of_dense, dense_ms: summary(times.dense!).median });
+      lines.push({ rows, tile, rank, of_dense, dense_ms: summary(times.dense!).median });
       console.log(`${rows} rows, tile ${tile}, rank ${rank}: ${show(of_dense, 2)} of dense`);
     }
     await dense.release();
   }
-  const rows = 8192;
-  const base = megabytes(`dense,${rows}`);
-  const memory = [
-    { tile: 8, rank: 3 },
-    { tile: 16, rank: 4 },
-    { tile: 32, rank: 4 },
-  ].map(({ tile, rank }) => ({ rows, tile, rank, of_dense: megabytes(`kronecker,${rows},${tile},${rank}`) / base }));
-  for (const { tile, rank, of_dense } of memory) {
-    console.log(`peak memory, tile ${tile}, rank ${rank}: ${of_dense.toFixed(2)} of dense`);
-  }
-  const inference = await inferenceFigures(values.torch, threads, rounds);
-  const device = `${cpus()[0]?.model ?? 'unknown'}, ${threads} of ${cpus().length} threads`;
-  writeFileSync(
-    join(import.meta.dirname, 'results/block-sparse.json'),
-    `${JSON.stringify({ device, rounds, training, memory: { dense_mib: base, lines: memory }, inference }, null, 1)}\n`,
-  );
+  return lines;
 }
+
+function memoryFigures() {
+  const [idle, dense] = [megabytes('idle'), megabytes(`dense,${MEMORY_ROWS}`)];
+  const lines = (
+    [
+      [8, 3],
+      [16, 4],
+      [32, 4],
+    ] as const
+  ).map(([tile, rank]) => {
+    const mib = megabytes(`kronecker,${MEMORY_ROWS},${tile},${rank}`);
+    const above_idle = (mib - idle) / (dense - idle);
+    console.log(
+      `peak memory, tile ${tile}, rank ${rank}: ${(mib / dense).toFixed(2)} of dense, ${above_idle.toFixed(2)} above an idle process`,
+    );
+    return { tile, rank, mib, of_dense: mib / dense, above_idle };
+  });
+  return { rows: MEMORY_ROWS, idle_mib: idle, dense_mib: dense, lines };
+}
+
+const WAYS: readonly ProductWay[] = ['strips', 'gathered'];
 
 async function inferenceFigures(folder: string | undefined, threads: number, rounds: number) {
   const torch =
     folder === undefined
       ? null
       : await Torch.start(join(import.meta.dirname, 'block-sparse/inference.py'), folder, threads);
-  const rows = 256;
+  const rows = INFERENCE_ROWS;
   const dense = await denseInference(rows, threads);
-  const lines: {
-    tile: number;
-    zeros: number;
-    of_dense: Summary;
-    of_live_share: number;
-    of_torch_bsr: Summary | null;
-  }[] = [];
+  const lines = [];
   for (const tile of [64, 32, 16, 8]) {
     for (const zeros of [0.5, 0.8, 0.9]) {
-      const sparse = await sparseInference(rows, tile, zeros, threads);
+      const [strips, gathered] = await Promise.all(
+        WAYS.map((way) => sparseInference({ rows, tile, zeros, way }, threads)),
+      );
       const times = await interleaved(2 * rounds, {
         dense: () => time(dense),
-        sparse: () => time(sparse),
+        strips: () => time(strips!),
+        gathered: () => time(gathered!),
         ...(torch && { torch: async () => 1000 * (await torch.measure(`${rows} ${tile} ${zeros}`)) }),
       });
-      await sparse.release();
-      const of_dense = summary(ratios(times.sparse!, times.dense!));
-      const of_torch_bsr = times.torch ? summary(ratios(times.sparse!, times.torch)) : null;
-      lines.push({ tile, zeros, of_dense, of_live_share: of_dense.median / (1 - zeros), of_torch_bsr });
-      console.log(
-        `inference, tile ${tile}, ${100 * zeros} % zero: ${show(of_dense, 2)} of dense, ${(of_dense.median / (1 - zeros)).toFixed(2)} of the live share` +
-          (of_torch_bsr ? `, ${show(of_torch_bsr, 2)} of PyTorch's BSR` : ''),
-      );
+      await strips!.release();
+      await gathered!.release();
+      for (const way of WAYS) {
+        const of_dense = summary(ratios(times[way]!, times.dense!));
+        const of_torch_bsr = times.torch ? summary(ratios(times[way]!, times.torch)) : null;
+        const of_live_share = of_dense.median / (1 - zeros);
+        lines.push({ tile, zeros, way, chosen: way === wayFor(tile), of_dense, of_live_share, of_torch_bsr });
+        console.log(
+          `inference, tile ${tile}, ${100 * zeros} % zero, ${way}${way === wayFor(tile) ? ' (chosen)' : ''}: ${show(of_dense, 2)} of dense, ${of_live_share.toFixed(2)} of the live share` +
+            (of_torch_bsr ? `, ${show(of_torch_bsr, 2)} of PyTorch's BSR` : ''),
+        );
+      }
     }
   }
   await dense.release();

@@ -1,5 +1,6 @@
 /** What the bench times: a step of a layer, dense and as a sum of Kronecker products, and inference with live tiles alone. */
 import { toBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
+import { openSparseProduct, type ProductWay } from '../../../gpu-worker/block-sparse/inference/index.ts';
 import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
 import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
@@ -43,10 +44,19 @@ export function kroneckerStep(rows: number, tile: number, rank: number, threads:
 
 const weights = () => stream(2, 'weights').normal32(WIDTH * WIDTH);
 
-export const denseInference = (rows: number, threads: number): Promise<Timed> =>
-  timed({ y: g.sum(g.matmul(g.input('x', [rows, WIDTH]), g.constant(weights(), [WIDTH, WIDTH])), 0) }, threads);
+const inputs = (rows: number): Float32Array => stream(1, 'x').uniform32(rows * WIDTH, { low: -1, high: 1 });
+/** Before a kernel is timed: the runtime compiles it anew once it has run for a while. */
+const WARM_UP = 20;
 
-export function sparseInference(rows: number, tile: number, zeros: number, threads: number): Promise<Timed> {
+export function denseInference(rows: number, threads: number): Promise<Timed> {
+  const weight = g.constant(weights(), [WIDTH, WIDTH]);
+  return timed({ y: g.matmul(g.input('x', [rows, WIDTH]), weight) }, threads);
+}
+
+export async function sparseInference(
+  { rows, tile, zeros, way }: { rows: number; tile: number; zeros: number; way: ProductWay },
+  threads: number,
+): Promise<Timed> {
   const grid = gridOf(WIDTH, WIDTH, [tile, tile]);
   const weight = weights();
   const dead = new Set(stream(3, 'dead').subset(grid.p * grid.q, Math.round(zeros * grid.p * grid.q)));
@@ -55,5 +65,10 @@ export function sparseInference(rows: number, tile: number, zeros: number, threa
       weight.fill(0, offset, offset + tile);
     }
   });
-  return timed({ y: g.sum(blockSparseProduct(g.input('x', [rows, WIDTH]), toBlockCsr(weight, grid)), 0) }, threads);
+  const product = await openSparseProduct(toBlockCsr(weight, grid), { way, threads });
+  const x = inputs(rows);
+  for (let i = 0; i < WARM_UP; i++) {
+    await product.multiply(x);
+  }
+  return { run: () => product.multiply(x), release: () => product.release() };
 }
