@@ -64,6 +64,12 @@ export type RunResult = {
 const DEBIAS_RATE = 0.1;
 /** Points of the curve, and of those how many are measured on the validation rows. */
 const [POINTS, VALIDATED_EVERY] = [40, 4];
+/**
+ * Norm that gradients of plain descent are scaled down to. The factors multiply each other's steps: from a draw of B whose
+ * columns have large sums they grow without end at a rate that other draws bear. Settled training stays below it. Adam bounds
+ * its own steps, and with clipped gradients a search for the tile size leaves wrong sizes alive.
+ */
+const CLIP_NORM = 1;
 /** Batches that one call of the program gets at most, bytes. */
 const CHUNK_BYTES = 2 ** 25;
 
@@ -287,6 +293,7 @@ async function createTrainer(options: RunOptions, method: Method, resume?: Check
     rate: runRate(options),
     groups: method.groups,
     constraints: method.constraints,
+    ...(optimiser.kind === 'sgd' && { clipNorm: CLIP_NORM }),
     shared: method.masks ? layers.map((layer) => method.masks!.input(layer)) : [],
     ...(initial && { initial }),
     seed,

@@ -162,10 +162,18 @@ describe('block_sparse.train on images', () => {
     expect(result.warnings.join()).toMatch(/would have emptied layer 'head'/);
   });
 
+  it('bears a rate at which the factors would drive each other without end, were gradients not clipped', async () => {
+    const settings = params({ methods: ['kpd_unpenalised'], learning_rate: 10, weight_decay: 0, lambda: [] });
+    const { result } = await jobs.run(blockSparseTrain, { ...settings, lambda_absolute: [] });
+    expect(result.points[0]!.stopped).toBeNull();
+  });
+
   it('goes on with the other points where one diverges', async () => {
     const settings = params({
       methods: ['kpd_unpenalised', 'pruning'],
       learning_rate: 10,
+      // The factors are multiplied by 1 - 10 in every step.
+      weight_decay: 1,
       lambda: [],
       lambda_absolute: [],
     });
