@@ -47,7 +47,7 @@ export const tilePictures = ({ layers, states }: PointModel): { name: string; sv
 /** Mean and range over seeds of every setting, one line for each method and tile. */
 export function frontierPicture(
   all: readonly Measured[],
-  { label, chosen }: { label: string; chosen: Measured },
+  { label, chosen }: { label: string; chosen?: Measured },
 ): string {
   const settings = groupedBy(all, ({ point }) => settingKey(point)).map((group) => ({
     point: group[0]!.point,
@@ -71,6 +71,6 @@ export function frontierPicture(
           .map(({ x, y }) => ({ x: x.mean, y: y.mean, low: y.minimum, high: y.maximum })),
       };
     }),
-    chosen: { x: 100 * chosen.zeroShare, y: chosen.score, name: 'chosen' },
+    ...(chosen && { chosen: { x: 100 * chosen.zeroShare, y: chosen.score, name: 'chosen' } }),
   });
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run study -- block-sparse [mnist|tiles|full|lenet|planted ...] [--seeds N]`: block-wise sparse training against its
+ * `npm run study -- block-sparse [mnist|frontier|refit|tiles|full|lenet|vit|planted ...] [--seeds N]`: block-wise sparse training against its
  * rivals. What `results/block-sparse-<part>.json` holds already is kept, so that a study that was stopped goes on; delete the
  * file to measure anew. `--show` measures nothing. Shows all in `results/block-sparse.md`.
  */
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { full, type Line, linearOnTestSet, progress } from './block-sparse/mnist.ts';
 import { type PlantedLine, planted } from './block-sparse/planted.ts';
-import { markdown } from './block-sparse/tables.ts';
+import { markdown, pictures } from './block-sparse/tables.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 const note = (text: string): void => console.error(text);
@@ -34,10 +34,13 @@ function linesOf<L>(part: string, show: (line: L) => string) {
 }
 
 const PARTS: Record<string, { seeds: number; run: (seeds: readonly number[]) => Promise<void> }> = {
-  mnist: { seeds: 5, run: (seeds) => linearOnTestSet('core', seeds, linesOf<Line>('mnist', progress)) },
+  mnist: { seeds: 5, run: (seeds) => linearOnTestSet('mnist', seeds, linesOf<Line>('mnist', progress)) },
+  frontier: { seeds: 3, run: (seeds) => linearOnTestSet('frontier', seeds, linesOf<Line>('mnist', progress)) },
+  refit: { seeds: 3, run: (seeds) => linearOnTestSet('refit', seeds, linesOf<Line>('refit', progress)) },
   tiles: { seeds: 2, run: (seeds) => linearOnTestSet('tiles', seeds, linesOf<Line>('tiles', progress)) },
   full: { seeds: 2, run: (seeds) => full('linear', seeds, linesOf<Line>('full', progress)) },
-  lenet: { seeds: 2, run: (seeds) => full('lenet', seeds, linesOf<Line>('lenet', progress)) },
+  lenet: { seeds: 1, run: (seeds) => full('lenet', seeds, linesOf<Line>('lenet', progress)) },
+  vit: { seeds: 1, run: (seeds) => full('vit', seeds, linesOf<Line>('vit', progress)) },
   planted: {
     seeds: 2,
     run: (seeds) =>
@@ -66,10 +69,13 @@ export async function run(options: string[]): Promise<void> {
     await part.run(Array.from({ length: Number(values.seeds ?? part.seeds) }, (_, i) => i));
   }
   writeFileSync(join(RESULTS, 'block-sparse.md'), page());
+  for (const { name, svg } of pictures(parts())) {
+    writeFileSync(join(RESULTS, `block-sparse-${name}.svg`), svg);
+  }
 }
 
+const parts = () =>
+  Object.fromEntries(['mnist', 'refit', 'tiles', 'full', 'lenet', 'vit'].map((part) => [part, read<Line>(part)]));
+
 /** The generated page, of the parts that have results. */
-export function page(): string {
-  const parts = ['mnist', 'tiles', 'full', 'lenet'].map((part) => [part, read<Line>(part)] as const);
-  return markdown(Object.fromEntries(parts), read<PlantedLine>('planted'));
-}
+export const page = (): string => markdown(parts(), read<PlantedLine>('planted'));
