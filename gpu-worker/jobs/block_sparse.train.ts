@@ -6,6 +6,7 @@ import contract from '../../shared/jobs/block_sparse.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import { chosenFigures, comparePoints, modelOfPoint } from '../block-sparse/comparison.ts';
 import { figuresOfStated, planOf, statedFigures, statedProgress } from '../block-sparse/contract-names.ts';
+import { layerTimes } from '../block-sparse/inference/index.ts';
 import { measurePoint } from '../block-sparse/measure.ts';
 import { penaltyUnit } from '../block-sparse/points.ts';
 import { comparisonReport } from '../block-sparse/report.ts';
@@ -52,6 +53,7 @@ export default handle(contract, async (context) => {
       report: await manifestId(reportManifest),
       critical_lambda: critical,
       learning_rate_sum: rateSum,
+      inference: await layerTimes(model),
       left_dense: leftDense,
       warnings,
       data_digest: opened.digest,

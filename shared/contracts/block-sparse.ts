@@ -145,3 +145,16 @@ export const frontierSchema = z.array(
     seconds: spreadSchema,
   }),
 );
+
+export const layerTimesSchema = z.array(
+  z.object({
+    layer: z.string(),
+    way: z
+      .enum(['gathered', 'strips'])
+      .describe('gathered: inputs of live tiles are copied together and multiplied; strips: a kernel that copies none'),
+    rows: z.number(),
+    live_share: z.number(),
+    dense_ms: z.number(),
+    live_tiles_ms: z.number(),
+  }),
+);

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   frontierSchema,
+  layerTimesSchema,
   networkSchema,
   pointFiguresSchema,
   SPARSE_METHODS,
@@ -121,6 +122,9 @@ export default defineJob({
     report: reportIdSchema,
     critical_lambda: z.number().describe('the unit of lambda'),
     learning_rate_sum: z.number(),
+    inference: layerTimesSchema.describe(
+      'of the chosen model, layers with zero tiles: medians measured on this worker, one thread, in turns with the dense product',
+    ),
     left_dense: z.array(z.string()).describe('layers that no tile divides'),
     warnings: z.array(z.string()),
     data_digest: z.string(),

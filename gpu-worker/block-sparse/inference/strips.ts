@@ -3,7 +3,7 @@ import type { BlockCsr } from '../block-csr.ts';
 
 export const STRIP = 8;
 
-export type Strips = {
+type Strips = {
   /** [strips + 1]: where each strip begins among the entries. */
   starts: Int32Array;
   /** [entries]: tile row of each; a strip's entries are the tile rows with a live tile among its outputs, ascending. */

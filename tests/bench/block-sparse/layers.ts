@@ -6,7 +6,6 @@ import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import { Session } from '../../../gpu-worker/runtime/index.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { blockSparseProduct } from '../../support/block-sparse-product.ts';
 
 export const WIDTH = 1024;
 export type Timed = { run(): Promise<unknown>; release(): Promise<void> };

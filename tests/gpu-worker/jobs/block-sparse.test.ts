@@ -104,6 +104,14 @@ describe('block_sparse.train on images', () => {
       expect(result.points.find(({ point }) => point.method === method)!.zero_share).toBeCloseTo(0.5, 6);
     }
 
+    // Whether the zeros of the chosen model are worth anything here is measured, not counted.
+    const chosen = result.points.find(({ point }) => JSON.stringify(point) === JSON.stringify(result.chosen))!;
+    expect(result.inference.map(({ layer }) => layer)).toEqual(chosen.zero_share > 0 ? ['head'] : []);
+    for (const { live_share, dense_ms, live_tiles_ms } of result.inference) {
+      expect(live_share).toBeCloseTo(1 - chosen.zero_share, 12);
+      expect(Math.min(dense_ms, live_tiles_ms)).toBeGreaterThan(0);
+    }
+
     const [model, report] = published;
     const layers = model!.body.layers as Record<
       string,
