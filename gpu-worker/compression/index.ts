@@ -9,6 +9,7 @@ export { CompressionStudy } from './autoencoders/study.ts';
 export { compareModels, requireOneShape } from './compare.ts';
 export { compressFolder } from './compressed-folder.ts';
 export { planOf, statedCopy, statedTotals } from './contract-names.ts';
+export { outIn } from './files/linear-layout.ts';
 export type { Shard } from './files/shards.ts';
 export { roundToNearest } from './methods/grids.ts';
 export { lowest, type Mask, masked, scores } from './methods/masks.ts';

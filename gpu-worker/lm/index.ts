@@ -23,6 +23,7 @@ export {
   type CrossEntropy,
   crossEntropy,
   klDivergence,
+  logProbabilities,
   meanDivergence,
   nextTokenLogits,
   rowOf,
@@ -33,15 +34,16 @@ export {
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
-export { generate } from './generation/generate.ts';
+export { type GenerationIntervention, generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
 export { activations, groups, passes, type Sequence } from './inference/activations.ts';
 export { makeBatch, positionsOf, type TokenRows } from './inference/batch.ts';
 export { blockwiseLoss, passesOf } from './inference/block-loss.ts';
-export { BlockRunner, type BlockStream, linearsOf, weightsOfBlock } from './inference/blocks.ts';
+export { BlockRunner, type BlockStream, weightsOfBlock } from './inference/blocks.ts';
 export type { Intervention } from './inference/interventions.ts';
 export { LanguageModel, loadModel } from './inference/model.ts';
+<<<<<<< HEAD
 export type { ForwardResult } from './inference/pass.ts';
 export { maskName, storedParameters } from './inference/programs.ts';
 export { headOutputs, headProjection } from './network/head-weights.ts';
@@ -51,6 +53,10 @@ export { paddedMask } from './network/masks.ts';
 export type { PartStreams } from './network/projections.ts';
 export { rotaryTables } from './network/rotary.ts';
 export { transformer } from './network/transformer.ts';
+=======
+export type { ForwardRequest, ForwardResult } from './inference/pass.ts';
+export { linearsOf } from './network/linears.ts';
+>>>>>>> 6db2aa9 (Verify refusal directions, edits of weights and steering against reference values; let paths of rank one lie beside a model's matrices)
 export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
 export { renderChat } from './tokenizer/chat.ts';
 export { tokenText } from './tokenizer/token-text.ts';
@@ -59,10 +65,19 @@ export { heldOutLoss, plantedLoss } from './training/held-out-loss.ts';
 export { type TrainedModel, trainLanguageModel } from './training/train.ts';
 export { lossGraph } from './training/training-graph.ts';
 export { weightGradients } from './training/weight-gradients.ts';
+export { writeEditedFolder } from './weights/edited-folder.ts';
 export { type ModelFolder, readFolder, readWeight } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
 export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';
 export { matchesAny } from './weights/name-patterns.ts';
 export { readWeightsOfFile } from './weights/quantised/read.ts';
 export type { SavedTokenizer } from './weights/save.ts';
+export {
+  SIDE_PATHS_FILE,
+  type SidePath,
+  type SidePaths,
+  sidePathFile,
+  sizesOf,
+  withPair,
+} from './weights/side-paths.ts';
 export { readJson } from './weights/stored-tensors.ts';

@@ -41,6 +41,11 @@ switch (what) {
     await (await import('./report.ts')).runComparison('circuits', rest, compareCircuits);
     break;
   }
+  case 'directions': {
+    const { compareDirections } = await import('./directions.ts');
+    await (await import('./report.ts')).runComparison('directions', rest, compareDirections);
+    break;
+  }
   case 'layouts': {
     const { compareLayouts } = await import('./layouts.ts');
     await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
@@ -53,7 +58,7 @@ switch (what) {
   }
   default:
     console.error(
-      `usage: verify -- block-sparse|circuits|compression|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
+      `usage: verify -- block-sparse|circuits|compression|directions|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
     );
     process.exit(2);
 }

@@ -3,7 +3,7 @@
  * only one block is in memory. Rows of a pass are of one length; nothing is padded.
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { LayerWeights, Linear, Weight } from '../../../shared/models/architecture.ts';
+import type { Linear, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { type FeedValue, Session } from '../../runtime/index.ts';
 import { named } from '../named.ts';
@@ -26,11 +26,6 @@ type BlockPass = {
   /** What went into linear layers, by the name of the weight; layers that share an input share an array. */
   inputs: Map<string, Float32Array>;
 };
-
-/** The linear layers of a block, in the order of computation. */
-export function linearsOf({ qkv, output, gate, up, down }: LayerWeights): Linear[] {
-  return [...('q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]), output, ...(gate ? [gate] : []), up, down];
-}
 
 /** Every weight of a block. */
 export function weightsOfBlock(folder: ModelFolder, layer: number): Weight[] {

@@ -6,6 +6,7 @@ import type { FeedValue, HostTensor } from '../../runtime/index.ts';
 import { readTokenizer, requireFit, type Tokenizer } from '../tokenizer/tokenizer.ts';
 import { discardFolder, type ModelFolder, readFolder } from '../weights/folder.ts';
 import { type PublishedSettings, readPublishedSettings } from '../weights/published-settings.ts';
+import type { SidePaths } from '../weights/side-paths.ts';
 import { type Batch, makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
 import { isNotFinite, notFiniteError } from './finite.ts';
 import { prepareEdit } from './interventions.ts';
@@ -21,12 +22,14 @@ export class LanguageModel {
   readonly shapes: ShapeFeeds;
   /** How its publisher generates with it. */
   readonly published: PublishedSettings;
+  readonly #options: DeviceOptions;
 
   constructor(folder: ModelFolder, tokenizer: Tokenizer | null, options: DeviceOptions) {
     this.folder = folder;
     this.architecture = folder.architecture;
     this.tokenizer = tokenizer;
     this.device = options.device ?? 'cpu';
+    this.#options = options;
     this.programs = new Programs(folder, options);
     this.shapes = new ShapeFeeds(folder.architecture);
     this.published = readPublishedSettings(folder.path);
@@ -110,6 +113,14 @@ export class LanguageModel {
       losses: out.losses ? maskLosses(out.losses.data as Float32Array, batch) : null,
       final: out.final ? tapOf(out.final) : null,
     };
+  }
+
+  /**
+   * The same model with these paths beside its layers in place of its own. It shares the files: give its sessions back
+   * (`programs.release`) before this model.
+   */
+  withSidePaths(sidePaths: SidePaths): LanguageModel {
+    return new LanguageModel({ ...this.folder, sidePaths }, this.tokenizer, this.#options);
   }
 
   /** Gives the sessions' memory back, and the dense copy of quantised weights where it was nobody else's. */

@@ -6,7 +6,7 @@ import { type Provider, Session } from '../../runtime/index.ts';
 import { named } from '../named.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { TappedHookPoints } from '../network/hook-points.ts';
-import type { Parameters } from '../network/layers.ts';
+import { type Parameters, value } from '../network/layers.ts';
 import { packedLinear } from '../network/packed-linear.ts';
 import { transformer } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
@@ -52,7 +52,7 @@ export function storedParameters(folder: ModelFolder, activations: 'float32' | '
     const { file, begin, end, shape } = named(folder.packedTensors, name);
     return g.external({ file, offset: begin, length: end - begin }, shape, dtype);
   };
-  const product = ({ weight }: Linear, x: g.Tensor): g.Tensor | null => {
+  const packedProduct = ({ weight }: Linear, x: g.Tensor): g.Tensor | null => {
     const packed = folder.packed.get(weight.name);
     if (!packed) {
       return null;
@@ -65,7 +65,21 @@ export function storedParameters(folder: ModelFolder, activations: 'float32' | '
     };
     return packedLinear(x, parts, { ...sizes, activations });
   };
-  return folder.packed.size > 0 ? Object.assign(get, { product }) : get;
+  const vector = (values: Float32Array, shape: readonly number[]) => g.constant(Array.from(values), shape);
+  const product = (layer: Linear, x: g.Tensor): g.Tensor | null => {
+    const pair = folder.sidePaths.get(layer.weight.name)?.pair;
+    if (!pair) {
+      return packedProduct(layer, x);
+    }
+    const own = packedProduct(layer, x) ?? g.matmul(x, value(get, layer.weight), { transB: layer.layout === 'out_in' });
+    const along = g.matmul(x, vector(pair.right, [pair.right.length, 1]));
+    return g.add(own, g.mul(along, vector(pair.left, [pair.left.length])));
+  };
+  const offset = ({ weight }: Linear): g.Tensor | null => {
+    const constant = folder.sidePaths.get(weight.name)?.constant;
+    return constant ? vector(constant, [constant.length]) : null;
+  };
+  return folder.packed.size + folder.sidePaths.size > 0 ? Object.assign(get, { product, offset }) : get;
 }
 
 /** Whether a variant's attention can be the runtime's own node: no padding, and nobody looks at the patterns. */

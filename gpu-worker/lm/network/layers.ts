@@ -7,6 +7,8 @@ import { Parameter } from '../../graph/index.ts';
 export type Parameters = ((weight: Weight) => g.Tensor) & {
   /** Called with every linear layer and its input: gives the product x W' by other means, or null to leave it. */
   product?(layer: Linear, x: g.Tensor): g.Tensor | null;
+  /** Called with every linear layer: what is added to its output beside its own bias, or null. */
+  offset?(layer: Linear): g.Tensor | null;
 };
 
 /** A weight ready to compute with. */
@@ -30,7 +32,9 @@ const isParameter = (tensor: g.Tensor): boolean => tensor.node.operator === Para
 export function linear(layer: Linear, get: Parameters, x: g.Tensor): g.Tensor {
   const { weight, bias, layout } = layer;
   const y = get.product?.(layer, x) ?? g.matmul(x, value(get, weight), { transB: layout === 'out_in' });
-  return bias ? g.add(y, value(get, bias)) : y;
+  const offset = get.offset?.(layer) ?? null;
+  const moved = offset ? g.add(y, offset) : y;
+  return bias ? g.add(moved, value(get, bias)) : moved;
 }
 
 /** The architecture's kind of norm over the last axis. */

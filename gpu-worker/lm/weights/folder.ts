@@ -11,13 +11,18 @@ import {
   type Weight,
 } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
+<<<<<<< HEAD
 import { named } from '../named.ts';
+=======
+import { linearsOf } from '../network/linears.ts';
+>>>>>>> 6db2aa9 (Verify refusal directions, edits of weights and steering against reference values; let paths of rank one lie beside a model's matrices)
 import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
 import { type PackedMatrix, unpacked } from './quantised/packed.ts';
 import { findQuantised } from './quantised/read.ts';
 import { isObject } from './quantised/settings.ts';
 import { readBytes, readFloat32 } from './safetensors-file.ts';
+import { readSidePaths, type SidePaths, withPair } from './side-paths.ts';
 import { readJson, readStoredTensors, type StoredTensor, type StoredTensors } from './stored-tensors.ts';
 
 /** A folder that has been read and checked: everything the model needs is there, with the right shapes. */
@@ -38,6 +43,8 @@ export type ModelFolder = {
   packed: ReadonlyMap<string, PackedMatrix>;
   /** Where each of their tensors lies. */
   packedTensors: ReadonlyMap<string, StoredTensor>;
+  /** What is added beside linear layers, by the weight's name. */
+  sidePaths: SidePaths;
 };
 
 /**
@@ -45,10 +52,14 @@ export type ModelFolder = {
  * (or, where `packed` says what they are multiplied with, as the runtime unpacks them) into a folder of their own, within `scratch` or else to be given back by `discardFolder`.
  * @throws SextantError `model_unknown`, `model_unsupported`, `weights_invalid`
  */
-export function readFolder(
-  path: string,
-  { scratch, packed = null }: { scratch?: string | undefined; packed?: Storage['packed'] } = {},
-): ModelFolder {
+export function readFolder(path: string, options: FolderOptions = {}): ModelFolder {
+  const folder = readStorage(path, options);
+  return { ...folder, sidePaths: readSidePaths(path, folder.weights) };
+}
+
+type FolderOptions = { scratch?: string | undefined; packed?: Storage['packed'] };
+
+function readStorage(path: string, { scratch, packed = null }: FolderOptions): ModelFolder {
   const file = ggufFileOf(path);
   if (file) {
     const { storage, dense } = readGguf(file);
@@ -114,7 +125,7 @@ function readPlainFolder(
   refuseUnread(tensors, read, listWeights(weights), family);
   const { path: weightsPath, bytes } = tensors;
   const document = config as Record<string, unknown>;
-  const kept = { packed, packedTensors };
+  const kept = { packed, packedTensors, sidePaths: new Map() };
   return { path, weightsPath, config: document, architecture, weights, stored, bytes, storage: null, ...kept };
 }
 
@@ -181,8 +192,24 @@ function refuseUnread(
   );
 }
 
-/** The values of one weight as float32. */
+/**
+ * The values of one weight as float32, with what a side path adds to it.
+ * @throws SextantError `weights_invalid`; `model_unsupported` where a side path adds what no matrix could hold
+ */
 export function readWeight(folder: ModelFolder, name: string): Float32Array {
+  const values = readOwn(folder, name);
+  const path = folder.sidePaths.get(name);
+  if (!path) {
+    return values;
+  }
+  if (path.constant) {
+    throw new SextantError('model_unsupported', `'${name}' has a constant beside it, which its matrix cannot hold`);
+  }
+  const linear = folder.weights.layers.flatMap(linearsOf).find(({ weight }) => weight.name === name)!;
+  return withPair(linear, values, path.pair!);
+}
+
+function readOwn(folder: ModelFolder, name: string): Float32Array {
   const packed = folder.packed.get(name);
   if (packed) {
     const read = (part: string) => {

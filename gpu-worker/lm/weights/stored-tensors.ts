@@ -12,6 +12,8 @@ export type StoredTensor = SafetensorsEntry & { file: string };
 
 const SINGLE = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
+/** Beside the weights; `side-paths.ts` reads it. */
+const SIDE_PATHS = 'side_paths.safetensors';
 const MAX_JSON_BYTES = 64 * 2 ** 20;
 
 /** A JSON file of the folder. @throws SextantError `weights_invalid` */
@@ -145,7 +147,7 @@ function weightFiles(path: string): string[] {
   if (existsSync(join(path, INDEX))) {
     return shardsOf(path);
   }
-  const only = readdirSync(path).filter((name) => name.endsWith('.safetensors'));
+  const only = readdirSync(path).filter((name) => name.endsWith('.safetensors') && name !== SIDE_PATHS);
   if (only.length === 1) {
     return only;
   }
