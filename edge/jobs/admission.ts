@@ -43,6 +43,11 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     throw misfit(errors.map((error) => ({ ...error, pointer: `/params${error.pointer}` })));
   }
   const params = parsed.data as Record<string, unknown>;
+  const permission = contract.permission?.(params) ?? null;
+  if (permission !== null && env[permission] !== '1') {
+    const detail = `the operator of this service does not allow it: ${permission} is not set`;
+    throw misfit([{ pointer: '/params', code: 'not_permitted', detail }]);
+  }
   if (request.data.webhook) {
     checkWebhookAddress(env, request.data.webhook);
   }

@@ -54,3 +54,15 @@ export function areaUnderCurve(high: ArrayLike<number>, low: ArrayLike<number>):
   }
   return (ranks - (high.length * (high.length + 1)) / 2) / (high.length * low.length);
 }
+
+/** Projection of each row [n, width] on the unit vector of a direction. */
+export function projectionsOf(x: ArrayLike<number>, direction: ArrayLike<number>): Float64Array {
+  const [width, size] = [direction.length, norm(direction)];
+  return Float64Array.from({ length: x.length / width }, (_, row) => {
+    let sum = 0;
+    for (let i = 0; i < width; i++) {
+      sum += x[row * width + i]! * direction[i]!;
+    }
+    return sum / size;
+  });
+}

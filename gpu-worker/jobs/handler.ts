@@ -24,6 +24,8 @@ export type WorkerConfiguration = {
   /** Cache of downloads, by digest or commit. */
   cache: string;
   memory_limit_bytes: number;
+  /** Whether jobs may publish models whose refusal was removed. */
+  allow_ablated_models?: boolean;
 };
 
 /** A published result or artefact named in the params: its manifest and, on demand, local files of its blobs (digest-checked). */

@@ -19,6 +19,8 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
   'model.compare': async () => (await import('./model.compare.ts')).default as Handler,
   'model.compress': async () => (await import('./model.compress.ts')).default as Handler,
+  'refusal.repair': async () => (await import('./refusal.repair.ts')).default as Handler,
+  'refusal.study': async () => (await import('./refusal.study.ts')).default as Handler,
   'sae.encode': async () => (await import('./sae.encode.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
   'sae.prune': async () => (await import('./sae.prune.ts')).default as Handler,

@@ -5,9 +5,9 @@ import type { RandomStream } from '../../shared/math/random.ts';
 type Prompt = {
   text: string;
   /** Prompts of one group (a template, a document, a pair) stay on one side of every split. */
-  group?: string;
+  group?: string | undefined;
   /** Every split holds the labels in the same shares, as nearly as whole groups allow. */
-  label?: string;
+  label?: string | undefined;
 };
 /** Share of each split, by its name, in the order in which they are filled; together 1. */
 type Shares<Name extends string> = Readonly<Record<Name, number>>;

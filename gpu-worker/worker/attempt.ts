@@ -64,13 +64,23 @@ export class Attempt {
 
   /** Runs to the end; `shutdown` gives the job back. */
   async run(shutdown: AbortSignal): Promise<AttemptEnd> {
-    const { data, device, threads, models, corpora, hubs, memory_limit_bytes } = this.#configuration;
+    const { data, device, threads, models, corpora, hubs, memory_limit_bytes, allow_ablated_models } =
+      this.#configuration;
     const { type, params, claim } = this.#job;
     const folder = scratchOf(this.#configuration);
     await mkdir(folder, { recursive: true });
     const scratch = await mkdtemp(join(folder, `${this.#job.id}-${claim.attempt}-`));
     const cache = join(data, 'cache');
-    const configuration = { device, threads, models, corpora, hubs, cache, memory_limit_bytes };
+    const configuration = {
+      device,
+      threads,
+      models,
+      corpora,
+      hubs,
+      cache,
+      memory_limit_bytes,
+      allow_ablated_models,
+    };
     const { inputs, checkpoint } = claim;
     const order = { type, params, inputs, checkpoint, scratch, configuration };
     const computation: Computation = new Computation(order, async (written) => {

@@ -39,6 +39,8 @@ const configurationSchema = z.strictObject({
     .exactOptional(),
   /** Holds `cache` (downloads by digest) and `scratch` (one folder per attempt). */
   data: z.string(),
+  /** Whether jobs may publish models whose refusal was removed; `ALLOW_ABLATED_MODELS=1` in the environment says so too. */
+  allow_ablated_models: z.boolean().default(false),
   models: z.record(alias, z.string()).default({}),
   corpora: z.record(alias, z.string()).default({}),
   hubs: z.record(z.string(), z.strictObject({ endpoint: z.url(), token: z.string().exactOptional() })).default({}),
@@ -48,11 +50,12 @@ export type Configuration = z.output<typeof configurationSchema> & { key: Signin
 /** Reads the file, lets the environment win, and resolves paths. Raises an Error that names what is missing or wrong. */
 export function readConfiguration(file: string, environment: Record<string, string | undefined>): Configuration {
   const raw = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown> & { queue?: Record<string, unknown> };
-  const { SEXTANT_EDGE_URL, SEXTANT_QUEUES_TOKEN, SEXTANT_WORKER_KEY_FILE } = environment;
+  const { SEXTANT_EDGE_URL, SEXTANT_QUEUES_TOKEN, SEXTANT_WORKER_KEY_FILE, ALLOW_ABLATED_MODELS } = environment;
   const parsed = configurationSchema.safeParse({
     ...raw,
     ...(SEXTANT_EDGE_URL ? { edge_url: SEXTANT_EDGE_URL } : {}),
     ...(SEXTANT_WORKER_KEY_FILE ? { key_file: SEXTANT_WORKER_KEY_FILE } : {}),
+    ...(ALLOW_ABLATED_MODELS === '1' ? { allow_ablated_models: true } : {}),
     queue: { ...raw.queue, ...(SEXTANT_QUEUES_TOKEN ? { token: SEXTANT_QUEUES_TOKEN } : {}) },
   });
   if (!parsed.success) {

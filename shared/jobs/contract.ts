@@ -19,6 +19,8 @@ export type ModelUse = {
 /** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
 
+export type OperatorPermission = 'ALLOW_ABLATED_MODELS';
+
 export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
   /** Dotted name, equal to the file's name. */
   readonly type: string;
@@ -42,6 +44,8 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   estimate(params: z.output<P>, model: ModelDescription | null, things: readonly Manifest[]): Estimate;
   /** The quantities that the estimate is the price of, where unit costs were measured. */
   work?(params: z.output<P>, model: ModelSizes, things: readonly Manifest[]): Work;
+  /** What the operator must allow by a variable of that name before these params are taken; null for nothing. */
+  permission?(params: z.output<P>): OperatorPermission | null;
   /** How long the job and its unpublished artefacts stay readable, in days. */
   readonly retention_days: number;
   /** Jobs on people's data: input artefacts are deleted 24 h after the end. */

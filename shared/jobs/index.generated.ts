@@ -17,6 +17,8 @@ import lmGenerate from './lm.generate.ts';
 import lmTrain from './lm.train.ts';
 import modelCompare from './model.compare.ts';
 import modelCompress from './model.compress.ts';
+import refusalRepair from './refusal.repair.ts';
+import refusalStudy from './refusal.study.ts';
 import saeEncode from './sae.encode.ts';
 import saeEvaluate from './sae.evaluate.ts';
 import saePrune from './sae.prune.ts';
@@ -41,6 +43,8 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'lm.train': lmTrain,
   'model.compare': modelCompare,
   'model.compress': modelCompress,
+  'refusal.repair': refusalRepair,
+  'refusal.study': refusalStudy,
   'sae.encode': saeEncode,
   'sae.evaluate': saeEvaluate,
   'sae.prune': saePrune,

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
 import type { ModelReference } from '../contracts/model.ts';
+import type { PromptSource } from '../contracts/prompts.ts';
 import type { InputUse, ModelUse } from './contract.ts';
 
 export const hookSchema = z
@@ -27,3 +28,6 @@ export const corpusInput = (corpus: Corpus, pointer = '/corpus'): InputUse[] =>
 
 export const taskInput = (task: CircuitTask, pointer = '/task'): InputUse[] =>
   'artefact' in task ? [{ id: task.artefact, pointer: `${pointer}/artefact` }] : [];
+
+export const promptInput = (source: PromptSource, pointer: string): InputUse[] =>
+  'artefact' in source ? [{ id: source.artefact, pointer: `${pointer}/artefact` }] : [];

@@ -1,5 +1,9 @@
 /** What is done with a refusal direction while a model runs: ablation, linear or affine, and addition. */
-import type { Intervention } from '../../lm/index.ts';
+
+/** Edits that hold for a forward pass and while generating. */
+export type SteadyEdit =
+  | { kind: 'add'; hook: string; vector: Float32Array; strength: number }
+  | { kind: 'project'; hook: string; directions: Float32Array; factor: number };
 
 type Removal = {
   /** Unit vectors: one, or one per row of the batch side by side. */
@@ -13,17 +17,17 @@ type Removal = {
  * later block then receives anything along u, so nothing is left to remove there. Affine removal puts a constant back in
  * before the first block: every later stream has it.
  */
-export function ablation(layers: number, { unit, mean = 0 }: Removal): Intervention[] {
+export function ablation(layers: number, { unit, mean = 0 }: Removal): SteadyEdit[] {
   const hooks = [
     'resid_pre.0',
     ...Array.from({ length: layers }, (_, layer) => [`attn_out.${layer}`, `mlp_out.${layer}`]).flat(),
   ];
   return [
-    ...hooks.map((hook): Intervention => ({ kind: 'project', hook, directions: unit })),
+    ...hooks.map((hook): SteadyEdit => ({ kind: 'project', hook, directions: unit, factor: 0 })),
     ...(mean === 0 ? [] : [{ kind: 'add' as const, hook: 'resid_pre.0', vector: unit, strength: mean }]),
   ];
 }
 
 /** x + strength * vector on what enters a block, at every position. */
-export const addition = (layer: number, vector: Float32Array, strength = 1): Intervention[] =>
+export const addition = (layer: number, vector: Float32Array, strength = 1): SteadyEdit[] =>
   strength === 0 ? [] : [{ kind: 'add', hook: `resid_pre.${layer}`, vector, strength }];

@@ -14,6 +14,8 @@ import type { JobContext } from '../handler.ts';
 
 export type OpenedModel = {
   model: LanguageModel;
+  /** The folder or file that it was opened from, as it is stored. */
+  path: string;
   /** `mdl_...` where the reference was one, else null. */
   id: string | null;
   /** Digest over config and weights: equal for equal models under any name. */
@@ -63,7 +65,8 @@ export async function openModel(context: Surroundings, reference: ModelReference
     storage: model.folder.storage,
   };
   context.describeModel(description);
-  return { model, id: 'id' in reference ? reference.id : null, digest, revision: description.revision, provider };
+  const id = 'id' in reference ? reference.id : null;
+  return { model, path: folder, id, digest, revision: description.revision, provider };
 }
 
 type Located = { folder: string; revision?: string; digests?: Record<string, string> };

@@ -27,10 +27,18 @@ export function encodeTexts(model: LanguageModel, texts: readonly string[], poin
   });
 }
 
-/** Id of a text that is one token as it stands. @throws SextantError `data_invalid` where it is none or several */
+/**
+ * Id of a text that is one token as it stands.
+ * @throws SextantError `data_invalid` where it is none or several, or the one that stands for all words unknown
+ */
 export function singleToken(model: LanguageModel, text: string, pointer: string): number {
-  const ids = requireTokenizer(model).encode(text, { special: false });
+  const tokenizer = requireTokenizer(model);
+  const ids = tokenizer.encode(text, { special: false });
   if (ids.length === 1) {
+    const unknown = tokenizer.encode('\u{10ffff}', { special: false });
+    if (unknown.length === 1 && unknown[0] === ids[0]) {
+      throw paramError('data_invalid', pointer, `'${text}' is not in the vocabulary of the model`);
+    }
     return ids[0]!;
   }
   throw paramError('data_invalid', pointer, `'${text}' is ${ids.length} tokens of the model, not one`);

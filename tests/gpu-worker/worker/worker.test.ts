@@ -116,6 +116,7 @@ beforeEach(async () => {
       threads: 1,
       memory_limit_bytes: 1e9,
       data: '/nonexistent',
+      allow_ablated_models: false,
       models: {},
       corpora: {},
       hubs: {},

@@ -1,0 +1,78 @@
+/** What the two toy languages share: words as a tokenizer, and models that `lm.train` makes of prompts with completions. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tokenizerDocument } from '../../gpu-worker/lm/tokenizer/tokenizer-document.ts';
+import { initialisers } from '../../gpu-worker/lm/weights/initialise.ts';
+import { type SavedTokenizer, saveFolder } from '../../gpu-worker/lm/weights/save.ts';
+import contract from '../../shared/jobs/lm.train.ts';
+import { stream } from '../../shared/math/random.ts';
+import { listWeights } from '../../shared/models/architecture.ts';
+import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
+import type { LocalJobs } from './job-context.ts';
+
+export type Pair = { prompt: string; completion: string };
+
+/** A tokenizer of whole words: `<s>` begins, `</s>` ends a text. */
+export function wordsTokenizer(words: readonly string[], chatTemplate: string | null): SavedTokenizer {
+  const special = ['<s>', '</s>', '<unk>'];
+  const vocab = Object.fromEntries([...special, ...words].map((word, id) => [word, id]));
+  return {
+    json: tokenizerDocument({
+      special,
+      pre_tokenizer: { type: 'WhitespaceSplit' },
+      decoder: null,
+      model: { type: 'WordLevel', vocab, unk_token: '<unk>' },
+    }),
+    config: {
+      bos_token: '<s>',
+      eos_token: '</s>',
+      unk_token: '<unk>',
+      clean_up_tokenization_spaces: false,
+      ...(chatTemplate !== null && { chat_template: chatTemplate }),
+    },
+  };
+}
+
+type Sizes = { layers: number; width: number; heads: number; mlpWidth: number; context: number };
+
+/** Puts a new Llama with random weights, and a head of its own, under an alias that training can start from. */
+export function registerStart(
+  jobs: LocalJobs,
+  alias: string,
+  { words, template, seed, ...sizes }: Sizes & { words: readonly string[]; template: string | null; seed: number },
+): void {
+  const folder = join(jobs.folder, `start-${alias}`);
+  const tokenizer = wordsTokenizer(words, template);
+  const a = parseArchitecture({
+    model_type: 'llama',
+    vocab_size: words.length + 3,
+    hidden_size: sizes.width,
+    intermediate_size: sizes.mlpWidth,
+    num_hidden_layers: sizes.layers,
+    num_attention_heads: sizes.heads,
+    max_position_embeddings: sizes.context,
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: false,
+  });
+  const weights = familyOf(a.family).weights(a);
+  const initial = initialisers(a, weights);
+  const shapes = new Map(listWeights(weights).map(({ name, shape }) => [name, shape]));
+  const values = (name: string) =>
+    Float32Array.from(initial.get(name)!(shapes.get(name)!, stream(seed, `toy/${name}`)));
+  saveFolder(folder, a, values, { tokenizer });
+  (jobs.configuration.models as Record<string, string>)[alias] = folder;
+}
+
+/** Trains by the job; the id of the model. */
+export async function trainOn(
+  jobs: LocalJobs,
+  name: string,
+  pairs: readonly Pair[],
+  params: Record<string, unknown>,
+): Promise<string> {
+  const file = join(jobs.folder, `${name}.jsonl`);
+  writeFileSync(file, pairs.map((pair) => JSON.stringify(pair)).join('\n'));
+  (jobs.configuration.corpora as Record<string, string>)[name] = file;
+  const { result } = await jobs.run(contract, { corpus: { local: name }, pairs: {}, weight_decay: 0, ...params });
+  return result.model;
+}
