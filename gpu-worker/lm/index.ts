@@ -34,7 +34,7 @@ export {
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
-export { type GenerationIntervention, generate } from './generation/generate.ts';
+export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
 export { activations, groups, passes, type Sequence } from './inference/activations.ts';
@@ -43,20 +43,16 @@ export { blockwiseLoss, passesOf } from './inference/block-loss.ts';
 export { BlockRunner, type BlockStream, weightsOfBlock } from './inference/blocks.ts';
 export type { Intervention } from './inference/interventions.ts';
 export { LanguageModel, loadModel } from './inference/model.ts';
-<<<<<<< HEAD
-export type { ForwardResult } from './inference/pass.ts';
+export type { ForwardRequest, ForwardResult } from './inference/pass.ts';
 export { maskName, storedParameters } from './inference/programs.ts';
 export { headOutputs, headProjection } from './network/head-weights.ts';
 export { TappedHookPoints } from './network/hook-points.ts';
 export { linear as linearLayer, norm as layerNormOf, type Parameters, value as weightValue } from './network/layers.ts';
+export { linearsOf } from './network/linears.ts';
 export { paddedMask } from './network/masks.ts';
 export type { PartStreams } from './network/projections.ts';
 export { rotaryTables } from './network/rotary.ts';
 export { transformer } from './network/transformer.ts';
-=======
-export type { ForwardRequest, ForwardResult } from './inference/pass.ts';
-export { linearsOf } from './network/linears.ts';
->>>>>>> 6db2aa9 (Verify refusal directions, edits of weights and steering against reference values; let paths of rank one lie beside a model's matrices)
 export { byteTokenizer } from './tokenizer/byte-tokenizer.ts';
 export { renderChat } from './tokenizer/chat.ts';
 export { tokenText } from './tokenizer/token-text.ts';

@@ -3,6 +3,6 @@ export { BackgroundSaves } from './background-saves.ts';
 export { bootstrapOverUnits } from './bootstrap.ts';
 export type { BlobContent, Checkpoints } from './checkpoints.ts';
 export { figure, reportPage } from './page.ts';
-export { promptKey, requireDisjoint, splitPrompts, splitRows } from './prompt-set.ts';
+export { promptKey, requireDisjoint, type Shares, splitPrompts, splitRows } from './prompt-set.ts';
 export { type ReportFile, reportFiles, requireFiniteNumbers, type StudyReport } from './report.ts';
 export { sweepPoints } from './sweep.ts';

@@ -10,7 +10,7 @@ type Prompt = {
   label?: string | undefined;
 };
 /** Share of each split, by its name, in the order in which they are filled; together 1. */
-type Shares<Name extends string> = Readonly<Record<Name, number>>;
+export type Shares<Name extends string> = Readonly<Record<Name, number>>;
 
 /** What two prompts have in common that differ in case, spaces and punctuation at their ends alone. */
 export const promptKey = (text: string): string =>

@@ -9,7 +9,7 @@ const number = z.number();
 /** Fewest directions that say where the central 95 % of chance lies. */
 const FEWEST_RANDOM = 39;
 
-export const thresholdsSchema = z.strictObject({
+const thresholdsSchema = z.strictObject({
   depth: z.number().positive().max(1).default(0.8).describe('candidates from floor(depth * layers) on are dropped'),
   kl: z.number().positive().max(1000).default(0.1).describe('largest divergence that ablation may cause, nats'),
   induce: z.number().min(-1000).max(1000).default(0).describe('smallest refusal score that addition must reach'),

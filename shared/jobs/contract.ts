@@ -19,7 +19,7 @@ export type ModelUse = {
 /** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
 
-export type OperatorPermission = 'ALLOW_ABLATED_MODELS';
+type OperatorPermission = 'ALLOW_ABLATED_MODELS';
 
 export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
   /** Dotted name, equal to the file's name. */

@@ -24,7 +24,7 @@ export function pairedDifferences({ reflecting, other }: States): Float64Array {
 type Spectrum = { values: Float64Array; first: Float64Array };
 
 /** Singular values of x [n, width], falling, and the first right singular vector (unit), from the smaller Gram matrix. */
-export function spectrum(x: Float64Array, width: number): Spectrum {
+function spectrum(x: Float64Array, width: number): Spectrum {
   const rows = x.length / width;
   const row = (i: number) => x.subarray(i * width, (i + 1) * width);
   const column = (j: number) => Float64Array.from({ length: rows }, (_, i) => x[i * width + j]!);
@@ -75,7 +75,7 @@ export function firstComponent(states: States, kind: (typeof COMPONENTS)[number]
   return first.map((value) => sign * value);
 }
 
-export type Probe = { weight: Float64Array; bias: number };
+type Probe = { weight: Float64Array; bias: number };
 
 /** Minimum of mean log loss + l2/2 |w|^2 with label 1 for reflecting; the intercept is free, features are as they are. */
 export function logisticProbe({ reflecting, other, width }: States, l2: number): Probe {

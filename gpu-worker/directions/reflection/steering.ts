@@ -2,13 +2,12 @@
  * Ways to steer along a direction v with unit u: as formulas on states, and as interventions of a model. `proj_unit` scales
  * the component along v by 1 + alpha, `proj_raw` by 1 + alpha |v|^2, `add` shifts by alpha v.
  */
-import type { GenerationIntervention } from '../../lm/index.ts';
 import { dot, norm } from '../vectors.ts';
 
-export const STEERING_MODES = ['proj_unit', 'proj_raw', 'add'] as const;
+const STEERING_MODES = ['proj_unit', 'proj_raw', 'add'] as const;
 export type SteeringMode = (typeof STEERING_MODES)[number];
 
-export type SteeringSettings = {
+type SteeringSettings = {
   mode: SteeringMode;
   alpha: number;
   /** Raw vector. */
@@ -28,11 +27,6 @@ function coefficients({ mode, alpha, vector, centre }: SteeringSettings): { fact
   return { factor: 1 + strength, shift: -strength * along };
 }
 
-const unitOf = (vector: ArrayLike<number>): Float32Array => {
-  const size = norm(vector);
-  return Float32Array.from(vector, (value) => value / size);
-};
-
 /** States [n, width] as steering leaves them. */
 export function steered(states: ArrayLike<number>, settings: SteeringSettings): Float64Array {
   const width = settings.vector.length;
@@ -47,18 +41,4 @@ export function steered(states: ArrayLike<number>, settings: SteeringSettings): 
     }
   }
   return out;
-}
-
-/** The same at a hook of a model; strength 0 is no intervention. */
-export function steeringEdits(
-  hook: string,
-  settings: SteeringSettings,
-  during: 'all' | 'generated' = 'all',
-): GenerationIntervention[] {
-  const { factor, shift } = coefficients(settings);
-  const unit = unitOf(settings.vector);
-  return [
-    ...(factor === 1 ? [] : [{ kind: 'project' as const, hook, directions: unit, factor, during }]),
-    ...(shift === 0 ? [] : [{ kind: 'add' as const, hook, vector: unit, strength: shift, during }]),
-  ];
 }

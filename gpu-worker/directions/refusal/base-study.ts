@@ -8,8 +8,8 @@ import type { Found } from './find.ts';
 import { ablation, addition } from './interventions.ts';
 import type { RefusalSets } from './prompts.ts';
 
-export type Removal = 'linear' | 'affine';
-export type BaseStudy = { base: Behaviour; ablated: Behaviour; induced: Behaviour };
+type Removal = 'linear' | 'affine';
+type BaseStudy = { base: Behaviour; ablated: Behaviour; induced: Behaviour };
 
 /** What removal of the chosen direction takes: its unit vector, and the projection that affine removal leaves. */
 export function removalOf({ chosen }: Pick<Found, 'chosen'>, removal: Removal): { unit: Float32Array; mean: number } {

@@ -10,7 +10,7 @@ export type Source = { position: number; layer: number };
 export type Candidate = Source & { vector: Float64Array };
 
 /** Mean streams [positions][layers], sums in float64. @throws SextantError `data_invalid` for a prompt that is too short */
-export async function meanStreams(
+async function meanStreams(
   model: LanguageModel,
   prompts: readonly Row[],
   positions: readonly number[],
@@ -53,7 +53,7 @@ export async function meanStreams(
   return sums.map((byLayer) => byLayer.map((sum) => sum.map((value) => value / prompts.length)));
 }
 
-export type Candidates = {
+type Candidates = {
   /** By position, then by layer. */
   candidates: Candidate[];
   /** The harmless mean at each of them. */

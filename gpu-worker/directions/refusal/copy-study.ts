@@ -29,7 +29,7 @@ type CopyMeasures = {
   random: Bands;
 };
 
-export function verdictOf(
+function verdictOf(
   { cosine: cos, norm_ratio, split_half, own, base_in_copy, random }: CopyMeasures,
   limits: VerdictLimits,
 ): Verdict {
@@ -47,7 +47,7 @@ export function verdictOf(
 const HALVES = 40;
 
 /** Cosine of the directions of two halves of the prompts, over random halves. */
-export async function splitHalfCosine(
+async function splitHalfCosine(
   model: LanguageModel,
   { sets, seed }: Pick<FindOptions, 'sets' | 'seed'>,
   source: Source,
@@ -86,7 +86,7 @@ type CopyStudy = CopyMeasures & {
 };
 
 /** The mechanism of a copy beside that of the base, on the base's prompts. */
-export async function studyCopy(
+async function studyCopy(
   copy: LanguageModel,
   base: Placed,
   options: FindOptions,

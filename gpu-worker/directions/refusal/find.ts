@@ -22,7 +22,7 @@ export type FindOptions = {
 
 /** A candidate with the harmless mean that it was taken from. */
 export type Placed = ScoredCandidate & { harmless: Float64Array };
-export type Scored = { scored: Placed[]; selection: Selection<Placed> };
+type Scored = { scored: Placed[]; selection: Selection<Placed> };
 export type Bands = { bypass: Band; induce: Band };
 
 export async function scoredDirections(

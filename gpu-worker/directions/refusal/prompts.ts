@@ -8,7 +8,7 @@ import { lastLogits, type Row } from './rows.ts';
 import { refusalScores } from './scores.ts';
 
 export type Question = Row & { text: string; answer: string | null };
-export type Splits = Record<PromptSplit, readonly Question[]>;
+type Splits = Record<PromptSplit, readonly Question[]>;
 export type RefusalSets = { harmful: Splits; harmless: Splits };
 
 /** Fewest prompts of a class that a mean or a score is taken over. */

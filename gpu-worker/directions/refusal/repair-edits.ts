@@ -6,7 +6,7 @@ import type { ModelFolder, SidePath } from '../../lm/index.ts';
 import { norm } from '../vectors.ts';
 import { type Half, scaledWriters, writersOf, writtenAlong } from './weight-edits.ts';
 
-export const REPAIR_VARIANTS = ['A', 'B', 'C', 'D'] as const;
+const REPAIR_VARIANTS = ['A', 'B', 'C', 'D'] as const;
 export type RepairVariant = (typeof REPAIR_VARIANTS)[number];
 
 type RepairEdit = {

@@ -10,7 +10,7 @@ import { lastLogits } from './rows.ts';
 import { meanOf, refusalScores } from './scores.ts';
 import { type Half, hasPostNorms } from './weight-edits.ts';
 
-export type RepairPoint = {
+type RepairPoint = {
   variant: RepairVariant;
   block: number;
   alpha: number;
@@ -22,9 +22,9 @@ export type RepairPoint = {
   edit_norm: number;
   qualifies: boolean;
 };
-export type RepairLimits = { over_refusal: number; kl: number; answers: number };
+type RepairLimits = { over_refusal: number; kl: number; answers: number };
 
-export type RepairSubject = {
+type RepairSubject = {
   base: LanguageModel;
   copy: LanguageModel;
   /** The base model's raw vector. */

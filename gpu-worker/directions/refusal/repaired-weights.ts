@@ -15,7 +15,7 @@ import {
 import { lastLogits, type Row } from './rows.ts';
 import { merged } from './weight-edits.ts';
 
-export type Store = 'dense' | 'side_path';
+type Store = 'dense' | 'side_path';
 
 const zerosOf = (values: Float32Array): number => values.reduce((count, value) => count + Number(value === 0), 0);
 

@@ -5,7 +5,7 @@ import { ablation } from './interventions.ts';
 import { lastLogits, type Row } from './rows.ts';
 import { ablatedWeights, hasPostNorms } from './weight-edits.ts';
 
-export type WeightCheck = {
+type WeightCheck = {
   /** Largest difference of logits after the prompts. */
   hook_gap: number;
   post_norms: boolean;

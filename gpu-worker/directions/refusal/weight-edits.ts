@@ -37,7 +37,7 @@ export function writtenAlong(folder: ModelFolder, linear: Linear, unit: ArrayLik
  * What a matrix writes along u times `factor`, as a path beside it: W + (factor - 1) u u' W, and its bias likewise. Factor 0
  * removes the direction, 1 + alpha is variant A of a repair.
  */
-export function scaledWriter(folder: ModelFolder, linear: Linear, unit: ArrayLike<number>, factor: number): SidePath {
+function scaledWriter(folder: ModelFolder, linear: Linear, unit: ArrayLike<number>, factor: number): SidePath {
   const along = writtenAlong(folder, linear, unit);
   const bias = linear.bias ? readWeight(folder, linear.bias.name) : null;
   const written = bias ? (factor - 1) * dot(unit, bias) : 0;

@@ -15,7 +15,7 @@ import type { JobContext } from '../handler.ts';
 const MOST = 20_000;
 
 /** @throws SextantError `data_invalid` naming the line that is no prompt, `input_not_found` */
-export async function readPrompts(
+async function readPrompts(
   context: Pick<JobContext<unknown>, 'input'>,
   source: PromptSource,
   pointer: string,

@@ -11,11 +11,8 @@ import {
   type Weight,
 } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
-<<<<<<< HEAD
 import { named } from '../named.ts';
-=======
 import { linearsOf } from '../network/linears.ts';
->>>>>>> 6db2aa9 (Verify refusal directions, edits of weights and steering against reference values; let paths of rank one lie beside a model's matrices)
 import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
 import { type PackedMatrix, unpacked } from './quantised/packed.ts';

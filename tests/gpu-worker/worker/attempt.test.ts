@@ -69,6 +69,7 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     key: await newSigningKey(randomId('wkr')),
     device: 'cpu' as const,
     threads: 1,
+    allow_ablated_models: false,
     memory_limit_bytes: 1e9,
     data,
     models: {},
