@@ -37,3 +37,21 @@ it("starts another tenant's only job among the next workers + 1, and sends no me
   expect(workers.reduce((sum, worker) => sum + worker.count('not claimed'), 0)).toBe(0);
   expect(claims()).toHaveLength(9);
 }, 180_000);
+
+it('loses no waiting job, and starts none twice, where the dispatcher is killed in their midst', async () => {
+  await stack.stopWorkers();
+  const jobs: string[] = [];
+  for (let i = 0; i < 10; i += 1) {
+    jobs.push(await stack.post({ step_ms: 50 }));
+  }
+  const worker = await stack.startWorker();
+  await until(() => worker.count('completed') >= 2, 'two jobs to be done');
+  // as a power cut: the dispatcher, the ledgers and the queue's gateway at once
+  await stack.edge.stop('SIGKILL');
+  await stack.startEdge();
+  for (const job of jobs) {
+    expect((await stack.ended(job)).status).toBe('succeeded');
+    await stack.assertSingleCompletion(job);
+  }
+  expect(await stack.edge.execute("SELECT id FROM jobs WHERE status IN ('queued', 'running')")).toEqual([]);
+}, 120_000);

@@ -1,8 +1,10 @@
 /** From a signed delivery to the end of its run, in the real objects; workers are played. */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { signatureHeaders } from '../../../edge/webhooks/signer.ts';
 import type { InboundDelivery } from '../../../shared/contracts/inbound.ts';
+import { logLineSchema } from '../../../shared/contracts/log-line.ts';
 import type { RunView } from '../../../shared/contracts/run.ts';
 import { SCOPES } from '../../../shared/contracts/scope.ts';
 import { until } from '../../support/until.ts';
@@ -323,6 +325,101 @@ describe('a delivery that starts nothing', () => {
     await client.call('DELETE', `/v1/inbound-hooks/${hook.id}`);
     expect((await deliver(hook.path)).status).toBe(404);
     expect((await client.call('GET', `/v1/inbound-hooks/${hook.id}`)).status).toBe(404);
+  });
+});
+
+describe('bad input', () => {
+  /** Log lines of the hook's deliveries and runs while `act` goes on. */
+  async function logged(act: () => Promise<unknown>): Promise<{ event: string; level: string; code?: string }[]> {
+    const spies = (['log', 'warn', 'error'] as const).map((name) =>
+      vi.spyOn(console, name).mockImplementation(() => {}),
+    );
+    try {
+      await act();
+      return spies.flatMap(({ mock }) => mock.calls.flatMap(([text]) => linesOf(String(text))));
+    } finally {
+      for (const spy of spies) {
+        spy.mockRestore();
+      }
+    }
+  }
+  const linesOf = (text: string) => (text.startsWith('{') ? [logLineSchema.parse(JSON.parse(text))] : []) as never[];
+
+  it.each<[string, string, (path: string) => Promise<Response>]>([
+    ['a wrong signature', 'signature_invalid', (path) => deliver(path, { secret: 'not the secret' })],
+    ['no signature', 'signature_invalid', (path) => deliver(path, { headers: { 'x-hub-signature-256': '' } })],
+    ['broken JSON under a good signature', 'body_malformed', (path) => deliver(path, { raw: '{"ref":' })],
+    ['a body of another provider', 'validation_failed', (path) => deliver(path, { raw: '{"event":{"scope":"repo"}}' })],
+    ['more than a mebibyte', 'body_too_large', (path) => deliver(path, { raw: ' '.repeat(1024 * 1024 + 1) })],
+    ['an unknown ref', 'ref_unknown', (path) => deliver(path, { body: { ref: 'refs/heads/dev' } })],
+    [
+      'an unknown repository',
+      'repository_unknown',
+      (path) => deliver(path, { body: { repository: { full_name: 'octo/other' } } }),
+    ],
+  ])('%s leaves a line in the log: %s', async (_, code, act) => {
+    const client = await newClient();
+    const hook = await hookOf(client);
+    const lines = await logged(() => act(hook.path));
+    const [seen] = await deliveries(client, hook.id);
+    expect(seen?.code).toBe(code);
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        event: 'request',
+        code,
+        tenant: client.tenant,
+        delivery: seen?.id,
+        trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      }),
+    );
+  });
+
+  it.each([
+    ['stale', -301],
+    ['future', 301],
+  ])('a %s signature leaves a line in the log', async (_, offset_s) => {
+    const client = await newClient();
+    const secret = `whsec_${btoa('0123456789abcdef0123456789abcdef')}`;
+    const hook = await hookOf(client, [step('only')], { provider: 'standard_webhooks', secret, repositories: [] });
+    const body = '{}';
+    const signed = await signatureHeaders([secret], { id: 'msg_1', at: Date.now() + 1000 * offset_s, body });
+    const headers = { 'content-type': 'application/json', ...signed };
+    let answer: Response | undefined;
+    const lines = await logged(async () => {
+      answer = await send('POST', hook.path, { body }, headers);
+    });
+    expect(answer && (await problemOf(answer)).code).toBe('clock_skew');
+    expect(lines).toContainEqual(expect.objectContaining({ event: 'request', level: 'warn', code: 'clock_skew' }));
+  });
+
+  it('fifty identical deliveries at once are one run', async () => {
+    const client = await newClient();
+    const hook = await hookOf(client, [step('only')]);
+    const headers = { 'x-github-delivery': 'the same' };
+    const answers = await Promise.all(Array.from({ length: 50 }, () => deliver(hook.path, { headers })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+    await until(async () => (await deliveries(client, hook.id)).every(({ run }) => run !== null), 'all to be matched');
+    const seen = await deliveries(client, hook.id);
+    expect(seen).toHaveLength(50);
+    expect(new Set(seen.map(({ run }) => run)).size).toBe(1);
+    await until(async () => (await list(client, '/v1/runs')).length > 0, 'the run to be listed');
+    expect(await list(client, '/v1/runs')).toHaveLength(1);
+  });
+
+  it('a last step whose value is not there ends the run with a typed error and a line in the log', async () => {
+    const client = await newClient();
+    const last = step('last', { params: { padding: { from: 'steps.first.result.artefact_digests.7' } } });
+    const hook = await hookOf(client, [step('first'), last]);
+    await deliver(hook.path);
+    const { id } = await begun(client, hook.id);
+    const lines = await logged(async () => {
+      await completeJob(job(await runOf(client, id), 'first'), result(1));
+      await reached(client, id, ({ status }) => status === 'failed');
+    });
+    expect((await runOf(client, id)).error?.code).toBe('reference_unresolved');
+    expect(lines).toContainEqual(
+      expect.objectContaining({ event: 'run failed', run: id, code: 'reference_unresolved', tenant: client.tenant }),
+    );
   });
 });
 

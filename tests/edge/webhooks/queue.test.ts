@@ -136,4 +136,27 @@ describe('an endpoint', () => {
     await client.call('POST', `/v1/webhook-endpoints/${id}/deliveries/${delivery}/redeliver`);
     await until(async () => (await due()) === 0, 'none to wait');
   });
+
+  it('that answers one byte a second is done with at its status: the rest is never read', async () => {
+    const client = await newClient();
+    let read = 0;
+    let canceled = false;
+    vi.stubGlobal('fetch', async () => {
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          read += 1;
+          await new Promise((resolve) => setTimeout(resolve, 1000));
+          controller.enqueue(new Uint8Array([46]));
+        },
+        cancel: () => {
+          canceled = true;
+        },
+      });
+      return new Response(body, { status: 200 });
+    });
+    const id = await create(client, '203.0.114.6', ['*']);
+    expect(await tried(client, id)).toMatchObject({ state: 'delivered', attempts: [{ status: 200 }] });
+    expect(read).toBeLessThanOrEqual(1);
+    expect(canceled).toBe(true);
+  });
 });
