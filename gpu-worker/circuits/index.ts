@@ -1,5 +1,12 @@
 /** The public interface of circuits. */
 export { EdgeAttribution } from './attribution/edge-attribution.ts';
+export { compareReadings, meanMetric } from './comparison/compare-readings.ts';
+export { pearson } from './comparison/correlation.ts';
+export { type Phase, type PhaseSettings, Phases, phaseResult, phasesOf } from './comparison/phases.ts';
+export { type Reading, readCheckpoint, weightDistance } from './comparison/reading.ts';
+export { compareEnds, phaseKey } from './comparison/study.ts';
+export { summarise } from './comparison/summary.ts';
+export { transfers } from './comparison/transfers.ts';
 export { componentsOf, readSource, requireOneShape, transferredRun } from './cross-model/transfer.ts';
 export { ablated } from './network/ablation.ts';
 export { HeadProgram } from './network/head-program.ts';
@@ -9,7 +16,9 @@ export { directAttribution, directLogits, finalStreams } from './patching/direct
 export { EdgeRuns } from './patching/edge-effects.ts';
 export { patchedVariants } from './patching/node-effects.ts';
 export { type Example, foundReport } from './report/found-report.ts';
-export { methodWords } from './report/wording.ts';
+export { statedStudy } from './report/stated-study.ts';
+export { studyReport } from './report/study-report.ts';
+export { methodWords, studyWording } from './report/wording.ts';
 export { findCircuit } from './search/find-circuit.ts';
 export { TaskRuns } from './search/task-runs.ts';
 export { encodePairs } from './tasks/encode.ts';
@@ -17,4 +26,8 @@ export { greaterThanPairs } from './tasks/greater-than.ts';
 export { ioiPairs } from './tasks/ioi.ts';
 export { measureRows } from './tasks/metric.ts';
 export type { Pair, WrittenPair } from './tasks/pair.ts';
+export { splitPairs } from './tasks/split.ts';
 export { parseTaskFile } from './tasks/task-file.ts';
+export { fineTune } from './tuning/fine-tune.ts';
+export { freshModel } from './tuning/fresh-model.ts';
+export { type LabelSet, lessonSequences, lessonsOf } from './tuning/label-sets.ts';

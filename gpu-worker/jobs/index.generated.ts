@@ -5,6 +5,7 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'activations.extract': async () => (await import('./activations.extract.ts')).default as Handler,
   'block_sparse.train': async () => (await import('./block_sparse.train.ts')).default as Handler,
   'circuits.find': async () => (await import('./circuits.find.ts')).default as Handler,
+  'circuits.study': async () => (await import('./circuits.study.ts')).default as Handler,
   'compression.study': async () => (await import('./compression.study.ts')).default as Handler,
   'diagnostics.run': async () => (await import('./diagnostics.run.ts')).default as Handler,
   'ecg.denoise': async () => (await import('./ecg.denoise.ts')).default as Handler,

@@ -64,10 +64,11 @@ export { weightGradients } from './training/weight-gradients.ts';
 export { writeEditedFolder } from './weights/edited-folder.ts';
 export { type ModelFolder, readFolder, readWeight } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
+export { initialisers } from './weights/initialise.ts';
 export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';
 export { matchesAny } from './weights/name-patterns.ts';
 export { readWeightsOfFile } from './weights/quantised/read.ts';
-export type { SavedTokenizer } from './weights/save.ts';
+export { type SavedTokenizer, saveFolder } from './weights/save.ts';
 export {
   SIDE_PATHS_FILE,
   type SidePath,

@@ -48,3 +48,12 @@ export const circuitTaskSchema = z.union([
   z.strictObject({ greater_than: z.strictObject(generatedSchema) }).describe('years after a year'),
 ]);
 export type CircuitTask = z.infer<typeof circuitTaskSchema>;
+
+export const labelSetSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('clean') }),
+    z.strictObject({ kind: z.literal('sd') }),
+    z.strictObject({ kind: z.literal('nm') }),
+    z.strictObject({ kind: z.literal('mix'), share: z.number().min(0).max(1) }),
+  ])
+  .describe('clean: the answers; sd: the others; nm: answers of other pairs; mix: the others in a share of the pairs');

@@ -3,6 +3,7 @@ import type { JobContract } from './contract.ts';
 import activationsExtract from './activations.extract.ts';
 import blockSparseTrain from './block_sparse.train.ts';
 import circuitsFind from './circuits.find.ts';
+import circuitsStudy from './circuits.study.ts';
 import compressionStudy from './compression.study.ts';
 import diagnosticsRun from './diagnostics.run.ts';
 import ecgDenoise from './ecg.denoise.ts';
@@ -29,6 +30,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'activations.extract': activationsExtract,
   'block_sparse.train': blockSparseTrain,
   'circuits.find': circuitsFind,
+  'circuits.study': circuitsStudy,
   'compression.study': compressionStudy,
   'diagnostics.run': diagnosticsRun,
   'ecg.denoise': ecgDenoise,

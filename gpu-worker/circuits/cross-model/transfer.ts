@@ -14,10 +14,10 @@ import { blendAt } from '../network/blend.ts';
  * into; `pattern`: its attention; `q`, `k`, `v`: as projected, keys and values by group; `mlp`: what the MLP adds; `stream`: all
  * that leaves a block.
  */
-const TRANSFER_KINDS = ['output', 'value', 'pattern', 'q', 'k', 'v', 'mlp', 'stream'] as const;
-type TransferKind = (typeof TRANSFER_KINDS)[number];
+export const TRANSFER_KINDS = ['output', 'value', 'pattern', 'q', 'k', 'v', 'mlp', 'stream'] as const;
+export type TransferKind = (typeof TRANSFER_KINDS)[number];
 /** `head` is null for MLPs and streams, and counts groups for keys and values. */
-type Component = { kind: TransferKind; layer: number; head: number | null };
+export type Component = { kind: TransferKind; layer: number; head: number | null };
 
 const HOOKS: Record<TransferKind, string> = {
   output: 'z',

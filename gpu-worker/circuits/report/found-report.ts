@@ -1,41 +1,15 @@
 /** The report of `circuits.find`: tables, scores, the graph, pictures and a page. */
-import { writeCsv } from '../../../shared/formats/csv.ts';
-import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import type { Interval } from '../../../shared/math/resample.ts';
-import { figure, type ReportFile, reportPage, type StudyReport } from '../../study/index.ts';
+import { figure, reportPage, type StudyReport } from '../../study/index.ts';
 import { graphDocument } from '../graph/circuit.ts';
 import type { NodeGraph } from '../graph/node-graph.ts';
 import type { FoundCircuit } from '../search/find-circuit.ts';
+import { csvFile, jsonFile, scoresFile, shownInterval } from './files.ts';
 import { circuitPlot, curvePlot, nodeMap } from './plots.ts';
 
 /** What a figure was measured by, in words. */
 type Wording = { model: string; metric: string; method: string; ablation: string; positions: string };
 /** A pair as a reader takes it in. */
 export type Example = { clean: string; corrupted: string; answer: string; other: string };
-
-const text = (content: string): Uint8Array => new TextEncoder().encode(content);
-const jsonFile = (name: string, value: unknown): ReportFile => ({
-  name,
-  mediaType: 'application/json',
-  content: text(`${JSON.stringify(value)}\n`),
-});
-const csvFile = (
-  name: string,
-  columns: readonly { name: string; values: ArrayLike<string | number | null> }[],
-): ReportFile => ({ name, mediaType: 'text/csv', content: text(writeCsv(columns)) });
-
-/** Scores [sources, readers] with the names of both axes beside them. */
-const scoresFile = (graph: NodeGraph, name: string, scores: ArrayLike<number>): ReportFile => ({
-  name,
-  mediaType: 'application/octet-stream',
-  content: writeSafetensors(
-    [floatTensor('scores', [graph.sources.length, graph.readers.length], Float32Array.from(scores))],
-    { sources: JSON.stringify(graph.sources), readers: JSON.stringify(graph.readers) },
-  ),
-});
-
-const shownInterval = ({ estimate, low, high }: Interval): string =>
-  `${figure(estimate)} [${figure(low)}, ${figure(high)}]`;
 
 export function foundReport(
   graph: NodeGraph,

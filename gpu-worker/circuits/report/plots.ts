@@ -6,7 +6,7 @@ import type { Circuit } from '../graph/circuit.ts';
 import type { Edge, NodeGraph } from '../graph/node-graph.ts';
 import type { Curve } from '../search/faithfulness.ts';
 
-type Plot = { name: string; svg: string };
+export type Plot = { name: string; svg: string };
 
 /** A value for each head, and in the last column for the MLP: by layer from the first. */
 export function nodeMap(

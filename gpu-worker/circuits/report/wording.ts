@@ -1,5 +1,7 @@
 /** Methods in words. */
+
 import type { Method } from '../search/find-circuit.ts';
+import type { LabelSet } from '../tuning/label-sets.ts';
 
 export function methodWords(method: Method): string {
   switch (method.kind) {
@@ -18,4 +20,40 @@ export function methodWords(method: Method): string {
     default:
       return method satisfies never;
   }
+}
+
+/** A study's settings in words, for its report. */
+export function studyWording(
+  of: {
+    metric: string;
+    ablation: string;
+    effects: string;
+    poison: LabelSet;
+    learning_rate: number;
+    batch: number;
+    freeze: readonly string[];
+    replay: { share: number } | null;
+  },
+  model: string,
+  { trained, read }: { trained: number; read: number },
+) {
+  const poison = {
+    clean: 'none: the right answers',
+    sd: 'the other token as answer',
+    nm: 'answers of other pairs',
+    mix: `the other token in a share of ${'share' in of.poison ? of.poison.share : 0} of the pairs`,
+  }[of.poison.kind];
+  return {
+    model,
+    metric: of.metric.replace('_', ' '),
+    ablation: of.ablation.replace('_', ' '),
+    effects: of.effects,
+    poison,
+    trained,
+    read,
+    train:
+      `AdamW at a constant rate of ${of.learning_rate}, ${of.batch} prompts a step, the answer alone counts; ` +
+      `${of.freeze.length > 0 ? `weights that stay: ${of.freeze.join(', ')}` : 'all weights learn'}; ` +
+      `${of.replay ? `a share of ${of.replay.share} of the rows is other text` : 'no other text is mixed in'}.`,
+  };
 }

@@ -14,7 +14,7 @@ import type { Pair } from '../tasks/pair.ts';
 /** Recordings of a task are kept up to this size. */
 const KEPT_BYTES = 2 ** 28;
 
-type TaskSettings = {
+export type TaskSettings = {
   nodes: NodeModel;
   pairs: readonly Pair[];
   metric: Metric;

@@ -50,6 +50,8 @@ export type TrainOptions = {
   progress?: (progress: TrainProgress) => void;
   /** Goes on from this state; `sequences` begin as ever, and those of the steps done are passed over. */
   resume?: Checkpoint;
+  /** Steps after which `take` gets the weights as they stand there. */
+  keep?: { steps: readonly number[]; take(step: number, save: TrainedModel['save']): void };
   /** Asked between steps; `take` copies the state. */
   checkpoint?: (take: () => Promise<Checkpoint>) => Promise<void>;
 };
@@ -128,6 +130,12 @@ export async function trainLanguageModel(options: TrainOptions): Promise<Trained
         tokensPerSecond: (losses.length * batch * context) / elapsed,
         secondsLeft: ((steps - trainer.step) * elapsed) / losses.length,
       });
+      if (options.keep?.steps.includes(trainer.step)) {
+        const now = await trainer.parameters();
+        options.keep.take(trainer.step, (path, more) =>
+          saveFolder(path, a, (name) => now[name]!.data as Float32Array, more),
+        );
+      }
       if (trainer.step < steps) {
         await options.checkpoint?.(() => trainer.checkpoint());
       }
@@ -169,7 +177,7 @@ function requireSome(patterns: readonly (string | RegExp)[], names: readonly str
 /** Batches of sequences from a step on, as chunks of about a second of work. */
 async function* chunks(
   a: Architecture,
-  { sequences, context, batch, steps, weighted = false }: TrainOptions,
+  { sequences, context, batch, steps, weighted = false, keep }: TrainOptions,
   pace: { stepsPerChunk: number },
   first: number,
 ): AsyncGenerator<Chunk> {
@@ -182,7 +190,8 @@ async function* chunks(
   let made = first;
   while (made < steps) {
     const rows: TrainingSequence[] = [];
-    const wanted = Math.min(pace.stepsPerChunk, steps - made) * batch;
+    const next = keep?.steps.reduce((least, step) => (step > made ? Math.min(least, step) : least), steps) ?? steps;
+    const wanted = Math.min(pace.stepsPerChunk, next - made) * batch;
     while (rows.length < wanted) {
       const { value, done } = await iterator.next();
       if (done) {

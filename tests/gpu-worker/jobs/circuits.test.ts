@@ -2,6 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { loadModel } from '../../../gpu-worker/lm/index.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import find from '../../../shared/jobs/circuits.find.ts';
+import study from '../../../shared/jobs/circuits.study.ts';
 import { randomPairs } from '../../support/circuit-pairs.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
@@ -75,4 +76,55 @@ it.each([
   );
   const task = { pairs: what.startsWith('a task') ? shuffled : pairs };
   await expect(jobs.run(find, { model: { local: 'tiny' }, task, ...change })).rejects.toThrow(message);
+});
+
+it('studies a circuit through clean tuning, poison and retraining, and goes on where an attempt died', async () => {
+  const pairs = await inlinePairs(24, 6);
+  const plain = {
+    model: { local: 'tiny' },
+    task: { pairs: pairs.map((pair, i) => ({ ...pair, template: null, positions: { END: -1, first: i % 2 } })) },
+    clean_steps: [4],
+    poison_steps: [2, 4],
+    retrain_steps: [4],
+    learning_rate: 1e-2,
+    batch: 8,
+    edges: 20,
+  };
+  const { result, published } = await jobs.run(study, plain);
+  expect(result.checkpoints.map(({ phase, step }) => `${phase} ${step}`)).toEqual([
+    'base 0',
+    'clean 4',
+    'poisoned 2',
+    'poisoned 4',
+    'retrained 4',
+    'fresh 4',
+  ]);
+  expect(result.models).toHaveLength(4);
+  const [base, clean, , poisoned] = result.checkpoints;
+  expect([base!.distance, base!.pearson]).toEqual([0, null]);
+  expect(poisoned!.metric).toBeLessThan(clean!.metric);
+  const report = published[0]!;
+  const page = jobs.read(report.blobs.find(({ name }) => name === 'report.html')!).toString();
+  expect(page).toContain('What can be said');
+  expect(report.blobs.map(({ name }) => name)).toEqual(
+    expect.arrayContaining([
+      'metric.svg',
+      'graph-poisoned.json',
+      'roles.csv',
+      'transfers.csv',
+      'circuit-retrained.svg',
+    ]),
+  );
+  const last = jobs.checkpoints.at(-1);
+  expect(last).toBeDefined();
+  const again = await jobs.run(study, plain, last);
+  expect(again.metrics.phases_resumed).toBeGreaterThan(0);
+  expect(again.result).toEqual(result);
+});
+
+it('refuses steps that do not rise and a share that is none', async () => {
+  const pairs = await inlinePairs();
+  const run = (change: object) => jobs.run(study, { model: { local: 'tiny' }, task: { pairs }, ...change });
+  await expect(run({ poison_steps: [4, 4] })).rejects.toThrow(/step 4 comes after step 4/);
+  await expect(run({ poison: { kind: 'mix', share: 1.5 } })).rejects.toThrow();
 });
