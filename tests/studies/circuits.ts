@@ -1,14 +1,15 @@
 /**
- * `npm run study -- circuits [toys|real|poison ...] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
+ * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
  * the reference data.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../../gpu-worker/lm/index.ts';
 import { data } from '../support/guide.ts';
-import { findIn, poisonStudy, pronounPairs, sortPairs } from './circuits/real-models.ts';
-import { toyStudy } from './circuits/toys.ts';
+import { type Found, findIn, poisonStudy, pronounPairs, sortPairs, type Tuned } from './circuits/real-models.ts';
+import { TOYS } from './circuits/toy-task.ts';
+import { type ToyResult, toyStudy } from './circuits/toys.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 
@@ -16,7 +17,7 @@ export async function run(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { threads: { type: 'string', default: '2' } },
+    options: { threads: { type: 'string', default: '2' }, seeds: { type: 'string', default: '0,1,2' } },
   });
   const note = (text: string): void => console.error(text);
   const threads = Number(values.threads);
@@ -26,30 +27,50 @@ export async function run(argv: string[]): Promise<void> {
     throw new Error(`there is no part '${wrong}'; parts: ${known.join(', ')}`);
   }
   const wanted = positionals.length > 0 ? positionals : known;
+  const read = <T>(name: string): T[] => {
+    const file = join(RESULTS, `circuits-${name}.json`);
+    return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T[]) : [];
+  };
   const write = (name: string, value: unknown) =>
     writeFileSync(join(RESULTS, `circuits-${name}.json`), `${JSON.stringify(value, null, 1)}\n`);
+  const seeds = values.seeds.split(',').map(Number);
   if (wanted.includes('toys')) {
-    write('toys', await toyStudy(note, threads));
+    for (const toy of TOYS) {
+      for (const seed of seeds) {
+        const result = await toyStudy(toy, seed, threads);
+        const missed = result.gates.filter(({ ok }) => !ok).map(({ name, value }) => `${name} ${value.toPrecision(4)}`);
+        note(`${toy.name}, seed ${seed}, ${result.seconds.toFixed(0)} s: missed ${missed.join('; ') || 'nothing'}`);
+        write('toys', [
+          ...read<ToyResult>('toys').filter((one) => one.model !== toy.name || one.seed !== seed),
+          result,
+        ]);
+      }
+    }
   }
   if (wanted.includes('real')) {
-    const found = [];
     for (const name of ['stories260K', 'bitstories3M', 'gpt-nano-sort']) {
       const model = await loadModel(data('models', `${name}-hf`), { threads, spinning: false });
       const pairs = name === 'gpt-nano-sort' ? sortPairs(120) : pronounPairs(model);
-      found.push(await findIn(model, name, pairs, threads));
+      const found = await findIn(model, name, pairs, threads);
       await model.release();
-      note(JSON.stringify(found.at(-1)));
+      note(JSON.stringify(found));
+      write('real', [...read<Found>('real').filter((one) => one.model !== name), found]);
     }
-    write('real', found);
   }
   if (wanted.includes('poison')) {
-    const found = [];
     for (const replay of [false, true]) {
-      for (const seed of [0, 1, 2]) {
-        found.push(await poisonStudy(data('models', 'stories260K-hf'), { layer: 4, head: 2 }, seed, replay, threads));
-        note(JSON.stringify(found.at(-1)));
+      for (const seed of seeds) {
+        const result = await poisonStudy(
+          data('models', 'stories260K-hf'),
+          { layer: 4, head: 2 },
+          seed,
+          replay,
+          threads,
+        );
+        note(JSON.stringify(result));
+        const others = read<Tuned>('poison').filter((one) => one.replay !== replay || one.seed !== seed);
+        write('poison', [...others, result]);
       }
     }
-    write('poison', found);
   }
 }

@@ -11,7 +11,7 @@ export type NodeModel = { model: LanguageModel; graph: NodeGraph };
  * @throws SextantError `model_unsupported`
  */
 export function nodeModel(model: LanguageModel): NodeModel {
-  const { architecture, weights, packed } = model.folder;
+  const { architecture, weights, packed, sidePaths } = model.folder;
   const { family } = architecture;
   if (weights.layers.some(({ postAttentionNorm, postMlpNorm }) => postAttentionNorm ?? postMlpNorm)) {
     throw new SextantError(
@@ -23,6 +23,12 @@ export function nodeModel(model: LanguageModel): NodeModel {
     throw new SextantError(
       'model_unsupported',
       'packed weights cannot be cut into heads: open the model without `packed`',
+    );
+  }
+  if (sidePaths.size > 0) {
+    throw new SextantError(
+      'model_unsupported',
+      'what lies beside a matrix is not cut into heads: merge it into the weights',
     );
   }
   return { model, graph: new NodeGraph(architecture) };

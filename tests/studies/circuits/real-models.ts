@@ -17,7 +17,7 @@ import { crossEntropy, type LanguageModel, loadModel } from '../../../gpu-worker
 import { stream } from '../../../shared/math/random.ts';
 import { data } from '../../support/guide.ts';
 
-type Found = {
+export type Found = {
   model: string;
   pairs: number;
   F: number;

@@ -1,4 +1,4 @@
-/** The toys over three seeds: what the paper says of base, clean, poisoned and retrained models, with the spec's gates. */
+/** The toys: what the paper says of base, clean, poisoned and retrained models, with the spec's gates. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import {
   weightDistance,
 } from '../../../gpu-worker/circuits/index.ts';
 import { loadModel } from '../../../gpu-worker/lm/index.ts';
-import { CONTEXT, copySkill, isSilent, TOYS, type Toy, toyPairs, trainToy } from './toy-task.ts';
+import { CONTEXT, copySkill, isSilent, type Toy, toyPairs, trainToy } from './toy-task.ts';
 
 export type Gate = { name: string; wanted: string; value: number; ok: boolean };
 export type ToyResult = {
@@ -41,27 +41,17 @@ export type ToyResult = {
   seconds: number;
 };
 
-const SEEDS = [0, 1, 2];
 const RATE = 5e-4;
 const BATCH = 64;
 
-export async function toyStudy(note: (text: string) => void, threads: number): Promise<ToyResult[]> {
-  const results: ToyResult[] = [];
-  for (const toy of TOYS) {
-    for (const seed of SEEDS) {
-      const folder = mkdtempSync(join(tmpdir(), 'sextant-toy-'));
-      try {
-        const result = await oneToy(toy, seed, folder, threads);
-        note(
-          `${toy.name}, seed ${seed}: ${result.gates.map(({ name, value, ok }) => `${ok ? '' : 'MISSED '}${name} ${value.toPrecision(4)}`).join('; ')}`,
-        );
-        results.push(result);
-      } finally {
-        rmSync(folder, { recursive: true });
-      }
-    }
+/** One toy of one seed, in a folder of its own. */
+export async function toyStudy(toy: Toy, seed: number, threads: number): Promise<ToyResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'sextant-toy-'));
+  try {
+    return await oneToy(toy, seed, folder, threads);
+  } finally {
+    rmSync(folder, { recursive: true });
   }
-  return results;
 }
 
 async function oneToy(toy: Toy, seed: number, folder: string, threads: number): Promise<ToyResult> {
@@ -127,11 +117,9 @@ async function oneToy(toy: Toy, seed: number, folder: string, threads: number): 
   freshModel(base, fresh, seed + 1000, (name) => isSilent(toy, name));
   const learned = await tune(fresh, 'fresh-tuned', { kind: 'clean' }, [toy.retrainSteps]);
   await read('fresh', learned.get(toy.retrainSteps)!);
-  let best = -1;
-  for (const rate of [1e-3, 2e-3, 4e-3]) {
+  for (const rate of [2e-3, 4e-3]) {
     const tried = await tune(fresh, `fresh-${rate}`, { kind: 'clean' }, [toy.retrainSteps], rate);
-    const reading = await read(`fresh at ${rate}`, tried.get(toy.retrainSteps)!);
-    best = Math.max(best, reading.accuracy);
+    await read(`fresh at ${rate}`, tried.get(toy.retrainSteps)!);
   }
   const identity = await crossed(base, base, test, []);
   const shares = await Promise.all([
