@@ -12,6 +12,17 @@ const invalid = (why: string): SextantError => new SextantError('data_invalid', 
 
 /** Largest size of a decompressed file. */
 const LIMIT = 2 ** 30;
+/** A byte of an image is read, becomes a float, and is copied into its part of the split. */
+const BYTES_PER_PIXEL = 9;
+
+/** @throws SextantError `memory_exceeded` where so many pixels need more than `limit` bytes */
+function requireMemory(pixels: number, limit: number): void {
+  const needed = BYTES_PER_PIXEL * pixels;
+  if (needed > limit) {
+    const detail = `${pixels} pixels take about ${needed} bytes once they are read and split; this worker may use ${limit}`;
+    throw new SextantError('memory_exceeded', detail);
+  }
+}
 
 /** The bytes of a file, decompressed where it is gzip. @throws SextantError `data_invalid` for a damaged one */
 function decompressed(file: Uint8Array, name: string): Uint8Array {
@@ -25,8 +36,12 @@ function decompressed(file: Uint8Array, name: string): Uint8Array {
   }
 }
 
-/** Images [n, height, width] or [n, height, width, channels] of bytes, scaled to 0..1, and labels [n]. */
-export function idxImages(images: Uint8Array, labels: Uint8Array): ImageSet {
+/**
+ * Images [n, height, width] or [n, height, width, channels] of bytes, scaled to 0..1, and labels [n].
+ * @param limit bytes of memory that they may take
+ * @throws SextantError `data_invalid`, `memory_exceeded`
+ */
+export function idxImages(images: Uint8Array, labels: Uint8Array, limit: number): ImageSet {
   const [pixels, classes] = [
     readIdx(decompressed(images, 'images'), 'images'),
     readIdx(decompressed(labels, 'labels'), 'labels'),
@@ -38,12 +53,17 @@ export function idxImages(images: Uint8Array, labels: Uint8Array): ImageSet {
   if (classes.shape.length !== 1) {
     throw invalid(`labels: an idx file of one axis is needed, this one has ${classes.shape.length}`);
   }
+  requireMemory(pixels.values.length, limit);
   const x = Float32Array.from(pixels.values, (byte) => byte / 255);
   return imageSet({ x, rows, image: { height, width, channels } }, classes.values);
 }
 
-/** Tensors `images` ([n, height, width] or with channels last, floats or bytes) and `labels` [n] of a safetensors file. */
-export function tensorImages(file: Uint8Array): ImageSet {
+/**
+ * Tensors `images` ([n, height, width] or with channels last, floats or bytes) and `labels` [n] of a safetensors file.
+ * @param limit bytes of memory that they may take
+ * @throws SextantError `data_invalid`, `memory_exceeded`
+ */
+export function tensorImages(file: Uint8Array, limit: number): ImageSet {
   const stored = readSafetensors(file);
   const entry = stored.header.tensors.get('images');
   if (!entry || !stored.header.tensors.has('labels')) {
@@ -56,6 +76,10 @@ export function tensorImages(file: Uint8Array): ImageSet {
       `'images' must be [n, height, width] or [n, height, width, channels], it is [${entry.shape.join(', ')}]`,
     );
   }
+  requireMemory(
+    entry.shape.reduce((product, size) => product * size, 1),
+    limit,
+  );
   const scale = entry.dtype === 'U8' ? 255 : 1;
   const x = stored.float32('images').map((value) => value / scale);
   return imageSet({ x, rows, image: { height, width, channels } }, stored.float32('labels'));

@@ -18,18 +18,16 @@ import { openCorpus } from './corpus-input.ts';
 import { type OpenedModel, openModel } from './model-input.ts';
 
 export type SparseParams = ParamsOf<typeof contract>;
-export type OpenedSubject = {
+/** A language model has the one that is fine-tuned as its parent. */
+export type OpenedSubject = ({ task: 'table' | 'image'; parent: null } | { task: 'language'; parent: OpenedModel }) & {
   subject: Subject;
-  task: 'table' | 'image' | 'language';
-  /** The model that is fine-tuned. */
-  parent: OpenedModel | null;
   digest: string;
   /** How the stored model is to be read: its network, and what its inputs and classes are. */
   description: Record<string, unknown>;
 };
 type Context = JobContext<SparseParams>;
 
-/** @throws SextantError `data_invalid`, `input_not_found`, `validation_failed`, and as `openModel` */
+/** @throws SextantError `data_invalid`, `input_not_found`, `memory_exceeded`, `validation_failed`, and as `openModel` */
 export const openSubject = (context: Context): Promise<OpenedSubject> =>
   context.params.task.kind === 'lm' ? openLanguage(context, context.params.task) : openNetwork(context);
 
@@ -167,11 +165,11 @@ async function tableRows(
 }
 
 async function imageRows(
-  { params, input }: Context,
+  { params, input, configuration: { memory_limit_bytes: limit } }: Context,
   { images, labels }: Extract<SparseParams['task'], { kind: 'images' }>,
 ): Promise<Rows> {
   const [pixels, classes] = [await readBlob(input, images), labels ? await readBlob(input, labels) : null];
-  const set: ImageSet = classes ? idxImages(pixels.bytes, classes.bytes) : tensorImages(pixels.bytes);
+  const set: ImageSet = classes ? idxImages(pixels.bytes, classes.bytes, limit) : tensorImages(pixels.bytes, limit);
   const [first] = params.seeds;
   const parts = splitSamples(set.samples, sizesOf(set.samples.rows, params.split), first ?? 0);
   const names = Array.from({ length: set.classes }, (_, i) => String(i));

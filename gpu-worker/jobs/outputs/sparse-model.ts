@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
+import { canonicalJson, manifestId, sha256Hex } from '../../../shared/signing/digest.ts';
 import type { PointModel } from '../../block-sparse/measure.ts';
 import { denseTensors, storedModel } from '../../block-sparse/stored-layers.ts';
 import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
@@ -24,15 +24,35 @@ const READING =
   'y = x W + bias; W of inputs x outputs is cut into tiles of m x n, row-major in a grid of p x q. factored: tile (a, c) is ' +
   'S[a,c] * sum_i A[i,a,c] B[i]. block_csr: as torch.sparse_bsr_tensor names its parts.';
 
+/** A model of tables or images is described to the edge, which then refuses it to jobs over text; one over text is when it is opened. */
 export async function publishSparseModel(
-  context: Pick<JobContext<unknown>, 'artefact' | 'scratch'>,
+  context: Pick<JobContext<unknown>, 'artefact' | 'scratch' | 'describeModel'>,
   model: PointModel,
   origin: Origin,
 ): Promise<Manifest> {
-  if (origin.opened.parent) {
-    return publishLanguageModel(context, model, origin, origin.opened.parent);
+  const { opened, params } = origin;
+  if (opened.task === 'language') {
+    return publishLanguageModel(context, model, origin, opened.parent);
   }
-  const { params, seed, opened, body } = origin;
+  const manifest = await networkManifest(context, model, origin);
+  const id = await manifestId(manifest);
+  context.describeModel({
+    task: opened.task,
+    key: id,
+    family: `block-sparse-${params.model.kind}`,
+    revision: id,
+    digest: manifest.model_digest ?? id,
+    parameters: Object.values(model.values).reduce((sum, { data }) => sum + data.length, 0),
+  });
+  return manifest;
+}
+
+/** The network's layers as they are stored, and on request dense beside them. */
+async function networkManifest(
+  context: Pick<JobContext<unknown>, 'artefact'>,
+  model: PointModel,
+  { params, seed, opened, body }: Origin,
+): Promise<Manifest> {
   const { layers, tensors } = storedModel(model, params.format);
   const config = { ...opened.description, task: opened.task, layers, reading: READING };
   const files: [string, string, Uint8Array][] = [

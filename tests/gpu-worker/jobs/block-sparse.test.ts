@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
 import { denseWeight } from '../../../gpu-worker/block-sparse/factors.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
-import { readSafetensors } from '../../../shared/formats/safetensors.ts';
+import { floatTensor, readSafetensors, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import blockSparseTrain from '../../../shared/jobs/block_sparse.train.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { LocalJobs } from '../../support/job-context.ts';
@@ -113,6 +113,10 @@ describe('block_sparse.train on images', () => {
     }
 
     const [model, report] = published;
+    // The edge learns what the model is for, and refuses it to jobs over text.
+    const described = jobs.described.find(({ key }) => key === result.model)!;
+    expect(described).toMatchObject({ task: 'image', family: 'block-sparse-linear', digest: model!.model_digest });
+    expect(described.parameters).toBe(chosen.parameters);
     const layers = model!.body.layers as Record<
       string,
       { format: string; tile: [number, number]; rank: number | null }
@@ -156,6 +160,29 @@ describe('block_sparse.train on images', () => {
       const timeless = ({ result }: typeof whole) => result.points.map(({ seconds: _, ...point }) => point);
       expect(timeless(resumed)).toEqual(timeless(whole));
     }
+  });
+
+  it('goes on with a search after a size has vanished, to the same sizes', async () => {
+    const settings = params({
+      methods: ['size_search'],
+      tiles: [
+        [4, 2],
+        [2, 1],
+      ],
+      lambda: [0.1],
+      lambda_absolute: [],
+      group_lambda: 0.05,
+      steps: 80,
+    });
+    const before = jobs.checkpoints.length;
+    const whole = await jobs.run(blockSparseTrain, settings);
+    expect(whole.result.points[0]!.surviving_tiles!.head).toHaveLength(1);
+    const last = jobs.checkpoints
+      .slice(before)
+      .findLast(({ state }) => (state.run as { training?: unknown } | null)?.training);
+    const resumed = await jobs.run(blockSparseTrain, settings, last!);
+    expect(resumed.result.model).toBe(whole.result.model);
+    expect(resumed.result.points[0]!.surviving_tiles).toEqual(whole.result.points[0]!.surviving_tiles);
   });
 
   it('stops a run whose penalty kills a layer at the step where it would happen, with the last good state', async () => {
@@ -216,6 +243,53 @@ describe('block_sparse.train on images', () => {
     await expect(jobs.run(blockSparseTrain, params({ task }))).rejects.toThrow(/all 400 labels are 0/);
   });
 
+  it('refuses pixels that are no numbers, labels for other images, and images of no one size, naming them', async () => {
+    const tensors = (shape: number[], values: Float32Array, labels: number) =>
+      writeSafetensors([
+        floatTensor('images', shape, values),
+        floatTensor(
+          'labels',
+          [labels],
+          Float32Array.from({ length: labels }, (_, i) => i % 2),
+        ),
+      ]);
+    const pixels = new Float32Array(40 * 64).fill(0.5);
+    const damaged = pixels.slice();
+    damaged[2 * 64 + 5] = Number.NaN;
+    const broken = [
+      ['g', tensors([40, 8, 8], damaged, 40), /image 2 has the pixel NaN at position 5/],
+      ['h', tensors([40, 8, 8], pixels, 39), /there are 40 images and 39 labels/],
+      ['i', tensors([40, 64], pixels, 40), /'images' must be \[n, height, width\].*it is \[40, 64\]/],
+    ] as const;
+    for (const [letter, bytes, message] of broken) {
+      const task = { kind: 'images', images: await upload(letter, bytes) };
+      await expect(jobs.run(blockSparseTrain, params({ task }))).rejects.toThrow(message);
+    }
+  });
+
+  it('says before any work how much memory the images or a training would take, and what there is', async () => {
+    const refusal = async (memory_limit_bytes: number, model: Record<string, unknown>): Promise<string> => {
+      const small = new LocalJobs({ memory_limit_bytes });
+      for (const [id, manifest] of jobs.published) {
+        small.published.set(id, manifest);
+        for (const blob of manifest.blobs) {
+          await small.context({}).artefact(blob.name, blob.media_type, jobs.read(blob));
+        }
+      }
+      const message = await small.run(blockSparseTrain, params({ model })).then(
+        () => 'not refused',
+        (error: Error) => error.message,
+      );
+      small.close();
+      expect(small.progress).toEqual([]);
+      return message;
+    };
+    expect(await refusal(200_000, { kind: 'linear' })).toBe(
+      '25600 pixels take about 230400 bytes once they are read and split; this worker may use 200000',
+    );
+    expect(await refusal(1_000_000, { kind: 'mlp', widths: [8192] })).toMatch(/MiB/);
+  });
+
   it('says what rank and tile cannot save', async () => {
     const { result } = await jobs.run(
       blockSparseTrain,
@@ -223,6 +297,9 @@ describe('block_sparse.train on images', () => {
     );
     expect(result.warnings.join('\n')).toMatch(/dense in disguise/);
     expect(result.warnings.join('\n')).toMatch(/no operations saved/);
+    const half = params({ model: { kind: 'mlp', widths: [16] }, tiles: [[2, 2]], rank: 1, methods: ['kpd'], steps: 4 });
+    const { warnings } = (await jobs.run(blockSparseTrain, { ...half, lambda_absolute: [] })).result;
+    expect(warnings.join('\n')).toMatch(/fc1, tiles 2 x 2, rank 1: .* no training time is saved/);
   });
 });
 

@@ -21,7 +21,11 @@ type Setting = {
 };
 
 const read = (images: string, labels: string) =>
-  idxImages(readFileSync(data('images', 'mnist', images)), readFileSync(data('images', 'mnist', labels)));
+  idxImages(
+    readFileSync(data('images', 'mnist', images)),
+    readFileSync(data('images', 'mnist', labels)),
+    Number.POSITIVE_INFINITY,
+  );
 export const testSet = () => read('t10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz');
 export const trainSet = () => read('train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz');
 
@@ -197,7 +201,7 @@ const FULL: Readonly<Record<'linear' | 'lenet' | 'vit', FullPart>> = {
   },
   vit: {
     network: { kind: 'vit', patch: 7, width: 64, depth: 2, heads: 4 },
-    plan: { steps: 1000, rate: 2e-3, optimiser: { kind: 'adam', momentum: 0 }, ...RECTIFIED },
+    plan: { steps: 500, rate: 2e-3, optimiser: { kind: 'adam', momentum: 0 }, ...RECTIFIED },
     tile: [4, 4],
     ranks: [2],
     shares: [0, 1.2, 2],

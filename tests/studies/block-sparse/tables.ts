@@ -159,7 +159,7 @@ function verdict(parts: Readonly<Record<string, Results<Line>>>): string {
   return (
     `At equal sparsity iterative pruning of dense tiles is the most accurate method in ${won.length} of ${all.length} comparisons` +
     `${lost.length > 0 ? ` (not in: ${where})` : ''}; the best masked sum of Kronecker products is ${Math.min(...gaps).toFixed(2)} to ${Math.max(...gaps).toFixed(2)} points behind it` +
-    ' (negative: ahead), and trains fewer numbers.'
+    `${Math.min(...gaps) < 0 ? ' (negative: ahead)' : ''}, and trains fewer numbers.`
   );
 }
 
@@ -170,7 +170,7 @@ const TITLES: Readonly<Record<string, string>> = {
   tiles: 'MNIST, the same with other tiles',
   full: 'MNIST, a linear model on the whole set (2,250 steps of 200)',
   lenet: 'MNIST, LeNet-5 on the whole set (600 steps of 200: two passes, not to the end)',
-  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads) on the whole set (1,000 steps of 200)',
+  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads), the whole set (500 steps of 200: not trained to the end)',
 };
 
 /** A run whose loss stopped being a number has no accuracy to speak of: it is counted apart. */
