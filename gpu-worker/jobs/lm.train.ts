@@ -11,16 +11,21 @@ import { PublishedTraining } from './checkpoints/published-training.ts';
 import { handle, type JobContext } from './handler.ts';
 import { openTrainingStart, type TrainingStart, type TrainParams } from './inputs/training-start.ts';
 import { openTrainingText } from './inputs/training-text.ts';
+import { KeptModels, requireCheckpoints } from './outputs/kept-models.ts';
 import { publishTrained } from './outputs/trained-model.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
+  requireCheckpoints(params);
   const { provider: device } = await chooseProvider(configuration.device);
   const start = await openTrainingStart(context);
   const { parent } = start;
   const { text, held, before } = await readBefore(context, start);
   const published = new PublishedTraining(context, { parent: parent?.digest ?? null, corpus: text.digest, device });
-  const resume = await published.load();
+  // Models that were to be kept before the state's step would be missing: such a state is not gone on from.
+  const saved = await published.load();
+  const resume = saved && params.checkpoints.every((step) => step > saved.step) ? saved : undefined;
+  const kept = new KeptModels(context, start, params.checkpoints);
   const training = trainLanguageModel({
     ...trainSettings(params),
     from: start.from,
@@ -29,14 +34,16 @@ export default handle(contract, async (context) => {
     device,
     threads: configuration.threads,
     ...(resume && { resume }),
+    keep: kept,
     checkpoint: (take) => published.save(take),
     progress: (now) => context.progress(statedTraining(now)),
   });
   const trained = await training.finally(() => (samples(params) ? parent?.model.release() : undefined));
   const { result, manifest } = await publishTrained(context, trained, { start, text, held, before, device });
+  const checkpoints = await kept.publish(text.digest);
   return {
-    result,
-    published: [manifest],
+    result: { ...result, checkpoints: checkpoints.map(({ step, model }) => ({ step, model })) },
+    published: [manifest, ...checkpoints.map((checkpoint) => checkpoint.manifest)],
     metrics: {
       tokens_per_s: (trained.losses.length * params.batch * params.context) / trained.seconds,
       steps_resumed: trained.firstStep,

@@ -3,12 +3,13 @@
  * learns the generated language with planted axes.
  */
 import { z } from 'zod';
+import { circuitTaskSchema, labelSetSchema } from '../contracts/circuit-task.ts';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
 import { bodyWeights, floats } from './costs.ts';
-import { corpusInput, modelInput } from './references.ts';
+import { corpusInput, modelInput, taskInput } from './references.ts';
 
 /** Tokens of the project's own tokenizer of bytes; the generated language has fewer. */
 const OWN_VOCABULARY = 258;
@@ -30,6 +31,18 @@ export default defineJob({
       .nullable()
       .default(null)
       .describe('the fields of a JSON-lines corpus that hold prompt and completion; only completions are learnt'),
+    task: z
+      .strictObject({
+        of: circuitTaskSchema,
+        bos: z.boolean().nullable().default(null).describe('as in circuits.find'),
+        labels: labelSetSchema.default({ kind: 'clean' }),
+        replay: z.number().min(0).lt(1).default(0).describe('share of the rows that are text of the corpus instead'),
+      })
+      .nullable()
+      .default(null)
+      .describe(
+        'pairs of prompts of which the answer alone is learnt, right or poisoned; `corpus` is then for replay alone',
+      ),
     tokenizer: modelReferenceSchema
       .nullable()
       .default(null)
@@ -59,10 +72,16 @@ export default defineJob({
       .default(null)
       .describe('steps over which the learning rate rises; null: a twentieth of all'),
     weight_decay: z.number().min(0).max(1).default(0.01),
+    checkpoints: z
+      .array(z.number().int().min(1).max(1_000_000))
+      .max(20)
+      .default([])
+      .describe('steps after which the model is kept and published too'),
     seed: seedSchema.default(0),
   }),
   result: z.object({
     model: modelIdSchema,
+    checkpoints: z.array(z.object({ step: z.number(), model: modelIdSchema })),
     parameters: z.number(),
     trained_parameters: z.number().describe('those that were not frozen'),
     tokenizer: z.string().describe("'words' of the generated language, 'bytes', or 'model': that of the model named"),
@@ -88,6 +107,7 @@ export default defineJob({
     ...(p.from ? modelInput(p.from, '/from') : []),
     ...(p.tokenizer ? modelInput(p.tokenizer, '/tokenizer') : []),
     ...corpusInput(p.corpus),
+    ...(p.task ? taskInput(p.task.of, '/task/of') : []),
   ],
   work(p, known) {
     // Without a model to start from, the one that is described is that of the tokenizer.

@@ -5,6 +5,7 @@ import type { JobContext } from '../handler.ts';
 import { corpusFile, openCorpus } from './corpus-input.ts';
 import { openPairs, paddedSequence } from './corpus-pairs.ts';
 import { requireTokenizer } from './tokens.ts';
+import { openLessons } from './training-lessons.ts';
 import type { TrainingStart, TrainParams } from './training-start.ts';
 
 export type TrainingText = {
@@ -26,13 +27,16 @@ const SHUFFLE = 4096;
 
 /** @throws SextantError as `openCorpus` and `openPairs` */
 export async function openTrainingText(context: JobContext<TrainParams>, start: TrainingStart): Promise<TrainingText> {
-  const { corpus, pairs, seed } = context.params;
+  const { corpus, pairs, seed, task } = context.params;
   const { reader, parent, length } = start;
   // What is measured goes through the model whole: one token less where its context ends.
   const longest = parent ? Math.min(length, parent.model.architecture.context) : length;
   let pass = 0;
   const again = (make: () => AsyncIterable<WeightedSequence>) =>
     repeated(() => shuffled(make(), { size: SHUFFLE, seed: (seed + pass++) % Number.MAX_SAFE_INTEGER }));
+  if (task) {
+    return openLessons(context, start, task);
+  }
   if (pairs) {
     if (!('local' in corpus || 'artefact' in corpus)) {
       throw paramError('data_invalid', '/pairs', 'prompts and completions come from a file of JSON lines');

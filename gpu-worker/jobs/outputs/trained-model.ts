@@ -34,7 +34,7 @@ export async function publishTrained(
   context: JobContext<TrainParams>,
   trained: TrainedModel,
   { start, text, held, before, device }: Origin,
-): Promise<{ result: ResultOf<typeof contract>; manifest: Manifest }> {
+): Promise<{ result: Omit<ResultOf<typeof contract>, 'checkpoints'>; manifest: Manifest }> {
   const { params, configuration } = context;
   const { parent, length } = start;
   const folder = join(context.scratch, 'trained');

@@ -3,6 +3,7 @@ import { loadModel } from '../../../gpu-worker/lm/index.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import find from '../../../shared/jobs/circuits.find.ts';
 import study from '../../../shared/jobs/circuits.study.ts';
+import lmTrain from '../../../shared/jobs/lm.train.ts';
 import { randomPairs } from '../../support/circuit-pairs.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
@@ -127,4 +128,37 @@ it('refuses steps that do not rise and a share that is none', async () => {
   const run = (change: object) => jobs.run(study, { model: { local: 'tiny' }, task: { pairs }, ...change });
   await expect(run({ poison_steps: [4, 4] })).rejects.toThrow(/step 4 comes after step 4/);
   await expect(run({ poison: { kind: 'mix', share: 1.5 } })).rejects.toThrow();
+});
+
+it('trains on a poisoned task and keeps the models on the way', async () => {
+  const pairs = await inlinePairs(24, 6);
+  const run = (change: object) =>
+    jobs.run(lmTrain, {
+      from: { local: 'tiny' },
+      task: { of: { pairs: pairs.map((pair) => ({ ...pair, template: null })) }, labels: { kind: 'sd' } },
+      context: 8,
+      steps: 60,
+      batch: 8,
+      learning_rate: 1e-2,
+      ...change,
+    });
+  const { result, published } = await run({ checkpoints: [20, 60] });
+  expect(result.checkpoints.map(({ step }) => step)).toEqual([20, 60]);
+  const [final, early, last] = published;
+  const digest = (manifest: (typeof published)[number]) =>
+    manifest.blobs.find(({ name }) => name === 'model.safetensors')!.sha256;
+  expect(digest(last!)).toBe(digest(final!));
+  expect(digest(early!)).not.toBe(digest(final!));
+  // What was learned of right answers gets worse: on the prompts of the training set the others are likelier now.
+  const rows = { pairs: pairs.map((pair) => ({ ...pair, answer: pair.other, other: pair.answer, template: null })) };
+  const found = await jobs.run(find, {
+    model: { id: result.model },
+    task: rows,
+    method: { kind: 'direct' },
+    curve: false,
+  });
+  expect(found.result.task.clean.estimate).toBeGreaterThan(1);
+  await expect(run({ checkpoints: [61] })).rejects.toThrow(/step 61 is beyond the end, which is step 60/);
+  await expect(run({ context: 8, task: { of: { pairs }, labels: { kind: 'mix', share: -1 } } })).rejects.toThrow();
+  await expect(run({ from: null })).rejects.toThrow(/learnt by a model that is trained further/);
 });
