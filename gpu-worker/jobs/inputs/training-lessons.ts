@@ -7,8 +7,7 @@ import { repeated } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openCircuitTask } from './circuit-task.ts';
 import { openCorpus } from './corpus-input.ts';
-import type { TrainingStart, TrainParams } from './training-start.ts';
-import type { TrainingText } from './training-text.ts';
+import type { TrainingStart, TrainingText, TrainParams } from './training-start.ts';
 
 /** A tenth of the pairs, by whole templates where there are some, is held out; of them the right answers are asked for. */
 const HELD_OUT = 0.1;

@@ -14,6 +14,7 @@ import {
   type SavedTokenizer,
   TOKENIZER_FILES,
   type Tokenizer,
+  type WeightedSequence,
 } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { TextReader } from './corpus-input.ts';
@@ -34,6 +35,18 @@ export type TrainingStart = {
   config: Record<string, unknown>;
   /** Puts the tokenizer's files into the folder of the trained model. */
   finish(folder: string): void;
+};
+
+/** What a training job reads. */
+export type TrainingText = {
+  digest: string;
+  unseen: boolean;
+  /** Whether some tokens count less than others. */
+  weighted: boolean;
+  /** Never ends; of `start.length` tokens each. */
+  sequences: AsyncIterable<WeightedSequence>;
+  /** The same at every call. */
+  heldOut(): Promise<WeightedSequence[]>;
 };
 
 /** What says how large a new model is. */

@@ -6,18 +6,7 @@ import { corpusFile, openCorpus } from './corpus-input.ts';
 import { openPairs, paddedSequence } from './corpus-pairs.ts';
 import { requireTokenizer } from './tokens.ts';
 import { openLessons } from './training-lessons.ts';
-import type { TrainingStart, TrainParams } from './training-start.ts';
-
-export type TrainingText = {
-  digest: string;
-  unseen: boolean;
-  /** Whether some tokens count less than others. */
-  weighted: boolean;
-  /** Never ends; of `start.length` tokens each. */
-  sequences: AsyncIterable<WeightedSequence>;
-  /** The same at every call. */
-  heldOut(): Promise<WeightedSequence[]>;
-};
+import type { TrainingStart, TrainingText, TrainParams } from './training-start.ts';
 
 /** Held-out sequences, and tokens, at most. */
 const HELD_OUT_SEQUENCES = 1024;

@@ -17,8 +17,7 @@ import {
 } from '../../lm/index.ts';
 import type { Provider } from '../../runtime/index.ts';
 import type { JobContext } from '../handler.ts';
-import type { TrainingStart, TrainParams } from '../inputs/training-start.ts';
-import type { TrainingText } from '../inputs/training-text.ts';
+import type { TrainingStart, TrainingText, TrainParams } from '../inputs/training-start.ts';
 import { publishFolder } from './model-artefact.ts';
 
 type Origin = {
