@@ -1,12 +1,13 @@
 /**
  * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
- * the reference data.
+ * the reference data. `--show` runs nothing and writes the page from the results that are there.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../../gpu-worker/lm/index.ts';
 import { data } from '../support/guide.ts';
+import { circuitsPage } from './circuits/page.ts';
 import { type Found, findIn, poisonStudy, pronounPairs, sortPairs, type Tuned } from './circuits/real-models.ts';
 import { TOYS } from './circuits/toy-task.ts';
 import { type ToyResult, toyStudy } from './circuits/toys.ts';
@@ -17,7 +18,11 @@ export async function run(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: argv,
     allowPositionals: true,
-    options: { threads: { type: 'string', default: '2' }, seeds: { type: 'string', default: '0,1,2' } },
+    options: {
+      show: { type: 'boolean', default: false },
+      threads: { type: 'string', default: '2' },
+      seeds: { type: 'string', default: '0,1,2' },
+    },
   });
   const note = (text: string): void => console.error(text);
   const threads = Number(values.threads);
@@ -26,7 +31,7 @@ export async function run(argv: string[]): Promise<void> {
   if (wrong) {
     throw new Error(`there is no part '${wrong}'; parts: ${known.join(', ')}`);
   }
-  const wanted = positionals.length > 0 ? positionals : known;
+  const wanted = values.show ? [] : positionals.length > 0 ? positionals : known;
   const read = <T>(name: string): T[] => {
     const file = join(RESULTS, `circuits-${name}.json`);
     return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T[]) : [];
@@ -73,4 +78,6 @@ export async function run(argv: string[]): Promise<void> {
       }
     }
   }
+  const page = { toys: read<ToyResult>('toys'), real: read<Found>('real'), poison: read<Tuned>('poison') };
+  writeFileSync(join(RESULTS, 'circuits.md'), circuitsPage(page));
 }
