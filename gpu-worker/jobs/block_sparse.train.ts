@@ -4,13 +4,13 @@
  */
 import contract from '../../shared/jobs/block_sparse.train.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
-import { chosenFigures, comparePoints, modelOfPoint } from '../block-sparse/comparison.ts';
-import { figuresOfStated, planOf, statedFigures, statedProgress } from '../block-sparse/contract-names.ts';
+import { chosenFigures, comparePoints, modelOfPoint } from '../block-sparse/comparison/comparison.ts';
+import { figuresOfStated, planOf, statedFigures, statedProgress } from '../block-sparse/comparison/contract-names.ts';
+import { measurePoint } from '../block-sparse/comparison/measure.ts';
+import { penaltyUnit } from '../block-sparse/comparison/points.ts';
+import { comparisonReport } from '../block-sparse/comparison/report.ts';
+import { checkShapes, figureWarnings } from '../block-sparse/comparison/warnings.ts';
 import { layerTimes } from '../block-sparse/inference/index.ts';
-import { measurePoint } from '../block-sparse/measure.ts';
-import { penaltyUnit } from '../block-sparse/points.ts';
-import { comparisonReport } from '../block-sparse/report.ts';
-import { checkShapes, figureWarnings } from '../block-sparse/warnings.ts';
 import { PublishedPoints } from './checkpoints/published-points.ts';
 import { handle } from './handler.ts';
 import { openSubject } from './inputs/sparse-subject.ts';

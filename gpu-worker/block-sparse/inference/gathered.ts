@@ -3,7 +3,7 @@
  * tiles are gathered and multiplied by all that is stored for that column in one plain product.
  */
 import * as g from '../../graph/index.ts';
-import type { BlockCsr } from '../block-csr.ts';
+import type { BlockCsr } from '../tiles/block-csr.ts';
 
 /** Tile column: rows of its live tiles in the grid, ascending, and their values one below the other, [live m, n]. */
 type Column = { live: number[]; values: Float32Array };

@@ -4,7 +4,7 @@
  */
 import * as g from '../../graph/index.ts';
 import { Session } from '../../runtime/index.ts';
-import type { BlockCsr } from '../block-csr.ts';
+import type { BlockCsr } from '../tiles/block-csr.ts';
 import { gatheredProduct } from './gathered.ts';
 import { StripProduct } from './strip-product.ts';
 

@@ -2,7 +2,7 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { assemble } from '../../wasm/assembler.ts';
 import { Instance, Memory, Module, validate } from '../../wasm/webassembly.ts';
-import type { BlockCsr } from '../block-csr.ts';
+import type { BlockCsr } from '../tiles/block-csr.ts';
 import { stripKernel } from './strip-kernel.ts';
 import { STRIP, stripsOf } from './strips.ts';
 

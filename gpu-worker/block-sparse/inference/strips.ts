@@ -1,5 +1,5 @@
 /** A block-sparse matrix cut into strips of eight outputs, the width that the kernel keeps in registers. */
-import type { BlockCsr } from '../block-csr.ts';
+import type { BlockCsr } from '../tiles/block-csr.ts';
 
 export const STRIP = 8;
 

@@ -3,8 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { stream } from '../../../shared/math/random.ts';
 import * as g from '../../graph/index.ts';
 import { Session } from '../../runtime/index.ts';
-import { toBlockCsr } from '../block-csr.ts';
-import type { PointModel } from '../measure.ts';
+import type { PointModel } from '../comparison/measure.ts';
+import { toBlockCsr } from '../tiles/block-csr.ts';
 import { openSparseProduct, wayFor } from './product.ts';
 
 const ROWS = 256;

@@ -2,8 +2,8 @@
 import * as g from '../../graph/index.ts';
 import { normal } from '../../nn/index.ts';
 import type { Constraint } from '../../training/index.ts';
-import { normsOfTiles, scaled, shrunk, softThreshold } from '../shrinkage.ts';
-import type { Grid } from '../tiles.ts';
+import { normsOfTiles, scaled, shrunk, softThreshold } from '../layer/shrinkage.ts';
+import type { Grid } from '../tiles/tiles.ts';
 import { type LinearLayer, type Method, valuesOf, weightName } from './method.ts';
 import { keptTiles, type PenaltyPlan, penaltyInputs, penaltyScalars } from './penalty.ts';
 

@@ -1,10 +1,10 @@
 /** Layers as masked sums of Kronecker products, S under an L1 penalty by proximal steps, A and B under decay. */
 import * as g from '../../graph/index.ts';
 import { type Constraint, decoupledDecay } from '../../training/index.ts';
-import { denseWeight, type Factors, factorise } from '../factors.ts';
-import { builtWeight, factorNames, kroneckerFactors, kroneckerProduct } from '../layer.ts';
-import { lassoStep } from '../shrinkage.ts';
-import type { Grid } from '../tiles.ts';
+import { builtWeight, factorNames, kroneckerFactors, kroneckerProduct } from '../layer/layer.ts';
+import { lassoStep } from '../layer/shrinkage.ts';
+import { denseWeight, type Factors, factorise } from '../tiles/factors.ts';
+import type { Grid } from '../tiles/tiles.ts';
 import { type LinearLayer, type Method, type Values, valuesOf } from './method.ts';
 import { keptTiles, type PenaltyPlan, penaltyInputs, penaltyScalars } from './penalty.ts';
 

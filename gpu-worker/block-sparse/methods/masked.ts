@@ -3,7 +3,7 @@
 import { stream } from '../../../shared/math/random.ts';
 import * as g from '../../graph/index.ts';
 import type { Constraint } from '../../training/index.ts';
-import type { Grid } from '../tiles.ts';
+import type { Grid } from '../tiles/tiles.ts';
 import { denseParts } from './dense.ts';
 import { type LinearLayer, type MaskRule, type Method, weightName } from './method.ts';
 

@@ -1,8 +1,8 @@
 /** What a way of training linear layers has to say: its layers as graphs, what happens to them after a step, what they become. */
 import type { HostArray, Tensor } from '../../graph/index.ts';
 import type { Constraint, ParameterGroup } from '../../training/index.ts';
-import type { Factors } from '../factors.ts';
-import type { Grid, Tile } from '../tiles.ts';
+import type { Factors } from '../tiles/factors.ts';
+import type { Grid, Tile } from '../tiles/tiles.ts';
 
 export type LinearLayer = { name: string; inputs: number; outputs: number; grid: Grid };
 /** Values of parameters by name. */

@@ -1,9 +1,9 @@
 /** Candidates of several tile sizes for every layer at once (11); those that vanish leave the program. */
 import * as g from '../../graph/index.ts';
-import { denseWeight, type Factors, factorise } from '../factors.ts';
-import { factorNames, kroneckerFactors } from '../layer.ts';
-import { patternStep, summedProduct, summedWeight } from '../size-search.ts';
-import { divides, gridOf, type Tile } from '../tiles.ts';
+import { factorNames, kroneckerFactors } from '../layer/layer.ts';
+import { patternStep, summedProduct, summedWeight } from '../layer/size-search.ts';
+import { denseWeight, type Factors, factorise } from '../tiles/factors.ts';
+import { divides, gridOf, type Tile } from '../tiles/tiles.ts';
 import { type Decay, deadStayDead, decayOf, factorsOf } from './kronecker.ts';
 import { type LinearLayer, type Method, type Values, valuesOf } from './method.ts';
 import { LAMBDA, type PenaltyPlan, penaltyInputs, penaltyScalars } from './penalty.ts';

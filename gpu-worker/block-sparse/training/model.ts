@@ -4,7 +4,7 @@ import { zeros } from '../../nn/index.ts';
 import { denseWeightOf } from '../methods/dense.ts';
 import type { LinearLayer, Method } from '../methods/method.ts';
 import { type ImageSize, type NetworkSpec, networkOutput } from '../networks/network.ts';
-import { divides, gridOf, type Tile } from '../tiles.ts';
+import { divides, gridOf, type Tile } from '../tiles/tiles.ts';
 import type { Task } from './samples.ts';
 
 export type ModelSpec = { network: NetworkSpec; inputs: number; task: Task; image?: ImageSize };

@@ -7,7 +7,11 @@ import { type ModelDescription, type ModelReference, modelKey } from '../../../s
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { describe } from '../../../shared/models/describe.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
-import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
+import {
+  BLOCK_SPARSE_LAYERS,
+  BLOCK_SPARSE_WEIGHTS,
+  denseWeightFile,
+} from '../../block-sparse/stored/stored-reading.ts';
 import { fetchModel, type LanguageModel, loadModel, readJson } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
 import type { JobContext } from '../handler.ts';

@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../../shared/signing/digest.ts';
-import type { PointModel } from '../../block-sparse/measure.ts';
-import { denseTensors, storedModel } from '../../block-sparse/stored-layers.ts';
-import { BLOCK_SPARSE_LAYERS, BLOCK_SPARSE_WEIGHTS, denseWeightFile } from '../../block-sparse/stored-reading.ts';
+import type { PointModel } from '../../block-sparse/comparison/measure.ts';
+import { denseTensors, storedModel } from '../../block-sparse/stored/stored-layers.ts';
+import {
+  BLOCK_SPARSE_LAYERS,
+  BLOCK_SPARSE_WEIGHTS,
+  denseWeightFile,
+} from '../../block-sparse/stored/stored-reading.ts';
 import { blockLinears } from '../../block-sparse/training/language.ts';
 import { copyFiles, KEPT_FILES } from '../../lm/index.ts';
 import { reportFiles, type StudyReport } from '../../study/index.ts';

@@ -1,8 +1,9 @@
 /** What the bench times: a step of a layer, dense and as a sum of Kronecker products, and inference with live tiles alone. */
-import { toBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
+
 import { openSparseProduct, type ProductWay } from '../../../gpu-worker/block-sparse/inference/index.ts';
-import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
-import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
+import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer/layer.ts';
+import { toBlockCsr } from '../../../gpu-worker/block-sparse/tiles/block-csr.ts';
+import { eachTileRow, gridOf } from '../../../gpu-worker/block-sparse/tiles/tiles.ts';
 import * as g from '../../../gpu-worker/graph/index.ts';
 import { Session } from '../../../gpu-worker/runtime/index.ts';
 import { stream } from '../../../shared/math/random.ts';

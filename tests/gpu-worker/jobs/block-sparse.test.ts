@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fromBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
-import { denseWeight } from '../../../gpu-worker/block-sparse/factors.ts';
+import { fromBlockCsr } from '../../../gpu-worker/block-sparse/tiles/block-csr.ts';
+import { denseWeight } from '../../../gpu-worker/block-sparse/tiles/factors.ts';
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { floatTensor, readSafetensors, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import blockSparseTrain from '../../../shared/jobs/block_sparse.train.ts';

@@ -1,10 +1,14 @@
 /** MNIST, by a linear model on the 10,000-image set, and by a linear model and LeNet-5 on the whole. */
 import { readFileSync } from 'node:fs';
-import { idxImages } from '../../../gpu-worker/block-sparse/images.ts';
-import { type MeasureOptions, measurePoint, type PointFigures } from '../../../gpu-worker/block-sparse/measure.ts';
+import {
+  type MeasureOptions,
+  measurePoint,
+  type PointFigures,
+} from '../../../gpu-worker/block-sparse/comparison/measure.ts';
+import { type Plan, type Point, penaltyUnit } from '../../../gpu-worker/block-sparse/comparison/points.ts';
 import type { NetworkSpec } from '../../../gpu-worker/block-sparse/networks/network.ts';
-import { type Plan, type Point, penaltyUnit } from '../../../gpu-worker/block-sparse/points.ts';
-import type { Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
+import type { Tile } from '../../../gpu-worker/block-sparse/tiles/tiles.ts';
+import { idxImages } from '../../../gpu-worker/block-sparse/training/image-sets.ts';
 import type { ModelSpec } from '../../../gpu-worker/block-sparse/training/model.ts';
 import { splitSamples } from '../../../gpu-worker/block-sparse/training/samples.ts';
 import { networkSubject } from '../../../gpu-worker/block-sparse/training/subject.ts';
@@ -192,7 +196,7 @@ const FULL: Readonly<Record<'linear' | 'lenet' | 'vit', FullPart>> = {
   },
   lenet: {
     network: { kind: 'lenet' },
-    plan: { steps: 600, rate: 0.05, ...RECTIFIED },
+    plan: { steps: 400, rate: 0.05, ...RECTIFIED },
     tile: [4, 4],
     ranks: [2],
     shares: [0, 1.2, 2],
@@ -201,7 +205,7 @@ const FULL: Readonly<Record<'linear' | 'lenet' | 'vit', FullPart>> = {
   },
   vit: {
     network: { kind: 'vit', patch: 7, width: 64, depth: 2, heads: 4 },
-    plan: { steps: 500, rate: 2e-3, optimiser: { kind: 'adam', momentum: 0 }, ...RECTIFIED },
+    plan: { steps: 400, rate: 2e-3, optimiser: { kind: 'adam', momentum: 0 }, ...RECTIFIED },
     tile: [4, 4],
     ranks: [2],
     shares: [0, 1.2, 2],
@@ -234,7 +238,7 @@ export async function full(kind: keyof typeof FULL, seeds: readonly number[], { 
       if (known.some((line) => sameSetting(setting, seed, line))) {
         continue;
       }
-      save(await measure(setting, planOf(seed), seed, { subject, threads: 2 }));
+      save(await measure(setting, planOf(seed), seed, { subject, threads: 1 }));
     }
   }
 }

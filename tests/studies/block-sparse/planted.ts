@@ -1,7 +1,7 @@
 /** Search for the tile size on planted data (10.4): rows of a block-sparse matrix whose tiles have one true size. */
-import { measurePoint } from '../../../gpu-worker/block-sparse/measure.ts';
-import type { Plan } from '../../../gpu-worker/block-sparse/points.ts';
-import type { Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
+import { measurePoint } from '../../../gpu-worker/block-sparse/comparison/measure.ts';
+import type { Plan } from '../../../gpu-worker/block-sparse/comparison/points.ts';
+import type { Tile } from '../../../gpu-worker/block-sparse/tiles/tiles.ts';
 import type { ModelSpec } from '../../../gpu-worker/block-sparse/training/model.ts';
 import type { Samples } from '../../../gpu-worker/block-sparse/training/samples.ts';
 import { networkSubject } from '../../../gpu-worker/block-sparse/training/subject.ts';

@@ -1,6 +1,11 @@
 /** The study's tables, and what has to be said before them. */
-import { atEqualSparsity, groupedBy, type Measured, spread } from '../../../gpu-worker/block-sparse/frontier.ts';
-import { frontierPicture } from '../../../gpu-worker/block-sparse/pictures.ts';
+import {
+  atEqualSparsity,
+  groupedBy,
+  type Measured,
+  spread,
+} from '../../../gpu-worker/block-sparse/comparison/frontier.ts';
+import { frontierPicture } from '../../../gpu-worker/block-sparse/comparison/pictures.ts';
 import type { Line } from './mnist.ts';
 import type { PlantedLine } from './planted.ts';
 
@@ -169,8 +174,8 @@ const TITLES: Readonly<Record<string, string>> = {
     'The same with the last quarter of the 600 steps as a refit, for every method: no penalty, the zero tiles fixed',
   tiles: 'MNIST, the same with other tiles',
   full: 'MNIST, a linear model on the whole set (2,250 steps of 200)',
-  lenet: 'MNIST, LeNet-5 on the whole set (600 steps of 200: two passes, not to the end)',
-  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads), the whole set (500 steps of 200: not trained to the end)',
+  lenet: 'MNIST, LeNet-5 on the whole set (400 steps of 200: one pass, not to the end)',
+  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads), the whole set (400 steps of 200: one pass, not to the end)',
 };
 
 /** A run whose loss stopped being a number has no accuracy to speak of: it is counted apart. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { toBlockCsr } from '../../../../gpu-worker/block-sparse/block-csr.ts';
 import { openSparseProduct } from '../../../../gpu-worker/block-sparse/inference/index.ts';
-import { eachTileRow, gridOf } from '../../../../gpu-worker/block-sparse/tiles.ts';
+import { toBlockCsr } from '../../../../gpu-worker/block-sparse/tiles/block-csr.ts';
+import { eachTileRow, gridOf } from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
 import { stream } from '../../../../shared/math/random.ts';
 
 // Strips of eight outputs hold part of a tile, several tiles, or parts of two; tiles are higher than what is unrolled, or prime.

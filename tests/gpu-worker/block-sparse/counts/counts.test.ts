@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { inferenceCounts, layerCounts } from '../../../gpu-worker/block-sparse/counts.ts';
-import { deitTinyParameters } from '../../../gpu-worker/block-sparse/deit.ts';
-import { kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
-import { gridOf, type Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
-import * as g from '../../../gpu-worker/graph/index.ts';
-import { executedMacs } from '../../support/executed-macs.ts';
+import { inferenceCounts, layerCounts } from '../../../../gpu-worker/block-sparse/counts/counts.ts';
+import { deitTinyParameters } from '../../../../gpu-worker/block-sparse/counts/deit.ts';
+import { kroneckerFactors, kroneckerProduct } from '../../../../gpu-worker/block-sparse/layer/layer.ts';
+import { gridOf, type Tile } from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
+import * as g from '../../../../gpu-worker/graph/index.ts';
+import { executedMacs } from '../../../support/executed-macs.ts';
 
 /** The cheapest trained layer of `rank` terms: grid size c = p q and number of parameters (4). */
 const cheapestShape = (inputs: number, outputs: number, rank: number) => ({

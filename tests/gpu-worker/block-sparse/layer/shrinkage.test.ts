@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { criticalLambda, idleTile } from '../../../gpu-worker/block-sparse/critical-lambda.ts';
+import { criticalLambda, idleTile } from '../../../../gpu-worker/block-sparse/layer/critical-lambda.ts';
 
 /** Half a cosine from `rate` to 0, as the reference runs used it. */
 const cosine = (rate: number, steps: number) =>

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { denseWeight } from '../../../gpu-worker/block-sparse/factors.ts';
-import { builtWeight, kroneckerFactors, kroneckerProduct } from '../../../gpu-worker/block-sparse/layer.ts';
-import { gridOf } from '../../../gpu-worker/block-sparse/tiles.ts';
-import * as g from '../../../gpu-worker/graph/index.ts';
-import { Session } from '../../../gpu-worker/runtime/index.ts';
-import { stream } from '../../../shared/math/random.ts';
+import { builtWeight, kroneckerFactors, kroneckerProduct } from '../../../../gpu-worker/block-sparse/layer/layer.ts';
+import { denseWeight } from '../../../../gpu-worker/block-sparse/tiles/factors.ts';
+import { gridOf } from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
+import * as g from '../../../../gpu-worker/graph/index.ts';
+import { Session } from '../../../../gpu-worker/runtime/index.ts';
+import { stream } from '../../../../shared/math/random.ts';
 
 /** Grids, tiles and ranks with either order cheaper, rows that do not fill a block, tiles of one row or column. */
 const CASES = [

@@ -1,11 +1,11 @@
 /** All points of a comparison in turn, with what is known of them between two steps; then what they say together. */
 
+import type { Tile } from '../tiles/tiles.ts';
+import type { CurvePoint, RunState } from '../training/run.ts';
+import type { Subject } from '../training/subject.ts';
 import { atEqualSparsity, chosenPoint, groupedBy, type Measured, settingKey, spread } from './frontier.ts';
 import { type MeasuredPoint, measurePoint, type PointFigures, type PointModel } from './measure.ts';
 import { type Plan, type Point, pointsOf } from './points.ts';
-import type { Tile } from './tiles.ts';
-import type { CurvePoint, RunState } from './training/run.ts';
-import type { Subject } from './training/subject.ts';
 
 export type Progress = {
   /** Points done, of how many, and steps of the one in progress. */

@@ -1,7 +1,8 @@
 /** Counts of a whole model for one row of its input, by formula: trained forward, a training step, inference, and dense. */
+
+import type { LinearLayer } from '../methods/method.ts';
+import type { LinearShape } from '../training/model.ts';
 import { inferenceCounts, layerCounts } from './counts.ts';
-import type { LinearLayer } from './methods/method.ts';
-import type { LinearShape } from './training/model.ts';
 
 export type MacCounts = {
   /** Multiply-adds of the forward pass while training. */

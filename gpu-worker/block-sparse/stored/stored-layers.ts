@@ -1,15 +1,15 @@
 /** How a trained model is stored: layers as factors or as block compressed sparse rows, everything else as it is. */
 
-import type { TensorToWrite } from '../../shared/formats/safetensors.ts';
-import type { HostArray } from '../graph/index.ts';
-import { toBlockCsr } from './block-csr.ts';
-import { layerCounts } from './counts.ts';
-import { type Factors, folded } from './factors.ts';
-import { factorNames } from './layer.ts';
-import type { PointModel } from './measure.ts';
-import type { LayerState, LinearLayer } from './methods/method.ts';
-import { liveTiles, type Tile } from './tiles.ts';
-import { turnedWeight } from './training/language.ts';
+import type { TensorToWrite } from '../../../shared/formats/safetensors.ts';
+import type { HostArray } from '../../graph/index.ts';
+import type { PointModel } from '../comparison/measure.ts';
+import { layerCounts } from '../counts/counts.ts';
+import { factorNames } from '../layer/layer.ts';
+import type { LayerState, LinearLayer } from '../methods/method.ts';
+import { toBlockCsr } from '../tiles/block-csr.ts';
+import { type Factors, folded } from '../tiles/factors.ts';
+import { liveTiles, type Tile } from '../tiles/tiles.ts';
+import { turnedWeight } from '../training/language.ts';
 
 type StoredFormat = 'factored' | 'block_csr';
 /** What a manifest says of a layer: y = x W, W of inputs x outputs, tiles row-major in the grid. */

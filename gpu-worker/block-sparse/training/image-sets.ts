@@ -1,10 +1,10 @@
 /** Images with labels as samples: idx files (gzip or plain), or a safetensors file with a tensor of images and one of labels. */
 import { gunzipSync } from 'node:zlib';
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { readIdx } from '../../shared/formats/idx.ts';
-import { readSafetensors } from '../../shared/formats/safetensors.ts';
-import type { ImageSize } from './networks/network.ts';
-import type { Samples } from './training/samples.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { readIdx } from '../../../shared/formats/idx.ts';
+import { readSafetensors } from '../../../shared/formats/safetensors.ts';
+import type { ImageSize } from '../networks/network.ts';
+import type { Samples } from './samples.ts';
 
 export type ImageSet = { samples: Samples; image: ImageSize; classes: number };
 

@@ -1,11 +1,11 @@
 /** What a comparison has to admit: before it begins, of the shapes; after it, of the figures. */
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { layerCounts } from './counts.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { layerCounts } from '../counts/counts.ts';
+import { gridOf, requireGrid, type Tile } from '../tiles/tiles.ts';
+import type { LinearShape } from '../training/model.ts';
+import { sparseLayers } from '../training/model.ts';
 import type { PointFigures } from './measure.ts';
 import type { Plan } from './points.ts';
-import { gridOf, requireGrid, type Tile } from './tiles.ts';
-import type { LinearShape } from './training/model.ts';
-import { sparseLayers } from './training/model.ts';
 
 /** From this share of the tile's smaller side on, the bench found no training step of a layer faster than a dense one. */
 const BREAK_EVEN = 0.5;

@@ -1,6 +1,7 @@
 /** The frontier of a comparison: points averaged over seeds, and methods compared at one share of zero tiles. */
+
+import type { Tile } from '../tiles/tiles.ts';
 import type { MethodName, Point } from './points.ts';
-import type { Tile } from './tiles.ts';
 
 export type Measured = {
   point: Point;

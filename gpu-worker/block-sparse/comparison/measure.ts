@@ -1,13 +1,14 @@
 /** One point of a comparison from training to figures. */
-import type { LayerState, LinearLayer, Method, Values } from './methods/method.ts';
-import { type MacCounts, macsOf } from './model-counts.ts';
+
+import { type MacCounts, macsOf } from '../counts/model-counts.ts';
+import type { LayerState, LinearLayer, Method, Values } from '../methods/method.ts';
+import { liveTiles, type Tile } from '../tiles/tiles.ts';
+import type { Score } from '../training/evaluation.ts';
+import { sparseLayers } from '../training/model.ts';
+import type { Problem } from '../training/problem.ts';
+import { type CurvePoint, type RunResult, type RunState, runTraining } from '../training/run.ts';
+import type { Subject } from '../training/subject.ts';
 import { methodOf, type Plan, type Point, penaltyUnit } from './points.ts';
-import { liveTiles, type Tile } from './tiles.ts';
-import type { Score } from './training/evaluation.ts';
-import { sparseLayers } from './training/model.ts';
-import type { Problem } from './training/problem.ts';
-import { type CurvePoint, type RunResult, type RunState, runTraining } from './training/run.ts';
-import type { Subject } from './training/subject.ts';
 
 type LayerFigures = { name: string; tiles: number; zero: number };
 export type PointFigures = {

@@ -1,6 +1,7 @@
 /** Parameters of DeiT-tiny (224 px, patches of 16, 100 classes), the published models' yardstick. */
+
+import { divides, gridOf, type Tile } from '../tiles/tiles.ts';
 import { layerCounts } from './counts.ts';
-import { divides, gridOf, type Tile } from './tiles.ts';
 
 const [WIDTH, LAYERS, PATCH, CHANNELS, POSITIONS, CLASSES] = [192, 12, 16, 3, 14 * 14 + 1, 100] as const;
 const BLOCK_LAYERS = [

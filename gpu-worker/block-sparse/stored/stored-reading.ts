@@ -1,17 +1,17 @@
 /** Reading stored layers back: the dense weight of each, [inputs, outputs]. */
 import { z } from 'zod';
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import {
   readSafetensors,
   type Safetensors,
   type TensorToWrite,
   writeSafetensors,
-} from '../../shared/formats/safetensors.ts';
-import { fromBlockCsr } from './block-csr.ts';
-import { denseWeight } from './factors.ts';
-import { factorNames } from './layer.ts';
-import { gridOf } from './tiles.ts';
-import { turnedWeight } from './training/language.ts';
+} from '../../../shared/formats/safetensors.ts';
+import { factorNames } from '../layer/layer.ts';
+import { fromBlockCsr } from '../tiles/block-csr.ts';
+import { denseWeight } from '../tiles/factors.ts';
+import { gridOf } from '../tiles/tiles.ts';
+import { turnedWeight } from '../training/language.ts';
 
 /** Files of a language model whose layers are block-wise sparse: the tensors, and what they are. */
 export const [BLOCK_SPARSE_WEIGHTS, BLOCK_SPARSE_LAYERS] = ['block-sparse.safetensors', 'block-sparse.json'] as const;

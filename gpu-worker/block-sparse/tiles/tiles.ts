@@ -1,5 +1,5 @@
 /** Tiles of a weight matrix: W of I x O = (p m) x (q n), cut into p x q tiles of m x n (rows times matrix, y = x W). */
-import { SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 
 /** Height (input side) and width (output side) of a tile. */
 export type Tile = readonly [m: number, n: number];

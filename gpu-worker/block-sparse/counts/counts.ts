@@ -1,5 +1,5 @@
 /** Parameters and multiply-adds of layers by formula; multiply-adds are those of one row, biases and additions not counted. */
-import type { Grid } from './tiles.ts';
+import type { Grid } from '../tiles/tiles.ts';
 
 type LayerCounts = {
   /** p q (1 + r) + r m n trained numbers, without the bias. */

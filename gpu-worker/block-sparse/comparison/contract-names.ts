@@ -1,8 +1,8 @@
 /** The field's names for what the contract of `block_sparse.train` names in another way. */
 import type { z } from 'zod';
-import type { frontierSchema, pointFiguresSchema } from '../../shared/contracts/block-sparse.ts';
-import type training from '../../shared/jobs/block_sparse.train.ts';
-import type { ParamsOf } from '../../shared/jobs/contract.ts';
+import type { frontierSchema, pointFiguresSchema } from '../../../shared/contracts/block-sparse.ts';
+import type training from '../../../shared/jobs/block_sparse.train.ts';
+import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import type { comparedAtEqualSparsity, frontierOf, Progress } from './comparison.ts';
 import type { PointFigures } from './measure.ts';
 import type { Plan } from './points.ts';

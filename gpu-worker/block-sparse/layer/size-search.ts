@@ -2,8 +2,8 @@
  * Several tile sizes in one run (11): W is the sum of a layer for each candidate, whose S carry an L1 penalty and a group
  * penalty. The group penalty drives all sets but one to zero; a set that vanished leaves the program at the next chunk.
  */
-import * as g from '../graph/index.ts';
-import { type Constraint, type Match, matches } from '../training/index.ts';
+import * as g from '../../graph/index.ts';
+import { type Constraint, type Match, matches } from '../../training/index.ts';
 import { builtWeight, type FactorTensors, kroneckerProduct } from './layer.ts';
 import { type Strength, scaled, shrunk, softThreshold } from './shrinkage.ts';
 

@@ -1,5 +1,5 @@
 /** The report of a comparison: its frontier, the methods at equal sparsity, and pictures of the chosen model. */
-import type { StudyReport } from '../study/index.ts';
+import type { StudyReport } from '../../study/index.ts';
 import { comparedAtEqualSparsity, frontierOf, measuredOn } from './comparison.ts';
 import { statedAtEqualSparsity, statedFrontier } from './contract-names.ts';
 import type { PointFigures, PointModel } from './measure.ts';

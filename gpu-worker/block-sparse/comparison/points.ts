@@ -1,15 +1,15 @@
 /** The points of a comparison: which method with which strength, for which tile and seed, and the method that each stands for. */
-import type { SPARSE_METHODS } from '../../shared/contracts/block-sparse.ts';
-import { SextantError } from '../../shared/contracts/problem.ts';
-import { criticalLambda } from './critical-lambda.ts';
-import { denseMethod, groupLassoMethod } from './methods/dense.ts';
-import { type Decay, kroneckerMethod } from './methods/kronecker.ts';
-import { pruningMethod, rigLMethod } from './methods/masked.ts';
-import type { LinearLayer, Method } from './methods/method.ts';
-import type { PenaltyPlan } from './methods/penalty.ts';
-import { sizeSearchMethod } from './methods/size-search.ts';
-import type { Tile } from './tiles.ts';
-import { type OptimiserSpec, runRate } from './training/run.ts';
+import type { SPARSE_METHODS } from '../../../shared/contracts/block-sparse.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { criticalLambda } from '../layer/critical-lambda.ts';
+import { denseMethod, groupLassoMethod } from '../methods/dense.ts';
+import { type Decay, kroneckerMethod } from '../methods/kronecker.ts';
+import { pruningMethod, rigLMethod } from '../methods/masked.ts';
+import type { LinearLayer, Method } from '../methods/method.ts';
+import type { PenaltyPlan } from '../methods/penalty.ts';
+import { sizeSearchMethod } from '../methods/size-search.ts';
+import type { Tile } from '../tiles/tiles.ts';
+import { type OptimiserSpec, runRate } from '../training/run.ts';
 
 export type MethodName = (typeof SPARSE_METHODS)[number];
 

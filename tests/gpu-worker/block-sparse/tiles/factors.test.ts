@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { fromBlockCsr, toBlockCsr } from '../../../gpu-worker/block-sparse/block-csr.ts';
-import { denseWeight, factorise, folded } from '../../../gpu-worker/block-sparse/factors.ts';
-import { eachTileRow, gridOf, requireGrid, tileNorms, zeroTiles } from '../../../gpu-worker/block-sparse/tiles.ts';
-import { stream } from '../../../shared/math/random.ts';
+import { fromBlockCsr, toBlockCsr } from '../../../../gpu-worker/block-sparse/tiles/block-csr.ts';
+import { denseWeight, factorise, folded } from '../../../../gpu-worker/block-sparse/tiles/factors.ts';
+import {
+  eachTileRow,
+  gridOf,
+  requireGrid,
+  tileNorms,
+  zeroTiles,
+} from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
+import { stream } from '../../../../shared/math/random.ts';
 
 const grid = { p: 6, q: 5, m: 3, n: 4 };
 const seed = 11;

@@ -1,10 +1,10 @@
 /** Pictures of a comparison: the zero tiles of every layer as a grid, and the frontier with all methods. */
-import { chart } from '../../shared/plots/chart.ts';
-import { heatMap } from '../../shared/plots/heat-map.ts';
+import { chart } from '../../../shared/plots/chart.ts';
+import { heatMap } from '../../../shared/plots/heat-map.ts';
+import type { LinearLayer } from '../methods/method.ts';
+import { liveTiles } from '../tiles/tiles.ts';
 import { groupedBy, type Measured, settingKey, spread } from './frontier.ts';
 import type { PointModel } from './measure.ts';
-import type { LinearLayer } from './methods/method.ts';
-import { liveTiles } from './tiles.ts';
 
 /** Cells that a picture has at most along an axis; larger grids are shown in groups of tiles. */
 const CELLS = 64;

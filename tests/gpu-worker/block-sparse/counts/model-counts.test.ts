@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { kroneckerMethod } from '../../../gpu-worker/block-sparse/methods/kronecker.ts';
-import { macsOf } from '../../../gpu-worker/block-sparse/model-counts.ts';
-import { type NetworkSpec, otherMacs } from '../../../gpu-worker/block-sparse/networks/network.ts';
-import type { Tile } from '../../../gpu-worker/block-sparse/tiles.ts';
+import { macsOf } from '../../../../gpu-worker/block-sparse/counts/model-counts.ts';
+import { kroneckerMethod } from '../../../../gpu-worker/block-sparse/methods/kronecker.ts';
+import { type NetworkSpec, otherMacs } from '../../../../gpu-worker/block-sparse/networks/network.ts';
+import type { Tile } from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
 import {
   linearShapes,
   type ModelSpec,
   modelLoss,
   modelOutput,
   sparseLayers,
-} from '../../../gpu-worker/block-sparse/training/model.ts';
-import * as g from '../../../gpu-worker/graph/index.ts';
-import { executedMacs } from '../../support/executed-macs.ts';
+} from '../../../../gpu-worker/block-sparse/training/model.ts';
+import * as g from '../../../../gpu-worker/graph/index.ts';
+import { executedMacs } from '../../../support/executed-macs.ts';
 
 const NETWORKS: { network: NetworkSpec; tile: Tile; side: number; dense: number }[] = [
   { network: { kind: 'linear' }, tile: [8, 2], side: 16, dense: 256 * 10 },

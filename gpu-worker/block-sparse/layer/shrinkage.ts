@@ -2,9 +2,9 @@
  * Proximal steps: after each step of the optimiser they move parameters towards zero, and tiles to zero exactly, which a
  * penalty in the loss never does. All scale with the step's learning rate.
  */
-import * as g from '../graph/index.ts';
-import { type Constraint, type Match, matches } from '../training/index.ts';
-import type { Grid } from './tiles.ts';
+import * as g from '../../graph/index.ts';
+import { type Constraint, type Match, matches } from '../../training/index.ts';
+import type { Grid } from '../tiles/tiles.ts';
 
 /** sign(x) max(|x| - tau, 0), for tau >= 0 of a shape that broadcasts to x. */
 export const softThreshold = (x: g.Tensor, tau: g.Operand): g.Tensor =>

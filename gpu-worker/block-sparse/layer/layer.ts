@@ -1,7 +1,7 @@
 /** The layer as a graph: y = x W + b with W = sum_i (S * A_i) kron B_i, which is formed only where that is asked for. */
-import * as g from '../graph/index.ts';
-import { normal, ones } from '../nn/index.ts';
-import { gridOf, type Tile } from './tiles.ts';
+import * as g from '../../graph/index.ts';
+import { normal, ones } from '../../nn/index.ts';
+import { gridOf, type Tile } from '../tiles/tiles.ts';
 
 /** S [p, q], A [r, p, q], B [r, m, n]. */
 export type FactorTensors = { s: g.Tensor; a: g.Tensor; b: g.Tensor };

@@ -1,6 +1,6 @@
 /** Factors of a layer on the host: W = sum_i (S * A_i) kron B_i, folded, fitted to a given matrix, cut to a rank. */
-import { singularValues } from '../../shared/math/decompositions.ts';
-import { matrix } from '../../shared/math/matrix.ts';
+import { singularValues } from '../../../shared/math/decompositions.ts';
+import { matrix } from '../../../shared/math/matrix.ts';
 import { eachTileRow, type Grid } from './tiles.ts';
 
 /** S [p, q], A [r, p, q], B [r, m, n], row-major. */
