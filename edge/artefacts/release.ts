@@ -36,7 +36,7 @@ export async function releaseBlobs(env: Env, tenant: string, digests: readonly s
   }
 }
 
-/** Notes digests, given as a JSON list, for workers to drop. */
+/** Notes digests, of blobs or of ids of jobs, given as a JSON list, for workers to drop. */
 export const noteDeletions = (env: Env, list: string, now: number): D1PreparedStatement =>
   env.DB.prepare('INSERT INTO deletions (sha256, at) SELECT value, ?2 FROM json_each(?1)').bind(list, now);
 

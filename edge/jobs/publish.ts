@@ -2,7 +2,9 @@
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import { vectorNameSchema } from '../../shared/contracts/vector.ts';
 import type { InputUse } from '../../shared/jobs/contract.ts';
+import { sha256Hex } from '../../shared/signing/digest.ts';
 import { artefactStatements } from '../artefacts/index-rows.ts';
+import { noteDeletions } from '../artefacts/release.ts';
 import type { Env } from '../environment.ts';
 import { modelStatements } from '../models/known-models.ts';
 import { type NewResult, publishStatements } from '../published/index-rows.ts';
@@ -50,5 +52,9 @@ export async function discardInputs(env: Env, state: JobState, inputs: readonly 
     .run();
 }
 
-/** Removes what only the job itself needed. */
-export const discardJob = (env: Env, state: JobState): Promise<void> => deleteParams(env, state.tenant, state.id);
+/** Removes what only the job itself needed, here and on workers. */
+export async function discardJob(env: Env, state: JobState): Promise<void> {
+  await deleteParams(env, state.tenant, state.id);
+  // workers may remember something of it, under the digest of its id
+  await noteDeletions(env, JSON.stringify([await sha256Hex(state.id)]), Date.now()).run();
+}

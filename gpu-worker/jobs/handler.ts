@@ -41,6 +41,8 @@ export type JobContext<P> = {
   configuration: WorkerConfiguration;
   /** A folder of this attempt alone, deleted afterwards. */
   scratch: string;
+  /** A folder of this job alone, not there at first: kept on this worker between its attempts, until the job is deleted. */
+  memory: string;
   /** By the id that stands in the params. Raises SextantError `input_not_found` for an id the claim did not carry. */
   input(id: string): HandlerInput;
   progress(progress: Progress): void;

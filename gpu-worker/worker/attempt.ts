@@ -15,6 +15,7 @@ import { type ComputationFailure, statedError } from './computation-failure.ts';
 import type { Written, WrittenCheckpoint } from './computation-messages.ts';
 import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
+import { memoryOf } from './job-memory.ts';
 import type { Log } from './log.ts';
 import { uploadArtefacts } from './upload.ts';
 
@@ -82,7 +83,8 @@ export class Attempt {
       allow_ablated_models,
     };
     const { inputs, checkpoint } = claim;
-    const order = { type, params, inputs, checkpoint, scratch, configuration };
+    const memory = await memoryOf(this.#job.id, cache);
+    const order = { type, params, inputs, checkpoint, scratch, memory, configuration };
     const computation: Computation = new Computation(order, async (written) => {
       const kept = await this.#keep(written);
       if (kept && this.#spent) {

@@ -12,6 +12,7 @@ export type Order = {
   inputs: JobInput[];
   checkpoint: Claim['checkpoint'];
   scratch: string;
+  memory: string;
   configuration: WorkerConfiguration;
 };
 

@@ -13,7 +13,7 @@ type RemoteBlobs = NonNullable<Claim['checkpoint']>['blobs'];
 
 /** The context of one order, and the lists that fill as the handler registers artefacts and opens quantised models. */
 export function createContext(
-  { params, inputs, checkpoint, scratch, configuration }: Order,
+  { params, inputs, checkpoint, scratch, memory, configuration }: Order,
   report: (message: Report) => void,
   line: Pick<CheckpointLine, 'send' | 'urgent'>,
 ): {
@@ -55,6 +55,7 @@ export function createContext(
     params,
     configuration,
     scratch,
+    memory,
     input(id): HandlerInput {
       const input = inputs.find((given) => given.id === id);
       if (!input) {

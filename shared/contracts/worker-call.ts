@@ -162,7 +162,7 @@ export const announceRequestSchema = z.strictObject({
   leaving: z.boolean().default(false),
 });
 
-/** GET /internal/deletions?after=: blobs that are gone; ask again from `cursor` on. */
+/** GET /internal/deletions?after=: blobs and jobs that are gone, by the digest of bytes or id; ask again from `cursor` on. */
 export const deletionsSchema = z.object({
   cursor: z.number().int().nonnegative(),
   deletions: z.array(z.object({ sha256: digestSchema })),

@@ -73,6 +73,7 @@ export class LocalJobs {
       params,
       configuration: this.configuration,
       scratch,
+      memory: `${scratch}-memory`,
       input: (id) => {
         const manifest = this.published.get(id);
         if (!manifest) {

@@ -96,10 +96,10 @@ class PublishedSweep implements SweepStore {
  * @param of digests of what it reads, and the device that computes
  */
 export async function openSweep(
-  context: Pick<JobContext<unknown>, 'checkpoint' | 'scratch' | 'configuration' | 'params'>,
+  context: Pick<JobContext<unknown>, 'checkpoint' | 'scratch' | 'memory' | 'params'>,
   of: { model: string; corpus: string; device: string },
 ): Promise<PublishedSweep> {
   const key = await sha256Hex(canonicalJson({ params: context.params, model: of.model, corpus: of.corpus }));
-  const folder = join(context.configuration.cache, 'checkpoints', `sae.train-${key.slice(0, 32)}`);
+  const folder = join(context.memory, `sae.train-${key.slice(0, 32)}`);
   return new PublishedSweep(context, new SweepFiles(folder, { fileBytes: PUBLISHED_FILE }), of);
 }

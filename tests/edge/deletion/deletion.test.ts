@@ -3,8 +3,11 @@ import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { dispatcherOf } from '../../../edge/jobs/dispatcher/dispatcher-of.ts';
+import { INSERT_WORKER, mintWorker, workerValues } from '../../../edge/keys/mint.ts';
+import { sha256Hex } from '../../../shared/signing/digest.ts';
+import { signWorkerCall } from '../../../shared/signing/worker-call.ts';
 import { until } from '../../support/until.ts';
-import { type Client, newClient, problemOf } from '../support/client.ts';
+import { type Client, newClient, problemOf, send } from '../support/client.ts';
 import { completeJob, failJob } from '../support/finished-job.ts';
 import { keptIn } from '../support/stores.ts';
 import { plantVector } from '../support/vector.ts';
@@ -97,6 +100,17 @@ describe('deleting', () => {
     expect((await client.call('GET', `/v1/jobs/${id}`)).status).toBe(404);
     expect(await tablesIn(env.LEDGER.getByName(id))).toEqual([]);
     expect(await env.DB.prepare('SELECT id FROM jobs WHERE id = ?').bind(id).all()).toMatchObject({ results: [] });
+    // workers are told to forget what they remember of it, by a signed call and by nobody else
+    const { row, privateJwk } = await mintWorker({ pool: 'default', now: Date.now() });
+    await env.DB.prepare(INSERT_WORKER)
+      .bind(...workerValues(row))
+      .run();
+    const call = { method: 'GET', path: '/internal/deletions', body: new Uint8Array(), fence: null };
+    const authorization = await signWorkerCall({ kid: row.id, jwk: privateJwk }, call, Date.now() / 1000);
+    const told = await send('GET', '/internal/deletions?after=0', {}, { authorization });
+    const { deletions } = await told.json<{ deletions: { sha256: string }[] }>();
+    expect(deletions).toContainEqual({ sha256: await sha256Hex(id) });
+    expect((await send('GET', '/internal/deletions?after=0')).status).toBe(401);
   });
 });
 

@@ -137,6 +137,16 @@ describe('a push', () => {
     expect(events).toContain('"step":"second","status":"succeeded"');
   });
 
+  it("carries the sender's trace through run and job", async () => {
+    const client = await newClient();
+    const hook = await hookOf(client, [step('only')]);
+    const trace = 'a1'.repeat(16);
+    await deliver(hook.path, { headers: { traceparent: `00-${trace}-${'b2'.repeat(8)}-01` } });
+    const run = await begun(client, hook.id);
+    const view = await (await client.call('GET', `/v1/jobs/${job(run, 'only')}`)).json();
+    expect(view).toMatchObject({ trace_id: trace });
+  });
+
   it('is one run, however often it is delivered, and another one by a new version or a replay', async () => {
     const client = await newClient();
     const hook = await hookOf(client, [step('only')]);

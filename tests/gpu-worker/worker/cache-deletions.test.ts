@@ -2,7 +2,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { dropDeleted } from '../../../gpu-worker/worker/cache-deletions.ts';
+import { dropDeleted, dropStale } from '../../../gpu-worker/worker/cache-deletions.ts';
+import { memoryOf } from '../../../gpu-worker/worker/job-memory.ts';
+import { sha256Hex } from '../../../shared/signing/digest.ts';
 
 const cache = mkdtempSync(join(tmpdir(), 'sextant-deletions-'));
 afterAll(() => rmSync(cache, { recursive: true }));
@@ -31,4 +33,25 @@ it('drops deleted blobs from the cache, page by page, and goes on from there aft
   expect(readFileSync(join(cache, 'deletions-cursor'), 'utf8')).toBe('5');
   await dropDeleted(edge, cache);
   expect(asked.at(-1)).toBe('?after=5');
+});
+
+it('drops what it remembers of a deleted job, and everything where it has not followed for days', async () => {
+  const [gone, kept] = ['job_gone', 'job_kept'];
+  for (const job of [gone, kept]) {
+    mkdirSync(await memoryOf(job, cache), { recursive: true });
+    writeFileSync(join(await memoryOf(job, cache), 'state'), job);
+  }
+  const deletion = { sha256: await sha256Hex(gone) };
+  const edge = {
+    get: async (_path: string, query: string) =>
+      (query === '?after=5' ? { cursor: 6, deletions: [deletion] } : { cursor: 6, deletions: [] }) as never,
+  };
+  await dropDeleted(edge, cache);
+  expect(existsSync(await memoryOf(gone, cache))).toBe(false);
+  expect(existsSync(await memoryOf(kept, cache))).toBe(true);
+  const day = 86_400_000;
+  await dropStale(cache, Date.now() + 5 * day);
+  expect(existsSync(await memoryOf(kept, cache))).toBe(true);
+  await dropStale(cache, Date.now() + 7 * day);
+  expect([existsSync(await memoryOf(kept, cache)), existsSync(pathOf('c'))]).toEqual([false, false]);
 });

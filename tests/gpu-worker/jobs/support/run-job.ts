@@ -38,6 +38,7 @@ export async function runJob<P extends z.ZodType, R extends z.ZodType>(
       memory_limit_bytes: 1e9,
     },
     scratch,
+    memory: join(scratch, 'memory'),
     input(id) {
       const found = inputs[id];
       if (!found) {
