@@ -325,10 +325,14 @@ export async function run(options: string[]): Promise<void> {
     const load = await reconcile(edge, client, Number(values.minutes));
     console.log(load);
     const result = {
-      machine: { cpu: cpus()[0]?.model, cores: cpus().length, load_before, load_after: loadavg()[0] },
-      inbound: { deliveries: n, rounds, median_ratio: median(rounds.map(({ ratio }) => ratio)), target: 2 },
-      outbound: { events: Number(values.events), endpoints: ENDPOINTS, hanging: HANGING, ...delivery, target: 1.5 },
-      reconciliation: { minutes: Number(values.minutes), ...load },
+      host: { cpu: cpus()[0]?.model, threads: cpus().length, node: process.version, rounds: rounds.length },
+      load_before,
+      load_after: loadavg()[0],
+      inbound_ratio: median(rounds.map(({ ratio }) => ratio)),
+      inbound_target: 2,
+      inbound: rounds.map((round) => ({ deliveries: n, ...round })),
+      outbound: [{ events: Number(values.events), endpoints: ENDPOINTS, hanging: HANGING, ...delivery, target: 1.5 }],
+      reconciliation: [{ minutes: Number(values.minutes), ...load }],
     };
     console.log(JSON.stringify(result, null, 2));
     if (values.save) {
