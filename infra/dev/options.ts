@@ -1,5 +1,5 @@
 /** Options of `npm start`. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -11,7 +11,7 @@ export type StartOptions = {
   workers: number;
   /** Where keys, state and caches lie. */
   data: string;
-  /** A model folder in Hugging Face layout, registered with the workers under `alias`. */
+  /** A model folder in Hugging Face layout or a GGUF file, registered with the workers under `alias`. */
   model: { alias: string; folder: string } | null;
 };
 
@@ -21,7 +21,7 @@ export const USAGE = `usage: npm start -- [options]
   --no-demo      serve only, without the main job
   --workers N    GPU workers to start (default 1)
   --data DIR     where keys and state live (default .sextant)
-  --model DIR    run the main job on the model in this folder (Hugging Face layout)
+  --model PATH   run the main job on the model in this folder (Hugging Face layout) or GGUF file
   --help         say this`;
 
 /** Null where help is asked for. Raises an Error that says what is wrong with an option. */
@@ -65,11 +65,23 @@ export function parseOptions(args: string[], root: string): StartOptions | null 
   };
 }
 
+/** A folder with a config, or a GGUF file, which may lie in a folder alone. */
+function isModel(path: string): boolean {
+  if (!existsSync(path)) {
+    return false;
+  }
+  if (statSync(path).isFile()) {
+    return path.endsWith('.gguf');
+  }
+  return readdirSync(path).some((name) => name === 'config.json' || name.endsWith('.gguf'));
+}
+
 function modelOption(folder: string): { alias: string; folder: string } {
-  if (!existsSync(join(folder, 'config.json'))) {
-    throw new Error(`--model names a folder in Hugging Face layout; there is no ${join(folder, 'config.json')}`);
+  if (!isModel(folder)) {
+    throw new Error(`--model names a folder in Hugging Face layout or a GGUF file; ${folder} is neither`);
   }
   const alias = basename(folder)
+    .replace(/\.gguf$/, '')
     .replace(/[^A-Za-z0-9._-]/g, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64);

@@ -25,6 +25,11 @@ export const modelReferenceSchema = z.union([
       .default('huggingface'),
     repo: z.string().regex(/^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/),
     revision: z.string().min(1).max(200),
+    file: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,195}\.gguf$/)
+      .optional()
+      .describe('the GGUF file to open; needed where a repository holds several and no safetensors'),
     ...opening,
   }),
 ]);
@@ -36,7 +41,7 @@ export const modelKey = (reference: ModelReference): string =>
     ? reference.id
     : 'local' in reference
       ? `local:${reference.local}`
-      : `hub:${reference.hub}:${reference.repo}@${reference.revision}`;
+      : `hub:${reference.hub}:${reference.repo}@${reference.revision}${reference.file ? `/${reference.file}` : ''}`;
 
 /** How the weights of a model were stored, where they were quantised: they become dense as they are read. */
 export const storageSchema = z.strictObject({

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CompressionPlan, compressFolder } from '../../gpu-worker/compression/index.ts';
 import { readFolder } from '../../gpu-worker/lm/weights/folder.ts';
+import { measurePeaks, runOnce } from './compress/peak.ts';
 import { generatedLlama, SMALL_CONFIG } from './lm/generated.ts';
 import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 import { Torch } from './torch/process.ts';
@@ -71,8 +72,13 @@ export async function run(options: string[]): Promise<void> {
       rounds: { type: 'string', default: '5' },
       sequences: { type: 'string', default: '64' },
       only: { type: 'string' },
+      peak: { type: 'string' },
     },
   });
+  if (values.peak) {
+    console.log(await runOnce(values.peak, THREADS, Number(values.sequences), LENGTH));
+    return;
+  }
   const wanted = values.only?.split(',') ?? [...METHODS, 'memory'];
   const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
   const folder = generatedLlama(SMALL_CONFIG);
@@ -83,7 +89,13 @@ export async function run(options: string[]): Promise<void> {
     lines.push(await times(folder, torch, method, rounds, sequences));
   }
   torch?.stop();
+  const memory = wanted.includes('memory') ? measurePeaks(METHODS, sequences) : [];
+  for (const { method, above_bare_mib, of_file, file_mib } of memory) {
+    console.log(
+      `${method.padEnd(10)} peak ${above_bare_mib.toFixed(0)} MiB above bare, ${of_file.toFixed(2)} of ${file_mib.toFixed(0)}`,
+    );
+  }
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
-  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines };
+  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines, memory };
   writeFileSync(join(import.meta.dirname, 'results/compress.json'), `${JSON.stringify(result, null, 1)}\n`);
 }

@@ -89,9 +89,9 @@ async function locate(context: Surroundings, reference: ModelReference): Promise
     if (!hub) {
       throw new SextantError('model_unknown', `this worker knows no hub '${reference.hub}'`);
     }
-    const { repo, revision } = reference;
+    const { repo, revision, file } = reference;
     const cache = join(configuration.cache, 'hub');
-    const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision });
+    const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision, file });
     return { folder, revision: commit };
   }
   return published(context, reference.id);

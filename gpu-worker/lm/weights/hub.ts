@@ -1,6 +1,7 @@
 /**
  * Models from a hub that speaks the Hugging Face endpoints: a revision is resolved to a commit once, and what a model
- * needs is downloaded into one folder of real files per commit (onnxruntime refuses links that leave the folder).
+ * needs is downloaded into one folder of real files per commit (onnxruntime refuses links that leave the folder). Of a
+ * repository without safetensors that is one GGUF file, which has everything in it.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +21,8 @@ type HubOptions = {
   repo: string;
   /** Branch, tag or commit. */
   revision: string;
+  /** A GGUF file, instead of what else the repository holds. */
+  file?: string | undefined;
   progress?: (done: { bytes: number; total: number }) => void;
 };
 
@@ -28,21 +31,32 @@ type FetchedModel = { folder: string; commit: string };
 const COMMIT = /^[0-9a-f]{40}$/;
 const REPO = /^[A-Za-z0-9._-]{1,96}(\/[A-Za-z0-9._-]{1,96})?$/;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,200}$/;
-const SMALL_FILES = new Set(['config.json', 'model.safetensors.index.json', ...KEPT_FILES]);
+const SMALL_FILES = new Set([
+  'config.json',
+  'quantize_config.json',
+  'quant_config.json',
+  'model.safetensors.index.json',
+  ...KEPT_FILES,
+]);
 const MAX_LISTING_BYTES = 16 * 2 ** 20;
 const DONE = '.complete';
 
 /**
  * The folder of a model, downloaded if it is not in the cache. A revision that is a commit needs no request when it is.
- * @throws SextantError `model_unknown`, `model_unsupported` (no safetensors), `weights_invalid` (digests), `unavailable`
+ * @throws SextantError `model_unknown`, `model_unsupported` (no weights, or several GGUF files and none named), `weights_invalid` (digests), `unavailable`
  */
 export async function fetchModel(options: HubOptions): Promise<FetchedModel> {
-  const { endpoint, repo, revision, cache, token } = options;
+  const { endpoint, repo, revision, file: named, cache, token } = options;
   if (!REPO.test(repo) || repo.split('/').some((part) => /^\.+$/.test(part))) {
     throw new SextantError('model_unknown', `'${repo.slice(0, 100)}' is not a repository name`);
   }
   const folderOf = (commit: string) =>
-    join(cache, new URL(endpoint).host.replace(':', '_'), repo.replace('/', '--'), commit);
+    join(
+      cache,
+      new URL(endpoint).host.replace(':', '_'),
+      repo.replace('/', '--'),
+      named ? `${commit}-${named}` : commit,
+    );
   if (COMMIT.test(revision) && existsSync(join(folderOf(revision), DONE))) {
     return { folder: folderOf(revision), commit: revision };
   }
@@ -78,7 +92,13 @@ type Sibling = {
 };
 
 /** The commit behind a revision and the files of it that a model needs. */
-async function listing({ endpoint, repo, revision, token }: HubOptions): Promise<{ commit: string; files: HubFile[] }> {
+async function listing({
+  endpoint,
+  repo,
+  revision,
+  file,
+  token,
+}: HubOptions): Promise<{ commit: string; files: HubFile[] }> {
   const url = `${base(endpoint)}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const response = await hubGet(url, { token });
   const text = await response.text();
@@ -95,23 +115,43 @@ async function listing({ endpoint, repo, revision, token }: HubOptions): Promise
   if (typeof commit !== 'string' || !COMMIT.test(commit) || !Array.isArray(answer.siblings)) {
     throw new SextantError('unavailable', 'the hub names no commit or no files');
   }
-  const files = (answer.siblings as Sibling[])
-    .filter(({ rfilename: name }) => typeof name === 'string' && FILE_NAME.test(name))
-    .filter(
-      ({ rfilename: name }) =>
-        SMALL_FILES.has(name as string) || /^model[A-Za-z0-9._-]*\.safetensors$/.test(name as string),
-    )
-    .map(hubFile);
+  const siblings = (answer.siblings as Sibling[]).filter(
+    ({ rfilename: name }) => typeof name === 'string' && FILE_NAME.test(name),
+  );
+  const named = (test: (name: string) => boolean): HubFile[] =>
+    siblings.filter(({ rfilename }) => test(rfilename as string)).map(hubFile);
+  const weights = named((name) => /^model[A-Za-z0-9._-]*\.safetensors$/.test(name));
+  if (file !== undefined || weights.length === 0) {
+    return { commit, files: [oneGguf(repo, file, named)] };
+  }
+  const files = [...named((name) => SMALL_FILES.has(name)), ...weights];
   const names = new Set(files.map(({ name }) => name));
   if (!names.has('config.json')) {
     throw new SextantError('model_unsupported', `${repo} has no config.json`);
   }
-  if (![...names].some((name) => name.endsWith('.safetensors'))) {
-    throw new SextantError('model_unsupported', `${repo} has no safetensors files`);
-  }
   // Some repositories hold the model twice, whole and in shards.
   const whole = names.has('model.safetensors');
   return { commit, files: files.filter(({ name }) => !whole || !/-of-|index\.json$/.test(name)) };
+}
+
+/** The GGUF file of that name, or the only one there is. */
+function oneGguf(
+  repo: string,
+  file: string | undefined,
+  named: (test: (name: string) => boolean) => HubFile[],
+): HubFile {
+  const all = named((name) => name.endsWith('.gguf'));
+  const found = all.filter(({ name }) => file === undefined || name === file);
+  const [only] = found;
+  if (only && found.length === 1) {
+    return only;
+  }
+  const names = all.map(({ name }) => name).slice(0, 20);
+  const [code, what] =
+    file !== undefined
+      ? (['model_unknown', `has no file '${file}'`] as const)
+      : (['model_unsupported', all.length === 0 ? 'has neither safetensors nor GGUF files' : 'needs `file`'] as const);
+  throw new SextantError(code, `${repo} ${what}${names.length > 0 ? `; its GGUF files: ${names.join(', ')}` : ''}`);
 }
 
 function hubFile({ rfilename, size, blobId, lfs }: Sibling): HubFile {

@@ -1,11 +1,10 @@
 /** The main job on a pretrained model: its own text, taken apart and steered along a difference of means. */
 
-import { readJson, readTokenizer } from '../../../gpu-worker/lm/index.ts';
+import { loadModel } from '../../../gpu-worker/lm/index.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
 import vectorsDerive from '../../../shared/jobs/vectors.derive.ts';
-import { describe } from '../../../shared/models/describe.ts';
 import type { Client } from '../client.ts';
 import { decimal, percent, table } from '../table.ts';
 import { step } from './step.ts';
@@ -34,8 +33,10 @@ const AXIS = {
 };
 
 export async function runPretrained(client: Client, alias: string, folder: string): Promise<void> {
-  const { layers, width } = describe(readJson(`${folder}/config.json`));
-  const tokenizer = readTokenizer(folder);
+  const opened = await loadModel(folder);
+  const { architecture, tokenizer } = opened;
+  const { layers, width } = architecture;
+  await opened.release();
   if (!tokenizer) {
     throw new Error(`${folder} has no tokenizer.json: the main job reads and writes text`);
   }

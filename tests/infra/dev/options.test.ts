@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -33,6 +33,15 @@ describe('options of npm start', () => {
   test('a model folder becomes an alias', () => {
     writeFileSync(join(folder, 'config.json'), '{}');
     expect(parse('--model', folder)?.model).toEqual({ alias: expect.stringMatching(/^sextant-options-/), folder });
+  });
+
+  test('a GGUF file becomes one too, and so does a folder that holds only such', () => {
+    const inside = join(folder, 'gguf');
+    mkdirSync(inside);
+    writeFileSync(join(inside, 'small-q8.gguf'), '');
+    expect(parse('--model', join(inside, 'small-q8.gguf'))?.model).toMatchObject({ alias: 'small-q8' });
+    expect(parse('--model', inside)?.model).toEqual({ alias: 'gguf', folder: inside });
+    expect(() => parse('--model', join(folder, 'config.json'))).toThrow(/neither/);
   });
 
   test.each([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
 import { fetchModel } from '../../../../gpu-worker/lm/weights/hub.ts';
+import { ggufModel } from '../../../support/gguf-model.ts';
 import { COMMIT, type HubServer, hubServer } from '../../../support/hub-server.ts';
 import { TINY, tinyModel } from '../../../support/tiny-model.ts';
 import { until } from '../../../support/until.ts';
@@ -144,6 +145,44 @@ describe('what a hub does not have', () => {
     await expect(fetched({ repo: 'owner/other' })).rejects.toMatchObject({ code: 'model_unknown' });
     await expect(fetched({ revision: 'dev' })).rejects.toMatchObject({ code: 'model_unknown' });
     await expect(fetched({ repo: '../secrets' })).rejects.toMatchObject({ code: 'model_unknown' });
+  });
+
+  it('may be one GGUF file, which is named where there are several', async () => {
+    const gguf = ggufModel();
+    const bytes = new Uint8Array(readFileSync(gguf.path));
+    gguf.remove();
+    const one = await hubServer({ 'README.md': new Uint8Array(9), 'small-q8_0.gguf': bytes });
+    const two = await hubServer({ 'a.gguf': bytes, 'b.gguf': bytes.subarray(0, 100) });
+    try {
+      const { folder: path } = await fetched({ endpoint: one.endpoint });
+      expect(readdirSync(path).sort()).toEqual(['.complete', 'small-q8_0.gguf']);
+      const model = await loadModel(path, { threads: 1 });
+      expect(model.folder.storage).toMatchObject({ layout: 'gguf Q8_0' });
+      await model.release();
+      await expect(fetched({ endpoint: two.endpoint })).rejects.toMatchObject({
+        code: 'model_unsupported',
+        message: 'owner/model needs `file`; its GGUF files: a.gguf, b.gguf',
+      });
+      const { folder: named } = await fetched({ endpoint: two.endpoint, file: 'a.gguf' });
+      expect(readdirSync(named).sort()).toEqual(['.complete', 'a.gguf']);
+      await expect(fetched({ endpoint: two.endpoint, file: 'c.gguf' })).rejects.toMatchObject({
+        code: 'model_unknown',
+      });
+    } finally {
+      await one.close();
+      await two.close();
+    }
+  });
+
+  it('comes with the settings of its quantisation', async () => {
+    const settings = new TextEncoder().encode('{"bits":4}');
+    const quantised = await hubServer({ ...files, 'quantize_config.json': settings });
+    try {
+      const { folder: path } = await fetched({ endpoint: quantised.endpoint });
+      expect(readdirSync(path)).toContain('quantize_config.json');
+    } finally {
+      await quantised.close();
+    }
   });
 
   it('is said so: no safetensors', async () => {
