@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory]`: a random Llama
+ * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory,packed]`: a random Llama
  * of 40 million parameters compressed from folder to folder, beside the same algorithms in PyTorch eager where DIR holds
- * its packages, in turns; and the memory that a job needs on 24 blocks and 400 MiB. Leaves `results/compress.json`.
+ * its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; and decoding with weights that stay packed.
+ * Leaves `results/compress.json`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CompressionPlan, compressFolder } from '../../gpu-worker/compression/index.ts';
 import { readFolder } from '../../gpu-worker/lm/weights/folder.ts';
+import { measurePacked, residentOnce } from './compress/packed.ts';
 import { measurePeaks, runOnce } from './compress/peak.ts';
 import { generatedLlama, SMALL_CONFIG } from './lm/generated.ts';
 import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
@@ -73,13 +75,18 @@ export async function run(options: string[]): Promise<void> {
       sequences: { type: 'string', default: '64' },
       only: { type: 'string' },
       peak: { type: 'string' },
+      resident: { type: 'string' },
     },
   });
   if (values.peak) {
     console.log(await runOnce(values.peak, THREADS, Number(values.sequences), LENGTH));
     return;
   }
-  const wanted = values.only?.split(',') ?? [...METHODS, 'memory'];
+  if (values.resident) {
+    console.log((await residentOnce(values.resident, THREADS)).join(' '));
+    return;
+  }
+  const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed'];
   const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
   const folder = generatedLlama(SMALL_CONFIG);
   const script = join(import.meta.dirname, 'compress/eager.py');
@@ -95,7 +102,15 @@ export async function run(options: string[]): Promise<void> {
       `${method.padEnd(10)} peak ${above_bare_mib.toFixed(0)} MiB above bare, ${of_file.toFixed(2)} of ${file_mib.toFixed(0)}`,
     );
   }
+  const packed = wanted.includes('packed') ? await measurePacked(rounds, THREADS) : null;
+  for (const [way, speed] of Object.entries(packed?.speed ?? {})) {
+    const { resident_mib, peak_mib } = packed!.memory[way]!;
+    const linears = packed!.linears_of_dense[way]!.toFixed(2);
+    console.log(
+      `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${resident_mib.toFixed(0)} MiB, peak ${peak_mib.toFixed(0)}; linears ${linears} of dense`,
+    );
+  }
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
-  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines, memory };
+  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines, memory, packed };
   writeFileSync(join(import.meta.dirname, 'results/compress.json'), `${JSON.stringify(result, null, 1)}\n`);
 }
