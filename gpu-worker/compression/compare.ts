@@ -177,9 +177,9 @@ async function layerDifferences(
 ): Promise<LayerDifference[]> {
   const [a, b] = [new BlockRunner(dense.folder, { threads }), new BlockRunner(other.folder, { threads })];
   try {
-    const rows = await Promise.all(
-      sequences.map(async (ids) => ({ a: await a.embed([ids]), b: await b.embed([ids]) })),
-    );
+    const passes = sequences.map((ids) => [ids]);
+    const others = await b.embed(passes);
+    const rows = (await a.embed(passes)).map((stream, i) => ({ a: stream, b: others[i]! }));
     const found: LayerDifference[] = [];
     for (let layer = 0; layer < dense.architecture.layers; layer++) {
       const values = (runner: BlockRunner) =>

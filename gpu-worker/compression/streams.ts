@@ -46,13 +46,7 @@ export class Streams {
     options: { threads?: number | undefined },
   ): Promise<Streams> {
     const runner = new BlockRunner(model, options);
-    const embedded = async (rows: Rows): Promise<BlockStream[]> => {
-      const streams: BlockStream[] = [];
-      for (const part of passesOf(rows)) {
-        streams.push(await runner.embed(part));
-      }
-      return streams;
-    };
+    const embedded = (rows: Rows): Promise<BlockStream[]> => runner.embed(passesOf(rows));
     try {
       const calibration = statistics === 'none' ? [] : await embedded(text.calibration);
       return new Streams(runner, products, statistics, calibration, await embedded(text.heldOut));

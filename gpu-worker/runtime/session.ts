@@ -21,6 +21,8 @@ export type SessionOptions = {
    * calling thread keeps them, so such numbers may differ from run to run.
    */
   flushDenormals?: boolean;
+  /** false: memory is given back after every run, not kept for the next. */
+  arena?: boolean;
   /** Outputs to be left on the device. */
   onDevice?: (output: string) => boolean;
 };
@@ -51,6 +53,7 @@ export class Session {
         executionProviders: [provider],
         graphOptimizationLevel: optimisation,
         logSeverityLevel: 3,
+        ...(options.arena === false && { enableCpuMemArena: false }),
         ...(threads !== undefined && { intraOpNumThreads: threads }),
         ...(locations && { preferredOutputLocation: locations }),
         extra: {

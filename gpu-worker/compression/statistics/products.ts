@@ -47,7 +47,7 @@ export class Products {
       const b = g.input('b', transB ? ['n', 'k'] : ['k', 'n'], precision);
       const program = g.compile({ product: g.matmul(a, b, { transA, transB }) }, { name: 'product' });
       const threads = this.#threads;
-      session = Session.create(program, { ...(threads !== undefined && { threads }), spinning: false });
+      session = Session.create(program, { ...(threads !== undefined && { threads }), spinning: false, arena: false });
       this.#sessions.set(key, session);
     }
     return session;

@@ -1,10 +1,10 @@
 /** The mean loss of a model on token rows with one block in memory at a time: for models that memory does not hold whole. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { type ModelFolder, readWeight } from '../weights/folder.ts';
-import { BlockRunner, type BlockStream, weightsOfBlock } from './blocks.ts';
+import { BlockRunner, weightsOfBlock } from './blocks.ts';
 
-/** Tokens of a pass. */
-const PASS_TOKENS = 2048;
+/** Tokens of a pass: what a block computes of more takes memory and little less time. */
+const PASS_TOKENS = 512;
 /** Logits that are computed at once. */
 const LOGITS = 4_194_304;
 
@@ -32,10 +32,8 @@ export async function blockwiseLoss(
   const { layers, width, vocabulary } = folder.architecture;
   const runner = new BlockRunner(folder, options);
   try {
-    const passes: { stream: BlockStream; rows: ArrayLike<number>[] }[] = [];
-    for (const part of passesOf(rows)) {
-      passes.push({ stream: await runner.embed(part), rows: part });
-    }
+    const parts = passesOf(rows);
+    const passes = (await runner.embed(parts)).map((stream, i) => ({ stream, rows: parts[i]! }));
     for (let layer = 0; layer < layers; layer++) {
       const values = new Map(weightsOfBlock(folder, layer).map(({ name }) => [name, readWeight(folder, name)]));
       for (const { stream } of passes) {

@@ -27,6 +27,9 @@ type BlockPass = {
   inputs: Map<string, Float32Array>;
 };
 
+type Built = { outputs: Record<string, g.Tensor>; taps: ReadonlyMap<string, string> };
+type Opened = { session: Session; taps: ReadonlyMap<string, string> };
+
 /** Every weight of a block. */
 export function weightsOfBlock(folder: ModelFolder, layer: number): Weight[] {
   const found = new Map<string, Weight>();
@@ -51,7 +54,7 @@ export class BlockRunner {
   readonly folder: ModelFolder;
   readonly #options: { threads?: number | undefined };
   readonly #shapes: ShapeFeeds;
-  readonly #sessions = new Map<string, Promise<{ session: Session; taps: ReadonlyMap<string, string> }>>();
+  readonly #sessions = new Map<string, Promise<Opened>>();
 
   constructor(folder: ModelFolder, options: { threads?: number | undefined } = {}) {
     this.folder = folder;
@@ -59,11 +62,10 @@ export class BlockRunner {
     this.#shapes = new ShapeFeeds(folder.architecture);
   }
 
-  /** The stream that enters the first block. @throws SextantError as `makeBatch` */
-  async embed(rows: readonly ArrayLike<number>[]): Promise<BlockStream> {
+  /** The streams that enter the first block, one a pass; the embedding is in memory no longer than that. @throws SextantError as `makeBatch` */
+  async embed(passes: readonly (readonly ArrayLike<number>[])[]): Promise<BlockStream[]> {
     const { architecture: a, weights } = this.folder;
-    const batch = makeBatch(a, rows);
-    const { session } = await this.#session('embed', () => {
+    const { session } = await this.#create(() => {
       const ids = g.input('ids', ['batch', 'seq'], 'int64');
       const positions = g.input('positions', ['batch', 'seq'], 'int64');
       const grid = new Grid(ids);
@@ -77,13 +79,22 @@ export class BlockRunner {
       }
       return { outputs: { stream }, taps: new Map() };
     });
-    const shape = [batch.batch, batch.seq];
-    const feeds: Record<string, FeedValue> = { ids: { shape, data: batch.ids } };
-    if (weights.positions) {
-      feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
+    try {
+      const streams: BlockStream[] = [];
+      for (const rows of passes) {
+        const batch = makeBatch(a, rows);
+        const shape = [batch.batch, batch.seq];
+        const feeds: Record<string, FeedValue> = { ids: { shape, data: batch.ids } };
+        if (weights.positions) {
+          feeds.positions = { shape, data: positionsOf(batch.starts, batch.seq) };
+        }
+        const out = await session.run(feeds);
+        streams.push({ batch: batch.batch, seq: batch.seq, data: named(out, 'stream').data as Float32Array });
+      }
+      return streams;
+    } finally {
+      await session.release();
     }
-    const out = await session.run(feeds);
-    return { batch: batch.batch, seq: batch.seq, data: named(out, 'stream').data as Float32Array };
   }
 
   /**
@@ -167,21 +178,25 @@ export class BlockRunner {
     this.#sessions.clear();
   }
 
-  #session(key: string, build: () => { outputs: Record<string, g.Tensor>; taps: ReadonlyMap<string, string> }) {
+  #session(key: string, build: () => Built): Promise<Opened> {
     let made = this.#sessions.get(key);
     if (!made) {
-      const { outputs, taps } = build();
-      const program = g.compile(outputs, { name: 'block' });
-      const { threads } = this.#options;
-      made = Session.create(program, {
-        ...(threads !== undefined && { threads }),
-        spinning: false,
-        weightsFolder: this.folder.weightsPath,
-        flushDenormals: true,
-      }).then((session) => ({ session, taps }));
+      made = this.#create(build);
       this.#sessions.set(key, made);
     }
     return made;
+  }
+
+  async #create(build: () => Built): Promise<Opened> {
+    const { outputs, taps } = build();
+    const { threads } = this.#options;
+    const session = await Session.create(g.compile(outputs, { name: 'block' }), {
+      ...(threads !== undefined && { threads }),
+      spinning: false,
+      weightsFolder: this.folder.weightsPath,
+      flushDenormals: true,
+    });
+    return { session, taps };
   }
 
   #compile(layer: number, names: readonly Weight[], wanted: readonly string[], output: boolean, fused: boolean) {
