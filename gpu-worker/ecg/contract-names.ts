@@ -12,7 +12,7 @@ type StatedValidation = ResultOf<typeof training>['validations'][number];
 export function trainSettings(params: Params): Omit<TrainingSettings, 'device' | 'threads'> {
   const { depth, kernels, embed, separate, steps, batch, seed, levels, mixing, patience, every } = params;
   const network = readNetwork(standardNetwork({ depth, kernels, embed, separate, conditions: conditionsOf(2) }));
-  return { network, steps, batch, seed, levels, mixing, patience, every, rate: params.learning_rate, cooldown: [] };
+  return { network, steps, batch, seed, levels, mixing, patience, every, rate: params.learning_rate };
 }
 
 /** A training's progress; `latest` is what validation said last. */

@@ -16,3 +16,9 @@ export const warmUp =
   (warm: number, schedule: Schedule): Schedule =>
   (step) =>
     schedule(step) * Math.min(step / Math.max(warm, 1), 1);
+
+/** `rate` until the last `share` of the steps, over which it falls to 0 in a line. */
+export const steadyRate =
+  (rate: number, steps: number, share = 0.3): Schedule =>
+  (step) =>
+    rate * (1 - progress(step, (1 - share) * steps, steps));

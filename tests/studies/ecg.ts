@@ -1,9 +1,9 @@
 /**
  * `npm run study -- ecg train|evaluate|classical [options]`: trains the denoiser on the records of the study (`--seed`, `--steps`,
- * `--cooldown FROM+STEPS`, `--threads`, `--out DIR`) and measures it beside the classical lines on records of other people
+ * `--threads`, `--out DIR`) and measures it beside the classical lines on records of other people
  * (`--model DIR`, `--samples N`). Results are written to `results/ecg.json`.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { conditionsOf } from '../../gpu-worker/ecg/denoise/context.ts';
@@ -16,7 +16,9 @@ import {
 } from '../../gpu-worker/ecg/model/document.ts';
 import { standardNetwork } from '../../gpu-worker/ecg/network/configuration.ts';
 import { finishModel } from '../../gpu-worker/ecg/training/finish.ts';
-import { type Cooldown, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
+import { packState, unpackState } from '../../gpu-worker/ecg/training/state.ts';
+import { type TrainingState, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
+import { readArrays, type StoredArrays, writeArrays } from '../../gpu-worker/training/index.ts';
 import { classicalMarkdown, classicalStudy } from './ecg/classical.ts';
 import { evaluateStudy, markdown, type StudyResults } from './ecg/evaluate.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
@@ -28,7 +30,6 @@ export async function run(argv: string[]): Promise<void> {
     options: {
       seed: { type: 'string', default: '0' },
       steps: { type: 'string', default: '3000' },
-      cooldown: { type: 'string', multiple: true, default: [] },
       threads: { type: 'string', default: '2' },
       out: { type: 'string', default: SHIPPED_MODEL },
       model: { type: 'string', default: SHIPPED_MODEL },
@@ -37,11 +38,15 @@ export async function run(argv: string[]): Promise<void> {
   });
   const threads = Number(values.threads);
   if (positionals[0] === 'train') {
-    const cooldown = values.cooldown.map((text) => {
-      const [from, steps] = text.split('+').map(Number);
-      return { from: from!, steps: steps! };
-    });
-    await train({ seed: Number(values.seed), steps: Number(values.steps), cooldown, threads, out: values.out });
+    await train({ seed: Number(values.seed), steps: Number(values.steps), threads, out: values.out });
+  } else if (positionals[0] === 'fit') {
+    const { document, weights } = await readEcgModel(join(values.model, CONFIG_FILE), join(values.model, WEIGHTS_FILE));
+    const { train, validation, units } = await studyMaterial();
+    const { network, card } = document;
+    const steps = (card.training as { steps: number }).steps;
+    const finishing = { network, weights, validation, train, units, card, steps, device: 'cpu' as const, threads };
+    mkdirSync(values.out, { recursive: true });
+    await writeEcgModel(values.out, await finishModel(finishing));
   } else if (positionals[0] === 'evaluate') {
     const model = await readEcgModel(join(values.model, CONFIG_FILE), join(values.model, WEIGHTS_FILE));
     const folder = join(import.meta.dirname, 'results');
@@ -63,29 +68,39 @@ export async function run(argv: string[]): Promise<void> {
   }
 }
 
-type Training = { seed: number; steps: number; cooldown: Cooldown[]; threads: number; out: string };
+type Training = { seed: number; steps: number; threads: number; out: string };
 
-async function train({ seed, steps, cooldown, threads, out }: Training): Promise<void> {
+async function train({ seed, steps, threads, out }: Training): Promise<void> {
   const { train, validation, units } = await studyMaterial();
   const network = standardNetwork({ conditions: conditionsOf(2) });
   const settings = {
     network,
     steps,
-    cooldown,
     batch: 32,
     rate: 1.5e-3,
     seed,
-    levels: [-7, 14] as const,
+    levels: [-7, 18] as const,
     mixing: 'record' as const,
   };
-  const run = { patience: null, every: 200, device: 'cpu' as const, threads };
+  const run = { patience: null, every: 250, device: 'cpu' as const, threads };
+  const last = await loadState(out);
+  let validated = false;
+  const began = cpuSeconds();
   const trained = await trainDenoiser(
     train,
     validation,
     { ...settings, ...run },
     {
+      ...(last && { resume: last.state }),
+      async checkpoint(take) {
+        if (validated) {
+          validated = false;
+          await saveState(out, await take(), (last?.cpuSeconds ?? 0) + cpuSeconds() - began);
+        }
+      },
       progress({ step, loss, validation: found, secondsLeft }) {
         if (found) {
+          validated = true;
           console.log(
             step,
             loss.toFixed(4),
@@ -99,8 +114,7 @@ async function train({ seed, steps, cooldown, threads, out }: Training): Promise
   const card = studyCard({
     seed,
     steps: trained.steps,
-    cooldown,
-    cpuSeconds: trained.cpuSeconds,
+    cpuSeconds: (last?.cpuSeconds ?? 0) + trained.cpuSeconds,
     validations: trained.validations,
   });
   const model = await finishModel({
@@ -119,6 +133,29 @@ async function train({ seed, steps, cooldown, threads, out }: Training): Promise
   console.log(`wrote ${out}`);
 }
 
+const cpuSeconds = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+const stateFolder = (out: string): string => join(out, 'state');
+
+/** The state of a training beside its model, so that it can go on, with more or fewer steps in all. */
+async function saveState(out: string, state: TrainingState, seconds: number): Promise<void> {
+  const { tensors, ...training } = packState(state);
+  const files = await writeArrays(stateFolder(out), tensors as StoredArrays);
+  writeFileSync(join(stateFolder(out), 'state.json'), JSON.stringify({ training, files, cpuSeconds: seconds }));
+}
+
+async function loadState(out: string): Promise<{ state: TrainingState; cpuSeconds: number } | null> {
+  const path = join(stateFolder(out), 'state.json');
+  if (!existsSync(path)) {
+    return null;
+  }
+  const { training, files, cpuSeconds: seconds } = JSON.parse(readFileSync(path, 'utf8'));
+  const tensors = await readArrays(files.map((name: string) => join(stateFolder(out), name)));
+  return { state: unpackState({ ...training, tensors }), cpuSeconds: seconds };
+}
+
 export const studyCard = (training: Record<string, unknown>): Record<string, unknown> => ({
   name: 'Two-lead denoiser, depth 1, behind a high-pass of 0.67 Hz and before a gate',
   not_a_medical_device:
@@ -131,7 +168,7 @@ export const studyCard = (training: Record<string, unknown>): Record<string, unk
     test: TEST,
     noise: 'samples 0 to 260,000 trained on, to 325,000 validated on, from 325,000 tested on',
   },
-  training: { batch: 32, rate: 1.5e-3, levels_db: [-7, 14], ...training },
+  training: { batch: 32, rate: 1.5e-3, levels_db: [-7, 18], ...training },
   limits:
     'Learned from six people, adults with two leads at 360 Hz; other leads and rates work by resampling and are less known.',
 });

@@ -27,7 +27,7 @@ export function halfModel(): EcgModel {
       model_type: ECG_FAMILY,
       task: 'ecg',
       network,
-      gate: { correction: [...WIDE_OPEN.correction], slow: [...WIDE_OPEN.slow] },
+      gate: { correction: [...WIDE_OPEN.correction], slow: WIDE_OPEN.slow.map((band) => [...band]) },
       estimates: { before: none, after: none },
       training_range: null,
       card: {},

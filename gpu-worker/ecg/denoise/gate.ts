@@ -1,31 +1,41 @@
 /**
- * The gate behind the network: how much of its correction to take and how much of the slow part to keep, per window and
- * lead, from what is known of the noise there. Two logistic functions with few coefficients, fitted on validation data so
- * that the mean window SNR is largest; light noise is thereby left alone.
+ * The gate behind the network: how much of its correction to take and how much of each slow band to keep, per window and
+ * lead, from what is known of the noise there. Logistic functions with few coefficients, fitted on validation data so that
+ * the mean window SNR is largest; light noise is thereby left alone.
  */
 import type { Context } from './context.ts';
+import { BANDS, type BandLevels } from './slow-bands.ts';
 
-/** Coefficients of both functions, in the order of `gateFeatures`. */
-export type Gate = { correction: readonly number[]; slow: readonly number[] };
+/** Coefficients in the order of `gateFeatures`, of the correction's share and of that of every slow band. */
+export type Gate = { correction: readonly number[]; slow: readonly (readonly number[])[] };
 
 /** Numbers that the gate sees of one lead in one window. */
-export const GATE_FEATURES = 10;
+export const GATE_FEATURES: number = 9 + 2 * BANDS;
 const FLOOR = 1e-6;
 
-/**
- * @param window mean square of the network's correction in the window, relative to the squared scale
- * @param around the same, mean over the windows of the seconds around
- */
-export function gateFeatures({ levels }: Context, window: number, around: number): number[] {
-  const [here, near] = [Math.log(window + FLOOR) / 4, Math.log(around + FLOOR) / 4];
+type Correction = {
+  /** Mean square of the network's correction in the window, relative to the squared scale. */
+  window: number;
+  /** The same, mean over the windows of the seconds around. */
+  around: number;
+};
+
+export function gateFeatures({ levels }: Context, { near, wide }: BandLevels, correction: Correction): number[] {
+  const [here, around] = [Math.log(correction.window + FLOOR) / 4, Math.log(correction.around + FLOOR) / 4];
+  const [, between, size, all] = levels;
+  const main = near[1]! / 2;
   return [
     1,
-    ...levels.map((value) => value / 2),
+    between / 2,
+    size / 2,
+    all / 2,
     here,
-    near,
-    near * near,
-    (levels[0] * levels[0]) / 4,
-    (levels[0] * near) / 2,
+    around,
+    around * around,
+    main * around,
+    main * main,
+    ...near.map((value) => value / 2),
+    ...wide.map((value) => value / 2),
   ];
 }
 
@@ -38,69 +48,63 @@ const dot = (a: readonly number[], b: readonly number[]): number => {
 };
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x));
 
-export const openGate = (gate: Gate, features: readonly number[]): { correction: number; slow: number } => ({
+export const openGate = (gate: Gate, features: readonly number[]): { correction: number; slow: number[] } => ({
   correction: logistic(dot(gate.correction, features)),
-  slow: logistic(dot(gate.slow, features)),
+  slow: gate.slow.map((coefficients) => logistic(dot(coefficients, features))),
 });
 
+/** What an output is made of: the error of the fast part alone, the correction, and the slow bands. */
+export const PARTS: number = 2 + BANDS;
 /**
- * One lead of one window of the data that a gate is fitted on. With shares g of the correction c and h of the slow part l,
- * the error is |e + g c + h l|^2, e being that of the fast part alone: a quadratic form of these products. All are relative to
- * the power of the clean window over both leads; `signal` is that of this lead.
+ * One lead of one window of the data that a gate is fitted on. With shares s of the parts after the first the error is
+ * |e + s1 c + s2 l1 + ...|^2, a quadratic form of their products, [PARTS, PARTS]. These are relative to the power of the
+ * clean window over both leads; `signal` is that of this lead.
  */
-type GateLead = {
-  features: number[];
-  signal: number;
-  ee: number;
-  ec: number;
-  el: number;
-  cc: number;
-  cl: number;
-  ll: number;
-};
-/** All leads of a window, which count together, and the error of leaving the window alone. */
+type GateLead = { features: number[]; signal: number; products: Float64Array };
+/** All leads of a window, which count together. */
 export type GateWindow = { leads: GateLead[] };
 
-const [FIT_STEPS, FIT_RATE, DECAY] = [800, 0.04, 1e-4];
+/** The error with these shares, the first of them 1. */
+export function errorOf(products: Float64Array, shares: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < PARTS; i++) {
+    for (let j = 0; j < PARTS; j++) {
+      sum += products[i * PARTS + j]! * shares[i]! * shares[j]!;
+    }
+  }
+  return sum;
+}
+export const sharesOf = ({ correction, slow }: { correction: number; slow: readonly number[] }): number[] => [
+  1,
+  correction,
+  ...slow,
+];
+
+const [FIT_STEPS, FIT_RATE, DECAY] = [600, 0.04, 1e-3];
 /**
- * Where the fit begins: the slow part is kept where it is small and left out where it is large. From a share of one half
+ * Where the fit begins: a slow band is kept where it is small and left out where it is large. From a share of one half
  * everywhere the fit can end with strong drift kept, where the logistic function is flat.
  */
-const [START_SLOW, START_DRIFT] = [-1.4, -6];
+const [START_SLOW, START_DRIFT] = [-1.4, -4];
+/** Where the sizes of the bands in the seconds around begin among the features. */
+const NEAR = 9;
 /** Share of the signal's unit power below which an error counts no less. */
 const SMALLEST = 1e-4;
 
 /** Fits the gate by Adam on the mean logarithm of the windows' errors. */
 export function fitGate(windows: readonly GateWindow[]): Gate {
-  const size = 2 * GATE_FEATURES;
+  const F = GATE_FEATURES;
+  const size = (PARTS - 1) * F;
   const theta = new Float64Array(size);
-  theta[GATE_FEATURES] = START_SLOW;
-  theta[GATE_FEATURES + 1] = START_DRIFT;
+  for (let band = 0; band < BANDS; band++) {
+    theta[(1 + band) * F] = START_SLOW;
+    theta[(1 + band) * F + NEAR + band] = START_DRIFT;
+  }
   const [first, second] = [new Float64Array(size), new Float64Array(size)];
   for (let step = 1; step <= FIT_STEPS; step++) {
     const gradient = theta.map((value) => DECAY * value);
-    for (const { leads } of windows) {
-      let error = SMALLEST;
-      const slopes = leads.map(({ features, ee, ec, el, cc, cl, ll }) => {
-        let [u, v] = [0, 0];
-        for (let i = 0; i < GATE_FEATURES; i++) {
-          u += theta[i]! * features[i]!;
-          v += theta[GATE_FEATURES + i]! * features[i]!;
-        }
-        const [g, h] = [logistic(u), logistic(v)];
-        error += ee + 2 * g * ec + 2 * h * el + g * g * cc + 2 * g * h * cl + h * h * ll;
-        return [
-          (2 * ec + 2 * g * cc + 2 * h * cl) * g * (1 - g),
-          (2 * el + 2 * g * cl + 2 * h * ll) * h * (1 - h),
-        ] as const;
-      });
-      leads.forEach(({ features }, k) => {
-        const [bySignal, bySlow] = slopes[k]!;
-        for (let i = 0; i < GATE_FEATURES; i++) {
-          gradient[i]! += (bySignal / error / windows.length) * features[i]!;
-          gradient[GATE_FEATURES + i]! += (bySlow / error / windows.length) * features[i]!;
-        }
-      });
+    for (const window of windows) {
+      addGradient(gradient, theta, window, 1 / windows.length);
     }
     const rate = FIT_RATE * (1 - step / (FIT_STEPS + 1));
     for (let i = 0; i < size; i++) {
@@ -110,5 +114,42 @@ export function fitGate(windows: readonly GateWindow[]): Gate {
       theta[i]! -= rate * move;
     }
   }
-  return { correction: [...theta.subarray(0, GATE_FEATURES)], slow: [...theta.subarray(GATE_FEATURES)] };
+  const row = (part: number) => [...theta.subarray(part * F, (part + 1) * F)];
+  return { correction: row(0), slow: Array.from({ length: BANDS }, (_, band) => row(1 + band)) };
+}
+
+/** Adds the gradient of one window's logarithm. */
+function addGradient(gradient: Float64Array, theta: Float64Array, { leads }: GateWindow, weight: number): void {
+  const F = GATE_FEATURES;
+  let error = SMALLEST;
+  const slopes = leads.map(({ features, products }) => {
+    const shares = new Float64Array(PARTS).fill(1);
+    for (let part = 1; part < PARTS; part++) {
+      let sum = 0;
+      for (let i = 0; i < F; i++) {
+        sum += theta[(part - 1) * F + i]! * features[i]!;
+      }
+      shares[part] = logistic(sum);
+    }
+    const slope = new Float64Array(PARTS - 1);
+    for (let i = 0; i < PARTS; i++) {
+      let sum = 0;
+      for (let j = 0; j < PARTS; j++) {
+        sum += products[i * PARTS + j]! * shares[j]!;
+      }
+      error += shares[i]! * sum;
+      if (i > 0) {
+        slope[i - 1] = 2 * sum * shares[i]! * (1 - shares[i]!);
+      }
+    }
+    return slope;
+  });
+  for (const [k, { features }] of leads.entries()) {
+    for (let part = 0; part < PARTS - 1; part++) {
+      const factor = (weight * slopes[k]![part]!) / error;
+      for (let i = 0; i < F; i++) {
+        gradient[part * F + i]! += factor * features[i]!;
+      }
+    }
+  }
 }

@@ -13,7 +13,6 @@ import { NETWORK_RATE } from '../rate.ts';
 import { isMissing, LeadFile } from '../records/lead-file.ts';
 import type { CleanedLead, LeadInfo, OpenedRecord } from '../records/record.ts';
 import { Resampler } from '../signal/resample.ts';
-import { gateFeatures } from './gate.ts';
 import type { Denoiser } from './network-session.ts';
 import { type CleanedStretch, cleanStretch, MARGIN, STRETCH } from './stretch.ts';
 
@@ -224,9 +223,7 @@ async function judge(
       }
     }
     const around = near(second);
-    const rows = around.map(({ contexts, corrections }) =>
-      gateFeatures(contexts[c]!, corrections[c]!.window, corrections[c]!.around),
-    );
+    const rows = around.map(({ features }) => features[c]!);
     const mean = (coefficients: readonly number[]) =>
       rows.length === 0 || missing === high - low
         ? null

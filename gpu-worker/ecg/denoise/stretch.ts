@@ -10,28 +10,28 @@ import { BLOCK, CONTEXT, type Context, describeContext, writeInput } from './con
 import { type Gate, gateFeatures, openGate } from './gate.ts';
 import type { Denoiser } from './network-session.ts';
 import { OverlapSum, overlapWeights, windowStarts } from './overlap.ts';
+import { BandSizes, slowBands } from './slow-bands.ts';
 
 /** Samples that are cleaned at a time, and those on either side that the result depends on. */
 export const STRETCH = 32 * BLOCK;
-export const MARGIN = 6 * BLOCK;
+export const MARGIN = 10 * BLOCK;
 
 /** A piece of a signal of `total` samples: `leads` begin at sample `start`. */
 type Piece = { leads: readonly Float64Array[]; start: number; total: number };
-/** A lead of a window as the network left it, relative to its context's scale. */
+/** A window as the network left it. */
 type WindowOutput = {
   start: number;
   contexts: Context[];
-  /** The network's output and the fast part, [leads * window] in the signal's unit. */
+  /** Per lead what the gate sees. */
+  features: number[][];
+  /** The network's output, [leads * window] in the signal's unit. */
   cleaned: Float64Array;
-  /** Per lead: mean square of the correction in this window and around it, relative to the squared scale. */
-  corrections: { window: number; around: number }[];
 };
-export type CleanedStretch = {
-  leads: Float64Array[];
-  windows: WindowOutput[];
-  fast: Float64Array[];
-  slow: Float64Array[];
-};
+/** The parts of a piece, by lead; the bands add up to what the fast part lacks. */
+type Parts = { fast: Float64Array[]; bands: Float64Array[][] };
+export type CleanedStretch = Parts & { leads: Float64Array[]; windows: WindowOutput[] };
+/** Mean square of the correction in a window and around it, relative to the squared scale. */
+type Correction = { window: number; around: number };
 
 /**
  * The windows that reach into samples [from, to), and the parts of the signal.
@@ -41,7 +41,7 @@ export async function networkWindows(
   denoiser: Denoiser,
   { leads, start, total }: Piece,
   [from, to]: readonly [number, number],
-): Promise<{ windows: WindowOutput[]; fast: Float64Array[]; slow: Float64Array[] }> {
+): Promise<Parts & { windows: WindowOutput[] }> {
   const { window, conditions } = denoiser.config;
   const sections = highPass(DRIFT_EDGE, NETWORK_RATE);
   const fast = leads.map((lead) => zeroPhase(sections, lead));
@@ -68,10 +68,10 @@ export async function networkWindows(
     writeInput(x, n * size, { fast, slow, from: at - start, window }, contextOf(blockOf(at)));
   });
   const y = await denoiser.run(x, starts.length);
-  const windows = starts.map((at, n): WindowOutput => {
+  const outputs = starts.map((at, n) => {
     const own = contextOf(blockOf(at));
     const cleaned = new Float64Array(leads.length * window);
-    const corrections = leads.map((_, c) => {
+    const corrections = leads.map((_, c): Correction => {
       let sum = 0;
       for (let i = 0; i < window; i++) {
         const value = y[(n * leads.length + c) * window + i]! * own[c]!.scale;
@@ -82,12 +82,26 @@ export async function networkWindows(
     });
     return { start: at, contexts: own, cleaned, corrections };
   });
-  averageAround(windows, (at) => blockOf(at));
-  return { windows: windows.filter((w) => w.start > from - window && w.start < to), fast, slow };
+  averageAround(outputs, blockOf);
+  const bands = slow.map(slowBands);
+  const sizes = bands.map((ofLead) => new BandSizes(ofLead, start));
+  const windows = outputs
+    .filter((one) => one.start > from - window && one.start < to)
+    .map(({ corrections, ...output }) => ({
+      ...output,
+      features: corrections.map((correction, c) => {
+        const context = output.contexts[c]!;
+        return gateFeatures(context, sizes[c]!.around(blockOf(output.start), context.scale), correction);
+      }),
+    }));
+  return { windows, fast, bands };
 }
 
 /** Mean correction over the windows of a block and its two neighbours. */
-function averageAround(windows: readonly WindowOutput[], blockOf: (at: number) => number): void {
+function averageAround(
+  windows: readonly { start: number; corrections: Correction[] }[],
+  blockOf: (at: number) => number,
+): void {
   const sums = new Map<number, { count: number; totals: number[] }>();
   for (const { start, corrections } of windows) {
     const block = blockOf(start);
@@ -115,21 +129,24 @@ export async function cleanStretch(
   [from, to]: readonly [number, number],
 ): Promise<CleanedStretch> {
   const { window } = denoiser.config;
-  const { windows, fast, slow } = await networkWindows(denoiser, piece, [from, to]);
+  const { windows, fast, bands } = await networkWindows(denoiser, piece, [from, to]);
   const weights = overlapWeights(window);
   const sums = piece.leads.map(() => new OverlapSum(from, to, weights));
-  for (const { start, contexts, cleaned, corrections } of windows) {
+  for (const { start, features, cleaned } of windows) {
     sums.forEach((sum, c) => {
-      const { window: here, around } = corrections[c]!;
-      const share = openGate(gate, gateFeatures(contexts[c]!, here, around));
+      const share = openGate(gate, features[c]!);
       const at = start - piece.start;
       sum.add(start, (i) => {
         const value = fast[c]![at + i]!;
-        return value + share.correction * (cleaned[c * window + i]! - value) + share.slow * slow[c]![at + i]!;
+        let whole = value + share.correction * (cleaned[c * window + i]! - value);
+        for (let b = 0; b < share.slow.length; b++) {
+          whole += share.slow[b]! * bands[c]![b]![at + i]!;
+        }
+        return whole;
       });
     });
   }
-  return { leads: sums.map((sum) => sum.values()), windows, fast, slow };
+  return { leads: sums.map((sum) => sum.values()), windows, fast, bands };
 }
 
 /** A whole signal of a few minutes, at the network's rate. */

@@ -6,6 +6,7 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { floatTensor, readSafetensors, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import { GATE_FEATURES } from '../denoise/gate.ts';
 import type { Weights } from '../denoise/network-session.ts';
+import { BANDS } from '../denoise/slow-bands.ts';
 import { networkSchema, readNetwork } from '../network/configuration.ts';
 
 export const CONFIG_FILE = 'config.json';
@@ -18,7 +19,7 @@ const ecgDocumentSchema = z.object({
   model_type: z.literal(ECG_FAMILY),
   task: z.literal('ecg'),
   network: networkSchema,
-  gate: z.object({ correction: coefficients, slow: coefficients }),
+  gate: z.object({ correction: coefficients, slow: z.array(coefficients).length(BANDS) }),
   estimates: z.object({ before: coefficients, after: coefficients }),
   training_range: z.object({ amplitude: range, rate: range, drift: range, muscle: range }).nullable(),
   /** What a reader should know: data, split, figures, limits. */

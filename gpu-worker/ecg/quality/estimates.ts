@@ -1,7 +1,6 @@
 /** Estimates of the signal-to-noise ratio from what the gate sees: linear maps fitted on validation data. */
 import { leastSquares } from '../../../shared/math/least-squares.ts';
-import type { Gate, GateWindow } from '../denoise/gate.ts';
-import { openGate } from '../denoise/gate.ts';
+import { errorOf, type Gate, type GateWindow, openGate, PARTS, sharesOf } from '../denoise/gate.ts';
 
 /** Coefficients in the order of `gateFeatures`, dB. */
 type Estimates = { before: readonly number[]; after: readonly number[] };
@@ -12,15 +11,18 @@ const bounded = (value: number): number => Math.max(LOWEST, Math.min(HIGHEST, va
 export const estimate = (coefficients: readonly number[], features: readonly number[]): number =>
   bounded(features.reduce((sum, feature, i) => sum + feature * coefficients[i]!, 0));
 
+/** The fast part without its correction, and all of the slow part: the signal as it came. */
+const UNTOUCHED: readonly number[] = Array.from({ length: PARTS }, (_, part) => (part === 1 ? 0 : 1));
+
 /** True ratios of every lead of every window, dB. */
 export function trueRatios(windows: readonly GateWindow[], gate: Gate): { before: number[]; after: number[] } {
   const ratios = { before: [] as number[], after: [] as number[] };
   for (const { leads } of windows) {
-    for (const { features, signal, ee, ec, el, cc, cl, ll } of leads) {
-      const { correction: g, slow: h } = openGate(gate, features);
-      const decibels = (error: number) => bounded(10 * Math.log10((signal + 1e-12) / Math.max(error, 1e-12)));
-      ratios.before.push(decibels(ee + 2 * el + ll));
-      ratios.after.push(decibels(ee + 2 * g * ec + 2 * h * el + g * g * cc + 2 * g * h * cl + h * h * ll));
+    for (const { features, signal, products } of leads) {
+      const decibels = (shares: readonly number[]) =>
+        bounded(10 * Math.log10((signal + 1e-12) / Math.max(errorOf(products, shares), 1e-12)));
+      ratios.before.push(decibels(UNTOUCHED));
+      ratios.after.push(decibels(sharesOf(openGate(gate, features))));
     }
   }
   return ratios;

@@ -1,17 +1,20 @@
 /** What a gate is fitted on: validation recordings under every kind and level of noise, through the trained network. */
 import { stream } from '../../../shared/math/random.ts';
-import { type GateWindow, gateFeatures } from '../denoise/gate.ts';
+import { BLOCK } from '../denoise/context.ts';
+import { type GateWindow, PARTS } from '../denoise/gate.ts';
 import type { Denoiser } from '../denoise/network-session.ts';
-import { MARGIN, networkWindows } from '../denoise/stretch.ts';
+import { networkWindows } from '../denoise/stretch.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 import type { Material } from './train.ts';
 
 /** Levels in dB that count alike. */
 const LEVELS = [-4, 0, 4, 8, 12, 18, 24];
 /** Of the combinations of kind and level, every recording takes this part, each another one. */
-const SHARE = 2;
-/** Samples of one mixture: half a minute. */
-const LENGTH = 10_800;
+const SHARE = 4;
+/** Samples of one mixture, as far as recording and noise have them: what is known of the half minute around counts too. */
+const LENGTH = 24 * BLOCK;
+/** Samples at either end of a mixture that are not counted: filters know less there than in a recording. */
+const EDGE = 2 * BLOCK;
 
 /** Joins one kind of noise, or all of equal size, at a place of its own. */
 function disturbance(
@@ -50,8 +53,9 @@ export async function gateWindows(
           continue;
         }
         const u = draws.uniform(8, { start: 8 * n++ });
-        const from = Math.floor(u[7]! * (record.fast[0]!.length - LENGTH));
-        found.push(...(await windowsOf(denoiser, record, from, disturbance(kind, u, LENGTH, decibels))));
+        const length = [record, ...kind].reduce((least, { fast }) => Math.min(least, fast[0]!.length), LENGTH);
+        const from = Math.floor(u[7]! * (record.fast[0]!.length - length));
+        found.push(...(await windowsOf(denoiser, record, from, disturbance(kind, u, length, decibels))));
       }
     }
   }
@@ -67,9 +71,10 @@ async function windowsOf(
   const { window } = denoiser.config;
   const clean = record.fast.map((fast, c) => noise[c]!.map((_, i) => fast[from + i]! + record.slow[c]![from + i]!));
   const leads = clean.map((lead, c) => lead.map((value, i) => value + noise[c]![i]!));
-  const piece = { leads, start: 0, total: LENGTH };
-  const { windows, fast, slow } = await networkWindows(denoiser, piece, [MARGIN / 4, LENGTH - MARGIN / 4]);
-  return windows.map(({ start, contexts, cleaned, corrections }) => {
+  const total = leads[0]!.length;
+  const inner = [EDGE, total - EDGE] as const;
+  const { windows, fast, bands } = await networkWindows(denoiser, { leads, start: 0, total }, inner);
+  return windows.map(({ start, features, cleaned }) => {
     let power = 1e-3;
     for (const lead of clean) {
       for (let i = start; i < start + window; i++) {
@@ -78,20 +83,25 @@ async function windowsOf(
     }
     return {
       leads: leads.map((_, c) => {
-        const sums = { signal: 0, ee: 0, ec: 0, el: 0, cc: 0, cl: 0, ll: 0 };
+        const [truth, own] = [clean[c]!, fast[c]!];
+        const products = new Float64Array(PARTS * PARTS);
+        const parts = new Float64Array(PARTS);
+        let signal = 0;
         for (let i = 0; i < window; i++) {
-          const [f, l] = [fast[c]![start + i]!, slow[c]![start + i]!];
-          const [e, correction] = [f - clean[c]![start + i]!, cleaned[c * window + i]! - f];
-          sums.signal += clean[c]![start + i]! ** 2 / power;
-          sums.ee += (e * e) / power;
-          sums.ec += (e * correction) / power;
-          sums.el += (e * l) / power;
-          sums.cc += (correction * correction) / power;
-          sums.cl += (correction * l) / power;
-          sums.ll += (l * l) / power;
+          const at = start + i;
+          signal += truth[at]! ** 2 / power;
+          parts[0] = own[at]! - truth[at]!;
+          parts[1] = cleaned[c * window + i]! - own[at]!;
+          bands[c]!.forEach((band, b) => {
+            parts[2 + b] = band[at]!;
+          });
+          for (let j = 0; j < PARTS; j++) {
+            for (let k = 0; k < PARTS; k++) {
+              products[j * PARTS + k]! += (parts[j]! * parts[k]!) / power;
+            }
+          }
         }
-        const { window: here, around } = corrections[c]!;
-        return { features: gateFeatures(contexts[c]!, here, around), ...sums };
+        return { features: features[c]!, signal, products };
       }),
     };
   });

@@ -1,12 +1,12 @@
 /** Trains the network behind the long filter, with fresh noise at every step and the best weights by validation. */
 import * as g from '../../graph/index.ts';
-import { adam, cosineRate, type Schedule, warmUp } from '../../nn/index.ts';
+import { adam, steadyRate, warmUp } from '../../nn/index.ts';
 import type { Provider } from '../../runtime/index.ts';
 import { type Checkpoint, fromSteps, Trainer } from '../../training/index.ts';
 import { Denoiser, type Weights } from '../denoise/network-session.ts';
 import type { NetworkConfiguration } from '../network/configuration.ts';
 import { joinedNetwork } from '../network/joined.ts';
-import { denoisingLoss } from '../network/loss.ts';
+import { logarithmicLoss } from '../network/loss.ts';
 import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
@@ -19,8 +19,6 @@ export type TrainingSettings = {
   seed: number;
   levels: readonly [number, number];
   mixing: MixingScope;
-  /** Early ends of the schedule, applied one after another. */
-  cooldown: readonly Cooldown[];
   /** Validations without a better one after which training ends; null: never. */
   patience: number | null;
   /** Steps between two validations. */
@@ -28,8 +26,6 @@ export type TrainingSettings = {
   device: Provider;
   threads: number;
 };
-/** From step `from` on the rate falls to 0 within `steps`. */
-export type Cooldown = { from: number; steps: number };
 export type Validation = { step: number; snrIn: number; snrOut: number };
 /** Where a training stands: the engine's state, the best weights so far and what validation said. */
 export type TrainingState = { training: Checkpoint; best: Weights | null; validations: Validation[] };
@@ -56,13 +52,12 @@ export async function trainDenoiser(
   const { leads, conditions, window } = network;
   const x = g.input('x', [batch, leads + conditions, window]);
   const y = g.input('y', [batch, leads, window]);
-  const w = g.input('w', [batch]);
-  const loss = denoisingLoss(joinedNetwork(network, x), y, w);
+  const loss = logarithmicLoss(joinedNetwork(network, x), y);
   const trainer = await Trainer.create({
     name: 'ecg',
     loss,
     optimiser: adam(),
-    rate: settings.cooldown.reduce(cooled, warmUp(WARM_UP, cosineRate(settings.rate, steps))),
+    rate: warmUp(WARM_UP, steadyRate(settings.rate, steps)),
     clipNorm: 5,
     seed,
     provider: settings.device,
@@ -71,7 +66,6 @@ export async function trainDenoiser(
     ...(hooks.resume && { resume: hooks.resume.training }),
   });
   const draw = { window, leads, batch, seed, levels: settings.levels, mixing: settings.mixing };
-  const end = settings.cooldown.reduce((least, one) => Math.min(least, one.from + one.steps), steps);
   const held = drawBatch(
     validation.records,
     validation.noises,
@@ -87,13 +81,13 @@ export async function trainDenoiser(
     // a validation stands at the end of a call
     const chunk = Math.min(CHUNK, every);
     const source = fromSteps(
-      end,
+      steps,
       chunk,
       (step): Record<string, Float32Array> => drawBatch(train.records, train.noises, draw, step),
     );
     for await (const { metrics } of trainer.run(source)) {
       let validated: Validation | null = null;
-      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - chunk) / every) || trainer.step >= end) {
+      if (Math.floor(trainer.step / every) > Math.floor((trainer.step - chunk) / every) || trainer.step >= steps) {
         const weights = plain(await trainer.parameters());
         validated = { step: trainer.step, ...(await validate(weights, settings, held)) };
         if (validations.every(({ snrOut }) => snrOut < validated!.snrOut)) {
@@ -106,7 +100,7 @@ export async function trainDenoiser(
         step: trainer.step,
         loss: metrics.loss.at(-1)!,
         validation: validated,
-        secondsLeft: each * (end - trainer.step),
+        secondsLeft: each * (steps - trainer.step),
       });
       await hooks.checkpoint?.(async () => ({
         training: await trainer.checkpoint(),
@@ -124,11 +118,6 @@ export async function trainDenoiser(
     await trainer.release();
   }
 }
-
-const cooled =
-  (schedule: Schedule, { from, steps }: Cooldown): Schedule =>
-  (step) =>
-    step <= from ? schedule(step) : schedule(from) * Math.max(0, 1 - (step - from) / steps);
 
 const plain = (parameters: Awaited<ReturnType<Trainer['parameters']>>): Weights =>
   Object.fromEntries(
@@ -151,9 +140,10 @@ async function validate(weights: Weights, settings: TrainingSettings, held: Batc
   const size = leads * window;
   const channels = leads + network.conditions;
   try {
-    const out = await denoiser.run(held.x, held.w.length);
+    const count = held.y.length / size;
+    const out = await denoiser.run(held.x, count);
     let [before, after] = [0, 0];
-    for (let b = 0; b < held.w.length; b++) {
+    for (let b = 0; b < count; b++) {
       let [signal, noise, rest] = [0, 0, 0];
       for (let i = 0; i < size; i++) {
         const clean = held.y[b * size + i]!;
@@ -164,7 +154,7 @@ async function validate(weights: Weights, settings: TrainingSettings, held: Batc
       before += 10 * Math.log10(signal / noise);
       after += 10 * Math.log10(signal / rest);
     }
-    return { snrIn: before / held.w.length, snrOut: after / held.w.length };
+    return { snrIn: before / count, snrOut: after / count };
   } finally {
     await denoiser.release();
   }

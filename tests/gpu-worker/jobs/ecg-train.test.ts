@@ -49,7 +49,7 @@ describe('an interrupted training', () => {
       noises: NOISE_KINDS.map((kind) => noiseRecord(kind, syntheticNoise(kind, 5, 20))),
     });
     const network = standardNetwork({ conditions: conditionsOf(2) });
-    const settings = { network, steps: 10, cooldown: [], batch: 2, rate: 1e-3, seed: 4, levels: [-4, 4] as const };
+    const settings = { network, steps: 10, batch: 2, rate: 1e-3, seed: 4, levels: [-4, 4] as const };
     const rest = { mixing: 'window' as const, patience: null, every: 5, device: 'cpu' as const, threads: 1 };
     let saved: TrainingState | null = null;
     const run = (resume?: TrainingState) =>

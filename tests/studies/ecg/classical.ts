@@ -1,8 +1,8 @@
 /** The classical lines alone, over long signals: against the records as they are, and against records without their drift. */
 import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
-import { type Leads, mix, standardised } from '../../../gpu-worker/ecg/mixing/mix.ts';
+import { type Leads, mix } from '../../../gpu-worker/ecg/mixing/mix.ts';
 import { classical } from './classical-lines.ts';
-import { recording, TEST, testNoise } from './material.ts';
+import { TEST, testNoise, testRecord } from './material.ts';
 import { meanOf } from './scores.ts';
 
 const LEVELS = [-4, 0, 4];
@@ -23,7 +23,7 @@ export async function classicalStudy(samples: number): Promise<ClassicalResults>
   const none = (): Record<string, Row> => ({});
   const [plain, withoutDrift] = [none(), none()];
   for (const name of TEST) {
-    const clean = standardised(await recording(name)).map((lead) => lead.slice(0, samples));
+    const clean = await testRecord(name, samples);
     const high = clean.map((lead) => classical('high_pass', lead, 360));
     for (const type of TYPES) {
       for (const level of LEVELS) {

@@ -4,13 +4,13 @@ import { Denoiser } from '../../../gpu-worker/ecg/denoise/network-session.ts';
 import { cleanWhole } from '../../../gpu-worker/ecg/denoise/stretch.ts';
 import { findQrs } from '../../../gpu-worker/ecg/measures/qrs.ts';
 import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
-import { mix, standardised } from '../../../gpu-worker/ecg/mixing/mix.ts';
+import { mix } from '../../../gpu-worker/ecg/mixing/mix.ts';
 import type { EcgModel } from '../../../gpu-worker/ecg/model/document.ts';
 import { parseWfdbAnnotations } from '../../../shared/formats/wfdb/annotations.ts';
 import { data } from '../../support/guide.ts';
 import { WIDE_OPEN } from '../../support/wide-open-gate.ts';
 import { CLASSICAL_LINES, type ClassicalLine, classical } from './classical-lines.ts';
-import { recording, TEST, testNoise } from './material.ts';
+import { TEST, testNoise, testRecord } from './material.ts';
 import { meanOf, scoreDetections } from './scores.ts';
 
 export const LEVELS = [-4, 0, 4, 12, 24];
@@ -46,7 +46,7 @@ export async function evaluateStudy(
     sums.set(cell, inner.set(what, [...(inner.get(what) ?? []), value]));
   };
   for (const name of TEST) {
-    const clean = standardised(await recording(name)).map((lead) => lead.slice(0, samples));
+    const clean = await testRecord(name, samples);
     const beats = parseWfdbAnnotations(readFileSync(data('ecg', 'mitdb', `${name}.atr`)))
       .filter(({ symbol, sample }) => BEATS.has(symbol) && sample < samples)
       .map(({ sample }) => sample);

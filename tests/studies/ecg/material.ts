@@ -1,6 +1,6 @@
 /** The recordings of the study: MIT-BIH Arrhythmia split by patient, and the noise records split in time. */
 
-import { moments } from '../../../gpu-worker/ecg/mixing/mix.ts';
+import { combinedNoise, moments, standardised } from '../../../gpu-worker/ecg/mixing/mix.ts';
 import { physical, readWholeRecord } from '../../../gpu-worker/ecg/records/wfdb-files.ts';
 import { cleanRecord, noiseRecord } from '../../../gpu-worker/ecg/training/material.ts';
 import type { Material } from '../../../gpu-worker/ecg/training/train.ts';
@@ -48,23 +48,19 @@ export async function studyMaterial(): Promise<{ train: Material; validation: Ma
   };
 }
 
-/** The second half of a noise recording, its means removed and both channels scaled together. */
+/** The first samples of a test record, standardised per lead over what is used of it. */
+export const testRecord = async (name: string, samples: number): Promise<Float64Array[]> =>
+  standardised((await recording(name)).map((lead) => lead.slice(0, samples)));
+
+/** By type the second half of the noise recordings as far as it is used, and the sum of all three at unit deviation. */
 export async function testNoise(samples: number): Promise<Map<string, Float64Array[]>> {
-  const found = new Map<string, Float64Array[]>();
+  const cuts = new Map<string, Float64Array[]>();
   for (const kind of KINDS) {
-    const half = (await noise(kind)).map((lead) => lead.slice(325_000));
-    const means = half.map((lead) => moments(lead).mean);
-    const power = half.reduce((sum, lead, c) => sum + lead.reduce((s, v) => s + (v - means[c]!) ** 2, 0), 0);
-    const factor = 1 / Math.sqrt(power / (half.length * half[0]!.length));
-    found.set(
+    cuts.set(
       kind,
-      half.map((lead, c) => lead.slice(0, samples).map((value) => (value - means[c]!) * factor)),
+      (await noise(kind)).map((lead) => lead.slice(VALIDATED, VALIDATED + samples)),
     );
   }
-  const parts = [...found.values()];
-  found.set(
-    'mix',
-    parts[0]!.map((lead, c) => lead.map((_, i) => parts.reduce((sum, part) => sum + part[c]![i]!, 0))),
-  );
-  return found;
+  const found = new Map([...cuts].map(([kind, cut]) => [kind, combinedNoise([cut])]));
+  return found.set('mix', combinedNoise([...cuts.values()]));
 }
