@@ -1,7 +1,8 @@
 /**
- * `npm run study -- ecg train|evaluate|classical [options]`: trains the denoiser on the records of the study (`--seed`, `--steps`,
- * `--threads`, `--out DIR`) and measures it beside the classical lines on records of other people
- * (`--model DIR`, `--samples N`). Results are written to `results/ecg.json`.
+ * `npm run study -- ecg train|fit|evaluate|flags|classical [options]`: trains the denoiser on the records of the study (`--seed`,
+ * `--steps`, `--threads`, `--out DIR`; goes on from the state in DIR), fits its gate anew (`--model DIR`), measures models
+ * beside the classical lines on records of other people (`--model DIR`, several for a spread; `--samples N`), counts what
+ * the flags find, or measures the classical lines alone. Results are written to `results/ecg*.json` and `.md`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,8 +21,10 @@ import { packState, unpackState } from '../../gpu-worker/ecg/training/state.ts';
 import { type TrainingState, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
 import { readArrays, type StoredArrays, writeArrays } from '../../gpu-worker/training/index.ts';
 import { classicalMarkdown, classicalStudy } from './ecg/classical.ts';
-import { evaluateStudy, markdown, type StudyResults } from './ecg/evaluate.ts';
+import { evaluateStudy, type StudyResults } from './ecg/evaluate.ts';
+import { flagStudy, flagsMarkdown } from './ecg/flags.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
+import { markdown } from './ecg/report.ts';
 
 export async function run(argv: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -32,7 +35,7 @@ export async function run(argv: string[]): Promise<void> {
       steps: { type: 'string', default: '3000' },
       threads: { type: 'string', default: '2' },
       out: { type: 'string', default: SHIPPED_MODEL },
-      model: { type: 'string', default: SHIPPED_MODEL },
+      model: { type: 'string', multiple: true, default: [SHIPPED_MODEL] },
       samples: { type: 'string', default: '300000' },
     },
   });
@@ -40,7 +43,7 @@ export async function run(argv: string[]): Promise<void> {
   if (positionals[0] === 'train') {
     await train({ seed: Number(values.seed), steps: Number(values.steps), threads, out: values.out });
   } else if (positionals[0] === 'fit') {
-    const { document, weights } = await readEcgModel(join(values.model, CONFIG_FILE), join(values.model, WEIGHTS_FILE));
+    const { document, weights } = await modelIn(values.model[0]!);
     const { train, validation, units } = await studyMaterial();
     const { network, card } = document;
     const steps = (card.training as { steps: number }).steps;
@@ -48,25 +51,35 @@ export async function run(argv: string[]): Promise<void> {
     mkdirSync(values.out, { recursive: true });
     await writeEcgModel(values.out, await finishModel(finishing));
   } else if (positionals[0] === 'evaluate') {
-    const model = await readEcgModel(join(values.model, CONFIG_FILE), join(values.model, WEIGHTS_FILE));
-    const folder = join(import.meta.dirname, 'results');
+    const models = await Promise.all(values.model.map(modelIn));
     // Written after every record: what was measured is there when the rest is interrupted.
-    const report = (results: StudyResults) => {
-      writeFileSync(join(folder, 'ecg.json'), `${JSON.stringify(results, null, 1)}\n`);
-      writeFileSync(join(folder, 'ecg.md'), markdown(results));
-    };
-    console.log(markdown(await evaluateStudy(model, { samples: Number(values.samples), threads, report })));
+    const report = (results: StudyResults) => writeResults('ecg', results, markdown(results));
+    await evaluateStudy(models, { samples: Number(values.samples), threads, report });
+  } else if (positionals[0] === 'flags') {
+    const model = await modelIn(values.model[0]!);
+    const seconds = Math.min(120, Math.floor(Number(values.samples) / 360));
+    const results = await flagStudy(model, { seconds, threads });
+    // The card says what its flags are worth.
+    const card = { ...model.document.card, flags: results };
+    await writeEcgModel(values.model[0]!, { ...model, document: { ...model.document, card } });
+    writeResults('ecg-flags', results, flagsMarkdown(results, seconds));
   } else if (positionals[0] === 'classical') {
     const results = await classicalStudy(Number(values.samples));
-    const folder = join(import.meta.dirname, 'results');
-    writeFileSync(join(folder, 'ecg-classical.json'), `${JSON.stringify(results, null, 1)}\n`);
-    writeFileSync(join(folder, 'ecg-classical.md'), classicalMarkdown(results));
-    console.log(classicalMarkdown(results));
+    writeResults('ecg-classical', results, classicalMarkdown(results));
   } else {
-    console.error('usage: study -- ecg train|evaluate|classical [options]');
+    console.error('usage: study -- ecg train|fit|evaluate|flags|classical [options]');
     process.exit(2);
   }
 }
+
+function writeResults(name: string, results: unknown, page: string): void {
+  const folder = join(import.meta.dirname, 'results');
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(folder, `${name}.md`), page);
+  console.log(page);
+}
+
+const modelIn = (folder: string) => readEcgModel(join(folder, CONFIG_FILE), join(folder, WEIGHTS_FILE));
 
 type Training = { seed: number; steps: number; threads: number; out: string };
 
@@ -79,7 +92,7 @@ async function train({ seed, steps, threads, out }: Training): Promise<void> {
     batch: 32,
     rate: 1.5e-3,
     seed,
-    levels: [-7, 18] as const,
+    levels: [-7, 14] as const,
     mixing: 'record' as const,
   };
   const run = { patience: null, every: 250, device: 'cpu' as const, threads };
@@ -168,7 +181,7 @@ export const studyCard = (training: Record<string, unknown>): Record<string, unk
     test: TEST,
     noise: 'samples 0 to 260,000 trained on, to 325,000 validated on, from 325,000 tested on',
   },
-  training: { batch: 32, rate: 1.5e-3, levels_db: [-7, 18], ...training },
+  training: { batch: 32, rate: 1.5e-3, levels_db: [-7, 14], ...training },
   limits:
     'Learned from six people, adults with two leads at 360 Hz; other leads and rates work by resampling and are less known.',
 });

@@ -27,7 +27,7 @@ export function halfModel(): EcgModel {
       model_type: ECG_FAMILY,
       task: 'ecg',
       network,
-      gate: { correction: [...WIDE_OPEN.correction], slow: WIDE_OPEN.slow.map((band) => [...band]) },
+      gate: { hidden: WIDE_OPEN.hidden.map((row) => [...row]), shares: WIDE_OPEN.shares.map((row) => [...row]) },
       estimates: { before: none, after: none },
       training_range: null,
       card: {},

@@ -1,16 +1,21 @@
 /**
  * The gate behind the network: how much of its correction to take and how much of each slow band to keep, per window and
- * lead, from what is known of the noise there. Logistic functions with few coefficients, fitted on validation data so that
- * the mean window SNR is largest; light noise is thereby left alone.
+ * lead, from what is known of the noise there. A network of one small layer, fitted on validation data so that the mean
+ * window SNR is largest; light noise is thereby left alone.
  */
+import { stream } from '../../../shared/math/random.ts';
 import type { Context } from './context.ts';
 import { BANDS, type BandLevels } from './slow-bands.ts';
 
-/** Coefficients in the order of `gateFeatures`, of the correction's share and of that of every slow band. */
-export type Gate = { correction: readonly number[]; slow: readonly (readonly number[])[] };
+/**
+ * `hidden`: rows of coefficients in the order of `gateFeatures`, each under a hyperbolic tangent; `shares`: of the
+ * correction and of every slow band, a constant and coefficients of the hidden values, each under a logistic function.
+ */
+export type Gate = { hidden: readonly (readonly number[])[]; shares: readonly (readonly number[])[] };
 
 /** Numbers that the gate sees of one lead in one window. */
-export const GATE_FEATURES: number = 9 + 2 * BANDS;
+export const GATE_FEATURES: number = 7 + 2 * BANDS;
+export const GATE_HIDDEN = 8;
 const FLOOR = 1e-6;
 
 type Correction = {
@@ -23,7 +28,6 @@ type Correction = {
 export function gateFeatures({ levels }: Context, { near, wide }: BandLevels, correction: Correction): number[] {
   const [here, around] = [Math.log(correction.window + FLOOR) / 4, Math.log(correction.around + FLOOR) / 4];
   const [, between, size, all] = levels;
-  const main = near[1]! / 2;
   return [
     1,
     between / 2,
@@ -32,26 +36,20 @@ export function gateFeatures({ levels }: Context, { near, wide }: BandLevels, co
     here,
     around,
     around * around,
-    main * around,
-    main * main,
     ...near.map((value) => value / 2),
     ...wide.map((value) => value / 2),
   ];
 }
 
-const dot = (a: readonly number[], b: readonly number[]): number => {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) {
-    sum += a[i]! * b[i]!;
-  }
-  return sum;
-};
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x));
 
-export const openGate = (gate: Gate, features: readonly number[]): { correction: number; slow: number[] } => ({
-  correction: logistic(dot(gate.correction, features)),
-  slow: gate.slow.map((coefficients) => logistic(dot(coefficients, features))),
-});
+/** Shares of the correction and of every slow band. */
+export function openGate({ hidden, shares }: Gate, features: readonly number[]): number[] {
+  const values = hidden.map((row) => Math.tanh(row.reduce((sum, weight, i) => sum + weight * features[i]!, 0)));
+  return shares.map(([constant, ...weights]) =>
+    logistic(weights.reduce((sum, weight, i) => sum + weight * values[i]!, constant!)),
+  );
+}
 
 /** What an output is made of: the error of the fast part alone, the correction, and the slow bands. */
 export const PARTS: number = 2 + BANDS;
@@ -74,37 +72,38 @@ export function errorOf(products: Float64Array, shares: readonly number[]): numb
   }
   return sum;
 }
-export const sharesOf = ({ correction, slow }: { correction: number; slow: readonly number[] }): number[] => [
-  1,
-  correction,
-  ...slow,
-];
 
-const [FIT_STEPS, FIT_RATE, DECAY] = [600, 0.04, 1e-3];
-/**
- * Where the fit begins: a slow band is kept where it is small and left out where it is large. From a share of one half
- * everywhere the fit can end with strong drift kept, where the logistic function is flat.
- */
-const [START_SLOW, START_DRIFT] = [-1.4, -4];
-/** Where the sizes of the bands in the seconds around begin among the features. */
-const NEAR = 9;
+const [FIT_STEPS, FIT_BATCH, FIT_RATE, DECAY] = [1200, 2000, 0.03, 2e-3];
 /** Share of the signal's unit power below which an error counts no less. */
 const SMALLEST = 1e-4;
+/**
+ * Further weight of windows that were better off without their slow part. People differ in drift of their own by ten times,
+ * and a filter that is never far worse than a high-pass is worth more than a better mean.
+ */
+const CAUTION = 1;
+const SEED = 1;
+const CLOSED = new Array<number>(BANDS).fill(0);
+const [F, H, S] = [GATE_FEATURES, GATE_HIDDEN, PARTS - 1];
 
-/** Fits the gate by Adam on the mean logarithm of the windows' errors. */
+/** Fits the gate by Adam on the mean logarithm of the windows' errors, over features of mean 0 and deviation 1. */
 export function fitGate(windows: readonly GateWindow[]): Gate {
-  const F = GATE_FEATURES;
-  const size = (PARTS - 1) * F;
-  const theta = new Float64Array(size);
-  for (let band = 0; band < BANDS; band++) {
-    theta[(1 + band) * F] = START_SLOW;
-    theta[(1 + band) * F + NEAR + band] = START_DRIFT;
-  }
+  const { means, deviations } = featureMoments(windows);
+  const scaled = windows.map(({ leads }) => ({
+    leads: leads.map((lead) => ({
+      ...lead,
+      features: lead.features.map((value, i) => (value - means[i]!) / deviations[i]!),
+    })),
+  }));
+  const size = H * F + S * (H + 1);
+  const theta = stream(SEED, 'gate/start').normal(size, { deviation: 0.3 });
+  const order = stream(SEED, 'gate/order');
   const [first, second] = [new Float64Array(size), new Float64Array(size)];
+  const count = Math.min(FIT_BATCH, scaled.length);
   for (let step = 1; step <= FIT_STEPS; step++) {
     const gradient = theta.map((value) => DECAY * value);
-    for (const window of windows) {
-      addGradient(gradient, theta, window, 1 / windows.length);
+    const chosen = order.uniform(count, { start: step * count });
+    for (const u of chosen) {
+      addGradient(gradient, theta, scaled[Math.floor(u * scaled.length)]!, 1 / count);
     }
     const rate = FIT_RATE * (1 - step / (FIT_STEPS + 1));
     for (let i = 0; i < size; i++) {
@@ -114,24 +113,52 @@ export function fitGate(windows: readonly GateWindow[]): Gate {
       theta[i]! -= rate * move;
     }
   }
-  const row = (part: number) => [...theta.subarray(part * F, (part + 1) * F)];
-  return { correction: row(0), slow: Array.from({ length: BANDS }, (_, band) => row(1 + band)) };
+  const hidden = Array.from({ length: H }, (_, h) => {
+    const [constant, ...slopes] = [...theta.subarray(h * F, (h + 1) * F)].map((value, i) => value / deviations[i]!);
+    return [slopes.reduce((sum, slope, i) => sum - slope * means[i + 1]!, constant!), ...slopes];
+  });
+  const shares = Array.from({ length: S }, (_, s) => [
+    ...theta.subarray(H * F + s * (H + 1), H * F + (s + 1) * (H + 1)),
+  ]);
+  return { hidden, shares };
 }
 
-/** Adds the gradient of one window's logarithm. */
+/** Mean and deviation of every feature; the first, which is 1 everywhere, is left as it is. */
+function featureMoments(windows: readonly GateWindow[]): { means: number[]; deviations: number[] } {
+  const rows = windows.flatMap(({ leads }) => leads.map(({ features }) => features));
+  const over = (of: (row: readonly number[]) => number) => rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+  const [means, deviations] = [[0], [1]];
+  for (let i = 1; i < F; i++) {
+    const mean = over((row) => row[i]!);
+    means.push(mean);
+    deviations.push(Math.sqrt(over((row) => (row[i]! - mean) ** 2)) || 1);
+  }
+  return { means, deviations };
+}
+
+/** Adds the gradient of the logarithm of one window's error. */
 function addGradient(gradient: Float64Array, theta: Float64Array, { leads }: GateWindow, weight: number): void {
-  const F = GATE_FEATURES;
-  let error = SMALLEST;
-  const slopes = leads.map(({ features, products }) => {
-    const shares = new Float64Array(PARTS).fill(1);
-    for (let part = 1; part < PARTS; part++) {
+  let [error, closed] = [SMALLEST, SMALLEST];
+  const passes = leads.map(({ features, products }) => {
+    const hidden = new Float64Array(H);
+    for (let h = 0; h < H; h++) {
       let sum = 0;
       for (let i = 0; i < F; i++) {
-        sum += theta[(part - 1) * F + i]! * features[i]!;
+        sum += theta[h * F + i]! * features[i]!;
       }
-      shares[part] = logistic(sum);
+      hidden[h] = Math.tanh(sum);
     }
-    const slope = new Float64Array(PARTS - 1);
+    const shares = new Float64Array(PARTS).fill(1);
+    for (let s = 0; s < S; s++) {
+      const at = H * F + s * (H + 1);
+      let sum = theta[at]!;
+      for (let h = 0; h < H; h++) {
+        sum += theta[at + 1 + h]! * hidden[h]!;
+      }
+      shares[s + 1] = logistic(sum);
+    }
+    const slopes = new Float64Array(S);
+    closed += errorOf(products, [1, shares[1]!, ...CLOSED]);
     for (let i = 0; i < PARTS; i++) {
       let sum = 0;
       for (let j = 0; j < PARTS; j++) {
@@ -139,16 +166,27 @@ function addGradient(gradient: Float64Array, theta: Float64Array, { leads }: Gat
       }
       error += shares[i]! * sum;
       if (i > 0) {
-        slope[i - 1] = 2 * sum * shares[i]! * (1 - shares[i]!);
+        slopes[i - 1] = 2 * sum * shares[i]! * (1 - shares[i]!);
       }
     }
-    return slope;
+    return { features, hidden, slopes };
   });
-  for (const [k, { features }] of leads.entries()) {
-    for (let part = 0; part < PARTS - 1; part++) {
-      const factor = (weight * slopes[k]![part]!) / error;
+  const factor = (weight * (error > closed ? 1 + CAUTION : 1)) / error;
+  for (const { features, hidden, slopes } of passes) {
+    const back = new Float64Array(H);
+    for (let s = 0; s < S; s++) {
+      const at = H * F + s * (H + 1);
+      const slope = factor * slopes[s]!;
+      gradient[at]! += slope;
+      for (let h = 0; h < H; h++) {
+        gradient[at + 1 + h]! += slope * hidden[h]!;
+        back[h]! += slope * theta[at + 1 + h]!;
+      }
+    }
+    for (let h = 0; h < H; h++) {
+      const slope = back[h]! * (1 - hidden[h]! ** 2);
       for (let i = 0; i < F; i++) {
-        gradient[part * F + i]! += factor * features[i]!;
+        gradient[h * F + i]! += slope * features[i]!;
       }
     }
   }

@@ -68,7 +68,7 @@ export class BandSizes {
       }
     }
     const count = Math.max(1, totals[BANDS]!);
-    return totals.slice(0, BANDS).map((sum) => Math.log(Math.sqrt(sum / count) / scale + SMALLEST));
+    return totals.slice(0, BANDS).map((sum) => Math.min(LARGEST, Math.log(Math.sqrt(sum / count) / scale + SMALLEST)));
   }
 
   /** Sums of squares within a block, and the number of samples that it has. */
@@ -92,5 +92,5 @@ export class BandSizes {
   }
 }
 
-/** Below this share of the scale a band counts as empty. */
-const SMALLEST = 1e-3;
+/** Below this share of the scale a band counts as empty; the logarithm above which it is no larger. */
+const [SMALLEST, LARGEST] = [1e-3, 3];

@@ -58,8 +58,9 @@ export async function networkWindows(
     contexts.set(block, made);
     return made;
   };
-  // Windows of the blocks beside the stretch count in what is known around its first and last ones.
-  const reach = [from - BLOCK - window, to + BLOCK] as const;
+  // Windows of the blocks beside the stretch count in what is known around its first and last ones. The last one's centre
+  // lies at the end, in the block that begins there.
+  const reach = [from - BLOCK - window, to + 2 * BLOCK - window / 2] as const;
   const starts = windowStarts(total, window).filter((at) => at > reach[0] && at < reach[1]);
   const size = (leads.length + conditions) * window;
   const x = new Float32Array(starts.length * size);
@@ -134,13 +135,13 @@ export async function cleanStretch(
   const sums = piece.leads.map(() => new OverlapSum(from, to, weights));
   for (const { start, features, cleaned } of windows) {
     sums.forEach((sum, c) => {
-      const share = openGate(gate, features[c]!);
+      const [corrected, ...kept] = openGate(gate, features[c]!) as [number, ...number[]];
       const at = start - piece.start;
       sum.add(start, (i) => {
         const value = fast[c]![at + i]!;
-        let whole = value + share.correction * (cleaned[c * window + i]! - value);
-        for (let b = 0; b < share.slow.length; b++) {
-          whole += share.slow[b]! * bands[c]![b]![at + i]!;
+        let whole = value + corrected * (cleaned[c * window + i]! - value);
+        for (let b = 0; b < kept.length; b++) {
+          whole += kept[b]! * bands[c]![b]![at + i]!;
         }
         return whole;
       });

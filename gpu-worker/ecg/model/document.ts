@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { floatTensor, readSafetensors, writeSafetensors } from '../../../shared/formats/safetensors.ts';
-import { GATE_FEATURES } from '../denoise/gate.ts';
+import { GATE_FEATURES, GATE_HIDDEN, PARTS } from '../denoise/gate.ts';
 import type { Weights } from '../denoise/network-session.ts';
-import { BANDS } from '../denoise/slow-bands.ts';
 import { networkSchema, readNetwork } from '../network/configuration.ts';
 
 export const CONFIG_FILE = 'config.json';
@@ -19,7 +18,10 @@ const ecgDocumentSchema = z.object({
   model_type: z.literal(ECG_FAMILY),
   task: z.literal('ecg'),
   network: networkSchema,
-  gate: z.object({ correction: coefficients, slow: z.array(coefficients).length(BANDS) }),
+  gate: z.object({
+    hidden: z.array(coefficients).length(GATE_HIDDEN),
+    shares: z.array(z.array(z.number()).length(GATE_HIDDEN + 1)).length(PARTS - 1),
+  }),
   estimates: z.object({ before: coefficients, after: coefficients }),
   training_range: z.object({ amplitude: range, rate: range, drift: range, muscle: range }).nullable(),
   /** What a reader should know: data, split, figures, limits. */

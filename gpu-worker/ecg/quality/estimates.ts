@@ -1,6 +1,6 @@
 /** Estimates of the signal-to-noise ratio from what the gate sees: linear maps fitted on validation data. */
 import { leastSquares } from '../../../shared/math/least-squares.ts';
-import { errorOf, type Gate, type GateWindow, openGate, PARTS, sharesOf } from '../denoise/gate.ts';
+import { errorOf, type Gate, type GateWindow, openGate, PARTS } from '../denoise/gate.ts';
 
 /** Coefficients in the order of `gateFeatures`, dB. */
 type Estimates = { before: readonly number[]; after: readonly number[] };
@@ -22,7 +22,7 @@ export function trueRatios(windows: readonly GateWindow[], gate: Gate): { before
       const decibels = (shares: readonly number[]) =>
         bounded(10 * Math.log10((signal + 1e-12) / Math.max(errorOf(products, shares), 1e-12)));
       ratios.before.push(decibels(UNTOUCHED));
-      ratios.after.push(decibels(sharesOf(openGate(gate, features))));
+      ratios.after.push(decibels([1, ...openGate(gate, features)]));
     }
   }
   return ratios;

@@ -17,12 +17,14 @@ type ExampleSettings = {
 };
 /** What has the drawn ratio: recording and noise as a whole, or the stretch around the window. */
 export type MixingScope = 'record' | 'window';
-export type Batch = { x: Float32Array; y: Float32Array };
+export type Batch = { x: Float32Array; y: Float32Array; w: Float32Array };
 
 /** Share of windows under a mixture of all kinds; the others are under one. */
 const MIXTURES = 0.4;
 /** Shares of windows with the other sign and with the leads in the other order: electrodes are placed in many ways. */
 const [TURNED, EXCHANGED] = [0.1, 0.2];
+/** Error, in squared units of the context's scale, below which windows weigh no more. */
+const [WEIGHT_FLOOR, WEIGHT_POWER] = [0.02, 0.75];
 /** Share of windows whose leads are turned into each other, up to this angle: leads that no electrode of theirs recorded. */
 const [ROTATED, LARGEST_ANGLE] = [0.4, Math.PI / 3];
 /** Share of windows at another pace, and the paces: a few people stand for slow and fast hearts. */
@@ -41,17 +43,22 @@ export function drawBatch(
   const out = {
     x: new Float32Array(batch * channels * window),
     y: new Float32Array(batch * leads * window),
+    w: new Float32Array(batch),
   };
   for (let b = 0; b < batch; b++) {
     const u = draws.uniform(DRAWS, { start: b * DRAWS });
     const { clean, noisy, from } = drawContext(records, noises, settings, u);
     const contexts = noisy.fast.map((fast, c) => describeContext(fast, noisy.slow[c]!));
     writeInput(out.x, b * channels * window, { ...noisy, from, window }, contexts);
+    let error = 0;
     for (let c = 0; c < leads; c++) {
       for (let i = 0; i < window; i++) {
-        out.y[(b * leads + c) * window + i] = clean.fast[c]![from + i]! / contexts[c]!.scale;
+        const target = clean.fast[c]![from + i]! / contexts[c]!.scale;
+        out.y[(b * leads + c) * window + i] = target;
+        error += (noisy.fast[c]![from + i]! / contexts[c]!.scale - target) ** 2;
       }
     }
+    out.w[b] = 0.2 * (WEIGHT_FLOOR + error / (leads * window)) ** -WEIGHT_POWER;
   }
   return out;
 }

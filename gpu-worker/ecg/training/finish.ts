@@ -53,7 +53,7 @@ export async function finishModel(finishing: Finishing): Promise<EcgModel> {
       model_type: ECG_FAMILY,
       task: 'ecg',
       network,
-      gate: { correction: [...gate.correction], slow: gate.slow.map((band) => [...band]) },
+      gate: { hidden: gate.hidden.map((row) => [...row]), shares: gate.shares.map((row) => [...row]) },
       estimates: { before: [...estimates.before], after: [...estimates.after] },
       training_range: trainingRange(train, finishing.units),
       card: { ...card, estimate_correlation: { before: agreement('before'), after: agreement('after') } },

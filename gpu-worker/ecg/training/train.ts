@@ -6,7 +6,7 @@ import { type Checkpoint, fromSteps, Trainer } from '../../training/index.ts';
 import { Denoiser, type Weights } from '../denoise/network-session.ts';
 import type { NetworkConfiguration } from '../network/configuration.ts';
 import { joinedNetwork } from '../network/joined.ts';
-import { logarithmicLoss } from '../network/loss.ts';
+import { denoisingLoss } from '../network/loss.ts';
 import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
@@ -52,7 +52,8 @@ export async function trainDenoiser(
   const { leads, conditions, window } = network;
   const x = g.input('x', [batch, leads + conditions, window]);
   const y = g.input('y', [batch, leads, window]);
-  const loss = logarithmicLoss(joinedNetwork(network, x), y);
+  const w = g.input('w', [batch]);
+  const loss = denoisingLoss(joinedNetwork(network, x), y, w);
   const trainer = await Trainer.create({
     name: 'ecg',
     loss,

@@ -1,142 +1,146 @@
 /** The denoiser beside the classical lines, on people and noise that it was not trained on. */
-import { readFileSync } from 'node:fs';
 import { Denoiser } from '../../../gpu-worker/ecg/denoise/network-session.ts';
 import { cleanWhole } from '../../../gpu-worker/ecg/denoise/stretch.ts';
 import { findQrs } from '../../../gpu-worker/ecg/measures/qrs.ts';
 import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
 import { mix } from '../../../gpu-worker/ecg/mixing/mix.ts';
 import type { EcgModel } from '../../../gpu-worker/ecg/model/document.ts';
-import { parseWfdbAnnotations } from '../../../shared/formats/wfdb/annotations.ts';
-import { data } from '../../support/guide.ts';
 import { WIDE_OPEN } from '../../support/wide-open-gate.ts';
-import { CLASSICAL_LINES, type ClassicalLine, classical } from './classical-lines.ts';
-import { TEST, testNoise, testRecord } from './material.ts';
+import { annotatedBeats, type Beat, beatClassifier, beatTable, stLevelError } from './beats.ts';
+import { CLASSICAL_LINES, classical } from './classical-lines.ts';
+import { firstLeadUnit, TEST, TRAIN, testNoise, testRecord } from './material.ts';
 import { meanOf, scoreDetections } from './scores.ts';
 
 export const LEVELS = [-4, 0, 4, 12, 24];
-const TYPES = ['bw', 'ma', 'em', 'mix'];
-const BEATS = new Set([...'NLRaVFJASEj/Qefn']);
+export const TYPES = ['bw', 'ma', 'em', 'mix'];
+/** Level at which the network is shown without its gate, and the noisy cells whose beats are told apart. */
+const [BARE_LEVEL, BEAT_CELLS] = [0, ['mix -4', 'mix 0', 'mix 4']];
+const BEAT_LINES = new Set(['identity', 'band_pass', 'wavelet_high_pass', 'network']);
 
-type Line = ClassicalLine | 'network' | 'network_without_gate';
-/** Means over windows of all test records, dB and standardised units; F1 of the first lead's QRS detections. */
-export type Cell = {
-  snr: Partial<Record<Line, number>>;
-  rmse: Partial<Record<Line, number>>;
-  f1: Partial<Record<Line, number>>;
-};
+/** Means over windows, dB and standardised units; F1 of the first lead's QRS complexes; error of its ST level in mV. */
+export type Measure = { snr: number; rmse: number; f1: number; st: number };
+/** Measures by line: the classical ones, `network N` and `bare N` of the Nth model. */
+export type Cell = Record<string, Measure>;
+/** Beats told right among all, and F1 of the ventricular ones. */
+export type BeatScore = { accuracy: number; f1: number };
 export type StudyResults = {
   samples: number;
-  records: string[];
-  cells: Record<string, Cell>;
-  per_record: Record<string, Record<string, Partial<Record<Line, number>>>>;
-  clean: Partial<Record<Line, number>>;
-  card: Record<string, unknown>;
+  models: Record<string, unknown>[];
+  records: Record<string, Record<string, Cell>>;
+  beats: Record<string, Record<string, BeatScore>>;
 };
 
-export async function evaluateStudy(
-  { document, weights }: EcgModel,
-  { samples, threads, report }: { samples: number; threads: number; report(results: StudyResults): void },
-): Promise<StudyResults> {
-  const denoiser = await Denoiser.create(document.network, weights, { threads });
+type Options = { samples: number; threads: number; report(results: StudyResults): void };
+
+export async function evaluateStudy(models: readonly EcgModel[], options: Options): Promise<StudyResults> {
+  const { samples, threads, report } = options;
+  const denoisers: Denoiser[] = [];
+  for (const { document, weights } of models) {
+    denoisers.push(await Denoiser.create(document.network, weights, { threads }));
+  }
   const noises = await testNoise(samples);
-  const sums = new Map<string, Map<string, number[]>>();
-  const perRecord: StudyResults['per_record'] = {};
-  const add = (cell: string, what: string, value: number) => {
-    const inner = sums.get(cell) ?? new Map<string, number[]>();
-    sums.set(cell, inner.set(what, [...(inner.get(what) ?? []), value]));
+  const tally = new BeatTally(await cleanTraining(samples));
+  const results: StudyResults = {
+    samples,
+    models: models.map(({ document }) => document.card.training as Record<string, unknown>),
+    records: {},
+    beats: {},
   };
   for (const name of TEST) {
     const clean = await testRecord(name, samples);
-    const beats = parseWfdbAnnotations(readFileSync(data('ecg', 'mitdb', `${name}.atr`)))
-      .filter(({ symbol, sample }) => BEATS.has(symbol) && sample < samples)
-      .map(({ sample }) => sample);
-    const measure = async (cell: string, leads: Float64Array[]) => {
-      const outputs: [Line, Float64Array[]][] = CLASSICAL_LINES.map((line) => [
-        line,
-        leads.map((lead) => classical(line, lead, 360)),
-      ]);
-      outputs.push(['network', await cleanWhole(denoiser, document.gate, leads)]);
-      if (cell === 'em 0' || cell === 'mix 0') {
-        outputs.push(['network_without_gate', await cleanWhole(denoiser, WIDE_OPEN, leads)]);
+    const [beats, unit] = [annotatedBeats(name, samples), await firstLeadUnit(name, samples)];
+    const cells: Record<string, Cell> = {};
+    const measure = async (cell: string, noisy: Float64Array[], level: number | null) => {
+      const outputs = new Map<string, Float64Array[]>();
+      for (const line of CLASSICAL_LINES) {
+        outputs.set(
+          line,
+          noisy.map((lead) => classical(line, lead, 360)),
+        );
       }
-      for (const [line, output] of outputs) {
-        const { snr, rmse } = windowMeasures(clean, output);
-        add(cell, `snr/${line}`, meanOf(snr));
-        add(cell, `rmse/${line}`, meanOf(rmse));
-        if (line === 'identity' || line === 'network' || line === 'band_pass') {
-          add(cell, `f1/${line}`, scoreDetections(findQrs(output[0]!), beats).f1);
+      for (const [m, { document }] of models.entries()) {
+        outputs.set(`network ${m}`, await cleanWhole(denoisers[m]!, document.gate, noisy));
+        if (m === 0 && (level === BARE_LEVEL || level === null)) {
+          outputs.set(`bare ${m}`, await cleanWhole(denoisers[m]!, WIDE_OPEN, noisy));
         }
-        perRecord[name] = { ...perRecord[name], [cell]: { ...perRecord[name]?.[cell], [line]: meanOf(snr) } };
+      }
+      cells[cell] = {};
+      for (const [line, output] of outputs) {
+        cells[cell][line] = measured(clean, output, beats, unit);
+        if (BEAT_CELLS.includes(cell) && BEAT_LINES.has(line.split(' ')[0]!)) {
+          tally.add(`${cell}, ${line}`, output, beats);
+        }
       }
     };
+    tally.add('clean', clean, beats);
+    await measure('clean', clean, null);
     for (const type of TYPES) {
       for (const level of LEVELS) {
-        await measure(`${type} ${level}`, mix(clean, noises.get(type)!, level, 'segment').mixed);
+        await measure(`${type} ${level}`, mix(clean, noises.get(type)!, level, 'segment').mixed, level);
       }
     }
-    await measure('clean', clean);
+    results.records[name] = cells;
+    results.beats = tally.scores();
     console.error(`${name} done`);
-    report(summarised(sums, perRecord, samples, document.card));
+    report(results);
   }
-  await denoiser.release();
-  return summarised(sums, perRecord, samples, document.card);
+  for (const denoiser of denoisers) {
+    await denoiser.release();
+  }
+  return results;
 }
 
-function summarised(
-  sums: Map<string, Map<string, number[]>>,
-  perRecord: StudyResults['per_record'],
-  samples: number,
-  card: Record<string, unknown>,
-): StudyResults {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const cells: Record<string, Cell> = {};
-  for (const [cell, inner] of sums) {
-    const made: Cell = { snr: {}, rmse: {}, f1: {} };
-    for (const [key, values] of inner) {
-      const [what, line] = key.split('/') as ['snr' | 'rmse' | 'f1', Line];
-      made[what][line] = Number(mean(values).toFixed(3));
-    }
-    cells[cell] = made;
-  }
+const digits = (value: number): number => Number(value.toFixed(4));
+
+function measured(clean: Float64Array[], output: Float64Array[], beats: readonly Beat[], unit: number): Measure {
+  const { snr, rmse } = windowMeasures(clean, output);
+  const at = beats.map(({ sample }) => sample);
   return {
-    samples,
-    records: Object.keys(perRecord),
-    cells,
-    per_record: perRecord,
-    clean: cells.clean?.snr ?? {},
-    card,
+    snr: digits(meanOf(snr)),
+    rmse: digits(meanOf(rmse)),
+    f1: digits(scoreDetections(findQrs(output[0]!), at).f1),
+    st: digits(unit * stLevelError(clean[0]!, output[0]!, beats)),
   };
 }
 
-const TARGETS: Record<string, number[]> = { em: [4, 2.5, 1], mix: [2, 1, 0], ma: [1, 0.5, 0], bw: [-1, -1, -1] };
+/** Beats of the training people as they were recorded. */
+async function cleanTraining(samples: number) {
+  const tables = [];
+  for (const name of TRAIN) {
+    tables.push(beatTable(await testRecord(name, samples), annotatedBeats(name, samples)));
+  }
+  return tables;
+}
 
-export function markdown({ samples, records, cells, card }: StudyResults): string {
-  const shown = (value: number | undefined) => (value === undefined ? '' : value.toFixed(1));
-  const best = (cell: Cell) =>
-    Math.max(...(['band_pass', 'high_pass', 'wavelet', 'wavelet_high_pass'] as const).map((line) => cell.snr[line]!));
-  const rows = Object.entries(cells).map(([name, cell]) => {
-    const { snr, rmse, f1 } = cell;
-    const [type, level] = name.split(' ') as [string, string | undefined];
-    const gap = snr.network! - best(cell);
-    const i = [-4, 0, 4].indexOf(Number(level));
-    const target =
-      level === undefined
-        ? ''
-        : i >= 0
-          ? `${TARGETS[type]![i]! >= 0 ? '+' : ''}${TARGETS[type]![i]} ${gap >= TARGETS[type]![i]! - 0.05 ? 'met' : 'missed'}`
-          : level === '12'
-            ? `in - 1 ${snr.network! >= snr.identity! - 1 ? 'met' : 'missed'}`
-            : `>= 20 ${snr.network! >= 20 ? 'met' : 'missed'}`;
-    return `| ${name} | ${[snr.identity, snr.band_pass, snr.high_pass, snr.wavelet, snr.wavelet_high_pass, snr.network, snr.network_without_gate].map(shown).join(' | ')} | ${gap.toFixed(1)} | ${target} | ${rmse.identity!.toFixed(3)} / ${rmse.network!.toFixed(3)} | ${f1.identity!.toFixed(3)} / ${f1.network!.toFixed(3)} |`;
-  });
-  return [
-    '# ECG denoising: results',
-    '',
-    `Mean window SNR in dB over records ${records.join(', ')}, first ${samples.toLocaleString('en')} samples, noise at record level from the second half of its recordings. One model for all noises and levels; its training: \`${JSON.stringify((card.training as object) ?? {})}\`.`,
-    '',
-    '| noise, dB | input | band-pass | high-pass | wavelet | wavelet + hp | network | without gate | over best line | target | RMSE in / out | QRS F1 in / out |',
-    '|---|---|---|---|---|---|---|---|---|---|---|---|',
-    ...rows,
-    '',
-  ].join('\n');
+/** Counts of told beats over all records, by what was done to the signal. */
+class BeatTally {
+  readonly #tell: ReturnType<typeof beatClassifier>;
+  readonly #sums = new Map<string, { hits: number; both: number; wrong: number; count: number }>();
+
+  constructor(training: Parameters<typeof beatClassifier>[0]) {
+    this.#tell = beatClassifier(training);
+  }
+
+  add(what: string, leads: readonly Float64Array[], beats: readonly Beat[]): void {
+    const score = this.#tell(beatTable(leads, beats));
+    const sum = this.#sums.get(what) ?? { hits: 0, both: 0, wrong: 0, count: 0 };
+    this.#sums.set(what, {
+      hits: sum.hits + score.hits,
+      both: sum.both + score.both,
+      wrong: sum.wrong + score.wrong,
+      count: sum.count + score.count,
+    });
+  }
+
+  scores(): StudyResults['beats'] {
+    const found: StudyResults['beats'] = {};
+    for (const [what, { hits, both, wrong, count }] of this.#sums) {
+      const [cell, line] = what.split(', ') as [string, string | undefined];
+      found[cell] = {
+        ...found[cell],
+        [line ?? 'clean']: { accuracy: digits(1 - wrong / count), f1: digits((2 * hits) / Math.max(1, both)) },
+      };
+    }
+    return found;
+  }
 }

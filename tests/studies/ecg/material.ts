@@ -52,6 +52,10 @@ export async function studyMaterial(): Promise<{ train: Material; validation: Ma
 export const testRecord = async (name: string, samples: number): Promise<Float64Array[]> =>
   standardised((await recording(name)).map((lead) => lead.slice(0, samples)));
 
+/** Millivolts of one unit of a test record's first lead. */
+export const firstLeadUnit = async (name: string, samples: number): Promise<number> =>
+  moments((await recording(name))[0]!.slice(0, samples)).deviation;
+
 /** By type the second half of the noise recordings as far as it is used, and the sum of all three at unit deviation. */
 export async function testNoise(samples: number): Promise<Map<string, Float64Array[]>> {
   const cuts = new Map<string, Float64Array[]>();
