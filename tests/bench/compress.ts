@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory,packed]`: a random Llama
+ * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory,packed,opened]`: a random Llama
  * of 40 million parameters compressed from folder to folder, beside the same algorithms in PyTorch eager where DIR holds
- * its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; and decoding with weights that stay packed.
+ * its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; decoding with weights that stay packed;
+ * and what is written, opened in transformers.
  * Leaves `results/compress.json`.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type CompressionPlan, compressFolder } from '../../gpu-worker/compression/index.ts';
 import { readFolder } from '../../gpu-worker/lm/weights/folder.ts';
+import { hasData } from '../support/guide.ts';
+import { openedElsewhere } from './compress/opened.ts';
 import { measurePacked, residentOnce } from './compress/packed.ts';
 import { measurePeaks, runOnce } from './compress/peak.ts';
 import { generatedLlama, SMALL_CONFIG } from './lm/generated.ts';
@@ -86,7 +89,7 @@ export async function run(options: string[]): Promise<void> {
     console.log((await residentOnce(values.resident, THREADS)).join(' '));
     return;
   }
-  const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed'];
+  const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed', 'opened'];
   const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
   const folder = generatedLlama(SMALL_CONFIG);
   const script = join(import.meta.dirname, 'compress/eager.py');
@@ -110,7 +113,27 @@ export async function run(options: string[]): Promise<void> {
       `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${resident_mib.toFixed(0)} MiB, peak ${peak_mib.toFixed(0)}; linears ${linears} of dense`,
     );
   }
+  const opened =
+    values.torch !== undefined && hasData && wanted.includes('opened')
+      ? await openedElsewhere(values.torch, THREADS)
+      : [];
+  for (const { method, packed_by, largest_logit_difference, zeros_agree } of opened) {
+    const zeros = zeros_agree ? 'the same zeros' : 'OTHER ZEROS';
+    console.log(
+      `${method.padEnd(10)} in transformers (${packed_by}): logits differ by ${largest_logit_difference.toExponential(1)}, ${zeros}`,
+    );
+  }
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
-  const result = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH, lines, memory, packed };
+  const result = {
+    device,
+    torch: torch?.version ?? null,
+    rounds,
+    sequences,
+    length: LENGTH,
+    lines,
+    memory,
+    packed,
+    opened,
+  };
   writeFileSync(join(import.meta.dirname, 'results/compress.json'), `${JSON.stringify(result, null, 1)}\n`);
 }
