@@ -13,7 +13,51 @@ import {
 import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { tableInput } from '../contracts/table.ts';
 import { defineJob } from './contract.ts';
+import { floats, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
+
+/** How many points are trained: no method knows more strengths than are given, and a search takes all tiles at once. */
+function pointsOf({ methods, tiles, seeds, lambda, lambda_absolute, sparsity }: Counted): number {
+  const strengths = (method: (typeof SPARSE_METHODS)[number]): number => {
+    switch (method) {
+      case 'dense':
+      case 'kpd_unpenalised':
+        return 1;
+      case 'kpd':
+      case 'size_search':
+        return lambda.length + lambda_absolute.length;
+      case 'rigl':
+      case 'pruning':
+        return sparsity.length;
+      default:
+        return lambda_absolute.length;
+    }
+  };
+  const one = (method: (typeof SPARSE_METHODS)[number]) => method === 'dense' || method === 'size_search';
+  return seeds.length * methods.reduce((sum, method) => sum + strengths(method) * (one(method) ? 1 : tiles.length), 0);
+}
+type Counted = Record<'lambda' | 'lambda_absolute' | 'sparsity' | 'seeds' | 'tiles', readonly unknown[]> & {
+  methods: readonly (typeof SPARSE_METHODS)[number][];
+};
+
+/** Inputs of images and classes, which are not known before they are read: those of small grey images. */
+const [ASSUMED_INPUTS, ASSUMED_CLASSES] = [784, 10];
+
+/** Weights of a network, about: one is used once for each row, or for each patch of an image. */
+function weightsOf(network: z.output<typeof networkSchema>, inputs: number): number {
+  switch (network.kind) {
+    case 'linear':
+      return inputs * ASSUMED_CLASSES;
+    case 'mlp': {
+      const sizes = [inputs, ...network.widths, ASSUMED_CLASSES];
+      return sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] ?? 0), 0);
+    }
+    case 'lenet':
+      return 430_500;
+    case 'vit':
+      return (inputs / network.patch ** 2 + 1) * 12 * network.depth * network.width ** 2;
+  }
+}
 
 const strength = z.number().min(0).max(1e6);
 
@@ -148,12 +192,31 @@ export default defineJob({
     const labels = task.labels ? [{ id: task.labels, pointer: '/task/labels' }] : [];
     return [{ id: task.images, pointer: '/task/images' }, ...labels];
   },
-  estimate(p) {
-    const strengths = p.lambda.length + p.lambda_absolute.length + p.sparsity.length + 2;
-    const points = p.seeds.length * p.tiles.length * p.methods.length * strengths;
-    const steps = points * (p.steps + p.debias_steps);
-    const tokens = p.task.kind === 'lm' ? p.batch * p.task.context : p.batch;
-    return { device_seconds: 10 + steps * (0.003 + tokens * 2e-5), memory_bytes: 1e9, artefact_bytes: 5e7 };
+  work(p, model) {
+    const language = p.task.kind === 'lm';
+    const steps = pointsOf(p) * (p.steps + p.debias_steps);
+    const rows = p.task.kind === 'lm' ? p.batch * p.task.context : p.batch;
+    const weights = language
+      ? model.parameters
+      : weightsOf(p.model, p.task.kind === 'table' ? p.task.features.columns.length : ASSUMED_INPUTS);
+    const perRow = p.task.kind === 'lm' ? tokenWork(model, p.task.context) + model.vocabulary * model.width : weights;
+    return {
+      seconds: {
+        start: 1,
+        points: pointsOf(p),
+        weights_loaded: language ? weights : 0,
+        steps,
+        weights_updated: steps * weights,
+        multiply_adds: 3 * steps * rows * perRow,
+      },
+      memory: {
+        process: 1,
+        weights: floats(weights),
+        rows: floats(rows * (language ? model.layers * model.width : Math.sqrt(weights))),
+        logits: language ? floats(rows * model.vocabulary) : 0,
+      },
+      artefact_bytes: 2 * floats(weights) + 1e6,
+    };
   },
   retention_days: 30,
 });

@@ -4,7 +4,13 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { randomIdSchema, reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
+import { BLOCK_TOKENS } from './sae.train.ts';
+
+/** Steps of a fine-tuning where the autoencoder does not say how it was trained, and activations per step. */
+export const FINE_TUNING = { steps: 500, batch: 256 };
+
 import { labelledSchema, tasksSchema } from './sae.evaluate.ts';
 
 const number = z.number();
@@ -111,10 +117,46 @@ export default defineJob({
         ]),
     ...corpusInput(p.corpus),
   ],
-  estimate: (p) => ({
-    device_seconds: 20 + p.copies.length * (30 + p.tokens / 500),
-    memory_bytes: 2e9,
-    artefact_bytes: 1e6,
-  }),
+  work(p, model, things) {
+    const context = Math.min(p.context, model.context);
+    const weights = saeWeights(things) || 2 * ASSUMED_EXPANSION * model.width ** 2;
+    const sae = things.find(({ kind }) => kind === 'sae');
+    const stored = (name: string): number | null => {
+      const value = sae?.params[name];
+      return typeof value === 'number' ? value : null;
+    };
+    const steps = p.retrain ? (p.retrain.steps ?? stored('steps') ?? FINE_TUNING.steps) : 0;
+    const batch = p.retrain?.batch ?? stored('batch') ?? FINE_TUNING.batch;
+    const copies = p.copies.length;
+    const scored = 1 + copies * (1 + p.shares.length + (p.retrain ? 1 : 0));
+    const spliced = p.loss_sequences * context;
+    // Untouched, zeros and mean once for each model and its dense one, and every autoencoder spliced in.
+    const passes = spliced * (5 * (1 + copies) + scored);
+    const learned = p.retrain ? copies * Math.max(BLOCK_TOKENS, steps * batch) : 0;
+    const hook = p.hook ?? sae?.hook ?? null;
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: (1 + copies) * model.parameters,
+        multiply_adds:
+          ((1 + copies) * p.tokens + learned) * tokenWork(model, context, hook) +
+          passes * (tokenWork(model, context) + model.vocabulary * model.width),
+        logits: passes * model.vocabulary,
+        sae_multiply_adds: scored * (2 * p.tokens + spliced) * weights,
+        trained_multiply_adds: copies * steps * batch * weights,
+        codes: scored * p.tokens * saeCodes(things),
+      },
+      memory: {
+        process: 1,
+        weights: floats(2 * model.parameters),
+        sae_weights: floats(weights * (2 + p.shares.length)),
+        trained_weights: p.retrain ? floats(weights) : 0,
+        held: floats(3 * p.tokens * model.width),
+        block: p.retrain ? floats(Math.max(BLOCK_TOKENS, 2 * batch) * model.width) : 0,
+        logits: floats(Math.min(spliced, 4096) * model.vocabulary),
+      },
+      artefact_bytes: 1e6,
+    };
+  },
   retention_days: 30,
 });

@@ -34,6 +34,9 @@ export const ASSUMED_MODEL: ModelSizes = {
   parameters: 124_439_808,
 };
 
+/** Latents per dimension of an autoencoder whose sizes are not known. */
+export const ASSUMED_EXPANSION = 16;
+
 /** The estimate of a job of this type. @throws RangeError for a quantity whose unit cost was never measured */
 export function priceOf(type: string, work: Work, costs: UnitCosts | undefined = UNIT_COSTS[type]): Estimate {
   const sum = (kind: 'seconds' | 'memory'): number =>

@@ -47,10 +47,16 @@ export default defineJob({
   produces: [],
   models: (p) => (p.model ? [{ reference: p.model, pointer: '/model', hooks: [], task: 'ecg' }] : []),
   inputs: (p) => [...recordInputs(p.record, '/record'), ...(p.model ? modelInput(p.model) : [])],
-  estimate(p) {
+  work(p) {
+    const inline = 'leads' in p.record ? p.record : null;
     // The length of an uploaded recording is not known here: an hour of two leads stands for it.
-    const samples = 'leads' in p.record ? p.record.leads.reduce((sum, lead) => sum + lead.samples.length, 0) : 2.6e6;
-    return { device_seconds: 2 + samples / 200_000, memory_bytes: 4e8, artefact_bytes: 1e6 + 4 * samples };
+    const samples = inline ? inline.leads.reduce((sum, { samples: own }) => sum + own.length, 0) : 2.6e6;
+    const seconds = samples / (inline?.rate_hz ?? 360);
+    return {
+      seconds: { start: 1, seconds_denoised: seconds, samples },
+      memory: { process: 1, samples: 8 * samples },
+      artefact_bytes: 1e6 + 4 * samples,
+    };
   },
   retention_days: 1,
   sensitive_inputs: true,

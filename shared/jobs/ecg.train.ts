@@ -3,6 +3,10 @@ import { z } from 'zod';
 import { ecgRecordSchema, recordInputs } from '../contracts/ecg-record.ts';
 import { modelIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { defineJob } from './contract.ts';
+import { floats } from './costs.ts';
+
+/** Samples of a window over both leads, and values between the layers of a block that a step keeps of one. */
+const [WINDOW, WINDOW_VALUES] = [2 * 1024, 1 << 20];
 
 const validationSchema = z.object({ step: z.number(), snr_in: z.number(), snr_out: z.number() });
 
@@ -89,11 +93,27 @@ export default defineJob({
     ...p.records.flatMap(({ record }, i) => recordInputs(record, `/records/${i}/record`)),
     ...p.noises.flatMap(({ record }, i) => recordInputs(record, `/noises/${i}/record`)),
   ],
-  estimate: (p) => ({
-    device_seconds: 60 + (p.steps * p.batch * p.depth) / 150,
-    memory_bytes: 8e8 + p.batch * p.depth * 8e6,
-    artefact_bytes: 4 * 560_000 * (1 + p.depth),
-  }),
+  work(p) {
+    const validations = Math.ceil(p.steps / p.every);
+    // Recordings that are named have lengths that are not known here: half an hour of two leads stands for each.
+    const recorded = p.records.length > 0 ? p.records.length * 1800 : p.generator.patients * p.generator.seconds;
+    return {
+      seconds: {
+        start: 1,
+        windows_trained: p.steps * p.batch * p.depth,
+        windows_validated: validations * Math.min(512, 16 * p.batch) * p.depth,
+        seconds_recorded: recorded,
+        recordings_fitted: Math.min(14, Math.ceil(p.steps / 100)),
+      },
+      memory: {
+        process: 1,
+        windows: floats(p.batch * p.depth * WINDOW_VALUES),
+        validation_windows: floats(Math.min(512, 16 * p.batch) * WINDOW),
+        recordings: floats(recorded * 2 * 360),
+      },
+      artefact_bytes: 4 * 560_000 * (1 + p.depth),
+    };
+  },
   retention_days: 30,
   sensitive_inputs: true,
 });

@@ -4,6 +4,7 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { floats, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
 const measuredSchema = z.object({
@@ -58,6 +59,26 @@ export default defineJob({
     { reference: p.other, pointer: '/other', hooks: [] },
   ],
   inputs: (p) => [...modelInput(p.model), ...modelInput(p.other, '/other'), ...corpusInput(p.corpus)],
-  estimate: (p) => ({ device_seconds: 5 + p.tokens / 2000, memory_bytes: 1e9, artefact_bytes: 2e5 }),
+  work(p, model) {
+    const context = Math.min(p.context, model.context);
+    // Both models, and each layer of the second once more on the stream of the first.
+    const passes = 3 * p.tokens;
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: 2 * model.parameters,
+        multiply_adds: passes * tokenWork(model, context) + 2 * p.tokens * model.vocabulary * model.width,
+        logits: 2 * p.tokens * model.vocabulary,
+      },
+      memory: {
+        process: 1,
+        weights: floats(2 * model.parameters),
+        values: floats(context * model.layers * model.width),
+        streams: floats(p.tokens * model.width),
+        logits: floats(context * model.vocabulary),
+      },
+      artefact_bytes: 200_000,
+    };
+  },
   retention_days: 30,
 });

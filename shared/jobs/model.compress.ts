@@ -4,6 +4,7 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { bodyWeights, floats, type ModelSizes, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
 const shareSchema = z.number().min(0).lt(1);
@@ -16,6 +17,10 @@ const matrixSchema = z.object({
   dense_bytes: z.number(),
   compressed: z.boolean().describe('false where its Hessian could not be factorised: it is stored as it was'),
 });
+
+/** Inputs of the widest matrix of a block, as of four attention matrices of the stream's width and three of an MLP. */
+const widestInput = (model: ModelSizes): number =>
+  Math.max(model.width, (bodyWeights(model) / model.layers / model.width - 4 * model.width) / 3);
 
 export default defineJob({
   type: 'model.compress',
@@ -70,6 +75,33 @@ export default defineJob({
   produces: ['model', 'report'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
   inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
-  estimate: (p) => ({ device_seconds: 10 + p.tokens / 500, memory_bytes: 2e9, artefact_bytes: 1e8 }),
+  work(p, model) {
+    const context = Math.min(p.context, model.context);
+    const body = bodyWeights(model);
+    const { tokens, held_out_tokens: held } = p;
+    const rounded = p.bits !== null && p.bits < 16;
+    const solved = p.method === 'sparsegpt' || p.method === 'gptq';
+    // Each block runs for its statistics and again to carry the stream on; held-out text runs dense and compressed.
+    const runs = 2 * tokens + 6 * held;
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters,
+        multiply_adds: runs * tokenWork(model, context) + 2 * held * model.vocabulary * model.width,
+        gram_multiply_adds: (held + (solved || p.method === 'awq' ? tokens : 0)) * body,
+        solve_multiply_adds: solved ? body * model.width : 0,
+        search_multiply_adds: p.method === 'awq' ? body * model.width : 0,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        block: floats(body / model.layers),
+        hessian: solved ? 8 * widestInput(model) ** 2 : 0,
+        streams: floats((tokens + 2 * held) * model.width),
+        logits: floats(8 * context * model.vocabulary),
+      },
+      artefact_bytes: floats(model.parameters) - (rounded ? body * (4 - (p.bits ?? 16) / 8) : 0) + 200_000,
+    };
+  },
   retention_days: 30,
 });

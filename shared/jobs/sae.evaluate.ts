@@ -6,11 +6,9 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
-import { floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
 
-/** Latents per dimension of an autoencoder whose sizes are not known. */
-const ASSUMED_EXPANSION = 16;
 const axisScoreSchema = z.object({
   axis: z.string(),
   signed: z.boolean(),

@@ -4,6 +4,7 @@ import { corpusSchema } from '../contracts/corpus.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
 
 export default defineJob({
@@ -54,6 +55,31 @@ export default defineJob({
   produces: ['sae'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: p.hook ? [{ hook: p.hook, pointer: '/hook' }] : [] }],
   inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }, ...corpusInput(p.corpus)],
-  estimate: (p) => ({ device_seconds: 5 + p.tokens / 5000, memory_bytes: 1e9, artefact_bytes: p.shares.length * 1e7 }),
+  work(p, model, things) {
+    const context = Math.min(p.context, model.context);
+    const weights = saeWeights(things) || 2 * ASSUMED_EXPANSION * model.width ** 2;
+    const hook = p.hook ?? things.find(({ kind }) => kind === 'sae')?.hook ?? null;
+    const codes = p.tokens * saeCodes(things);
+    return {
+      seconds: {
+        start: 1,
+        weights_loaded: model.parameters,
+        multiply_adds: p.tokens * tokenWork(model, context, hook),
+        // Once for the norms, once as it was, and once for each share.
+        sae_multiply_adds: (2 + p.shares.length) * p.tokens * weights,
+        codes: (2 + p.shares.length) * codes,
+        weights_pruned: p.shares.length * weights,
+      },
+      memory: {
+        process: 1,
+        weights: floats(model.parameters),
+        sae_weights: floats(weights * (1 + p.shares.length)),
+        held: floats(2 * p.tokens * model.width),
+        codes: floats(codes),
+        latents: floats(weights / (2 * model.width)),
+      },
+      artefact_bytes: p.shares.length * (floats(weights) + 10_000),
+    };
+  },
   retention_days: 30,
 });

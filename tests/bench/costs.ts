@@ -15,7 +15,7 @@ import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import saeTrain from '../../shared/jobs/sae.train.ts';
 import { describe } from '../../shared/models/describe.ts';
 import { LocalJobs } from '../support/job-context.ts';
-import { CASES, type Case, type Folders, MODELS, writeInputs } from './costs/cases.ts';
+import { CASES, type Case, type Folders, MODELS, withIds, writeInputs } from './costs/cases.ts';
 import { unitCosts } from './costs/fit.ts';
 import type { Measured, Order } from './costs/measure.ts';
 
@@ -25,6 +25,7 @@ const RESULTS = join(import.meta.dirname, 'results/costs.json');
 const MEMORY_PRIORS = { process: 1e8 };
 /** Latents per token of the autoencoders that jobs read. */
 const K = 32;
+const HOOK = 'resid_post.1';
 
 type Row = { case: Case; work: Work; measured: Measured };
 type Line = { type: string; sizes: string; held: boolean; cpu_s: number; peak_mb: number };
@@ -34,10 +35,10 @@ async function withSaes(jobs: LocalJobs, one: Case): Promise<Record<string, unkn
   if (!one.saes) {
     return one.params;
   }
-  const { field, inputs, widths } = one.saes;
+  const { inputs, widths } = one.saes;
   const params = {
     model: { local: inputs },
-    hook: 'resid_post.1',
+    hook: HOOK,
     corpus: { local: 'text' },
     saes: widths.map((width) => ({ variant: 'topk' as const, width, k: K })),
     steps: 1,
@@ -46,8 +47,10 @@ async function withSaes(jobs: LocalJobs, one: Case): Promise<Record<string, unkn
     feature_dashboards: false,
   };
   const { result } = await jobs.run(saeTrain, params);
-  const ids = result.saes.map(({ id }) => id);
-  return { ...one.params, [field]: field === 'saes' ? ids : ids[0] };
+  return withIds(
+    one,
+    result.saes.map(({ id }) => id),
+  );
 }
 
 async function measure(one: Case, { models, corpora }: Folders): Promise<Measured> {
@@ -77,19 +80,21 @@ const sizesOfModel = (name: string): ModelSizes => {
 const NO_MODEL: ModelSizes = { layers: 1, heads: 1, width: 1, vocabulary: 1, context: 1, parameters: 1 };
 
 /** What the contract counts for a case, as the edge would with the model described and the autoencoders published. */
-function workOf({ type, params, saes }: Case): Work {
+function workOf(one: Case): Work {
+  const { type, saes } = one;
   const contract = JOB_CONTRACTS[type];
   if (!contract?.work) {
     throw new Error(`${type} counts no work`);
   }
-  const local = (params.model as { local: string } | undefined)?.local;
-  const model = local ? sizesOfModel(local) : NO_MODEL;
-  const id = `sae_${'a'.repeat(52)}`;
-  const ids = saes && { [saes.field]: saes.field === 'saes' ? saes.widths.map(() => id) : id };
+  const ids = saes?.widths.map(() => `sae_${'a'.repeat(52)}`) ?? [];
+  const params = contract.params.parse(withIds(one, ids));
+  const [use] = contract.models(params);
+  const model = use && 'local' in use.reference ? sizesOfModel(use.reference.local) : NO_MODEL;
   const manifests = (saes?.widths ?? []).map(
-    (width) => ({ kind: 'sae', body: { width, inputs: model.width, k: K } }) as unknown as Manifest,
+    (width) =>
+      ({ kind: 'sae', hook: HOOK, params: {}, body: { width, inputs: model.width, k: K } }) as unknown as Manifest,
   );
-  return contract.work(contract.params.parse({ ...params, ...ids }), model, manifests);
+  return contract.work(params, model, manifests);
 }
 
 function fitted(rows: readonly Row[]): UnitCosts {
@@ -123,12 +128,15 @@ export async function run(options: string[]): Promise<void> {
   try {
     for (const type of new Set(CASES.map((one) => one.type))) {
       const rows: Row[] = [];
+      let measuredNow = 0;
       for (const one of CASES.filter((other) => other.type === type)) {
         const known = missing && kept.find((line) => line.type === type && line.sizes === sizesOf(one));
+        measuredNow += known ? 0 : 1;
         const measured = known ? { cpu_s: known.cpu_s, peak_bytes: 1e6 * known.peak_mb } : await measure(one, inputs);
         rows.push({ case: one, work: workOf(one), measured });
       }
-      if (calibrates) {
+      // What was measured long ago keeps the costs that were fitted to it.
+      if (calibrates && measuredNow > 0) {
         units[type] = fitted(rows);
       }
       for (const row of rows) {

@@ -1,4 +1,6 @@
 /** A study's autoencoder trained again on the activations of a compressed model. */
+
+import { FINE_TUNING } from '../../../shared/jobs/compression.study.ts';
 import { SAE_VARIANTS } from '../../../shared/models/sae-variants.ts';
 import type { LanguageModel } from '../../lm/index.ts';
 import type { Provider } from '../../runtime/index.ts';
@@ -86,9 +88,6 @@ export async function retrainSae(model: LanguageModel, sae: TrainedSae, options:
   );
   return { sae: found, kind, coefficient };
 }
-
-/** Steps of a fine-tuning where no recipe is stored. */
-const FINE_TUNING = { steps: 500, batch: 256 };
 
 /** How the autoencoder is trained again: by its stored recipe, or from where it stands where none is stored. */
 function retraining(

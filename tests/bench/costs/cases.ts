@@ -35,9 +35,26 @@ export type Case = {
   params: Record<string, unknown>;
   /** Checked, not fitted. */
   held?: boolean;
-  /** Autoencoders that the job reads: they are trained for one step before, and their ids put in `params[field]`. */
-  saes?: { field: 'sae' | 'saes'; inputs: string; widths: readonly number[] };
+  /** Autoencoders that the job reads: they are trained for one step before, and their ids put where `field` says. */
+  saes?: { field: 'sae' | 'saes' | 'sae.id'; inputs: string; widths: readonly number[] };
 };
+
+/** The params of a case with the ids of its autoencoders. */
+export function withIds(
+  { params, saes }: Pick<Case, 'params' | 'saes'>,
+  ids: readonly string[],
+): Record<string, unknown> {
+  switch (saes?.field) {
+    case 'saes':
+      return { ...params, saes: ids };
+    case 'sae':
+      return { ...params, sae: ids[0] };
+    case 'sae.id':
+      return { ...params, sae: { id: ids[0] } };
+    default:
+      return params;
+  }
+}
 
 const corpus = { local: 'text' };
 const words = (count: number, seed: number): string =>
@@ -86,7 +103,7 @@ const autoencoder = (
 });
 const judged = (local: string, widths: number[], tokens: number, loss_sequences: number, held = false): Case => ({
   type: 'sae.evaluate',
-  params: { model: model(local), corpus, tokens, loss_sequences, allow_mismatch: true },
+  params: { model: model(local), corpus, tokens, context: 256, loss_sequences, allow_mismatch: true },
   saes: { field: 'saes', inputs: local, widths },
   held,
 });
@@ -108,6 +125,115 @@ const derived = (local: string, count: number, length: number, prompts: number, 
   },
   held,
 });
+
+const compressed = (
+  local: string,
+  asked: { method: string; share?: number; bits?: number },
+  tokens: number,
+  held_out_tokens: number,
+  context: number,
+  held = false,
+): Case => ({
+  type: 'model.compress',
+  params: { model: model(local), corpus, ...asked, group: 32, tokens, held_out_tokens, context },
+  held,
+});
+const compared = (local: string, tokens: number, context: number, held = false): Case => ({
+  type: 'model.compare',
+  params: { model: model(local), other: model(local), corpus, tokens, context },
+  held,
+});
+const prunedSaes = (local: string, width: number, tokens: number, shares: number[], held = false): Case => ({
+  type: 'sae.prune',
+  params: { model: model(local), corpus, tokens, shares, allow_mismatch: true },
+  saes: { field: 'sae', inputs: local, widths: [width] },
+  held,
+});
+const studied = (local: string, width: number, tokens: number, copies: number, steps: number, held = false): Case => ({
+  type: 'compression.study',
+  params: {
+    model: model(local),
+    copies: Array.from({ length: copies }, (_, i) => ({ label: `copy ${i}`, model: model(local) })),
+    corpus,
+    tokens,
+    loss_sequences: 4,
+    retrain: { steps, batch: 256 },
+    shares: [0.5],
+    allow_mismatch: true,
+    allow_unmatched: true,
+  },
+  saes: { field: 'sae.id', inputs: local, widths: [width] },
+  held,
+});
+/** Beats that are near enough to some, at a rate that differs from case to case. */
+const recording = (rate: number, seconds: number, leads: number, held = false): Case => ({
+  type: 'ecg.denoise',
+  params: {
+    record: {
+      rate_hz: rate,
+      unit: 'mV',
+      leads: Array.from({ length: leads }, (_, lead) => ({
+        name: `lead ${lead}`,
+        samples: Array.from({ length: rate * seconds }, (_, i) => {
+          const phase = ((i / rate) % 0.8) - 0.4;
+          return Number((Math.exp(-((phase / 0.02) ** 2)) + 0.1 * Math.sin(i / rate + lead)).toFixed(4));
+        }),
+      })),
+    },
+  },
+  held,
+});
+const denoiser = (steps: number, batch: number, depth: number, patients: number, held = false): Case => ({
+  type: 'ecg.train',
+  params: { generator: { patients, seconds: 40, seed: 1 }, steps, batch, depth, every: steps },
+  held,
+});
+const tuned = (
+  local: string,
+  methods: string[],
+  steps: number,
+  batch: number,
+  context: number,
+  held = false,
+): Case => ({
+  type: 'block_sparse.train',
+  params: {
+    task: { kind: 'lm', model: model(local), corpus, layers: ['*mlp*'], context },
+    tiles: [[8, 8]],
+    methods,
+    lambda: [1],
+    sparsity: [0.5],
+    steps,
+    batch,
+    optimiser: 'adam',
+    learning_rate: 0.001,
+  },
+  held,
+});
+const tiled = (features: number, rows: number, widths: number[], steps: number, held = false): Case => {
+  const names = Array.from({ length: features }, (_, i) => `x${i}`);
+  const values = stream(3, 'table').normal(features * rows);
+  const columns = names.map((name, j) => [name, Array.from(values.subarray(j * rows, (j + 1) * rows))] as const);
+  const label = Array.from({ length: rows }, (_, i) => Math.floor(10 * (0.5 + Math.atan(values[i] ?? 0) / Math.PI)));
+  return {
+    type: 'block_sparse.train',
+    params: {
+      model: { kind: 'mlp', widths },
+      task: {
+        kind: 'table',
+        table: { columns: { ...Object.fromEntries(columns), label } },
+        label: 'label',
+        features: { columns: names },
+      },
+      tiles: [[4, 4]],
+      methods: ['dense', 'kpd', 'rigl'],
+      lambda: [1],
+      sparsity: [0.5],
+      steps,
+    },
+    held,
+  };
+};
 
 /** Next to nothing but training. */
 const BRIEF = { evaluation_tokens: 1024, feature_dashboards: false };
@@ -168,6 +294,40 @@ export const CASES: readonly Case[] = [
   derived('middle', 60, 200, 20),
   derived('large', 20, 100, 16),
   derived('wide', 30, 200, 10, true),
+  compressed('small', { method: 'wanda', share: 0.5 }, 16_384, 4096, 128),
+  compressed('middle', { method: 'sparsegpt', share: 0.5 }, 4096, 1024, 128),
+  compressed('middle', { method: 'awq', bits: 4 }, 4096, 1024, 128),
+  compressed('large', { method: 'gptq', bits: 4 }, 2048, 512, 128),
+  compressed('large', { method: 'magnitude', share: 0.5 }, 1024, 512, 64),
+  compressed('wide', { method: 'gptq', bits: 4 }, 2048, 1024, 128),
+  compressed('wide', { method: 'sparsegpt', share: 0.6 }, 4096, 512, 256, true),
+  compared('small', 16_384, 128),
+  compared('middle', 4096, 128),
+  compared('large', 1024, 64),
+  compared('wide', 2048, 128, true),
+  prunedSaes('small', 1024, 16_384, [0.5]),
+  prunedSaes('middle', 4096, 8192, [0.25, 0.5]),
+  prunedSaes('wide', 4096, 4096, [0.5]),
+  prunedSaes('large', 4096, 4096, [0.25, 0.5, 0.75], true),
+  studied('small', 512, 8192, 1, 200),
+  studied('middle', 2048, 4096, 2, 20),
+  studied('wide', 2048, 2048, 1, 20),
+  studied('large', 2048, 2048, 1, 40, true),
+  recording(360, 60, 2),
+  recording(250, 600, 2),
+  recording(500, 300, 3),
+  recording(300, 600, 1, true),
+  denoiser(12, 2, 1, 5),
+  denoiser(6, 8, 1, 5),
+  denoiser(4, 8, 2, 10),
+  denoiser(3, 32, 1, 5),
+  denoiser(8, 8, 1, 8, true),
+  tuned('small', ['dense', 'kpd'], 40, 16, 32),
+  tuned('middle', ['dense', 'rigl'], 6, 4, 64),
+  tuned('wide', ['kpd'], 3, 4, 48),
+  tiled(64, 2000, [128], 300),
+  tiled(256, 1000, [512], 100),
+  tuned('large', ['kpd'], 3, 4, 64, true),
 ];
 
 export type Folders = { models: Record<string, string>; corpora: Record<string, string>; remove: () => void };
