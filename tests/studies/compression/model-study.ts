@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import compressionStudy from '../../../shared/jobs/compression.study.ts';
 import modelCompare from '../../../shared/jobs/model.compare.ts';
 import modelCompress from '../../../shared/jobs/model.compress.ts';
@@ -58,6 +59,8 @@ export type ModelResult = {
   tokens: number;
   seconds: number;
   copies: CopyRow[];
+  /** Methods that changed nothing, which the job refuses: ternary weights lie on every symmetric grid. */
+  unchanged?: string[];
 };
 
 const SHARES = [0.25, 0.5, 0.75];
@@ -111,14 +114,20 @@ export async function modelStudy(
     ];
     const copies = [];
     const made = new Map<string, Record<string, unknown>>();
+    const unchanged: string[] = [];
     for (const { label, ...plan } of plans) {
-      const { result } = await jobs.run(modelCompress, {
-        ...shared,
-        ...plan,
-        tokens: 16_384,
-        held_out_tokens: 4096,
-        context: 128,
+      const sizes = { tokens: 16_384, held_out_tokens: 4096, context: 128 };
+      const outcome = await jobs.run(modelCompress, { ...shared, ...plan, ...sizes }).catch((error: unknown) => {
+        if (error instanceof SextantError && /changed nothing/.test(error.message)) {
+          return null;
+        }
+        throw error;
       });
+      if (!outcome) {
+        unchanged.push(label);
+        continue;
+      }
+      const { result } = outcome;
       note(
         `${name}: ${label}: loss ${(result.loss as number).toFixed(4)} (dense ${(result.dense_loss as number).toFixed(4)})`,
       );
@@ -194,6 +203,7 @@ export async function modelStudy(
         tokens,
         seconds: Math.round((performance.now() - started) / 1000),
         copies: rows,
+        unchanged,
       },
       plots,
     };
@@ -249,6 +259,7 @@ export function modelMarkdown(of: ModelResult): string {
     '',
     table,
     '',
+    ...(of.unchanged?.length ? [`Changed nothing and was refused as such: ${of.unchanged.join(', ')}.`, ''] : []),
     `![Loss recovered](compression-${of.name}-loss-recovered.svg)`,
     '',
     `![Survival of latents](compression-${of.name}-latent-survival.svg)`,
