@@ -7,7 +7,6 @@ import { DurableObject } from 'cloudflare:workers';
 import { isTerminal, type Job, type JobError, type Progress } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Checkpoint, Heartbeat } from '../../shared/contracts/worker-call.ts';
-import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Caller } from '../../shared/signing/worker-call.ts';
 import type { Env } from '../environment.ts';
@@ -18,9 +17,8 @@ import { sendDispatch } from './dispatch.ts';
 import { EventSubscribers } from './event-subscribers.ts';
 import type { Claimed, Held, Resumable } from './held.ts';
 import { LedgerOutputs } from './outputs.ts';
-import { readParams } from './params.ts';
-import { unindexJob } from './projection.ts';
-import { type Completion, discardInputs, discardJob, publishCompletion } from './publish.ts';
+import { type Completion, publishCompletion } from './publish.ts';
+import { forgetJob, purgeInputs } from './retention.ts';
 import { JobSpending } from './spending.ts';
 import type { JobState, Terms } from './state.ts';
 import * as life from './state.ts';
@@ -311,7 +309,7 @@ export class Ledger extends DurableObject<Env> {
       return this.#forget(state);
     }
     if ((life.purgeAt(state) ?? Number.POSITIVE_INFINITY) <= Date.now()) {
-      await this.#purge(state);
+      await purgeInputs(this.env, this.#store, state);
     }
     if (state.sealed) {
       await this.#publish().catch((error: unknown) => trouble(state, error));
@@ -441,21 +439,8 @@ export class Ledger extends DurableObject<Env> {
     await this.#commit(sealed, life.succeed(sealed, completion.outcome, Date.now()));
   }
 
-  /** Deletes what a job on people's data was given. */
-  async #purge(state: JobState): Promise<void> {
-    const params = this.#store.params();
-    const given = 'inline' in params ? params.inline : await readParams(this.env, state.tenant, state.id);
-    await discardInputs(this.env, state, JOB_CONTRACTS[state.type]?.inputs(given) ?? []);
-    this.#store.dropParams();
-    this.#store.save({ ...this.#current(), purged: true }, false);
-  }
-
   async #forget(state: JobState): Promise<void> {
-    this.#store.dropCheckpoint();
-    await this.#outputs.hold();
-    await unindexJob(this.env.DB, state.id);
-    await discardJob(this.env, state);
-    this.#store.forget();
+    await forgetJob(this.env, this.#store, this.#outputs, state);
     await this.ctx.storage.deleteAll();
   }
 }

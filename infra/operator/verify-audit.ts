@@ -33,6 +33,10 @@ if (import.meta.main) {
   }
   const rows = await readLog(url, key);
   const fault = await auditFault(rows);
-  console.log(fault ?? `${rows.length} rows, each with the digest of the one before; the last: ${rows.at(-1)?.digest}`);
+  const last = rows.at(-1);
+  const sound = last
+    ? `${rows.length} rows, each with the digest of the one before; the last: ${last.digest}`
+    : 'no rows';
+  console.log(fault ?? sound);
   process.exitCode = fault ? 1 : 0;
 }

@@ -92,7 +92,9 @@ export async function startEdge(script: string): Promise<Server> {
   const database = await server.miniflare.getD1Database('DB');
   const folder = join(root, 'edge/migrations');
   for (const file of readdirSync(folder).sort()) {
-    const statements = readFileSync(join(folder, file), 'utf8').replace(/--.*$/gm, '').split(';');
+    const statements = readFileSync(join(folder, file), 'utf8')
+      .replace(/--.*$/gm, '')
+      .split(/;\s*\n/);
     for (const statement of statements) {
       if (statement.trim()) {
         await database.prepare(statement).run();
