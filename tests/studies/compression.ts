@@ -8,7 +8,13 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { hasData } from '../support/guide.ts';
-import { type ModelResult, modelMarkdown, modelStudy, type StudiedModel } from './compression/model-study.ts';
+import {
+  type ModelResult,
+  methodsPlot,
+  modelMarkdown,
+  modelStudy,
+  type StudiedModel,
+} from './compression/model-study.ts';
 import { type PlantedResult, plantedMarkdown, plantedStudy } from './compression/planted-study.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
@@ -57,11 +63,15 @@ export async function run(argv: string[]): Promise<void> {
   writeFileSync(join(RESULTS, 'compression.md'), page());
 }
 
-export function page(): string {
+export /** The page, with the pictures that are drawn from several copies' results. */
+function page(): string {
   const read = <T>(name: string): T | null =>
     existsSync(`${file(name)}.json`) ? (JSON.parse(readFileSync(`${file(name)}.json`, 'utf8')) as T) : null;
   const planted = read<PlantedResult>('planted');
   const models = MODELS.map(({ name }) => read<ModelResult>(name)).filter((result) => result !== null);
+  for (const model of models) {
+    writeFileSync(`${file(model.name)}-methods.svg`, `${methodsPlot(model)}\n`);
+  }
   return [
     '# Compressed models and their autoencoders',
     '',

@@ -7,6 +7,7 @@ import compressionStudy from '../../../shared/jobs/compression.study.ts';
 import modelCompare from '../../../shared/jobs/model.compare.ts';
 import modelCompress from '../../../shared/jobs/model.compress.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
+import { chart } from '../../../shared/plots/chart.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
 import { data } from '../../support/guide.ts';
 import { LocalJobs } from '../../support/job-context.ts';
@@ -212,6 +213,29 @@ export async function modelStudy(
   }
 }
 
+/** Loss recovered by the dense autoencoder on pruned copies, a line for each method. */
+export const methodsPlot = ({ name, dense, copies }: ModelResult): string =>
+  chart({
+    title: `${name}: loss recovered by the transferred autoencoder`,
+    note: 'on the pruned model, with its 95 % interval over sequences; share 0 is the dense model',
+    x: { label: 'share of the model set to zero' },
+    y: { label: 'loss recovered' },
+    series: ['magnitude', 'wanda', 'sparsegpt'].map((method) => ({
+      as: 'line' as const,
+      name: method,
+      points: [
+        { x: 0, y: dense.recovered },
+        ...copies
+          .filter((copy) => copy.method === method && copy.asked_share !== null)
+          .flatMap(({ asked_share, variants }) => {
+            const own = variants.find(({ variant }) => variant === 'transferred');
+            const interval = own && own.low !== null && own.high !== null ? { low: own.low, high: own.high } : {};
+            return own ? [{ x: asked_share!, y: own.recovered, ...interval }] : [];
+          }),
+      ],
+    })),
+  });
+
 const fixed = (value: number, digits = 3): string => value.toFixed(digits);
 
 export function modelMarkdown(of: ModelResult): string {
@@ -260,6 +284,8 @@ export function modelMarkdown(of: ModelResult): string {
     table,
     '',
     ...(of.unchanged?.length ? [`Changed nothing and was refused as such: ${of.unchanged.join(', ')}.`, ''] : []),
+    `![Loss recovered by method](compression-${of.name}-methods.svg)`,
+    '',
     `![Loss recovered](compression-${of.name}-loss-recovered.svg)`,
     '',
     `![Survival of latents](compression-${of.name}-latent-survival.svg)`,
