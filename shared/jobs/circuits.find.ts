@@ -18,7 +18,14 @@ import { modelInput, taskInput } from './references.ts';
 
 const methodSchema = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('exact'), level: z.enum(['nodes', 'edges']).default('nodes') }),
+    z.strictObject({
+      kind: z.literal('exact'),
+      level: z.enum(['nodes', 'edges']).default('nodes'),
+      direction: z
+        .enum(['corrupt', 'restore'])
+        .default('corrupt')
+        .describe('of nodes: corrupted in the clean run, or as in the clean run in the corrupted one'),
+    }),
     z.strictObject({
       kind: z.literal('path'),
       mlps: z.enum(['frozen', 'recomputed']).default('recomputed'),

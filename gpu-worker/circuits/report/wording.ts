@@ -6,7 +6,7 @@ import type { LabelSet } from '../tuning/label-sets.ts';
 export function methodWords(method: Method): string {
   switch (method.kind) {
     case 'exact':
-      return `exact patching of every ${method.level === 'nodes' ? 'node' : 'edge'}`;
+      return `exact patching of every ${method.level === 'nodes' ? 'node' : 'edge'}${method.direction === 'restore' ? ', put from the clean into the corrupted run' : ''}`;
     case 'path':
       return `path patching to ${method.receivers.join(', ')} with MLPs ${method.mlps}`;
     case 'direct':

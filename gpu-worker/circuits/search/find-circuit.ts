@@ -28,7 +28,7 @@ import { type NodeEffect, nodeEffects } from './node-effects.ts';
 import type { PerPair, TaskRuns } from './task-runs.ts';
 
 export type Method =
-  | { kind: 'exact'; level: 'nodes' | 'edges' }
+  | { kind: 'exact'; level: 'nodes' | 'edges'; direction: 'corrupt' | 'restore' }
   | { kind: 'path'; mlps: 'frozen' | 'recomputed'; receivers: readonly string[] }
   | { kind: 'direct' }
   | Attribution
@@ -87,7 +87,7 @@ export async function findCircuit(
   const plain = await runs.plain();
   const task = taskFigures(plain, seed);
   requireTask(runs, plain.clean);
-  const found = await scored(runs, settings, plain.clean, progress);
+  const found = await scored(runs, settings, plain, progress);
   const ablated = await emptied(runs);
   const [own] = await runs.changedEdges(1, () => [outside(graph, found.circuit)]);
   progress('checking', 0, 1);
@@ -173,7 +173,7 @@ type Scored = Pick<FoundCircuit, 'effects' | 'scores' | 'circuit'>;
 async function scored(
   runs: TaskRuns,
   { method, selection, absolute, seed, threads }: FindSettings,
-  clean: PerPair,
+  { clean, corrupted }: { clean: PerPair; corrupted: PerPair },
   progress: FindProgress,
 ): Promise<Scored> {
   const { graph } = runs.nodes;
@@ -183,11 +183,11 @@ async function scored(
     done += more;
     progress('scoring', done, pairs);
   };
-  const byNodes = (sources: readonly number[], values: readonly PerPair[]): Scored => {
+  const byNodes = (sources: readonly number[], values: readonly PerPair[], plain = clean): Scored => {
     const effects = nodeEffects(
       sources.map((source) => graph.sources[source]!),
       values,
-      clean,
+      plain,
       seed,
     );
     return { effects, scores: null, circuit: selectNodes(runs, sources, effects, selection, absolute) };
@@ -205,7 +205,8 @@ async function scored(
     case 'exact': {
       if (method.level === 'nodes') {
         const sources = graph.sources.map((_, source) => source);
-        return byNodes(sources, await runs.patchedSources(sources, 'corrupt', counted));
+        const values = await runs.patchedSources(sources, method.direction, counted);
+        return byNodes(sources, values, method.direction === 'corrupt' ? clean : corrupted);
       }
       const scores = await exactEdges(runs, clean, counted);
       return { effects: null, scores, circuit: selectEdges(graph, scores, selection, absolute) };

@@ -7,6 +7,7 @@ import { type Recording, record } from '../network/recording.ts';
 import { directLogits, finalStreams } from '../patching/direct-effect.ts';
 import { EdgeRuns } from '../patching/edge-effects.ts';
 import { patchedVariants } from '../patching/node-effects.ts';
+import { TailRuns } from '../patching/tail-runs.ts';
 import { batchesOf, type PairBatch } from '../tasks/batches.ts';
 import { type Metric, measureRows } from '../tasks/metric.ts';
 import type { Pair } from '../tasks/pair.ts';
@@ -45,6 +46,7 @@ export class TaskRuns {
   readonly batches: readonly PairBatch[];
   readonly #settings: TaskSettings;
   readonly #programs: EdgeRuns;
+  readonly #tails: TailRuns;
   #head: Promise<HeadProgram> | null = null;
   readonly #kept = new Map<PairBatch, Recorded>();
   #bytes = 0;
@@ -56,10 +58,12 @@ export class TaskRuns {
     this.metric = settings.metric;
     this.batches = batchesOf(settings.pairs, settings.batch);
     this.#programs = new EdgeRuns(settings.nodes, settings.threads);
+    this.#tails = new TailRuns(settings.nodes, settings.threads);
   }
 
   async release(): Promise<void> {
     await this.#programs.release();
+    await this.#tails.release();
     await (await this.#head)?.release();
   }
 
@@ -92,29 +96,19 @@ export class TaskRuns {
     direction: 'corrupt' | 'restore' = 'corrupt',
     progress: (done: number) => void = () => {},
   ): Promise<PerPair[]> {
-    return this.patchedSets(
-      sources.map((source) => [source]),
-      direction,
-      progress,
-    );
-  }
-
-  /** As `patchedSources`, of several sources at once. */
-  async patchedSets(
-    sets: readonly (readonly number[])[],
-    direction: 'corrupt' | 'restore' = 'corrupt',
-    progress: (done: number) => void = () => {},
-  ): Promise<PerPair[]> {
-    const found = sets.map(() => this.#empty());
+    const found = sources.map(() => this.#empty());
+    this.#head ??= HeadProgram.open(this.nodes, this.#settings.threads);
+    const head = await this.#head;
     for (const batch of this.batches) {
       const recorded = await this.#recorded(batch);
       const restore = direction === 'restore';
-      await patchedVariants(
-        this.nodes,
-        restore ? batch.pairs.map(({ corrupted }) => corrupted) : recorded.ids,
-        sets,
-        { reference: restore ? recorded.clean.recording : recorded.reference, positions: recorded.positions },
-        (variant, logits) => this.#place(found[variant]!, batch, logits, recorded),
+      const ids = restore ? batch.pairs.map(({ corrupted }) => corrupted) : recorded.ids;
+      const { positions } = recorded;
+      const [own, reference] = restore
+        ? [recorded.corrupted.recording, recorded.clean.recording]
+        : [recorded.clean.recording, recorded.reference];
+      await this.#tails.run(ids, sources, { own, reference, positions }, head, (variant, logits) =>
+        this.#place(found[variant]!, batch, logits, recorded),
       );
       progress(batch.pairs.length);
     }

@@ -91,7 +91,7 @@ export function block(
 }
 
 /** The MLP half of a block for the stream x, norms included: what is added to the stream. */
-function mlp(
+export function mlp(
   a: Architecture,
   layer: number,
   weights: LayerWeights,

@@ -92,6 +92,25 @@ describe.each(FAMILIES)('%s taken apart', (_, config) => {
     }
   });
 
+  it('gives the same from the patched layer on as from the beginning', async () => {
+    const runs = await openRuns(await openTiny(config));
+    const sources = runs.nodes.graph.sources.map((_, source) => source);
+    const tails = await runs.patchedSources(sources);
+    for (const { pairs, at } of runs.batches) {
+      const ids = pairs.map(({ clean }) => clean);
+      const { recording } = await record(
+        runs.nodes,
+        pairs.map(({ corrupted }) => corrupted),
+      );
+      const each = sources.map((source) => [source]);
+      await patchedVariants(runs.nodes, ids, each, { reference: recording }, (variant, logits) => {
+        const whole = measureRows('logit_difference', logits, pairs);
+        const tail = at.map((pair) => tails[variant]![pair]!);
+        expect(gap(whole, tail)).toBeLessThan(1e-5 * largest(whole) + 1e-5);
+      });
+    }
+  });
+
   it('does not change where a run is patched with itself', async () => {
     const runs = await openRuns(await openTiny(config));
     const ids = runs.pairs.slice(0, 2).map(({ clean }) => clean);

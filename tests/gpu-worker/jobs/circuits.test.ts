@@ -24,7 +24,8 @@ async function inlinePairs(count = 4, length = 6) {
 
 it.each([
   { kind: 'eap_ig', steps: 2 },
-  { kind: 'exact', level: 'nodes' },
+  { kind: 'exact', level: 'nodes', direction: 'restore' },
+  { kind: 'exact', level: 'edges' },
   { kind: 'path', receivers: ['a1.h0<q>', 'm1'] },
   { kind: 'direct' },
   { kind: 'acdc', threshold: 0.2 },

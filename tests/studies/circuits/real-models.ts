@@ -55,7 +55,7 @@ export async function findIn(
     const common = { absolute: true, seed: 0, threads } as const;
     const exact = await findCircuit(runs, {
       ...common,
-      method: { kind: 'exact', level: 'nodes' },
+      method: { kind: 'exact', level: 'nodes', direction: 'corrupt' },
       selection: { kind: 'top', edges: 8 },
       curve: false,
     });
