@@ -7,18 +7,18 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { EdgeAttribution, nodeModel, type Pair, TaskRuns } from '../../gpu-worker/circuits/index.ts';
+import { EdgeAttribution, nodeModel, TaskRuns } from '../../gpu-worker/circuits/index.ts';
 import { loadModel } from '../../gpu-worker/lm/inference/model.ts';
 import { saveFolder } from '../../gpu-worker/lm/weights/save.ts';
 import { stream } from '../../shared/math/random.ts';
 import { listWeights } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import { memoryOf } from './circuits/memory.ts';
+import { BATCH, benchPairs, SEQ } from './circuits/pairs.ts';
 import { interleaved, ratios, show, summary, timed } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
 const THREADS = 2;
-export const [BATCH, SEQ] = [32, 16] as const;
 
 /** GPT-2 small with random weights, 498 MB. */
 function smallGpt2(folder: string): void {
@@ -38,22 +38,6 @@ function smallGpt2(folder: string): void {
     },
     { config },
   );
-}
-
-/** The pairs that the other side makes too. */
-export function benchPairs(vocabulary: number): Pair[] {
-  const rows = (shift: number) =>
-    Array.from({ length: BATCH }, (_, r) =>
-      Array.from({ length: SEQ }, (_, i) => (r * 31 + i * 17 + 5 + shift * (r + i)) % vocabulary),
-    );
-  const [clean, corrupted] = [rows(0), rows(3)];
-  return clean.map((ids, r) => ({
-    clean: ids,
-    corrupted: corrupted[r]!,
-    answer: [r + 7],
-    other: [r + 99],
-    template: null,
-  }));
 }
 
 export async function run(argv: string[]): Promise<void> {

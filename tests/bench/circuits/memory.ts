@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { EdgeAttribution, nodeModel } from '../../../gpu-worker/circuits/index.ts';
 import { loadModel } from '../../../gpu-worker/lm/inference/model.ts';
+import { BATCH, benchPairs, SEQ } from './pairs.ts';
 
 export type Memory = { above: number; activations: number; ratio: number };
 
@@ -16,7 +17,6 @@ const kilobytes = (field: string): number =>
   Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
 
 if (process.argv[1] === import.meta.filename) {
-  const { benchPairs, BATCH, SEQ } = await import('../circuits.ts');
   const threads = Number(process.argv[3]);
   const model = await loadModel(process.argv[2]!, { threads });
   const nodes = nodeModel(model);
