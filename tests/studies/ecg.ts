@@ -1,8 +1,8 @@
 /**
- * `npm run study -- ecg train|fit|evaluate|flags|classical [options]`: trains the denoiser on the records of the study (`--seed`,
+ * `npm run study -- ecg train|fit|evaluate|flags|memory|classical [options]`: trains the denoiser on the records of the study (`--seed`,
  * `--steps`, `--threads`, `--out DIR`; goes on from the state in DIR), fits its gate anew (`--model DIR`), measures models
  * beside the classical lines on records of other people (`--model DIR`, several for a spread; `--samples N`), counts what
- * the flags find, or measures the classical lines alone. Results are written to `results/ecg*.json` and `.md`.
+ * the flags find, measures the memory that a record of `--hours` takes, or the classical lines alone. Results are written to `results/ecg*.json` and `.md`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +24,7 @@ import { classicalMarkdown, classicalStudy } from './ecg/classical.ts';
 import { evaluateStudy, type StudyResults } from './ecg/evaluate.ts';
 import { flagStudy, flagsMarkdown } from './ecg/flags.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
+import { memoryMarkdown, memoryStudy } from './ecg/memory.ts';
 import { markdown } from './ecg/report.ts';
 
 export async function run(argv: string[]): Promise<void> {
@@ -37,6 +38,7 @@ export async function run(argv: string[]): Promise<void> {
       out: { type: 'string', default: SHIPPED_MODEL },
       model: { type: 'string', multiple: true, default: [SHIPPED_MODEL] },
       samples: { type: 'string', default: '300000' },
+      hours: { type: 'string', default: '24' },
     },
   });
   const threads = Number(values.threads);
@@ -63,11 +65,14 @@ export async function run(argv: string[]): Promise<void> {
     const card = { ...model.document.card, flags: results };
     await writeEcgModel(values.model[0]!, { ...model, document: { ...model.document, card } });
     writeResults('ecg-flags', results, flagsMarkdown(results, seconds));
+  } else if (positionals[0] === 'memory') {
+    const results = memoryStudy(Number(values.hours));
+    writeResults('ecg-memory', results, memoryMarkdown(results));
   } else if (positionals[0] === 'classical') {
     const results = await classicalStudy(Number(values.samples));
     writeResults('ecg-classical', results, classicalMarkdown(results));
   } else {
-    console.error('usage: study -- ecg train|fit|evaluate|flags|classical [options]');
+    console.error('usage: study -- ecg train|fit|evaluate|flags|memory|classical [options]');
     process.exit(2);
   }
 }
