@@ -1,7 +1,7 @@
 /** Whether a request for a job is accepted: everything that can be refused is refused before anything is queued. */
 import { type CreateJob, createJobSchema } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { JobContract } from '../../shared/jobs/contract.ts';
+import type { JobContract, VectorUse } from '../../shared/jobs/contract.ts';
 import type { Estimate } from '../../shared/jobs/costs.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest } from '../../shared/signing/digest.ts';
@@ -10,6 +10,7 @@ import { withKnownFields } from '../http/known-fields.ts';
 import { fieldErrors } from '../http/problem.ts';
 import type { AccessKey } from '../keys/access-key.ts';
 import { checkModels, describedModels } from '../models/known-models.ts';
+import { findName } from '../vectors/names.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
 import { isPool, poolsOf } from '../workers/pools.ts';
 import { checkInputs } from './inputs.ts';
@@ -55,6 +56,7 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     const detail = `there is no pool ${request.data.pool}; the pools are ${Object.keys(poolsOf(env)).join(', ')}`;
     throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
   }
+  await resolveNames(env, key.tenant, contract.vectors?.(params) ?? []);
   const things = await checkInputs(env, key.tenant, contract.inputs(params));
   const uses = contract.models(params);
   const models = await describedModels(env, key.tenant, uses);
@@ -93,6 +95,24 @@ export const termsOf = (
   pool: request.pool,
   labels: request.labels,
 });
+
+/** Names of vectors in the params become the ids that they point to now. Raises `input_not_found`. */
+async function resolveNames(env: Env, tenant: string, uses: readonly VectorUse[]): Promise<void> {
+  for (const { of, pointer } of uses) {
+    if (typeof of.vector === 'string') {
+      continue;
+    }
+    const { name } = of.vector;
+    const found = await findName(env, tenant, name);
+    if (!found) {
+      const detail = `there is no vector name "${name}"`;
+      throw new SextantError('input_not_found', detail, {
+        errors: [{ pointer: `/params${pointer}/name`, code: 'input_not_found', detail }],
+      });
+    }
+    of.vector = found.vector;
+  }
+}
 
 function contractOf(type: string): JobContract {
   const contract = Object.hasOwn(JOB_CONTRACTS, type) ? JOB_CONTRACTS[type] : undefined;

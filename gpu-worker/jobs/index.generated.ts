@@ -20,6 +20,7 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
   'model.compare': async () => (await import('./model.compare.ts')).default as Handler,
   'model.compress': async () => (await import('./model.compress.ts')).default as Handler,
+  'reflection.study': async () => (await import('./reflection.study.ts')).default as Handler,
   'refusal.repair': async () => (await import('./refusal.repair.ts')).default as Handler,
   'refusal.study': async () => (await import('./refusal.study.ts')).default as Handler,
   'sae.encode': async () => (await import('./sae.encode.ts')).default as Handler,

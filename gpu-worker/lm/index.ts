@@ -34,7 +34,7 @@ export {
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
-export { generate } from './generation/generate.ts';
+export { type GenerationIntervention, generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
 export { activations, groups, passes, type Sequence } from './inference/activations.ts';

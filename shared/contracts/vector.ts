@@ -18,6 +18,13 @@ export const vectorBodySchema = z.strictObject({
 });
 export type VectorBody = z.infer<typeof vectorBodySchema>;
 
+/**
+ * How a vector steers: `proj_unit` scales the part along it by 1 + strength, `proj_raw` by 1 + strength times its squared
+ * norm, `add` adds it.
+ */
+export const STEERING_MODES = ['proj_unit', 'proj_raw', 'add'] as const;
+export type SteeringMode = (typeof STEERING_MODES)[number];
+
 export const VECTOR_FORMATS = ['raw', 'json', 'safetensors', 'npy'] as const;
 export const vectorFormatSchema = z.enum(VECTOR_FORMATS);
 export type VectorFormat = (typeof VECTOR_FORMATS)[number];
@@ -25,6 +32,9 @@ export const vectorDtypeSchema = dtypeSchema.extract(['float32', 'float16']);
 export type VectorDtype = z.infer<typeof vectorDtypeSchema>;
 
 export const vectorNameSchema = nameSchema(200);
+/** A vector by its id, or by a name that becomes the id when the request is taken. */
+export const vectorReferenceSchema = z.union([vectorIdSchema, z.strictObject({ name: vectorNameSchema })]);
+export type VectorReference = z.infer<typeof vectorReferenceSchema>;
 export const vectorPointerSchema = z.strictObject({ id: vectorIdSchema });
 /** Name of the blob that holds the unit-norm values: raw little-endian float32, `width` of them. */
 export const VECTOR_BLOB = 'values.f32';

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { Manifest, PublishedKind } from '../contracts/manifest.ts';
 import type { ModelDescription, ModelReference, ModelTask } from '../contracts/model.ts';
 import type { Scope } from '../contracts/scope.ts';
+import type { VectorReference } from '../contracts/vector.ts';
 import { ASSUMED_MODEL, type Estimate, type ModelSizes, priceOf, type Work } from './costs.ts';
 
 /** A model that params refer to, with the hook points they name there and where in the params they stand. */
@@ -19,6 +20,8 @@ export type ModelUse = {
 /** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
 
+/** A place in params that holds a vector by id or name; `of.vector` becomes an id when a request is taken. */
+export type VectorUse = { of: { vector: VectorReference }; pointer: string };
 type OperatorPermission = 'ALLOW_ABLATED_MODELS';
 
 export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
@@ -36,6 +39,8 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   readonly produces: readonly PublishedKind[];
   models(params: z.output<P>): ModelUse[];
   inputs(params: z.output<P>): InputUse[];
+  /** Vectors that may be named, which are among the inputs once they are ids. */
+  vectors?(params: z.output<P>): VectorUse[];
   /**
    * What the job is expected to need on a CPU worker of two cores.
    * @param model the first of `models(params)` as a worker described it; null where none has yet

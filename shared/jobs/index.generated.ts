@@ -18,6 +18,7 @@ import lmGenerate from './lm.generate.ts';
 import lmTrain from './lm.train.ts';
 import modelCompare from './model.compare.ts';
 import modelCompress from './model.compress.ts';
+import reflectionStudy from './reflection.study.ts';
 import refusalRepair from './refusal.repair.ts';
 import refusalStudy from './refusal.study.ts';
 import saeEncode from './sae.encode.ts';
@@ -45,6 +46,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'lm.train': lmTrain,
   'model.compare': modelCompare,
   'model.compress': modelCompress,
+  'reflection.study': reflectionStudy,
   'refusal.repair': refusalRepair,
   'refusal.study': refusalStudy,
   'sae.encode': saeEncode,

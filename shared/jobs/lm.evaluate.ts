@@ -1,19 +1,32 @@
 /** `lm.evaluate`: loss, divergence and next-token choices of a model, plain and steered by vectors, in one run. */
 import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
-import { seedSchema, vectorIdSchema } from '../contracts/manifest.ts';
+import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { STEERING_MODES, vectorReferenceSchema } from '../contracts/vector.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
-import { corpusInput, modelInput } from './references.ts';
+import { corpusInput, modelInput, vectorInputs, vectorUses } from './references.ts';
 
-/** One way to run the model; strength is in units of the mean residual norm stored with the vector. */
+/** One way to run the model. */
 export const steeringSchema = z.strictObject({
   label: z.string().min(1).max(100),
   vectors: z
-    .array(z.strictObject({ vector: vectorIdSchema, strength: z.number().min(-1000).max(1000) }))
+    .array(
+      z.strictObject({
+        vector: vectorReferenceSchema,
+        strength: z.number().min(-1000).max(1000),
+        mode: z
+          .enum(STEERING_MODES)
+          .nullable()
+          .default(null)
+          .describe(
+            'null: strength times the mean residual norm stored with the vector is added; proj_unit: the part along the vector times 1 + strength; proj_raw: times 1 + strength and the squared norm of the raw vector; add: strength times the raw vector',
+          ),
+      }),
+    )
     .max(16)
     .default([]),
 });
@@ -105,10 +118,9 @@ export default defineJob({
     ...modelInput(p.model),
     ...(p.reference ? modelInput(p.reference, '/reference') : []),
     ...(p.corpus ? corpusInput(p.corpus) : []),
-    ...p.runs.flatMap((run, i) =>
-      run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
-    ),
+    ...p.runs.flatMap(({ vectors }, i) => vectorInputs(vectors, `/runs/${i}/vectors`)),
   ],
+  vectors: (p) => p.runs.flatMap(({ vectors }, i) => vectorUses(vectors, `/runs/${i}/vectors`)),
   work(p, model) {
     const context = Math.min(p.context, model.context);
     const models = p.reference ? 2 : 1;

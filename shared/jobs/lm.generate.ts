@@ -5,7 +5,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
 import { steeringSchema } from './lm.evaluate.ts';
-import { modelInput } from './references.ts';
+import { modelInput, vectorInputs, vectorUses } from './references.ts';
 
 /** Prompts that are continued at a time. */
 const ROWS = 32;
@@ -66,10 +66,9 @@ export default defineJob({
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
   inputs: (p) => [
     ...modelInput(p.model),
-    ...p.runs.flatMap((run, i) =>
-      run.vectors.map((v, j) => ({ id: v.vector, pointer: `/runs/${i}/vectors/${j}/vector` })),
-    ),
+    ...p.runs.flatMap(({ vectors }, i) => vectorInputs(vectors, `/runs/${i}/vectors`)),
   ],
+  vectors: (p) => p.runs.flatMap(({ vectors }, i) => vectorUses(vectors, `/runs/${i}/vectors`)),
   work(p, model) {
     const lengths = p.prompts.map((prompt) =>
       textTokens(

@@ -4,7 +4,8 @@ import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
 import type { ModelReference } from '../contracts/model.ts';
 import type { PromptSource } from '../contracts/prompts.ts';
-import type { InputUse, ModelUse } from './contract.ts';
+import type { VectorReference } from '../contracts/vector.ts';
+import type { InputUse, ModelUse, VectorUse } from './contract.ts';
 
 export const hookSchema = z
   .string()
@@ -31,3 +32,13 @@ export const taskInput = (task: CircuitTask, pointer = '/task'): InputUse[] =>
 
 export const promptInput = (source: PromptSource, pointer: string): InputUse[] =>
   'artefact' in source ? [{ id: source.artefact, pointer: `${pointer}/artefact` }] : [];
+
+/** Vectors of a steered run that may be named; `of` is changed when a name becomes an id. */
+export const vectorUses = (vectors: { vector: VectorReference }[], pointer: string): VectorUse[] =>
+  vectors.map((of, i) => ({ of, pointer: `${pointer}/${i}/vector` }));
+
+/** Those of them that are ids. */
+export const vectorInputs = (vectors: { vector: VectorReference }[], pointer: string): InputUse[] =>
+  vectors.flatMap(({ vector }, i) =>
+    typeof vector === 'string' ? [{ id: vector, pointer: `${pointer}/${i}/vector` }] : [],
+  );

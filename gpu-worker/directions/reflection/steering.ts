@@ -2,10 +2,9 @@
  * Ways to steer along a direction v with unit u: as formulas on states, and as interventions of a model. `proj_unit` scales
  * the component along v by 1 + alpha, `proj_raw` by 1 + alpha |v|^2, `add` shifts by alpha v.
  */
+import type { SteeringMode } from '../../../shared/contracts/vector.ts';
+import type { GenerationIntervention } from '../../lm/index.ts';
 import { dot, norm } from '../vectors.ts';
-
-const STEERING_MODES = ['proj_unit', 'proj_raw', 'add'] as const;
-export type SteeringMode = (typeof STEERING_MODES)[number];
 
 type SteeringSettings = {
   mode: SteeringMode;
@@ -41,4 +40,23 @@ export function steered(states: ArrayLike<number>, settings: SteeringSettings): 
     }
   }
   return out;
+}
+
+const unitOf = (vector: ArrayLike<number>): Float32Array => {
+  const size = norm(vector);
+  return Float32Array.from(vector, (value) => value / size);
+};
+
+/** The same at a hook of a model; strength 0 is no intervention. */
+export function steeringEdits(
+  hook: string,
+  settings: SteeringSettings,
+  during: 'all' | 'generated' = 'all',
+): GenerationIntervention[] {
+  const { factor, shift } = coefficients(settings);
+  const unit = unitOf(settings.vector);
+  return [
+    ...(factor === 1 ? [] : [{ kind: 'project' as const, hook, directions: unit, factor, during }]),
+    ...(shift === 0 ? [] : [{ kind: 'add' as const, hook, vector: unit, strength: shift, during }]),
+  ];
 }

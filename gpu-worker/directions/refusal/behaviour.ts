@@ -3,9 +3,9 @@ import type { Behaviour } from '../../../shared/contracts/refusal.ts';
 import type { RandomStream } from '../../../shared/math/random.ts';
 import { argMax, crossEntropy, generateInBatches, klDivergence, type LanguageModel, rowOf } from '../../lm/index.ts';
 import { bootstrapOverUnits } from '../../study/index.ts';
+import { lastLogits, type Row } from '../rows.ts';
 import type { SteadyEdit } from './interventions.ts';
 import type { Question } from './prompts.ts';
-import { lastLogits, type Row } from './rows.ts';
 import { meanOf, refusalScores } from './scores.ts';
 
 export type Estimate = { value: number; low: number | null; high: number | null };

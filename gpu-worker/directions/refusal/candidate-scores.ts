@@ -1,9 +1,9 @@
 /** Every candidate at work in the model: what its ablation and its addition do to refusal, and what ablation costs. */
 import type { Intervention, LanguageModel } from '../../lm/index.ts';
 import { unitVector } from '../difference-in-means.ts';
+import { lastLogits, perRow, type Row } from '../rows.ts';
 import type { Candidate } from './candidates.ts';
 import { ablation } from './interventions.ts';
-import { lastLogits, perRow, type Row } from './rows.ts';
 import { meanOf, refusalScores, rowDivergences } from './scores.ts';
 
 export type ScoredCandidate = Candidate & {

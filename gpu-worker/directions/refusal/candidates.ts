@@ -1,8 +1,8 @@
 /** Candidate directions: for each layer and template position the harmful mean of the stream minus the harmless one. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { LanguageModel } from '../../lm/index.ts';
+import { eachBatch, type Row } from '../rows.ts';
 import { difference } from '../vectors.ts';
-import { eachBatch, type Row } from './rows.ts';
 
 /** Where a direction is taken: a position counted from the end (-1 is the last), and the block that the stream enters. */
 export type Source = { position: number; layer: number };

@@ -3,13 +3,13 @@ import type { VERDICTS } from '../../../shared/jobs/refusal.study.ts';
 import { quantile } from '../../../shared/math/quantile.ts';
 import { stream } from '../../../shared/math/random.ts';
 import type { LanguageModel } from '../../lm/index.ts';
+import { lastLogits } from '../rows.ts';
 import { cosine, difference, meanRow, norm } from '../vectors.ts';
 import { type Attack, refusalUnderAttack } from './attacks.ts';
 import { type BehaviourOptions, behaviourOf, meanKl } from './behaviour.ts';
 import { scoreCandidates } from './candidate-scores.ts';
 import { type Source, streamsAt } from './candidates.ts';
 import { type Bands, type FindOptions, type Placed, randomBands, residualNorm, scoredDirections } from './find.ts';
-import { lastLogits } from './rows.ts';
 
 type Verdict = (typeof VERDICTS)[number];
 type VerdictLimits = { cosine: number; norm_ratio: number };

@@ -57,33 +57,6 @@ export const cosinePlot = (copies: readonly CopyLine[]): Plot => ({
   }),
 });
 
-/** Where harmful and harmless prompts lie along the direction. */
-export function projectionPlot(harmful: ArrayLike<number>, harmless: ArrayLike<number>, label: string): Plot {
-  const all = [...Array.from(harmful), ...Array.from(harmless)];
-  const [low, high] = [Math.min(...all), Math.max(...all)];
-  const bins = 24;
-  const edges = Array.from({ length: bins + 1 }, (_, i) => low + ((high - low || 1) * i) / bins);
-  const counts = (values: ArrayLike<number>) => {
-    const found = new Array<number>(bins).fill(0);
-    for (const value of Array.from(values)) {
-      found[Math.min(bins - 1, Math.floor(((value - low) / (high - low || 1)) * bins))]! += 1;
-    }
-    return found;
-  };
-  return {
-    name: `projections-${label}`,
-    svg: chart({
-      title: `Projection on the direction: ${label}`,
-      x: { label: 'projection on the unit vector' },
-      y: { label: 'prompts' },
-      series: [
-        { as: 'bins', name: 'harmful', edges, counts: counts(harmful) },
-        { as: 'bins', name: 'harmless', edges, counts: counts(harmless) },
-      ],
-    }),
-  };
-}
-
 type RepairLine = { block: number; alpha: number; refusal: number; over_refusal: number; kl: number };
 
 /** Refusal, over-refusal and divergence against alpha. */

@@ -3,8 +3,8 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { PromptSplit } from '../../../shared/contracts/prompts.ts';
 import { stream } from '../../../shared/math/random.ts';
 import type { LanguageModel } from '../../lm/index.ts';
+import { lastLogits, type Row } from '../rows.ts';
 import { areaUnderCurve } from '../vectors.ts';
-import { lastLogits, type Row } from './rows.ts';
 import { refusalScores } from './scores.ts';
 
 export type Question = Row & { text: string; answer: string | null };

@@ -1,12 +1,12 @@
 /** Repairs of a compressed copy: every block and alpha, measured with refusal, over-refusal, answers and divergence. */
 import type { LanguageModel, SidePath } from '../../lm/index.ts';
 import { type Band, centralBand, randomUnits } from '../controls.ts';
+import { lastLogits } from '../rows.ts';
 import { norm } from '../vectors.ts';
 import { answersTo, type BehaviourOptions, holdsAnswer, meanKl, opensRefusal } from './behaviour.ts';
 import type { SteadyEdit } from './interventions.ts';
 import type { RefusalSets } from './prompts.ts';
 import { editNorm, type RepairVariant, repairPaths } from './repair-edits.ts';
-import { lastLogits } from './rows.ts';
 import { meanOf, refusalScores } from './scores.ts';
 import { type Half, hasPostNorms } from './weight-edits.ts';
 

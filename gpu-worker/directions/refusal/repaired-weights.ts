@@ -12,7 +12,7 @@ import {
   sidePathFile,
   writeEditedFolder,
 } from '../../lm/index.ts';
-import { lastLogits, type Row } from './rows.ts';
+import { lastLogits, type Row } from '../rows.ts';
 import { merged } from './weight-edits.ts';
 
 type Store = 'dense' | 'side_path';

@@ -1,8 +1,8 @@
 /** Ablation in the weights beside ablation by hooks: equal logits where no norm follows what is written. */
 import { rmSync } from 'node:fs';
 import { type LanguageModel, loadModel, writeEditedFolder } from '../../lm/index.ts';
+import { lastLogits, type Row } from '../rows.ts';
 import { ablation } from './interventions.ts';
-import { lastLogits, type Row } from './rows.ts';
 import { ablatedWeights, hasPostNorms } from './weight-edits.ts';
 
 type WeightCheck = {

@@ -15,7 +15,7 @@ import {
   type Separation,
   scoresOf,
 } from '../../directions/refusal/prompts.ts';
-import { lastLogits } from '../../directions/refusal/rows.ts';
+import { lastLogits } from '../../directions/rows.ts';
 import { argMax, type LanguageModel, rowOf } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openCorpus } from './corpus-input.ts';

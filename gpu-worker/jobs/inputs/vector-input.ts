@@ -1,11 +1,23 @@
 /** Steering vectors that params refer to, checked against the model they are to be used on. */
 import { readFile } from 'node:fs/promises';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { VECTOR_BLOB, vectorBodySchema } from '../../../shared/contracts/vector.ts';
+import {
+  type SteeringMode,
+  VECTOR_BLOB,
+  type VectorReference,
+  vectorBodySchema,
+} from '../../../shared/contracts/vector.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from './model-input.ts';
 
-type OpenedVector = { hook: string; values: Float32Array; residualNorm: number };
+type OpenedVector = {
+  hook: string;
+  /** Unit norm. */
+  values: Float32Array;
+  residualNorm: number;
+  /** Norm of the vector as it was found. */
+  rawNorm: number;
+};
 
 /** @throws SextantError `input_not_found`; `data_invalid` for a vector of another model (unless allowed) or width */
 async function openVector(
@@ -27,28 +39,43 @@ async function openVector(
     throw new SextantError('width_mismatch', `${id} has ${body.width} values, ${manifest.hook} has ${width}`);
   }
   const bytes = Uint8Array.from(await readFile(await file(VECTOR_BLOB)));
-  return { hook: manifest.hook, values: new Float32Array(bytes.buffer), residualNorm: body.residual_norm };
+  const residualNorm = body.residual_norm;
+  const rawNorm = (body.strength ?? 1) * residualNorm;
+  return { hook: manifest.hook, values: new Float32Array(bytes.buffer), residualNorm, rawNorm };
 }
 
-/** A direction that is added to the residual stream. */
-type Steering = { kind: 'add'; hook: string; vector: Float32Array; strength: number };
+/** A direction that is added to the residual stream, or whose part in it is scaled. */
+type Steering =
+  | { kind: 'add'; hook: string; vector: Float32Array; strength: number }
+  | { kind: 'project'; hook: string; directions: Float32Array; factor: number };
+
+type SteeringUse = { vector: VectorReference; strength: number; mode: SteeringMode | null };
 
 /**
- * Vectors and their strengths, in units of the mean residual norm stored with each, as edits of the model; those of strength
- * 0 are none.
- * @throws SextantError as `openVector`
+ * Vectors and their strengths as edits of the model: without a mode in units of the mean residual norm stored with each; those
+ * of strength 0 are none.
+ * @throws SextantError as `openVector`, and `input_not_found` for a name that the edge did not resolve
  */
 export async function openSteering(
   context: Pick<JobContext<unknown>, 'input'>,
-  vectors: readonly { vector: string; strength: number }[],
+  vectors: readonly SteeringUse[],
   model: OpenedModel,
   allowMismatch: boolean,
 ): Promise<Steering[]> {
   const edits: Steering[] = [];
-  for (const { vector: id, strength } of vectors) {
-    const { hook, values, residualNorm } = await openVector(context, id, model, allowMismatch);
-    if (strength !== 0) {
-      edits.push({ kind: 'add', hook, vector: values, strength: strength * residualNorm });
+  for (const { vector: id, strength, mode } of vectors) {
+    if (typeof id !== 'string') {
+      throw new SextantError('input_not_found', `the vector name "${id.name}" was not resolved`);
+    }
+    const { hook, values, residualNorm, rawNorm } = await openVector(context, id, model, allowMismatch);
+    if (strength === 0) {
+      continue;
+    }
+    if (mode === 'proj_unit' || mode === 'proj_raw') {
+      const factor = 1 + strength * (mode === 'proj_raw' ? rawNorm ** 2 : 1);
+      edits.push({ kind: 'project', hook, directions: values, factor });
+    } else {
+      edits.push({ kind: 'add', hook, vector: values, strength: strength * (mode === 'add' ? rawNorm : residualNorm) });
     }
   }
   return edits;

@@ -1,9 +1,10 @@
 /** What the refusal study publishes of what it found: numbers, pictures and the direction itself, never a generated text. */
 import type { Manifest } from '../../../shared/contracts/manifest.ts';
+import { projectionPlot } from '../../directions/plots.ts';
 import type { ScoredCandidate } from '../../directions/refusal/candidate-scores.ts';
 import { type Source, streamsAt } from '../../directions/refusal/candidates.ts';
 import type { FindOptions, Found } from '../../directions/refusal/find.ts';
-import { candidatePlots, cosinePlot, projectionPlot } from '../../directions/refusal/plots.ts';
+import { candidatePlots, cosinePlot } from '../../directions/refusal/plots.ts';
 import { norm, projectionsOf } from '../../directions/vectors.ts';
 import type { LanguageModel } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
@@ -81,7 +82,7 @@ export async function refusalPlots(
     projectionsOf(await streamsAt(model, prompts, chosen), chosen.vector);
   return [
     ...candidatePlots(scored, chosen, 'base'),
-    projectionPlot(await along(sets.harmful.test), await along(sets.harmless.test), 'base'),
+    projectionPlot({ harmful: await along(sets.harmful.test), harmless: await along(sets.harmless.test) }, 'base'),
     ...(copies.length > 0 ? [cosinePlot(copies)] : []),
   ];
 }

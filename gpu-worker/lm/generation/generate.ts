@@ -14,7 +14,7 @@ import { named } from '../named.ts';
 import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
 
 /** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
-type GenerationIntervention =
+export type GenerationIntervention =
   Exclude<Intervention, { kind: 'splice' }> extends infer I
     ? I extends Intervention
       ? Omit<I, 'positions'> & { during?: 'all' | 'prompt' | 'generated' }

@@ -1,6 +1,7 @@
 /** Directions and steering on given states. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { SteeringMode } from '../../../shared/contracts/vector.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import { toFloat64 } from '../../../shared/formats/safetensors-values.ts';
 import {
@@ -14,7 +15,7 @@ import {
   projections,
   type States,
 } from '../../directions/reflection/directions.ts';
-import { type SteeringMode, steered } from '../../directions/reflection/steering.ts';
+import { steered } from '../../directions/reflection/steering.ts';
 import { areaUnderCurve, meanRow, norm } from '../../directions/vectors.ts';
 import type { Report } from '../report.ts';
 

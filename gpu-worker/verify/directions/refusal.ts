@@ -10,10 +10,10 @@ import { scoreCandidates } from '../../directions/refusal/candidate-scores.ts';
 import { candidateDirections, type Source } from '../../directions/refusal/candidates.ts';
 import { ablation, addition } from '../../directions/refusal/interventions.ts';
 import { type RepairVariant, repairPaths } from '../../directions/refusal/repair-edits.ts';
-import { lastLogits, type Row } from '../../directions/refusal/rows.ts';
 import { refusalScores } from '../../directions/refusal/scores.ts';
 import { selectCandidate } from '../../directions/refusal/selection.ts';
 import { ablatedWeights, merged, writersOf } from '../../directions/refusal/weight-edits.ts';
+import { lastLogits, type Row } from '../../directions/rows.ts';
 import { cosine, norm } from '../../directions/vectors.ts';
 import {
   type LanguageModel,

@@ -1,5 +1,5 @@
 /** Prompts through a model in batches of one length each, so that nothing is padded and the fast attention serves. */
-import type { ForwardRequest, ForwardResult, LanguageModel } from '../../lm/index.ts';
+import type { ForwardRequest, ForwardResult, LanguageModel } from '../lm/index.ts';
 
 /** Positions of a forward pass. */
 const PASS_POSITIONS = 2048;
