@@ -205,11 +205,12 @@ const FULL: Readonly<Record<'linear' | 'lenet' | 'vit', FullPart>> = {
   },
   vit: {
     network: { kind: 'vit', patch: 7, width: 64, depth: 2, heads: 4 },
-    plan: { steps: 400, rate: 2e-3, optimiser: { kind: 'adam', momentum: 0 }, ...RECTIFIED },
+    plan: { steps: 400, rate: 0.1, ...RECTIFIED },
     tile: [4, 4],
     ranks: [2],
-    shares: [0, 1.2, 2],
-    lasso: [0.03, 0.1],
+    // A little above the critical penalty a whole layer dies.
+    shares: [0, 0.95, 1.02],
+    lasso: [1e-3, 4e-3],
     zeros: [0.5, 0.8],
   },
 };

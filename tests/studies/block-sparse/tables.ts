@@ -174,8 +174,8 @@ const TITLES: Readonly<Record<string, string>> = {
     'The same with the last quarter of the 600 steps as a refit, for every method: no penalty, the zero tiles fixed',
   tiles: 'MNIST, the same with other tiles',
   full: 'MNIST, a linear model on the whole set (2,250 steps of 200)',
-  lenet: 'MNIST, LeNet-5 on the whole set (400 steps of 200: one pass, not to the end)',
-  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads), the whole set (400 steps of 200: one pass, not to the end)',
+  lenet: 'MNIST, LeNet-5 on the whole set (400 steps of 200: one and a half passes, not to the end)',
+  vit: 'MNIST, a vision transformer (patches of 7, width 64, 2 blocks, 4 heads), the whole set (400 steps of 200: one and a half passes, not to the end)',
 };
 
 /** A run whose loss stopped being a number has no accuracy to speak of: it is counted apart. */
