@@ -15,10 +15,11 @@ import { listWeights } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import { memoryOf } from './circuits/memory.ts';
 import { BATCH, benchPairs, SEQ } from './circuits/pairs.ts';
-import { interleaved, ratios, show, summary, timed } from './pairs.ts';
+import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 import { Torch } from './torch/process.ts';
 
 const THREADS = 2;
+type Line = { what: string; ms: Summary; against: string; ratio: Summary | null; wanted: number };
 
 /** GPT-2 small with random weights, 498 MB. */
 function smallGpt2(folder: string): void {
@@ -50,6 +51,15 @@ export async function run(argv: string[]): Promise<void> {
   smallGpt2(folder);
   try {
     const memory = memoryOf(folder, THREADS);
+    console.log(
+      `memory of scores above the loaded model: ${(memory.above / 2 ** 20).toFixed(0)} MiB, ${memory.ratio.toFixed(2)} of the activations at the hooked sites (wanted 1.5)`,
+    );
+    const lines: Line[] = [];
+    const line = (one: Line) => {
+      lines.push(one);
+      const { what, ms, against, ratio, wanted } = one;
+      console.log(`${what}: ${show(ms, 0)} ms; ${ratio ? show(ratio, 2) : 'not'} of ${against} (wanted ${wanted})`);
+    };
     const model = await loadModel(folder, { threads: THREADS });
     const nodes = nodeModel(model);
     const pairs = benchPairs(model.architecture.vocabulary);
@@ -62,6 +72,20 @@ export async function run(argv: string[]): Promise<void> {
     const ig = () => timed(() => attribution.scores(pairs, { kind: 'eap_ig', steps: 5, between: 'inputs' }));
     const first = await interleaved(rounds, { eap, ig, ...(theirs && { theirs: measured('eap') }) });
     await attribution.release();
+    line({
+      what: 'scores of all edges',
+      ms: summary(first.eap!),
+      against: 'transformers with hooks',
+      ratio: first.theirs ? summary(ratios(first.eap!, first.theirs)) : null,
+      wanted: 0.8,
+    });
+    line({
+      what: 'five steps of integrated gradients',
+      ms: summary(first.ig!),
+      against: 'one step here',
+      ratio: summary(ratios(first.ig!, first.eap!)),
+      wanted: 5.5,
+    });
     const sources = nodes.graph.sources.map((_, source) => source).filter((source) => source > 0);
     const exact = async () => {
       const runs = new TaskRuns({
@@ -83,37 +107,15 @@ export async function run(argv: string[]): Promise<void> {
       exact,
       ...(theirs && { theirs: measured('exact') }),
     });
+    line({
+      what: 'exact patching of 144 heads and 12 MLPs',
+      ms: summary(second.exact!),
+      against: 'one run each in PyTorch',
+      ratio: second.theirs ? summary(ratios(second.exact!, second.theirs)) : null,
+      wanted: 0.5,
+    });
     theirs?.stop();
     await model.release();
-    const lines = [
-      {
-        what: 'scores of all edges',
-        ms: summary(first.eap!),
-        against: 'transformers with hooks',
-        ratio: first.theirs && summary(ratios(first.eap!, first.theirs)),
-        wanted: 0.8,
-      },
-      {
-        what: 'five steps of integrated gradients',
-        ms: summary(first.ig!),
-        against: 'one step here',
-        ratio: summary(ratios(first.ig!, first.eap!)),
-        wanted: 5.5,
-      },
-      {
-        what: 'exact patching of 144 heads and 12 MLPs',
-        ms: summary(second.exact!),
-        against: 'one run each in PyTorch',
-        ratio: second.theirs && summary(ratios(second.exact!, second.theirs)),
-        wanted: 0.5,
-      },
-    ];
-    for (const { what, ms, against, ratio, wanted } of lines) {
-      console.log(`${what}: ${show(ms, 0)} ms; ${ratio ? show(ratio, 2) : 'not'} of ${against} (wanted ${wanted})`);
-    }
-    console.log(
-      `memory of scores above the loaded model: ${(memory.above / 2 ** 20).toFixed(0)} MiB, ${memory.ratio.toFixed(2)} of the activations at the hooked sites (wanted 1.5)`,
-    );
     const results = join(import.meta.dirname, 'results');
     mkdirSync(results, { recursive: true });
     const host = { cpu: cpus()[0]?.model, threads: THREADS, torch: theirs?.version ?? null };
