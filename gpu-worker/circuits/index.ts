@@ -1,5 +1,6 @@
 /** The public interface of circuits. */
 export { EdgeAttribution } from './attribution/edge-attribution.ts';
+export { checkpointCircuit } from './comparison/base-circuit.ts';
 export { compareReadings, meanMetric } from './comparison/compare-readings.ts';
 export { pearson } from './comparison/correlation.ts';
 export { type Phase, type PhaseSettings, Phases, phaseResult, phasesOf } from './comparison/phases.ts';

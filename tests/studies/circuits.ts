@@ -1,12 +1,15 @@
 /**
  * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
  * the reference data. `--show` runs nothing and writes the page from the results that are there.
+ * `--gpt2 DIR [--gpt2 CHECKPOINT ...] [--pairs 128]` runs indirect objects on a folder of GPT-2 small and prints which published heads
+ * are found, and what the base's circuit does in each checkpoint.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../../gpu-worker/lm/index.ts';
 import { data } from '../support/guide.ts';
+import { ioiStudy } from './circuits/ioi.ts';
 import { circuitsPage } from './circuits/page.ts';
 import { type Found, findIn, poisonStudy, pronounPairs, sortPairs, type Tuned } from './circuits/real-models.ts';
 import { TOYS } from './circuits/toy-task.ts';
@@ -19,6 +22,8 @@ export async function run(argv: string[]): Promise<void> {
     args: argv,
     allowPositionals: true,
     options: {
+      gpt2: { type: 'string', multiple: true },
+      pairs: { type: 'string', default: '128' },
       show: { type: 'boolean', default: false },
       threads: { type: 'string', default: '2' },
       seeds: { type: 'string', default: '0,1,2' },
@@ -26,6 +31,10 @@ export async function run(argv: string[]): Promise<void> {
   });
   const note = (text: string): void => console.error(text);
   const threads = Number(values.threads);
+  if (values.gpt2) {
+    await ioiStudy(values.gpt2, Number(values.pairs), threads);
+    return;
+  }
   const known = ['toys', 'real', 'poison'];
   const wrong = positionals.find((name) => !known.includes(name));
   if (wrong) {

@@ -152,7 +152,8 @@ export async function trainToy(toy: Toy, seed: number, into: string, threads: nu
     sequences: baseSequences(seed),
     weighted: true,
     context: CONTEXT,
-    batch: 64,
+    // As many rows of each task as a batch of poison has.
+    batch: 128,
     steps: toy.baseSteps,
     learningRate: toy.baseRate,
     freeze: toy.mlps ? [] : ['*mlp*'],
