@@ -8,6 +8,7 @@ import {
   TaskRuns,
 } from '../../../gpu-worker/circuits/index.ts';
 import { loadModel } from '../../../gpu-worker/lm/index.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 
 /** Heads of Wang et al. (2022), layer.head. */
 const PUBLISHED: Readonly<Record<string, string>> = {
@@ -32,7 +33,7 @@ export async function ioiStudy(folders: readonly string[], count: number, thread
     const pairs = encodePairs(model, ioiPairs(model.tokenizer, { pairs: count, corruption: 'abc', seed: 0 }), null);
     const settings = { metric: 'logit_difference', ablation: 'patch', batch: 16, positions: null, threads } as const;
     const runs = new TaskRuns({ ...settings, nodes: nodeModel(model), pairs });
-    const found = await findCircuit(runs, {
+    const found = await foundOrRefused(folder, runs, {
       method: { kind: 'exact', level: 'nodes', direction: 'corrupt' },
       selection: { kind: 'top', edges: 26 },
       absolute: true,
@@ -40,6 +41,11 @@ export async function ioiStudy(folders: readonly string[], count: number, thread
       seed: 0,
       threads,
     });
+    if (!found) {
+      await runs.release();
+      await model.release();
+      continue;
+    }
     const heads = found.effects!.filter(({ node }) => node.startsWith('a'));
     const top = new Set(
       [...heads]
@@ -59,5 +65,18 @@ export async function ioiStudy(folders: readonly string[], count: number, thread
     console.log(JSON.stringify({ folder, F: found.task.clean, recall, edge_jaccard, faithful, of_base }));
     await runs.release();
     await model.release();
+  }
+}
+
+/** A checkpoint may not do the task any more: that is said of it, and the others go on. */
+async function foundOrRefused(folder: string, ...of: Parameters<typeof findCircuit>) {
+  try {
+    return await findCircuit(...of);
+  } catch (error) {
+    if (error instanceof SextantError && error.code === 'data_invalid') {
+      console.log(JSON.stringify({ folder, refused: error.message }));
+      return null;
+    }
+    throw error;
   }
 }
