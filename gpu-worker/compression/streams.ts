@@ -1,4 +1,5 @@
 /** What runs through the blocks of a model that is being compressed: calibration and held-out text, one block after another. */
+import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Linear } from '../../shared/models/architecture.ts';
 import { BlockRunner, type BlockStream, type ModelFolder, passesOf } from '../lm/index.ts';
 import { inputsOf } from './plan.ts';
@@ -45,6 +46,12 @@ export class Streams {
     text: { calibration: Rows; heldOut: Rows },
     options: { threads?: number | undefined },
   ): Promise<Streams> {
+    if (model.architecture.experts) {
+      throw new SextantError(
+        'model_unsupported',
+        'the experts of a mixture cannot be compressed: which of them read a token is not kept',
+      );
+    }
     const runner = new BlockRunner(model, options);
     const embedded = (rows: Rows): Promise<BlockStream[]> => runner.embed(passesOf(rows));
     try {

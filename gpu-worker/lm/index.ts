@@ -34,9 +34,10 @@ export {
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
-export { type GenerationIntervention, generate } from './generation/generate.ts';
+export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
+export type { GenerationIntervention } from './generation/renewal.ts';
 export { activations, groups, passes, type Sequence } from './inference/activations.ts';
 export { makeBatch, positionsOf, type TokenRows } from './inference/batch.ts';
 export { blockwiseLoss, passesOf } from './inference/block-loss.ts';

@@ -53,6 +53,10 @@ export type Architecture = {
   activation: Activation;
   /** Null where positions are a learned table. */
   rope: Rope | null;
+  /** A second rotary embedding, of as many entries of each head; null where all layers share one. */
+  localRope: Rope | null;
+  /** Which of the two turns queries and keys, by layer; null for none. */
+  turned: ('rope' | 'localRope' | null)[];
   /** Attention and MLP both read the block's input. */
   parallel: boolean;
   /** Factor of the attention scores, by layer. */
@@ -72,6 +76,24 @@ export type Architecture = {
   attentionBias: boolean;
   outputBias: boolean;
   mlpBias: boolean;
+  /** Of layers with a mixture of experts: the `perToken` most probable of `count` MLPs of `width` read each token. */
+  experts: null | Experts;
+};
+
+export type Experts = {
+  count: number;
+  perToken: number;
+  width: number;
+  /** The probabilities of the chosen ones are divided by their sum. */
+  normalised: boolean;
+  /** Which layers have experts in place of an MLP. */
+  layers: boolean[];
+};
+
+/** The rotary embedding of a layer. */
+export const ropeOf = (a: Pick<Architecture, 'rope' | 'localRope' | 'turned'>, layer: number): Rope | null => {
+  const kind = a.turned[layer] ?? null;
+  return kind && a[kind];
 };
 
 /** A stored tensor. */
@@ -80,22 +102,31 @@ export type Weight = { name: string; shape: readonly number[] };
 export type Linear = { weight: Weight; bias: Weight | null; layout: 'out_in' | 'in_out' };
 export type Norm = { weight: Weight; bias: Weight | null };
 
+/** The three matrices of one expert. */
+type ExpertWeights = { gate: Linear; up: Linear; down: Linear };
+
 export type LayerWeights = {
-  attentionNorm: Norm;
+  /** Null where attention reads the stream as it is. */
+  attentionNorm: Norm | null;
   /** One projection each, or one for all three: `blocks` = [q | k | v], `heads` = [q | k | v] for each head in turn. */
   qkv: { q: Linear; k: Linear; v: Linear } | { fused: Linear; order: 'blocks' | 'heads' };
-  /** Norms over each head's entries, before the rotary embedding. */
+  /** Norms before the rotary embedding: over each head's entries, or over all heads' together where they are so wide. */
   queryNorm: Norm | null;
   keyNorm: Norm | null;
   /** Norm over all heads' outputs together, before the output projection. */
   attentionSubNorm: Norm | null;
   output: Linear;
   postAttentionNorm: Norm | null;
-  mlpNorm: Norm;
+  /** Null where the MLP reads the stream as it is. */
+  mlpNorm: Norm | null;
   gate: Linear | null;
-  up: Linear;
+  /** Null, as `down`, where there are experts. */
+  up: Linear | null;
+  /** `up` gives [gate | up]. */
+  gateInUp: boolean;
   mlpSubNorm: Norm | null;
-  down: Linear;
+  down: Linear | null;
+  experts: { router: Linear; each: ExpertWeights[] } | null;
   postMlpNorm: Norm | null;
 };
 

@@ -49,8 +49,8 @@ type LanguageModelSummary = {
 /** The sizes and hook points of the model of a `config.json`. @throws SextantError `model_unsupported` */
 export function describe(config: unknown): LanguageModelSummary {
   const a = parseArchitecture(config);
-  const { family, layers, heads, kvHeads, headDim, width, mlpWidth, vocabulary, context, parallel } = a;
+  const { family, layers, heads, kvHeads, headDim, width, mlpWidth, vocabulary, context, parallel, experts } = a;
   const parameters = countParameters(familyOf(family).weights(a));
   const sizes = { layers, heads, kvHeads, headDim, width, mlpWidth, parallel };
-  return { family, ...sizes, vocabulary, context, parameters, hooks: listHooks(sizes) };
+  return { family, ...sizes, vocabulary, context, parameters, hooks: listHooks({ ...sizes, experts }) };
 }

@@ -10,6 +10,7 @@
  * | `attn_out.L`, `mlp_out.L` | T x d | exactly what is added to the stream, after any post-norm |
  * | `head_out.L.H` | T x d | one head's share of the attention output, before the output bias and any post-norm |
  * | `mlp_act.L` | T x f | the activations, times the gate where there is one, before any sub-norm |
+ * | `router.L` | T x experts | the router's logits, in layers with a mixture of experts, which have no `mlp_act` |
  * | `q.L` | T x (H h) | queries as projected, bias included, before head norms and rotary embedding |
  * | `k.L`, `v.L` | T x (G h) | keys and values, likewise |
  * | `z.L` | T x (H h) | the heads' values: sums of v by attention, after any sub-norm, before the output projection |
@@ -24,6 +25,7 @@ export const HOOK_KINDS = [
   'attn_out',
   'mlp_out',
   'mlp_act',
+  'router',
   'head_out',
   'attn_pattern',
   'q',
@@ -64,17 +66,29 @@ type HookShape = {
   width: number;
   mlpWidth: number;
   parallel: boolean;
+  experts: { count: number; layers: readonly boolean[] } | null;
 };
 
-/** The kinds of hook that a model has. */
-const hookKinds = (model: HookShape): HookKind[] =>
-  HOOK_KINDS.filter((kind) => kind !== 'resid_mid' || !model.parallel);
+/** Whether a layer of a model has hooks of a kind. */
+function hasKind({ parallel, experts }: HookShape, kind: HookKind, layer: number): boolean {
+  const sparse = experts?.layers[layer] ?? false;
+  switch (kind) {
+    case 'resid_mid':
+      return !parallel;
+    case 'mlp_act':
+      return !sparse;
+    case 'router':
+      return sparse;
+    default:
+      return true;
+  }
+}
 
 /** All hooks of a model, layer by layer. */
 export function listHooks(model: HookShape): string[] {
   const hooks: string[] = [];
   for (let layer = 0; layer < model.layers; layer++) {
-    for (const kind of hookKinds(model)) {
+    for (const kind of HOOK_KINDS.filter((kind) => hasKind(model, kind, layer))) {
       if (kind === 'head_out') {
         for (let head = 0; head < model.heads; head++) {
           hooks.push(formatHook({ kind, layer, head }));
@@ -102,6 +116,10 @@ export function requireHook(model: HookShape, text: string): Hook {
       `'${text}': attention and MLP are parallel here, so nothing lies between them`,
     );
   }
+  if (!hasKind(model, hook.kind, hook.layer)) {
+    const what = hook.kind === 'router' ? 'no experts' : 'experts, each with activations of its own';
+    throw new SextantError('hook_unknown', `'${text}': layer ${hook.layer} has ${what}`);
+  }
   return hook;
 }
 
@@ -116,6 +134,8 @@ export function hookWidth(model: HookShape, hook: Hook): number | null {
     case 'k':
     case 'v':
       return model.kvHeads * model.headDim;
+    case 'router':
+      return model.experts?.count ?? 0;
     case 'attn_pattern':
       return null;
     default:

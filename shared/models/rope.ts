@@ -11,6 +11,10 @@ type RopeDefaults = {
   /** Names of the two settings where a family does not call them `rope_theta` and `partial_rotary_factor`. */
   legacyTheta?: string;
   legacyFraction?: string;
+  /** The context before it was stretched, where a config may leave it out. */
+  originalContext?: number;
+  /** Kinds of scaling that mean another one in this family. */
+  kinds?: Readonly<Record<string, string>>;
 };
 
 /**
@@ -21,6 +25,28 @@ type RopeDefaults = {
 export function readRope(config: ConfigReader, headDim: number, defaults: RopeDefaults = {}): Rope {
   const [older, newer] = [config.section('rope_scaling'), config.section('rope_parameters')];
   return readRopeSettings(older && !older.empty ? older : newer, config, headDim, defaults);
+}
+
+/**
+ * The two rotary embeddings of a config that names them by the attention of a layer: `rope` of layers that see all, where
+ * an older `rope_scaling` belongs, and `localRope` of those that see a window.
+ * @throws SextantError `model_unsupported` as `readRope`, and for a second scaling that depends on the length of the text
+ */
+export function readLayeredRopes(
+  config: ConfigReader,
+  headDim: number,
+  { theta, local }: { theta: number; local: { theta: number; legacyTheta: string } },
+): { rope: Rope; localRope: Rope } {
+  const scaling = config.section('rope_scaling');
+  const parameters = config.section('rope_parameters');
+  const [full, sliding] = ['full_attention', 'sliding_attention'].map((kind) => parameters?.section(kind));
+  parameters?.finish();
+  const rope = readRopeSettings(scaling && !scaling.empty ? scaling : full, config, headDim, { theta });
+  const localRope = readRopeSettings(sliding, config, headDim, local);
+  if (localRope.scaling?.kind === 'dynamic' || localRope.scaling?.kind === 'longrope') {
+    throw config.refuse('rope_parameters', `${localRope.scaling.kind} is not supported in layers that see a window`);
+  }
+  return { rope, localRope };
 }
 
 /** The same of settings that lie elsewhere in the config. */
@@ -48,22 +74,31 @@ function readRopeSettings(
   if (dims === 0 || dims > headDim) {
     throw config.refuse('head_dim', `${headDim} leaves no pair to rotate`);
   }
-  return { theta, dims, period, scaling: settings ? readScaling(settings, config, dims / 2) : null };
+  return { theta, dims, period, scaling: settings ? readScaling(settings, config, dims / 2, defaults) : null };
 }
 
-function readScaling(settings: ConfigReader, config: ConfigReader, pairs: number): Rope['scaling'] {
-  const type = settings.raw('rope_type') ?? settings.raw('type') ?? 'default';
+function readScaling(
+  settings: ConfigReader,
+  config: ConfigReader,
+  pairs: number,
+  { kinds = {}, originalContext }: RopeDefaults,
+): Rope['scaling'] {
+  const written = settings.raw('rope_type') ?? settings.raw('type') ?? 'default';
   settings.raw('type');
+  const type = kinds[String(written)] ?? written;
   const read = typeof type === 'string' && Object.hasOwn(READERS, type) ? READERS[type] : undefined;
   if (!read) {
     throw settings.refuse('rope_type', `'${String(type)}' is not supported; ${Object.keys(READERS).join(', ')} are`);
   }
-  const scaling = read(settings, config, pairs);
+  const scaling = read(settings, config, pairs, originalContext);
   settings.finish();
   return scaling;
 }
 
-const READERS: Record<string, (settings: ConfigReader, config: ConfigReader, pairs: number) => Rope['scaling']> = {
+const READERS: Record<
+  string,
+  (settings: ConfigReader, config: ConfigReader, pairs: number, originalContext?: number) => Rope['scaling']
+> = {
   default: () => null,
   linear: (settings) => ({ kind: 'linear', factor: readFactor(settings) }),
   dynamic(settings, config, pairs) {
@@ -89,8 +124,8 @@ const READERS: Record<string, (settings: ConfigReader, config: ConfigReader, pai
       attentionFactor: settings.number('attention_factor', usual),
     };
   },
-  longrope(settings, config, pairs) {
-    const originalContext = readOriginalContext(settings, config);
+  longrope(settings, config, pairs, fallback) {
+    const originalContext = readOriginalContext(settings, config, fallback);
     const factor = settings.number('factor', config.count('max_position_embeddings') / originalContext);
     const usual = factor > 1 ? Math.sqrt(1 + Math.log(factor) / Math.log(originalContext)) : 1;
     return {
@@ -124,13 +159,13 @@ function factorOr(settings: ConfigReader, ratio: number): number {
 }
 
 /** The context before it was stretched: the config's own field wins, as in the publishers' library. */
-function readOriginalContext(settings: ConfigReader, config: ConfigReader): number {
+function readOriginalContext(settings: ConfigReader, config: ConfigReader, fallback?: number): number {
   const name = 'original_max_position_embeddings';
   const within = settings.raw(name) === undefined ? undefined : settings.count(name);
   if (config.raw(name) !== undefined) {
     return config.count(name);
   }
-  return within ?? config.count('max_position_embeddings');
+  return within ?? fallback ?? config.count('max_position_embeddings');
 }
 
 function readFactors(settings: ConfigReader, name: string, pairs: number): number[] {

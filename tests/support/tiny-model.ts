@@ -19,6 +19,12 @@ const llamaLike = {
   rms_norm_eps: 1e-5,
 };
 
+const LONG_FACTORS = {
+  type: 'longrope',
+  short_factor: Array.from({ length: 8 }, (_, i) => 1 + 0.1 * i),
+  long_factor: Array.from({ length: 8 }, (_, i) => 2 + 0.3 * i),
+};
+
 /** One config per family, each with the features that set it apart. */
 export const TINY: Record<string, Record<string, unknown>> = {
   llama: { ...llamaLike, model_type: 'llama', rope_theta: 1e4, tie_word_embeddings: false, attention_bias: true },
@@ -54,6 +60,26 @@ export const TINY: Record<string, Record<string, unknown>> = {
     attn_logit_softcapping: 2,
     final_logit_softcapping: 3,
   },
+  gemma3: { ...llamaLike, model_type: 'gemma3_text', head_dim: 4, sliding_window: 3, sliding_window_pattern: 2 },
+  olmo2: { ...llamaLike, model_type: 'olmo2' },
+  olmo3: { ...llamaLike, model_type: 'olmo3', sliding_window: 3, layer_types: ['sliding_attention', 'full_attention'] },
+  phi3: {
+    ...llamaLike,
+    model_type: 'phi3',
+    sliding_window: 6,
+    rope_scaling: { type: 'su', short_factor: [1, 1.5], long_factor: [2, 4] },
+  },
+  smollm3: { ...llamaLike, model_type: 'smollm3', no_rope_layers: [1, 0], tie_word_embeddings: false },
+  qwen3_moe: {
+    ...llamaLike,
+    model_type: 'qwen3_moe',
+    head_dim: 8,
+    num_experts: 4,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 12,
+    norm_topk_prob: true,
+  },
+  mixtral: { ...llamaLike, model_type: 'mixtral', num_local_experts: 3, num_experts_per_tok: 1, sliding_window: 5 },
   bitnet: { ...llamaLike, model_type: 'bitnet', tie_word_embeddings: true },
 };
 
@@ -66,7 +92,12 @@ export const WIDE: Record<string, Record<string, unknown>> = Object.fromEntries(
     name,
     config.model_type === 'gpt2'
       ? { ...config, n_embd: 32 }
-      : { ...config, hidden_size: 64, ...('head_dim' in config && { head_dim: 16 }) },
+      : {
+          ...config,
+          hidden_size: 64,
+          ...('head_dim' in config && { head_dim: 16 }),
+          ...('rope_scaling' in config && { rope_scaling: LONG_FACTORS }),
+        },
   ]),
 );
 

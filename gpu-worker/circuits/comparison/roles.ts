@@ -1,4 +1,5 @@
 /** What the heads of one checkpoint do: what they copy, where they look, how far their weights have come. */
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Linear } from '../../../shared/models/architecture.ts';
 import { type LanguageModel, type ModelFolder, readWeight } from '../../lm/index.ts';
 import { HeadProgram } from '../network/head-program.ts';
@@ -72,6 +73,9 @@ async function copyScores(
   const rows = new Float32Array(2 * heads.length * tokens.length * width);
   for (const [h, { layer, head }] of heads.entries()) {
     const { attentionNorm } = folder.weights.layers[layer]!;
+    if (!attentionNorm) {
+      throw new SextantError('model_unsupported', 'heads that read the stream as it is have no roles here');
+    }
     const scale = readWeight(folder, attentionNorm.weight.name).map((x) => x + norm.weightOffset);
     const shift = attentionNorm.bias ? readWeight(folder, attentionNorm.bias.name) : null;
     const value = headMatrix(folder, layer, head, 'v');
@@ -128,7 +132,8 @@ function headMatrix(folder: ModelFolder, layer: number, head: number, part: 'q' 
     if (!('fused' in qkv)) {
       return vectorOf(folder, qkv[part], 'output', own * headDim + i);
     }
-    const at = qkv.order === 'blocks' ? (third * heads + head) * headDim : (3 * head + third) * headDim;
+    const before = { q: 0, k: heads, v: heads + kvHeads }[part];
+    const at = qkv.order === 'blocks' ? (before + own) * headDim : (3 * head + third) * headDim;
     return vectorOf(folder, qkv.fused, 'output', at + i);
   });
 }

@@ -33,6 +33,7 @@ export function apartLogits(
   edits: readonly { hook: string; edit: (x: Tensor) => Tensor }[],
 ): Tensor {
   const half = (a.rope?.dims ?? 2) / 2;
+  const tables = a.rope && { cosines: g.input('cosines', ['seq', half]), sines: g.input('sines', ['seq', half]) };
   const masks = new Map(
     a.windows.map((window) => [window, g.input(maskName(window), ['batch', 1, 1, 'seq', 'seq'])] as const),
   );
@@ -43,7 +44,7 @@ export function apartLogits(
     {
       ids: g.input('ids', ['batch', 'seq'], 'int64'),
       positions: g.input('positions', ['batch', 'seq'], 'int64'),
-      rotary: a.rope && { cosines: g.input('cosines', ['seq', half]), sines: g.input('sines', ['seq', half]) },
+      rotary: (layer) => (a.turned[layer] ? tables : null),
       mask: (layer) => masks.get(a.windows[layer]!)!,
       past: null,
       fused: null,

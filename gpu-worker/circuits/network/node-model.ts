@@ -19,6 +19,9 @@ export function nodeModel(model: LanguageModel): NodeModel {
       `${family} norms what attention and MLP give before it is added to the stream, so the stream is no sum of heads`,
     );
   }
+  if (architecture.localRope) {
+    throw new SextantError('model_unsupported', `${family} turns the queries of its layers in two ways`);
+  }
   if (packed.size > 0) {
     throw new SextantError(
       'model_unsupported',

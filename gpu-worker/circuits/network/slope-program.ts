@@ -147,7 +147,8 @@ function slopeOutputs({ model, graph }: NodeModel, metric: Metric): Record<strin
       const byHead = g.transpose(g.reshape(slope, [ROWS, heads, headDim]), [1, 0, 2]);
       return g.matmul(byHead, headProjection(a, qkv, part, (weight) => weightValue(get, weight)).weight);
     });
-    outputs[`heads.${layer}`] = met(normSlope(a, attentionNorm, get, stream, g.concat(byNormed, 0)), 3 * heads);
+    const slope = g.concat(byNormed, 0);
+    outputs[`heads.${layer}`] = met(attentionNorm ? normSlope(a, attentionNorm, get, stream, slope) : slope, 3 * heads);
   }
   for (const [i, marked] of entering.entries()) {
     outputs[i < layers ? `mlp.${i}` : 'logits'] = met(g.unsqueeze(slopes.get(marked)!, 0), 1);

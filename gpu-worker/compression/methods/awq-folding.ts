@@ -105,12 +105,13 @@ function inputsOfBlock(model: ModelFolder, layer: number): { readers: Linear[]; 
     : separate && a.heads === a.kvHeads
       ? { linear: qkv.v }
       : null;
-  const inner: Source | null = block.mlpSubNorm ? { norm: block.mlpSubNorm } : gate ? { linear: up } : null;
+  const inner: Source | null = block.mlpSubNorm ? { norm: block.mlpSubNorm } : gate && up ? { linear: up } : null;
+  const behind = (norm: Norm | null): Source | null => norm && { norm };
   const found: { readers: Linear[]; source: Source | null }[] = [
-    { readers: separate ? [qkv.q, qkv.k, qkv.v] : [qkv.fused], source: { norm: block.attentionNorm } },
+    { readers: separate ? [qkv.q, qkv.k, qkv.v] : [qkv.fused], source: behind(block.attentionNorm) },
     { readers: [output], source: heads },
-    { readers: gate ? [gate, up] : [up], source: { norm: block.mlpNorm } },
-    { readers: [down], source: inner },
+    { readers: [gate, up].filter((one) => one !== null), source: behind(block.mlpNorm) },
+    { readers: down ? [down] : [], source: inner },
   ];
   return found.filter(({ readers }) => readers.every((reader) => linearsOf(block).includes(reader)));
 }

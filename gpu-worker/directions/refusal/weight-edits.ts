@@ -10,10 +10,13 @@ export const writersOf = (
   { weights }: ModelFolder,
   { blocks, halves = ['attention', 'mlp'] }: { blocks?: readonly number[]; halves?: readonly Half[] } = {},
 ): Linear[] =>
-  weights.layers.flatMap(({ output, down }, layer) =>
+  weights.layers.flatMap(({ output, down, experts }, layer) =>
     blocks && !blocks.includes(layer)
       ? []
-      : [...(halves.includes('attention') ? [output] : []), ...(halves.includes('mlp') ? [down] : [])],
+      : [
+          ...(halves.includes('attention') ? [output] : []),
+          ...(halves.includes('mlp') ? (down ? [down] : (experts?.each ?? []).map((expert) => expert.down)) : []),
+        ],
   );
 
 /** Whether a norm follows what attention and MLP write: it turns an edited output back. */

@@ -20,17 +20,20 @@ export async function generateInBatches(
     threads = null,
   }: { rows?: number; done?: (prompts: number) => void; threads?: GenerationThreads | null } = {},
 ): Promise<Generation[]> {
+  // Where the rotary scaling follows the longest row, one row would change another.
+  const { rope } = model.architecture;
+  const size = rope?.scaling?.kind === 'longrope' || rope?.scaling?.kind === 'dynamic' ? 1 : rows;
   const byLength = [...prompts.keys()].sort((a, b) => prompts[a]!.length - prompts[b]!.length);
   const results: Generation[] = [];
-  for (let from = 0; from < byLength.length; from += rows) {
-    const rowNumbers = byLength.slice(from, from + rows);
+  for (let from = 0; from < byLength.length; from += size) {
+    const rowNumbers = byLength.slice(from, from + size);
     const batch = rowNumbers.map((row) => prompts[row]!);
     const all = { ...options, rowNumbers };
     const generations = await (threads ? threads.generate(batch, all) : generate(model, batch, all));
     for (const [i, row] of rowNumbers.entries()) {
       results[row] = generations[i]!;
     }
-    done(Math.min(from + rows, byLength.length));
+    done(Math.min(from + size, byLength.length));
   }
   return results;
 }

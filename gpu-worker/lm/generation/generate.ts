@@ -11,15 +11,8 @@ import { KvCache } from '../inference/kv-cache.ts';
 import type { LanguageModel } from '../inference/model.ts';
 import { isFused, type Variant } from '../inference/programs.ts';
 import { named } from '../named.ts';
+import { type GenerationIntervention, needsRenewal, renewal } from './renewal.ts';
 import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
-
-/** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
-export type GenerationIntervention =
-  Exclude<Intervention, { kind: 'splice' }> extends infer I
-    ? I extends Intervention
-      ? Omit<I, 'positions'> & { during?: 'all' | 'prompt' | 'generated' }
-      : never
-    : never;
 
 export type GenerateOptions = SamplingOptions & {
   maxTokens?: number;
@@ -80,32 +73,32 @@ export async function* generateTokens(
     result: { tokens: [], logProbabilities: [], text: '', finish: 'length' } as Generation,
     done: false,
   }));
-  const cache = new KvCache(a, rows.length);
+  let cache = new KvCache(a, rows.length);
   let ids = toTheLeft(padded.ids, padded.starts, seq);
   // Of the prompts all tokens are new, afterwards one of each row that goes on.
-  let fresh = lengths;
+  let fresh: readonly number[] = lengths;
   for (let made = 0; made < maxTokens && rows.some(({ done }) => !done); made++) {
     const during = made === 0 ? 'prompt' : 'generated';
-    const edits = interventions.filter(({ during: when = 'all' }) => when === 'all' || when === during);
-    const { logits, normalisers } = await step(
-      model,
-      cache,
-      ids,
-      fresh,
-      made === 0 ? edits.map((edit) => aligned(model, edit, padded.starts, seq)) : edits,
-    );
+    const own = interventions.filter(({ during: when = 'all' }) => when === 'all' || when === during);
+    let edits = (made === 0 ? own.map((edit) => aligned(model, edit, padded.starts, seq)) : own) as Intervention[];
+    if (made > 0 && needsRenewal(a, cache.length)) {
+      cache = new KvCache(a, rows.length);
+      ({ ids, fresh, edits } = renewal(rows, lengths, interventions));
+    }
+    const { logits, normalisers } = await step(model, cache, ids, fresh, edits);
     if (rows.some(({ done }, r) => !done && notFiniteIn(normalisers, r, r + 1) !== undefined)) {
       const seen = rows.map((row) => row.seen.slice(0, a.context));
-      throw await model.notFinite({ ids: seen, interventions: edits.filter((edit) => isAnywhere(edit, made)) });
+      const anywhere = (own as Intervention[]).filter(({ kind }) => kind !== 'replace' || made === 0);
+      throw await model.notFinite({ ids: seen, interventions: anywhere });
     }
     ids = new BigInt64Array(rows.length);
     for (const [r, row] of rows.entries()) {
       if (row.done) {
         continue;
       }
-      const own = rowOf(logits, a.vocabulary, r);
-      const token = sample(own, options, row.seen, () => row.random.uniform(1, { start: made })[0]!);
-      const logProbability = own[token]! - normalisers[r]!;
+      const chances = rowOf(logits, a.vocabulary, r);
+      const token = sample(chances, options, row.seen, () => row.random.uniform(1, { start: made })[0]!);
+      const logProbability = chances[token]! - normalisers[r]!;
       ids[r] = BigInt(token);
       row.seen.push(token);
       row.result.tokens.push(token);
@@ -154,12 +147,12 @@ async function step(
   cache: KvCache,
   ids: BigInt64Array,
   fresh: readonly number[],
-  interventions: readonly GenerationIntervention[],
+  interventions: readonly Intervention[],
 ): Promise<Record<'logits' | 'normalisers', Float32Array>> {
   const batch = fresh.length;
   const seq = ids.length / batch;
   const edits = interventions.map((intervention, index) =>
-    prepareEdit(model.architecture, intervention as Intervention, index, batch, seq),
+    prepareEdit(model.architecture, intervention, index, batch, seq),
   );
   const variant: Variant = {
     taps: [],
@@ -227,10 +220,6 @@ function aligned(
   }
   return { ...edit, values: toTheLeft(edit.values, starts, seq) };
 }
-
-/** Whether an edit of step `made` fits texts of any length; values of single positions are the prompts'. */
-const isAnywhere = (edit: GenerationIntervention, made: number): edit is GenerationIntervention & Intervention =>
-  edit.kind !== 'replace' || made === 0;
 
 /** Looking at patterns is not part of attention over cached keys. */
 function refusePatterns({ architecture }: LanguageModel, interventions: readonly GenerationIntervention[]): void {

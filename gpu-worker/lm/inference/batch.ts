@@ -71,7 +71,10 @@ export function positionsOf(starts: readonly number[], seq: number): BigInt64Arr
 export class ShapeFeeds {
   readonly #a: Architecture;
   readonly #masks = new Map<string, FeedValue>();
-  #tables: { count: number; regime: number; cosines: Float32Array; sines: Float32Array } | null = null;
+  readonly #tables = new Map<
+    'rope' | 'localRope',
+    { count: number; regime: number; feeds: Record<string, FeedValue> }
+  >();
 
   constructor(architecture: Architecture) {
     this.#a = architecture;
@@ -79,17 +82,25 @@ export class ShapeFeeds {
 
   /** The rotary tables of texts of `count` tokens, for at least so many positions, as feeds. */
   rotary(count: number): Record<string, FeedValue> {
-    const { rope } = this.#a;
+    return { ...this.#rotaryOf('rope', count), ...this.#rotaryOf('localRope', count) };
+  }
+
+  #rotaryOf(kind: 'rope' | 'localRope', count: number): Record<string, FeedValue> {
+    const rope = this.#a[kind];
     if (rope === null) {
       return {};
     }
     const regime = ropeRegime(rope, count);
-    if (this.#tables === null || this.#tables.count < count || this.#tables.regime !== regime) {
-      const room = Math.max(64, 2 ** Math.ceil(Math.log2(count)));
-      this.#tables = { count: room, regime, ...rotaryTables(rope, room, count) };
+    const known = this.#tables.get(kind);
+    if (known && known.count >= count && known.regime === regime) {
+      return known.feeds;
     }
-    const shape = [this.#tables.count, rope.dims / 2];
-    return { cosines: { shape, data: this.#tables.cosines }, sines: { shape, data: this.#tables.sines } };
+    const room = Math.max(64, 2 ** Math.ceil(Math.log2(count)));
+    const { cosines, sines } = rotaryTables(rope, room, count);
+    const shape = [room, rope.dims / 2];
+    const feeds = { [`${kind}.cosines`]: { shape, data: cosines }, [`${kind}.sines`]: { shape, data: sines } };
+    this.#tables.set(kind, { count: room, regime, feeds });
+    return feeds;
   }
 
   /** The masks of a batch without a cache, by input name. */

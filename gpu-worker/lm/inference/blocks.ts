@@ -15,7 +15,7 @@ import { block } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
 import { notFiniteIn } from './finite.ts';
-import { maskName, storedParameters } from './programs.ts';
+import { maskName, rotaryInputs, storedParameters } from './programs.ts';
 
 /** Stream of `batch` rows of `seq` positions: [batch * seq, width]. */
 export type BlockStream = { batch: number; seq: number; data: Float32Array };
@@ -114,7 +114,12 @@ export class BlockRunner {
     const wanted = want.inputs.map(at);
     const fused = fusedFits(a.headDim);
     // Blocks that compute alike share a program.
-    const kind = [a.windows[layer], a.attentionScale[layer], names.map(({ shape }) => shape.join('x'))];
+    const kind = [
+      a.windows[layer],
+      a.attentionScale[layer],
+      a.turned[layer],
+      names.map(({ shape }) => shape.join('x')),
+    ];
     const { session, taps } = await this.#session(JSON.stringify([kind, wanted, want.output]), () =>
       this.#compile(layer, names, wanted, want.output, fused),
     );
@@ -201,7 +206,6 @@ export class BlockRunner {
 
   #compile(layer: number, names: readonly Weight[], wanted: readonly string[], output: boolean, fused: boolean) {
     const { architecture: a, weights } = this.folder;
-    const half = (a.rope?.dims ?? 2) / 2;
     const inputs = new Map(names.map(({ name, shape }, i) => [name, g.input(`w${i}`, shape)]));
     const seen = new Map<string, g.Tensor>();
     const get: Parameters = Object.assign((weight: Weight) => named(inputs, weight.name), {
@@ -211,6 +215,7 @@ export class BlockRunner {
       },
     });
     const mask = fused ? null : g.input(maskName(a.windows[layer]!), ['seq', 'seq']);
+    const tables = rotaryInputs(a, layer, g.input);
     const { out } = block(
       a,
       layer,
@@ -220,7 +225,7 @@ export class BlockRunner {
       new Grid(g.input('like', ['batch', 'seq'], 'int64')),
       {
         positions: g.input('positions', ['batch', 'seq'], 'int64'),
-        rotary: a.rope && { cosines: g.input('cosines', ['table', half]), sines: g.input('sines', ['table', half]) },
+        rotary: () => tables,
         mask: () => mask,
         past: null,
         fused: fused ? { last: g.input('last', ['batch'], 'int32'), total: g.input('total', [], 'int32') } : null,

@@ -47,6 +47,7 @@ const ORDER: readonly HookKind[] = [
   'v',
   'attn_out',
   'resid_mid',
+  'router',
   'mlp_act',
   'mlp_out',
   'resid_post',

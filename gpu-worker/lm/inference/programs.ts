@@ -1,5 +1,11 @@
 /** Compiled variants of a model: one program for each set of taps, edits and outputs, kept while they are in use. */
-import type { Architecture, Linear, ModelWeights, Weight } from '../../../shared/models/architecture.ts';
+import {
+  type Architecture,
+  type Linear,
+  type ModelWeights,
+  ropeOf,
+  type Weight,
+} from '../../../shared/models/architecture.ts';
 import { requireHook } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import { type Provider, Session } from '../../runtime/index.ts';
@@ -34,6 +40,20 @@ const DTYPES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
 /** Name of the mask input of layers with this window. */
 export const maskName = (window: number | null): string => `mask.${window ?? 'full'}`;
+
+/** The inputs of the tables that turn a layer's queries and keys; null where nothing does. */
+export function rotaryInputs(
+  a: Architecture,
+  layer: number,
+  input: (name: string, shape: g.Shape) => g.Tensor,
+): { cosines: g.Tensor; sines: g.Tensor } | null {
+  const [kind, rope] = [a.turned[layer], ropeOf(a, layer)];
+  if (!kind || !rope) {
+    return null;
+  }
+  const shape = [`${kind}.table`, rope.dims / 2];
+  return { cosines: input(`${kind}.cosines`, shape), sines: input(`${kind}.sines`, shape) };
+}
 
 /** The weights of a folder as tensors that refer into its files. */
 export function storedParameters(folder: ModelFolder, activations: 'float32' | 'int8' = 'float32'): Parameters {
@@ -107,7 +127,6 @@ function compileVariant(
     }
     return named(known, name);
   };
-  const half = (a.rope?.dims ?? 2) / 2;
   const maskShape = variant.padded ? ['batch', 1, 1, 'seq', 'seq'] : ['seq', 'seq'];
   const fused = isFused(a, variant, target);
   const cacheShape = ['batch', a.kvHeads, 'past', a.headDim];
@@ -118,7 +137,7 @@ function compileVariant(
     {
       ids: input('ids', ['batch', 'seq'], 'int64'),
       positions: input('positions', ['batch', 'seq'], 'int64'),
-      rotary: a.rope && { cosines: input('cosines', ['table', half]), sines: input('sines', ['table', half]) },
+      rotary: (layer) => rotaryInputs(a, layer, input),
       mask: (layer) => (fused ? null : input(maskName(a.windows[layer]!), maskShape)),
       past: variant.cached
         ? a.windows.map((window, layer) => ({

@@ -1,6 +1,6 @@
 /** Self-attention of one block: scores, softmax, and the heads' sum. */
 
-import type { Linear } from '../../../shared/models/architecture.ts';
+import { type Linear, ropeOf } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import { fusedAttention, fusedTurns } from './fused-attention.ts';
 import { linear, type Parameters, value } from './layers.ts';
@@ -34,12 +34,13 @@ export function attention(part: AttentionPart, x: Tensor): { out: Tensor; cache:
 function fused(part: AttentionPart, sizes: NonNullable<AttentionInputs['fused']>, x: Tensor): Mixed {
   const { a, layer, inputs } = part;
   const past = inputs.past?.[layer] ?? null;
+  const rope = ropeOf(a, layer);
   // Where keys are kept, they are kept turned.
-  const dims = past === null && a.rope !== null && fusedTurns(a.headDim, a.rope.dims) ? a.rope.dims : 0;
+  const dims = past === null && rope !== null && fusedTurns(a.headDim, rope.dims) ? rope.dims : 0;
   const turnsItself = dims > 0;
   const { q, k, v } = project(part, x, !turnsItself);
   const mixed = fusedAttention(
-    { q, k, v, past, tables: turnsItself ? inputs.rotary : null, ...sizes },
+    { q, k, v, past, tables: turnsItself ? inputs.rotary(layer) : null, ...sizes },
     {
       heads: a.heads,
       kvHeads: a.kvHeads,

@@ -17,9 +17,11 @@ export function headProjection(
 ): { weight: Tensor; bias: Tensor | null } {
   const { heads, headDim, width } = a;
   const linear = 'fused' in qkv ? qkv.fused : qkv[part];
-  // A joined projection has as many of each.
-  const outputs = linear.weight.shape[linear.layout === 'out_in' ? 0 : 1]!;
-  const count = 'fused' in qkv ? heads : outputs / headDim;
+  // Counted from the matrix: where heads are taken apart, the architecture says that none share keys.
+  const outputs = (linear.weight.shape[linear.layout === 'out_in' ? 0 : 1] ?? 0) / headDim;
+  const kvHeads = 'fused' in qkv ? (outputs - heads) / 2 : outputs;
+  const count = part === 'q' ? heads : kvHeads;
+  const before = { q: 0, k: heads, v: heads + kvHeads }[part] * headDim;
   const third = { q: 0, k: 1, v: 2 }[part];
   // Rows are outputs of the projection; of a joined one they come in three blocks, or head by head.
   const own = (rows: Tensor): Tensor => {
@@ -28,7 +30,7 @@ export function headProjection(
       return g.reshape(rows, [count, headDim, rest]);
     }
     return qkv.order === 'blocks'
-      ? g.reshape(g.slice(rows, 0, third * heads * headDim, (third + 1) * heads * headDim), [heads, headDim, rest])
+      ? g.reshape(g.slice(rows, 0, before, before + count * headDim), [count, headDim, rest])
       : g.slice(g.reshape(rows, [heads, 3 * headDim, rest]), 1, third * headDim, (third + 1) * headDim);
   };
   const ungrouped = (x: Tensor): Tensor =>

@@ -1,6 +1,7 @@
-/** The linear layers of a block, in the order of computation. */
+/** The linear layers of a block, in the order of computation, without the experts of a mixture. */
 import type { LayerWeights, Linear } from '../../../shared/models/architecture.ts';
 
 export function linearsOf({ qkv, output, gate, up, down }: LayerWeights): Linear[] {
-  return [...('q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]), output, ...(gate ? [gate] : []), up, down];
+  const inner = [gate, up, down].filter((one) => one !== null);
+  return [...('q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]), output, ...inner];
 }

@@ -1,5 +1,5 @@
 /** What a block's attention is computed of: its projections, with the norms and the rotary embedding of each head. */
-import type { Architecture, LayerWeights, Norm } from '../../../shared/models/architecture.ts';
+import { type Architecture, type LayerWeights, type Norm, ropeOf } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
 import type { Grid } from './grid.ts';
 import { headProjection } from './head-weights.ts';
@@ -13,8 +13,8 @@ type Tensor = g.Tensor;
 export type AttentionInputs = {
   /** int64 [batch, seq]: index of each token among its row's real tokens. */
   positions: Tensor;
-  /** Tables [positions, dims/2] of families with rotary embedding. */
-  rotary: { cosines: Tensor; sines: Tensor } | null;
+  /** Tables [positions, dims/2] of a layer whose queries and keys are turned. */
+  rotary(layer: number): { cosines: Tensor; sines: Tensor } | null;
   /**
    * Added to the scores, broadcasting to [batch, 1, 1, seq, seq]: 0 where a query may look, very negative elsewhere; null
    * where every query may look everywhere.
@@ -63,12 +63,15 @@ export function project(part: AttentionPart, x: Tensor, turned: boolean): Record
   const projected = inputs.streams ? headByHead(part, inputs.streams, x) : threeOf(part, x);
   const at = (kind: 'q' | 'k' | 'v') => grid.at(hookPoints, kind, layer, projected[kind]);
   const rotate = (vectors: Tensor, count: number, headNorm: Norm | null) => {
-    const normed = headNorm ? norm(headNorm, grid.split(vectors, [count, headDim])) : vectors;
+    const whole = headNorm !== null && headNorm.weight.shape[0] !== headDim;
+    const split = headNorm && !whole ? grid.split(vectors, [count, headDim]) : vectors;
+    const normed = headNorm ? norm(headNorm, split) : vectors;
     const shaped = grid.shaped(normed, [grid.batch, grid.seq, count * headDim]);
-    if (!turned || !inputs.rotary || !a.rope) {
+    const [tables, rope] = [inputs.rotary(layer), ropeOf(a, layer)];
+    if (!turned || !tables || !rope) {
       return shaped;
     }
-    return rotary(shaped, inputs.positions, inputs.rotary, { heads: count, headDim, dims: a.rope.dims });
+    return rotary(shaped, inputs.positions, tables, { heads: count, headDim, dims: rope.dims });
   };
   return {
     q: rotate(at('q'), heads, weights.queryNorm),
@@ -84,9 +87,10 @@ function threeOf({ a, weights: { qkv }, get, grid }: AttentionPart, x: Tensor): 
   }
   const all = linear(qkv.fused, get, x);
   const width = a.heads * a.headDim;
+  const kvWidth = a.kvHeads * a.headDim;
   const blocks =
     qkv.order === 'blocks'
-      ? g.split(all, [width, width, width])
+      ? g.split(all, [width, kvWidth, kvWidth])
       : g
           .split(g.reshape(all, [grid.rows, a.heads, 3 * a.headDim]), [a.headDim, a.headDim, a.headDim])
           .map((block) => g.reshape(block, [grid.rows, width]));
@@ -101,7 +105,8 @@ function headByHead(
 ): Record<'q' | 'k' | 'v', Tensor> {
   const of = (part: 'q' | 'k' | 'v') => {
     const { weight, bias } = headProjection(a, weights.qkv, part, (which) => value(get, which));
-    const read = norm(weights.attentionNorm, streams.heads(part, layer, stream));
+    const entering = streams.heads(part, layer, stream);
+    const read = weights.attentionNorm ? norm(weights.attentionNorm, entering) : entering;
     const made = g.matmul(read, weight, { transB: true });
     const biased = bias ? g.add(made, bias) : made;
     return g.reshape(g.transpose(biased, [1, 0, 2]), [grid.rows, a.heads * a.headDim]);

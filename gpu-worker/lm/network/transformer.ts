@@ -5,6 +5,7 @@ import { attention, type LayerCache } from './attention.ts';
 import { Grid } from './grid.ts';
 import type { HookPoints } from './hook-points.ts';
 import { activate, linear, lookUp, norm, type Parameters } from './layers.ts';
+import { mixture } from './mixture.ts';
 import type { AttentionInputs } from './projections.ts';
 
 type Tensor = g.Tensor;
@@ -69,7 +70,7 @@ export function block(
   hookPoints: HookPoints,
 ): { out: Tensor; cache: LayerCache } {
   const before = grid.at(hookPoints, 'resid_pre', layer, stream);
-  const normed = norm(a, weights.attentionNorm, get, before);
+  const normed = weights.attentionNorm ? norm(a, weights.attentionNorm, get, before) : before;
   const { out, cache } = attention(
     { a, layer, weights, get, norm: (which, x) => norm(a, which, get, x), grid, inputs, hookPoints },
     inputs.streams ? before : normed,
@@ -100,13 +101,24 @@ export function mlp(
   grid: Grid,
   hookPoints: HookPoints,
 ): Tensor {
-  const normed = norm(a, weights.mlpNorm, get, x);
-  const up = linear(weights.up, get, normed);
-  const active = weights.gate
-    ? g.mul(activate(a.activation, linear(weights.gate, get, normed)), up)
-    : activate(a.activation, up);
-  const activations = grid.at(hookPoints, 'mlp_act', layer, active);
-  const inner = weights.mlpSubNorm ? norm(a, weights.mlpSubNorm, get, activations) : activations;
-  const out = linear(weights.down, get, inner);
+  const normed = weights.mlpNorm ? norm(a, weights.mlpNorm, get, x) : x;
+  const out = weights.experts
+    ? mixture(a, weights.experts, get, normed, (logits) => grid.at(hookPoints, 'router', layer, logits))
+    : plain(a, weights, get, normed, (active) => grid.at(hookPoints, 'mlp_act', layer, active));
   return grid.at(hookPoints, 'mlp_out', layer, weights.postMlpNorm ? norm(a, weights.postMlpNorm, get, out) : out);
+}
+
+/** One MLP; `at` is the hook point of its activations. */
+function plain(a: Architecture, weights: LayerWeights, get: Parameters, x: Tensor, at: (x: Tensor) => Tensor): Tensor {
+  const { gate, up, down, mlpSubNorm } = weights;
+  if (!up || !down) {
+    throw new RangeError('a layer without experts has matrices of its own');
+  }
+  const both = linear(up, get, x);
+  const [first, second] = weights.gateInUp
+    ? g.split(both, [a.mlpWidth, a.mlpWidth])
+    : [gate && linear(gate, get, x), both];
+  const gated = first && second ? g.mul(activate(a.activation, first), second) : activate(a.activation, both);
+  const activations = at(gated);
+  return linear(down, get, mlpSubNorm ? norm(a, mlpSubNorm, get, activations) : activations);
 }

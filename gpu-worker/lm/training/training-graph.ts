@@ -46,8 +46,17 @@ export function lossGraph(
     return known;
   };
   const masks = new Map(a.windows.map((window) => [window, g.constant(causalMask(seq, window), [seq, seq])]));
-  const tables = a.rope && rotaryTables(a.rope, seq);
-  const half = (a.rope?.dims ?? 2) / 2;
+  const tables = new Map(
+    (['rope', 'localRope'] as const).flatMap((kind) => {
+      const rope = a[kind];
+      if (!rope) {
+        return [];
+      }
+      const { cosines, sines } = rotaryTables(rope, seq);
+      const shape = [seq, rope.dims / 2];
+      return [[kind, { cosines: g.constant(cosines, shape), sines: g.constant(sines, shape) }] as const];
+    }),
+  );
   const out = transformer(
     a,
     weights,
@@ -55,9 +64,9 @@ export function lossGraph(
     {
       ids: g.input('ids', [batch, seq], 'int64'),
       positions: g.constant(positionsOf(new Array<number>(batch).fill(0), seq), [batch, seq], 'int64'),
-      rotary: tables && {
-        cosines: g.constant(tables.cosines, [seq, half]),
-        sines: g.constant(tables.sines, [seq, half]),
+      rotary(layer) {
+        const kind = a.turned[layer] ?? null;
+        return (kind && tables.get(kind)) ?? null;
       },
       mask: (layer) => masks.get(a.windows[layer]!)!,
       past: null,

@@ -33,20 +33,24 @@ export function initialisers(a: Architecture, weights: ModelWeights): Map<string
   for (const layer of weights.layers) {
     const { qkv, output, down } = layer;
     for (const value of Object.values(layer)) {
-      if (value && 'weight' in value && !('layout' in value)) {
+      if (typeof value === 'object' && value && 'weight' in value && !('layout' in value)) {
         norm(value);
       }
     }
     for (const projection of 'q' in qkv ? [qkv.q, qkv.k, qkv.v] : [qkv.fused]) {
       linear(projection);
     }
-    for (const projection of [layer.gate, layer.up]) {
+    const each = layer.experts?.each ?? [];
+    const inner = each.flatMap((expert) => [expert.gate, expert.up]);
+    for (const projection of [layer.gate, layer.up, layer.experts?.router, ...inner]) {
       if (projection) {
         linear(projection);
       }
     }
-    for (const projection of [output, down]) {
-      linear(projection, 1 / Math.sqrt(2 * a.layers));
+    for (const projection of [output, down, ...each.map((expert) => expert.down)]) {
+      if (projection) {
+        linear(projection, 1 / Math.sqrt(2 * a.layers));
+      }
     }
   }
   norm(weights.finalNorm);

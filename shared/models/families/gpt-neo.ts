@@ -71,6 +71,8 @@ export const gptNeo: Family = {
       norm: { kind: 'layer', eps: config.number('layer_norm_epsilon', 1e-5), weightOffset: 0 },
       activation: readActivation(config, 'activation_function', 'gelu_new'),
       rope: null,
+      localRope: null,
+      turned: new Array<null>(layers).fill(null),
       parallel: false,
       attentionScale: new Array<number>(layers).fill(1),
       attentionCap: null,
@@ -82,6 +84,7 @@ export const gptNeo: Family = {
       attentionBias: false,
       outputBias: true,
       mlpBias: true,
+      experts: null,
     };
   },
   weights(a) {
@@ -103,8 +106,10 @@ export const gptNeo: Family = {
           mlpNorm: layerNorm(`${prefix}.ln_2`, a.width),
           gate: null,
           up: linear(`${prefix}.mlp.c_fc`, a.width, a.mlpWidth, true),
+          gateInUp: false,
           mlpSubNorm: null,
           down: linear(`${prefix}.mlp.c_proj`, a.mlpWidth, a.width, true),
+          experts: null,
           postMlpNorm: null,
         };
       }),

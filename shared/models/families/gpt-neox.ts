@@ -38,6 +38,8 @@ export const gptNeox: Family = {
         legacyTheta: 'rotary_emb_base',
         legacyFraction: 'rotary_pct',
       }),
+      localRope: null,
+      turned: new Array<'rope'>(layers).fill('rope'),
       parallel: config.flag('use_parallel_residual', true),
       attentionScale: new Array<number>(layers).fill(headDim ** -0.5),
       attentionCap: null,
@@ -49,6 +51,7 @@ export const gptNeox: Family = {
       attentionBias: bias,
       outputBias: bias,
       mlpBias: true,
+      experts: null,
     };
   },
   weights(a) {
@@ -72,8 +75,10 @@ export const gptNeox: Family = {
           mlpNorm: layerNorm(`${prefix}.post_attention_layernorm`, a.width),
           gate: null,
           up: linear(`${prefix}.mlp.dense_h_to_4h`, a.width, a.mlpWidth, true),
+          gateInUp: false,
           mlpSubNorm: null,
           down: linear(`${prefix}.mlp.dense_4h_to_h`, a.mlpWidth, a.width, true),
+          experts: null,
           postMlpNorm: null,
         };
       }),

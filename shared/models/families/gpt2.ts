@@ -42,6 +42,8 @@ export const gpt2: Family = {
       norm: { kind: 'layer', eps: config.number('layer_norm_epsilon', 1e-5), weightOffset: 0 },
       activation: readActivation(config, 'activation_function', 'gelu_new'),
       rope: null,
+      localRope: null,
+      turned: new Array<null>(layers).fill(null),
       parallel: false,
       attentionScale: Array.from({ length: layers }, (_, layer) => (byLayer ? base / (layer + 1) : base)),
       attentionCap: null,
@@ -53,6 +55,7 @@ export const gpt2: Family = {
       attentionBias: true,
       outputBias: true,
       mlpBias: true,
+      experts: null,
     };
   },
   weights(a) {
@@ -73,8 +76,10 @@ export const gpt2: Family = {
           mlpNorm: layerNorm(`${prefix}.ln_2`, a.width),
           gate: null,
           up: conv1d(`${prefix}.mlp.c_fc`, a.width, a.mlpWidth),
+          gateInUp: false,
           mlpSubNorm: null,
           down: conv1d(`${prefix}.mlp.c_proj`, a.mlpWidth, a.width),
+          experts: null,
           postMlpNorm: null,
         };
       }),

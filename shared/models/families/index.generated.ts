@@ -3,23 +3,37 @@ import type { Family } from '../architecture.ts';
 import { bitnet } from './bitnet.ts';
 import { gemma } from './gemma.ts';
 import { gemma2 } from './gemma2.ts';
+import { gemma3 } from './gemma3.ts';
 import { gptNeo } from './gpt-neo.ts';
 import { gptNeox } from './gpt-neox.ts';
 import { gpt2 } from './gpt2.ts';
 import { llama } from './llama.ts';
 import { mistral } from './mistral.ts';
+import { mixtral } from './mixtral.ts';
+import { olmo2 } from './olmo2.ts';
+import { olmo3 } from './olmo3.ts';
+import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
+import { qwen3Moe } from './qwen3-moe.ts';
+import { smollm3 } from './smollm3.ts';
 
 export const ALL_FAMILIES: readonly Family[] = [
   bitnet,
   gemma,
   gemma2,
+  gemma3,
   gptNeo,
   gptNeox,
   gpt2,
   llama,
   mistral,
+  mixtral,
+  olmo2,
+  olmo3,
+  phi3,
   qwen2,
   qwen3,
+  qwen3Moe,
+  smollm3,
 ];

@@ -1,5 +1,14 @@
 /** What the families that descend from Llama share: field names, tensor names, RMS norms and gated MLPs. */
-import type { Activation, Architecture, LayerWeights, Linear, ModelWeights, Norm } from '../architecture.ts';
+import type {
+  Activation,
+  Architecture,
+  Experts,
+  LayerWeights,
+  Linear,
+  ModelWeights,
+  Norm,
+  Rope,
+} from '../architecture.ts';
 import type { ConfigReader } from '../config-reader.ts';
 import { readRope, ropeConfig } from '../rope.ts';
 
@@ -25,11 +34,13 @@ export function readActivation(config: ConfigReader, field: string, fallback: st
 export const activationName = (activation: Activation): string =>
   activation === 'gelu_tanh' ? 'gelu_pytorch_tanh' : activation;
 
+type Heads = { heads: number; kvHeads: number; headDim: number };
+
 /** Heads and key/value heads, checked. */
-function readHeads(config: ConfigReader, width: number) {
-  const heads = config.parts('num_attention_heads');
-  const kvHeads = config.parts('num_key_value_heads', heads);
-  const headDim = config.raw('head_dim') === undefined ? width / heads : config.count('head_dim');
+export function readHeads(config: ConfigReader, width: number, defaults: Partial<Heads> = {}): Heads {
+  const heads = config.parts('num_attention_heads', defaults.heads);
+  const kvHeads = config.parts('num_key_value_heads', defaults.kvHeads ?? heads);
+  const headDim = config.raw('head_dim') === undefined ? (defaults.headDim ?? width / heads) : config.count('head_dim');
   if (heads % kvHeads !== 0) {
     throw config.refuse('num_key_value_heads', `must divide the ${heads} attention heads`);
   }
@@ -43,14 +54,24 @@ function readHeads(config: ConfigReader, width: number) {
 export function readLlamaLike(
   config: ConfigReader,
   family: string,
-  defaults: { activation?: string; activationField?: string; eps?: number; theta?: number; tied?: boolean } = {},
+  defaults: {
+    activation?: string;
+    activationField?: string;
+    eps?: number;
+    theta?: number;
+    tied?: boolean;
+    context?: number;
+    heads?: Partial<Heads>;
+    /** Where it was read already. */
+    rope?: Rope;
+  } = {},
 ): Architecture {
   const width = config.count('hidden_size');
   const layers = config.parts('num_hidden_layers');
-  const { heads, kvHeads, headDim } = readHeads(config, width);
+  const { heads, kvHeads, headDim } = readHeads(config, width, defaults.heads);
   const vocabulary = config.count('vocab_size');
-  const context = config.count('max_position_embeddings', 2048);
-  const rope = readRope(config, headDim, defaults.theta ? { theta: defaults.theta } : {});
+  const context = config.count('max_position_embeddings', defaults.context ?? 2048);
+  const rope = defaults.rope ?? readRope(config, headDim, defaults.theta ? { theta: defaults.theta } : {});
   return {
     family,
     layers,
@@ -65,6 +86,8 @@ export function readLlamaLike(
     norm: { kind: 'rms', eps: config.number('rms_norm_eps', defaults.eps ?? 1e-6), weightOffset: 0 },
     activation: readActivation(config, defaults.activationField ?? 'hidden_act', defaults.activation ?? 'silu'),
     rope,
+    localRope: null,
+    turned: new Array<'rope'>(layers).fill('rope'),
     parallel: false,
     attentionScale: new Array<number>(layers).fill(headDim ** -0.5),
     attentionCap: null,
@@ -76,6 +99,7 @@ export function readLlamaLike(
     attentionBias: false,
     outputBias: false,
     mlpBias: false,
+    experts: null,
   };
 }
 
@@ -138,7 +162,7 @@ export const rmsNorm = (name: string, width: number): Norm => ({
 /** The tensors of a Llama-like model; `adjust` changes one layer's. */
 export function llamaLikeWeights(
   a: Architecture,
-  adjust: (prefix: string, layer: LayerWeights) => Partial<LayerWeights> = () => ({}),
+  adjust: (prefix: string, layer: LayerWeights, index: number) => Partial<LayerWeights> = () => ({}),
 ): ModelWeights {
   const layers = Array.from({ length: a.layers }, (_, index) => {
     const prefix = `model.layers.${index}`;
@@ -157,11 +181,13 @@ export function llamaLikeWeights(
       mlpNorm: rmsNorm(`${prefix}.post_attention_layernorm`, a.width),
       gate: linear(`${prefix}.mlp.gate_proj`, a.width, a.mlpWidth, a.mlpBias),
       up: linear(`${prefix}.mlp.up_proj`, a.width, a.mlpWidth, a.mlpBias),
+      gateInUp: false,
       mlpSubNorm: null,
       down: linear(`${prefix}.mlp.down_proj`, a.mlpWidth, a.width, a.mlpBias),
+      experts: null,
       postMlpNorm: null,
     };
-    return { ...layer, ...adjust(prefix, layer) };
+    return { ...layer, ...adjust(prefix, layer, index) };
   });
   const embedding = { name: 'model.embed_tokens.weight', shape: [a.vocabulary, a.width] };
   return {
@@ -176,6 +202,47 @@ export function llamaLikeWeights(
     },
   };
 }
+
+/** The mixture of experts of a config; `usual` where it says nothing. */
+export function readExperts(config: ConfigReader, usual: Experts): Experts {
+  for (const field of ['output_router_logits', 'router_aux_loss_coef']) {
+    config.raw(field); // Of training.
+  }
+  const [count, other] = ['num_experts', 'num_local_experts'].map((field) =>
+    config.raw(field) === undefined ? undefined : config.parts(field),
+  );
+  if (count !== undefined && other !== undefined && count !== other) {
+    throw config.refuse('num_experts', `is ${count} where num_local_experts is ${other}`);
+  }
+  const experts = count ?? other ?? usual.count;
+  return { ...usual, count: experts, perToken: config.count('num_experts_per_tok', usual.perToken, experts) };
+}
+
+/** The experts of a layer, by the names of a family. */
+export function expertsOf(
+  { width, experts }: Architecture,
+  prefix: string,
+  names: { router: string; experts: string; gate: string; up: string; down: string },
+): Partial<LayerWeights> {
+  const { count, width: inner } = experts ?? { count: 0, width: 0 };
+  return {
+    gate: null,
+    up: null,
+    down: null,
+    experts: {
+      router: linear(`${prefix}.${names.router}`, width, count, false),
+      each: Array.from({ length: count }, (_, expert) => ({
+        gate: linear(`${prefix}.${names.experts}.${expert}.${names.gate}`, width, inner, false),
+        up: linear(`${prefix}.${names.experts}.${expert}.${names.up}`, width, inner, false),
+        down: linear(`${prefix}.${names.experts}.${expert}.${names.down}`, inner, width, false),
+      })),
+    },
+  };
+}
+
+/** The kinds of attention by layer, as configs name them. */
+export const layerTypes = ({ windows }: Architecture): string[] =>
+  windows.map((window) => (window === null ? 'full_attention' : 'sliding_attention'));
 
 /** The fields of `config.json` that Llama-like models share. */
 export function llamaLikeConfig(a: Architecture, className: string): Record<string, unknown> {

@@ -16,7 +16,8 @@ import { linearModel } from '../../support/linear-model.ts';
 import { openTiny } from '../../support/open-tiny.ts';
 import { gap, TINY } from '../../support/tiny-model.ts';
 
-const FAMILIES = Object.entries(TINY).filter(([name]) => name !== 'gemma2');
+const NORMED_BEHIND = ['gemma2', 'gemma3', 'olmo2', 'olmo3'];
+const FAMILIES = Object.entries(TINY).filter(([name]) => !NORMED_BEHIND.includes(name));
 const largest = (values: ArrayLike<number>) => Array.from(values).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
 
 async function openRuns(model: LanguageModel, count = 3, length = 7): Promise<TaskRuns> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatHook, HOOK_KINDS, hookWidth, listHooks, parseHook, requireHook } from '../../../shared/models/hooks.ts';
 
-const model = { layers: 3, heads: 4, kvHeads: 2, headDim: 8, width: 24, mlpWidth: 40, parallel: false };
+const model = { layers: 3, heads: 4, kvHeads: 2, headDim: 8, width: 24, mlpWidth: 40, parallel: false, experts: null };
 
 describe('hook names', () => {
   it('are parsed and written in one spelling', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { argMax } from '../../../../gpu-worker/lm/evaluate.ts';
 import { generate } from '../../../../gpu-worker/lm/generation/generate.ts';
 import { generateInBatches } from '../../../../gpu-worker/lm/generation/generate-batches.ts';
 import { openTiny } from '../../../support/open-tiny.ts';
@@ -32,5 +33,39 @@ describe('what cannot be generated', () => {
       code: 'data_invalid',
       message: expect.stringMatching(message),
     });
+  });
+});
+
+describe('beyond the original context of a LongRoPE', () => {
+  const config = { ...TINY.phi3, original_max_position_embeddings: 12 };
+
+  it('everything is turned anew: cached keys give what none give, steered in the prompt or behind it', async () => {
+    const model = await openTiny(config);
+    const [prompt = []] = randomRows([9]);
+    const vector = Float32Array.from({ length: 16 }, (_, i) => Math.sin(i));
+    for (const during of [null, 'prompt', 'generated', 'all'] as const) {
+      const interventions = during ? [{ kind: 'add' as const, hook: 'resid_post.0', vector, during }] : [];
+      const [found] = await generate(model, [prompt], { maxTokens: 12, stopTokens: [], interventions });
+      const ids = [...prompt];
+      for (let i = 0; i < 12; i++) {
+        const positions = Uint8Array.from(ids, (_, at) =>
+          during === 'all' || (during === 'prompt') === at < prompt.length ? 1 : 0,
+        );
+        const edits = interventions.map(({ during: _, ...edit }) => ({ ...edit, positions }));
+        const { logits } = await model.forward({ ids: [ids], logits: 'last', interventions: edits });
+        ids.push(argMax(logits?.data ?? []));
+      }
+      expect(found?.tokens, String(during)).toEqual(ids.slice(9));
+    }
+  });
+
+  it('a long prompt does not change a short one', async () => {
+    const model = await openTiny(config);
+    const prompts = randomRows([5, 14, 6]);
+    const together = await generateInBatches(model, prompts, { maxTokens: 4, stopTokens: [] });
+    const alone = await Promise.all(
+      prompts.map((prompt) => generate(model, [prompt], { maxTokens: 4, stopTokens: [] })),
+    );
+    expect(together.map(({ tokens }) => tokens)).toEqual(alone.map(([one]) => one?.tokens));
   });
 });

@@ -29,8 +29,16 @@ function plant(folder: string, weight: string, value: number): void {
 const PLANTED: [what: string, of: (weights: ModelWeights) => string, message: RegExp][] = [
   ['an embedding', ({ embedding }) => embedding.name, /'resid_pre\.0', in layer 0/],
   ['an output projection', ({ layers }) => layers[1]?.output.weight.name ?? '', /'attn_out\.1', in layer 1/],
-  ['a gate or up projection', ({ layers }) => layers[0]?.up.weight.name ?? '', /'mlp_act\.0', in layer 0/],
-  ['a down projection', ({ layers }) => layers[1]?.down.weight.name ?? '', /'mlp_out\.1', in layer 1/],
+  [
+    'a gate or up projection',
+    ({ layers }) => layers[0]?.up?.weight.name ?? layers[0]?.experts?.router.weight.name ?? '',
+    /'(mlp_act|router)\.0', in layer 0/,
+  ],
+  [
+    'a down projection',
+    ({ layers }) => layers[1]?.down?.weight.name ?? layers[1]?.experts?.each[0]?.down.weight.name ?? '',
+    /'mlp_out\.1', in layer 1/,
+  ],
   [
     'a final norm',
     ({ finalNorm }) => finalNorm.weight.name,

@@ -57,7 +57,7 @@ describe.each(Object.entries(TINY))('hook points of a random %s', (_name, config
       total = total.map((value, i) => {
         const row = total.subarray(i - (i % a.width), i - (i % a.width) + a.width);
         const rms = Math.sqrt(row.reduce((s, x) => s + x * x, 0) / a.width + a.norm.eps);
-        return (value / rms) * (1 + scale[i % a.width]!);
+        return (value / rms) * (a.norm.weightOffset + scale[i % a.width]!);
       });
     }
     expect(gap(at('attn_out.1'), total)).toBeLessThan(2e-5);
@@ -83,8 +83,9 @@ describe.each(Object.entries(TINY))('hook points of a random %s', (_name, config
 
   it('are read at the last position and at chosen ones as they are read everywhere', async () => {
     const model = await openTiny(config);
+    const a = model.architecture;
     const ids = randomRows([6, 6]);
-    const hooks = ['resid_post.0', 'mlp_act.1', 'head_out.0.1'];
+    const hooks = ['resid_post.0', a.experts ? 'router.1' : 'mlp_act.1', 'head_out.0.1'];
     const all = await model.forward({ ids, taps: hooks, logits: 'none' });
     const last = await model.forward({ ids, taps: hooks, tapAt: 'last', logits: 'last' });
     const some = await model.forward({ ids, taps: hooks, tapAt: [7, 2], logits: 'last' });

@@ -19,8 +19,9 @@ const logits = async (model: LanguageModel, ...interventions: Intervention[]) =>
   (await model.forward({ ids: IDS, interventions })).logits!.data;
 
 const hooksOf = (model: LanguageModel) =>
-  ['resid_pre.0', 'resid_post.0', 'attn_out.1', 'mlp_out.0', 'mlp_act.1', 'head_out.1.2', 'q.0', 'k.1', 'v.1'].concat(
+  ['resid_pre.0', 'resid_post.0', 'attn_out.1', 'mlp_out.0', 'head_out.1.2', 'q.0', 'k.1', 'v.1'].concat(
     model.architecture.parallel ? [] : ['resid_mid.0'],
+    model.architecture.experts ? ['router.1'] : ['mlp_act.1'],
   );
 
 describe.each(Object.entries(TINY))('interventions on a random %s', (_name, config) => {

@@ -165,8 +165,8 @@ describe('fine-tuning', () => {
   });
 });
 
-/** One layer is enough, but for the family whose layers differ in kind. */
-const SHALLOW: Record<string, object> = { gpt2: { n_layer: 1 }, gpt_neo: {} };
+/** One layer is enough, but for families whose layers differ in kind. */
+const SHALLOW: Record<string, object> = { gpt2: { n_layer: 1 }, gpt_neo: {}, olmo3: {} };
 
 describe.each(Object.entries(TINY))('gradients of a random %s', (_name, tiny) => {
   it('agree with float64', async () => {
