@@ -58,7 +58,10 @@ export function markdown(results: StudyResults): string {
   const shown = ({ name, cell }: { name: string; cell: Cell }, verdict: { asked: string; margin: number } | null) => {
     const { snr } = network(cell);
     const bare = cell['bare 0']?.snr.toFixed(2) ?? '';
-    const lines = ['identity', ...FILTERS].map((line) => cell[line]!.snr.toFixed(2));
+    // a clean signal left alone has no error
+    const lines = ['identity', ...FILTERS].map((line) =>
+      name === 'clean' && line === 'identity' ? '' : cell[line]!.snr.toFixed(2),
+    );
     const own = `${mean(snr).toFixed(2)}${snr.length > 1 ? ` ± ${spread(snr).toFixed(2)}` : ''}`;
     const judgement = verdict
       ? `${verdict.asked} | ${verdict.margin >= 0 ? 'met' : 'missed'} by ${Math.abs(verdict.margin).toFixed(2)}`
