@@ -93,6 +93,23 @@ describe('a request at the rate of the network', () => {
   });
 });
 
+describe('a flat lead', () => {
+  it('is flagged in every second and comes back as it was, beside a lead that is not', async () => {
+    const [moving] = syntheticPatient(1, 0, 8) as [Float64Array];
+    const leads = [
+      { name: 'I', samples: [...moving] },
+      { name: 'II', samples: new Array(moving.length).fill(0) },
+    ];
+    const { outcome, files } = await run({ rate_hz: 360, unit: 'mV', leads });
+    const { record } = outcome.result as { record: { leads: { samples: (number | null)[] }[] } };
+    expect(record.leads[1]!.samples.every((value) => Math.abs(value!) < 1e-6)).toBe(true);
+    expect(record.leads[0]!.samples.every((value) => Number.isFinite(value))).toBe(true);
+    const quality = JSON.parse(fileOf(files, 'quality.json').toString()) as { leads: { flags: string[][] }[] };
+    expect(quality.leads[1]!.flags.every((flags) => flags.includes('flat'))).toBe(true);
+    expect(quality.leads[0]!.flags.some((flags) => flags.includes('flat'))).toBe(false);
+  });
+});
+
 describe('a WFDB record', () => {
   const signal = (lead: string, unit: string, first: number): WfdbSignal => ({
     ...{ file: 'r.dat', format: '212', samplesPerFrame: 1, skew: 0, byteOffset: 0, gain: 200, baseline: 10, unit },
