@@ -57,11 +57,11 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
   }
   await resolveNames(env, key.tenant, contract.vectors?.(params) ?? []);
-  const things = await checkInputs(env, key.tenant, contract.inputs(params));
+  const published = await checkInputs(env, key.tenant, contract.inputs(params));
   const uses = contract.models(params);
   const models = await describedModels(env, key.tenant, uses);
   checkModels(uses, models);
-  const estimate = contract.estimate(params, models[0] ?? null, things);
+  const estimate = contract.estimate(params, models[0] ?? null, published);
   const { max_cost } = request.data;
   if (max_cost !== undefined && estimate.device_seconds > max_cost) {
     throw new SextantError(

@@ -11,9 +11,9 @@ export async function estimateOf(
   contract: JobContract,
   params: Record<string, unknown>,
 ): Promise<Estimate> {
-  const [[model], things] = await Promise.all([
+  const [[model], published] = await Promise.all([
     describedModels(env, tenant, contract.models(params)),
     readManifests(env, tenant, contract.inputs(params)),
   ]);
-  return contract.estimate(params, model ?? null, things);
+  return contract.estimate(params, model ?? null, published);
 }

@@ -35,7 +35,7 @@ async function findInputs(env: Env, tenant: string, ids: readonly string[]): Pro
 const manifestsAmong = (found: ReadonlyMap<string, Found>): Manifest[] =>
   [...found.values()].flatMap(({ manifest }) => manifest ?? []);
 
-/** The manifests of those inputs that are published things and exist. */
+/** The manifests of those inputs that are published and exist. */
 export const readManifests = async (env: Env, tenant: string, uses: readonly InputUse[]): Promise<Manifest[]> =>
   manifestsAmong(
     await findInputs(
@@ -46,7 +46,7 @@ export const readManifests = async (env: Env, tenant: string, uses: readonly Inp
   );
 
 /**
- * The manifests of those inputs that are published things.
+ * The manifests of those inputs that are published results.
  * @throws SextantError `input_not_found` with a pointer to each id that the tenant does not have
  */
 export async function checkInputs(env: Env, tenant: string, uses: readonly InputUse[]): Promise<Manifest[]> {

@@ -117,10 +117,10 @@ export default defineJob({
         ]),
     ...corpusInput(p.corpus),
   ],
-  work(p, model, things) {
+  work(p, model, published) {
     const context = Math.min(p.context, model.context);
-    const weights = saeWeights(things) || 2 * ASSUMED_EXPANSION * model.width ** 2;
-    const sae = things.find(({ kind }) => kind === 'sae');
+    const weights = saeWeights(published) || 2 * ASSUMED_EXPANSION * model.width ** 2;
+    const sae = published.find(({ kind }) => kind === 'sae');
     const stored = (name: string): number | null => {
       const value = sae?.params[name];
       return typeof value === 'number' ? value : null;
@@ -144,7 +144,7 @@ export default defineJob({
         logits: passes * model.vocabulary,
         sae_multiply_adds: scored * (2 * p.tokens + spliced) * weights,
         trained_multiply_adds: copies * steps * batch * weights,
-        codes: scored * p.tokens * saeCodes(things),
+        codes: scored * p.tokens * saeCodes(published),
       },
       memory: {
         process: 1,

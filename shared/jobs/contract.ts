@@ -44,11 +44,11 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   /**
    * What the job is expected to need on a CPU worker of two cores.
    * @param model the first of `models(params)` as a worker described it; null where none has yet
-   * @param things manifests of those inputs that are published things
+   * @param published manifests of those inputs that are published results
    */
-  estimate(params: z.output<P>, model: ModelDescription | null, things: readonly Manifest[]): Estimate;
+  estimate(params: z.output<P>, model: ModelDescription | null, published: readonly Manifest[]): Estimate;
   /** The quantities that the estimate is the price of, where unit costs were measured. */
-  work?(params: z.output<P>, model: ModelSizes, things: readonly Manifest[]): Work;
+  work?(params: z.output<P>, model: ModelSizes, published: readonly Manifest[]): Work;
   /** What the operator must allow by a variable of that name before these params are taken; null for nothing. */
   permission?(params: z.output<P>): OperatorPermission | null;
   /** How long the job and its unpublished artefacts stay readable, in days. */
@@ -68,8 +68,8 @@ export function defineJob<P extends z.ZodType, R extends z.ZodType>(contract: De
   const { type, work } = contract;
   return {
     ...contract,
-    estimate: (params, model, things) =>
-      priceOf(type, work(params, model?.task === 'language' ? model : ASSUMED_MODEL, things)),
+    estimate: (params, model, published) =>
+      priceOf(type, work(params, model?.task === 'language' ? model : ASSUMED_MODEL, published)),
   };
 }
 export type ParamsOf<C> = C extends JobContract<infer P, z.ZodType> ? z.output<P> : never;

@@ -75,16 +75,16 @@ export function tokenWork(model: ModelSizes, context: number, hook: string | nul
 export const textTokens = (characters: number, { vocabulary }: ModelSizes): number =>
   Math.ceil(characters / (vocabulary < 1000 ? 1 : 4));
 
-/** Sizes of the autoencoders among the things that a job reads; `k` is null where nothing bounds the codes. */
-const saesAmong = (things: readonly Manifest[]): { width: number; inputs: number; k: number | null }[] =>
-  things.flatMap(({ kind, body: { width, inputs, k } }) =>
+/** Sizes of the autoencoders among the published results that a job reads; `k` is null where nothing bounds the codes. */
+const saesAmong = (published: readonly Manifest[]): { width: number; inputs: number; k: number | null }[] =>
+  published.flatMap(({ kind, body: { width, inputs, k } }) =>
     kind === 'sae' && typeof width === 'number' && typeof inputs === 'number'
       ? [{ width, inputs, k: typeof k === 'number' ? k : null }]
       : [],
   );
-/** Weights of the autoencoders among the things that a job reads, in values. */
-export const saeWeights = (things: readonly Manifest[]): number =>
-  saesAmong(things).reduce((sum, { width, inputs }) => sum + 2 * width * inputs, 0);
+/** Weights of the autoencoders among the published results that a job reads, in values. */
+export const saeWeights = (published: readonly Manifest[]): number =>
+  saesAmong(published).reduce((sum, { width, inputs }) => sum + 2 * width * inputs, 0);
 /** Codes of one token over those autoencoders that are not 0; of a penalised variant as of a tenth of its latents. */
-export const saeCodes = (things: readonly Manifest[]): number =>
-  saesAmong(things).reduce((sum, { width, k }) => sum + (k ?? width / 10), 0);
+export const saeCodes = (published: readonly Manifest[]): number =>
+  saesAmong(published).reduce((sum, { width, k }) => sum + (k ?? width / 10), 0);

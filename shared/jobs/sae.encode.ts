@@ -51,11 +51,11 @@ export default defineJob({
   produces: [],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
   inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }],
-  work(p, model, things) {
+  work(p, model, published) {
     const lengths = p.texts.map((text) => textTokens(text.length, model));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
     const longest = Math.min(p.context, model.context, Math.max(...lengths));
-    const weights = saeWeights(things);
+    const weights = saeWeights(published);
     return {
       seconds: {
         start: 1,

@@ -215,12 +215,12 @@ export default defineJob({
     ...corpusInput(p.corpus),
     ...p.saes.map((id, i) => ({ id, pointer: `/saes/${i}` })),
   ],
-  work(p, model, things) {
+  work(p, model, published) {
     const { width: inputs, vocabulary } = model;
     const context = Math.min(p.context, model.context);
-    const weights = saeWeights(things) || p.saes.length * 2 * ASSUMED_EXPANSION * inputs ** 2;
+    const weights = saeWeights(published) || p.saes.length * 2 * ASSUMED_EXPANSION * inputs ** 2;
     const count = p.saes.length;
-    const codes = saeCodes(things);
+    const codes = saeCodes(published);
     const spliced = p.loss_sequences * context;
     const texts = p.labelled.flatMap((task) => task.texts);
     const read = p.tokens + texts.reduce((sum, { text }) => sum + textTokens(text.length, model), 0) * count;

@@ -55,11 +55,11 @@ export default defineJob({
   produces: ['sae'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: p.hook ? [{ hook: p.hook, pointer: '/hook' }] : [] }],
   inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }, ...corpusInput(p.corpus)],
-  work(p, model, things) {
+  work(p, model, published) {
     const context = Math.min(p.context, model.context);
-    const weights = saeWeights(things) || 2 * ASSUMED_EXPANSION * model.width ** 2;
-    const hook = p.hook ?? things.find(({ kind }) => kind === 'sae')?.hook ?? null;
-    const codes = p.tokens * saeCodes(things);
+    const weights = saeWeights(published) || 2 * ASSUMED_EXPANSION * model.width ** 2;
+    const hook = p.hook ?? published.find(({ kind }) => kind === 'sae')?.hook ?? null;
+    const codes = p.tokens * saeCodes(published);
     return {
       seconds: {
         start: 1,

@@ -68,7 +68,7 @@ export default defineJob({
   produces: ['vector'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [{ hook: p.hook, pointer: '/hook' }] }],
   inputs: (p) => [...modelInput(p.model), ...(p.method === 'sae_latent' ? [{ id: p.sae, pointer: '/sae' }] : [])],
-  work(p, model, things) {
+  work(p, model, published) {
     const lengthOf = (texts: readonly string[]): number[] => texts.map((text) => textTokens(text.length, model));
     const sum = (lengths: readonly number[]): number => lengths.reduce((total, length) => total + length, 0);
     const read = lengthOf([...p.positive.texts, ...p.negative.texts]);
@@ -79,14 +79,14 @@ export default defineJob({
     return {
       seconds: {
         start: 1,
-        weights_loaded: model.parameters + saeWeights(things),
+        weights_loaded: model.parameters + saeWeights(published),
         multiply_adds: tokens * tokenWork(model, longest, p.hook) + steered * tokenWork(model, longest),
         logits: (1 + p.strengths.length) * p.prompts.length * model.vocabulary,
       },
       memory: {
         process: 1,
         weights: floats(model.parameters),
-        sae_weights: floats(saeWeights(things)),
+        sae_weights: floats(saeWeights(published)),
         activations: floats(('positions' in p && p.positions === 'last' ? read.length : tokens) * model.width),
         values: floats(16 * longest * model.width),
         logits: floats(p.prompts.length * model.vocabulary),
