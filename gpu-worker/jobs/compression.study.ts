@@ -4,17 +4,11 @@
  */
 import contract from '../../shared/jobs/compression.study.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
-import {
-  CompressionStudy,
-  type Matching,
-  Products,
-  retrainSae,
-  statedCopy,
-  studyReport,
-} from '../compression/index.ts';
+import { CompressionStudy, Products, studyReport } from '../compression/index.ts';
 import { Encoder, heldOutActivations } from '../sae/index.ts';
 import { StudiedCopies } from './checkpoints/studied-copies.ts';
 import { handle } from './handler.ts';
+import { studyCopies } from './inputs/compressed-copies.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeLabelled } from './inputs/sae-tasks.ts';
@@ -23,7 +17,7 @@ import { publishReport } from './outputs/report.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
-  const { seed, retrain } = params;
+  const { seed } = params;
   const { threads } = configuration;
   const dense = await openModel(context, params.model);
   const encoder = new Encoder({ threads, spinning: false });
@@ -54,27 +48,8 @@ export default handle(contract, async (context) => {
     const reference = await study.reference();
     const inputs = { params, model: dense.digest, corpus: corpus.digest };
     const finished = await StudiedCopies.open(context.checkpoint, await sha256Hex(canonicalJson(inputs)));
-    const resumed = finished.done.length;
-    for (const [i, { label, model: copy }] of [...params.copies.entries()].slice(resumed)) {
-      const { model, provider } = await openModel(context, copy);
-      try {
-        const training = { hook, params: trained, sequences, length, pass, seed, threads, provider };
-        const again =
-          retrain &&
-          ((matching: Matching | null) =>
-            retrainSae(model, sae, {
-              ...training,
-              matching,
-              asked: retrain,
-              progress: (share) => progress(i + 0.8 * share, 'retraining'),
-            }));
-        const found = await study.copy(model, again, `/copies/${i}`);
-        finished.add({ stated: statedCopy(label, found), drift: found.drift });
-      } finally {
-        await model.release();
-      }
-      progress(i + 1, 'studying');
-    }
+    const training = { hook, params: trained, sequences, length, pass, seed, threads };
+    const resumed = await studyCopies(context, { study, sae, training }, finished, progress);
     const copies = finished.done.map(({ stated }) => stated);
     const drifts = finished.done.map(({ stated: { label }, drift }) => ({ label, drift }));
     const measured = { hook, dense: reference, copies, tokens: study.tokens, data_digest: corpus.digest };

@@ -1,19 +1,7 @@
 /** Handler of `reflection.study`: directions from the model's answers, a sweep of steered points, and the chosen one. */
-import contract, { steeredPointSchema } from '../../shared/jobs/reflection.study.ts';
+import contract from '../../shared/jobs/reflection.study.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
-import { projectionPlot } from '../directions/plots.ts';
-import { figuresOf, paretoSet } from '../directions/reflection/frontier.ts';
-import { aucPlot, frequencyPlot, tradePlot } from '../directions/reflection/plots.ts';
-import {
-  chosenPoint,
-  learnDirections,
-  pointsOf,
-  probeBase,
-  reportPoint,
-  requireParsed,
-  steeredOn,
-} from '../directions/reflection/study.ts';
-import { sweepPoints } from '../study/index.ts';
+import { steeredStudy } from '../directions/reflection/steered-study.ts';
 import { handle } from './handler.ts';
 import { judged } from './inputs/judge-input.ts';
 import { openModel } from './inputs/model-input.ts';
@@ -47,69 +35,34 @@ export default handle(contract, async (context) => {
       seed,
     };
     const pace = new Pace(context, 3);
-    const { texts, found } = await learnDirections(study);
-    const { surface } = found.places.train;
-    const probing = await probeBase(study, texts, surface, params.window);
-    const validation = await steeredOn(study, found, input.problems.validation);
-    requireParsed(figuresOf(validation.plain.measured, 0), input.problems.validation.length);
-    const points = pointsOf(found, { named: params.layers, modes: params.modes, alphas: params.alphas });
-    pace.next('steering');
-    const { results: frontier } = await sweepPoints({
-      points,
+    const asked = {
+      layers: params.layers,
+      modes: params.modes,
+      alphas: params.alphas,
+      window: params.window,
+      random_directions: params.random_directions,
+      forcing: forcing && { end: singleToken(model, forcing.end, '/forcing/end'), rounds: forcing.rounds },
+    };
+    const found = await steeredStudy(study, asked, {
       of: { model: opened.digest, data: input.digest, params: JSON.stringify(params) },
-      result: steeredPointSchema,
       checkpoints: context.checkpoint,
-      progress: (done) => pace.at(done / points.length, 'steering', { points: done, of: points.length }),
-      measure: async (point) => ({ ...point, ...(await validation.point(point)) }),
+      stage: (name) => pace.next(name),
+      swept: (done, of) => pace.at(done / of, 'steering', { points: done, of }),
     });
-    pace.next('reporting the chosen point');
-    const best = chosenPoint(frontier);
-    const chosen = { hook: best.hook, mode: best.mode, alpha: best.alpha };
-    const { vector, residualNorm } = found.vectors.get(chosen.hook)!;
-    const random = await validation.random(chosen, params.random_directions, seed);
-    const end = forcing && { end: singleToken(model, forcing.end, '/forcing/end'), rounds: forcing.rounds };
-    const reported = await reportPoint(study, found, chosen, end);
-    const text = (id: number) => model.tokenizer?.decode([id], { special: true }) ?? String(id);
-    const counts = ({ reflecting, other }: typeof found.places.train) => ({
-      reflecting: reflecting.length,
-      other: other.length,
-    });
-    const layer = found.layers.find(({ hook }) => hook === chosen.hook)!;
-    const basePlain = base && (await steeredOn({ ...study, model: base.model }, found, input.problems.test));
-    const pareto = paretoSet(frontier);
-    const outside = ({ low, high }: { low: number; high: number }, value: number) => value < low || value > high;
     const body = {
-      chosen,
-      sign: Math.sign(layer.projection.reflecting) || 1,
-      surface: text(surface),
+      ...found.body,
       triggers: [...input.triggers.values()],
-      places: { train: counts(found.places.train), held_out: counts(found.places.held_out) },
-      problems: Object.fromEntries(Object.entries(input.problems).map(([split, list]) => [split, list.length])),
-      ...reported,
-      base_plain: basePlain && figuresOf(basePlain.plain.measured, 0),
-      frontier,
-      pareto: pareto.map(({ hook, mode, alpha }) => ({ hook, mode, alpha })),
-      random,
-      claims: { frequency: outside(random.frequency, best.frequency), pass: outside(random.pass, best.pass) },
-      layers: found.layers,
-      probing,
-      judge: params.judge && (await judged(context, params.judge, validation.plain)),
+      judge: params.judge && (await judged(context, params.judge, found.plain)),
       data_digest: input.digest,
     };
-    const { problems: _problems, transfer: _transfer, base: _base, judge: _judge, ...asked } = params;
-    const of = { method: contract.type, params: asked, model: opened, seed, dataDigest: input.digest };
+    const { problems: _problems, transfer: _transfer, base: _base, judge: _judge, ...stated } = params;
+    const of = { method: contract.type, params: stated, model: opened, seed, dataDigest: input.digest };
+    const { vector, residualNorm, plots } = found;
     const named = await reflectionVector(context, of, { ...body, vector, residualNorm });
-    const histogram = found.histograms.get(chosen.hook)!;
-    const plots = [
-      tradePlot(frontier, pareto, best),
-      frequencyPlot(frontier),
-      aucPlot(found.layers),
-      projectionPlot({ reflecting: histogram.reflecting, other: histogram.other }, chosen.hook),
-    ];
     const report = await publishReport(
       context,
       { kind: 'reflection_study', body, plots },
-      { ...of, hook: chosen.hook, body },
+      { ...of, hook: body.chosen.hook, body },
     );
     return {
       result: {

@@ -1,27 +1,18 @@
 /** Handler of `refusal.study`: the base model's direction, and one point of a sweep for every copy. */
 import { join } from 'node:path';
-import { z } from 'zod';
 import { paramError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/refusal.study.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { removalOf, studyBase } from '../directions/refusal/base-study.ts';
-import { copyPoint } from '../directions/refusal/copy-study.ts';
 import { findDirection, residualNorm } from '../directions/refusal/find.ts';
-import { requireSameShape } from '../directions/refusal/repair-blocks.ts';
 import { checkWeights } from '../directions/refusal/weight-check.ts';
-import { sweepPoints } from '../study/index.ts';
 import { handle } from './handler.ts';
 import { densely, openModel } from './inputs/model-input.ts';
+import { studiedCopies } from './inputs/refusal-copies.ts';
 import { openRefusalInput } from './inputs/refusal-input.ts';
-import { publishFolder } from './outputs/model-artefact.ts';
 import { Pace } from './outputs/pace.ts';
-import { refusalPlots, refusalSummary, refusalVector } from './outputs/refusal-report.ts';
+import { publishAblated, refusalPlots, refusalSummary, refusalVector } from './outputs/refusal-report.ts';
 import { publishReport } from './outputs/report.ts';
-
-const pointSchema = contract.result.shape.copies.element.omit({ vector: true }).extend({
-  direction: z.object({ values: z.array(z.number()), residual_norm: z.number() }).nullable(),
-  model: z.object({ id: z.string().nullable(), digest: z.string() }),
-});
 
 export default handle(contract, async (context) => {
   const { params } = context;
@@ -47,25 +38,9 @@ export default handle(contract, async (context) => {
         ? await checkWeights(base.model, find.sets.harmless.test, removal, folder)
         : null;
     pace.next('studying copies');
-    const { results } = await sweepPoints({
-      points: params.copies.map(({ label }) => label),
-      of: { model: base.digest, data: input.digest, copies: JSON.stringify(params.copies) },
-      result: pointSchema,
-      checkpoints: context.checkpoint,
-      progress: (copies) => pace.to(2 + copies, 'studying copies', { copies }),
-      measure: async (label, i) => {
-        const opened = await openModel(context, params.copies[i]!.model);
-        try {
-          requireSameShape(base.model, opened.model, `/copies/${i}/model`);
-          const { attacks, verdict: limits } = params;
-          const options = { find, behaviour, attacks, encode: input.encode, limits };
-          const point = await copyPoint(label, opened.model, { model: base.model, chosen: found.chosen }, options);
-          return { ...point, model: { id: opened.id, digest: opened.digest } };
-        } finally {
-          await opened.model.release();
-        }
-      },
-    });
+    const results = await studiedCopies(context, base, { ...input, find, behaviour }, found, (copies) =>
+      pace.to(2 + copies, 'studying copies', { copies }),
+    );
     const { copies: _copies, harmful: _harmful, harmless: _harmless, ...asked } = params;
     const direction = {
       values: found.chosen.vector,
@@ -84,25 +59,13 @@ export default handle(contract, async (context) => {
     const body = { ...refusalSummary(found, input), ...measured, weights, copies, data_digest: input.digest };
     const plots = await refusalPlots(base.model, find, found, copies);
     const report = await publishReport(context, { kind: 'refusal_study', body, plots }, { ...of, body });
-    const { model: _model, ...rest } = asked;
-    const ablated = params.publish_ablated
-      ? await publishFolder(context, folder, {
-          method: contract.type,
-          params: rest,
-          seed: params.seed,
-          model: base.id,
-          data_digest: input.digest,
-          body: {
-            parent: { digest: base.digest, revision: base.revision },
-            ablated_along: await manifestId(vectors[0]!),
-          },
-        })
-      : null;
+    const along = await manifestId(vectors[0]!);
+    const ablated = params.publish_ablated ? await publishAblated(context, folder, base, { along, ...origin }) : null;
     const { candidates: _all, ...result } = body;
     return {
       result: {
         report: await manifestId(report),
-        vector: await manifestId(vectors[0]!),
+        vector: along,
         name: params.name ?? null,
         ablated_model: ablated && (await manifestId(ablated)),
         ...result,

@@ -11,7 +11,7 @@ import type { Text } from './positions.ts';
 import { PREFIXES, probe, probingPrefixes, type Window } from './probing.ts';
 import type { Estimator } from './separability.ts';
 
-type ReflectionStudy = {
+export type ReflectionStudy = {
   model: LanguageModel;
   base: LanguageModel | null;
   problems: Record<'train' | 'validation' | 'test', readonly Problem[]>;

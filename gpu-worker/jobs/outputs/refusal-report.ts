@@ -11,6 +11,7 @@ import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 import type { RefusalInput } from '../inputs/refusal-input.ts';
 import { type DirectionOf, directionManifest } from './direction-vector.ts';
+import { publishFolder } from './model-artefact.ts';
 
 const placeOf = ({ position, layer }: Source): Source => ({ position, layer });
 
@@ -86,3 +87,26 @@ export async function refusalPlots(
     ...(copies.length > 0 ? [cosinePlot(copies)] : []),
   ];
 }
+
+/** The base model without its direction, from the folder that it was written to; `along` is the id of the direction's vector. */
+export const publishAblated = (
+  context: Parameters<typeof publishFolder>[0],
+  folder: string,
+  base: OpenedModel,
+  {
+    along,
+    params,
+    seed,
+    dataDigest,
+  }: { along: string; params: Record<string, unknown>; seed: number; dataDigest: string },
+): Promise<Manifest> => {
+  const { model: _reference, ...rest } = params;
+  return publishFolder(context, folder, {
+    method: 'refusal.study',
+    params: rest,
+    seed,
+    model: base.id,
+    data_digest: dataDigest,
+    body: { parent: { digest: base.digest, revision: base.revision }, ablated_along: along },
+  });
+};
