@@ -4,6 +4,7 @@ import { stream } from '../../shared/math/random.ts';
 import {
   argMax,
   BlockRunner,
+  differingSize,
   klDivergence,
   type LanguageModel,
   linearsOf,
@@ -46,13 +47,13 @@ type Difference = {
 
 /** @throws SextantError `data_invalid` naming the first size in which the two differ */
 export function requireOneShape(a: LanguageModel, b: LanguageModel, pointer: string): void {
-  for (const size of ['family', 'layers', 'width', 'heads', 'kvHeads', 'headDim', 'mlpWidth', 'vocabulary'] as const) {
-    if (a.architecture[size] !== b.architecture[size]) {
-      throw new SextantError(
-        'data_invalid',
-        `${pointer}: its ${size} is ${b.architecture[size]}, that of the first model ${a.architecture[size]}`,
-      );
-    }
+  const sizes = ['family', 'layers', 'width', 'heads', 'kvHeads', 'headDim', 'mlpWidth', 'vocabulary'] as const;
+  const size = differingSize(a, b, sizes);
+  if (size) {
+    throw new SextantError(
+      'data_invalid',
+      `${pointer}: its ${size} is ${b.architecture[size]}, that of the first model ${a.architecture[size]}`,
+    );
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { EngineError } from '../runtime/index.ts';
+import { runComparison } from './report.ts';
 
 process.on('uncaughtException', (error) => {
   const expected = error instanceof EngineError || error instanceof SextantError;
@@ -12,53 +13,32 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 
-const [what, ...rest] = process.argv.slice(2);
-switch (what) {
-  case 'describe':
-    (await import('./describe.ts')).describeFolder(rest);
-    break;
-  case 'lm':
-    await (await import('./lm.ts')).verifyLm(rest);
-    break;
-  case 'sae':
-    await (await import('./sae.ts')).verifySae(rest);
-    break;
-  case 'sae-folder':
-    await (await import('./sae-folder.ts')).verifySaeFolder(rest);
-    break;
-  case 'block-sparse': {
-    const { compareBlockSparse } = await import('./block-sparse.ts');
-    await (await import('./report.ts')).runComparison('block-sparse', rest, compareBlockSparse);
-    break;
-  }
-  case 'compression': {
-    const { compareCompression } = await import('./compression.ts');
-    await (await import('./report.ts')).runComparison('compression', rest, compareCompression);
-    break;
-  }
-  case 'circuits': {
-    const { compareCircuits } = await import('./circuits.ts');
-    await (await import('./report.ts')).runComparison('circuits', rest, compareCircuits);
-    break;
-  }
-  case 'directions': {
-    const { compareDirections } = await import('./directions.ts');
-    await (await import('./report.ts')).runComparison('directions', rest, compareDirections);
-    break;
-  }
-  case 'layouts': {
-    const { compareLayouts } = await import('./layouts.ts');
-    await (await import('./report.ts')).runComparison('layouts', rest, compareLayouts);
-    break;
-  }
-  case 'ecg': {
-    const { compareEcg } = await import('./ecg.ts');
-    await (await import('./report.ts')).runComparison('ecg', rest, compareEcg);
-    break;
-  }
-  default:
-    console.error(
-      `usage: verify -- block-sparse|circuits|compression|directions|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what ?? ''}' ${rest.length})`,
-    );
-    process.exit(2);
+type Compare = Parameters<typeof runComparison>[2];
+
+/** A comparison that ends in one report. */
+const compared = (what: string, load: () => Promise<Compare>) => async (args: string[]) =>
+  runComparison(what, args, await load());
+
+/** Each loads its field when it is asked for. */
+const COMMANDS: Readonly<Record<string, (args: string[]) => void | Promise<void>>> = {
+  describe: async (args) => (await import('./describe.ts')).describeFolder(args),
+  lm: async (args) => (await import('./lm.ts')).verifyLm(args),
+  sae: async (args) => (await import('./sae.ts')).verifySae(args),
+  'sae-folder': async (args) => (await import('./sae-folder.ts')).verifySaeFolder(args),
+  'block-sparse': compared('block-sparse', async () => (await import('./block-sparse.ts')).compareBlockSparse),
+  compression: compared('compression', async () => (await import('./compression.ts')).compareCompression),
+  circuits: compared('circuits', async () => (await import('./circuits.ts')).compareCircuits),
+  directions: compared('directions', async () => (await import('./directions.ts')).compareDirections),
+  layouts: compared('layouts', async () => (await import('./layouts.ts')).compareLayouts),
+  ecg: compared('ecg', async () => (await import('./ecg.ts')).compareEcg),
+};
+
+const [what = '', ...rest] = process.argv.slice(2);
+const command = Object.hasOwn(COMMANDS, what) ? COMMANDS[what] : undefined;
+if (!command) {
+  console.error(
+    `usage: verify -- block-sparse|circuits|compression|directions|ecg|layouts|sae|sae-folder|lm|describe DIR [--expected FILE] [--device cpu|webgpu] (got '${what}' ${rest.length})`,
+  );
+  process.exit(2);
 }
+await command(rest);

@@ -5,7 +5,7 @@ import { chooseProvider } from '../runtime/index.ts';
 export type Device = 'cpu' | 'webgpu';
 type Item = { abs: number; rel: number; limit: number; ok: boolean };
 
-export type Difference = { abs: number; rel: number };
+type Difference = { abs: number; rel: number };
 /** Null stands for a missing value: it must meet null and counts no further. */
 type Numbers = ArrayLike<number | null>;
 

@@ -15,6 +15,16 @@ export const packingSchema = z
   );
 export type Packing = z.infer<typeof packingSchema>;
 
+/** The window of a job, of at least `least` tokens. */
+export const windowSchema = (least: number) =>
+  z
+    .number()
+    .int()
+    .min(least)
+    .max(8192)
+    .default(512)
+    .describe("tokens of a window, or the model's context where that is shorter");
+
 /**
  * Why text is not used: it is on the other side of the split, has no tokens, is a special token (or nothing but such), is the first of a
  * window, which nothing predicts, or comes after the number of tokens that was asked for.

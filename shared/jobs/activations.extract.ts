@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { dtypeSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from '../contracts/text-use.ts';
 import { PASS_POSITIONS } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
@@ -30,13 +30,7 @@ export default defineJob({
       .max(1_000_000_000)
       .default(65_536)
       .describe('most rows: tokens that are not special'),
-    context: z
-      .number()
-      .int()
-      .min(1)
-      .max(8192)
-      .default(512)
-      .describe("tokens of a window, or the model's context where that is shorter"),
+    context: windowSchema(1),
     batch: z.number().int().min(1).max(512).default(32),
     dtype: dtypeSchema.extract(['float32', 'float16']).default('float32'),
     shard_tokens: z.number().int().min(1024).max(4_194_304).default(65_536),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from '../contracts/text-use.ts';
 import { STEERING_MODES, vectorReferenceSchema } from '../contracts/vector.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
@@ -51,13 +51,7 @@ export default defineJob({
     split: textSplitSchema.default('all'),
     packing: packingSchema.default('documents'),
     tokens: z.number().int().min(1).max(10_000_000).default(8192).describe('most predictions'),
-    context: z
-      .number()
-      .int()
-      .min(2)
-      .max(8192)
-      .default(512)
-      .describe("tokens of a window, or the model's context where that is shorter"),
+    context: windowSchema(2),
     targets: z.array(tokenSetSchema).max(64).default([]).describe('token sets whose summed probability is reported'),
     answers: z
       .array(

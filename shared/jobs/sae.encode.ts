@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { packingSchema, textAccountSchema } from '../contracts/text-use.ts';
+import { packingSchema, textAccountSchema, windowSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { modelInput } from './references.ts';
@@ -17,13 +17,7 @@ export default defineJob({
     sae: saeIdSchema,
     texts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
     packing: packingSchema.default('documents'),
-    context: z
-      .number()
-      .int()
-      .min(1)
-      .max(8192)
-      .default(512)
-      .describe("tokens of a window, or the model's context where that is shorter"),
+    context: windowSchema(1),
     strongest: z.number().int().min(1).max(1024).default(32).describe('codes per token, by magnitude, in the result'),
     allow_mismatch: z.boolean().default(false),
   }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
-import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
+import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from '../contracts/text-use.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
@@ -124,13 +124,7 @@ export default defineJob({
     split: textSplitSchema.default('all'),
     packing: packingSchema.default('documents'),
     tokens: z.number().int().min(256).max(10_000_000).default(16_384).describe('most tokens that are not special'),
-    context: z
-      .number()
-      .int()
-      .min(2)
-      .max(8192)
-      .default(512)
-      .describe("tokens of a window, or the model's context where that is shorter"),
+    context: windowSchema(2),
     loss_sequences: z
       .number()
       .int()

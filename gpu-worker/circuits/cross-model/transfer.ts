@@ -6,7 +6,14 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Linear } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
-import { type Intervention, type LanguageModel, type ModelFolder, readWeight, type TokenRows } from '../../lm/index.ts';
+import {
+  differingSize,
+  type Intervention,
+  type LanguageModel,
+  type ModelFolder,
+  readWeight,
+  type TokenRows,
+} from '../../lm/index.ts';
 import { blendAt } from '../network/blend.ts';
 
 /**
@@ -32,23 +39,13 @@ const HOOKS: Record<TransferKind, string> = {
 
 /** @throws SextantError `data_invalid` where parts of one model would not fit the other, naming the first difference */
 export function requireOneShape(from: LanguageModel, into: LanguageModel, pointer: string): void {
-  const [a, b] = [from.architecture, into.architecture];
-  for (const field of [
-    'layers',
-    'width',
-    'heads',
-    'kvHeads',
-    'headDim',
-    'mlpWidth',
-    'vocabulary',
-    'parallel',
-  ] as const) {
-    if (a[field] !== b[field]) {
-      throw new SextantError(
-        'data_invalid',
-        `${pointer}: ${field} is ${a[field]}, the other model's ${b[field]}; parts of one do not fit the other`,
-      );
-    }
+  const sizes = ['layers', 'width', 'heads', 'kvHeads', 'headDim', 'mlpWidth', 'vocabulary', 'parallel'] as const;
+  const field = differingSize(from, into, sizes);
+  if (field) {
+    throw new SextantError(
+      'data_invalid',
+      `${pointer}: ${field} is ${from.architecture[field]}, the other model's ${into.architecture[field]}; parts of one do not fit the other`,
+    );
   }
 }
 

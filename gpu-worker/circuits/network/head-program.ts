@@ -1,6 +1,6 @@
 /** Logits of any streams that leave the last block. */
 import * as g from '../../graph/index.ts';
-import { layerNormOf, linearLayer, storedParameters } from '../../lm/index.ts';
+import { headLogits, layerNormOf, storedParameters } from '../../lm/index.ts';
 import type { Session } from '../../runtime/index.ts';
 import { openApart } from './apart-graph.ts';
 import type { NodeModel } from './node-model.ts';
@@ -17,11 +17,9 @@ export class HeadProgram {
   static async open(nodes: NodeModel, threads?: number): Promise<HeadProgram> {
     const { folder, architecture: a } = nodes.model;
     const get = storedParameters(folder);
-    const normed = layerNormOf(a, folder.weights.finalNorm, get, g.input('streams', ['rows', a.width]));
-    const logits = linearLayer(folder.weights.head, get, normed);
-    const cap = a.logitCap;
-    const capped = cap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / cap)), cap);
-    return new HeadProgram(await openApart(nodes, { logits: capped }, 'head', threads), a.width);
+    const final = layerNormOf(a, folder.weights.finalNorm, get, g.input('streams', ['rows', a.width]));
+    const logits = headLogits(a, folder.weights, get, final);
+    return new HeadProgram(await openApart(nodes, { logits }, 'head', threads), a.width);
   }
 
   /** [rows, width] -> [rows, vocabulary] */

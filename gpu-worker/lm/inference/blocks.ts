@@ -10,8 +10,8 @@ import { named } from '../named.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { Grid } from '../network/grid.ts';
 import { TappedHookPoints } from '../network/hook-points.ts';
-import { linear, lookUp, norm, type Parameters } from '../network/layers.ts';
-import { block } from '../network/transformer.ts';
+import { lookUp, norm, type Parameters } from '../network/layers.ts';
+import { block, headLogits } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
 import { notFiniteIn } from './finite.ts';
@@ -160,11 +160,10 @@ export class BlockRunner {
     const { architecture: a, weights } = this.folder;
     const { session } = await this.#session('losses', () => {
       const get = storedParameters(this.folder);
-      const logits = linear(weights.head, get, norm(a, weights.finalNorm, get, g.input('stream', ['rows', a.width])));
-      const cap = a.logitCap;
-      const capped = cap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / cap)), cap);
+      const final = norm(a, weights.finalNorm, get, g.input('stream', ['rows', a.width]));
+      const logits = headLogits(a, weights, get, final);
       return {
-        outputs: { losses: g.crossEntropyRows(capped, g.input('labels', ['rows'], 'int64')) },
+        outputs: { losses: g.crossEntropyRows(logits, g.input('labels', ['rows'], 'int64')) },
         taps: new Map(),
       };
     });

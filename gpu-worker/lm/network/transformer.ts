@@ -49,13 +49,16 @@ export function transformer(
   }
   return {
     final: norm(a, weights.finalNorm, get, inputs.streams?.logits(stream) ?? stream),
-    logits(final) {
-      const logits = linear(weights.head, get, final);
-      return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
-    },
+    logits: (final) => headLogits(a, weights, get, final),
     caches,
     grid,
   };
+}
+
+/** Logits of what the last norm gives, capped where the model caps them. */
+export function headLogits(a: Architecture, weights: ModelWeights, get: Parameters, final: Tensor): Tensor {
+  const logits = linear(weights.head, get, final);
+  return a.logitCap === null ? logits : g.mul(g.tanh(g.mul(logits, 1 / a.logitCap)), a.logitCap);
 }
 
 /** One block: the stream that leaves it and its new keys and values. */

@@ -1,9 +1,9 @@
 /** The two Workers that are compared, each in a workerd of its own, on direct sockets: nothing stands before them. */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { convertV4MiniflareOptions, Miniflare, type V4WorkerOptions } from 'miniflare';
+import { freePort } from '../../support/free-port.ts';
 import { jiffies, workerdOf } from './process.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -22,15 +22,6 @@ export type Server = {
   /** CPU time up to the first answer, in ms. */
   cold_cpu_ms: number;
 };
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 async function start(worker: V4WorkerOptions, path: string): Promise<Server> {
   const port = await freePort();
