@@ -7,13 +7,17 @@ export const UPLOAD_LIFE_S = 3600;
 /** A job may read its inputs this long after a claim. */
 const READ_LIFE_S = 6 * 3600;
 
-/** Bytes of one attempt, not yet checked. `job` is a job's or, for a client's upload, an artefact's id. */
+/** Everything that the tenant has in the bucket. */
+export const tenantPrefix = (tenant: string): string => `t/${tenant}/`;
+/** Bytes of all attempts, not yet checked. `job` is a job's or, for a client's upload, an artefact's id. */
+export const stagingPrefixOf = (tenant: string, job: string): string => `${tenantPrefix(tenant)}staging/${job}/`;
+/** Bytes of one attempt. */
 export const stagingPrefix = (tenant: string, job: string, attempt: number): string =>
-  `t/${tenant}/staging/${job}/${attempt}/`;
+  `${stagingPrefixOf(tenant, job)}${attempt}/`;
 export const stagingKey = (tenant: string, job: string, attempt: number, n: number): string =>
   `${stagingPrefix(tenant, job, attempt)}${n}`;
 /** Checked bytes; written once, never overwritten. */
-export const blobKey = (tenant: string, sha256: string): string => `t/${tenant}/blob/${sha256}`;
+export const blobKey = (tenant: string, sha256: string): string => `${tenantPrefix(tenant)}blob/${sha256}`;
 
 let client: AwsClient | undefined;
 const clientOf = (env: Env): AwsClient => {

@@ -1,6 +1,7 @@
 /** The hourly clean-up: staging leftovers, expired artefacts, blobs that nothing uses. Bounded work per run. */
 import type { Env } from '../environment.ts';
-import { blobKey, stagingPrefix } from './addresses.ts';
+import { blobKey, stagingPrefix, stagingPrefixOf, UPLOAD_LIFE_S } from './addresses.ts';
+import { noteDeletions } from './deletions.ts';
 
 /** Nothing younger is touched: upload addresses have expired long before, promotions are over. */
 export const CLEAN_UP_AGE_MS = 86_400_000;
@@ -8,6 +9,11 @@ export const CLEAN_UP_AGE_MS = 86_400_000;
 const DELETIONS_KEPT_MS = 7 * 86_400_000;
 const AREAS = 200;
 const BLOBS = 500;
+
+/** A sending that begins as its address expires may take this long. */
+const SLOW_UPLOAD_MS = 15 * 60_000;
+/** After an upload address was given out, nothing arrives there any more once this has passed. */
+export const LAST_UPLOAD_MS = UPLOAD_LIFE_S * 1000 + SLOW_UPLOAD_MS;
 
 type CleanedUp = { areas: number; artefacts: number; blobs: number };
 
@@ -18,7 +24,7 @@ export async function cleanUp(env: Env, now: number): Promise<CleanedUp> {
   return {
     areas: await cleanUpStaging(env, now - CLEAN_UP_AGE_MS),
     artefacts: await deleteExpiredArtefacts(env, now),
-    blobs: await deleteUnusedBlobs(env, now - CLEAN_UP_AGE_MS),
+    blobs: await deleteUnusedBlobs(env, now - CLEAN_UP_AGE_MS, now),
   };
 }
 
@@ -35,6 +41,19 @@ async function cleanUpStaging(env: Env, before: number): Promise<number> {
       .run();
   }
   return results.length;
+}
+
+/**
+ * Deletes at once what was staged for a job or an artefact that goes. Its upload addresses may still count: what arrives
+ * there later falls to the first clean-up after the last of them has expired.
+ */
+export async function discardStaging(env: Env, tenant: string, job: string): Promise<void> {
+  await deletePrefix(env.R2, stagingPrefixOf(tenant, job));
+  await env.DB.prepare(
+    'UPDATE staging SET touched_at = touched_at - ?3 WHERE tenant = ?1 AND job = ?2 AND touched_at > ?4',
+  )
+    .bind(tenant, job, CLEAN_UP_AGE_MS - LAST_UPLOAD_MS, Date.now() - LAST_UPLOAD_MS)
+    .run();
 }
 
 export async function deletePrefix(bucket: R2Bucket, prefix: string): Promise<void> {
@@ -58,7 +77,7 @@ async function deleteExpiredArtefacts(env: Env, now: number): Promise<number> {
   return gone!.meta.changes;
 }
 
-async function deleteUnusedBlobs(env: Env, before: number): Promise<number> {
+async function deleteUnusedBlobs(env: Env, before: number, now: number): Promise<number> {
   // doomed first, so that no promotion relies on bytes that are about to go; rows doomed by a broken run come along
   const { results } = await env.DB.prepare(
     `UPDATE blobs SET state = 'doomed' WHERE (tenant, sha256) IN (
@@ -73,11 +92,12 @@ async function deleteUnusedBlobs(env: Env, before: number): Promise<number> {
     return 0;
   }
   await env.R2.delete(results.map(({ tenant, sha256 }) => blobKey(tenant, sha256)));
-  await env.DB.prepare(
-    `DELETE FROM blobs WHERE state = 'doomed' AND (tenant, sha256) IN (
-       SELECT value ->> 'tenant', value ->> 'sha256' FROM json_each(?))`,
-  )
-    .bind(JSON.stringify(results))
-    .run();
+  await env.DB.batch([
+    env.DB.prepare(
+      `DELETE FROM blobs WHERE state = 'doomed' AND (tenant, sha256) IN (
+         SELECT value ->> 'tenant', value ->> 'sha256' FROM json_each(?))`,
+    ).bind(JSON.stringify(results)),
+    noteDeletions(env, JSON.stringify(results.map(({ sha256 }) => sha256)), now),
+  ]);
   return results.length;
 }

@@ -4,6 +4,7 @@ import { randomId } from '../../shared/signing/digest.ts';
 import { type AuditEvent, audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { UPLOAD_LIFE_S } from './addresses.ts';
+import { discardStaging } from './clean-up.ts';
 import { reserveBlobs, storedBlobs } from './ownership.ts';
 import { verifyAndPromote } from './promotion.ts';
 import { type ArtefactRow, readArtefact } from './reading.ts';
@@ -72,4 +73,5 @@ export async function deleteArtefact(env: Env, event: AuditEvent, now: number): 
     env.DB.prepare('DELETE FROM blob_uses WHERE tenant = ? AND holder = ?').bind(tenant, id),
   ]);
   await releaseBlobs(env, tenant, [row.sha256], now);
+  await discardStaging(env, tenant, id);
 }

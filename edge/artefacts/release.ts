@@ -2,6 +2,7 @@
 import type { Env } from '../environment.ts';
 import { blobKey } from './addresses.ts';
 import { CLEAN_UP_AGE_MS } from './clean-up.ts';
+import { noteDeletions } from './deletions.ts';
 
 /** What a request or a worker asks of R2 and D1 at once. */
 const BATCH = 500;
@@ -34,19 +35,4 @@ export async function releaseBlobs(env: Env, tenant: string, digests: readonly s
       noteDeletions(env, list, now),
     ]);
   }
-}
-
-/** Notes digests, of blobs or of ids of jobs, given as a JSON list, for workers to drop. */
-export const noteDeletions = (env: Env, list: string, now: number): D1PreparedStatement =>
-  env.DB.prepare('INSERT INTO deletions (sha256, at) SELECT value, ?2 FROM json_each(?1)').bind(list, now);
-
-/** Deleted blobs after the cursor, oldest first, and the cursor to go on from. */
-export async function deletionsAfter(
-  env: Env,
-  after: number,
-): Promise<{ cursor: number; deletions: { sha256: string }[] }> {
-  const { results } = await env.DB.prepare('SELECT seq, sha256 FROM deletions WHERE seq > ? ORDER BY seq LIMIT 1000')
-    .bind(after)
-    .all<{ seq: number; sha256: string }>();
-  return { cursor: results.at(-1)?.seq ?? after, deletions: results.map(({ sha256 }) => ({ sha256 })) };
 }

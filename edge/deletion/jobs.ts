@@ -1,6 +1,7 @@
 /** Deleting one job: its ledger, its row, its artefacts. What it published is deleted by itself. */
 import { isTerminal } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { discardStaging } from '../artefacts/clean-up.ts';
 import { releaseBlobs } from '../artefacts/release.ts';
 import { type AuditEvent, audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
@@ -28,6 +29,7 @@ export async function deleteJob(env: Env, event: AuditEvent, now: number): Promi
   const address = await ledger.webhookOf(tenant);
   const digests = await deleteRows(env, event);
   await releaseBlobs(env, tenant, digests, now);
+  await discardStaging(env, tenant, id);
   if (address) {
     await deliveryQueueOf(env, await addressQueueName(tenant, address)).forgetSubject(id);
   }

@@ -1,15 +1,18 @@
 /**
  * One object per tenant that is being deleted: takes everything away, and once more when the keys that other isolates
- * may still remember have run out. It forgets itself at the end.
+ * may still remember have run out. Upload addresses that were given out cannot be taken back: until the last of them has
+ * expired, what arrives there is deleted each half minute. Then it forgets itself.
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../environment.ts';
 import { KEY_CACHE_MS } from '../keys/registry.ts';
 import { log } from '../log.ts';
-import { eraseTenant } from './tenant.ts';
+import { eraseObjects, eraseTenant, lastUploadAt } from './tenant.ts';
 
 const RETRY_MS = 5_000;
-type Task = { tenant: string; begun_at: number };
+const SWEEP_MS = 30_000;
+/** `uploads_until`: when nothing can arrive any more; `erased`: only that is waited for. */
+type Task = { tenant: string; begun_at: number; uploads_until: number; erased: boolean };
 
 export class TenantEraser extends DurableObject<Env> {
   /** Begins, unless it has begun. */
@@ -17,7 +20,7 @@ export class TenantEraser extends DurableObject<Env> {
     if (await this.ctx.storage.get<Task>('task')) {
       return;
     }
-    await this.ctx.storage.put<Task>('task', { tenant, begun_at: Date.now() });
+    await this.ctx.storage.put<Task>('task', { tenant, begun_at: Date.now(), uploads_until: 0, erased: false });
     await this.ctx.storage.setAlarm(Date.now());
   }
 
@@ -28,17 +31,29 @@ export class TenantEraser extends DurableObject<Env> {
     }
     await this.ctx.storage.setAlarm(Date.now() + RETRY_MS);
     try {
-      await eraseTenant(this.env, task.tenant, Date.now());
+      await (task.erased ? eraseObjects(this.env, task.tenant) : this.#erase(task));
     } catch (error) {
       log.error('a tenant is not gone yet', { reason: String(error) });
       return;
     }
+    const now = Date.now();
     const last = task.begun_at + KEY_CACHE_MS + RETRY_MS;
-    if (Date.now() < last) {
+    if (now < last && !task.erased) {
       return this.ctx.storage.setAlarm(last);
+    }
+    await this.ctx.storage.put<Task>('task', { ...task, erased: true });
+    if (now < task.uploads_until) {
+      return this.ctx.storage.setAlarm(now + SWEEP_MS);
     }
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+  }
+
+  /** Takes everything away, having noted until when to look for more: afterwards no row tells. */
+  async #erase(task: Task): Promise<void> {
+    task.uploads_until = Math.max(task.uploads_until, await lastUploadAt(this.env, task.tenant));
+    await this.ctx.storage.put<Task>('task', task);
+    await eraseTenant(this.env, task.tenant, Date.now());
   }
 }
 

@@ -1,7 +1,8 @@
 /** Everything a tenant has, taken away: each step may be repeated, so that what breaks off is simply begun again. */
 
-import { deletePrefix } from '../artefacts/clean-up.ts';
-import { noteDeletions } from '../artefacts/release.ts';
+import { tenantPrefix } from '../artefacts/addresses.ts';
+import { deletePrefix, LAST_UPLOAD_MS } from '../artefacts/clean-up.ts';
+import { noteDeletions } from '../artefacts/deletions.ts';
 import type { Env } from '../environment.ts';
 import { forgetKeys } from '../idempotency/keys.ts';
 import { inboxOf } from '../inbound/inbox.ts';
@@ -71,6 +72,17 @@ async function eraseJob(env: Env, tenant: string, id: string): Promise<void> {
   await ledger.erase(tenant);
 }
 
+/** All of the tenant's bytes in the bucket. */
+export const eraseObjects = (env: Env, tenant: string): Promise<void> => deletePrefix(env.R2, tenantPrefix(tenant));
+
+/** Until when bytes may arrive at addresses that were given out, ms since the epoch; 0 where none was. */
+export async function lastUploadAt(env: Env, tenant: string): Promise<number> {
+  const row = await env.DB.prepare('SELECT max(touched_at) AS last FROM staging WHERE tenant = ?')
+    .bind(tenant)
+    .first<{ last: number | null }>();
+  return row?.last ? row.last + LAST_UPLOAD_MS : 0;
+}
+
 /** Takes all of it away. Raises what the stores raise; call it again then. */
 export async function eraseTenant(env: Env, tenant: string, now: number): Promise<void> {
   // first whoever could bring something new
@@ -98,7 +110,7 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
   }
   await accountOf(env, tenant).erase();
   await forgetKeys(env, tenant);
-  await deletePrefix(env.R2, `t/${tenant}/`);
+  await eraseObjects(env, tenant);
   const { results } = await env.DB.prepare('SELECT sha256 FROM blobs WHERE tenant = ?')
     .bind(tenant)
     .all<{ sha256: string }>();

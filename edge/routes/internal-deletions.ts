@@ -2,7 +2,7 @@
 import { Hono } from 'hono';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Deletions } from '../../shared/contracts/worker-call.ts';
-import { deletionsAfter } from '../artefacts/release.ts';
+import { deletionsAfter } from '../artefacts/deletions.ts';
 import type { App } from '../environment.ts';
 import { type WorkerEnv, workerAccess } from '../workers/access.ts';
 

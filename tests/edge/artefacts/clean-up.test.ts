@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { blobKey, stagingKey } from '../../../edge/artefacts/addresses.ts';
-import { CLEAN_UP_AGE_MS, cleanUp } from '../../../edge/artefacts/clean-up.ts';
+import { CLEAN_UP_AGE_MS, cleanUp, discardStaging, LAST_UPLOAD_MS } from '../../../edge/artefacts/clean-up.ts';
 import { artefactStatements } from '../../../edge/artefacts/index-rows.ts';
 import { reserveBlobs, storedBlobs } from '../../../edge/artefacts/ownership.ts';
 import { verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
@@ -25,6 +25,24 @@ async function leave(tenant: string, content: string, now: number, expires: numb
 }
 
 describe('the clean-up', () => {
+  it('takes what arrives at the address of a deleted artefact once no address counts any more', async () => {
+    const start = Date.now();
+    const area = newArea('late');
+    const artefact = await announce(0, 'sent after the deletion');
+    await presignUploads(env, { ...area, blobs: [artefact] }, start);
+    await stage(area, 0, 'sent before it');
+    const staged = () => env.R2.head(stagingKey('late', area.job, 1, 0));
+    await discardStaging(env, 'late', area.job);
+    expect(await staged()).toBeNull();
+    await stage(area, 0, 'sent after the deletion');
+    await discardStaging(env, 'late', area.job);
+    await stage(area, 0, 'sent after the second');
+    await cleanUp(env, start + LAST_UPLOAD_MS - 1000);
+    expect(await staged()).not.toBeNull();
+    await cleanUp(env, start + LAST_UPLOAD_MS + 1000);
+    expect(await staged()).toBeNull();
+  });
+
   it('removes staging leftovers, expired artefacts and unused blobs, and nothing younger or in use', async () => {
     const start = Date.now();
     const kept = await leave('swept', 'kept for ever', start, null);
@@ -43,6 +61,8 @@ describe('the clean-up', () => {
       expect(await upload.staged()).toBeNull();
     }
     expect(await orphan.blob()).toBeNull();
+    const { results } = await env.DB.prepare('SELECT sha256 FROM deletions').all<{ sha256: string }>();
+    expect(results.map(({ sha256 }) => sha256)).toContain(orphan.artefact.sha256);
     expect((await storedBlobs(env, 'swept', [orphan.artefact.sha256])).size).toBe(0);
     expect(await expiring.blob()).not.toBeNull();
 

@@ -166,6 +166,61 @@ describe('deleting a tenant', () => {
   });
 });
 
+describe('an upload address that outlives its owner', () => {
+  const announced = async (client: Client) => {
+    const body = { name: 'x', sha256: await sha256Hex('late'), bytes: 4, media_type: 'text/plain' };
+    const answer = await client.call('POST', '/v1/artefacts', { body });
+    const { id, upload } = await answer.json<{ id: string; upload: { url: string } }>();
+    // where a PUT to the address puts it
+    const key = new URL(upload.url).pathname.split('/').slice(-6).join('/');
+    expect(key).toMatch(new RegExp(`^t/${client.tenant}/staging/${id}/`));
+    return { id, put: () => env.R2.put(key, 'late'), head: () => env.R2.head(key) };
+  };
+
+  it('holds nothing of a deleted artefact, committed or not', async () => {
+    const client = await newClient();
+    for (const commits of [true, false]) {
+      const { id, put, head } = await announced(client);
+      await put();
+      if (commits) {
+        expect((await client.call('POST', `/v1/artefacts/${id}/commit`)).status).toBe(200);
+      }
+      expect((await client.call('DELETE', `/v1/artefacts/${id}`)).status).toBe(204);
+      expect(await head()).toBeNull();
+      expect(await objects(client.tenant)).toEqual([]);
+    }
+  });
+
+  it('is swept every half minute after the deletion of its tenant, until it has expired', async () => {
+    const client = await newClient();
+    const { put } = await announced(client);
+    const first = await client.call('POST', '/v1/tenant-deletions', { body: {} });
+    const { confirmation } = await first.json<{ confirmation: string }>();
+    expect((await client.call('POST', '/v1/tenant-deletions', { body: { confirmation } })).status).toBe(202);
+    await until(async () => (await rowsOf(client.tenant)).length === 0, 'the rows to go');
+    const eraser = env.ERASER.getByName(client.tenant);
+    type Task = { begun_at: number; uploads_until: number };
+    const set = (change: Partial<Task>) =>
+      runInDurableObject(eraser, async (_, { storage }) => {
+        const task = await storage.get<Task>('task');
+        await storage.put('task', { ...task, ...change });
+        return task?.uploads_until ?? 0;
+      });
+    expect(await set({ begun_at: 0 })).toBeGreaterThan(Date.now() + 3_600_000);
+    for (let i = 0; i < 3; i += 1) {
+      await put();
+      await runDurableObjectAlarm(eraser);
+      expect(await objects(client.tenant)).toEqual([]);
+      const next = await runInDurableObject(eraser, (_, { storage }) => storage.getAlarm());
+      expect(next).toBeLessThan(Date.now() + 31_000);
+    }
+    await set({ uploads_until: 0 });
+    await runDurableObjectAlarm(eraser);
+    expect(await runInDurableObject(eraser, async (_, { storage }) => (await storage.list()).size)).toBe(0);
+    expect(await runInDurableObject(eraser, (_, { storage }) => storage.getAlarm())).toBeNull();
+  });
+});
+
 describe('after a tenant was deleted', () => {
   it('no store holds a word of it, but for the audit log', async () => {
     const client = await newClient();

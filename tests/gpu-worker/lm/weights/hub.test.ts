@@ -42,6 +42,18 @@ describe('a model from a hub', () => {
     await model.release();
   });
 
+  it('leaves nothing in the cache but what the hub serves, nor any sign of who asked', async () => {
+    const { folder: path } = await fetched({ token: 'hf_operators_own' });
+    const every = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(every.map(({ name }) => name).sort()).toEqual(['.complete', 'config.json', 'model.safetensors']);
+    for (const { name, parentPath } of every) {
+      expect(parentPath).toBe(path);
+      expect(new Uint8Array(readFileSync(join(path, name)))).toEqual(files[name] ?? new Uint8Array());
+    }
+    // whoever names the commit next, of whatever tenant, is given the same folder
+    expect((await fetched({ revision: COMMIT })).folder).toBe(path);
+  });
+
   it('is not asked for again: a branch costs one request, a commit none', async () => {
     await fetched();
     hub.requests.length = 0;
