@@ -1,11 +1,6 @@
 /** What the API shows of a published result, for kinds that have no view of their own. */
-import { z } from '@hono/zod-openapi';
-import { manifestSchema } from '../../shared/contracts/manifest.ts';
 import { PUBLIC_TENANT } from '../environment.ts';
 import type { PublishedResult } from './reading.ts';
-
-export const publishedSchema = <I extends z.ZodType>(id: I) =>
-  manifestSchema.extend({ id, job: z.string().nullable(), created_at: z.string() });
 
 export const publishedView = ({ id, tenant, manifest, job, created }: PublishedResult) => ({
   id,

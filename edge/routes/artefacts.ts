@@ -1,8 +1,8 @@
 /** Artefacts: a tenant's bytes. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { blobSchema, randomIdSchema } from '../../shared/contracts/manifest.ts';
+import { announceArtefactSchema, artefactGrantSchema, artefactSchema } from '../../shared/contracts/artefact.ts';
+import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { blobKey } from '../artefacts/addresses.ts';
 import { commitUpload, deleteArtefact, grantUpload } from '../artefacts/grant.ts';
 import { type ArtefactRow, listArtefacts, readArtefact } from '../artefacts/reading.ts';
@@ -14,33 +14,9 @@ import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { contentRange, rangeOf } from '../http/range.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 
-const artefactSchema = z
-  .object({
-    id: randomIdSchema('art'),
-    name: z.string(),
-    sha256: z.string(),
-    bytes: z.number().int(),
-    media_type: z.string(),
-    job: z.string().nullable(),
-    state: z.enum(['pending', 'stored']),
-    created_at: z.string(),
-    expires_at: z.string().nullable(),
-  })
-  .openapi('Artefact');
-const grantSchema = artefactSchema
-  .extend({
-    upload: z
-      .object({ method: z.literal('PUT'), url: z.string(), expires_at: z.string() })
-      .nullable()
-      .describe('where to send the bytes; null where the tenant owns them already'),
-  })
-  .openapi('ArtefactGrant');
-const announceSchema = blobSchema
-  .extend({
-    bytes: z.number().int().min(0).max(SHARD_LIMIT),
-    media_type: z.string().regex(/^[a-z0-9.+-]{1,60}\/[a-z0-9.+-]{1,60}$/, 'a media type without parameters'),
-  })
-  .openapi('AnnounceArtefact');
+const artefactBody = artefactSchema.openapi('Artefact');
+const grantBody = artefactGrantSchema.openapi('ArtefactGrant');
+const announceBody = announceArtefactSchema.openapi('AnnounceArtefact');
 const idParams = z.object({ id: randomIdSchema('art') });
 const tags = ['artefacts'];
 
@@ -50,9 +26,9 @@ const create = createRoute({
   path: '/v1/artefacts',
   tags,
   summary: 'Announce bytes and get an address to upload them to',
-  request: { headers: idempotencyHeader, body: jsonRequest(announceSchema) },
+  request: { headers: idempotencyHeader, body: jsonRequest(announceBody) },
   responses: {
-    201: json(grantSchema, 'The artefact; send the bytes, then commit'),
+    201: json(grantBody, 'The artefact; send the bytes, then commit'),
     ...problems(...KEYED, ...BODY, ...ONCE, 'artefact_mismatch', 'unavailable'),
   },
 });
@@ -64,7 +40,7 @@ const commit = createRoute({
   summary: 'Have uploaded bytes checked and stored',
   request: { params: idParams },
   responses: {
-    200: json(artefactSchema, 'Stored'),
+    200: json(artefactBody, 'Stored'),
     ...problems(...KEYED, 'not_found', 'artefact_missing', 'artefact_mismatch', 'unavailable'),
   },
 });
@@ -75,7 +51,7 @@ const list = createRoute({
   tags,
   summary: 'List artefacts',
   request: { query: pageQuery.extend({ job: randomIdSchema('job').optional() }) },
-  responses: { 200: json(page(artefactSchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(artefactBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const bytes = { content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } } };
 const read = createRoute({
@@ -110,7 +86,7 @@ const remove = createRoute({
 });
 
 const instant = (ms: number): string => new Date(ms).toISOString();
-const view = (row: ArtefactRow): z.infer<typeof artefactSchema> => ({
+const view = (row: ArtefactRow): z.infer<typeof artefactBody> => ({
   id: row.id,
   name: row.name,
   sha256: row.sha256,

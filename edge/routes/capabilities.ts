@@ -1,5 +1,6 @@
 /** What this deployment can do and where its limits are. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { capabilitiesSchema } from '../../shared/contracts/capabilities.ts';
 import { SCOPES } from '../../shared/contracts/scope.ts';
 import { VECTOR_FORMATS, vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
@@ -8,31 +9,7 @@ import type { App } from '../environment.ts';
 import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../http/body.ts';
 import { json, open } from '../http/declaration.ts';
 
-const capabilitiesSchema = z
-  .object({
-    job_types: z.array(
-      z.object({
-        type: z.string(),
-        summary: z.string(),
-        version: z.number(),
-        scope: z.string(),
-        produces: z.array(z.string()),
-      }),
-    ),
-    vectors: z.object({ formats: z.array(z.string()), dtypes: z.array(z.string()), batch: z.number() }),
-    scopes: z.array(z.string()),
-    limits: z.object({
-      json_bytes: z.number(),
-      table_bytes: z.number(),
-      json_depth: z.number(),
-      shard_bytes: z.number(),
-      page: z.number(),
-      reads_per_minute: z.number(),
-      writes_per_minute: z.number(),
-      jobs_per_minute: z.number(),
-    }),
-  })
-  .openapi('Capabilities');
+const capabilitiesBody = capabilitiesSchema.openapi('Capabilities');
 
 const read = createRoute({
   ...open,
@@ -40,7 +17,7 @@ const read = createRoute({
   path: '/v1/capabilities',
   tags: ['service'],
   summary: 'What this deployment can do',
-  responses: { 200: json(capabilitiesSchema, 'Job types, formats, scopes, limits') },
+  responses: { 200: json(capabilitiesBody, 'Job types, formats, scopes, limits') },
 });
 
 export default function registerCapabilities(app: App): void {

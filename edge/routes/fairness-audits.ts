@@ -1,126 +1,17 @@
 /** Audits: predictions, labels and groups in, metrics with intervals out; nothing of it is stored. */
-import { createRoute, z } from '@hono/zod-openapi';
-import { columnNameSchema } from '../../shared/contracts/column-name.ts';
-import { longArray } from '../../shared/contracts/long-array.ts';
-import { type AuditColumnsInput, auditDocument, auditOptionsSchema } from '../../shared/fairness/audit/document.ts';
+import { createRoute } from '@hono/zod-openapi';
+import { type AuditColumnsInput, auditDocument } from '../../shared/fairness/audit/document.ts';
 import { grouping } from '../../shared/fairness/audit/groups.ts';
 import { outcomes } from '../../shared/fairness/audit/labels.ts';
+import { auditRequestSchema, auditSchema } from '../../shared/fairness/audit/request.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
-const MOST_ROWS = 1_000_000;
-const numbers = longArray(z.number()).min(1).max(MOST_ROWS);
-const labels = longArray(z.union([z.string().max(1000), z.number(), z.boolean()]))
-  .min(1)
-  .max(MOST_ROWS);
+const auditRequestBody = auditRequestSchema.openapi('AuditRequest');
 
-const auditRequestSchema = auditOptionsSchema
-  .extend({
-    predictions: numbers,
-    labels: labels
-      .optional()
-      .describe('outcomes: numbers; for classification 0 or 1, true or false, or texts with a `positive`'),
-    groups: z
-      .record(columnNameSchema, labels)
-      .describe('group labels by attribute; the intersection of all is audited too'),
-    routing: z
-      .strictObject({ routed: numbers, heads: z.array(numbers).min(2).max(65) })
-      .optional()
-      .describe('learned group of every row and scores of every head, the pooled one last: rationality and envy gaps'),
-    counterfactual_predictions: numbers.optional().describe('score of the same person in the counterfactual world'),
-    futures: z
-      .strictObject({
-        present: numbers,
-        present_counterfactual: numbers,
-        future: numbers,
-        future_counterfactual: numbers,
-      })
-      .optional()
-      .describe('status now and after the reaction in both worlds: present gap and average future causal effect'),
-  })
-  .openapi('AuditRequest');
-
-const measuredSchema = z
-  .object({
-    metric: z.string(),
-    threshold: z.number().optional(),
-    estimate: z.number().nullable(),
-    low: z.number().nullable(),
-    high: z.number().nullable(),
-    standard_error: z.number().nullable(),
-    reason: z.string().optional().describe('why there is no estimate'),
-  })
-  .openapi('Measured');
-const sizedGroup = z.object({ level: z.string(), count: z.number().int() });
-const auditSchema = z
-  .object({
-    rows: z.number().int(),
-    task: z.enum(['regression', 'classification']),
-    method: z.object({
-      intervals: z.string(),
-      tests: z.string(),
-      level: z.number(),
-      draws: z.number(),
-      permutations: z.number(),
-      seed: z.number(),
-      minimum_group: z.number(),
-    }),
-    attributes: z.array(
-      z.object({
-        attribute: z.string(),
-        groups: z.array(sizedGroup.extend({ metrics: z.array(measuredSchema) })),
-        excluded: z.array(sizedGroup).describe('groups below the minimum size: nothing is claimed of them'),
-        pairs: z.array(
-          z.object({
-            a: z.string(),
-            b: z.string(),
-            ks_noise_floor: z
-              .number()
-              .describe('KS distance that equal groups of these sizes exceed in 5 % of samples'),
-            metrics: z.array(measuredSchema),
-            tests: z.array(
-              z.object({ metric: z.string(), threshold: z.number().optional(), p: z.number(), p_holm: z.number() }),
-            ),
-          }),
-        ),
-        overall: z.array(measuredSchema).describe('largest absolute gap over pairs'),
-      }),
-    ),
-    preferences: z
-      .object({
-        loss: z.enum(['error', 'squared_error']),
-        groups: z.array(
-          z.object({
-            group: z.number().int(),
-            count: z.number().int(),
-            own: measuredSchema,
-            pooled: measuredSchema,
-            rationality: measuredSchema,
-            envy: measuredSchema.nullable(),
-          }),
-        ),
-        without_harm_rate: z.number(),
-        worst_gap: z.number(),
-        demographics: z.array(
-          z.object({
-            attribute: z.string(),
-            mutual_information: z.number().describe('of learned group and attribute, in nats'),
-            groups: z.array(
-              sizedGroup.extend({ rationality: measuredSchema, harmed: z.boolean(), routing: z.array(z.number()) }),
-            ),
-            excluded: z.array(sizedGroup).describe('groups below the minimum size: nothing is claimed of them'),
-          }),
-        ),
-      })
-      .optional(),
-    counterfactual_gap: measuredSchema.optional(),
-    lookahead: z
-      .object({ present_gap: measuredSchema, future_gap: measuredSchema, improvement: z.number().nullable() })
-      .optional(),
-  })
-  .openapi('Audit');
+const auditBody = auditSchema.openapi('Audit');
 
 const create = createRoute({
   ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fairness.audit'),
@@ -130,9 +21,9 @@ const create = createRoute({
   summary: 'Measure how a predictor treats groups',
   description:
     'Bootstrap (BCa) intervals and permutation p-values for every metric. Too much for the edge: create a job of type fairness.audit.',
-  request: { body: jsonRequest(auditRequestSchema) },
+  request: { body: jsonRequest(auditRequestBody) },
   responses: {
-    200: json(auditSchema, 'The audit'),
+    200: json(auditBody, 'The audit'),
     ...problems(...KEYED, ...BODY, 'data_invalid', 'computation_too_large'),
   },
 });

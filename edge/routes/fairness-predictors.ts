@@ -1,7 +1,8 @@
 /** Fair predictors: immutable, registered once, run over small tables at once. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
-import { predictorIdSchema } from '../../shared/contracts/manifest.ts';
+import { predictorIdSchema, predictorSchema } from '../../shared/contracts/manifest.ts';
+import { predictionsSchema, predictionTableSchema } from '../../shared/contracts/predictor.ts';
 import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { Prediction } from '../../shared/fairness/predictors/compiled.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
@@ -14,37 +15,14 @@ import { access } from '../http/access.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from '../http/declaration.ts';
 import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../http/table-body.ts';
 import { readPublished } from '../published/reading.ts';
-import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
+import { publishedCaching, publishedView } from '../published/view.ts';
 
 const tags = ['fairness'];
 const idParams = z.object({ id: predictorIdSchema });
-const predictorSchema = publishedSchema(predictorIdSchema).openapi('Predictor');
+const predictorBody = predictorSchema.openapi('Predictor');
 const documentSchema = predictorDocumentSchema.openapi('PredictorDocument');
-const predictionsSchema = z
-  .object({
-    predictor: predictorIdSchema,
-    rows: z.number().int(),
-    scores: z.array(z.number()),
-    routed: z.array(z.number().int()).optional().describe('learned group of every row (gated predictors)'),
-    present_gap: z
-      .array(z.number())
-      .optional()
-      .describe('|gap| to the counterfactual worlds now (lookahead predictors)'),
-    future_gap: z.array(z.number()).optional().describe('the same after the reaction'),
-    unknown_levels: z
-      .array(z.object({ column: z.string(), rows: z.number().int() }))
-      .optional()
-      .describe('rows whose level of a column the predictor does not know and took as none of its levels'),
-  })
-  .openapi('Predictions');
-const columnsSchema = z
-  .strictObject({
-    columns: z
-      .record(z.string(), z.array(z.unknown()))
-      .openapi({ example: { age: [31, 52], sex: ['f', 'm'] } })
-      .describe('cells by column: numbers, texts, booleans or null, equally many in every column'),
-  })
-  .openapi('PredictionTable');
+const predictionsBody = predictionsSchema.openapi('Predictions');
+const columnsBody = predictionTableSchema.openapi('PredictionTable');
 const text = { schema: z.string() };
 const binary = { schema: z.string().openapi({ format: 'binary' }) };
 
@@ -56,7 +34,7 @@ const create = createRoute({
   summary: 'Register an immutable predictor',
   description: 'The id is the digest of the document: sending it again changes nothing.',
   request: { body: jsonRequest(documentSchema) },
-  responses: { 201: json(predictorSchema, 'Registered'), ...problems(...KEYED, ...BODY, 'data_invalid') },
+  responses: { 201: json(predictorBody, 'Registered'), ...problems(...KEYED, ...BODY, 'data_invalid') },
 });
 const read = createRoute({
   ...keyed('fairness:compute'),
@@ -65,7 +43,7 @@ const read = createRoute({
   tags,
   summary: 'Read a predictor',
   request: { params: idParams },
-  responses: { 200: json(predictorSchema, 'The predictor'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(predictorBody, 'The predictor'), ...problems(...KEYED, 'not_found') },
 });
 const predict = createRoute({
   security: [{ bearer: ['fairness:compute'] }],
@@ -84,7 +62,7 @@ const predict = createRoute({
       required: false,
       content: {
         'application/json': {
-          schema: columnsSchema,
+          schema: columnsBody,
         },
         [CSV_TYPE]: text,
         [ARROW_TYPES[0]]: binary,
@@ -95,7 +73,7 @@ const predict = createRoute({
   responses: {
     200: {
       description: 'One score per row, in order',
-      content: { 'application/json': { schema: predictionsSchema }, [CSV_TYPE]: text, [ARROW_TYPES[0]]: binary },
+      content: { 'application/json': { schema: predictionsBody }, [CSV_TYPE]: text, [ARROW_TYPES[0]]: binary },
     },
     ...problems(...KEYED, ...BODY, 'not_found', 'data_invalid', 'computation_too_large', 'parameter_invalid'),
   },
@@ -134,7 +112,7 @@ export default function registerFairnessPredictors(app: App): void {
     const wantedColumns = { read: predictor.columns, text: predictor.textColumns };
     const table =
       format === 'json'
-        ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsSchema>).columns, {}, wantedColumns)
+        ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsBody>).columns, {}, wantedColumns)
         : readTableBody(format, bytes, c.req.valid('query').delimiter, wantedColumns);
     if (table.rows === 0) {
       throw tableError('table_empty', '/columns', 'the table has no rows');

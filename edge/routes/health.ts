@@ -1,5 +1,6 @@
 /** Liveness. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { healthSchema } from '../../shared/contracts/capabilities.ts';
 import type { App } from '../environment.ts';
 import { json, open } from '../http/declaration.ts';
 
@@ -9,7 +10,7 @@ const health = createRoute({
   path: '/healthz',
   tags: ['service'],
   summary: 'Whether the edge answers',
-  responses: { 200: json(z.object({ status: z.literal('ok') }), 'It does') },
+  responses: { 200: json(healthSchema, 'It does') },
 });
 
 export default function registerHealth(app: App): void {

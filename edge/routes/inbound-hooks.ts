@@ -1,8 +1,14 @@
 /** Inbound hooks: which outside events start which recipe, and what came in. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { inboundDeliverySchema, providerSchema } from '../../shared/contracts/inbound.ts';
+import { inboundDeliverySchema } from '../../shared/contracts/inbound.ts';
+import {
+  changeInboundHookSchema,
+  createInboundHookSchema,
+  inboundHookSchema,
+  newInboundHookSchema,
+  rotateInboundSecretSchema,
+} from '../../shared/contracts/inbound-hook.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
-import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
@@ -20,49 +26,9 @@ import { readRecipe, readVersion } from '../inbound/recipes/store.ts';
 import { unwrap } from '../jobs/answer.ts';
 import { live, rotated, seal } from '../keys/sealed.ts';
 
-const pointer = z
-  .string()
-  .regex(/^(\/([^~/]|~[01])*)+$/, 'a JSON pointer (RFC 6901)')
-  .max(300);
-const hookSchema = z
-  .object({
-    id: randomIdSchema('inh'),
-    name: z.string(),
-    provider: providerSchema,
-    path: z.string().describe('where the provider sends to'),
-    recipe: randomIdSchema('rcp'),
-    recipe_version: z.number().int().nullable().describe('null: the latest at the time of an event'),
-    repositories: z.array(z.string()),
-    ref: z.string(),
-    pointers: z.object({ repository: z.string().nullable(), revision: z.string().nullable() }),
-    key: randomIdSchema('key').describe('its runs act with the scopes and limits of this key'),
-    disabled: z.boolean(),
-    secrets: z
-      .array(z.object({ created_at: z.string(), expires_at: z.string().nullable() }))
-      .describe('live ones, newest first'),
-    created_at: z.string(),
-  })
-  .openapi('InboundHook');
-const newHookSchema = hookSchema.extend({ secret: z.string().describe('shown this once') }).openapi('NewInboundHook');
-const createSchema = z
-  .strictObject({
-    name: nameSchema(100),
-    provider: providerSchema,
-    recipe: randomIdSchema('rcp'),
-    recipe_version: z.number().int().min(1).nullable().default(null),
-    repositories: z
-      .array(z.string().min(1).max(200))
-      .max(100)
-      .default([])
-      .describe('owner/name; data sets and spaces of the Hub as datasets/owner/name; empty: whatever the sender sends'),
-    ref: z.string().min(1).max(300).default('refs/heads/main'),
-    pointers: z
-      .strictObject({ repository: pointer.nullable().default(null), revision: pointer.nullable().default(null) })
-      .default({ repository: null, revision: null })
-      .describe('standard_webhooks: where the payload names repository and revision'),
-    secret: z.string().min(1).max(300).optional().describe('made here unless given'),
-  })
-  .openapi('CreateInboundHook');
+const hookBody = inboundHookSchema.openapi('InboundHook');
+const newHookBody = newInboundHookSchema.openapi('NewInboundHook');
+const createBody = createInboundHookSchema.openapi('CreateInboundHook');
 const idParams = z.object({ id: randomIdSchema('inh') });
 const deliveryParams = z.object({ id: randomIdSchema('inh'), delivery: randomIdSchema('dlv') });
 const tags = ['inbound'];
@@ -74,9 +40,9 @@ const create = createRoute({
   path: '/v1/inbound-hooks',
   tags,
   summary: 'Create an inbound hook',
-  request: { headers: idempotencyHeader, body: jsonRequest(createSchema) },
+  request: { headers: idempotencyHeader, body: jsonRequest(createBody) },
   responses: {
-    201: json(newHookSchema, 'The hook, with its secret'),
+    201: json(newHookBody, 'The hook, with its secret'),
     ...problems(...KEYED, ...BODY, ...ONCE, 'not_found'),
   },
 });
@@ -87,7 +53,7 @@ const list = createRoute({
   tags,
   summary: 'List inbound hooks',
   request: { query: pageQuery },
-  responses: { 200: json(page(hookSchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(hookBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('webhooks:admin'),
@@ -96,7 +62,7 @@ const read = createRoute({
   tags,
   summary: 'Read an inbound hook',
   request: { params: idParams },
-  responses: { 200: json(hookSchema, 'The hook'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(hookBody, 'The hook'), ...problems(...KEYED, 'not_found') },
 });
 const change = createRoute({
   ...keyedBody('webhooks:admin'),
@@ -106,9 +72,9 @@ const change = createRoute({
   summary: 'Disable or enable an inbound hook',
   request: {
     params: idParams,
-    body: jsonRequest(z.strictObject({ disabled: z.boolean() }).openapi('ChangeInboundHook')),
+    body: jsonRequest(changeInboundHookSchema.openapi('ChangeInboundHook')),
   },
-  responses: { 200: json(hookSchema, 'As it is now'), ...problems(...KEYED, ...BODY, 'not_found') },
+  responses: { 200: json(hookBody, 'As it is now'), ...problems(...KEYED, ...BODY, 'not_found') },
 });
 const rotate = createRoute({
   ...keyedBody('webhooks:admin'),
@@ -118,16 +84,9 @@ const rotate = createRoute({
   summary: 'Give the hook another secret; the one before counts on for overlap_s',
   request: {
     params: idParams,
-    body: jsonRequest(
-      z
-        .strictObject({
-          overlap_s: z.number().int().min(0).max(2_592_000).default(86_400),
-          secret: z.string().min(1).max(300).optional(),
-        })
-        .openapi('RotateInboundSecret'),
-    ),
+    body: jsonRequest(rotateInboundSecretSchema.openapi('RotateInboundSecret')),
   },
-  responses: { 200: json(newHookSchema, 'The hook, with its new secret'), ...problems(...KEYED, ...BODY, 'not_found') },
+  responses: { 200: json(newHookBody, 'The hook, with its new secret'), ...problems(...KEYED, ...BODY, 'not_found') },
 });
 const remove = createRoute({
   ...keyed('webhooks:admin', 'writes'),

@@ -1,6 +1,7 @@
 /** `POST /v1/inbound/{provider}/{id}`: where outside events come in. Verified, stored, answered; all else happens later. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { type InboundDelivery, providerSchema } from '../../shared/contracts/inbound.ts';
+import { inboundAnswerSchema } from '../../shared/contracts/inbound-hook.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../environment.ts';
@@ -15,13 +16,7 @@ import { judge } from '../inbound/reading.ts';
 import { takeAnonymous } from '../quota/lease.ts';
 import { span } from '../span.ts';
 
-const acceptedSchema = z
-  .object({
-    delivery: randomIdSchema('dlv'),
-    outcome: z.enum(['accepted', 'ignored']),
-    error: z.object({ code: z.string(), detail: z.string() }).nullable().describe('why it starts nothing'),
-  })
-  .openapi('InboundAnswer');
+const acceptedBody = inboundAnswerSchema.openapi('InboundAnswer');
 
 const receive = createRoute({
   security: [],
@@ -34,7 +29,7 @@ const receive = createRoute({
     body: { required: true, content: { 'application/json': { schema: z.unknown() } } },
   },
   responses: {
-    202: json(acceptedSchema, 'Stored; what is verified but starts nothing is answered so too, with the reason'),
+    202: json(acceptedBody, 'Stored; what is verified but starts nothing is answered so too, with the reason'),
     ...problems(
       'body_malformed',
       'signature_invalid',

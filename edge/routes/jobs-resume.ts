@@ -1,6 +1,6 @@
 /** `POST /v1/jobs/{id}/resume`: goes on with a job that a cap on device seconds stopped. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { createJobSchema, jobSchema } from '../../shared/contracts/job.ts';
+import { jobSchema, resumeJobSchema } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
@@ -16,7 +16,7 @@ const resume = createRoute({
   summary: 'Go on with a job that failed with spending_cap, from its checkpoint, as a new job',
   request: {
     params: z.object({ id: randomIdSchema('job') }),
-    body: jsonRequest(z.strictObject({ max_cost: createJobSchema.shape.max_cost }).openapi('ResumeJob')),
+    body: jsonRequest(resumeJobSchema.openapi('ResumeJob')),
   },
   responses: {
     202: json(jobSchema.openapi('Job'), 'The new job, the same for each repeat; `resumed_from` names this one'),

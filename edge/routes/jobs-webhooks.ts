@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { jobDeliveriesSchema, webhookSecretSchema } from '../../shared/contracts/webhook-endpoint.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
@@ -10,14 +11,13 @@ import { ledgerOf } from '../jobs/ledger-of.ts';
 import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
 import { rotateTenantSecret, tenantSecrets } from '../webhooks/tenant-secret.ts';
 
-const secretSchema = z.object({ secret: z.string().describe('whsec_ and base64') });
 const secretRoute = createRoute({
   ...keyed('webhooks:admin'),
   method: 'get',
   path: '/v1/webhook-secret',
   tags: ['webhooks'],
   summary: 'The secret that signs the webhooks of jobs (Standard Webhooks, v1)',
-  responses: { 200: json(secretSchema, 'The secret of the tenant'), ...problems(...KEYED) },
+  responses: { 200: json(webhookSecretSchema, 'The secret of the tenant'), ...problems(...KEYED) },
 });
 const rotateRoute = createRoute({
   ...keyed('webhooks:admin', 'writes'),
@@ -28,7 +28,7 @@ const rotateRoute = createRoute({
   request: {
     query: z.strictObject({ overlap_s: queryInteger(0, 2_592_000).default(86_400) }),
   },
-  responses: { 200: json(secretSchema, 'The new secret'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(webhookSecretSchema, 'The new secret'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const deliveriesRoute = createRoute({
   ...keyed('jobs:read'),
@@ -38,10 +38,7 @@ const deliveriesRoute = createRoute({
   summary: "Every try to deliver a job's webhook",
   request: { params: z.object({ id: randomIdSchema('job') }) },
   responses: {
-    200: json(
-      z.object({ data: z.array(z.object({ at: z.string(), status: z.number().nullable(), detail: z.string() })) }),
-      'Oldest first',
-    ),
+    200: json(jobDeliveriesSchema, 'Oldest first'),
     ...problems(...KEYED, 'not_found'),
   },
 });

@@ -1,7 +1,14 @@
 /** Jobs: every heavy operation is one. A POST answers as soon as the job is in its ledger and on the queue. */
 
 import { createRoute, z } from '@hono/zod-openapi';
-import { createJobSchema, isTerminal, jobSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
+import {
+  createJobSchema,
+  isTerminal,
+  jobEstimateSchema,
+  jobSchema,
+  jobStatusSchema,
+  jobSummarySchema,
+} from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
@@ -20,16 +27,8 @@ import { listJobs } from '../jobs/projection.ts';
 import { noSuchJob, viewJob } from '../jobs/waiting.ts';
 
 const jobBody = jobSchema.openapi('Job');
-const summaryBody = jobSchema
-  .omit({ result: true, metrics: true, run: true, artefacts: true, published: true })
-  .openapi('JobSummary');
-const estimateBody = z
-  .object({
-    type: z.string(),
-    input_digest: z.string(),
-    estimate: z.object({ device_seconds: z.number(), memory_bytes: z.number(), artefact_bytes: z.number() }),
-  })
-  .openapi('JobEstimate');
+const summaryBody = jobSummarySchema.openapi('JobSummary');
+const estimateBody = jobEstimateSchema.openapi('JobEstimate');
 const idParams = z.object({ id: randomIdSchema('job') });
 const tags = ['jobs'];
 

@@ -1,9 +1,9 @@
 /** API keys of the caller's tenant. A key's text is shown once, at its creation; what is kept is its digest. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { createKeySchema, keySchema, newKeySchema } from '../../shared/contracts/key.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
-import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { type Scope, scopeSchema } from '../../shared/contracts/scope.ts';
+import type { Scope } from '../../shared/contracts/scope.ts';
 import { audited } from '../audit/log.ts';
 import type { App, Env } from '../environment.ts';
 import { access } from '../http/access.ts';
@@ -16,33 +16,9 @@ import { type AccessKey, type KeyRow, limitsOf, scopesOf } from '../keys/access-
 import { INSERT_KEY, keyValues, mintKey, visiblePrefix } from '../keys/mint.ts';
 import { forgetKey } from '../keys/registry.ts';
 
-const keySchema = z
-  .object({
-    id: randomIdSchema('key'),
-    name: z.string(),
-    prefix: z.string().describe("the key's visible part"),
-    scopes: z.array(z.string()),
-    device_seconds_per_day: z.number().nullable().describe('what its jobs may take each day (UTC); null without a cap'),
-    created_at: z.string(),
-    expires_at: z.string().nullable(),
-    revoked_at: z.string().nullable(),
-  })
-  .openapi('Key');
-const newKeySchema = keySchema
-  .extend({ key: z.string().describe("the key's text, shown this once") })
-  .openapi('NewKey');
-const createSchema = z
-  .strictObject({
-    name: nameSchema(100),
-    scopes: z.array(scopeSchema).min(1).max(50).describe("at most the calling key's own"),
-    expires_in_s: z.number().int().min(1).max(315_360_000).optional(),
-    device_seconds_per_day: z
-      .number()
-      .min(0)
-      .optional()
-      .describe("a cap on what its jobs may take each day (UTC); the calling key's own unless lower"),
-  })
-  .openapi('CreateKey');
+const keyBody = keySchema.openapi('Key');
+const newKeyBody = newKeySchema.openapi('NewKey');
+const createBody = createKeySchema.openapi('CreateKey');
 const idParams = z.object({ id: randomIdSchema('key') });
 const tags = ['keys'];
 
@@ -52,8 +28,8 @@ const create = createRoute({
   path: '/v1/keys',
   tags,
   summary: 'Create an API key',
-  request: { headers: idempotencyHeader, body: jsonRequest(createSchema) },
-  responses: { 201: json(newKeySchema, 'The key, with its text'), ...problems(...KEYED, ...BODY, ...ONCE) },
+  request: { headers: idempotencyHeader, body: jsonRequest(createBody) },
+  responses: { 201: json(newKeyBody, 'The key, with its text'), ...problems(...KEYED, ...BODY, ...ONCE) },
 });
 const list = createRoute({
   ...keyed('keys:admin'),
@@ -62,7 +38,7 @@ const list = createRoute({
   tags,
   summary: 'List API keys',
   request: { query: pageQuery },
-  responses: { 200: json(page(keySchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(keyBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('keys:admin'),
@@ -71,7 +47,7 @@ const read = createRoute({
   tags,
   summary: 'Read an API key',
   request: { params: idParams },
-  responses: { 200: json(keySchema, 'The key, without its text'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(keyBody, 'The key, without its text'), ...problems(...KEYED, 'not_found') },
 });
 const rotate = createRoute({
   security: [{ bearer: ['keys:admin'] }],
@@ -88,7 +64,7 @@ const rotate = createRoute({
     }),
   },
   responses: {
-    201: json(newKeySchema, 'The new key, with its text'),
+    201: json(newKeyBody, 'The new key, with its text'),
     ...problems(...KEYED, ...ONCE, 'not_found', 'conflict', 'parameter_invalid'),
   },
 });
@@ -103,7 +79,7 @@ const revoke = createRoute({
 });
 
 const instant = (ms: number): string => new Date(ms).toISOString();
-const view = (row: KeyRow): z.infer<typeof keySchema> => ({
+const view = (row: KeyRow): z.infer<typeof keyBody> => ({
   id: row.id,
   name: row.name,
   prefix: visiblePrefix(row.id),

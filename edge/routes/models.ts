@@ -1,6 +1,6 @@
 /** Models that workers have resolved for the tenant: family, shape, hook points. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { languageDescriptionSchema, otherDescriptionSchema } from '../../shared/contracts/model.ts';
+import { modelSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
@@ -11,13 +11,7 @@ import { findModel, isKnown, listModels, type SeenModel } from '../models/descri
 import { deletePublished } from '../published/deletion.ts';
 import { findPublished } from '../published/reading.ts';
 
-const shown = {
-  key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'),
-  seen_at: z.string(),
-};
-const modelSchema = z
-  .union([languageDescriptionSchema.extend(shown), otherDescriptionSchema.extend(shown)])
-  .openapi('Model');
+const modelBody = modelSchema.openapi('Model');
 const tags = ['models'];
 
 const list = createRoute({
@@ -27,7 +21,7 @@ const list = createRoute({
   tags,
   summary: 'List known models, in the order of their keys',
   request: { query: pageQuery },
-  responses: { 200: json(page(modelSchema), 'In the order of the keys'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(modelBody), 'In the order of the keys'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('models:read'),
@@ -36,7 +30,7 @@ const read = createRoute({
   tags,
   summary: 'Read a known model',
   request: { params: z.object({ id: z.string().min(1).max(400).describe("the model's key, URL-encoded") }) },
-  responses: { 200: json(modelSchema, 'The model'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(modelBody, 'The model'), ...problems(...KEYED, 'not_found') },
 });
 
 const remove = createRoute({

@@ -1,5 +1,6 @@
 /** What the `type` of a problem leads to. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { problemTypeSchema } from '../../shared/contracts/capabilities.ts';
 import { PROBLEMS, type ProblemCode, SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../environment.ts';
 import { json, open, problems } from '../http/declaration.ts';
@@ -12,10 +13,7 @@ const read = createRoute({
   summary: 'What a problem code means',
   request: { params: z.object({ code: z.string() }) },
   responses: {
-    200: json(
-      z.object({ code: z.string(), status: z.number(), title: z.string() }).openapi('ProblemType'),
-      'The code, its status and its title',
-    ),
+    200: json(problemTypeSchema.openapi('ProblemType'), 'The code, its status and its title'),
     ...problems('not_found'),
   },
 });

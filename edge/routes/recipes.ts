@@ -1,9 +1,14 @@
 /** Recipes: what an event starts. Versions are immutable; a change is another version. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { dryRunRequestSchema, dryRunSchema } from '../../shared/contracts/dry-run.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
-import { nameSchema } from '../../shared/contracts/name.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { recipeBodySchema } from '../../shared/contracts/recipe.ts';
+import {
+  createRecipeSchema,
+  recipeBodySchema,
+  recipeSchema,
+  recipeSummarySchema,
+} from '../../shared/contracts/recipe.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import type { App, Env } from '../environment.ts';
@@ -23,7 +28,7 @@ import {
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { idempotencyHeader, keyedOnce, ONCE } from '../idempotency/declaration.ts';
 import { checkRecipe, refuseRecipe, scopesNeeded } from '../inbound/recipes/check.ts';
-import { dryRun, dryRunRequestSchema, dryRunSchema } from '../inbound/recipes/dry-run.ts';
+import { dryRun } from '../inbound/recipes/dry-run.ts';
 import {
   listRecipes,
   type RecipeRow,
@@ -33,21 +38,9 @@ import {
   versionStatements,
 } from '../inbound/recipes/store.ts';
 
-const recipeSchema = z
-  .object({
-    id: randomIdSchema('rcp'),
-    name: z.string(),
-    version: z.number().int(),
-    latest: z.number().int(),
-    scopes: z.array(z.string()).describe('what a key must hold to store it or to bind a hook to it'),
-    created_at: z.string(),
-    ...recipeBodySchema.shape,
-  })
-  .openapi('Recipe');
-const summarySchema = z
-  .object({ id: randomIdSchema('rcp'), name: z.string(), latest: z.number().int(), created_at: z.string() })
-  .openapi('RecipeSummary');
-const createSchema = recipeBodySchema.extend({ name: nameSchema(100) }).openapi('CreateRecipe');
+const recipeBody = recipeSchema.openapi('Recipe');
+const summaryBody = recipeSummarySchema.openapi('RecipeSummary');
+const createBody = createRecipeSchema.openapi('CreateRecipe');
 const idParams = z.object({ id: randomIdSchema('rcp') });
 const tags = ['recipes'];
 
@@ -57,8 +50,8 @@ const create = createRoute({
   path: '/v1/recipes',
   tags,
   summary: 'Store a recipe',
-  request: { headers: idempotencyHeader, body: jsonRequest(createSchema) },
-  responses: { 201: json(recipeSchema, 'Its first version'), ...problems(...KEYED, ...BODY, ...ONCE) },
+  request: { headers: idempotencyHeader, body: jsonRequest(createBody) },
+  responses: { 201: json(recipeBody, 'Its first version'), ...problems(...KEYED, ...BODY, ...ONCE) },
 });
 const list = createRoute({
   ...keyed('recipes:write'),
@@ -67,7 +60,7 @@ const list = createRoute({
   tags,
   summary: 'List recipes',
   request: { query: pageQuery },
-  responses: { 200: json(page(summarySchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(summaryBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('recipes:write'),
@@ -81,7 +74,7 @@ const read = createRoute({
       version: queryInteger(1, Number.MAX_SAFE_INTEGER).optional().describe('the latest unless named'),
     }),
   },
-  responses: { 200: json(recipeSchema, 'The version'), ...problems(...KEYED, 'not_found', 'parameter_invalid') },
+  responses: { 200: json(recipeBody, 'The version'), ...problems(...KEYED, 'not_found', 'parameter_invalid') },
 });
 const revise = createRoute({
   ...keyedOnce('recipes:write'),
@@ -91,7 +84,7 @@ const revise = createRoute({
   summary: 'Store another version of a recipe',
   request: { params: idParams, headers: idempotencyHeader, body: jsonRequest(recipeBodySchema) },
   responses: {
-    201: json(recipeSchema, 'The new version'),
+    201: json(recipeBody, 'The new version'),
     ...problems(...KEYED, ...BODY, ...ONCE, 'not_found', 'conflict'),
   },
 });

@@ -1,12 +1,12 @@
 /** Reports: typed results of jobs, immutable. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { reportIdSchema } from '../../shared/contracts/manifest.ts';
+import { reportIdSchema, reportSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { readPublished } from '../published/reading.ts';
-import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
+import { publishedCaching, publishedView } from '../published/view.ts';
 
-const reportSchema = publishedSchema(reportIdSchema).openapi('Report');
+const reportBody = reportSchema.openapi('Report');
 
 const read = createRoute({
   ...keyed('reports:read'),
@@ -15,7 +15,7 @@ const read = createRoute({
   tags: ['reports'],
   summary: 'Read a report',
   request: { params: z.object({ id: reportIdSchema }) },
-  responses: { 200: json(reportSchema, 'The report'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(reportBody, 'The report'), ...problems(...KEYED, 'not_found') },
 });
 
 export default function registerReports(app: App): void {

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { runEventSchema, runSchema, runStatusSchema } from '../../shared/contracts/run.ts';
+import { runEventSchema, runSchema, runStatusSchema, runSummarySchema } from '../../shared/contracts/run.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
@@ -11,7 +11,7 @@ import { runOf } from '../inbound/runs/run-of.ts';
 import { unwrap } from '../jobs/answer.ts';
 
 const runBody = runSchema.openapi('Run');
-const summaryBody = runSchema.omit({ steps: true }).openapi('RunSummary');
+const summaryBody = runSummarySchema.openapi('RunSummary');
 const idParams = z.object({ id: randomIdSchema('run') });
 const tags = ['runs'];
 

@@ -8,6 +8,7 @@ import {
   latentOrder,
   latentSchema,
   latentShardBlob,
+  latentSummarySchema,
 } from '../../shared/contracts/latent.ts';
 import { saeIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
@@ -18,15 +19,7 @@ import { readJsonBlob } from '../published/blobs.ts';
 import { type PublishedResult, readPublished } from '../published/reading.ts';
 import { publishedCaching } from '../published/view.ts';
 
-const summarySchema = z
-  .object({
-    latent: z.number(),
-    positive: z.number().describe('share of tokens with a positive code'),
-    negative: z.number(),
-    maximum: z.number(),
-    minimum: z.number(),
-  })
-  .openapi('LatentSummary');
+const summaryBody = latentSummarySchema.openapi('LatentSummary');
 /** As it is printed, so that a latent has one address. */
 const latentNumberSchema = z
   .string()
@@ -46,7 +39,7 @@ const list = createRoute({
     query: pageQuery.extend({ sort: z.enum(LATENT_SORTS).default('latent') }),
   },
   responses: {
-    200: json(page(summarySchema), 'By number, or by the quantity named in `sort` from the largest down'),
+    200: json(page(summaryBody), 'By number, or by the quantity named in `sort` from the largest down'),
     ...problems(...KEYED, 'not_found', 'parameter_invalid'),
   },
 });

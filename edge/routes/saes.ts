@@ -1,13 +1,13 @@
 /** Sparse autoencoders. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { saeIdSchema } from '../../shared/contracts/manifest.ts';
+import { saeIdSchema, saeSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { listPublished, readPublished } from '../published/reading.ts';
-import { publishedCaching, publishedSchema, publishedView } from '../published/view.ts';
+import { publishedCaching, publishedView } from '../published/view.ts';
 
-const saeSchema = publishedSchema(saeIdSchema).openapi('Sae');
+const saeBody = saeSchema.openapi('Sae');
 const tags = ['saes'];
 
 const list = createRoute({
@@ -19,7 +19,7 @@ const list = createRoute({
   request: {
     query: pageQuery.extend({ model: z.string().max(100).optional(), hook: z.string().max(100).optional() }),
   },
-  responses: { 200: json(page(saeSchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(saeBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('saes:read'),
@@ -28,7 +28,7 @@ const read = createRoute({
   tags,
   summary: 'Read an SAE',
   request: { params: z.object({ id: saeIdSchema }) },
-  responses: { 200: json(saeSchema, 'The SAE'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(saeBody, 'The SAE'), ...problems(...KEYED, 'not_found') },
 });
 
 export default function registerSaes(app: App): void {

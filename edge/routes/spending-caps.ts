@@ -1,16 +1,13 @@
 /** `PUT /v1/spending-caps/{tenant}`: what a tenant's jobs may take each day, the operator's to set. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { spendingCapSchema } from '../../shared/contracts/usage.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { capStatement } from '../spending/caps.ts';
 
-const capSchema = z
-  .strictObject({
-    device_seconds_per_day: z.number().min(0).nullable().describe('over all keys, by days of UTC; null lifts the cap'),
-  })
-  .openapi('SpendingCap');
+const capBody = spendingCapSchema.openapi('SpendingCap');
 const set = createRoute({
   ...keyedBody('operator'),
   method: 'put',
@@ -19,9 +16,9 @@ const set = createRoute({
   summary: "Cap a tenant's device seconds per day",
   request: {
     params: z.object({ tenant: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/) }),
-    body: jsonRequest(capSchema),
+    body: jsonRequest(capBody),
   },
-  responses: { 200: json(capSchema, 'It holds within seconds'), ...problems(...KEYED, ...BODY, 'not_found') },
+  responses: { 200: json(capBody, 'It holds within seconds'), ...problems(...KEYED, ...BODY, 'not_found') },
 });
 
 export default function registerSpendingCaps(app: App): void {

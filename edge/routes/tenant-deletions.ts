@@ -1,6 +1,7 @@
 /** `POST /v1/tenant-deletions`: everything the tenant has goes, in two steps. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { deleteTenantSchema, tenantDeletionSchema } from '../../shared/contracts/tenant.ts';
 import { base32, sha256Hex } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import { holdingsOf } from '../deletion/tenant.ts';
@@ -19,19 +20,10 @@ const route = createRoute({
   tags: ['tenant'],
   summary: 'Delete the tenant: first without a code, which answers what will go, then with the code',
   request: {
-    body: jsonRequest(z.strictObject({ confirmation: z.string().max(100).optional() }).openapi('DeleteTenant')),
+    body: jsonRequest(deleteTenantSchema.openapi('DeleteTenant')),
   },
   responses: {
-    200: json(
-      z
-        .object({
-          confirmation: z.string().describe('send it within 15 minutes'),
-          expires_at: z.string(),
-          will_go: z.record(z.string(), z.number()).describe('how many of each kind'),
-        })
-        .openapi('TenantDeletion'),
-      'What will go, and the code that confirms it',
-    ),
+    200: json(tenantDeletionSchema.openapi('TenantDeletion'), 'What will go, and the code that confirms it'),
     202: { description: 'It is being deleted; its keys no longer work within 30 s' },
     ...problems(...KEYED, ...BODY, 'conflict'),
   },

@@ -1,31 +1,12 @@
 /** `GET /v1/usage`: device seconds by day and key. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { dayText, usageSchema } from '../../shared/contracts/usage.ts';
 import type { App } from '../environment.ts';
 import { json, KEYED, keyed, problems } from '../http/declaration.ts';
 import { accountOf } from '../spending/account.ts';
 import { dayOf } from '../spending/account-store.ts';
 
-const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/, 'YYYY-MM-DD');
-const line = z.object({
-  charged: z.number().describe('device seconds taken'),
-  reserved: z.number().describe('device seconds put aside for jobs that go on'),
-  cap: z.number().nullable().describe('device seconds a day; null without a cap'),
-});
-const usageSchema = z
-  .object({
-    data: z.array(
-      z.object({
-        day,
-        key: z.string().describe('empty for jobs from before keys were noted'),
-        jobs: z.number().int(),
-        device_seconds: z.number(),
-      }),
-    ),
-    today: line
-      .extend({ day, keys: z.array(line.extend({ key: z.string() })) })
-      .describe('the day as it stands, jobs that still run included'),
-  })
-  .openapi('Usage');
+const usageBody = usageSchema.openapi('Usage');
 
 const read = createRoute({
   ...keyed('usage:read'),
@@ -35,12 +16,12 @@ const read = createRoute({
   summary: 'Device seconds that jobs took, by the day of their end (UTC) and the key that created them',
   request: {
     query: z.strictObject({
-      from: day.optional().describe('30 days before `to` unless named'),
-      to: day.optional().describe('inclusive; today unless named'),
+      from: dayText.optional().describe('30 days before `to` unless named'),
+      to: dayText.optional().describe('inclusive; today unless named'),
     }),
   },
   responses: {
-    200: json(usageSchema, 'Newest day first; at most 366 days'),
+    200: json(usageBody, 'Newest day first; at most 366 days'),
     ...problems(...KEYED, 'parameter_invalid'),
   },
 });
@@ -58,7 +39,7 @@ export default function registerUsage(app: App): void {
        WHERE tenant = ?1 AND day BETWEEN max(?2, ?4) AND ?3 GROUP BY day, key ORDER BY day DESC, key`,
     )
       .bind(tenant, first, to, dayOf(end - 366 * DAY_MS))
-      .all<z.infer<typeof usageSchema>['data'][number]>();
+      .all<z.infer<typeof usageBody>['data'][number]>();
     const today = await accountOf(c.env, tenant).today(tenant);
     return c.json({ data: results, today }, 200, { 'cache-control': 'no-store' });
   });

@@ -1,28 +1,15 @@
 /** Many vectors in one answer. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
-import { vectorDtypeSchema } from '../../shared/contracts/vector.ts';
+import { vectorBatchRequestSchema, vectorBatchSchema } from '../../shared/contracts/vector.ts';
 import { floatTensor, writeSafetensors } from '../../shared/formats/safetensors.ts';
 import type { App } from '../environment.ts';
 import { BODY, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { lookUp } from '../vectors/lookup.ts';
 import { floats, jsonValues } from '../vectors/representation.ts';
 import { MEDIA_TYPES, selectionOf } from '../vectors/selection.ts';
-import { vectorValuesSchema } from './vectors.ts';
 
-const requestSchema = z
-  .strictObject({
-    ids: z.array(vectorIdSchema).min(1).max(100),
-    format: z.enum(['json', 'safetensors']).default('json'),
-    dtype: vectorDtypeSchema.default('float32'),
-  })
-  .openapi('VectorBatchRequest');
-const batchSchema = z
-  .object({
-    data: z.array(vectorValuesSchema).describe('in the order asked for'),
-    missing: z.array(vectorIdSchema).describe('ids that name no vector of this tenant'),
-  })
-  .openapi('VectorBatch');
+const requestBody = vectorBatchRequestSchema.openapi('VectorBatchRequest');
+const batchBody = vectorBatchSchema.openapi('VectorBatch');
 
 const create = createRoute({
   ...keyedBody('vectors:read', 'reads'),
@@ -32,12 +19,12 @@ const create = createRoute({
   summary: 'Read up to 100 vectors at once',
   description:
     'As `safetensors`, one tensor per vector, named by its id; the file names the missing ids and the descriptions in its metadata.',
-  request: { body: jsonRequest(requestSchema) },
+  request: { body: jsonRequest(requestBody) },
   responses: {
     200: {
       description: 'What was found',
       content: {
-        'application/json': { schema: batchSchema },
+        'application/json': { schema: batchBody },
         [MEDIA_TYPES.safetensors]: { schema: z.string().openapi({ format: 'binary' }) },
       },
     },

@@ -1,8 +1,7 @@
 /** Names of vectors: pointers that a tenant may move. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
+import { vectorNameRowSchema, vectorNameSchema, vectorPointerSchema } from '../../shared/contracts/vector.ts';
 import type { App, Env } from '../environment.ts';
 import { conditionalRead, ifMatchHolds, ifNoneMatchNames } from '../http/conditions.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, page, pageQuery, problems } from '../http/declaration.ts';
@@ -10,15 +9,7 @@ import { byKey, pageOf } from '../http/pages.ts';
 import { findPublished } from '../published/reading.ts';
 import { createName, deleteName, findName, listNames, moveName, readName, type VectorName } from '../vectors/names.ts';
 
-const nameSchema = z
-  .object({
-    name: vectorNameSchema,
-    id: vectorIdSchema,
-    version: z.number().int().describe('the ETag, for If-Match'),
-    created_at: z.string(),
-    updated_at: z.string(),
-  })
-  .openapi('VectorName');
+const nameBody = vectorNameRowSchema.openapi('VectorName');
 const nameParams = z.object({ name: vectorNameSchema.describe('URL-encoded') });
 const ifMatch = z.object({
   'if-match': z
@@ -40,7 +31,7 @@ const list = createRoute({
   tags,
   summary: 'List vector names, in their order',
   request: { query: pageQuery },
-  responses: { 200: json(page(nameSchema), 'In the order of the names'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(nameBody), 'In the order of the names'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('vectors:read'),
@@ -50,7 +41,7 @@ const read = createRoute({
   summary: 'Which vector a name points at',
   request: { params: nameParams },
   responses: {
-    200: json(nameSchema, 'The pointer'),
+    200: json(nameBody, 'The pointer'),
     304: { description: 'Unchanged' },
     ...problems(...KEYED, 'not_found', 'precondition_failed', 'parameter_invalid'),
   },
@@ -63,8 +54,8 @@ const put = createRoute({
   summary: 'Point a name at a vector',
   request: { params: nameParams, headers: conditions, body: jsonRequest(vectorPointerSchema.openapi('VectorPointer')) },
   responses: {
-    200: json(nameSchema, 'It was moved'),
-    201: json(nameSchema, 'It was created'),
+    200: json(nameBody, 'It was moved'),
+    201: json(nameBody, 'It was created'),
     ...problems(
       ...KEYED,
       ...BODY,
@@ -90,7 +81,7 @@ const remove = createRoute({
 });
 
 const BY_NAME = byKey(({ name }: VectorName) => name);
-const view = (row: VectorName): z.infer<typeof nameSchema> => ({
+const view = (row: VectorName): z.infer<typeof nameBody> => ({
   name: row.name,
   id: row.vector,
   version: row.version,

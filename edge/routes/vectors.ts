@@ -2,7 +2,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { vectorBodySchema, vectorDtypeSchema, vectorFormatSchema } from '../../shared/contracts/vector.ts';
+import {
+  vectorBodySchema,
+  vectorDtypeSchema,
+  vectorFormatSchema,
+  vectorSchema,
+  vectorSummarySchema,
+  vectorValuesSchema,
+} from '../../shared/contracts/vector.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
@@ -13,38 +20,9 @@ import { forgetVector, lookUp } from '../vectors/lookup.ts';
 import { vectorResponse } from '../vectors/response.ts';
 import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
 
-const vectorSchema = vectorBodySchema
-  .extend({
-    id: vectorIdSchema,
-    model: z.string().nullable(),
-    model_digest: z.string().nullable(),
-    hook: z.string().nullable(),
-    method: z.string(),
-    params: z.record(z.string(), z.unknown()),
-    seed: z.number().nullable(),
-    data_digest: z.string().nullable(),
-    values_sha256: z.string().describe('digest of the raw float32 values'),
-    job: z.string().nullable(),
-    created_at: z.string(),
-  })
-  .openapi('Vector');
-export const vectorValuesSchema = vectorSchema
-  .omit({ dtype: true })
-  .extend({ dtype: vectorDtypeSchema, values: z.array(z.number()).describe('unit norm') })
-  .openapi('VectorValues');
-const summarySchema = z
-  .object({
-    id: vectorIdSchema,
-    model: z.string().nullable(),
-    hook: z.string().nullable(),
-    method: z.string(),
-    width: z.number(),
-    positive_pole: z.string(),
-    negative_pole: z.string().nullable(),
-    strength: z.number().nullable(),
-    created_at: z.string(),
-  })
-  .openapi('VectorSummary');
+const vectorBody = vectorSchema.openapi('Vector');
+const vectorValuesBody = vectorValuesSchema.openapi('VectorValues');
+const summaryBody = vectorSummarySchema.openapi('VectorSummary');
 const idParams = z.object({ id: vectorIdSchema });
 const tags = ['vectors'];
 const binary = { schema: z.string().openapi({ format: 'binary' }) };
@@ -64,7 +42,7 @@ const read = createRoute({
     200: {
       description: 'The representation; `Server-Timing` names the lookup tier, `ETag` is the digest of the bytes',
       content: {
-        'application/json': { schema: z.union([vectorSchema, vectorValuesSchema]) },
+        'application/json': { schema: z.union([vectorBody, vectorValuesBody]) },
         [MEDIA_TYPES.raw]: binary,
         [MEDIA_TYPES.safetensors]: binary,
         [MEDIA_TYPES.npy]: binary,
@@ -95,7 +73,7 @@ const list = createRoute({
       method: z.string().max(100).optional(),
     }),
   },
-  responses: { 200: json(page(summarySchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(summaryBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const remove = createRoute({
   ...keyed('vectors:write', 'writes'),
@@ -107,7 +85,7 @@ const remove = createRoute({
   responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
 });
 
-function summaryView({ id, manifest, created }: PublishedResult): z.infer<typeof summarySchema> {
+function summaryView({ id, manifest, created }: PublishedResult): z.infer<typeof summaryBody> {
   const { model, hook, method } = manifest;
   const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
   const created_at = new Date(created).toISOString();

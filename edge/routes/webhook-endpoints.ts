@@ -1,8 +1,15 @@
 /** Webhook endpoints: where a tenant's events are sent. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
-import { nameSchema } from '../../shared/contracts/name.ts';
-import { eventFilterSchema } from '../../shared/contracts/webhook-event.ts';
+import {
+  changeWebhookEndpointSchema,
+  createWebhookEndpointSchema,
+  newWebhookEndpointSchema,
+  rotateWebhookSecretSchema,
+  webhookDeliverySchema,
+  webhookEndpointSchema,
+  webhookTestSchema,
+} from '../../shared/contracts/webhook-endpoint.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
@@ -20,50 +27,11 @@ import { deliveryQueueOf } from '../webhooks/queue-of.ts';
 import type { MessageView } from '../webhooks/queue-store.ts';
 import { newSecret, verifierOf } from '../webhooks/signer.ts';
 
-const endpointSchema = z
-  .object({
-    id: randomIdSchema('whe'),
-    name: z.string(),
-    address: z.string(),
-    events: z.array(z.string()),
-    scheme: z.enum(['v1', 'v1a']),
-    public_keys: z.array(z.string()).describe('v1a: what deliveries verify with, newest first; v1: empty'),
-    disabled_at: z.string().nullable(),
-    disabled_reason: z.string().nullable(),
-    created_at: z.string(),
-  })
-  .openapi('WebhookEndpoint');
-const newEndpointSchema = endpointSchema
-  .extend({ secret: z.string().describe('v1: the shared secret, shown this once; v1a: the public key') })
-  .openapi('NewWebhookEndpoint');
-const createSchema = z
-  .strictObject({
-    name: nameSchema(100).default('endpoint'),
-    address: z.string().min(1).max(2000).describe('https, any port'),
-    events: z.array(eventFilterSchema).min(1).max(20).default(['*']),
-    scheme: z.enum(['v1', 'v1a']).default('v1').describe('HMAC-SHA-256 or Ed25519'),
-  })
-  .openapi('CreateWebhookEndpoint');
-const changeSchema = z
-  .strictObject({
-    name: nameSchema(100).optional(),
-    address: z.string().min(1).max(2000).optional(),
-    events: z.array(eventFilterSchema).min(1).max(20).optional(),
-    disabled: z.boolean().optional(),
-  })
-  .openapi('ChangeWebhookEndpoint');
-const deliverySchema = z
-  .object({
-    id: randomIdSchema('evt').describe('the webhook-id that the receiver sees'),
-    type: z.string(),
-    created_at: z.string(),
-    state: z.enum(['waiting', 'delivered', 'failed']),
-    next_at: z.string().nullable(),
-    attempts: z.array(
-      z.object({ at: z.string(), took_ms: z.number(), status: z.number().nullable(), detail: z.string() }),
-    ),
-  })
-  .openapi('WebhookDelivery');
+const endpointBody = webhookEndpointSchema.openapi('WebhookEndpoint');
+const newEndpointBody = newWebhookEndpointSchema.openapi('NewWebhookEndpoint');
+const createBody = createWebhookEndpointSchema.openapi('CreateWebhookEndpoint');
+const changeBody = changeWebhookEndpointSchema.openapi('ChangeWebhookEndpoint');
+const deliveryBody = webhookDeliverySchema.openapi('WebhookDelivery');
 const idParams = z.object({ id: randomIdSchema('whe') });
 const tags = ['webhooks'];
 
@@ -73,8 +41,8 @@ const create = createRoute({
   path: '/v1/webhook-endpoints',
   tags,
   summary: 'Create a webhook endpoint',
-  request: { headers: idempotencyHeader, body: jsonRequest(createSchema) },
-  responses: { 201: json(newEndpointSchema, 'The endpoint, with its secret'), ...problems(...KEYED, ...BODY, ...ONCE) },
+  request: { headers: idempotencyHeader, body: jsonRequest(createBody) },
+  responses: { 201: json(newEndpointBody, 'The endpoint, with its secret'), ...problems(...KEYED, ...BODY, ...ONCE) },
 });
 const list = createRoute({
   ...keyed('webhooks:admin'),
@@ -83,7 +51,7 @@ const list = createRoute({
   tags,
   summary: 'List webhook endpoints',
   request: { query: pageQuery },
-  responses: { 200: json(page(endpointSchema), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(endpointBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('webhooks:admin'),
@@ -92,7 +60,7 @@ const read = createRoute({
   tags,
   summary: 'Read a webhook endpoint',
   request: { params: idParams },
-  responses: { 200: json(endpointSchema, 'The endpoint'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(endpointBody, 'The endpoint'), ...problems(...KEYED, 'not_found') },
 });
 const change = createRoute({
   ...keyedBody('webhooks:admin'),
@@ -100,8 +68,8 @@ const change = createRoute({
   path: '/v1/webhook-endpoints/{id}',
   tags,
   summary: 'Change, disable or enable a webhook endpoint',
-  request: { params: idParams, body: jsonRequest(changeSchema) },
-  responses: { 200: json(endpointSchema, 'As it is now'), ...problems(...KEYED, ...BODY, 'not_found') },
+  request: { params: idParams, body: jsonRequest(changeBody) },
+  responses: { 200: json(endpointBody, 'As it is now'), ...problems(...KEYED, ...BODY, 'not_found') },
 });
 const rotate = createRoute({
   ...keyedBody('webhooks:admin'),
@@ -111,14 +79,10 @@ const rotate = createRoute({
   summary: 'Give the endpoint another secret; deliveries carry both signatures for overlap_s',
   request: {
     params: idParams,
-    body: jsonRequest(
-      z
-        .strictObject({ overlap_s: z.number().int().min(0).max(2_592_000).default(86_400) })
-        .openapi('RotateWebhookSecret'),
-    ),
+    body: jsonRequest(rotateWebhookSecretSchema.openapi('RotateWebhookSecret')),
   },
   responses: {
-    200: json(newEndpointSchema, 'The endpoint, with its new secret'),
+    200: json(newEndpointBody, 'The endpoint, with its new secret'),
     ...problems(...KEYED, ...BODY, 'not_found'),
   },
 });
@@ -139,7 +103,7 @@ const test = createRoute({
   summary: 'Send the event endpoint.test',
   request: { params: idParams },
   responses: {
-    202: json(z.object({ delivery: randomIdSchema('evt') }), 'It is queued; see its attempts among the deliveries'),
+    202: json(webhookTestSchema, 'It is queued; see its attempts among the deliveries'),
     ...problems(...KEYED, 'not_found'),
   },
 });
@@ -151,7 +115,7 @@ const deliveries = createRoute({
   summary: 'Deliveries and every attempt at them',
   request: { params: idParams, query: pageQuery },
   responses: {
-    200: json(page(deliverySchema), 'Newest first'),
+    200: json(page(deliveryBody), 'Newest first'),
     ...problems(...KEYED, 'not_found', 'parameter_invalid'),
   },
 });

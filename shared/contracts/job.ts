@@ -112,3 +112,20 @@ export const createJobSchema = z.strictObject({
     .default({}),
 });
 export type CreateJob = z.infer<typeof createJobSchema>;
+
+export const jobEstimateSchema = z.object({
+  type: z.string(),
+  input_digest: z.string(),
+  estimate: z.object({ device_seconds: z.number(), memory_bytes: z.number(), artefact_bytes: z.number() }),
+});
+
+/** A job as lists show it. */
+export const jobSummarySchema = jobSchema.omit({
+  result: true,
+  metrics: true,
+  run: true,
+  artefacts: true,
+  published: true,
+});
+/** Body of `POST /v1/jobs/{id}/resume`. */
+export const resumeJobSchema = z.strictObject({ max_cost: createJobSchema.shape.max_cost });

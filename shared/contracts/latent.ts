@@ -80,3 +80,11 @@ export function latentOrder({ count, columns }: LatentIndex, sort: LatentSort): 
   };
   return Array.from({ length: count }, (_, i) => i).sort((a, b) => value(b) - value(a) || a - b);
 }
+
+export const latentSummarySchema = z.object({
+  latent: z.number(),
+  positive: z.number().describe('share of tokens with a positive code'),
+  negative: z.number(),
+  maximum: z.number(),
+  minimum: z.number(),
+});

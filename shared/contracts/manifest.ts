@@ -52,3 +52,10 @@ export const manifestSchema = z.strictObject({
   body: z.record(z.string(), z.unknown()),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
+
+/** What the API shows of a published result, for kinds that have no view of their own. */
+const publishedSchema = <I extends z.ZodType>(id: I) =>
+  manifestSchema.extend({ id, job: z.string().nullable(), created_at: z.string() });
+export const saeSchema = publishedSchema(saeIdSchema);
+export const reportSchema = publishedSchema(reportIdSchema);
+export const predictorSchema = publishedSchema(predictorIdSchema);

@@ -72,7 +72,7 @@ const everyModel = {
   parameters: z.number().int().positive(),
 };
 /** Language models alone have vocabularies and hook points; `hooks` names every one, such as `resid_post.2`. */
-export const languageDescriptionSchema = z.strictObject({
+const languageDescriptionSchema = z.strictObject({
   task: z.literal('language').default('language'),
   ...everyModel,
   layers: z.number().int().positive(),
@@ -83,7 +83,7 @@ export const languageDescriptionSchema = z.strictObject({
   hooks: z.array(z.string().max(60)).max(100_000),
   storage: storageSchema.nullable().default(null).describe('null where the weights are stored plain'),
 });
-export const otherDescriptionSchema = z.strictObject({
+const otherDescriptionSchema = z.strictObject({
   task: z.enum(['ecg', 'image', 'table']),
   ...everyModel,
 });
@@ -91,3 +91,10 @@ export const otherDescriptionSchema = z.strictObject({
 export const modelDescriptionSchema = z.union([languageDescriptionSchema, otherDescriptionSchema]);
 export type LanguageDescription = z.infer<typeof languageDescriptionSchema>;
 export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
+
+const shown = {
+  key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'),
+  seen_at: z.string(),
+};
+
+export const modelSchema = z.union([languageDescriptionSchema.extend(shown), otherDescriptionSchema.extend(shown)]);

@@ -1,6 +1,8 @@
 /** Recipes: steps that an event starts, each of them one job or, over a list, several. */
 import { z } from 'zod';
 import { createJobSchema } from './job.ts';
+import { randomIdSchema } from './manifest.ts';
+import { nameSchema } from './name.ts';
 
 const MOST_STEPS = 20;
 export const MOST_JOBS = 256;
@@ -34,3 +36,22 @@ export const recipeBodySchema = z.strictObject({
   steps: z.array(stepSchema).min(1).max(MOST_STEPS),
 });
 export type RecipeBody = z.infer<typeof recipeBodySchema>;
+
+export const recipeSchema = z.object({
+  id: randomIdSchema('rcp'),
+  name: z.string(),
+  version: z.number().int(),
+  latest: z.number().int(),
+  scopes: z.array(z.string()).describe('what a key must hold to store it or to bind a hook to it'),
+  created_at: z.string(),
+  ...recipeBodySchema.shape,
+});
+
+export const recipeSummarySchema = z.object({
+  id: randomIdSchema('rcp'),
+  name: z.string(),
+  latest: z.number().int(),
+  created_at: z.string(),
+});
+
+export const createRecipeSchema = recipeBodySchema.extend({ name: nameSchema(100) });

@@ -34,6 +34,7 @@ export const runSchema = z.object({
     }),
   ),
 });
+export const runSummarySchema = runSchema.omit({ steps: true });
 export type RunView = z.infer<typeof runSchema>;
 
 /** A frame of a run's event stream. */

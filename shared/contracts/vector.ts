@@ -38,3 +38,52 @@ export type VectorReference = z.infer<typeof vectorReferenceSchema>;
 export const vectorPointerSchema = z.strictObject({ id: vectorIdSchema });
 /** Name of the blob that holds the unit-norm values: raw little-endian float32, `width` of them. */
 export const VECTOR_BLOB = 'values.f32';
+
+export const vectorSchema = vectorBodySchema.extend({
+  id: vectorIdSchema,
+  model: z.string().nullable(),
+  model_digest: z.string().nullable(),
+  hook: z.string().nullable(),
+  method: z.string(),
+  params: z.record(z.string(), z.unknown()),
+  seed: z.number().nullable(),
+  data_digest: z.string().nullable(),
+  values_sha256: z.string().describe('digest of the raw float32 values'),
+  job: z.string().nullable(),
+  created_at: z.string(),
+});
+
+export const vectorValuesSchema = vectorSchema
+  .omit({ dtype: true })
+  .extend({ dtype: vectorDtypeSchema, values: z.array(z.number()).describe('unit norm') });
+
+export const vectorSummarySchema = z.object({
+  id: vectorIdSchema,
+  model: z.string().nullable(),
+  hook: z.string().nullable(),
+  method: z.string(),
+  width: z.number(),
+  positive_pole: z.string(),
+  negative_pole: z.string().nullable(),
+  strength: z.number().nullable(),
+  created_at: z.string(),
+});
+
+export const vectorBatchRequestSchema = z.strictObject({
+  ids: z.array(vectorIdSchema).min(1).max(100),
+  format: z.enum(['json', 'safetensors']).default('json'),
+  dtype: vectorDtypeSchema.default('float32'),
+});
+
+export const vectorBatchSchema = z.object({
+  data: z.array(vectorValuesSchema).describe('in the order asked for'),
+  missing: z.array(vectorIdSchema).describe('ids that name no vector of this tenant'),
+});
+
+export const vectorNameRowSchema = z.object({
+  name: vectorNameSchema,
+  id: vectorIdSchema,
+  version: z.number().int().describe('the ETag, for If-Match'),
+  created_at: z.string(),
+  updated_at: z.string(),
+});

@@ -1,7 +1,6 @@
 /** What a delivery would start: the jobs with their parameters and estimates, or why there would be none. */
-import { z } from 'zod';
-import { inboundEventSchema, providerSchema } from '../../../shared/contracts/inbound.ts';
-import { randomIdSchema } from '../../../shared/contracts/manifest.ts';
+
+import type { DryRun, DryRunRequest } from '../../../shared/contracts/dry-run.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Step } from '../../../shared/contracts/recipe.ts';
 import type { Env } from '../../environment.ts';
@@ -13,45 +12,6 @@ import { contractNamed } from './check.ts';
 import { eventFieldsOf, parseReference, replaceReferences, stepsBefore } from './references.ts';
 import { itemsOf, resolveReference, type Sources } from './resolve.ts';
 import { type RecipeRow, readVersion } from './store.ts';
-
-/** A payload as a provider sends it, with the headers that say what it is, read as a hook with these terms would. */
-export const dryRunRequestSchema = z.strictObject({
-  version: z.number().int().min(1).optional(),
-  hook: randomIdSchema('inh').optional().describe('takes provider, repositories, ref and pointers from this hook'),
-  provider: providerSchema.optional(),
-  repositories: z.array(z.string().max(200)).max(100).default([]),
-  ref: z.string().max(300).default('refs/heads/main'),
-  pointers: z
-    .strictObject({
-      repository: z.string().max(300).nullable().default(null),
-      revision: z.string().max(300).nullable().default(null),
-    })
-    .default({ repository: null, revision: null }),
-  headers: z.record(z.string().max(100), z.string().max(1000)).default({}).describe('such as X-GitHub-Event'),
-  payload: z.record(z.string(), z.unknown()),
-});
-
-export const dryRunSchema = z.object({
-  event: inboundEventSchema.nullable(),
-  ignored: z.object({ code: z.string(), detail: z.string() }).nullable(),
-  version: z.number().int(),
-  jobs: z.array(
-    z.object({
-      step: z.string(),
-      type: z.string(),
-      needs: z.array(z.string()),
-      params: z.record(z.string(), z.unknown()).describe('values that earlier steps will give are left as references'),
-      estimate: z
-        .object({ device_seconds: z.number(), memory_bytes: z.number(), artefact_bytes: z.number() })
-        .nullable()
-        .describe('null while it depends on what earlier steps give'),
-      error: z.object({ code: z.string(), detail: z.string() }).nullable(),
-    }),
-  ),
-  device_seconds: z.number().describe('sum of the known estimates'),
-});
-type DryRun = z.infer<typeof dryRunSchema>;
-type DryRunRequest = z.infer<typeof dryRunRequestSchema>;
 
 export async function dryRun(env: Env, tenant: string, recipe: RecipeRow, request: DryRunRequest): Promise<DryRun> {
   const hook: Pick<Hook, 'provider' | 'repositories' | 'ref' | 'pointers'> = request.hook
