@@ -150,8 +150,10 @@ export const layerTimesSchema = z.array(
   z.object({
     layer: z.string(),
     way: z
-      .enum(['gathered', 'strips'])
-      .describe('gathered: inputs of live tiles are copied together and multiplied; strips: a kernel that copies none'),
+      .enum(['gathered', 'transposed', 'strips'])
+      .describe(
+        'the fastest here; gathered: inputs of live tiles are copied together and multiplied; transposed: the same with the rows on the wide side; strips: a kernel that copies none',
+      ),
     rows: z.number(),
     live_share: z.number(),
     dense_ms: z.number(),

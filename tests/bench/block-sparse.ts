@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ProductWay, wayFor } from '../../gpu-worker/block-sparse/inference/index.ts';
+import { PRODUCT_WAYS } from '../../gpu-worker/block-sparse/inference/index.ts';
 import { denseInference, denseStep, kroneckerStep, sparseInference, type Timed } from './block-sparse/layers.ts';
 import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 import { Torch } from './torch/process.ts';
@@ -129,8 +129,6 @@ function memoryFigures() {
   return { rows: MEMORY_ROWS, idle_mib: idle, dense_mib: dense, lines };
 }
 
-const WAYS: readonly ProductWay[] = ['strips', 'gathered'];
-
 async function inferenceFigures(folder: string | undefined, threads: number, rounds: number) {
   const torch =
     folder === undefined
@@ -141,24 +139,26 @@ async function inferenceFigures(folder: string | undefined, threads: number, rou
   const lines = [];
   for (const tile of [64, 32, 16, 8]) {
     for (const zeros of [0.5, 0.8, 0.9]) {
-      const [strips, gathered] = await Promise.all(
-        WAYS.map((way) => sparseInference({ rows, tile, zeros, way }, threads)),
+      const shape = { rows, tile, zeros };
+      const chosen = await sparseInference({ ...shape, way: undefined }, threads);
+      const others = await Promise.all(
+        PRODUCT_WAYS.filter((way) => way !== chosen.way).map((way) => sparseInference({ ...shape, way }, threads)),
       );
+      const products = [chosen, ...others];
       const times = await interleaved(2 * rounds, {
         dense: () => time(dense),
-        strips: () => time(strips!),
-        gathered: () => time(gathered!),
+        ...Object.fromEntries(products.map((product) => [product.way, () => time(product)])),
         ...(torch && { torch: async () => 1000 * (await torch.measure(`${rows} ${tile} ${zeros}`)) }),
       });
-      await strips!.release();
-      await gathered!.release();
-      for (const way of WAYS) {
+      for (const product of products) {
+        await product.release();
+        const { way } = product;
         const of_dense = summary(ratios(times[way]!, times.dense!));
         const of_torch_bsr = times.torch ? summary(ratios(times[way]!, times.torch)) : null;
         const of_live_share = of_dense.median / (1 - zeros);
-        lines.push({ tile, zeros, way, chosen: way === wayFor(tile), of_dense, of_live_share, of_torch_bsr });
+        lines.push({ tile, zeros, way, chosen: product === chosen, of_dense, of_live_share, of_torch_bsr });
         console.log(
-          `inference, tile ${tile}, ${100 * zeros} % zero, ${way}${way === wayFor(tile) ? ' (chosen)' : ''}: ${show(of_dense, 2)} of dense, ${of_live_share.toFixed(2)} of the live share` +
+          `inference, tile ${tile}, ${100 * zeros} % zero, ${way}${product === chosen ? ' (chosen)' : ''}: ${show(of_dense, 2)} of dense, ${of_live_share.toFixed(2)} of the live share` +
             (of_torch_bsr ? `, ${show(of_torch_bsr, 2)} of PyTorch's BSR` : ''),
         );
       }

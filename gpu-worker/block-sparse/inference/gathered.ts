@@ -1,6 +1,7 @@
 /**
  * Products with a block-sparse matrix as a graph, the stored tiles being constants: for every column of tiles the live input
- * tiles are gathered and multiplied by all that is stored for that column in one plain product.
+ * tiles are gathered and multiplied by all that is stored for that column in one plain product. Either the columns of x are
+ * gathered, or, with x transposed once, its rows: then the wide side of every product is the rows of x, however narrow the tiles.
  */
 import * as g from '../../graph/index.ts';
 import type { BlockCsr } from '../tiles/block-csr.ts';
@@ -41,6 +42,33 @@ export function gatheredProduct(x: g.Tensor, matrix: BlockCsr): g.Tensor {
     return g.matmul(inputs, g.constant(values, [live.length * m, n]));
   });
   return g.concat(parts, 1);
+}
+
+/** The same with x and the tiles transposed: what is gathered are whole rows of x, [m, rows] a tile. */
+export function transposedProduct(x: g.Tensor, matrix: BlockCsr): g.Tensor {
+  const { p, m, n } = matrix.grid;
+  const rows = x.shape[0]!;
+  const tiles = g.reshape(g.transpose(x, [1, 0]), [p, m, rows]);
+  const parts = columnsOf(matrix).map(({ live, values }) => {
+    if (live.length === 0) {
+      return g.transpose(zeros(x, n), [1, 0]);
+    }
+    const height = live.length * m;
+    const inputs = g.reshape(g.gather(tiles, g.constant(live, [live.length], 'int64'), 0), [height, rows]);
+    return g.matmul(g.constant(transposed(values, height, n), [n, height]), inputs);
+  });
+  return g.transpose(g.concat(parts, 0), [1, 0]);
+}
+
+/** [width, height] of [height, width]. */
+function transposed(values: Float32Array, height: number, width: number): Float32Array {
+  const turned = new Float32Array(values.length);
+  for (let i = 0; i < height; i++) {
+    for (let j = 0; j < width; j++) {
+      turned[j * height + i] = values[i * width + j]!;
+    }
+  }
+  return turned;
 }
 
 /** `n` zeros for each row. */

@@ -1,2 +1,2 @@
-export { openSparseProduct, type ProductWay, wayFor } from './product.ts';
+export { openSparseProduct, PRODUCT_WAYS, type ProductWay } from './product.ts';
 export { layerTimes } from './timing.ts';

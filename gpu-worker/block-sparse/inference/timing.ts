@@ -5,7 +5,7 @@ import * as g from '../../graph/index.ts';
 import { Session } from '../../runtime/index.ts';
 import type { PointModel } from '../comparison/measure.ts';
 import { toBlockCsr } from '../tiles/block-csr.ts';
-import { openSparseProduct, wayFor } from './product.ts';
+import { openSparseProduct } from './product.ts';
 
 const ROWS = 256;
 /** Kernels are compiled anew once they have run for a while; what counts is how fast they are then. */
@@ -49,7 +49,7 @@ export async function layerTimes({ layers, states }: PointModel) {
     await sparse.release();
     times.push({
       layer: name,
-      way: wayFor(grid.n),
+      way: sparse.way,
       rows: ROWS,
       live_share: live,
       dense_ms: median(taken.dense),

@@ -54,9 +54,9 @@ export function denseInference(rows: number, threads: number): Promise<Timed> {
 }
 
 export async function sparseInference(
-  { rows, tile, zeros, way }: { rows: number; tile: number; zeros: number; way: ProductWay },
+  { rows, tile, zeros, way }: { rows: number; tile: number; zeros: number; way: ProductWay | undefined },
   threads: number,
-): Promise<Timed> {
+): Promise<Timed & { way: ProductWay }> {
   const grid = gridOf(WIDTH, WIDTH, [tile, tile]);
   const weight = weights();
   const dead = new Set(stream(3, 'dead').subset(grid.p * grid.q, Math.round(zeros * grid.p * grid.q)));
@@ -65,10 +65,10 @@ export async function sparseInference(
       weight.fill(0, offset, offset + tile);
     }
   });
-  const product = await openSparseProduct(toBlockCsr(weight, grid), { way, threads });
+  const product = await openSparseProduct(toBlockCsr(weight, grid), { ...(way && { way }), threads });
   const x = inputs(rows);
   for (let i = 0; i < WARM_UP; i++) {
     await product.multiply(x);
   }
-  return { run: () => product.multiply(x), release: () => product.release() };
+  return { way: product.way, run: () => product.multiply(x), release: () => product.release() };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openSparseProduct } from '../../../../gpu-worker/block-sparse/inference/index.ts';
+import { openSparseProduct, PRODUCT_WAYS } from '../../../../gpu-worker/block-sparse/inference/index.ts';
 import { toBlockCsr } from '../../../../gpu-worker/block-sparse/tiles/block-csr.ts';
 import { eachTileRow, gridOf } from '../../../../gpu-worker/block-sparse/tiles/tiles.ts';
 import { stream } from '../../../../shared/math/random.ts';
@@ -12,7 +12,7 @@ describe.each([
   [22, 24, [11, 12]],
   [48, 128, [24, 64]],
 ] as const)('a block-sparse matrix of %i x %i, tiles of %j', (inputs, outputs, tile) => {
-  describe.each(['gathered', 'strips'] as const)('%s', (way) => {
+  describe.each([...PRODUCT_WAYS, 'fastest'] as const)('%s', (way) => {
     it.each([0, 0.5, 1])('multiplies as the dense one does, with a share of %d zero tiles', async (zeros) => {
       const grid = gridOf(inputs, outputs, tile);
       const random = stream(5, `${inputs} ${zeros}`);
@@ -23,9 +23,10 @@ describe.each([
           weight.fill(0, offset, offset + grid.n);
         }
       });
-      const product = await openSparseProduct(toBlockCsr(weight, grid), { way });
+      const product = await openSparseProduct(toBlockCsr(weight, grid), way === 'fastest' ? {} : { way });
+      expect(way === 'fastest' ? PRODUCT_WAYS : [way]).toContain(product.way);
       // Fewer rows than a group, and more than a block, with some left over; the second call must not see the first.
-      for (const rows of [135, 7, 1]) {
+      for (const rows of [263, 7, 1]) {
         const x = random.derive(`x ${rows}`).normal32(rows * inputs);
         const found = await product.multiply(x);
         expect(found).toHaveLength(rows * outputs);
