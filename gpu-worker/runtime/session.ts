@@ -23,6 +23,8 @@ export type SessionOptions = {
   flushDenormals?: boolean;
   /** false: memory is given back after every run, not kept for the next. */
   arena?: boolean;
+  /** false: constant matrices are multiplied as they are stored, without a packed copy of each. */
+  prepacking?: boolean;
   /** Outputs to be left on the device. */
   onDevice?: (output: string) => boolean;
 };
@@ -60,6 +62,7 @@ export class Session {
           session: {
             intra_op: { allow_spinning: spinning ? '1' : '0' },
             ...(options.flushDenormals && { set_denormal_as_zero: '1' }),
+            ...(options.prepacking === false && { disable_prepacking: '1' }),
             ...(weightsFolder !== undefined && { model_external_initializers_file_folder_path: weightsFolder }),
           },
         },

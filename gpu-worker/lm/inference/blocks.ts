@@ -199,6 +199,9 @@ export class BlockRunner {
       spinning: false,
       weightsFolder: this.folder.weightsPath,
       flushDenormals: true,
+      // Every pass has many rows: a packed copy of the head, and memory kept for the next pass, would cost more than they give.
+      prepacking: false,
+      arena: false,
     });
     return { session, taps };
   }
