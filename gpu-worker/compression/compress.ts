@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type Linear, listWeights } from '../../shared/models/architecture.ts';
 import { type ModelFolder, readWeight, readWeightsOfFile, weightsOfBlock } from '../lm/index.ts';
+import { giveBack } from '../runtime/index.ts';
 import { finishFolder } from './files/finished-folder.ts';
 import { asStored, outIn } from './files/linear-layout.ts';
 import { type PackedTensor, packedTensors } from './files/packing.ts';
@@ -55,6 +56,7 @@ export async function compressModel(
     for (let layer = 0; layer < layers; layer++) {
       const done = options.done?.[layer];
       const block = done ? await work.skip(layer, done) : await work.compress(layer);
+      giveBack();
       shards.push(block.shard);
       blocks.push(block.report);
       if (!done) {
@@ -130,12 +132,14 @@ class Compression {
       const final = made ? made.values : start;
       values.set(name, asStored(linear, final));
       const effective = folding ? folding.effective(linear, final) : final;
+      sums.delete(name);
       const kept = this.#tensorsOf(linear, made);
       if (kept) {
         tensors.set(name, kept);
       }
       const bytes = kept ? kept.reduce((sum, tensor) => sum + tensor.bytes.length, 0) : 4 * w.length;
       matrices.push(await reportOf(linear, { w, effective, final }, heldOut.get(name)!, bytes, made !== null));
+      heldOut.delete(name);
     }
     const all = weightsOfBlock(this.#model, layer).flatMap(({ name, shape }) => {
       const packed = tensors.get(name);

@@ -23,7 +23,7 @@ type SparseProduct = {
 /** Rows that are gathered at a time, so that what was gathered is still in cache when it is multiplied. */
 const BLOCK = 256;
 /** Products of one block before a way is timed, in which its kernel is compiled anew, and products that are timed. */
-const [WARM_UP, ROUNDS] = [3, 5];
+const [WARM_UP, ROUNDS] = [3, 9];
 
 /**
  * @param way the fastest on a block of rows, unless given

@@ -10,82 +10,86 @@ import type { Products } from './products.ts';
 /** Sizes that are factorised entry by entry. */
 const LEAF = 96;
 
-type Square = { size: number; data: Float64Array };
+/** A square on the diagonal of a matrix with rows of `stride`, which it is replaced in. */
+type Window = { data: Float64Array; stride: number; at: number; size: number };
 
-/** Raises SingularMatrixError where H [size, size] is not positive definite. */
+/** The factor, in the place of H. Raises SingularMatrixError where H [size, size] is not positive definite. */
 export async function inverseFactor(products: Products, h: Float64Array, size: number): Promise<Float64Array> {
-  const inverse = await inverseOfFactor(products, { size, data: reversed(h) }, 0);
-  return reversed(inverse.data);
+  // Rows and columns from last to first, and back.
+  await invertFactor(products, { data: h.reverse(), stride: size, at: 0, size });
+  return h.reverse();
 }
 
-/** Rows and columns from last to first. */
-const reversed = (square: Float64Array): Float64Array => square.slice().reverse();
-
-async function inverseOfFactor(products: Products, { size, data }: Square, offset: number): Promise<Square> {
+/** Replaces a symmetric square H = L L^T by L^-1; nothing but operands of products is copied, as squares may be large. */
+async function invertFactor(products: Products, window: Window): Promise<void> {
+  const { data, stride, at, size } = window;
   if (size <= LEAF) {
-    return leaf({ size, data }, offset);
+    leaf(window);
+    return;
   }
   const top = Math.floor(size / 2);
+  const middle = at + top;
   const bottom = size - top;
-  const a = await inverseOfFactor(products, { size: top, data: part(data, size, 0, 0, top, top) }, offset);
+  const part = (row: number, rows: number, column: number, cols: number) => ({
+    rows,
+    cols,
+    data: copied(data, stride, [row, rows], [column, cols]),
+  });
+  await invertFactor(products, { data, stride, at, size: top });
   // L21 = H21 L11^-T
-  const below = await products.multiply(
-    'float64',
-    { rows: bottom, cols: top, data: part(data, size, top, 0, bottom, top) },
-    { rows: top, cols: top, data: a.data },
-    { transB: true },
-  );
-  const left = { rows: bottom, cols: top, data: below };
+  const left = {
+    rows: bottom,
+    cols: top,
+    data: await products.multiply('float64', part(middle, bottom, at, top), part(at, top, at, top), { transB: true }),
+  };
   const carried = await products.multiply('float64', left, left, { transB: true });
-  const rest = part(data, size, top, top, bottom, bottom);
-  for (let i = 0; i < rest.length; i++) {
-    rest[i]! -= carried[i]!;
-  }
-  const c = await inverseOfFactor(products, { size: bottom, data: rest }, offset + top);
-  const middle = await products.multiply('float64', { rows: bottom, cols: bottom, data: c.data }, left);
-  const corner = await products.multiply(
-    'float64',
-    { rows: bottom, cols: top, data: middle },
-    { rows: top, cols: top, data: a.data },
-  );
-  const out = new Float64Array(size * size);
-  for (let i = 0; i < top; i++) {
-    out.set(a.data.subarray(i * top, (i + 1) * top), i * size);
-  }
-  for (let i = 0; i < bottom; i++) {
-    const to = (top + i) * size;
-    for (let j = 0; j < top; j++) {
-      out[to + j] = -corner[i * top + j]!;
+  for (let row = 0; row < bottom; row++) {
+    const to = (middle + row) * stride + middle;
+    for (let column = 0; column < bottom; column++) {
+      data[to + column]! -= carried[row * bottom + column]!;
     }
-    out.set(c.data.subarray(i * bottom, (i + 1) * bottom), to + top);
   }
-  return { size, data: out };
+  await invertFactor(products, { data, stride, at: middle, size: bottom });
+  const under = await products.multiply('float64', part(middle, bottom, middle, bottom), left);
+  const corner = await products.multiply('float64', { rows: bottom, cols: top, data: under }, part(at, top, at, top));
+  for (let row = 0; row < bottom; row++) {
+    const to = (middle + row) * stride + at;
+    for (let column = 0; column < top; column++) {
+      data[to + column] = -corner[row * top + column]!;
+    }
+  }
+  for (let row = at; row < middle; row++) {
+    data.fill(0, row * stride + middle, row * stride + at + size);
+  }
 }
 
-function leaf({ size, data }: Square, offset: number): Square {
+function leaf({ data, stride, at, size }: Window): void {
   let lower: Float64Array;
   try {
-    lower = cholesky({ rows: size, cols: size, data }).data;
+    lower = cholesky({ rows: size, cols: size, data: copied(data, stride, [at, size], [at, size]) }).data;
   } catch (error) {
-    throw error instanceof SingularMatrixError ? new SingularMatrixError(offset + error.pivot) : error;
+    throw error instanceof SingularMatrixError ? new SingularMatrixError(at + error.pivot) : error;
   }
-  const out = new Float64Array(size * size);
   for (let column = 0; column < size; column++) {
-    for (let row = column; row < size; row++) {
+    for (let row = 0; row < size; row++) {
       let sum = row === column ? 1 : 0;
       for (let k = column; k < row; k++) {
-        sum -= lower[row * size + k]! * out[k * size + column]!;
+        sum -= lower[row * size + k]! * data[(at + k) * stride + at + column]!;
       }
-      out[row * size + column] = sum / lower[row * size + row]!;
+      data[(at + row) * stride + at + column] = row < column ? 0 : sum / lower[row * size + row]!;
     }
   }
-  return { size, data: out };
 }
 
-function part(data: Float64Array, size: number, row: number, column: number, rows: number, columns: number) {
+function copied(
+  data: Float64Array,
+  stride: number,
+  [row, rows]: readonly [number, number],
+  [column, columns]: readonly [number, number],
+): Float64Array {
   const out = new Float64Array(rows * columns);
   for (let i = 0; i < rows; i++) {
-    const from = (row + i) * size + column;
+    const from = (row + i) * stride + column;
     out.set(data.subarray(from, from + columns), i * columns);
   }
   return out;

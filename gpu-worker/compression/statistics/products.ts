@@ -1,6 +1,6 @@
 /** Matrix products on the runtime, in single and double precision, for sizes that change from call to call. */
 import * as g from '../../graph/index.ts';
-import { Session } from '../../runtime/index.ts';
+import { passing, Session } from '../../runtime/index.ts';
 import { Rooms } from './rooms.ts';
 
 type Precision = 'float32' | 'float64';
@@ -29,7 +29,9 @@ export class Products {
       a: { shape: [a.rows, a.cols], data: a.data },
       b: { shape: [b.rows, b.cols], data: b.data },
     });
-    return out.product!.data as Values<P>;
+    const product = out.product!.data as Values<P>;
+    passing(product.byteLength);
+    return product;
   }
 
   async release(): Promise<void> {

@@ -5,7 +5,7 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Linear, Weight } from '../../../shared/models/architecture.ts';
 import * as g from '../../graph/index.ts';
-import { type FeedValue, Session } from '../../runtime/index.ts';
+import { type FeedValue, passing, Session } from '../../runtime/index.ts';
 import { named } from '../named.ts';
 import { fusedFits } from '../network/fused-attention.ts';
 import { Grid } from '../network/grid.ts';
@@ -141,6 +141,7 @@ export class BlockRunner {
     }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
+    passing(Object.values(out).reduce((sum, { data }) => sum + data.byteLength, 0));
     const output = want.output ? (out.output!.data as Float32Array) : null;
     const bad = output && notFiniteIn(output);
     if (typeof bad === 'number') {
