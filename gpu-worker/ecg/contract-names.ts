@@ -10,9 +10,9 @@ type StatedValidation = ResultOf<typeof training>['validations'][number];
 
 /** How the params ask for a denoiser to be trained. */
 export function trainSettings(params: Params): Omit<TrainingSettings, 'device' | 'threads'> {
-  const { depth, kernels, embed, separate, steps, batch, seed, levels, mixing, patience, every } = params;
+  const { depth, kernels, embed, separate, steps, batch, seed, levels, mixing, consistency, patience, every } = params;
   const network = readNetwork(standardNetwork({ depth, kernels, embed, separate, conditions: conditionsOf(2) }));
-  return { network, steps, batch, seed, levels, mixing, patience, every, rate: params.learning_rate };
+  return { network, steps, batch, seed, levels, mixing, consistency, patience, every, rate: params.learning_rate };
 }
 
 /** A training's progress; `latest` is what validation said last. */
@@ -61,6 +61,7 @@ export const modelCard = (
     batch: params.batch,
     rate: params.learning_rate,
     levels_db: params.levels,
+    consistency: params.consistency,
     seed: params.seed,
     validation: best,
   },

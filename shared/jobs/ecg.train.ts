@@ -60,6 +60,10 @@ export default defineJob({
       .describe('odd sizes of the convolutions side by side'),
     embed: z.enum(['channel', 'token']).default('channel'),
     separate: z.enum(['inverse', 'halves']).default('inverse').describe('order of tokens in the decoder: (5b) or (5a)'),
+    consistency: z
+      .boolean()
+      .default(false)
+      .describe('every second step brings the output for the noisy window nearer to that for the clean one'),
     steps: z.number().int().min(1).max(1_000_000).default(3000),
     batch: z.number().int().min(1).max(512).default(32),
     learning_rate: z.number().positive().max(1).default(0.0015),
@@ -100,14 +104,15 @@ export default defineJob({
     return {
       seconds: {
         start: 1,
-        windows_trained: p.steps * p.batch * p.depth,
+        // The consistency step sends the clean window through the network as well.
+        windows_trained: p.steps * p.batch * p.depth * (p.consistency ? 1.5 : 1),
         windows_validated: validations * Math.min(512, 16 * p.batch) * p.depth,
         seconds_recorded: recorded,
         recordings_fitted: Math.min(14, Math.ceil(p.steps / 100)),
       },
       memory: {
         process: 1,
-        windows: floats(p.batch * p.depth * WINDOW_VALUES),
+        windows: floats(p.batch * p.depth * WINDOW_VALUES * (p.consistency ? 1.3 : 1)),
         validation_windows: floats(Math.min(512, 16 * p.batch) * WINDOW),
         recordings: floats(recorded * 2 * 360),
       },

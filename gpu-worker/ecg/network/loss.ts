@@ -17,6 +17,15 @@ export function denoisingLoss(output: g.Tensor, target: g.Tensor, weights?: g.Te
   return g.mean(g.mul(weights, g.add(perWindow(squared), g.mul(perWindow(stepped), STEP_WEIGHT))));
 }
 
+/**
+ * The optional second step of a batch: what the network gives for the clean window, held fixed, is what it should give for
+ * the noisy one. The authors' code lets gradients through both; without the stop it also draws towards a constant.
+ * @param clean [batch, leads, window], the network's output for the clean window in the noisy one's unit
+ */
+export function consistencyLoss(output: g.Tensor, clean: g.Tensor): g.Tensor {
+  return g.mean(g.square(g.sub(output, g.stopGradient(clean))));
+}
+
 const steps = (x: g.Tensor): g.Tensor => {
   const length = x.shape[2] as number;
   return g.sub(g.slice(x, 2, 1, length), g.slice(x, 2, 0, length - 1));

@@ -14,10 +14,21 @@ type ExampleSettings = {
   /** Levels in dB of which one is drawn. */
   levels: readonly [number, number];
   mixing: MixingScope;
+  /** Whether the windows are given without noise too, as the consistency step wants them. */
+  consistency?: boolean;
 };
 /** What has the drawn ratio: recording and noise as a whole, or the stretch around the window. */
 export type MixingScope = 'record' | 'window';
-export type Batch = { x: Float32Array; y: Float32Array; w: Float32Array };
+export type Batch = {
+  /** [batch, leads + conditions, window] */
+  x: Float32Array;
+  /** [batch, leads, window] */
+  y: Float32Array;
+  /** [batch] */
+  w: Float32Array;
+  /** The clean windows as inputs, laid out like `x`, and what their unit is in that of `x` [batch, leads, 1]. */
+  clean?: { x: Float32Array; unit: Float32Array };
+};
 
 /** Share of windows under a mixture of all kinds; the others are under one. */
 const MIXTURES = 0.4;
@@ -40,16 +51,27 @@ export function drawBatch(
   const { window, leads, batch, seed } = settings;
   const channels = leads + conditionsOf(leads);
   const draws = stream(seed, `examples/${step}`);
-  const out = {
+  const out: Batch = {
     x: new Float32Array(batch * channels * window),
     y: new Float32Array(batch * leads * window),
     w: new Float32Array(batch),
+    ...(settings.consistency && {
+      clean: { x: new Float32Array(batch * channels * window), unit: new Float32Array(batch * leads) },
+    }),
   };
   for (let b = 0; b < batch; b++) {
     const u = draws.uniform(DRAWS, { start: b * DRAWS });
     const { clean, noisy, from } = drawContext(records, noises, settings, u);
     const contexts = noisy.fast.map((fast, c) => describeContext(fast, noisy.slow[c]!));
     writeInput(out.x, b * channels * window, { ...noisy, from, window }, contexts);
+    if (out.clean) {
+      const own = clean.fast.map((fast, c) => describeContext(fast, clean.slow[c]!));
+      writeInput(out.clean.x, b * channels * window, { ...clean, from, window }, own);
+      out.clean.unit.set(
+        own.map(({ scale }, c) => scale / contexts[c]!.scale),
+        b * leads,
+      );
+    }
     let error = 0;
     for (let c = 0; c < leads; c++) {
       for (let i = 0; i < window; i++) {

@@ -6,7 +6,7 @@ import { type Checkpoint, fromSteps, Trainer } from '../../training/index.ts';
 import { Denoiser, type Weights } from '../denoise/network-session.ts';
 import type { NetworkConfiguration } from '../network/configuration.ts';
 import { joinedNetwork } from '../network/joined.ts';
-import { denoisingLoss } from '../network/loss.ts';
+import { consistencyLoss, denoisingLoss } from '../network/loss.ts';
 import { type Batch, drawBatch, type MixingScope } from './examples.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 
@@ -19,6 +19,8 @@ export type TrainingSettings = {
   seed: number;
   levels: readonly [number, number];
   mixing: MixingScope;
+  /** Every second step is one towards `consistencyLoss`, on the batch of the step before. */
+  consistency?: boolean;
   /** Validations without a better one after which training ends; null: never. */
   patience: number | null;
   /** Steps between two validations. */
@@ -49,14 +51,11 @@ export async function trainDenoiser(
   hooks: TrainingHooks = {},
 ): Promise<TrainedNetwork> {
   const { network, steps, batch, seed, every } = settings;
-  const { leads, conditions, window } = network;
-  const x = g.input('x', [batch, leads + conditions, window]);
-  const y = g.input('y', [batch, leads, window]);
-  const w = g.input('w', [batch]);
-  const loss = denoisingLoss(joinedNetwork(network, x), y, w);
+  const { leads, window } = network;
+  const consistency = settings.consistency ?? false;
   const trainer = await Trainer.create({
     name: 'ecg',
-    loss,
+    loss: trainingLoss(settings),
     optimiser: adam(),
     rate: warmUp(WARM_UP, steadyRate(settings.rate, steps)),
     clipNorm: 5,
@@ -66,11 +65,11 @@ export async function trainDenoiser(
     spinning: false,
     ...(hooks.resume && { resume: hooks.resume.training }),
   });
-  const draw = { window, leads, batch, seed, levels: settings.levels, mixing: settings.mixing };
+  const draw = { window, leads, batch, seed, levels: settings.levels, mixing: settings.mixing, consistency };
   const held = drawBatch(
     validation.records,
     validation.noises,
-    { ...draw, batch: Math.min(VALIDATION_WINDOWS, VALIDATION_BATCHES * batch), seed: 1 },
+    { ...draw, batch: Math.min(VALIDATION_WINDOWS, VALIDATION_BATCHES * batch), seed: 1, consistency: false },
     0,
   );
   const validations = [...(hooks.resume?.validations ?? [])];
@@ -84,7 +83,14 @@ export async function trainDenoiser(
     const source = fromSteps(
       steps,
       chunk,
-      (step): Record<string, Float32Array> => drawBatch(train.records, train.noises, draw, step),
+      (step): Record<string, Float32Array> => {
+        if (!consistency) {
+          const { x, y, w } = drawBatch(train.records, train.noises, draw, step);
+          return { x, y, w };
+        }
+        const { clean, ...noisy } = drawBatch(train.records, train.noises, draw, Math.floor(step / 2));
+        return { ...noisy, clean: clean!.x, unit: clean!.unit, phase: Float32Array.of(step % 2) };
+      },
     );
     for await (const { metrics } of trainer.run(source)) {
       let validated: Validation | null = null;
@@ -118,6 +124,23 @@ export async function trainDenoiser(
   } finally {
     await trainer.release();
   }
+}
+
+/** The loss (7) of one batch; with the consistency step, of the even steps, and `consistencyLoss` of the odd ones. */
+function trainingLoss({ network, batch, consistency }: TrainingSettings): g.Tensor {
+  const { leads, conditions, window } = network;
+  const x = g.input('x', [batch, leads + conditions, window]);
+  const y = g.input('y', [batch, leads, window]);
+  const w = g.input('w', [batch]);
+  if (!consistency) {
+    return denoisingLoss(joinedNetwork(network, x), y, w);
+  }
+  const clean = g.input('clean', [batch, leads + conditions, window]);
+  const both = joinedNetwork(network, g.concat([x, clean], 0));
+  const [output, quiet] = [g.slice(both, 0, 0, batch), g.slice(both, 0, batch, 2 * batch)];
+  const second = consistencyLoss(output, g.mul(quiet, g.input('unit', [batch, leads, 1])));
+  const phase = g.reshape(g.input('phase', [1]), []);
+  return g.add(g.mul(denoisingLoss(output, y, w), g.sub(1, phase)), g.mul(second, phase));
 }
 
 const plain = (parameters: Awaited<ReturnType<Trainer['parameters']>>): Weights =>
