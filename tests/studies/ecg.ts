@@ -1,8 +1,11 @@
 /**
  * `npm run study -- ecg train|fit|evaluate|flags|memory|classical [options]`: trains the denoiser on the records of the study (`--seed`,
- * `--steps`, `--threads`, `--out DIR`; goes on from the state in DIR), fits its gate anew (`--model DIR`), measures models
+ * `--steps`, `--depth`, `--kernels`, `--embed`, `--separate`, `--consistency`, `--threads`, `--out DIR`; goes on from the
+ * state in DIR), fits its gate anew (`--model DIR`), measures models
  * beside the classical lines on records of other people (`--model DIR`, several for a spread; `--samples N`), counts what
  * the flags find, measures the memory that a record of `--hours` takes, or the classical lines alone. Results are written to `results/ecg*.json` and `.md`.
+ * `npm run study -- ecg --protocol qtdb --records DIR [--annotator pu1] [--steps N]`: the published tables for
+ * a folder of QT Database records.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +18,7 @@ import {
   WEIGHTS_FILE,
   writeEcgModel,
 } from '../../gpu-worker/ecg/model/document.ts';
-import { standardNetwork } from '../../gpu-worker/ecg/network/configuration.ts';
+import { type NetworkConfiguration, readNetwork, standardNetwork } from '../../gpu-worker/ecg/network/configuration.ts';
 import { finishModel } from '../../gpu-worker/ecg/training/finish.ts';
 import { packState, unpackState } from '../../gpu-worker/ecg/training/state.ts';
 import { type TrainingState, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
@@ -25,6 +28,7 @@ import { evaluateStudy, type StudyResults } from './ecg/evaluate.ts';
 import { flagStudy, flagsMarkdown } from './ecg/flags.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
 import { memoryMarkdown, memoryStudy } from './ecg/memory.ts';
+import { qtdbMarkdown, qtdbStudy, studyWander } from './ecg/qtdb/study.ts';
 import { markdown } from './ecg/report.ts';
 
 export async function run(argv: string[]): Promise<void> {
@@ -39,11 +43,37 @@ export async function run(argv: string[]): Promise<void> {
       model: { type: 'string', multiple: true, default: [SHIPPED_MODEL] },
       samples: { type: 'string', default: '300000' },
       hours: { type: 'string', default: '24' },
+      depth: { type: 'string', default: '1' },
+      kernels: { type: 'string', default: '1,3,5,7' },
+      embed: { type: 'string', default: 'channel' },
+      separate: { type: 'string', default: 'inverse' },
+      consistency: { type: 'boolean', default: false },
+      protocol: { type: 'string' },
+      records: { type: 'string' },
+      annotator: { type: 'string', default: 'pu1' },
     },
   });
   const threads = Number(values.threads);
-  if (positionals[0] === 'train') {
-    await train({ seed: Number(values.seed), steps: Number(values.steps), threads, out: values.out });
+  if (values.protocol === 'qtdb') {
+    const { records, annotator } = values;
+    if (!records) {
+      throw new Error('--records DIR names the folder of QT Database records');
+    }
+    const training = { steps: Number(values.steps), batch: 64, seed: Number(values.seed), threads };
+    const results = await qtdbStudy({ records, wander: await studyWander(), annotator, ...training });
+    console.log(qtdbMarkdown(results));
+  } else if (positionals[0] === 'train') {
+    const network = readNetwork(
+      standardNetwork({
+        conditions: conditionsOf(2),
+        depth: Number(values.depth),
+        kernels: values.kernels.split(',').map(Number),
+        embed: values.embed as NetworkConfiguration['embed'],
+        separate: values.separate as NetworkConfiguration['separate'],
+      }),
+    );
+    const { consistency, out } = values;
+    await train({ network, consistency, seed: Number(values.seed), steps: Number(values.steps), threads, out });
   } else if (positionals[0] === 'fit') {
     const { document, weights } = await modelIn(values.model[0]!);
     const { train, validation, units } = await studyMaterial();
@@ -86,13 +116,20 @@ function writeResults(name: string, results: unknown, page: string): void {
 
 const modelIn = (folder: string) => readEcgModel(join(folder, CONFIG_FILE), join(folder, WEIGHTS_FILE));
 
-type Training = { seed: number; steps: number; threads: number; out: string };
+type Training = {
+  network: NetworkConfiguration;
+  consistency: boolean;
+  seed: number;
+  steps: number;
+  threads: number;
+  out: string;
+};
 
-async function train({ seed, steps, threads, out }: Training): Promise<void> {
+async function train({ network, consistency, seed, steps, threads, out }: Training): Promise<void> {
   const { train, validation, units } = await studyMaterial();
-  const network = standardNetwork({ conditions: conditionsOf(2) });
   const settings = {
     network,
+    consistency,
     steps,
     batch: 32,
     rate: 1.5e-3,
@@ -130,6 +167,8 @@ async function train({ seed, steps, threads, out }: Training): Promise<void> {
     },
   );
   const card = studyCard({
+    network,
+    consistency,
     seed,
     steps: trained.steps,
     cpuSeconds: (last?.cpuSeconds ?? 0) + trained.cpuSeconds,
@@ -174,8 +213,11 @@ async function loadState(out: string): Promise<{ state: TrainingState; cpuSecond
   return { state: unpackState({ ...training, tensors }), cpuSeconds: seconds };
 }
 
-export const studyCard = (training: Record<string, unknown>): Record<string, unknown> => ({
-  name: 'Two-lead denoiser, depth 1, behind a high-pass of 0.67 Hz and before a gate',
+const studyCard = ({
+  network,
+  ...training
+}: { network: NetworkConfiguration } & Record<string, unknown>): Record<string, unknown> => ({
+  name: `Two-lead denoiser, depth ${network.depth}, behind a high-pass of 0.67 Hz and before a gate`,
   not_a_medical_device:
     'This model is not a medical device. It may remove or invent waves; look at the recording as it came.',
   data: 'MIT-BIH Arrhythmia Database and MIT-BIH Noise Stress Test Database (PhysioNet, ODC-By 1.0)',

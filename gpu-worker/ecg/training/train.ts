@@ -80,18 +80,14 @@ export async function trainDenoiser(
   try {
     // a validation stands at the end of a call
     const chunk = Math.min(CHUNK, every);
-    const source = fromSteps(
-      steps,
-      chunk,
-      (step): Record<string, Float32Array> => {
-        if (!consistency) {
-          const { x, y, w } = drawBatch(train.records, train.noises, draw, step);
-          return { x, y, w };
-        }
-        const { clean, ...noisy } = drawBatch(train.records, train.noises, draw, Math.floor(step / 2));
-        return { ...noisy, clean: clean!.x, unit: clean!.unit, phase: Float32Array.of(step % 2) };
-      },
-    );
+    const source = fromSteps(steps, chunk, (step): Record<string, Float32Array> => {
+      if (!consistency) {
+        const { x, y, w } = drawBatch(train.records, train.noises, draw, step);
+        return { x, y, w };
+      }
+      const { clean, ...noisy } = drawBatch(train.records, train.noises, draw, Math.floor(step / 2));
+      return { ...noisy, clean: clean!.x, unit: clean!.unit, phase: Float32Array.of(step % 2) };
+    });
     for await (const { metrics } of trainer.run(source)) {
       let validated: Validation | null = null;
       if (Math.floor(trainer.step / every) > Math.floor((trainer.step - chunk) / every) || trainer.step >= steps) {
