@@ -1,4 +1,6 @@
 /** EDF and EDF+: headers, records, gaps, and what is broken. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ANNOTATIONS, type EdfHeader, type EdfSignal, parseEdfHeader } from '../../../../shared/formats/edf/header.ts';
 import { type EdfRecord, edfScale, encodeEdfRecord, openEdf } from '../../../../shared/formats/edf/records.ts';
@@ -89,5 +91,28 @@ describe('what is broken', () => {
     ['a file that ends in its header', bytes.slice(0, 300), /ends within its header/],
   ])('%s is refused with its place', async (_name, broken, why) => {
     await expect(read(broken)).rejects.toMatchObject({ code: 'data_invalid', message: expect.stringMatching(why) });
+  });
+});
+
+describe('beside another reader', () => {
+  it('finds the samples and sizes that edfdecoder 0.1.2 finds, negative gains included', async () => {
+    const { file: text, signals } = JSON.parse(readFileSync(join(import.meta.dirname, 'edfdecoder.json'), 'utf8')) as {
+      file: string;
+      signals: { label: string; unit: string; raw: number[][]; physical: number[][] }[];
+    };
+    const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
+    const head = parseEdfHeader(bytes);
+    const records = await read(bytes);
+    for (const [s, theirs] of signals.entries()) {
+      const ours = head.signals[s]!;
+      expect([ours.label, ours.unit]).toEqual([theirs.label, theirs.unit]);
+      const { gain, zero } = edfScale(ours)!;
+      expect(records.map((record) => [...record.signals[s]!])).toEqual(theirs.raw);
+      for (const [r, values] of theirs.physical.entries()) {
+        values.forEach((value, i) => {
+          expect(zero + gain * records[r]!.signals[s]![i]!).toBeCloseTo(value, 3);
+        });
+      }
+    }
   });
 });
