@@ -1,5 +1,5 @@
 /**
- * `npm run study -- ecg train|fit|evaluate|flags|memory|classical [options]`: trains the denoiser on the records of the study (`--seed`,
+ * `npm run study -- ecg train|fit|evaluate|ablations|flags|memory|classical [options]`: trains the denoiser on the records of the study (`--seed`,
  * `--steps`, `--depth`, `--kernels`, `--embed`, `--separate`, `--consistency`, `--threads`, `--out DIR`; goes on from the
  * state in DIR), fits its gate anew (`--model DIR`), measures models
  * beside the classical lines on records of other people (`--model DIR`, several for a spread; `--samples N`), counts what
@@ -23,6 +23,7 @@ import { finishModel } from '../../gpu-worker/ecg/training/finish.ts';
 import { packState, unpackState } from '../../gpu-worker/ecg/training/state.ts';
 import { type TrainingState, trainDenoiser } from '../../gpu-worker/ecg/training/train.ts';
 import { readArrays, type StoredArrays, writeArrays } from '../../gpu-worker/training/index.ts';
+import { type AblationResults, ablationMarkdown, ablationStudy } from './ecg/ablations.ts';
 import { classicalMarkdown, classicalStudy } from './ecg/classical.ts';
 import { evaluateStudy, type StudyResults } from './ecg/evaluate.ts';
 import { flagStudy, flagsMarkdown } from './ecg/flags.ts';
@@ -42,6 +43,7 @@ export async function run(argv: string[]): Promise<void> {
       out: { type: 'string', default: SHIPPED_MODEL },
       model: { type: 'string', multiple: true, default: [SHIPPED_MODEL] },
       samples: { type: 'string', default: '300000' },
+      seeds: { type: 'string', default: '3' },
       hours: { type: 'string', default: '24' },
       depth: { type: 'string', default: '1' },
       kernels: { type: 'string', default: '1,3,5,7' },
@@ -87,6 +89,10 @@ export async function run(argv: string[]): Promise<void> {
     // Written after every record: what was measured is there when the rest is interrupted.
     const report = (results: StudyResults) => writeResults('ecg', results, markdown(results));
     await evaluateStudy(models, { samples: Number(values.samples), threads, report });
+  } else if (positionals[0] === 'ablations') {
+    const report = (results: AblationResults) => writeResults('ecg-ablations', results, ablationMarkdown(results));
+    const [seeds, steps] = [Number(values.seeds), Number(values.steps)];
+    await ablationStudy({ seeds, steps, threads, last: readResults('ecg-ablations'), report });
   } else if (positionals[0] === 'flags') {
     const model = await modelIn(values.model[0]!);
     const seconds = Math.min(120, Math.floor(Number(values.samples) / 360));
@@ -102,9 +108,14 @@ export async function run(argv: string[]): Promise<void> {
     const results = await classicalStudy(Number(values.samples));
     writeResults('ecg-classical', results, classicalMarkdown(results));
   } else {
-    console.error('usage: study -- ecg train|fit|evaluate|flags|memory|classical [options]');
+    console.error('usage: study -- ecg train|fit|evaluate|ablations|flags|memory|classical [options]');
     process.exit(2);
   }
+}
+
+function readResults<T>(name: string): T | null {
+  const path = join(import.meta.dirname, 'results', `${name}.json`);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : null;
 }
 
 function writeResults(name: string, results: unknown, page: string): void {
