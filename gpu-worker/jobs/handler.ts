@@ -9,6 +9,7 @@ import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { JobContract, ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import type { BlobContent, Checkpoints } from '../study/index.ts';
+import type { Standing } from './standing.ts';
 
 /** What the operator configures; never part of a job's params. */
 export type WorkerConfiguration = {
@@ -43,6 +44,8 @@ export type JobContext<P> = {
   scratch: string;
   /** A folder of this job alone, not there at first: kept on this worker between its attempts, until the job is deleted. */
   memory: string;
+  /** What outlives the job in its process; none where a process computes one job alone. */
+  standing?: Standing;
   /** By the id that stands in the params. Raises SextantError `input_not_found` for an id the claim did not carry. */
   input(id: string): HandlerInput;
   progress(progress: Progress): void;

@@ -43,8 +43,17 @@ async function probe(provider: Provider): Promise<string | undefined> {
   }
 }
 
+/** What was found out, by what was asked for: a process's devices do not change. */
+const chosen = new Map<ProviderRequest, Promise<ProviderChoice>>();
+
 /** The provider to use. `auto` takes the first of cuda, webgpu and cpu that works; a named one works or is refused. */
-export async function chooseProvider(request: ProviderRequest = 'auto'): Promise<ProviderChoice> {
+export function chooseProvider(request: ProviderRequest = 'auto'): Promise<ProviderChoice> {
+  const known = chosen.get(request) ?? tryProviders(request);
+  chosen.set(request, known);
+  return known;
+}
+
+async function tryProviders(request: ProviderRequest): Promise<ProviderChoice> {
   const refused: { provider: Provider; reason: string }[] = [];
   for (const provider of request === 'auto' ? (['cuda', 'webgpu', 'cpu'] as const) : [request]) {
     const reason = provider === 'cpu' ? undefined : await probe(provider);

@@ -10,9 +10,10 @@ import {
   type CompleteRequest,
   heartbeatSchema,
 } from '../../shared/contracts/worker-call.ts';
-import { Computation, type Ending } from './computation.ts';
+import type { Computation, Ending } from './computation.ts';
 import { type ComputationFailure, statedError } from './computation-failure.ts';
 import type { Written, WrittenCheckpoint } from './computation-messages.ts';
+import type { Computations } from './computations.ts';
 import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
 import { memoryOf } from './job-memory.ts';
@@ -52,15 +53,22 @@ export class Attempt {
   readonly #edge: EdgeCalls;
   readonly #job: ClaimedJob;
   readonly #log: Log;
+  readonly #computations: Pick<Computations, 'start'>;
   readonly #over = new AbortController();
   /** A cap on device seconds is reached: the next checkpoint is the last. */
   #spent = false;
 
-  constructor(configuration: Configuration, edge: EdgeCalls, job: ClaimedJob, log: Log) {
+  constructor(
+    configuration: Configuration,
+    edge: EdgeCalls,
+    job: ClaimedJob,
+    { log, computations }: { log: Log; computations: Pick<Computations, 'start'> },
+  ) {
     this.#configuration = configuration;
     this.#edge = edge;
     this.#job = job;
     this.#log = log;
+    this.#computations = computations;
   }
 
   /** Runs to the end; `shutdown` gives the job back. */
@@ -85,7 +93,7 @@ export class Attempt {
     const { inputs, checkpoint } = claim;
     const memory = await memoryOf(this.#job.id, cache);
     const order = { type, params, inputs, checkpoint, scratch, memory, configuration };
-    const computation: Computation = new Computation(order, async (written) => {
+    const computation: Computation = this.#computations.start(order, async (written) => {
       const kept = await this.#keep(written);
       if (kept && this.#spent) {
         computation.stop(SPENT);

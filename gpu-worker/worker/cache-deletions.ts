@@ -12,12 +12,20 @@ const INTERVAL_MS = 20_000;
 const FOLLOWED_MS = 6 * 86_400_000;
 const CURSOR = 'deletions-cursor';
 
+/** What else keeps things of owners. */
+type Forgetful = { forget(digests: readonly string[]): void };
+
 /** Follows the edge's deletions until the signal; where it stands outlives the process. */
-export async function followDeletions(edge: EdgeCalls, cache: string, signal: AbortSignal): Promise<void> {
+export async function followDeletions(
+  edge: EdgeCalls,
+  cache: string,
+  signal: AbortSignal,
+  computations: Forgetful,
+): Promise<void> {
   while (!signal.aborted) {
     // what cannot be read now is read at the next time
     await dropStale(cache, Date.now())
-      .then(() => dropDeleted(edge, cache))
+      .then(() => dropDeleted(edge, cache, computations))
       .catch(() => {});
     await sleep(INTERVAL_MS, undefined, { signal }).catch(() => {});
   }
@@ -34,7 +42,7 @@ export async function dropStale(cache: string, now: number): Promise<void> {
   }
 }
 
-export async function dropDeleted(edge: Pick<EdgeCalls, 'get'>, cache: string): Promise<void> {
+export async function dropDeleted(edge: Pick<EdgeCalls, 'get'>, cache: string, computations: Forgetful): Promise<void> {
   const file = join(cache, CURSOR);
   let cursor = Number(await readFile(file, 'utf8').catch(() => '0')) || 0;
   for (;;) {
@@ -49,6 +57,7 @@ export async function dropDeleted(edge: Pick<EdgeCalls, 'get'>, cache: string): 
       await dropBlob(sha256, cache);
       await dropMemory(sha256, cache);
     }
+    computations.forget(page.deletions.map(({ sha256 }) => sha256));
     cursor = page.cursor;
     await mkdir(cache, { recursive: true });
     await writeFile(`${file}.next`, String(cursor));

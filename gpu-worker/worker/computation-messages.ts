@@ -32,10 +32,19 @@ export type Report =
   | { kind: 'progress'; progress: Progress }
   | { kind: 'model'; model: ModelDescription }
   | { kind: 'checkpoint'; number: number; checkpoint: WrittenCheckpoint }
-  | { kind: 'done'; written: Written }
-  | ({ kind: 'failed' } & ComputationFailure);
+  /** `clean`: the process is as it was before the order, and may take another. */
+  | { kind: 'done'; written: Written; clean: boolean }
+  | ({ kind: 'failed'; clean: boolean } & ComputationFailure);
 
 /** The answer to the checkpoint of this number. */
 export type CheckpointAnswer = { kind: 'checkpoint'; number: number; kept: boolean };
 /** The attempt will be stopped as soon as the next checkpoint is kept. */
 export type Urgency = { kind: 'urgent' };
+
+/** What an order's number in its process goes with: one process may compute several orders at a time. */
+export type FromProcess = Report & { order: number };
+export type ToProcess =
+  | { kind: 'order'; order: number; what: Order }
+  | ((CheckpointAnswer | Urgency) & { order: number })
+  /** Blobs and jobs that their owners have deleted, by digest: nothing of them is kept. */
+  | { kind: 'forget'; digests: readonly string[] };

@@ -1,55 +1,88 @@
-/** Entry of a computation's process: takes one order, runs its handler, reports, and waits to be ended. */
+/** Entry of a computing process: takes orders, runs their handlers and reports, until it is ended. */
 import { flushCompileCache } from 'node:module';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
+import { Standing } from '../jobs/standing.ts';
 import { requireFiniteNumbers } from '../study/index.ts';
 import { CheckpointLine } from './checkpoint-line.ts';
 import { computationFailure } from './computation-failure.ts';
-import type { CheckpointAnswer, Order, Report, Urgency } from './computation-messages.ts';
+import type { FromProcess, Order, Report, ToProcess } from './computation-messages.ts';
 import { createContext } from './job-context.ts';
+import { PeakMemory } from './peak-memory.ts';
+import { Residue } from './residue.ts';
 import { runReport } from './run-report.ts';
 
-const report = (message: Report): Promise<void> =>
+const [folder = '', limit = '0'] = process.argv.slice(2);
+const standing = new Standing(folder, Number(limit));
+const residue = new Residue();
+const running = new Map<number, CheckpointLine>();
+const memory = new PeakMemory();
+
+const send = (message: FromProcess): Promise<void> =>
   new Promise((resolve) => {
     process.send?.(message, undefined, undefined, () => resolve());
   });
 
-const checkpoints = new CheckpointLine((message) => void report(message));
-
-async function compute(order: Order): Promise<void> {
+async function compute(number: number, order: Order, checkpoints: CheckpointLine): Promise<Report> {
   const started = performance.now();
-  const load = JOB_HANDLERS[order.type];
+  const load = Object.hasOwn(JOB_HANDLERS, order.type) ? JOB_HANDLERS[order.type] : undefined;
   if (!load) {
     throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
   }
-  const { context, artefacts, quantised } = createContext(order, (message) => void report(message), checkpoints);
+  const report = (message: Report) => void send({ ...message, order: number });
+  const { context, artefacts, quantised } = createContext(order, report, checkpoints, standing);
   const handler = await load();
-  // Kept for the next process: this one is killed, and would keep nothing at its end.
+  residue.loaded();
+  // Kept for the next process: this one may be killed, and would keep nothing at its end.
   flushCompileCache();
   const { result, metrics, published, run } = await handler(context);
   requireFiniteNumbers(result, 'the result');
   requireFiniteNumbers(published, 'what is published');
-  await report({
+  return {
     kind: 'done',
     written: {
       result: result as Record<string, unknown>,
       metrics,
       published,
-      run: runReport(run, (performance.now() - started) / 1000, quantised),
+      run: runReport(run, { wall_s: (performance.now() - started) / 1000, peak_rss_bytes: memory.peak() }, quantised),
       artefacts,
     },
-  });
+    clean: residue.isNone(),
+  };
+}
+
+/** What every attempt would meet leaves the process sound; after the others nobody can say. */
+function failed(error: unknown): Report {
+  const failure = computationFailure(error);
+  const sound = error instanceof SextantError;
+  if (failure.code === 'computation_crashed' || failure.code === 'internal') {
+    console.error(error);
+  }
+  return { kind: 'failed', ...failure, clean: sound && residue.isNone() };
+}
+
+async function take(number: number, order: Order): Promise<void> {
+  const checkpoints = new CheckpointLine((message) => void send({ ...message, order: number }));
+  if (running.size === 0) {
+    memory.begin();
+  }
+  running.set(number, checkpoints);
+  const report = await compute(number, order, checkpoints).catch(failed);
+  running.delete(number);
+  await send({ ...report, order: number });
 }
 
 // The worker process is gone: nobody would take the result, and another attempt may already be running.
 process.on('disconnect', () => process.exit(1));
-process.once('message', (order: Order) => {
-  process.on('message', (message: CheckpointAnswer | Urgency) => checkpoints.heard(message));
-  compute(order).catch((error: unknown) => {
-    const failure = computationFailure(error);
-    if (failure.code === 'computation_crashed' || failure.code === 'internal') {
-      console.error(error);
-    }
-    return report({ kind: 'failed', ...failure });
-  });
+process.on('message', (message: ToProcess) => {
+  switch (message.kind) {
+    case 'order':
+      void take(message.order, message.what);
+      return;
+    case 'forget':
+      void standing.forget(message.digests);
+      return;
+    default:
+      running.get(message.order)?.heard(message);
+  }
 });

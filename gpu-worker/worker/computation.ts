@@ -1,18 +1,8 @@
-/**
- * A job's computation in a process of its own. onnxruntime blocks its thread and cannot be interrupted, so killing the
- * process is the only way to stop it within a moment; this side watches it and never computes.
- */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+/** One order in a computing process: what it reports, and how it ends. */
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { ComputationFailure } from './computation-failure.ts';
-import type { CheckpointAnswer, Order, Report, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
-
-const ENTRY = join(import.meta.dirname, 'computation-process.ts');
-const MEMORY_WATCH_MS = 100;
+import type { CheckpointAnswer, Report, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
 
 /** How a computation ended. `stopped` is the reason this side gave for killing it. */
 export type Ending =
@@ -21,44 +11,32 @@ export type Ending =
   | { kind: 'crashed'; detail: string }
   | { kind: 'stopped'; reason: string };
 
+/** Takes a checkpoint to where other workers find it, and says whether it lies there. */
+export type Keep = (checkpoint: WrittenCheckpoint) => Promise<boolean>;
+
+/** What an order can do to its process. */
+type Line = { tell(message: CheckpointAnswer | Urgency): void; kill(): void };
+
 export class Computation {
   /** Latest progress that was not yet taken. */
   progress: Progress | null = null;
   readonly models: ModelDescription[] = [];
   readonly ended: Promise<Ending>;
-  readonly #process: ChildProcess;
-  readonly #keep: (checkpoint: WrittenCheckpoint) => Promise<boolean>;
+  readonly #end: (ending: Ending) => void;
+  readonly #keep: Keep;
+  readonly #line: Line;
   #stopReason: string | null = null;
-  #last: Ending | null = null;
+  #over = false;
 
-  /** @param keep takes a checkpoint to where other workers find it, and says whether it lies there */
-  constructor(order: Order, keep: (checkpoint: WrittenCheckpoint) => Promise<boolean>) {
+  constructor(keep: Keep, line: Line) {
     this.#keep = keep;
-    // The worker's own secrets stay here: a handler gets what its configuration names, by message.
-    const environment = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !name.startsWith('SEXTANT_')),
-    );
-    this.#process = spawn(process.execPath, [ENTRY], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Compiled code is kept, which halves what starting a process costs.
-      env: { ...environment, NODE_COMPILE_CACHE: join(order.configuration.cache, 'compiled') },
-    });
-    this.#process.on('message', (report: Report) => this.#heard(report));
-    this.ended = new Promise((resolve) => {
-      this.#process.on('error', (error) => resolve({ kind: 'crashed', detail: String(error) }));
-      this.#process.on('exit', (code, signal) =>
-        resolve(
-          this.#stopReason
-            ? { kind: 'stopped', reason: this.#stopReason }
-            : (this.#last ?? {
-                kind: 'crashed',
-                detail: `the process ended with ${signal ? `signal ${signal}` : `status ${code}`} before it had a result`,
-              }),
-        ),
-      );
-    });
-    this.#process.send(order, () => {});
-    void this.#watchMemory(order.configuration.memory_limit_bytes);
+    this.#line = line;
+    const { promise, resolve } = Promise.withResolvers<Ending>();
+    this.ended = promise;
+    this.#end = (ending) => {
+      this.#over = true;
+      resolve(ending);
+    };
   }
 
   takeProgress(): Progress | null {
@@ -69,19 +47,18 @@ export class Computation {
 
   /** Asks for a checkpoint as soon as the present chunk is done. */
   hurry(): void {
-    const urgency: Urgency = { kind: 'urgent' };
-    if (this.#process.connected) {
-      this.#process.send(urgency, () => {});
-    }
+    this.#line.tell({ kind: 'urgent' });
   }
 
   /** Ends the process at once; `ended` then says `stopped`, unless it was over already. */
   stop(reason: string): void {
-    this.#stopReason ??= this.#last ? null : reason;
-    this.#process.kill('SIGKILL');
+    if (!this.#over) {
+      this.#stopReason ??= reason;
+      this.#line.kill();
+    }
   }
 
-  #heard(report: Report): void {
+  heard(report: Report): void {
     switch (report.kind) {
       case 'progress':
         this.progress = report.progress;
@@ -92,38 +69,21 @@ export class Computation {
       case 'checkpoint':
         void this.#checkpoint(report.number, report.checkpoint);
         return;
-      default:
-        // The process stays until it is told to go: a report could otherwise arrive after its end.
-        this.#last = report;
-        this.#process.kill('SIGKILL');
+      default: {
+        const { clean: _clean, ...ending } = report;
+        // What was stopped stays stopped, though its last word was on the way.
+        this.#end(this.#stopReason ? { kind: 'stopped', reason: this.#stopReason } : ending);
+      }
     }
+  }
+
+  /** The process has ended without a last word about this order. */
+  processEnded(detail: string): void {
+    this.#end(this.#stopReason ? { kind: 'stopped', reason: this.#stopReason } : { kind: 'crashed', detail });
   }
 
   async #checkpoint(number: number, checkpoint: WrittenCheckpoint): Promise<void> {
-    const answer: CheckpointAnswer = { kind: 'checkpoint', number, kept: await this.#keep(checkpoint) };
-    // The process may be gone by now.
-    if (this.#process.connected) {
-      this.#process.send(answer, () => {});
-    }
-  }
-
-  async #watchMemory(limit: number): Promise<void> {
-    const over = () => this.#process.exitCode !== null || this.#process.signalCode !== null;
-    while (!over() && this.#process.pid) {
-      const used = residentBytes(this.#process.pid);
-      if (used > limit) {
-        return this.stop('memory');
-      }
-      await sleep(MEMORY_WATCH_MS, undefined, { ref: false });
-    }
-  }
-}
-
-/** Resident memory of a process in bytes, 0 where it cannot be read: the second field of statm counts pages. */
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
-  } catch {
-    return 0;
+    const kept = await this.#keep(checkpoint);
+    this.#line.tell({ kind: 'checkpoint', number, kept });
   }
 }

@@ -3,6 +3,7 @@ import type { RunReport } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { CHECKPOINT_STATE_LIMIT, type Claim } from '../../shared/contracts/worker-call.ts';
 import type { HandlerInput, JobContext } from '../jobs/handler.ts';
+import type { Standing } from '../jobs/standing.ts';
 import type { Checkpoints } from '../study/index.ts';
 import { fetchBlob } from './blob-cache.ts';
 import type { CheckpointLine } from './checkpoint-line.ts';
@@ -16,6 +17,7 @@ export function createContext(
   { params, inputs, checkpoint, scratch, memory, configuration }: Order,
   report: (message: Report) => void,
   line: Pick<CheckpointLine, 'send' | 'urgent'>,
+  standing: Standing,
 ): {
   context: JobContext<unknown>;
   artefacts: WrittenArtefact[];
@@ -56,6 +58,7 @@ export function createContext(
     configuration,
     scratch,
     memory,
+    standing,
     input(id): HandlerInput {
       const input = inputs.find((given) => given.id === id);
       if (!input) {

@@ -8,7 +8,7 @@ const versionOf = (name: string): string => (require(`${name}/package.json`) as 
 
 export const runReport = (
   run: JobOutcome<unknown>['run'],
-  wall_s: number,
+  { wall_s, peak_rss_bytes }: { wall_s: number; peak_rss_bytes: number },
   quantised_models: NonNullable<RunReport['quantised_models']> = [],
 ): RunReport => ({
   device: run.device,
@@ -22,7 +22,6 @@ export const runReport = (
     ...run.versions,
   },
   wall_s,
-  // kilobytes on Linux
-  peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+  peak_rss_bytes,
   quantised_models,
 });

@@ -14,6 +14,7 @@ import { Attempt, scratchOf } from './attempt.ts';
 import { followDeletions } from './cache-deletions.ts';
 import { EdgeClock } from './clock.ts';
 import { statedError } from './computation-failure.ts';
+import { Computations } from './computations.ts';
 import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
 import type { Log } from './log.ts';
@@ -34,6 +35,7 @@ export class Worker {
   readonly #keys: FetchedKeys;
   readonly #announcer: Announcer;
   readonly #metrics: Metrics;
+  readonly #computations: Computations;
   readonly #shutdown = new AbortController();
   /** The queue or the keys could not be reached at the last try; said once. */
   #waiting = false;
@@ -42,6 +44,11 @@ export class Worker {
     this.#configuration = configuration;
     this.#log = log;
     this.#metrics = metrics;
+    this.#computations = new Computations({
+      scratch: scratchOf(configuration),
+      cache: join(configuration.data, 'cache'),
+      memory_limit_bytes: configuration.memory_limit_bytes,
+    });
     this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
     this.#announcer = new Announcer(this.#edge, log);
     this.#queue = new PullQueue(configuration.queue);
@@ -60,8 +67,12 @@ export class Worker {
     const over = new AbortController();
     const until = AbortSignal.any([this.#shutdown.signal, over.signal]);
     const cache = join(this.#configuration.data, 'cache');
-    const beside = Promise.all([this.#announcer.run(until), followDeletions(this.#edge, cache, until)]);
+    const beside = Promise.all([
+      this.#announcer.run(until),
+      followDeletions(this.#edge, cache, until, this.#computations),
+    ]);
     try {
+      this.#computations.prepare();
       while (!this.#shutdown.signal.aborted) {
         const message = await this.#next();
         if (!message) {
@@ -72,6 +83,7 @@ export class Worker {
       }
     } finally {
       over.abort();
+      await this.#computations.close();
       await beside;
     }
   }
@@ -165,7 +177,10 @@ export class Worker {
     try {
       const params = await this.#params(message, claim);
       const job = { id, type, input_digest, params, claim, trace };
-      return await new Attempt(this.#configuration, edge, job, this.#log).run(this.#shutdown.signal);
+      return await new Attempt(this.#configuration, edge, job, {
+        log: this.#log,
+        computations: this.#computations,
+      }).run(this.#shutdown.signal);
     } catch (error) {
       const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
       const body = {

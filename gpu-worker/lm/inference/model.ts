@@ -20,17 +20,25 @@ export class LanguageModel {
   readonly tokenizer: Tokenizer | null;
   readonly programs: Programs;
   readonly shapes: ShapeFeeds;
+  /** Set where the sessions and the folder are another's to give back. */
+  readonly #giveBack: (() => Promise<void>) | null;
   /** How its publisher generates with it. */
   readonly published: PublishedSettings;
   readonly #options: DeviceOptions;
 
-  constructor(folder: ModelFolder, tokenizer: Tokenizer | null, options: DeviceOptions) {
+  constructor(
+    folder: ModelFolder,
+    tokenizer: Tokenizer | null,
+    options: DeviceOptions,
+    shared: { programs: Programs; giveBack: () => Promise<void> } | null = null,
+  ) {
     this.folder = folder;
     this.architecture = folder.architecture;
     this.tokenizer = tokenizer;
     this.device = options.device ?? 'cpu';
     this.#options = options;
-    this.programs = new Programs(folder, options);
+    this.programs = shared?.programs ?? new Programs(folder, options);
+    this.#giveBack = shared?.giveBack ?? null;
     this.shapes = new ShapeFeeds(folder.architecture);
     this.published = readPublishedSettings(folder.path);
   }
@@ -123,8 +131,16 @@ export class LanguageModel {
     return new LanguageModel({ ...this.folder, sidePaths }, this.tokenizer, this.#options);
   }
 
+  /** The same model, sessions included, for one user among several; its `release` is `giveBack`. */
+  shared(giveBack: () => Promise<void>): LanguageModel {
+    return new LanguageModel(this.folder, this.tokenizer, this.#options, { programs: this.programs, giveBack });
+  }
+
   /** Gives the sessions' memory back, and the dense copy of quantised weights where it was nobody else's. */
   async release(): Promise<void> {
+    if (this.#giveBack) {
+      return this.#giveBack();
+    }
     await this.programs.release();
     discardFolder(this.folder);
   }

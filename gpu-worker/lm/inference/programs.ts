@@ -192,6 +192,9 @@ export type DeviceOptions = {
   activations?: 'float32' | 'int8';
 };
 
+/** Bytes of packed weights for each byte of the file. */
+const PACKED = 1.13;
+
 /** Sessions of a model by variant; the least recently used are released when there are too many. */
 export class Programs {
   readonly #folder: ModelFolder;
@@ -205,6 +208,11 @@ export class Programs {
     this.#options = options;
     this.#get = storedParameters(folder, options.activations);
     this.#most = folder.bytes > 128 * 2 ** 20 ? 2 : 8;
+  }
+
+  /** What the compiled programs hold, about: each packs the weights for itself. */
+  get bytes(): number {
+    return Math.ceil(PACKED * this.#folder.bytes) * this.#sessions.size;
   }
 
   async session(variant: Variant): Promise<Session> {

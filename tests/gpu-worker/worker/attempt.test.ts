@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { Attempt } from '../../../gpu-worker/worker/attempt.ts';
+import { Computation, type Keep } from '../../../gpu-worker/worker/computation.ts';
 import type { WrittenCheckpoint } from '../../../gpu-worker/worker/computation-messages.ts';
 import type { EdgeCalls } from '../../../gpu-worker/worker/edge-calls.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
@@ -15,28 +16,32 @@ const data = mkdtempSync(join(tmpdir(), 'sextant-attempt-'));
 afterAll(() => rmSync(data, { recursive: true }));
 
 /** Answers of the attempt to the checkpoints that the computation offered. */
-const kept = vi.hoisted(() => [] as boolean[]);
-const offered = vi.hoisted(() => [] as unknown[]);
-vi.mock('../../../gpu-worker/worker/computation.ts', () => ({
-  /** Offers every checkpoint, and is done whatever became of them. */
-  Computation: class {
-    readonly models = [];
-    readonly ended: Promise<unknown>;
-    constructor(_order: unknown, keep: (checkpoint: unknown) => Promise<boolean>) {
-      this.ended = (async () => {
-        for (const checkpoint of offered) {
-          kept.push(await keep(checkpoint));
-        }
-        const run = { device: 'cpu', dtype: 'none', seed: null, tolerance: null, versions: {} };
-        return { kind: 'done', written: { result: {}, metrics: {}, published: [], run, artefacts: [] } };
-      })();
-    }
-    takeProgress() {
-      return null;
-    }
-    stop() {}
+const kept: boolean[] = [];
+const offered: WrittenCheckpoint[] = [];
+/** A computation that offers every checkpoint, and is done whatever became of them. */
+const computations = {
+  start(_order: unknown, keep: Keep): Computation {
+    const computation = new Computation(keep, { tell: () => {}, kill: () => {} });
+    void (async () => {
+      for (const checkpoint of offered) {
+        kept.push(await keep(checkpoint));
+      }
+      const run = {
+        device: 'cpu',
+        dtype: 'none',
+        seed: null,
+        tolerance: null,
+        versions: {},
+        wall_s: 0,
+        peak_rss_bytes: 0,
+        quantised_models: [],
+      };
+      const written = { result: {}, metrics: {}, published: [], run, artefacts: [] };
+      computation.heard({ kind: 'done', written, clean: true });
+    })();
+    return computation;
   },
-}));
+};
 
 it('goes on without a checkpoint that cannot be uploaded or is refused, and logs why', async () => {
   const file = join(data, 'part');
@@ -88,7 +93,10 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     checkpoint: null,
   };
   const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim, trace };
-  const attempt = new Attempt(configuration, edge, order, (event, fields) => logged.push([event, fields]));
+  const attempt = new Attempt(configuration, edge, order, {
+    log: (event, fields) => logged.push([event, fields]),
+    computations,
+  });
   await expect(attempt.run(new AbortController().signal)).resolves.toBe('completed');
   expect(kept).toEqual([false, false, true]);
   expect(posts).toEqual(['uploads', 'checkpoint', 'uploads', 'uploads', 'checkpoint', 'complete']);

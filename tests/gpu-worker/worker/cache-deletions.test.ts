@@ -8,6 +8,8 @@ import { sha256Hex } from '../../../shared/signing/digest.ts';
 
 const cache = mkdtempSync(join(tmpdir(), 'sextant-deletions-'));
 afterAll(() => rmSync(cache, { recursive: true }));
+const forgotten: string[] = [];
+const computations = { forget: (digests: readonly string[]) => void forgotten.push(...digests) };
 const digest = (letter: string) => letter.repeat(64);
 const pathOf = (letter: string) => join(cache, 'blobs', digest(letter).slice(0, 2), digest(letter));
 
@@ -27,11 +29,12 @@ it('drops deleted blobs from the cache, page by page, and goes on from there aft
       return (pages.get(query) ?? { cursor: 5, deletions: [] }) as never;
     },
   };
-  await dropDeleted(edge, cache);
+  await dropDeleted(edge, cache, computations);
   expect(asked).toEqual(['?after=0', '?after=4', '?after=5']);
   expect(['a', 'b', 'c'].map((letter) => existsSync(pathOf(letter)))).toEqual([false, false, true]);
   expect(readFileSync(join(cache, 'deletions-cursor'), 'utf8')).toBe('5');
-  await dropDeleted(edge, cache);
+  expect(forgotten).toEqual(['a', 'f', 'b'].map(digest));
+  await dropDeleted(edge, cache, computations);
   expect(asked.at(-1)).toBe('?after=5');
 });
 
@@ -46,7 +49,7 @@ it('drops what it remembers of a deleted job, and everything where it has not fo
     get: async (_path: string, query: string) =>
       (query === '?after=5' ? { cursor: 6, deletions: [deletion] } : { cursor: 6, deletions: [] }) as never,
   };
-  await dropDeleted(edge, cache);
+  await dropDeleted(edge, cache, computations);
   expect(existsSync(await memoryOf(gone, cache))).toBe(false);
   expect(existsSync(await memoryOf(kept, cache))).toBe(true);
   const day = 86_400_000;

@@ -1,7 +1,10 @@
 /** The worker against a queue and an edge whose answers the test decides. */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Metrics } from '../../../gpu-worker/worker/metrics.ts';
 import { Worker } from '../../../gpu-worker/worker/worker.ts';
 import { randomId } from '../../../shared/signing/digest.ts';
@@ -22,6 +25,8 @@ const world = {
   claims: 0,
   settled: [] as Settled[],
 };
+const data = mkdtempSync(join(tmpdir(), 'sextant-worker-'));
+afterAll(() => rmSync(data, { recursive: true, force: true }));
 let server: Server;
 let worker: Worker;
 let ended: Promise<void>;
@@ -115,7 +120,7 @@ beforeEach(async () => {
       device: 'cpu',
       threads: 1,
       memory_limit_bytes: 1e9,
-      data: '/nonexistent',
+      data,
       allow_ablated_models: false,
       models: {},
       corpora: {},

@@ -1,0 +1,67 @@
+/** The computing processes of a worker: one stands ready, with what earlier orders have opened. */
+import type { Computation, Keep } from './computation.ts';
+import type { Order } from './computation-messages.ts';
+import { StandingProcess } from './standing-process.ts';
+
+/** Part of the memory limit that models and other things may take between orders. */
+const STANDING_SHARE = 0.25;
+/** Part of the memory limit above which an idle process is not kept. */
+const KEPT_SHARE = 0.5;
+
+type Setup = { scratch: string; cache: string; memory_limit_bytes: number };
+
+export class Computations {
+  readonly #setup: Setup;
+  #standing: StandingProcess | null = null;
+  #closed = false;
+
+  /** @param setup `scratch` and `cache` are folders */
+  constructor(setup: Setup) {
+    this.#setup = setup;
+  }
+
+  /** Starts the process that the next order will find ready, where none is. */
+  prepare(): void {
+    this.#ready();
+  }
+
+  start(order: Order, keep: Keep): Computation {
+    const standing = this.#ready();
+    const computation = standing.start(order, keep);
+    void computation.ended.then((ending) => {
+      const kept = ending.kind === 'done' || ending.kind === 'failed';
+      if (!kept || !standing.fit || standing.resident > KEPT_SHARE * this.#setup.memory_limit_bytes) {
+        standing.kill();
+      }
+      if (!this.#closed) {
+        this.prepare();
+      }
+    });
+    return computation;
+  }
+
+  /** Nothing of these blobs and jobs is kept. */
+  forget(digests: readonly string[]): void {
+    this.#standing?.forget(digests);
+  }
+
+  /** Ends all processes. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#standing?.kill();
+    await this.#standing?.ended;
+  }
+
+  #ready(): StandingProcess {
+    if (!this.#standing?.fit) {
+      const { scratch, cache, memory_limit_bytes } = this.#setup;
+      this.#standing = new StandingProcess({
+        scratch,
+        cache,
+        standing_bytes: Math.floor(STANDING_SHARE * memory_limit_bytes),
+        limit_bytes: memory_limit_bytes,
+      });
+    }
+    return this.#standing;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * A computing process and the orders it computes. onnxruntime blocks its thread and cannot be interrupted, so killing the
+ * process is the only way to stop an order within a moment; this side watches it and never computes.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Computation, type Keep } from './computation.ts';
+import type { FromProcess, Order, ToProcess } from './computation-messages.ts';
+
+const ENTRY = join(import.meta.dirname, 'computation-process.ts');
+const MEMORY_WATCH_MS = 100;
+
+/** Where a process works, and what it may keep. */
+type Setup = {
+  /** Folder of the attempts; the process makes one of its own in it. */
+  scratch: string;
+  /** Folder of what outlives processes. */
+  cache: string;
+  /** Bytes of models and other things that may outlive an order. */
+  standing_bytes: number;
+  /** Resident bytes beyond which the process is ended. */
+  limit_bytes: number;
+};
+
+export class StandingProcess {
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<void>;
+  readonly #process: ChildProcess;
+  readonly #limit: number;
+  readonly #orders = new Map<number, Computation>();
+  #number = 0;
+  #alive = true;
+  #clean = true;
+
+  constructor({ scratch, cache, standing_bytes, limit_bytes }: Setup) {
+    this.#limit = limit_bytes;
+    mkdirSync(scratch, { recursive: true });
+    const folder = mkdtempSync(join(scratch, 'standing-'));
+    // The worker's own secrets stay here: a handler gets what its configuration names, by message.
+    const environment = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('SEXTANT_')),
+    );
+    this.#process = spawn(process.execPath, [ENTRY, folder, String(standing_bytes)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // Compiled code is kept, which halves what starting a process costs.
+      env: { ...environment, NODE_COMPILE_CACHE: join(cache, 'compiled') },
+    });
+    this.#process.on('message', (message: FromProcess) => this.#heard(message));
+    this.ended = new Promise((resolve) => {
+      const end = (detail: string) => {
+        this.#alive = false;
+        for (const computation of this.#orders.values()) {
+          computation.processEnded(detail);
+        }
+        this.#orders.clear();
+        void rm(folder, { recursive: true, force: true }).then(resolve, resolve);
+      };
+      this.#process.on('error', (error) => end(String(error)));
+      this.#process.on('exit', (code, signal) =>
+        end(`the process ended with ${signal ? `signal ${signal}` : `status ${code}`} before it had a result`),
+      );
+    });
+  }
+
+  /** Whether it can take orders: it runs, and no order has left anything behind. */
+  get fit(): boolean {
+    return this.#alive && this.#clean;
+  }
+
+  get busy(): boolean {
+    return this.#orders.size > 0;
+  }
+
+  /** Resident memory in bytes. */
+  get resident(): number {
+    return this.#alive && this.#process.pid ? residentBytes(this.#process.pid) : 0;
+  }
+
+  /** @param keep takes a checkpoint to where other workers find it, and says whether it lies there */
+  start(what: Order, keep: Keep): Computation {
+    const order = ++this.#number;
+    const computation = new Computation(keep, {
+      tell: (message) => this.#tell({ ...message, order }),
+      kill: () => this.kill(),
+    });
+    const idle = !this.busy;
+    this.#orders.set(order, computation);
+    this.#tell({ kind: 'order', order, what });
+    if (idle) {
+      void this.#watchMemory();
+    }
+    return computation;
+  }
+
+  forget(digests: readonly string[]): void {
+    this.#tell({ kind: 'forget', digests });
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    this.#clean = false;
+    this.#process.kill('SIGKILL');
+  }
+
+  #tell(message: ToProcess): void {
+    // The process may be gone by now.
+    if (this.#process.connected) {
+      this.#process.send(message, () => {});
+    }
+  }
+
+  #heard({ order, ...report }: FromProcess): void {
+    const computation = this.#orders.get(order);
+    if (report.kind === 'done' || report.kind === 'failed') {
+      this.#orders.delete(order);
+      this.#clean &&= report.clean;
+    }
+    computation?.heard(report);
+  }
+
+  async #watchMemory(): Promise<void> {
+    while (this.#alive && this.busy) {
+      if (this.resident > this.#limit) {
+        for (const computation of this.#orders.values()) {
+          computation.stop('memory');
+        }
+        return;
+      }
+      await sleep(MEMORY_WATCH_MS, undefined, { ref: false });
+    }
+  }
+}
+
+/** Resident memory of a process in bytes, 0 where it cannot be read: the second field of statm counts pages. */
+function residentBytes(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
+  } catch {
+    return 0;
+  }
+}
