@@ -36,6 +36,8 @@ export default defineConfig({
           name: 'edge',
           isolate: false,
           include: ['tests/edge/**/*.test.ts'],
+          // the client's run in every runtime that it is for, which Node starts
+          exclude: ['tests/edge/client/**'],
           setupFiles: ['./tests/edge/setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
@@ -44,7 +46,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['tests/{shared,gpu-worker,infra,end-to-end}/**/*.test.ts'],
+          include: ['tests/{shared,gpu-worker,infra,end-to-end,edge/client}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

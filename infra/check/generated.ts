@@ -22,7 +22,9 @@ function contractIndex(): string {
   const types = jobTypes('shared/jobs');
   const imports = types.map((type) => `import ${variable(type)} from './${type}.ts';`).join('\n');
   const entries = types.map((type) => `  '${type}': ${variable(type)},`).join('\n');
-  return `${NOTE}import type { JobContract } from './contract.ts';\n${imports}\n\nexport const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {\n${entries}\n} as unknown as Readonly<Record<string, JobContract>>;\n`;
+  const byName = types.map((type) => `  '${type}': typeof ${variable(type)};`).join('\n');
+  const typed = `/** Every type with its own params and result. */\nexport type JobContracts = {\n${byName}\n};\n`;
+  return `${NOTE}import type { JobContract } from './contract.ts';\n${imports}\n\nexport const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {\n${entries}\n} as unknown as Readonly<Record<string, JobContract>>;\n\n${typed}`;
 }
 
 /** The worker's dispatch: handlers are loaded when their first job arrives. */

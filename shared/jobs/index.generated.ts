@@ -55,3 +55,33 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'sae.train': saeTrain,
   'vectors.derive': vectorsDerive,
 } as unknown as Readonly<Record<string, JobContract>>;
+
+/** Every type with its own params and result. */
+export type JobContracts = {
+  'activations.extract': typeof activationsExtract;
+  'block_sparse.train': typeof blockSparseTrain;
+  'circuits.find': typeof circuitsFind;
+  'circuits.study': typeof circuitsStudy;
+  'compression.study': typeof compressionStudy;
+  'diagnostics.run': typeof diagnosticsRun;
+  'ecg.denoise': typeof ecgDenoise;
+  'ecg.train': typeof ecgTrain;
+  'fairness.audit': typeof fairnessAudit;
+  'fairness.edit_layer': typeof fairnessEditLayer;
+  'fairness.fit_gated': typeof fairnessFitGated;
+  'fairness.fit_lookahead': typeof fairnessFitLookahead;
+  'fairness.predict': typeof fairnessPredict;
+  'lm.evaluate': typeof lmEvaluate;
+  'lm.generate': typeof lmGenerate;
+  'lm.train': typeof lmTrain;
+  'model.compare': typeof modelCompare;
+  'model.compress': typeof modelCompress;
+  'reflection.study': typeof reflectionStudy;
+  'refusal.repair': typeof refusalRepair;
+  'refusal.study': typeof refusalStudy;
+  'sae.encode': typeof saeEncode;
+  'sae.evaluate': typeof saeEvaluate;
+  'sae.prune': typeof saePrune;
+  'sae.train': typeof saeTrain;
+  'vectors.derive': typeof vectorsDerive;
+};
