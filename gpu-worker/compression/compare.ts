@@ -5,9 +5,9 @@ import {
   argMax,
   BlockRunner,
   differingSize,
+  everyLinear,
   klDivergence,
   type LanguageModel,
-  linearsOf,
   readWeight,
   rowOf,
   weightsOfBlock,
@@ -138,7 +138,7 @@ export async function compareModels(
       return { layer: Number(layer), site, ...sums.get(hook)!.result };
     }),
     matrices: dense.folder.weights.layers
-      .flatMap(linearsOf)
+      .flatMap(everyLinear)
       .map(({ weight }) =>
         matrixDifference(weight.name, readWeight(dense.folder, weight.name), readWeight(other.folder, weight.name)),
       ),

@@ -27,8 +27,17 @@ const BITS = [2, 3, 4, 5, 6, 7, 8, 16];
 
 const wrong = (pointer: string, what: string) => new SextantError('data_invalid', `/${pointer}: ${what}`);
 
-/** The linear layers that the plan names, by block. @throws SextantError `data_invalid` with a pointer */
+/**
+ * The linear layers that the plan names, by block.
+ * @throws SextantError `data_invalid` with a pointer, `model_unsupported` for a mixture of experts
+ */
 export function selectedLinears({ weights }: ModelFolder, { linears }: CompressionPlan): Linear[][] {
+  if (weights.layers.some(({ experts }) => experts)) {
+    throw new SextantError(
+      'model_unsupported',
+      '/model: the experts of a mixture cannot be compressed here, and a model of which they stay as they were is not what was asked for',
+    );
+  }
   const head = weights.head.weight.name;
   const all = weights.layers.flatMap(linearsOf).map(({ weight }) => weight.name);
   const others = [...new Set([weights.embedding.name, head])];

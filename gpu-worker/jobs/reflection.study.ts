@@ -32,6 +32,7 @@ export default handle(contract, async (context) => {
       shuffles: params.shuffles,
       centred: params.centred,
       during: params.steer,
+      samples: params.samples,
       seed,
     };
     const pace = new Pace(context, 3);

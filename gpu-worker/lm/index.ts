@@ -50,7 +50,7 @@ export { Grid } from './network/grid.ts';
 export { headOutputs, headProjection } from './network/head-weights.ts';
 export { TappedHookPoints } from './network/hook-points.ts';
 export { norm as layerNormOf, type Parameters, value as weightValue } from './network/layers.ts';
-export { linearsOf } from './network/linears.ts';
+export { everyLinear, linearsOf } from './network/linears.ts';
 export { paddedMask } from './network/masks.ts';
 export type { PartStreams } from './network/projections.ts';
 export { rotaryTables } from './network/rotary.ts';

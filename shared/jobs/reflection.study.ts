@@ -104,6 +104,13 @@ export default defineJob({
       .union([z.number().int().min(1).max(1000), z.literal('anywhere')])
       .default('anywhere')
       .describe('tokens of a continuation in which a trigger counts'),
+    samples: z
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(1)
+      .describe('answers to each test problem; intervals are over problems'),
     max_tokens: z.number().int().min(1).max(32_768).default(1024),
     temperature: z.number().min(0).max(5).default(0.6),
     top_p: z.number().positive().max(1).nullable().default(0.95),
@@ -148,8 +155,16 @@ export default defineJob({
     base_plain: figuresSchema.nullable(),
     steered: steeredPointSchema.describe('the chosen point on the test problems'),
     gain: gainSchema,
+    enhancing: steeredPointSchema
+      .extend({ gain: gainSchema })
+      .nullable()
+      .describe('the best point of positive strength on the test problems'),
     forcing: figuresSchema.extend({ gain: gainSchema }).nullable(),
     frontier: z.array(steeredPointSchema).describe('on the validation problems'),
+    base_frontier: z
+      .object({ plain: figuresSchema, points: z.array(steeredPointSchema) })
+      .nullable()
+      .describe("the base model along the tuned one's vector at the chosen hook, validation problems"),
     pareto: z.array(pointSchema),
     random: z
       .object({ frequency: bandSchema, pass: bandSchema })
@@ -183,7 +198,7 @@ export default defineJob({
     ...(p.transfer ? promptInput(p.transfer, '/transfer') : []),
   ],
   estimate: (p) => ({
-    device_seconds: 60 + p.alphas.length * p.modes.length * 20,
+    device_seconds: 60 + p.alphas.length * p.modes.length * 20 * (p.base ? 2 : 1) + 10 * p.samples,
     memory_bytes: 2e9,
     artefact_bytes: 1e6,
   }),

@@ -14,7 +14,8 @@ import { promptFile } from '../support/prompt-file.ts';
 import { reflectionProblems, trainReflectionToy } from '../support/reflection-toy.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
-type SeedResult = { seed: number; study: ResultOf<typeof contract>; seconds: number };
+type Study = ResultOf<typeof contract>;
+type SeedResult = { seed: number; study: Study; seconds: number };
 
 export async function run(argv: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -66,6 +67,9 @@ async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
       temperature: 1,
       top_p: null,
       layers: [2],
+      // 700 test problems three times: 2,100 answers on which the gain is judged.
+      shares: { train: 0.2, validation: 0.1, test: 0.7 },
+      samples: 3,
       modes: ['proj_unit', 'add'],
       alphas: [-2, -1, -0.5, 0.5, 1, 2],
       forcing: { end: 'ANS', rounds: 1 },
@@ -79,6 +83,48 @@ async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
 
 const fixed = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
 
+const gained = (of: Study['gain'] | undefined): string =>
+  of
+    ? `gain ${fixed(of.gain.value)} (${fixed(of.gain.low)} to ${fixed(of.gain.high)})${of.shown ? '' : ': no gain shown'}`
+    : 'not measured';
+
+/** What a toy must show, each with the figure seen. */
+export function gates(s: Study): { what: string; value: string; met: boolean }[] {
+  const at = (mode: string, alpha: number) =>
+    s.frontier.find((point) => point.mode === mode && point.alpha === alpha) ?? null;
+  const within = (what: string, value: number | null | undefined, low: number, high: number) => ({
+    what,
+    value: fixed(value),
+    met: value != null && value >= low && value <= high,
+  });
+  const layer = s.layers.find(({ hook }) => hook === s.chosen.hook);
+  const first = s.layers.find(({ hook }) => hook === 'resid_post.0');
+  const added = s.frontier.filter(({ mode }) => mode === 'add').sort((a, b) => a.alpha - b.alpha);
+  const frequencies = added.map(({ frequency }) => frequency);
+  const [off, far] = [at('proj_unit', -1), at('add', 2)];
+  const raised = s.base_frontier?.points.find(({ mode, alpha }) => mode === 'add' && alpha === 1);
+  return [
+    within('base frequency .01 to .08', s.base_plain?.frequency, 0.01, 0.08),
+    within('tuned frequency .40 to .60', s.plain.frequency, 0.4, 0.6),
+    within('area of the tuned model at least .85', layer?.auc.difference_in_means, 0.85, 1),
+    within('area of the base model after block 0 at least .7', first?.base_auc, 0.7, 1),
+    within('proj_unit -1: frequency at most .8 of plain', off && off.frequency / s.plain.frequency, 0, 0.8),
+    within('proj_unit -1: accuracy down by at least .10', off && s.plain.pass - off.pass, 0.1, 1),
+    within('add +2: truncated at least half', far?.truncated, 0.5, 1),
+    {
+      what: 'frequency monotone in add',
+      value: frequencies.map(fixed).join(', '),
+      met: frequencies.every((value, i) => i === 0 || value >= frequencies[i - 1]!),
+    },
+    within(
+      'base frequency at least trebled by add +1',
+      raised && raised.frequency / Math.max(1e-9, s.base_frontier!.plain.frequency),
+      3,
+      Number.POSITIVE_INFINITY,
+    ),
+  ];
+}
+
 function page(found: readonly SeedResult[]): string {
   return [
     '# Self-reflection: toys',
@@ -90,7 +136,7 @@ function page(found: readonly SeedResult[]): string {
       `## Seed ${seed}`,
       '',
       `Tuned: frequency ${fixed(s.plain.frequency)}, accuracy ${fixed(s.plain.pass)}, length ${fixed(s.plain.length)}; base: frequency ${fixed(s.base_plain?.frequency)}, accuracy ${fixed(s.base_plain?.pass)}. ` +
-        `Chosen: ${s.chosen.hook} ${s.chosen.mode} ${s.chosen.alpha}; gain ${fixed(s.gain.gain.value)} (${fixed(s.gain.gain.low)} to ${fixed(s.gain.gain.high)})${s.gain.shown ? '' : ': no gain shown'}.`,
+        `Best positive point: ${s.enhancing?.mode} ${s.enhancing?.alpha}, ${gained(s.enhancing?.gain)}. Chosen over all: ${s.chosen.mode} ${s.chosen.alpha}, ${gained(s.gain)}. Budget forcing: ${gained(s.forcing?.gain)}.`,
       '',
       '| hook | area, tuned | area, base | cosine |',
       '| --- | --- | --- | --- |',
@@ -99,12 +145,14 @@ function page(found: readonly SeedResult[]): string {
           `| ${hook} | ${fixed(auc.difference_in_means)} | ${fixed(base_auc)} | ${fixed(base_cosine)} |`,
       ),
       '',
-      '| mode | alpha | accuracy | length | frequency | truncated |',
-      '| --- | --- | --- | --- | --- | --- |',
-      ...s.frontier.map(
-        ({ mode, alpha, pass, length, frequency, truncated }) =>
-          `| ${mode} | ${alpha} | ${fixed(pass)} | ${fixed(length)} | ${fixed(frequency)} | ${fixed(truncated)} |`,
-      ),
+      '| mode | alpha | accuracy | length | frequency | truncated | base: accuracy | frequency |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- |',
+      ...s.frontier.map(({ mode, alpha, pass, length, frequency, truncated }) => {
+        const base = s.base_frontier?.points.find((point) => point.mode === mode && point.alpha === alpha);
+        return `| ${mode} | ${alpha} | ${fixed(pass)} | ${fixed(length)} | ${fixed(frequency)} | ${fixed(truncated)} | ${fixed(base?.pass)} | ${fixed(base?.frequency)} |`;
+      }),
+      '',
+      ...gates(s).map(({ what, value, met }) => `- ${met ? 'met' : '**missed**'}: ${what} (${value})`),
       '',
     ]),
   ].join('\n');

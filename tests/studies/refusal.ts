@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { lowest, masked, outIn, roundToNearest, scores } from '../../gpu-worker/compression/index.ts';
 import { linearsOf, loadModel, readWeight, writeEditedFolder } from '../../gpu-worker/lm/index.ts';
 import type { ResultOf } from '../../shared/jobs/contract.ts';
+import compress from '../../shared/jobs/model.compress.ts';
 import repair from '../../shared/jobs/refusal.repair.ts';
 import study from '../../shared/jobs/refusal.study.ts';
 import { LocalJobs } from '../support/job-context.ts';
@@ -90,20 +91,43 @@ async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
       rule: 'lowest_bypass',
       max_tokens: 5,
     };
-    const labelled = copies.map((label) => ({ label, model: { local: label } }));
+    const labelled: Copy[] = [
+      ...copies.map((label) => ({ label, model: { local: label } })),
+      ...(await wandaCopies(jobs, model, language)),
+    ];
     const { result } = await jobs.run(study, { ...params, copies: labelled });
     const repairs: Repaired[] = [];
     for (const { label, behaviour } of result.copies) {
       const [left, answers] = [behaviour.refusal.value, behaviour.answers?.value ?? 0];
       if (left >= 0.3 && left <= 0.9 && answers >= 0.9) {
         const alphas = [0.25, 0.5, 1, 2, 4, 8];
-        repairs.push({ label, repair: (await jobs.run(repair, { ...params, copy: { local: label }, alphas })).result });
+        const copy = labelled.find((one) => one.label === label)!.model;
+        repairs.push({ label, repair: (await jobs.run(repair, { ...params, copy, alphas })).result });
       }
     }
     return { seed, study: result, repairs, seconds: (performance.now() - began) / 1000 };
   } finally {
     jobs.close();
   }
+}
+
+type Copy = { label: string; model: { local: string } | { id: string } };
+
+/** Copies that `model.compress` prunes by Wanda, calibrated on harmless questions with their answers. */
+async function wandaCopies(jobs: LocalJobs, model: string, language: RefusalLanguage): Promise<Copy[]> {
+  const texts = language
+    .questions('harmless', 360, 'calibration')
+    .map(({ text, answer }) => `USER ${text} E1 E2 ${answer}`);
+  const copies: Copy[] = [];
+  for (const share of SHARES) {
+    const { result } = await jobs.run(compress, {
+      model: { id: model },
+      corpus: { texts },
+      ...{ method: 'wanda', share, context: 12, tokens: 2400, held_out_tokens: 480 },
+    });
+    copies.push({ label: `wanda-${share}`, model: { id: result.model } });
+  }
+  return copies;
 }
 
 /** Copies rounded to fewer bits, row by row, and with the smallest weights of each matrix at zero; their labels. */

@@ -141,13 +141,21 @@ export const paretoSet = <P extends { pass: number; length: number }>(points: re
 
 type Gain = { gain: Interval; tokens: Interval; per_1000_tokens: number | null; shown: boolean };
 
-/** Accuracy and length of one way to answer over another, on the same problems with the same random numbers. */
-export function gainOver(plain: Measured, steered: Measured, seed: number): Gain {
-  const units = plain.right.length;
+/**
+ * Accuracy and length of one way to answer over another, on the same problems with the same random numbers.
+ * @param samples answers to one problem, side by side; the problem is what is drawn anew for the intervals
+ */
+export function gainOver(
+  plain: Measured,
+  steered: Measured,
+  { seed, samples }: { seed: number; samples: number },
+): Gain {
+  const units = plain.right.length / samples;
   const sums = new Float64Array(2 * units);
-  for (let i = 0; i < units; i++) {
-    sums[2 * i] = steered.right[i]! - plain.right[i]!;
-    sums[2 * i + 1] = steered.length[i]! - plain.length[i]!;
+  for (let i = 0; i < plain.right.length; i++) {
+    const unit = 2 * Math.floor(i / samples);
+    sums[unit]! += (steered.right[i]! - plain.right[i]!) / samples;
+    sums[unit + 1]! += (steered.length[i]! - plain.length[i]!) / samples;
   }
   const intervals = bootstrapOverUnits({
     sums,

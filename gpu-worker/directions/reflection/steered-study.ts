@@ -3,7 +3,7 @@ import type { SteeringMode } from '../../../shared/contracts/vector.ts';
 import { steeredPointSchema } from '../../../shared/jobs/reflection.study.ts';
 import { type Checkpoints, sweepPoints } from '../../study/index.ts';
 import { projectionPlot } from '../plots.ts';
-import { figuresOf, paretoSet, type SteeredAnswers } from './frontier.ts';
+import { figuresOf, type Point, type PointFigures, paretoSet, type SteeredAnswers } from './frontier.ts';
 import type { Layers } from './layers.ts';
 import { aucPlot, frequencyPlot, tradePlot } from './plots.ts';
 import type { Window } from './probing.ts';
@@ -15,6 +15,7 @@ import {
   type ReflectionStudy,
   reportPoint,
   requireParsed,
+  sampledTest,
   steeredOn,
 } from './study.ts';
 
@@ -54,6 +55,18 @@ async function sweptFrontier(validation: SteeredAnswers, found: Layers, asked: A
   return results;
 }
 
+/** The base model at the points of one hook. */
+async function steeredBase(study: ReflectionStudy, found: Layers, frontier: readonly Point[], at: string) {
+  const answers = await steeredOn(study, found, study.problems.validation);
+  const points: (Point & PointFigures)[] = [];
+  for (const { hook, mode, alpha } of frontier) {
+    if (hook === at) {
+      points.push({ hook, mode, alpha, ...(await answers.point({ hook, mode, alpha })) });
+    }
+  }
+  return { plain: figuresOf(answers.plain.measured, 0), points };
+}
+
 /** @throws SextantError `data_invalid` where no answer could be read, `hook_unknown` */
 export async function steeredStudy(study: ReflectionStudy, asked: Asked, around: Around) {
   const { base, problems, model, seed } = study;
@@ -68,9 +81,12 @@ export async function steeredStudy(study: ReflectionStudy, asked: Asked, around:
   const best = chosenPoint(frontier);
   const chosen = { hook: best.hook, mode: best.mode, alpha: best.alpha };
   const random = await validation.random(chosen, asked.random_directions, seed);
-  const reported = await reportPoint(study, found, chosen, asked.forcing);
+  const positive = frontier.filter(({ alpha }) => alpha > 0);
+  const enhancing = positive.length > 0 ? chosenPoint(positive) : null;
+  const reported = await reportPoint(study, found, { chosen, enhancing }, asked.forcing);
   const layer = found.layers.find(({ hook }) => hook === chosen.hook)!;
-  const basePlain = base && (await steeredOn({ ...study, model: base }, found, problems.test));
+  const basePlain = base && (await steeredOn({ ...study, model: base }, found, sampledTest(study)));
+  const baseFrontier = base && (await steeredBase({ ...study, model: base }, found, frontier, chosen.hook));
   const pareto = paretoSet(frontier);
   const body = {
     chosen,
@@ -81,6 +97,7 @@ export async function steeredStudy(study: ReflectionStudy, asked: Asked, around:
     ...reported,
     base_plain: basePlain && figuresOf(basePlain.plain.measured, 0),
     frontier,
+    base_frontier: baseFrontier,
     pareto: pareto.map(({ hook, mode, alpha }) => ({ hook, mode, alpha })),
     random,
     claims: { frequency: outside(random.frequency, best.frequency), pass: outside(random.pass, best.pass) },

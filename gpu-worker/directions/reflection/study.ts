@@ -4,7 +4,15 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { SteeringMode } from '../../../shared/contracts/vector.ts';
 import type { LanguageModel } from '../../lm/index.ts';
 import { readWeight } from '../../lm/index.ts';
-import { answersOf, type Decoding, forcedAnswers, type Measuring, measureAnswers, type Problem } from './answers.ts';
+import {
+  answersOf,
+  type Decoding,
+  forcedAnswers,
+  type Measured,
+  type Measuring,
+  measureAnswers,
+  type Problem,
+} from './answers.ts';
 import { figuresOf, gainOver, type Point, type PointFigures, SteeredAnswers } from './frontier.ts';
 import { type Layers, layersOf } from './layers.ts';
 import type { Text } from './positions.ts';
@@ -24,6 +32,8 @@ export type ReflectionStudy = {
   shuffles: number;
   centred: boolean;
   during: 'all' | 'generated';
+  /** Answers to each test problem. */
+  samples: number;
   seed: number;
 };
 
@@ -109,6 +119,10 @@ export const steeredOn = (
   return SteeredAnswers.of({ model, problems, decoding, measuring, vectors: found.vectors, centred, during });
 };
 
+/** Every test problem as often as it is answered, copies side by side. */
+export const sampledTest = ({ problems, samples }: ReflectionStudy): Problem[] =>
+  problems.test.flatMap((problem) => Array.from({ length: samples }, () => problem));
+
 /** The point of the highest accuracy; of equal ones the shortest answers. */
 export const chosenPoint = <P extends PointFigures>(points: readonly P[]): P =>
   [...points].sort((a, b) => b.pass - a.pass || a.length - b.length)[0]!;
@@ -123,27 +137,35 @@ export function requireParsed({ unparsed, truncated }: PointFigures, problems: n
   }
 }
 
-/** The chosen point and budget forcing on problems that nothing was chosen on. */
+/** The chosen point, the best of positive strength and budget forcing on problems that nothing was chosen on. */
 export async function reportPoint(
   study: ReflectionStudy,
   found: Layers,
-  point: Point,
+  { chosen, enhancing }: { chosen: Point; enhancing: Point | null },
   forcing: { end: number; rounds: number } | null,
 ) {
-  const { problems, decoding, measuring, seed, triggers, model } = study;
-  const test = await steeredOn(study, found, problems.test);
-  const edits = test.edits(point);
-  const steered = await test.measured(edits);
+  const { decoding, measuring, seed, triggers, model, samples } = study;
+  const problems = sampledTest(study);
+  const test = await steeredOn(study, found, problems);
   const plain = test.plain.measured;
+  const over = (measured: Measured) => gainOver(plain, measured, { seed, samples });
+  const reported = async ({ hook, mode, alpha }: Point) => {
+    const edits = test.edits({ hook, mode, alpha });
+    const measured = await test.measured(edits);
+    return { steered: { hook, mode, alpha, ...figuresOf(measured, await test.drift(edits)) }, gain: over(measured) };
+  };
+  const first = await reported(chosen);
+  const same = enhancing?.hook === chosen.hook && enhancing.mode === chosen.mode && enhancing.alpha === chosen.alpha;
+  const second = enhancing && (same ? first : await reported(enhancing));
   const trigger = [...triggers][0]!;
-  const prompts = problems.test.map(({ ids }) => ids);
+  const prompts = problems.map(({ ids }) => ids);
   const forced =
     forcing &&
-    measureAnswers(await forcedAnswers(model, prompts, decoding, { ...forcing, trigger }), problems.test, measuring);
+    measureAnswers(await forcedAnswers(model, prompts, decoding, { ...forcing, trigger }), problems, measuring);
   return {
     plain: figuresOf(plain, 0),
-    steered: { ...point, ...figuresOf(steered, await test.drift(edits)) },
-    gain: gainOver(plain, steered, seed),
-    forcing: forced && { ...figuresOf(forced, 0), gain: gainOver(plain, forced, seed) },
+    ...first,
+    enhancing: second && { ...second.steered, gain: second.gain },
+    forcing: forced && { ...figuresOf(forced, 0), gain: over(forced) },
   };
 }

@@ -3,8 +3,8 @@ import { cpSync, existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import {
+  everyLinear,
   type LanguageModel,
-  linearsOf,
   loadModel,
   readWeight,
   SIDE_PATHS_FILE,
@@ -25,7 +25,7 @@ export function weightAccount(copy: LanguageModel, paths: SidePaths, store: Stor
   const { weights } = merged(folder, paths);
   const matrices = [];
   let [zeros, left, numbers, added] = [0, 0, 0, 0];
-  for (const { weight } of folder.weights.layers.flatMap(linearsOf)) {
+  for (const { weight } of folder.weights.layers.flatMap(everyLinear)) {
     const before = readWeight(folder, weight.name);
     const after = (store === 'dense' && weights.get(weight.name)) || before;
     const [was, is] = [zerosOf(before), zerosOf(after)];

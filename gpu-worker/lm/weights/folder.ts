@@ -12,7 +12,7 @@ import {
 } from '../../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../../shared/models/describe.ts';
 import { named } from '../named.ts';
-import { linearsOf } from '../network/linears.ts';
+import { everyLinear } from '../network/linears.ts';
 import { discardDenseFolder, type Storage } from './dense-folder.ts';
 import { ggufFileOf, readGguf } from './gguf/model.ts';
 import { type PackedMatrix, unpacked } from './quantised/packed.ts';
@@ -202,7 +202,7 @@ export function readWeight(folder: ModelFolder, name: string): Float32Array {
   if (path.constant) {
     throw new SextantError('model_unsupported', `'${name}' has a constant beside it, which its matrix cannot hold`);
   }
-  const linear = folder.weights.layers.flatMap(linearsOf).find(({ weight }) => weight.name === name)!;
+  const linear = folder.weights.layers.flatMap(everyLinear).find(({ weight }) => weight.name === name)!;
   return withPair(linear, values, path.pair!);
 }
 

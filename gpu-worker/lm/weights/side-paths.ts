@@ -12,7 +12,7 @@ import {
   writeSafetensors,
 } from '../../../shared/formats/safetensors.ts';
 import type { Linear, ModelWeights } from '../../../shared/models/architecture.ts';
-import { linearsOf } from '../network/linears.ts';
+import { everyLinear } from '../network/linears.ts';
 
 /** y = W x + left (right . x) + constant, before any norm that follows; whichever part is null adds nothing. */
 export type SidePath = {
@@ -60,7 +60,7 @@ export function readSidePaths(folder: string, weights: ModelWeights): SidePaths 
     return found;
   }
   const file = readSafetensors(readFileSync(path));
-  const linears = new Map(weights.layers.flatMap(linearsOf).map((linear) => [linear.weight.name, linear]));
+  const linears = new Map(weights.layers.flatMap(everyLinear).map((linear) => [linear.weight.name, linear]));
   const names = new Set([...file.header.tensors.keys()].map((name) => name.replace(/\.[a-z]+$/, '')));
   for (const name of names) {
     const linear = linears.get(name);

@@ -74,6 +74,14 @@ describe.each(FAMILIES)('%s', (family) => {
     await close();
   });
 
+  it('edits what every attention and every MLP or expert writes', async () => {
+    const { model, close } = await opened(family);
+    const { layers, experts } = model.architecture;
+    const edited = scaledWriters(model.folder, directionOf(model), 0);
+    expect(edited.size).toBe(layers * (1 + (experts?.count ?? 1)));
+    await close();
+  });
+
   it('restores every logit after attenuation by gamma with alpha = 1/gamma - 1', async () => {
     const { model, close } = await opened(family);
     const unit = directionOf(model);
@@ -115,7 +123,7 @@ describe('a path beside the matrices', () => {
       base: model.folder,
     });
 
-  it.each(['llama', 'gpt2', 'gemma2'])(
+  it.each(['llama', 'gpt2', 'gemma2', 'mixtral'])(
     'gives the logits of the dense edit in %s, and takes out + in numbers',
     async (family) => {
       const { model, close } = await opened(family);
