@@ -4,7 +4,7 @@
  * batches, so that its shards are those of an uninterrupted run.
  */
 import contract, { SHARD_BYTES } from '../../shared/jobs/activations.extract.ts';
-import { extractActivations, hookWidths } from '../lm/index.ts';
+import { extractActivations, hookWidths, passagesOfPart } from '../lm/index.ts';
 import { openExtraction } from './checkpoints/extraction-checkpoint.ts';
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
@@ -27,7 +27,9 @@ export default handle(contract, async (context) => {
     const { state } = extraction;
     const resumed = state.tokens;
     const use = { split: params.split, packing: params.packing, length, limit: params.tokens, as: 'rows' } as const;
-    const reading = corpus.read(use, state.position);
+    const { part } = params;
+    const within = part && (await passagesOfPart(model, corpus.read(use), params.batch, part));
+    const reading = corpus.read({ ...use, ...(within && { within }) }, state.position);
     const rate = await extractActivations(model, reading, state, {
       widths,
       dtype,
@@ -37,7 +39,7 @@ export default handle(contract, async (context) => {
       store: (shard) => extraction.add(shard),
       progress: ({ tokens, tokensPerSecond, secondsLeft }) =>
         context.progress({
-          fraction: (0.98 * tokens) / params.tokens,
+          fraction: Math.min(0.98, (0.98 * tokens * (part?.of ?? 1)) / params.tokens),
           stage: 'extracting',
           metrics: { tokens, tokens_per_s: tokensPerSecond, seconds_left: secondsLeft },
         }),

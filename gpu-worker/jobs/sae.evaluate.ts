@@ -1,32 +1,90 @@
 /** Handler of `sae.evaluate`: sign-safe measures, scores against known axes, and the model's loss with the SAE spliced in. */
+import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/sae.evaluate.ts';
-import { manifestId } from '../../shared/signing/digest.ts';
 import { steerByLatent } from '../directions/latent-steering.ts';
-import { densitySvg, Encoder, evaluatedSae, HeldOutEvaluation } from '../sae/index.ts';
-import { handle } from './handler.ts';
+import { Encoder, evaluateRows, HeldOutEvaluation, sampleRows } from '../sae/index.ts';
+import { handle, type JobContext, type JobOutcome } from './handler.ts';
+import { openActivations } from './inputs/activation-files.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeLabelled, encodeSteering, openSpelling } from './inputs/sae-tasks.ts';
-import { publishReport } from './outputs/report.ts';
-import { openSae } from './outputs/sae-artefact.ts';
+import { openSae, openSaeForRows } from './outputs/sae-artefact.ts';
+import { SaeEvaluations } from './outputs/sae-evaluation.ts';
+
+type Params = ParamsOf<typeof contract>;
+type Outcome = Promise<JobOutcome<ResultOf<typeof contract>>>;
 
 /** Held-out sequences on which steering should change little. */
 const STEERED_SEQUENCES = 32;
 
 export default handle(contract, async (context) => {
-  const { params, configuration } = context;
-  const { seed } = params;
-  const progress = (fraction: number, stage: string, tokens: number) =>
-    context.progress({ fraction, stage, metrics: { tokens } });
-  progress(0, 'loading the model', 0);
-  const opened = await openModel(context, params.model);
-  const { model } = opened;
-  const encoder = new Encoder({ threads: configuration.threads, spinning: false });
+  const { model, corpus, activations } = context.params;
+  const encoder = new Encoder({ threads: context.configuration.threads, spinning: false });
   try {
-    const corpus = await openCorpus(context, params.corpus, model, opened.digest);
+    if (activations) {
+      return await onFiles(context, activations, encoder);
+    }
+    if (!model || !corpus) {
+      throw new RangeError('params without activations name a model and a corpus');
+    }
+    return await onText(context, { model, corpus }, encoder);
+  } finally {
+    await encoder.release();
+  }
+});
+
+const progressOf = (context: JobContext<Params>) => (fraction: number, stage: string, tokens: number) =>
+  context.progress({ fraction, stage, metrics: { tokens } });
+
+async function onFiles(
+  context: JobContext<Params>,
+  activations: NonNullable<Params['activations']>,
+  encoder: Encoder,
+): Outcome {
+  const { params } = context;
+  const { seed } = params;
+  const progress = progressOf(context);
+  progress(0, 'opening the files', 0);
+  const opened = await openActivations(context, activations);
+  const held = sampleRows(opened.files, params.tokens, seed);
+  const used = held.tokens.length;
+  const evaluations = new SaeEvaluations();
+  const hooks = new Set<string | null>();
+  for (const [i, id] of params.saes.entries()) {
+    const { sae, hook, mismatch } = await openSaeForRows(context, id, opened, params.allow_mismatch);
+    hooks.add(hook);
+    const found = await evaluateRows(sae, held, { encoder, seed });
+    evaluations.add(sae, found, { id, hook, mismatch, steering: null, vocabulary: null });
+    progress((i + 1) / params.saes.length, 'measuring', used);
+  }
+  const { files, count, digest, origin } = opened;
+  const limit = files.rows - used;
+  return evaluations.publish(context, {
+    tokens: used,
+    text: null,
+    rows: { files: count, sent: files.rows, used, left_out: limit > 0 ? { limit } : {} },
+    data_digest: digest,
+    model: origin,
+    hook: hooks.size === 1 ? [...hooks][0]! : null,
+    device: 'cpu',
+  });
+}
+
+async function onText(
+  context: JobContext<Params>,
+  { model: reference, corpus: source }: { model: NonNullable<Params['model']>; corpus: NonNullable<Params['corpus']> },
+  encoder: Encoder,
+): Outcome {
+  const { params } = context;
+  const { seed, split, packing } = params;
+  const progress = progressOf(context);
+  progress(0, 'loading the model', 0);
+  const opened = await openModel(context, reference);
+  const { model } = opened;
+  try {
+    const corpus = await openCorpus(context, source, model, opened.digest);
     const length = Math.min(params.context, model.architecture.context);
     const { axes } = corpus;
-    const { split, packing } = params;
     const read = () => corpus.read({ split, packing, length, limit: params.tokens, as: 'rows' });
     let reading = read();
     const spelling = params.spelling && openSpelling(model, params.spelling);
@@ -46,9 +104,7 @@ export default handle(contract, async (context) => {
       seed,
       reading: (tokens) => progress(0.3, 'reading activations', tokens),
     });
-    const saes = [];
-    const documents = [];
-    const plots = [];
+    const evaluations = new SaeEvaluations();
     for (const [i, id] of params.saes.entries()) {
       const { sae, hook, mismatch } = await openSae(context, id, opened, { allowMismatch: params.allow_mismatch });
       const found = await evaluation.evaluate(sae, hook);
@@ -56,40 +112,20 @@ export default handle(contract, async (context) => {
       const offTarget = ids.filter(({ length }) => length > 1).slice(0, STEERED_SEQUENCES);
       const steered = steering && (await steerByLatent(model, hook, sae, steering, { encoder, seed, offTarget }));
       const vocabulary = spelling?.vocabulary ?? null;
-      const entry = evaluatedSae(sae, found, { id, hook, mismatch, steering: steered, vocabulary });
-      saes.push(entry);
-      documents.push({ ...entry, density_histogram: found.densities });
-      const title = `${sae.variant}, ${sae.parameters.width} latents, ${hook}`;
-      plots.push({ name: `density-${i}`, svg: densitySvg(title, found.densities) });
+      evaluations.add(sae, found, { id, hook, mismatch, steering: steered, vocabulary });
       progress(0.3 + (0.7 * (i + 1)) / params.saes.length, 'measuring', tokens.length);
     }
     const { tokens, hooks } = evaluation;
-    const text = await reading.account();
-    const body = { tokens, text, data_digest: corpus.digest, saes: documents };
-    const manifest = await publishReport(
-      context,
-      { kind: 'sae_evaluation', body, plots },
-      {
-        method: contract.type,
-        params,
-        model: opened,
-        seed,
-        hook: hooks.length === 1 ? hooks[0]! : null,
-        dataDigest: corpus.digest,
-        body: {
-          saes: saes.map(({ id, fvu, l0 }) => ({ id, fvu, l0 })),
-          mismatch: saes.some(({ mismatch }) => mismatch.length > 0),
-        },
-      },
-    );
-    return {
-      result: { saes, tokens, text, data_digest: corpus.digest, report: await manifestId(manifest) },
-      published: [manifest],
-      metrics: {},
-      run: { device: opened.provider, dtype: 'float32', seed, tolerance: null },
-    };
+    return await evaluations.publish(context, {
+      tokens,
+      text: await reading.account(),
+      rows: null,
+      data_digest: corpus.digest,
+      model: opened,
+      hook: hooks.length === 1 ? hooks[0]! : null,
+      device: opened.provider,
+    });
   } finally {
-    await encoder.release();
     await model.release();
   }
-});
+}

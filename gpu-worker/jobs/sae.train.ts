@@ -8,36 +8,28 @@ import type { Manifest } from '../../shared/contracts/manifest.ts';
 import contract from '../../shared/jobs/sae.train.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import {
-  heldOutActivations,
   manifestOfSwept,
   measureSweep,
   statedProgress,
   statedSwept,
   sweepMember,
   sweepWarnings,
-  trainingSource,
   trainSweep,
 } from '../sae/index.ts';
 import { openSweep } from './checkpoints/published-sweep.ts';
 import { handle } from './handler.ts';
-import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
-import { openModel } from './inputs/model-input.ts';
+import { openTrainingRows } from './inputs/training-rows.ts';
 import { publishSae } from './outputs/sae-artefact.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration } = context;
-  const { hook, batch, steps, seed } = params;
-  context.progress({ fraction: 0, stage: 'loading the model', metrics: {} });
-  const opened = await openModel(context, params.model);
-  const { model, provider } = opened;
+  const { batch, steps, seed } = params;
+  context.progress({ fraction: 0, stage: params.model ? 'loading the model' : 'opening the files', metrics: {} });
+  const read = await openTrainingRows(context);
+  const { source, origin, provider } = read;
   try {
-    const corpus = await openCorpus(context, params.corpus, model, opened.digest);
-    const length = Math.min(params.context, model.architecture.context);
-    const pass = sequencesPerPass(length);
-    const sequences = () => corpus.sequences('train', length);
-    const source = trainingSource({ model, hook, sequences, length, pass, batch, seed, normCap: params.norm_cap });
     const members = params.saes.map((spec) => sweepMember(spec, source.width, params));
-    const store = await openSweep(context, { model: opened.digest, corpus: corpus.digest, device: provider });
+    const store = await openSweep(context, { model: origin.digest, corpus: read.digest, device: provider });
     const swept = await trainSweep({
       source,
       members,
@@ -52,14 +44,13 @@ export default handle(contract, async (context) => {
     });
 
     context.progress({ fraction: 0.96, stage: 'evaluating', metrics: {} });
-    const text = corpus.sequences('held-out', length);
-    const held = await heldOutActivations(model, hook, text, { tokens: params.evaluation_tokens, pass });
+    const held = await read.heldOut();
     const published: Manifest[] = [];
     const saes = [];
     const asked = { threads: configuration.threads, dashboards: params.feature_dashboards };
-    for await (const found of measureSweep(model, members, swept, held, asked)) {
+    for await (const found of measureSweep(read.model, members, swept, held, asked)) {
       const { index, sae, dashboards } = found;
-      const of = { index, model: opened, hook, scale: swept.scale, dataDigest: corpus.digest, dashboards };
+      const of = { index, model: origin, hook: origin.hook, scale: swept.scale, dataDigest: read.digest, dashboards };
       const manifest = await publishSae(context, sae, { ...of, ...manifestOfSwept(found, params) });
       published.push(manifest);
       saes.push(statedSwept(await manifestId(manifest), found));
@@ -70,7 +61,8 @@ export default handle(contract, async (context) => {
         saes,
         tokens: swept.tokens,
         tokens_per_s: swept.tokensPerSecond,
-        data_digest: corpus.digest,
+        rows: read.rows,
+        data_digest: read.digest,
         input_scale: swept.scale,
         first_step: swept.firstStep,
         warnings: sweepWarnings(members, source.width, swept),
@@ -80,6 +72,6 @@ export default handle(contract, async (context) => {
       run: { device: store.devices.join(' + '), dtype: 'float32', seed, tolerance: null },
     };
   } finally {
-    await model.release();
+    await read.release();
   }
 });

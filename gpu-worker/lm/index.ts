@@ -34,6 +34,7 @@ export {
 export type { ActivationShard } from './extraction/activation-shard.ts';
 export { ActivationStatistics } from './extraction/activation-statistics.ts';
 export { type ExtractionPlace, extractActivations, type HookWidths, hookWidths } from './extraction/extract.ts';
+export { passagesOfPart } from './extraction/part.ts';
 export { generate } from './generation/generate.ts';
 export { generateInBatches } from './generation/generate-batches.ts';
 export { GenerationThreads } from './generation/generation-threads.ts';
@@ -71,6 +72,7 @@ export { initialisers } from './weights/initialise.ts';
 export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';
 export { matchesAny } from './weights/name-patterns.ts';
 export { readWeightsOfFile } from './weights/quantised/read.ts';
+export { readHeader as readSafetensorsHeader } from './weights/safetensors-file.ts';
 export { type SavedTokenizer, saveFolder } from './weights/save.ts';
 export {
   SIDE_PATHS_FILE,

@@ -10,15 +10,21 @@ export { tokenCodes } from './latents/token-codes.ts';
 export { densitySvg } from './measures/density-plot.ts';
 export { encodeActivations, measure, reconstruct, type TrainedSae } from './measures/evaluate.ts';
 export { type HeldOut, heldOutActivations } from './measures/held-out.ts';
-export { HeldOutEvaluation } from './measures/held-out-evaluation.ts';
+export { HeldOutEvaluation, type SaeEvaluation } from './measures/held-out-evaluation.ts';
 export { Site, type SiteScores } from './measures/loss-recovered.ts';
+export { evaluateRows } from './measures/rows-evaluation.ts';
 export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
 export { spellingWords, type Vocabulary } from './probes/spelling.ts';
+export { sampleRows } from './rows/file-blocks.ts';
+export { openRowFile } from './rows/row-file.ts';
+export { RowFiles } from './rows/row-files.ts';
 export { measureSweep, sweepWarnings } from './trained-sweep.ts';
+export type { ActivationSource } from './training/activation-source.ts';
 export { defaultRate, type SaeConfiguration, saeConfiguration } from './training/configuration.ts';
 export { DenseTrainer } from './training/dense-trainer.ts';
 export { activationStatistics } from './training/initialise.ts';
+export { makeTrainer } from './training/make-trainer.ts';
 export { type SweepMember, trainSweep } from './training/sweep.ts';
 export {
   restoredSweep,
@@ -28,4 +34,4 @@ export {
   storedSweep,
   sweepStateSchema,
 } from './training/sweep-checkpoint.ts';
-export { trainingSource } from './training/training-source.ts';
+export { fileSource, trainingSource } from './training/training-source.ts';

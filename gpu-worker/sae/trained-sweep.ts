@@ -22,9 +22,12 @@ export type SweptSae = {
   dashboards: Awaited<ReturnType<typeof describeLatents>> | null;
 };
 
-/** @param dashboards whether every latent is described */
+/**
+ * @param model null for activations in files, whose rows stand for tokens
+ * @param dashboards whether every latent is described
+ */
 export async function* measureSweep(
-  model: LanguageModel,
+  model: LanguageModel | null,
   members: readonly SweepMember[],
   swept: SweepResult,
   held: HeldOut,
@@ -53,8 +56,8 @@ export async function* measureSweep(
           codes,
           metrics,
           held,
-          tokenText(model),
-          await tokenEffects(model, sae.parameters),
+          model ? tokenText(model) : (row) => `row ${row}`,
+          model && (await tokenEffects(model, sae.parameters)),
           encoder,
         );
       yield {

@@ -1,7 +1,9 @@
 /**
  * `verify -- sae DIR [--device cpu|webgpu]`: trains from `start.safetensors` every variant of autoencoder that DIR has a
  * reference file of, with the product's own training code and compares each step's loss and the final parameters with reference files. Prints one
- * JSON object as its last line. Hyper-parameters come from `DIR/recipe.json` where that file is there.
+ * JSON object as its last line. Hyper-parameters come from `DIR/recipe.json` where that file is there. The settings that ship,
+ * which no reference file has, are compared with the formulas in float64, under `shipped`: every variant as a job trains it,
+ * with clipping, learned thresholds and the auxiliary loss, for which latents count as dead after two batches here.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +12,8 @@ import { SextantError } from '../../shared/contracts/problem.ts';
 import { readSafetensors, type Safetensors } from '../../shared/formats/safetensors.ts';
 import { SAE_VARIANT_NAMES } from '../../shared/models/sae-variant-facts.ts';
 import type { SaeVariant } from '../../shared/models/sae-variants.ts';
-import { DenseTrainer, type SaeParameters, saeConfiguration, VARIANTS } from '../sae/index.ts';
+import { DenseTrainer, makeTrainer, type SaeParameters, saeConfiguration, VARIANTS } from '../sae/index.ts';
+import { ReferenceTrainer } from './sae/reference-trainer.ts';
 
 type Device = 'cpu' | 'webgpu';
 
@@ -19,7 +22,8 @@ export type ReplaySettings = typeof DEFAULTS;
 
 /** Largest relative difference of a loss over all steps, and largest absolute difference of a parameter. */
 export type SaeComparison = { loss: number; parameters: number };
-export type SaeReport = { device: Device } & { [variant in SaeVariant]?: SaeComparison };
+type SaeComparisons = { [variant in SaeVariant]?: SaeComparison };
+export type SaeReport = { device: Device; shipped: SaeComparisons } & SaeComparisons;
 
 /** Runs the comparison; used by the command and by the tests. */
 export async function compareSaes(folder: string, device: Device = 'cpu'): Promise<SaeReport> {
@@ -30,11 +34,47 @@ export async function compareSaes(folder: string, device: Device = 'cpu'): Promi
   if (variants.length === 0) {
     throw new SextantError('data_invalid', `${folder} has none of ${SAE_VARIANT_NAMES.join(', ')}.safetensors`);
   }
-  const compared: Omit<SaeReport, 'device'> = {};
+  const compared: SaeComparisons = {};
   for (const variant of variants) {
     compared[variant] = await replay(variant, start, read(variant), settings, device);
   }
-  return { ...compared, device };
+  const shipped: SaeComparisons = {};
+  for (const variant of SAE_VARIANT_NAMES) {
+    shipped[variant] = await replayShipped(variant, start, settings.k, device);
+  }
+  return { ...compared, device, shipped };
+}
+
+/** Steps that the settings that ship are followed for; later, float32 has chosen other codes than float64 somewhere. */
+const SHIPPED_STEPS = 10;
+
+async function replayShipped(
+  variant: SaeVariant,
+  start: Safetensors,
+  k: number,
+  provider: Device,
+): Promise<SaeComparison> {
+  const [, rows, inputs] = start.shape('x') as [number, number, number];
+  const given = parametersOf(start, VARIANTS[variant].learnsThreshold);
+  const { width, threshold } = given;
+  const of = { variant, inputs, width, k: Math.min(k, width), deadTokens: 2 * rows };
+  const configuration = saeConfiguration(of);
+  const parameters = { ...given, threshold: threshold?.map(() => configuration.threshold) ?? null };
+  const reference = new ReferenceTrainer(configuration, parameters);
+  const trainer = await makeTrainer(configuration, rows, parameters, { provider, threads: 1 });
+  try {
+    const x = start.float32('x');
+    let loss = 0;
+    for (let step = 0; step < SHIPPED_STEPS; step++) {
+      const batch = x.subarray(step * rows * inputs, (step + 1) * rows * inputs);
+      const [report] = await trainer.run(batch, [DEFAULTS.lr]);
+      const expected = reference.step(batch, DEFAULTS.lr).total;
+      loss = Math.max(loss, Math.abs((report?.total ?? Number.NaN) - expected) / Math.abs(expected));
+    }
+    return { loss, parameters: parameterDifference(await trainer.parameters(), reference.weights, threshold !== null) };
+  } finally {
+    await trainer.close();
+  }
 }
 
 function readSettings(file: string): ReplaySettings {
@@ -106,14 +146,17 @@ function parametersOf(file: Safetensors, hasThreshold: boolean): SaeParameters {
   };
 }
 
-function parameterDifference(actual: SaeParameters, expected: SaeParameters): number {
+const WEIGHTS = ['encoder', 'encoderBias', 'decoder', 'decoderBias'] as const;
+type Expected = Record<(typeof WEIGHTS)[number], ArrayLike<number>> & { threshold: ArrayLike<number> | null };
+
+function parameterDifference(actual: SaeParameters, expected: Expected, thresholds = true): number {
   let largest = 0;
-  for (const name of ['encoder', 'encoderBias', 'decoder', 'decoderBias', 'threshold'] as const) {
-    const [found, wanted] = [actual[name], expected[name]];
-    wanted?.forEach((value, i) => {
-      const gap = Math.abs(value - (found?.[i] ?? Number.NaN));
+  for (const name of thresholds ? ([...WEIGHTS, 'threshold'] as const) : WEIGHTS) {
+    const [found, wanted] = [actual[name], expected[name] ?? []];
+    for (let i = 0; i < wanted.length; i++) {
+      const gap = Math.abs((wanted[i] ?? Number.NaN) - (found?.[i] ?? Number.NaN));
       largest = Number.isNaN(gap) ? Number.POSITIVE_INFINITY : Math.max(largest, gap);
-    });
+    }
   }
   return largest;
 }

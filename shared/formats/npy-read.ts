@@ -9,9 +9,16 @@ const READERS: Readonly<Record<string, { bytes: number; read(view: DataView, at:
 };
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
-/** @throws SextantError `data_invalid` for other files, dtypes or orders */
-export function readNpy(file: Uint8Array): { shape: number[]; values: Float64Array } {
-  const malformed = (detail: string) => recordError('npy_malformed', detail);
+const malformed = (detail: string) => recordError('npy_malformed', detail);
+
+/** What the array of a file is, and where its bytes begin. */
+type NpyHeader = { descriptor: string; fortran: boolean; shape: number[]; begin: number };
+
+/**
+ * @param file its first bytes, up to the end of the header at least
+ * @throws SextantError `data_invalid` for another file, and where the header is not whole
+ */
+export function npyHeader(file: Uint8Array): NpyHeader {
   if (file.length < 12 || MAGIC.some((byte, i) => file[i] !== byte)) {
     throw malformed('this is no .npy file');
   }
@@ -23,18 +30,27 @@ export function readNpy(file: Uint8Array): { shape: number[]; values: Float64Arr
     throw malformed('the file ends within its header');
   }
   const header = new TextDecoder('latin1').decode(file.subarray(start, start + length));
-  const descriptor = /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? '';
+  const sizes = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? '';
+  return {
+    descriptor: /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? '',
+    fortran: /'fortran_order':\s*True/.test(header),
+    shape: sizes.split(',').flatMap((size) => (size.trim() === '' ? [] : [Number(size)])),
+    begin: start + length,
+  };
+}
+
+/** @throws SextantError `data_invalid` for other files, dtypes or orders */
+export function readNpy(file: Uint8Array): { shape: number[]; values: Float64Array } {
+  const { descriptor, fortran, shape, begin: from } = npyHeader(file);
   const reader = READERS[descriptor];
   if (!reader) {
     throw malformed(`the dtype is '${descriptor}'; ${Object.keys(READERS).join(', ')} are read`);
   }
-  if (/'fortran_order':\s*True/.test(header)) {
+  if (fortran) {
     throw malformed('the array is in Fortran order; save it in C order');
   }
-  const sizes = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? '';
-  const shape = sizes.split(',').flatMap((size) => (size.trim() === '' ? [] : [Number(size)]));
   const count = shape.reduce((product, size) => product * size, 1);
-  const from = start + length;
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   if (!Number.isSafeInteger(count) || file.length - from !== count * reader.bytes) {
     throw malformed(
       `an array [${shape}] of ${descriptor} takes ${count * reader.bytes} bytes, the file has ${file.length - from}`,

@@ -31,12 +31,21 @@ export default defineJob({
       .default(65_536)
       .describe('most rows: tokens that are not special'),
     context: windowSchema(1),
+    part: z
+      .strictObject({ index: z.number().int().min(0), of: z.number().int().min(1).max(1024) })
+      .refine(({ index, of }) => index < of, {
+        message: 'parts are numbered from 0 to one below their number',
+        path: ['index'],
+      })
+      .nullable()
+      .default(null)
+      .describe('the rows of one of so many workers: all parts one after another hold the rows of the whole run'),
     batch: z.number().int().min(1).max(512).default(32),
     dtype: dtypeSchema.extract(['float32', 'float16']).default('float32'),
     shard_tokens: z.number().int().min(1024).max(4_194_304).default(65_536),
   }),
   result: z.object({
-    tokens: z.number().describe('rows; beside them in every shard: token_ids, documents, positions'),
+    tokens: z.number().describe('rows, of a part its own; beside them in every shard: token_ids, documents, positions'),
     text: textAccountSchema,
     shards: z.number(),
     width: z.number(),

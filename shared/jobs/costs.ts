@@ -34,6 +34,9 @@ export const ASSUMED_MODEL: ModelSizes = {
   parameters: 124_439_808,
 };
 
+/** What stands for the model of a job that reads files instead. */
+export const NO_MODEL: ModelSizes = { layers: 1, heads: 1, width: 0, vocabulary: 0, context: 1, parameters: 0 };
+
 /** Latents per dimension of an autoencoder whose sizes are not known. */
 export const ASSUMED_EXPANSION = 16;
 

@@ -1,5 +1,6 @@
 /** Pieces that several job contracts share: how params name models, hooks and inputs. */
 import { z } from 'zod';
+import type { ActivationFile } from '../contracts/activation-files.ts';
 import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
 import type { ModelReference } from '../contracts/model.ts';
@@ -26,6 +27,10 @@ export const modelInput = (reference: ModelReference, pointer = '/model'): Input
 
 export const corpusInput = (corpus: Corpus, pointer = '/corpus'): InputUse[] =>
   'artefact' in corpus ? [{ id: corpus.artefact, pointer: `${pointer}/artefact` }] : [];
+
+/** The files of activations; one that is named twice for two of its tensors is one input. */
+export const activationInputs = (files: readonly ActivationFile[] | null): InputUse[] =>
+  (files ?? []).map(({ artefact }, i) => ({ id: artefact, pointer: `/activations/${i}/artefact` }));
 
 export const taskInput = (task: CircuitTask, pointer = '/task'): InputUse[] =>
   'artefact' in task ? [{ id: task.artefact, pointer: `${pointer}/artefact` }] : [];

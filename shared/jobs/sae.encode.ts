@@ -1,26 +1,42 @@
 /** `sae.encode`: which latents of an SAE fire on texts, token by token. */
 import { z } from 'zod';
-import { saeIdSchema } from '../contracts/manifest.ts';
+import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } from '../contracts/activation-files.ts';
+import { reportIdSchema, saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, windowSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
-import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
-import { modelInput } from './references.ts';
+import { floats, NO_MODEL, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { activationInputs, modelInput } from './references.ts';
+
+/** Rows of files whose codes stand in the result itself. */
+export const FIRST_ROWS = 256;
+
+const codesSchema = z
+  .array(z.object({ latent: z.number(), code: z.number() }))
+  .describe('with their signs, the largest magnitude first');
+const errorSchema = z.number().describe('|x - x_hat|^2 / |x|^2');
 
 export default defineJob({
   type: 'sae.encode',
   summary: 'Encode texts with a sparse autoencoder',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    model: modelReferenceSchema,
-    sae: saeIdSchema,
-    texts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
-    packing: packingSchema.default('documents'),
-    context: windowSchema(1),
-    strongest: z.number().int().min(1).max(1024).default(32).describe('codes per token, by magnitude, in the result'),
-    allow_mismatch: z.boolean().default(false),
-  }),
+  params: z
+    .strictObject({
+      model: modelReferenceSchema.nullable().default(null),
+      sae: saeIdSchema,
+      texts: z.array(z.string().min(1).max(20_000)).min(1).max(256).nullable().default(null),
+      activations: activationFilesSchema,
+      packing: packingSchema.default('documents'),
+      context: windowSchema(1),
+      strongest: z.number().int().min(1).max(1024).default(32).describe('codes per token, by magnitude, in the result'),
+      allow_mismatch: z.boolean().default(false),
+    })
+    .superRefine((params, context) =>
+      requireOneSource(params, { asked: ['model', 'texts'] }, (field, message) =>
+        context.addIssue({ code: 'custom', path: [field], message }),
+      ),
+    ),
   result: z.object({
     texts: z.array(
       z.object({
@@ -30,31 +46,44 @@ export default defineJob({
             id: z.number(),
             position: z.number().describe('among the tokens of its text, special ones included, from 0'),
             text: z.string(),
-            codes: z
-              .array(z.object({ latent: z.number(), code: z.number() }))
-              .describe('with their signs, the largest magnitude first'),
-            error: z.number().describe('|x - x_hat|^2 / |x|^2'),
+            codes: codesSchema,
+            error: errorSchema,
           }),
         ),
       }),
     ),
-    text: textAccountSchema,
+    text: textAccountSchema.nullable().describe('of the texts; null for activations in files'),
+    rows: fileRowsSchema.nullable().describe('of activations in files; null for texts'),
+    first_rows: z
+      .array(z.object({ row: z.number(), codes: codesSchema, error: errorSchema }))
+      .describe(`of activations in files: the first ${FIRST_ROWS} rows; all of them are in the report's shards`),
+    shards: z.number().describe('files of codes in the report'),
+    report: reportIdSchema
+      .nullable()
+      .describe(
+        'of activations in files: safetensors shards with every code that is not 0, in rows as of a sparse matrix: starts [rows + 1] (int64), latents and codes [entries], errors [rows]',
+      ),
     mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
   }),
   progress: { texts: 'texts done' },
-  produces: [],
-  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
-  inputs: (p) => [...modelInput(p.model), { id: p.sae, pointer: '/sae' }],
-  work(p, model, published) {
-    const lengths = p.texts.map((text) => textTokens(text.length, model));
+  produces: ['report'],
+  models: (p) => (p.model ? [{ reference: p.model, pointer: '/model', hooks: [] }] : []),
+  inputs: (p) => [
+    ...(p.model ? modelInput(p.model) : []),
+    { id: p.sae, pointer: '/sae' },
+    ...activationInputs(p.activations),
+  ],
+  work(p, read, published) {
+    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
+    const lengths = (p.texts ?? []).map((text) => textTokens(text.length, model));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
-    const longest = Math.min(p.context, model.context, Math.max(...lengths));
+    const longest = Math.min(p.context, model.context, Math.max(0, ...lengths));
     const weights = saeWeights(published);
     return {
       seconds: {
         start: 1,
         weights_loaded: model.parameters + weights,
-        texts: p.texts.length,
+        texts: lengths.length,
         multiply_adds: tokens * (tokenWork(model, longest) + weights),
       },
       memory: {

@@ -1,13 +1,14 @@
 /** `sae.evaluate`: sign-safe metrics of SAEs on held-out activations and, where the axes of the text are known, against them. */
 import { z } from 'zod';
+import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } from '../contracts/activation-files.ts';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from '../contracts/text-use.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
-import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
-import { corpusInput, modelInput } from './references.ts';
+import { ASSUMED_EXPANSION, floats, NO_MODEL, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { activationInputs, corpusInput, modelInput } from './references.ts';
 
 const axisScoreSchema = z.object({
   axis: z.string(),
@@ -117,56 +118,71 @@ export default defineJob({
   summary: 'Evaluate sparse autoencoders',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    model: modelReferenceSchema,
-    saes: z.array(saeIdSchema).min(1).max(64),
-    corpus: corpusSchema,
-    split: textSplitSchema.default('all'),
-    packing: packingSchema.default('documents'),
-    tokens: z.number().int().min(256).max(10_000_000).default(16_384).describe('most tokens that are not special'),
-    context: windowSchema(2),
-    loss_sequences: z
-      .number()
-      .int()
-      .min(0)
-      .max(100_000)
-      .default(32)
-      .describe('sequences on which the model runs with the reconstruction spliced in; 0: not measured'),
-    labelled: z
-      .array(labelledSchema)
-      .max(16)
-      .default([])
-      .describe('labelled texts for k-sparse probing, TPP and (with a spurious attribute) SCR'),
-    spelling: z
-      .strictObject({
-        words: z
-          .array(z.string().min(2).max(100))
-          .min(50)
-          .max(50_000)
-          .nullable()
-          .default(null)
-          .describe("null: the tokenizer's words"),
-        longest: z.number().int().min(1).max(16).default(1).describe('most tokens of a word; it is read at its last'),
-        examples: z.number().int().min(0).max(32).default(10).describe('words that the prompt spells first'),
-      })
-      .nullable()
-      .default(null)
-      .describe('absorption on first letters, of those that the activations spell'),
-    steering: z
-      .strictObject({
-        positive: steeredPoleSchema,
-        negative: steeredPoleSchema,
-        prompts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
-        strengths: z.array(z.number().positive().max(100)).min(1).max(32).default([0.25, 0.5, 1, 2]),
-      })
-      .nullable()
-      .default(null)
-      .describe(
-        'steer by the latent that separates two sets of texts, beside Difference-in-Mean and a random direction',
+  params: z
+    .strictObject({
+      model: modelReferenceSchema.nullable().default(null),
+      saes: z.array(saeIdSchema).min(1).max(64),
+      corpus: corpusSchema.nullable().default(null),
+      activations: activationFilesSchema,
+      split: textSplitSchema.default('all'),
+      packing: packingSchema.default('documents'),
+      tokens: z
+        .number()
+        .int()
+        .min(256)
+        .max(10_000_000)
+        .default(16_384)
+        .describe('most tokens that are not special, or rows of files'),
+      context: windowSchema(2),
+      loss_sequences: z
+        .number()
+        .int()
+        .min(0)
+        .max(100_000)
+        .default(32)
+        .describe('sequences on which the model runs with the reconstruction spliced in; 0: not measured'),
+      labelled: z
+        .array(labelledSchema)
+        .max(16)
+        .default([])
+        .describe('labelled texts for k-sparse probing, TPP and (with a spurious attribute) SCR'),
+      spelling: z
+        .strictObject({
+          words: z
+            .array(z.string().min(2).max(100))
+            .min(50)
+            .max(50_000)
+            .nullable()
+            .default(null)
+            .describe("null: the tokenizer's words"),
+          longest: z.number().int().min(1).max(16).default(1).describe('most tokens of a word; it is read at its last'),
+          examples: z.number().int().min(0).max(32).default(10).describe('words that the prompt spells first'),
+        })
+        .nullable()
+        .default(null)
+        .describe('absorption on first letters, of those that the activations spell'),
+      steering: z
+        .strictObject({
+          positive: steeredPoleSchema,
+          negative: steeredPoleSchema,
+          prompts: z.array(z.string().min(1).max(20_000)).min(1).max(256),
+          strengths: z.array(z.number().positive().max(100)).min(1).max(32).default([0.25, 0.5, 1, 2]),
+        })
+        .nullable()
+        .default(null)
+        .describe(
+          'steer by the latent that separates two sets of texts, beside Difference-in-Mean and a random direction',
+        ),
+      allow_mismatch: z.boolean().default(false),
+      seed: seedSchema.default(1),
+    })
+    .superRefine((params, context) =>
+      requireOneSource(
+        params,
+        { asked: ['model', 'corpus'], idle: ['labelled', 'spelling', 'steering'] },
+        (field, message) => context.addIssue({ code: 'custom', path: [field], message }),
       ),
-    allow_mismatch: z.boolean().default(false),
-    seed: seedSchema.default(1),
-  }),
+    ),
   result: z.object({
     saes: z.array(
       z.object({
@@ -183,7 +199,7 @@ export default defineJob({
         minority_share_20: z.number(),
         antipodal_share: z.number().describe('AP(0.95): latents with a decoder row opposite to theirs'),
         k: z.number().nullable(),
-        hook: z.string(),
+        hook: z.string().nullable(),
         mismatch: z.array(z.string()).describe('what the SAE was not trained for: model, hook'),
         loss: lossSchema.nullable(),
         intervals: z
@@ -197,34 +213,37 @@ export default defineJob({
       }),
     ),
     tokens: z.number(),
-    text: textAccountSchema,
+    text: textAccountSchema.nullable().describe('of the corpus; null for activations in files'),
+    rows: fileRowsSchema.nullable().describe('of activations in files; null for those of a model'),
     data_digest: z.string(),
     report: reportIdSchema,
   }),
   progress: { tokens: 'tokens so far' },
   produces: ['report'],
-  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
+  models: (p) => (p.model ? [{ reference: p.model, pointer: '/model', hooks: [] }] : []),
   inputs: (p) => [
-    ...modelInput(p.model),
-    ...corpusInput(p.corpus),
+    ...(p.model ? modelInput(p.model) : []),
+    ...(p.corpus ? corpusInput(p.corpus) : []),
+    ...activationInputs(p.activations),
     ...p.saes.map((id, i) => ({ id, pointer: `/saes/${i}` })),
   ],
-  work(p, model, published) {
+  work(p, read, published) {
+    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
     const { width: inputs, vocabulary } = model;
     const context = Math.min(p.context, model.context);
     const weights = saeWeights(published) || p.saes.length * 2 * ASSUMED_EXPANSION * inputs ** 2;
     const count = p.saes.length;
     const codes = saeCodes(published);
-    const spliced = p.loss_sequences * context;
+    const spliced = p.model ? p.loss_sequences * context : 0;
     const texts = p.labelled.flatMap((task) => task.texts);
-    const read = p.tokens + texts.reduce((sum, { text }) => sum + textTokens(text.length, model), 0) * count;
+    const tokens = p.tokens + texts.reduce((sum, { text }) => sum + textTokens(text.length, model), 0) * count;
     // Untouched, spliced, zeros, mean and itself.
     const passes = spliced * (3 + 2 * count);
     return {
       seconds: {
         start: 1,
         weights_loaded: model.parameters,
-        multiply_adds: (read + passes) * tokenWork(model, context) + passes * vocabulary * inputs,
+        multiply_adds: (tokens + passes) * tokenWork(model, context) + passes * vocabulary * inputs,
         logits: passes * vocabulary,
         sae_multiply_adds: (p.tokens + spliced + texts.length) * weights,
         values: p.tokens * inputs * count,

@@ -1,12 +1,13 @@
 /** `sae.train`: sparse autoencoders at a hook point, a whole sweep over one stream of activations. */
 import { z } from 'zod';
+import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } from '../contracts/activation-files.ts';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { SAE_VARIANT_NAMES, saeVariant } from '../models/sae-variant-facts.ts';
 import { defineJob } from './contract.ts';
-import { floats, tokenWork } from './costs.ts';
-import { corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
+import { floats, NO_MODEL, tokenWork } from './costs.ts';
+import { activationInputs, corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
 
 const saeVariantSchema = z.enum(SAE_VARIANT_NAMES);
 
@@ -97,51 +98,66 @@ export default defineJob({
   summary: 'Train sparse autoencoders on the activations of a model',
   version: 1,
   scope: 'jobs:write',
-  params: z.strictObject({
-    model: modelReferenceSchema,
-    hook: hookSchema,
-    corpus: corpusSchema,
-    saes: z.array(saeSpecSchema).min(1).max(64),
-    context: z.number().int().min(2).max(8192).default(48),
-    batch: z.number().int().min(16).max(65_536).default(1024).describe('activations per step'),
-    steps: z.number().int().min(1).max(10_000_000).default(2000),
-    learning_rate: z
-      .number()
-      .positive()
-      .max(1)
-      .nullable()
-      .default(null)
-      .describe('null: 2e-4 / sqrt(width / 2^14), capped'),
-    warmup_steps: z.number().int().min(0).default(100),
-    decay_fraction: z.number().min(0).max(1).default(0.2).describe('share of the steps over which the rate falls to 0'),
-    auxiliary_weight: z
-      .number()
-      .min(0)
-      .max(10)
-      .default(0.03125)
-      .describe('weight of the dead-latent loss (AbsTopK, eq. 7)'),
-    dead_tokens: z
-      .number()
-      .int()
-      .min(1)
-      .default(100_000)
-      .describe('tokens without a code other than 0 after which a latent counts as dead'),
-    input_scaling: z
-      .enum(['unit', 'none'])
-      .default('unit')
-      .describe('unit: scaled once so that E|x|^2 = 1; folded into the published weights'),
-    decoder_bias: z.enum(['geometric_median', 'mean', 'zero']).default('geometric_median').describe('where it begins'),
-    clip_norm: z.number().positive().nullable().default(1).describe('largest norm of the gradient'),
-    norm_cap: z
-      .number()
-      .min(1)
-      .nullable()
-      .default(10)
-      .describe('tokens with more than this many times the median norm are left out'),
-    evaluation_tokens: z.number().int().min(256).max(1_000_000).default(8192).describe('held-out tokens'),
-    feature_dashboards: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
-    seed: seedSchema.default(0).describe('seed of the activation stream'),
-  }),
+  params: z
+    .strictObject({
+      model: modelReferenceSchema.nullable().default(null),
+      hook: hookSchema.nullable().default(null),
+      corpus: corpusSchema.nullable().default(null),
+      activations: activationFilesSchema,
+      saes: z.array(saeSpecSchema).min(1).max(64),
+      context: z.number().int().min(2).max(8192).default(48),
+      batch: z.number().int().min(16).max(65_536).default(1024).describe('activations per step'),
+      steps: z.number().int().min(1).max(10_000_000).default(2000),
+      learning_rate: z
+        .number()
+        .positive()
+        .max(1)
+        .nullable()
+        .default(null)
+        .describe('null: 2e-4 / sqrt(width / 2^14), capped'),
+      warmup_steps: z.number().int().min(0).default(100),
+      decay_fraction: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.2)
+        .describe('share of the steps over which the rate falls to 0'),
+      auxiliary_weight: z
+        .number()
+        .min(0)
+        .max(10)
+        .default(0.03125)
+        .describe('weight of the dead-latent loss (AbsTopK, eq. 7)'),
+      dead_tokens: z
+        .number()
+        .int()
+        .min(1)
+        .default(100_000)
+        .describe('tokens without a code other than 0 after which a latent counts as dead'),
+      input_scaling: z
+        .enum(['unit', 'none'])
+        .default('unit')
+        .describe('unit: scaled once so that E|x|^2 = 1; folded into the published weights'),
+      decoder_bias: z
+        .enum(['geometric_median', 'mean', 'zero'])
+        .default('geometric_median')
+        .describe('where it begins'),
+      clip_norm: z.number().positive().nullable().default(1).describe('largest norm of the gradient'),
+      norm_cap: z
+        .number()
+        .min(1)
+        .nullable()
+        .default(10)
+        .describe('tokens with more than this many times the median norm are left out'),
+      evaluation_tokens: z.number().int().min(256).max(1_000_000).default(8192).describe('held-out tokens'),
+      feature_dashboards: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
+      seed: seedSchema.default(0).describe('seed of the activation stream'),
+    })
+    .superRefine((params, context) =>
+      requireOneSource(params, { asked: ['model', 'hook', 'corpus'] }, (field, message) =>
+        context.addIssue({ code: 'custom', path: [field], message }),
+      ),
+    ),
   result: z.object({
     saes: z.array(
       z.object({
@@ -162,6 +178,7 @@ export default defineJob({
     ),
     tokens: z.number(),
     tokens_per_s: z.number(),
+    rows: fileRowsSchema.nullable().describe('of activations in files; null for those of a model'),
     data_digest: z.string(),
     input_scale: z.number().describe('factor on activations during training'),
     first_step: z.number().describe('above 0 when a run that had been interrupted was continued'),
@@ -176,9 +193,15 @@ export default defineJob({
     seconds_left: 's',
   },
   produces: ['sae'],
-  models: (p) => [modelUse(p.model, { hook: p.hook })],
-  inputs: (p) => [...modelInput(p.model), ...corpusInput(p.corpus)],
-  work(p, model) {
+  models: (p) => (p.model && p.hook ? [modelUse(p.model, { hook: p.hook })] : []),
+  inputs: (p) => [
+    ...(p.model ? modelInput(p.model) : []),
+    ...(p.corpus ? corpusInput(p.corpus) : []),
+    ...activationInputs(p.activations),
+  ],
+  work(p, read, published) {
+    // Files are read in place of a model, whose part in every quantity is nothing.
+    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
     const { width: inputs } = model;
     const context = Math.min(p.context, model.context);
     const tokens = p.steps * p.batch;

@@ -47,6 +47,7 @@ export class LocalJobs {
   readonly published = new Map<string, Manifest>();
   /** Every checkpoint that a job saved, in order; each can be given to another run. */
   readonly checkpoints: Last[] = [];
+  readonly #uploads = new Map<string, Blob>();
   #runs = 0;
 
   constructor(configuration: Partial<WorkerConfiguration> = {}) {
@@ -82,6 +83,13 @@ export class LocalJobs {
     return { name, sha256, bytes: content.length, media_type };
   }
 
+  /** An uploaded artefact, by the id that params name it with. */
+  upload(name: string, content: Uint8Array): string {
+    const id = `art_${'a'.repeat(24)}${String.fromCharCode(97 + Math.floor(this.#uploads.size / 26), 97 + (this.#uploads.size % 26))}`;
+    this.#uploads.set(id, this.#store(name, 'application/octet-stream', content));
+    return id;
+  }
+
   #checkpoint(last: Last | null): Checkpoints {
     return {
       last,
@@ -104,15 +112,14 @@ export class LocalJobs {
       scratch,
       memory: `${scratch}-memory`,
       input: (id) => {
-        const manifest = this.published.get(id);
-        if (!manifest) {
-          throw new Error(`no published result ${id}`);
+        const manifest = this.published.get(id) ?? null;
+        const upload = this.#uploads.get(id);
+        const blobs = manifest?.blobs ?? (upload && [upload]);
+        if (!blobs) {
+          throw new Error(`no published result or artefact ${id}`);
         }
-        return {
-          manifest,
-          blobs: manifest.blobs,
-          file: async (name) => this.#pathOf(manifest.blobs.find((blob) => blob.name === name)!.sha256),
-        };
+        const file = async (name: string) => this.#pathOf(blobs.find((blob) => blob.name === name)!.sha256);
+        return { manifest, blobs, file };
       },
       progress: (progress) => this.progress.push(progress),
       describeModel: (description) => this.described.push(description),

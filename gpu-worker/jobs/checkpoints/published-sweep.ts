@@ -19,7 +19,7 @@ import { PUBLISHED_FILE, publishedArrays, TrainingCheckpoints } from './training
 
 const stateSchema = z.strictObject({
   /** What is being read: an alias may mean other files on another worker. */
-  model: digestSchema,
+  model: digestSchema.nullable(),
   corpus: digestSchema,
   /** Devices that computed so far. */
   devices: z.array(z.string().max(40)).max(8),
@@ -32,13 +32,13 @@ class PublishedSweep implements SweepStore {
   readonly #files: SweepFiles;
   readonly #last: Checkpoints['last'];
   readonly #published: TrainingCheckpoints;
-  readonly #of: { model: string; corpus: string };
+  readonly #of: { model: string | null; corpus: string };
 
   /** @param of digests of what the sweep reads, and the device that computes */
   constructor(
     context: Pick<JobContext<unknown>, 'checkpoint' | 'scratch'>,
     files: SweepFiles,
-    { model, corpus, device }: { model: string; corpus: string; device: string },
+    { model, corpus, device }: { model: string | null; corpus: string; device: string },
   ) {
     this.devices = [device];
     this.#files = files;
@@ -97,7 +97,7 @@ class PublishedSweep implements SweepStore {
  */
 export async function openSweep(
   context: Pick<JobContext<unknown>, 'checkpoint' | 'scratch' | 'memory' | 'params'>,
-  of: { model: string; corpus: string; device: string },
+  of: { model: string | null; corpus: string; device: string },
 ): Promise<PublishedSweep> {
   const key = await sha256Hex(canonicalJson({ params: context.params, model: of.model, corpus: of.corpus }));
   const folder = join(context.memory, `sae.train-${key.slice(0, 32)}`);

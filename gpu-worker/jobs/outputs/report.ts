@@ -2,14 +2,14 @@
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
-import type { OpenedModel } from '../inputs/model-input.ts';
 
 type ReportOf = {
   /** The job type. */
   method: string;
   /** As validated; how the params named the model is left out, since its digest says what it is. */
   params: { model: unknown };
-  model: OpenedModel;
+  /** What it was measured on; null where nobody knows. */
+  model: { id: string | null; digest: string | null };
   seed: number | null;
   hook?: string | null;
   dataDigest: string | null;

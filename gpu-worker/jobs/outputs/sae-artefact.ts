@@ -5,13 +5,15 @@ import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { CONFIG_FILE, readSae, SAE_FILES, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
+import type { OpenedActivations } from '../inputs/activation-files.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
 type SaeDetails = {
   /** Number within the job, for the names of its artefacts. */
   index: number;
-  model: OpenedModel;
-  hook: string;
+  /** What the activations are of; null where nobody knows. */
+  model: { id: string | null; digest: string | null };
+  hook: string | null;
   scale: number;
   dataDigest: string;
   seed: number;
@@ -29,8 +31,8 @@ export async function publishSae(
 ): Promise<Manifest> {
   const { index, model, hook, scale, dataDigest, seed, params, measures, dashboards } = details;
   const { config, weights } = saelensFolder(sae, {
-    model_name: model.id ?? model.digest,
-    hook_name: hook,
+    model_name: model.id ?? model.digest ?? '',
+    hook_name: hook ?? '',
     input_scale: scale,
   });
   const blobs: Blob[] = [];
@@ -67,16 +69,11 @@ const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.strin
 /** What an autoencoder was trained for differs from what it is applied to. */
 type SaeUse = { sae: TrainedSae; manifest: Manifest; hook: string; mismatch: string[] };
 
-/**
- * Reads a published autoencoder for use on a model, at `hook` or its own.
- * @throws SextantError `data_invalid` where model or hook differ and `allowMismatch` is false, or the width does not fit
- */
-export async function openSae(
+/** Reads a published autoencoder. @throws SextantError `input_not_found`, `data_invalid`, and as `readSae` */
+async function readPublishedSae(
   context: Pick<JobContext<unknown>, 'input'>,
   id: string,
-  model: OpenedModel,
-  { hook, allowMismatch }: { hook?: string; allowMismatch: boolean },
-): Promise<SaeUse> {
+): Promise<{ sae: TrainedSae; manifest: Manifest }> {
   const input = context.input(id);
   const { manifest } = input;
   if (manifest?.kind !== 'sae') {
@@ -88,16 +85,59 @@ export async function openSae(
     throw new SextantError('data_invalid', `${id} has none of ${SAE_FILES.weights.join(', ')}`);
   }
   const config = configFile ? JSON.parse(await readFile(await input.file(configFile), 'utf8')) : {};
-  const sae = readSae(await readFile(await input.file(weightsFile)), config as Record<string, unknown>);
-  const at = hook ?? manifest.hook ?? '';
+  return { sae: readSae(await readFile(await input.file(weightsFile)), config as Record<string, unknown>), manifest };
+}
+
+/** @throws SextantError `data_invalid` where what it was trained for differs and is not let through */
+function mismatchOf(
+  id: string,
+  manifest: Manifest,
+  on: { digest: string | null; hook: string | null },
+  allowMismatch: boolean,
+): string[] {
   const mismatch = [
-    ...(manifest.model_digest !== null && manifest.model_digest !== model.digest ? ['model'] : []),
-    ...(manifest.hook !== at ? ['hook'] : []),
+    ...(manifest.model_digest !== null && on.digest !== null && manifest.model_digest !== on.digest ? ['model'] : []),
+    ...(manifest.hook !== on.hook ? ['hook'] : []),
   ];
   if (mismatch.length > 0 && !allowMismatch) {
     const what = mismatch.map((part) => (part === 'hook' ? `hook ${manifest.hook}` : 'another model')).join(' and ');
     throw new SextantError('data_invalid', `${id} was trained for ${what}; pass allow_mismatch to use it here`);
   }
+  return mismatch;
+}
+
+/**
+ * Reads a published autoencoder for use on rows of activations, which may not say where they are from.
+ * @throws SextantError `data_invalid` where model or hook are known, differ and `allowMismatch` is false, or the width does not fit
+ */
+export async function openSaeForRows(
+  context: Pick<JobContext<unknown>, 'input'>,
+  id: string,
+  { origin, files }: Pick<OpenedActivations, 'origin' | 'files'>,
+  allowMismatch: boolean,
+): Promise<Omit<SaeUse, 'hook'> & { hook: string | null }> {
+  const { sae, manifest } = await readPublishedSae(context, id);
+  const hook = origin.hook ?? manifest.hook;
+  const mismatch = mismatchOf(id, manifest, { digest: origin.digest, hook }, allowMismatch);
+  if (files.width !== sae.parameters.inputs) {
+    throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, the rows have ${files.width}`);
+  }
+  return { sae, manifest, hook, mismatch };
+}
+
+/**
+ * Reads a published autoencoder for use on a model, at `hook` or its own.
+ * @throws SextantError `data_invalid` where model or hook differ and `allowMismatch` is false, or the width does not fit
+ */
+export async function openSae(
+  context: Pick<JobContext<unknown>, 'input'>,
+  id: string,
+  model: OpenedModel,
+  { hook, allowMismatch }: { hook?: string; allowMismatch: boolean },
+): Promise<SaeUse> {
+  const { sae, manifest } = await readPublishedSae(context, id);
+  const at = hook ?? manifest.hook ?? '';
+  const mismatch = mismatchOf(id, manifest, { digest: model.digest, hook: at }, allowMismatch);
   const width = model.model.widthAt(at);
   if (width !== sae.parameters.inputs) {
     throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, ${at} has ${width}`);

@@ -43,6 +43,8 @@ export type ReadingOptions = {
   limit: number;
   /** Why the token at a place of its passage is not used; null where it is. */
   leaveOut(token: number, place: number): LeftOut | null;
+  /** The passages that are given, by their numbers; the others are another part's. All where left out. */
+  within?: { from: number; to: number };
 };
 
 export class PassageReading implements AsyncIterable<Passage> {
@@ -81,23 +83,38 @@ export class PassageReading implements AsyncIterable<Passage> {
   }
 
   get #full(): boolean {
-    return this.#tally.tokensUsed >= this.#options.limit;
+    return this.#tally.tokensTaken >= this.#options.limit;
+  }
+
+  /** Passages that were given. */
+  get #windows(): number {
+    const { from, to } = this.#options.within ?? { from: 0, to: this.#passages };
+    return Math.max(0, Math.min(this.#passages, to) - from);
+  }
+
+  /** Whether the passage that is filled at present is given. */
+  get #own(): boolean {
+    const { within } = this.#options;
+    return !within || (this.#passages >= within.from && this.#passages < within.to);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Passage, void, void> {
     const { packing, length } = this.#options;
     let room = new PassageRoom(length);
-    const give = (): Passage => {
+    const give = function* (this: PassageReading): Generator<Passage> {
       const given = room.tokens;
+      const own = this.#own;
       room = new PassageRoom(length);
       this.#passages++;
-      return { ...given, next: this.position };
-    };
+      if (own) {
+        yield { ...given, next: this.position };
+      }
+    }.bind(this);
     for await (const document of this.#full ? [] : this.#source.documents(this.#place)) {
       const ids = this.#begin(document);
       while (this.#token < ids.length) {
         const id = ids[this.#token] ?? 0;
-        const reason = this.#options.leaveOut(id, room.size);
+        const reason = this.#options.leaveOut(id, room.size) ?? (this.#own ? null : 'part');
         room.add(id, document.document, this.#token++);
         this.#tally.token(reason);
         const ended = this.#token === ids.length;
@@ -105,7 +122,7 @@ export class PassageReading implements AsyncIterable<Passage> {
           this.#tally.end(reason ?? 'limit');
         }
         if (room.size === length || this.#full || (ended && packing === 'documents')) {
-          yield give();
+          yield* give();
         }
         if (this.#full) {
           return;
@@ -113,7 +130,7 @@ export class PassageReading implements AsyncIterable<Passage> {
       }
     }
     if (room.size > 0) {
-      yield give();
+      yield* give();
     }
   }
 
@@ -139,7 +156,7 @@ export class PassageReading implements AsyncIterable<Passage> {
     const { documents, tokens } = tally.account();
     const counted = countable || endless || unseen + (documents.left_out.split ?? 0) === 0;
     const sent = counted ? tokens.sent : null;
-    return { split, packing, window: length, windows: this.#passages, documents, tokens: { ...tokens, sent } };
+    return { split, packing, window: length, windows: this.#windows, documents, tokens: { ...tokens, sent } };
   }
 
   /** The tokens of a document that is still to be given; none of one on the other side of the split. */

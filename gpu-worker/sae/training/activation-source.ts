@@ -1,22 +1,24 @@
 /**
- * Batches of activations for training, from a model over a stream of sequences. The stream is cut into blocks of a fixed
- * number of sequences; the rows of a block are shuffled by the block's number, so that from any position on the same batches
- * come. To return to a position, the sequences before it are read from the corpus again and passed over; the model runs only
- * on the first block, and only where the norm cap is taken from it.
+ * Batches of activations for training. They come in blocks, from a model over text or from files; the rows of a block are
+ * shuffled by the block's number, so that from any position on the same batches come.
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { quantile } from '../../../shared/math/quantile.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { activations, type LanguageModel } from '../../lm/index.ts';
+
+/** Where blocks of rows come from, without end. */
+export type BlockReader = {
+  /** Numbers of a row. */
+  readonly width: number;
+  /** What rows are here, for messages. */
+  readonly noun: string;
+  /** The blocks from a number on; one that nobody asks for is passed over cheaply. */
+  blocks(from: number): AsyncGenerator<() => Promise<Float32Array>, void, void>;
+};
 
 type SourceOptions = {
-  model: LanguageModel;
-  hook: string;
-  /** One pass over the corpus, or an endless one; started again when it ends. */
-  sequences: () => AsyncIterable<ArrayLike<number>>;
-  /** Sequences of a block, and of one forward pass. */
-  block: number;
-  pass: number;
+  reader: BlockReader;
+  /** Rows of a batch. */
   rows: number;
   seed: number;
   /** Rows longer than this many times the median norm of the first block are left out (massive activations). */
@@ -35,35 +37,37 @@ export class ActivationSource {
   /** The first block from the time it was looked at until it is trained on, so that it is read once. */
   #first: Float32Array | null = null;
 
-  /** @throws SextantError `hook_unknown` */
   constructor(options: SourceOptions) {
-    const width = options.model.widthAt(options.hook);
-    if (width === null) {
-      throw new SextantError('hook_unknown', `'${options.hook}' has no vectors of fixed width`);
-    }
-    this.width = width;
+    this.width = options.reader.width;
     this.#options = options;
   }
 
-  /** The rows of the first block in the order of the text: the sample that statistics are taken of. */
+  /** The rows of the first block in the order they were read: the sample that statistics are taken of. */
   async sample(): Promise<Float32Array> {
     this.#first ??= await this.#firstBlock();
     return this.#first;
   }
 
   async #firstBlock(): Promise<Float32Array> {
-    for await (const rows of this.#blocks(0)) {
-      return rows;
+    for await (const read of this.#options.reader.blocks(0)) {
+      return this.#kept(await read());
     }
-    throw new SextantError('data_invalid', 'the corpus has no tokens');
+    throw new SextantError('data_invalid', `there are no ${this.#options.reader.noun}`);
   }
 
   /** Batches from a position on, without end. */
   async *batches(from: SourcePosition = { block: 0, batch: 0 }): AsyncGenerator<SourceBatch, void, void> {
-    const { rows, seed } = this.#options;
+    const { rows, seed, reader, normCap } = this.#options;
+    if (from.block > 0 && this.#limit === null && normCap !== null) {
+      await this.#firstBlock();
+    }
+    let known = from.block === 0 ? this.#first : null;
+    this.#first = null;
     let block = from.block;
     let first = from.batch;
-    for await (const values of this.#blocks(block)) {
+    for await (const read of reader.blocks(block)) {
+      const values = known ?? this.#kept(await read());
+      known = null;
       const held = values.length / this.width;
       const order = stream(seed, `sae/block/${block}`).permutation(held);
       const count = Math.floor(held / rows);
@@ -80,50 +84,9 @@ export class ActivationSource {
     }
   }
 
-  async *#blocks(from: number): AsyncGenerator<Float32Array, void, void> {
-    const { block: size } = this.#options;
-    if (from > 0 && this.#limit === null && this.#options.normCap !== null) {
-      await this.#firstBlock();
-    }
-    let first = from === 0 ? this.#first : null;
-    this.#first = null;
-    let held: ArrayLike<number>[] = [];
-    let seen = 0;
-    for await (const sequence of this.#endless()) {
-      if (seen++ < from * size) {
-        continue;
-      }
-      held.push(sequence);
-      if (held.length < size) {
-        continue;
-      }
-      const known = first;
-      first = null;
-      yield known ?? (await this.#read(held));
-      held = [];
-    }
-  }
-
-  async *#endless(): AsyncGenerator<ArrayLike<number>, void, void> {
-    for (;;) {
-      let any = false;
-      for await (const sequence of this.#options.sequences()) {
-        any = true;
-        yield sequence;
-      }
-      if (!any) {
-        throw new SextantError('data_invalid', 'the corpus has no tokens');
-      }
-    }
-  }
-
-  async #read(sequences: readonly ArrayLike<number>[]): Promise<Float32Array> {
-    const { model, hook, pass, rows, normCap } = this.#options;
-    const parts: Float32Array[] = [];
-    for await (const { values } of activations(model, sequences, { hooks: [hook], batch: pass })) {
-      parts.push(values[hook]!);
-    }
-    const all = joined(parts);
+  /** The rows of a block that are not too long. @throws SextantError `data_invalid` where they do not fill a batch */
+  #kept(all: Float32Array): Float32Array {
+    const { rows, normCap, reader } = this.#options;
     const norms = rowNorms(all, this.width);
     this.#limit ??= normCap === null ? Number.POSITIVE_INFINITY : normCap * quantile(norms.slice().sort(), 0.5);
     const kept = keepRows(all, this.width, norms, this.#limit);
@@ -131,21 +94,11 @@ export class ActivationSource {
       const found = kept.length / this.width;
       throw new SextantError(
         'data_invalid',
-        `${sequences.length} sequences hold ${found} usable tokens, a batch needs ${rows}: lower 'batch' or give more text`,
+        `a block holds ${found} usable ${reader.noun}, a batch needs ${rows}: lower 'batch' or give more`,
       );
     }
     return kept;
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 function rowNorms(x: Float32Array, width: number): Float64Array {

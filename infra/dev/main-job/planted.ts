@@ -107,9 +107,10 @@ export async function runPlanted(client: Client): Promise<void> {
       both(other),
     ];
   });
+  rows.push(['dead latents', percent(abs.dead_share), '', percent(top.dead_share), '']);
   console.log(`
 How well one latent follows each axis of the language (|correlation|, 1 is perfect),
-and whether that same latent carries both poles of a two-pole axis:
+whether that same latent carries both poles of a two-pole axis, and how many latents are dead:
 ${table(['axis', 'AbsTopK', 'both poles', 'TopK', 'both poles'], rows)}
   both: ${WIDTH} latents, ${K} per token; variance unexplained ${percent(absScore.fvu!)} (AbsTopK), ${percent(topScore.fvu!)} (TopK)
 ${steering}

@@ -9,6 +9,7 @@ import { ActivationSource } from '../../../gpu-worker/sae/training/activation-so
 import { saeConfiguration } from '../../../gpu-worker/sae/training/configuration.ts';
 import { FastTrainer } from '../../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../../gpu-worker/sae/training/initialise.ts';
+import { ModelBlocks } from '../../../gpu-worker/sae/training/model-blocks.ts';
 import { type SweepMember, trainSweep } from '../../../gpu-worker/sae/training/sweep.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { data, hasData } from '../../support/guide.ts';
@@ -134,13 +135,15 @@ async function pipeline(
     Int32Array.from(ids.subarray(i * CONTEXT, (i + 1) * CONTEXT), (u) => 3 + Math.floor(u * (vocabulary - 3))),
   );
   const source = new ActivationSource({
-    model,
-    hook,
-    sequences: async function* () {
-      yield* sequences;
-    },
-    block: (ROWS * batches) / CONTEXT,
-    pass: PASS,
+    reader: new ModelBlocks({
+      model,
+      hook,
+      sequences: async function* () {
+        yield* sequences;
+      },
+      block: (ROWS * batches) / CONTEXT,
+      pass: PASS,
+    }),
     rows: ROWS,
     seed: 0,
     normCap: null,

@@ -64,7 +64,7 @@ describe('text of twenty documents', () => {
     const values = expected.flatMap(({ x }) => [...x]);
     expect(gap(file.float32(HOOK), values)).toBeLessThan(1e-5);
     const words = TEXTS.join(' ').split(' ').length;
-    expect(result.text).toEqual({
+    expect(result.text!).toEqual({
       split: 'all',
       packing: 'documents',
       window: WINDOW,
@@ -119,6 +119,6 @@ describe('text of twenty documents', () => {
     const evaluated = await jobs.run(saeEvaluate, { ...of, saes: [sae], corpus, tokens: 256, loss_sequences: 64 });
     expect(evaluated.result.tokens).toBe(rows.length);
     expect(evaluated.result.text).toEqual(extracted.result.text);
-    expect(evaluated.result.saes[0]?.loss?.tokens).toBe(230 - result.text.windows);
+    expect(evaluated.result.saes[0]?.loss?.tokens).toBe(230 - result.text!.windows);
   });
 });

@@ -5,8 +5,8 @@ import { type SaeConfigurationOptions, saeConfiguration } from '../../../../gpu-
 import { FastTrainer } from '../../../../gpu-worker/sae/training/fast-trainer.ts';
 import { initialise } from '../../../../gpu-worker/sae/training/initialise.ts';
 import type { TrainerState } from '../../../../gpu-worker/sae/training/trainer.ts';
+import { ReferenceTrainer } from '../../../../gpu-worker/verify/sae/reference-trainer.ts';
 import { stream } from '../../../../shared/math/random.ts';
-import { ReferenceTrainer } from './reference-step.ts';
 
 const ROWS = 48;
 const batch = (inputs: number, step: number, seed = 3) =>

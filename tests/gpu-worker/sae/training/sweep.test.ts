@@ -6,6 +6,7 @@ import { PlantedLanguage } from '../../../../gpu-worker/lm/corpus/planted/langua
 import { type LanguageModel, loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
 import { ActivationSource } from '../../../../gpu-worker/sae/training/activation-source.ts';
 import { saeConfiguration } from '../../../../gpu-worker/sae/training/configuration.ts';
+import { ModelBlocks } from '../../../../gpu-worker/sae/training/model-blocks.ts';
 import { type SweepMember, type SweepOptions, trainSweep } from '../../../../gpu-worker/sae/training/sweep.ts';
 import { type SweepCheckpoint, SweepFiles } from '../../../../gpu-worker/sae/training/sweep-checkpoint.ts';
 import { savePlantedModel } from '../../../support/planted-model.ts';
@@ -29,21 +30,24 @@ describe('a sweep', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const source = (change: Partial<ConstructorParameters<typeof ActivationSource>[0]> = {}) =>
+  type Change = Partial<ConstructorParameters<typeof ModelBlocks>[0] & { normCap: number | null }>;
+  const source = ({ normCap = 10, ...change }: Change = {}) =>
     new ActivationSource({
-      model,
-      hook: HOOK,
-      async *sequences() {
-        for (const { ids } of language.documents('train', 20)) {
-          yield ids;
-        }
-      },
-      block: 16,
-      pass: 8,
+      reader: new ModelBlocks({
+        model,
+        hook: HOOK,
+        async *sequences() {
+          for (const { ids } of language.documents('train', 20)) {
+            yield ids;
+          }
+        },
+        block: 16,
+        pass: 8,
+        ...change,
+      }),
       rows: ROWS,
       seed: 1,
-      normCap: 10,
-      ...change,
+      normCap,
     });
   const schedule = { rate: 3e-3, steps: STEPS, warmupSteps: 5, decayFraction: 0.2 };
   const member = (variant: 'abstopk' | 'jumprelu' | 'batch_topk', seed: number): SweepMember => ({
