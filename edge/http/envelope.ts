@@ -60,7 +60,7 @@ export function traceOf(c: Context<AppEnv>): string {
 }
 
 /** Workers say these every few seconds. */
-const UNLOGGED = /^\/internal\/(workers\/announce|jobs\/[^/]+\/heartbeat)$/;
+const UNLOGGED = /^\/internal\/(workers\/announce|jobs\/[^/]+\/(heartbeat|tokens))$/;
 
 /** One line for each request that changes something and for each that was refused. */
 function logRequest(c: Context<AppEnv>, began: number): void {

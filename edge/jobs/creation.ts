@@ -1,5 +1,6 @@
 /** Creates a job at most once per idempotency key: whatever is repeated, and whatever broke off in between. */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { randomId } from '../../shared/signing/digest.ts';
 import { audited } from '../audit/log.ts';
 import type { Env } from '../environment.ts';
 import { beginOnce, whileHeld } from '../idempotency/once.ts';
@@ -8,10 +9,19 @@ import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
 import { storeParams } from './params.ts';
 
+/** The client follows the job token by token; it is canceled so long after everybody who did has gone. */
+type Following = { abandon_ms: number };
+
+/** `required`: a request without a key is refused; else it creates a job of its own. */
 type CreationRequest = {
   idempotencyKey: string | undefined;
+  required: boolean;
   path: string;
+  /** The request's own bytes, by which a repeat is known. */
   raw: Uint8Array<ArrayBuffer>;
+  /** As `POST /v1/jobs` takes it. */
+  body: unknown;
+  following?: Following | undefined;
   request_id: string;
   trace: string;
 };
@@ -20,8 +30,14 @@ type CreationRequest = {
 export async function createOnce(
   env: Env,
   key: AccessKey,
-  { idempotencyKey, path, raw, request_id, trace }: CreationRequest,
+  { idempotencyKey, required, path, raw, body, following, request_id, trace }: CreationRequest,
 ): Promise<{ id: string; replayed: boolean }> {
+  const placement = { body, run: null, following, request_id, trace };
+  if (idempotencyKey === undefined && !required) {
+    const id = randomId('job');
+    await placeJob(env, key, { id, ...placement });
+    return { id, replayed: false };
+  }
   if (idempotencyKey === undefined) {
     throw new SextantError(
       'idempotency_key_missing',
@@ -37,8 +53,7 @@ export async function createOnce(
   const replayed = resumed && (await ledger.view(key.tenant)) !== null;
   if (!replayed) {
     try {
-      const body: unknown = JSON.parse(new TextDecoder().decode(raw));
-      await whileHeld(memory, () => placeJob(env, key, { id, body, run: null, request_id, trace }));
+      await whileHeld(memory, () => placeJob(env, key, { id, ...placement }));
     } catch (error) {
       // What was refused may be corrected and sent again under the same key; what broke off keeps its id.
       await (error instanceof SextantError ? memory.abandon() : memory.release());
@@ -50,18 +65,26 @@ export async function createOnce(
 }
 
 /** `trace`: traceparent of what brings the job about. */
-type Placement = { id: string; body: unknown; run: string | null; request_id: string | null; trace: string };
+type Placement = {
+  id: string;
+  body: unknown;
+  run: string | null;
+  following?: Following | undefined;
+  request_id: string | null;
+  trace: string;
+};
 
 /** Creates the job of this id in the name of the key, for a run or for a request; again changes nothing. Raises as `admit`. */
 export async function placeJob(
   env: Env,
   key: AccessKey,
-  { id, body, run, request_id, trace }: Placement,
+  { id, body, run, following, request_id, trace }: Placement,
 ): Promise<void> {
   const admitted = await admit(env, key, body);
   if (admitted.contract.scope === 'directions:refusal') {
     await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
   }
   const params = await storeParams(env, key.tenant, id, admitted.params);
-  await ledgerOf(env, id).create({ ...termsOf(id, key.tenant, admitted), key: key.id, run, trace }, params);
+  const terms = { ...termsOf(id, key.tenant, admitted), key: key.id, run, trace };
+  await ledgerOf(env, id).create(following ? { ...terms, followed: true, ...following } : terms, params);
 }

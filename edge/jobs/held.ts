@@ -12,6 +12,8 @@ export type Claimed = {
   tenant: string;
   type: string;
   params: StoredParams;
+  /** Its client follows it token by token. */
+  followed: boolean;
   checkpoint: Checkpoint | null;
 };
 /** An attempt that holds its job, as the routes around uploads need it; `sealed` once its completion was accepted. */

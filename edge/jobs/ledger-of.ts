@@ -12,6 +12,7 @@ type LedgerCalls = Pick<
   | 'claim'
   | 'heartbeat'
   | 'held'
+  | 'tokens'
   | 'checkpoint'
   | 'complete'
   | 'fail'

@@ -6,6 +6,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { isTerminal, type Job, type JobError, type Progress } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { Checkpoint, Heartbeat } from '../../shared/contracts/worker-call.ts';
 import { randomId } from '../../shared/signing/digest.ts';
 import type { Caller } from '../../shared/signing/worker-call.ts';
@@ -14,7 +15,8 @@ import { log } from '../log.ts';
 import { span } from '../span.ts';
 import { type Answer, answer } from './answer.ts';
 import { sendDispatch } from './dispatch.ts';
-import { EventSubscribers } from './event-subscribers.ts';
+import { EventSubscribers, lastEventId } from './event-subscribers.ts';
+import { GeneratedText } from './generated-text.ts';
 import type { Claimed, Held, Resumable } from './held.ts';
 import { LedgerOutputs } from './outputs.ts';
 import { type Completion, publishCompletion } from './publish.ts';
@@ -26,6 +28,8 @@ import { LedgerStore, type StoredParams } from './store.ts';
 import { eventBody, expiresAt, jobView } from './view.ts';
 
 const RETRY_MS = 2_000;
+/** A stream whose client may not have gone unnoticed says this often that it is there. */
+const FOLLOWED_MS = 500;
 /** What is left of a cap has been reserved by jobs that go on: asked again then. */
 const LATER_MS = 30_000;
 const SPENT = { code: 'spending_cap', detail: "the device seconds of the day, the tenant's or the key's, are used up" };
@@ -35,6 +39,9 @@ export class Ledger extends DurableObject<Env> {
   readonly #outputs: LedgerOutputs;
   readonly #spending: JobSpending;
   readonly #subscribers = new EventSubscribers();
+  #text: GeneratedText | null = null;
+  /** Streams that the job is worth going on for. */
+  #followers = 0;
   #publishing: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -106,9 +113,27 @@ export class Ledger extends DurableObject<Env> {
     if (!state) {
       return new Response(null, { status: 404 });
     }
-    const last = Number(request.headers.get('last-event-id') ?? 0);
-    const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
-    return this.#subscribers.stream(backlog, isTerminal(state.status));
+    if (state.abandon_ms !== undefined && !isTerminal(state.status)) {
+      this.#followers += 1;
+      await this.#commit(state, life.followedAgain(state));
+    }
+    const events = {
+      after: (id: number, limit: number) => this.#store.eventsAfter(id, limit),
+      ended: () => isTerminal(this.#store.load()?.status ?? 'canceled'),
+    };
+    return this.#subscribers.stream(events, {
+      from: lastEventId(request.headers),
+      ...(state.abandon_ms === undefined ? {} : { keepalive_ms: FOLLOWED_MS, left: () => this.#left() }),
+    });
+  }
+
+  /** A follower has gone before the end. */
+  #left(): void {
+    this.#followers -= 1;
+    const state = this.#store.load();
+    if (state && this.#followers === 0) {
+      this.ctx.waitUntil(this.#commit(state, life.abandoned(state, Date.now())));
+    }
   }
 
   /** Forgets a job that has ended; changes nothing for another tenant's, or one that goes on. */
@@ -194,6 +219,7 @@ export class Ledger extends DurableObject<Env> {
         tenant: next.tenant,
         type: next.type,
         params: this.#store.params(),
+        followed: next.followed ?? false,
         checkpoint: this.#store.checkpoint(),
       };
     });
@@ -210,10 +236,27 @@ export class Ledger extends DurableObject<Env> {
       await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
       if (progress) {
         const at = new Date(now).toISOString();
-        this.#subscribers.tell(this.#store.append('progress', { ...progress, attempt: number, at }));
+        this.#store.append('progress', { ...progress, attempt: number, at });
+        this.#subscribers.tell();
       }
       const spent = await this.#spending.isSpent(state, now);
       return { cancel: false, spent, remaining_s: life.remainingSeconds(state, now) };
+    });
+  }
+
+  /** Takes what an attempt generated to those who follow the job. Raises `fence_stale`, `job_terminal`, and as `GeneratedText`. */
+  async tokens(by: Caller, pieces: readonly TokenPiece[]): Promise<Answer<null>> {
+    return answer(() => {
+      const { number } = life.holdingAlive(this.#known(), by.fence, by.worker);
+      this.#text ??= new GeneratedText(this.#store.told());
+      for (const piece of pieces) {
+        const fresh = this.#text.add(piece);
+        if (fresh) {
+          this.#store.append('tokens', { ...fresh, attempt: number });
+        }
+      }
+      this.#subscribers.tell();
+      return null;
     });
   }
 
@@ -382,7 +425,8 @@ export class Ledger extends DurableObject<Env> {
     const at = new Date().toISOString();
     const { status, error, claims, trace, id: job, tenant } = state;
     log.info(`job ${status}`, { trace, job, tenant, attempt: claims, ...(error ? { code: error.code } : {}) });
-    this.#subscribers.tell(this.#store.append('status', { status, attempt: claims, at, error }));
+    this.#store.append('status', { status, attempt: claims, at, error });
+    this.#subscribers.tell();
     if (!isTerminal(status)) {
       return;
     }

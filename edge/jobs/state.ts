@@ -55,6 +55,10 @@ export type Terms = {
   readonly pool?: string;
   /** Traceparent of what brought it about; absent in jobs from before traces. */
   readonly trace?: string;
+  /** Its client follows it token by token. */
+  readonly followed?: boolean;
+  /** How long it goes on when those who followed it have gone; absent where it does not mind. */
+  readonly abandon_ms?: number;
   /** The run that waits for it. */
   readonly run?: string | null;
   readonly labels: Readonly<Record<string, string>>;
@@ -78,6 +82,8 @@ export type JobState = Terms & {
   readonly progress: Progress | null;
   readonly error: JobError | null;
   readonly outcome: Outcome | null;
+  /** When it is canceled unless somebody follows it again. */
+  readonly abandon_at?: number | null;
   /** The job that took its checkpoint over. */
   readonly resumed_by?: string;
   /** The params and input artefacts of a job on people's data have been deleted. */
@@ -161,8 +167,11 @@ const retryOrGiveUp = (
         ),
       });
 
-/** What the passing of time alone does: lost leases, used-up running time, a queue that never delivered. */
+/** What the passing of time alone does: lost leases, used-up running time, a queue that never delivered, a client that left. */
 export function advance(state: JobState, now: number, dispatch: () => string): JobState {
+  if (isAbandoned(state) && now >= (state.abandon_at ?? 0)) {
+    return end(state, 'canceled', now, {});
+  }
   if (state.status === 'queued' && now >= state.queued_at + state.queue_ttl_ms) {
     const waited = `no worker took the job within ${state.queue_ttl_ms / 1000} s`;
     return end(state, 'failed', now, { error: failure(state, 'queue_ttl', waited) });
@@ -197,8 +206,22 @@ export const ranSeconds = (state: JobState, now: number): number => (state.ran_m
 export const remainingSeconds = (state: JobState, now: number): number =>
   Math.max(0, (state.timeout_ms - state.ran_ms - runningFor(state, now)) / 1000);
 
+/** Everybody who followed the job has gone. */
+export const abandoned = (state: JobState, now: number): JobState =>
+  isTerminal(state.status) || state.abandon_ms === undefined ? state : { ...state, abandon_at: now + state.abandon_ms };
+/** Somebody follows it again. */
+export const followedAgain = (state: JobState): JobState =>
+  isAbandoned(state) ? { ...state, abandon_at: null } : state;
+const isAbandoned = ({ status, sealed, abandon_at }: JobState): boolean =>
+  !isTerminal(status) && !sealed && typeof abandon_at === 'number';
+
 /** When `advance`, or a send of the dispatch, has something to do next; null when time changes nothing. */
 export function nextChange(state: JobState): number | null {
+  const own = nextOwnChange(state);
+  return isAbandoned(state) ? Math.min(own ?? Number.POSITIVE_INFINITY, state.abandon_at ?? 0) : own;
+}
+
+function nextOwnChange(state: JobState): number | null {
   if (state.status === 'queued') {
     return Math.min(state.dispatch.next_send_at, state.queued_at + state.queue_ttl_ms);
   }

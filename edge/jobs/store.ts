@@ -3,6 +3,7 @@
  * out leaves nothing behind.
  */
 import type { JobEvent } from '../../shared/contracts/job-event.ts';
+import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
 import type { JobState } from './state.ts';
 
@@ -132,11 +133,22 @@ export class LedgerStore {
     }
     return { event, id, data } as JobEvent;
   }
-  eventsAfter(id: number): JobEvent[] {
+  eventsAfter(id: number, limit: number): JobEvent[] {
     return this.#sql
-      .exec<{ id: number; event: string; data: string }>('SELECT * FROM events WHERE id > ? ORDER BY id', id)
+      .exec<{ id: number; event: string; data: string }>(
+        'SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?',
+        id,
+        limit,
+      )
       .toArray()
       .map((row) => ({ ...row, data: JSON.parse(row.data) as unknown }) as JobEvent);
+  }
+  /** What followers have been told of the job's texts. */
+  told(): TokenPiece[] {
+    return this.#sql
+      .exec<{ data: string }>("SELECT data FROM events WHERE event = 'tokens' ORDER BY id")
+      .toArray()
+      .map(({ data }) => JSON.parse(data) as TokenPiece);
   }
 
   queueNews(event_id: string, body: string, at: number): void {

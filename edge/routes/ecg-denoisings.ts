@@ -24,7 +24,7 @@ const create = createRoute({
     'At most 60 s of two leads; samples and result are deleted after 24 h. Anything longer: a job of type ecg.denoise. Not a medical device.',
   request: {
     headers: z.object({
-      'idempotency-key': z.string().max(255).optional().describe('required; a repeat creates nothing new'),
+      'idempotency-key': z.string().max(255).optional().describe('a repeat creates nothing new'),
       prefer: z
         .string()
         .max(200)
@@ -36,14 +36,7 @@ const create = createRoute({
   responses: {
     200: json(jobSchema.openapi('Job'), 'The job, ended within Prefer: wait; its result holds the recording'),
     202: json(jobSchema.openapi('Job'), 'The job, queued; its address stands in Location'),
-    ...problems(
-      ...KEYED,
-      ...BODY,
-      'idempotency_key_missing',
-      'idempotency_in_flight',
-      'idempotency_key_reused',
-      'computation_too_large',
-    ),
+    ...problems(...KEYED, ...BODY, 'idempotency_in_flight', 'idempotency_key_reused', 'computation_too_large'),
   },
 });
 
@@ -58,11 +51,12 @@ export default function registerEcgDenoisings(app: App): void {
         { details: { job_type: contract.type } },
       );
     }
-    const raw = Uint8Array.from(new TextEncoder().encode(JSON.stringify({ type: contract.type, params: { record } })));
     const { id, replayed } = await createOnce(c.env, c.get('key'), {
       idempotencyKey: c.req.header('idempotency-key'),
       path: c.req.path,
-      raw,
+      required: false,
+      raw: c.get('body'),
+      body: { type: contract.type, params: { record } },
       request_id: c.get('requestId'),
       trace: traceOf(c),
     });

@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { isTerminal } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { tokensRequestSchema } from '../../shared/contracts/token-piece.ts';
 import {
   type Claim,
   checkpointRequestSchema,
@@ -61,6 +62,7 @@ export default function registerInternalJobs(app: App): void {
         remaining_s: claimed.remaining_s,
         params_url: 'reference' in claimed.params ? await paramsAddress(c.env, claimed.tenant, id) : null,
         inputs,
+        followed: claimed.followed,
         checkpoint: claimed.checkpoint && (await openCheckpoint(c.env, claimed.tenant, claimed.checkpoint)),
       };
       return c.json(answer);
@@ -78,6 +80,12 @@ export default function registerInternalJobs(app: App): void {
   calls.post('/:id/heartbeat', async (c) => {
     const { progress } = readJson(heartbeatRequestSchema, c.get('body'));
     return c.json(unwrap(await ledgerOf(c.env, c.req.param('id')).heartbeat(c.get('caller'), progress)));
+  });
+
+  calls.post('/:id/tokens', async (c) => {
+    const { pieces } = readJson(tokensRequestSchema, c.get('body'));
+    unwrap(await ledgerOf(c.env, c.req.param('id')).tokens(c.get('caller'), pieces));
+    return c.json({});
   });
 
   calls.post('/:id/uploads', async (c) => {

@@ -155,7 +155,9 @@ function registerCreate(app: App): void {
     const { id, replayed } = await createOnce(c.env, key, {
       idempotencyKey,
       path: c.req.path,
+      required: true,
       raw: c.get('body'),
+      body: await c.req.json(),
       request_id: c.get('requestId'),
       trace: traceOf(c),
     });

@@ -7,6 +7,7 @@
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
+import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { JobContract, ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
 import type { BlobContent, Checkpoints } from '../study/index.ts';
 import type { Standing } from './standing.ts';
@@ -49,6 +50,8 @@ export type JobContext<P> = {
   /** By the id that stands in the params. Raises SextantError `input_not_found` for an id the claim did not carry. */
   input(id: string): HandlerInput;
   progress(progress: Progress): void;
+  /** Takes what was generated on the way to those who follow the job; null where nobody does. */
+  tellTokens: ((piece: TokenPiece) => void) | null;
   /** Registers what is to be uploaded when the job completes. */
   artefact(name: string, mediaType: string, content: BlobContent): Promise<Blob>;
   checkpoint: Checkpoints;

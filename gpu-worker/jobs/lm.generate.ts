@@ -1,16 +1,21 @@
 /** Handler of `lm.generate`: every run continues the same prompts from the same seed. */
 import contract from '../../shared/jobs/lm.generate.ts';
-import { GenerationThreads, generateInBatches, renderChat } from '../lm/index.ts';
+import { GenerationThreads, generateInBatches, renderChat, tokenText } from '../lm/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
 import { openSteering } from './inputs/vector-input.ts';
+import { shownAlternatives, TokenPieces } from './outputs/token-pieces.ts';
 
 export default handle(contract, async (context) => {
   const { params } = context;
   const opened = await openModel(context, params.model);
   const { model } = opened;
-  const threads = GenerationThreads.for(model, params.prompts.length, context.configuration.threads);
+  const { tellTokens } = context;
+  // threads keep their tokens until the end
+  const threads = tellTokens
+    ? null
+    : GenerationThreads.for(model, params.prompts.length, context.configuration.threads);
   try {
     const tokenizer = requireTokenizer(model);
     const prompts = params.prompts.map((prompt, i) =>
@@ -31,11 +36,15 @@ export default handle(contract, async (context) => {
         ...(params.top_p !== null && { topP: params.top_p }),
         repetitionPenalty: params.repetition_penalty,
         stop: params.stop,
+        alternatives: params.alternatives ?? 0,
         seed: params.seed,
         interventions,
       };
+      const detailed = params.alternatives !== null;
+      const pieces = tellTokens && new TokenPieces(model, { run: i, prompts, stop: params.stop, detailed }, tellTokens);
       const texts = await generateInBatches(model, prompts, options, {
         threads,
+        heard: (token) => pieces?.heard(token),
         done: (prompts_done) =>
           context.progress({
             fraction: (i + prompts_done / prompts.length) / params.runs.length,
@@ -43,19 +52,29 @@ export default handle(contract, async (context) => {
             metrics: { runs: i, prompts: prompts_done },
           }),
       });
+      pieces?.ended(texts);
       tokens += texts.reduce((sum, text) => sum + text.tokens.length, 0);
       runs.push({
         label: run.label,
-        texts: texts.map(({ text, tokens, logProbabilities, finish }) => ({
+        texts: texts.map(({ text, tokens, logProbabilities, finish, alternatives }) => ({
           text,
           tokens,
           log_probabilities: logProbabilities,
           finish,
+          ...(detailed && {
+            token_texts: tokens.map(tokenText(model)),
+            alternatives: alternatives.map((at) => shownAlternatives(model, at)),
+          }),
         })),
       });
     }
     return {
-      result: { runs, tokens, publisher_settings: model.published.notApplied },
+      result: {
+        runs,
+        tokens,
+        prompt_tokens: prompts.map(({ length }) => length),
+        publisher_settings: model.published.notApplied,
+      },
       published: [],
       metrics: { tokens_per_s: tokens / ((performance.now() - began) / 1000) },
       run: { device: opened.provider, dtype: 'float32', seed: params.seed, tolerance: null },

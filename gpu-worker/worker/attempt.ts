@@ -18,6 +18,7 @@ import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
 import { memoryOf } from './job-memory.ts';
 import type { Log } from './log.ts';
+import { TokenLine } from './token-line.ts';
 import { uploadArtefacts } from './upload.ts';
 
 type ClaimedJob = {
@@ -90,16 +91,19 @@ export class Attempt {
       memory_limit_bytes,
       allow_ablated_models,
     };
-    const { inputs, checkpoint } = claim;
+    const { inputs, checkpoint, followed, fence } = claim;
     const memory = await memoryOf(this.#job.id, cache);
-    const order = { type, params, inputs, checkpoint, scratch, memory, configuration };
-    const computation: Computation = this.#computations.start(order, async (written) => {
+    const order = { type, params, inputs, checkpoint, followed, scratch, memory, configuration };
+    const refused = (error: unknown) => isLost(error) && computation.stop(LOST);
+    const tokens = new TokenLine(this.#edge, { id: this.#job.id, fence }, this.#over.signal, refused);
+    const keep = async (written: WrittenCheckpoint): Promise<boolean> => {
       const kept = await this.#keep(written);
       if (kept && this.#spent) {
         computation.stop(SPENT);
       }
       return kept;
-    });
+    };
+    const computation: Computation = this.#computations.start(order, { keep, tokens: (piece) => tokens.tell(piece) });
     const giveBack = () => computation.stop(SHUTDOWN);
     shutdown.addEventListener('abort', giveBack);
     if (shutdown.aborted) {
@@ -110,6 +114,7 @@ export class Attempt {
     try {
       const ending = await computation.ended;
       clearTimeout(timer);
+      await tokens.drained(claim.lease_ms);
       return await this.#conclude(ending, computation);
     } catch (error) {
       if (isLost(error)) {

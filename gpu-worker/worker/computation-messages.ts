@@ -2,6 +2,7 @@
 import type { Progress, RunReport } from '../../shared/contracts/job.ts';
 import type { Blob, Manifest } from '../../shared/contracts/manifest.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
+import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { Claim, JobInput } from '../../shared/contracts/worker-call.ts';
 import type { WorkerConfiguration } from '../jobs/handler.ts';
 import type { ComputationFailure } from './computation-failure.ts';
@@ -11,6 +12,8 @@ export type Order = {
   params: Record<string, unknown>;
   inputs: JobInput[];
   checkpoint: Claim['checkpoint'];
+  /** Whether somebody follows the job token by token. */
+  followed: boolean;
   scratch: string;
   memory: string;
   configuration: WorkerConfiguration;
@@ -30,6 +33,7 @@ export type Written = {
 
 export type Report =
   | { kind: 'progress'; progress: Progress }
+  | { kind: 'tokens'; piece: TokenPiece }
   | { kind: 'model'; model: ModelDescription }
   | { kind: 'checkpoint'; number: number; checkpoint: WrittenCheckpoint }
   /** `clean`: the process is as it was before the order, and may take another. */

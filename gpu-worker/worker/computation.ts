@@ -1,6 +1,7 @@
 /** One order in a computing process: what it reports, and how it ends. */
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
+import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { ComputationFailure } from './computation-failure.ts';
 import type { CheckpointAnswer, Report, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
 
@@ -11,8 +12,13 @@ export type Ending =
   | { kind: 'crashed'; detail: string }
   | { kind: 'stopped'; reason: string };
 
-/** Takes a checkpoint to where other workers find it, and says whether it lies there. */
-export type Keep = (checkpoint: WrittenCheckpoint) => Promise<boolean>;
+/** Where what an order says on the way goes. */
+export type Outlets = {
+  /** Takes a checkpoint to where other workers find it, and says whether it lies there. */
+  keep(checkpoint: WrittenCheckpoint): Promise<boolean>;
+  /** Takes what was generated to those who follow the job. */
+  tokens(piece: TokenPiece): void;
+};
 
 /** What an order can do to its process. */
 type Line = { tell(message: CheckpointAnswer | Urgency): void; kill(): void };
@@ -23,13 +29,13 @@ export class Computation {
   readonly models: ModelDescription[] = [];
   readonly ended: Promise<Ending>;
   readonly #end: (ending: Ending) => void;
-  readonly #keep: Keep;
+  readonly #outlets: Outlets;
   readonly #line: Line;
   #stopReason: string | null = null;
   #over = false;
 
-  constructor(keep: Keep, line: Line) {
-    this.#keep = keep;
+  constructor(outlets: Outlets, line: Line) {
+    this.#outlets = outlets;
     this.#line = line;
     const { promise, resolve } = Promise.withResolvers<Ending>();
     this.ended = promise;
@@ -63,6 +69,9 @@ export class Computation {
       case 'progress':
         this.progress = report.progress;
         return;
+      case 'tokens':
+        this.#outlets.tokens(report.piece);
+        return;
       case 'model':
         this.models.push(report.model);
         return;
@@ -83,7 +92,7 @@ export class Computation {
   }
 
   async #checkpoint(number: number, checkpoint: WrittenCheckpoint): Promise<void> {
-    const kept = await this.#keep(checkpoint);
+    const kept = await this.#outlets.keep(checkpoint);
     this.#line.tell({ kind: 'checkpoint', number, kept });
   }
 }

@@ -1,5 +1,5 @@
 /** The computing processes of a worker: one stands ready, with what earlier orders have opened. */
-import type { Computation, Keep } from './computation.ts';
+import type { Computation, Outlets } from './computation.ts';
 import type { Order } from './computation-messages.ts';
 import { StandingProcess } from './standing-process.ts';
 
@@ -25,9 +25,9 @@ export class Computations {
     this.#ready();
   }
 
-  start(order: Order, keep: Keep): Computation {
+  start(order: Order, outlets: Outlets): Computation {
     const standing = this.#ready();
-    const computation = standing.start(order, keep);
+    const computation = standing.start(order, outlets);
     void computation.ended.then((ending) => {
       const kept = ending.kind === 'done' || ending.kind === 'failed';
       if (!kept || !standing.fit || standing.resident > KEPT_SHARE * this.#setup.memory_limit_bytes) {

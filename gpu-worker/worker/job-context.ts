@@ -14,7 +14,7 @@ type RemoteBlobs = NonNullable<Claim['checkpoint']>['blobs'];
 
 /** The context of one order, and the lists that fill as the handler registers artefacts and opens quantised models. */
 export function createContext(
-  { params, inputs, checkpoint, scratch, memory, configuration }: Order,
+  { params, inputs, checkpoint, followed, scratch, memory, configuration }: Order,
   report: (message: Report) => void,
   line: Pick<CheckpointLine, 'send' | 'urgent'>,
   standing: Standing,
@@ -67,6 +67,7 @@ export function createContext(
       return { manifest: input.manifest, ...remote(input.blobs, `the input ${id}`) };
     },
     progress: (progress) => report({ kind: 'progress', progress }),
+    tellTokens: followed ? (piece) => report({ kind: 'tokens', piece }) : null,
     describeModel(model) {
       const known = quantised.some(({ model: key }) => key === model.key);
       const storage = model.task === 'language' ? model.storage : null;

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Computation, type Keep } from './computation.ts';
+import { Computation, type Outlets } from './computation.ts';
 import type { FromProcess, Order, ToProcess } from './computation-messages.ts';
 
 const ENTRY = join(import.meta.dirname, 'computation-process.ts');
@@ -79,10 +79,9 @@ export class StandingProcess {
     return this.#alive && this.#process.pid ? residentBytes(this.#process.pid) : 0;
   }
 
-  /** @param keep takes a checkpoint to where other workers find it, and says whether it lies there */
-  start(what: Order, keep: Keep): Computation {
+  start(what: Order, outlets: Outlets): Computation {
     const order = ++this.#number;
-    const computation = new Computation(keep, {
+    const computation = new Computation(outlets, {
       tell: (message) => this.#tell({ ...message, order }),
       kill: () => this.kill(),
     });

@@ -1,6 +1,7 @@
 /** Frames of `GET /v1/jobs/{id}/events` (server-sent events): `id` is the sequence number, `event` the kind. */
 import { z } from 'zod';
 import { jobErrorSchema, jobStatusSchema, progressSchema } from './job.ts';
+import { tokenPieceSchema } from './token-piece.ts';
 
 export const jobEventSchema = z.discriminatedUnion('event', [
   z.object({
@@ -17,6 +18,11 @@ export const jobEventSchema = z.discriminatedUnion('event', [
     event: z.literal('progress'),
     id: z.number().int().positive(),
     data: progressSchema.extend({ attempt: z.number().int().positive(), at: z.string() }),
+  }),
+  z.object({
+    event: z.literal('tokens'),
+    id: z.number().int().positive(),
+    data: tokenPieceSchema.extend({ attempt: z.number().int().positive() }),
   }),
 ]);
 export type JobEvent = z.infer<typeof jobEventSchema>;

@@ -98,6 +98,8 @@ export const claimSchema = z.object({
   remaining_s: z.number(),
   params_url: z.string().nullable(),
   inputs: z.array(jobInputSchema),
+  /** Somebody follows the job token by token: what it generates is to be told on the way. */
+  followed: z.boolean().default(false),
   /** The last checkpoint of the attempts before, with presigned addresses of its blobs. */
   checkpoint: checkpointSchema
     .extend({ blobs: z.array(blobSchema.extend({ url: z.string() })) })

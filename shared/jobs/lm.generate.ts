@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { alternativeSchema, FINISHES } from '../contracts/token-piece.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
 import { steeringSchema } from './lm.evaluate.ts';
@@ -36,6 +37,14 @@ export default defineJob({
       .default([{ label: 'plain', vectors: [] }]),
     steer: z.enum(['all', 'prompt', 'generated']).default('all').describe('positions that are steered'),
     allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),
+    alternatives: z
+      .number()
+      .int()
+      .min(0)
+      .max(20)
+      .nullable()
+      .default(null)
+      .describe('so many of the likeliest tokens are told at each place, with the text of each token; null: neither'),
     seed: seedSchema.default(0),
   }),
   result: z.object({
@@ -49,12 +58,15 @@ export default defineJob({
             log_probabilities: z
               .array(z.number())
               .describe('natural logarithm, of each token under the model at temperature 1'),
-            finish: z.enum(['length', 'stop_token', 'stop_string']),
+            finish: z.enum(FINISHES),
+            token_texts: z.array(z.string()).optional().describe('where alternatives were asked for'),
+            alternatives: z.array(z.array(alternativeSchema)).optional().describe('the likeliest first'),
           }),
         ),
       }),
     ),
     tokens: z.number(),
+    prompt_tokens: z.array(z.number()).describe('of each prompt'),
     publisher_settings: z
       .record(z.string(), z.unknown())
       .describe(

@@ -43,6 +43,8 @@ export class LocalJobs {
   readonly folder = mkdtempSync(join(tmpdir(), 'sextant-jobs-'));
   readonly configuration: WorkerConfiguration;
   readonly progress: Progress[] = [];
+  /** Takes what generations tell on the way. */
+  tellTokens: JobContext<unknown>['tellTokens'] = null;
   readonly described: ModelDescription[] = [];
   readonly published = new Map<string, Manifest>();
   /** Every checkpoint that a job saved, in order; each can be given to another run. */
@@ -122,6 +124,7 @@ export class LocalJobs {
         return { manifest, blobs, file };
       },
       progress: (progress) => this.progress.push(progress),
+      tellTokens: this.tellTokens,
       describeModel: (description) => this.described.push(description),
       artefact: async (name, media_type, content) => this.#store(name, media_type, content),
       checkpoint: this.#checkpoint(last),

@@ -13,7 +13,7 @@ import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 import type { Env } from '../../environment.ts';
 import { type Answer, answer } from '../../jobs/answer.ts';
 import { placeJob } from '../../jobs/creation.ts';
-import { EventSubscribers } from '../../jobs/event-subscribers.ts';
+import { EventSubscribers, lastEventId } from '../../jobs/event-subscribers.ts';
 import { ledgerOf } from '../../jobs/ledger-of.ts';
 import type { AccessKey } from '../../keys/access-key.ts';
 import { findKey } from '../../keys/registry.ts';
@@ -99,9 +99,11 @@ export class Run extends DurableObject<Env> {
     if (state?.tenant !== (request.headers.get('x-tenant') ?? '')) {
       return new Response(null, { status: 404 });
     }
-    const last = Number(request.headers.get('last-event-id') ?? 0);
-    const backlog = this.#store.eventsAfter(Number.isSafeInteger(last) && last > 0 ? last : 0);
-    return this.#subscribers.stream(backlog, state.status !== 'running');
+    const events = {
+      after: (id: number, limit: number) => this.#store.eventsAfter(id, limit),
+      ended: () => this.#store.load()?.status !== 'running',
+    };
+    return this.#subscribers.stream(events, { from: lastEventId(request.headers) });
   }
 
   /** Forgets everything. */
@@ -342,8 +344,9 @@ export class Run extends DurableObject<Env> {
     this.#store.save({ ...state, steps });
     const at = new Date().toISOString();
     for (const { id, status, error } of changed) {
-      this.#subscribers.tell(this.#store.append('step', { step: id, status, at, error }));
+      this.#store.append('step', { step: id, status, at, error });
     }
+    this.#subscribers.tell();
   }
 
   #end(state: RunState, status: RunStatus, error: StepError | null): void {
@@ -359,7 +362,8 @@ export class Run extends DurableObject<Env> {
     const at = new Date().toISOString();
     const { trace, id: run, tenant, error } = state;
     log.info(`run ${state.status}`, { trace, run, tenant, ...(error ? { code: error.code } : {}) });
-    this.#subscribers.tell(this.#store.append('status', { status: state.status, at, error }));
+    this.#store.append('status', { status: state.status, at, error });
+    this.#subscribers.tell();
     const type = `run.${state.status === 'running' ? 'started' : state.status}`;
     const data = { id: state.id, status: state.status, hook: state.hook, recipe: state.recipe, version: state.version };
     this.#store.queue(randomId('evt'), type, JSON.stringify({ type, timestamp: at, data }));

@@ -153,9 +153,13 @@ export class RunStore {
       .one();
     return { event, id, data } as RunEvent;
   }
-  eventsAfter(id: number): RunEvent[] {
+  eventsAfter(id: number, limit: number): RunEvent[] {
     return this.#sql
-      .exec<{ id: number; event: string; data: string }>('SELECT * FROM events WHERE id > ? ORDER BY id', id)
+      .exec<{ id: number; event: string; data: string }>(
+        'SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?',
+        id,
+        limit,
+      )
       .toArray()
       .map((row) => ({ ...row, data: JSON.parse(row.data) as unknown }) as RunEvent);
   }

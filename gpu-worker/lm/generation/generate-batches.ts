@@ -1,7 +1,7 @@
 /** Generation for any number of prompts, in batches that bound the memory. */
 import type { TokenRows } from '../inference/batch.ts';
 import type { LanguageModel } from '../inference/model.ts';
-import { type GenerateOptions, type Generation, generate } from './generate.ts';
+import { type GeneratedToken, type GenerateOptions, type Generation, generate } from './generate.ts';
 import type { GenerationThreads } from './generation-threads.ts';
 
 /**
@@ -9,6 +9,7 @@ import type { GenerationThreads } from './generation-threads.ts';
  * a batch, because a batch computes as many positions for each as its longest has.
  * @param done is told how many prompts have their text
  * @param threads compute instead of the model's own session where they are given
+ * @param heard is told each token as it is chosen, its row by the place of the prompt; threads tell none
  */
 export async function generateInBatches(
   model: LanguageModel,
@@ -18,7 +19,13 @@ export async function generateInBatches(
     rows = 32,
     done = () => {},
     threads = null,
-  }: { rows?: number; done?: (prompts: number) => void; threads?: GenerationThreads | null } = {},
+    heard = () => {},
+  }: {
+    rows?: number;
+    done?: (prompts: number) => void;
+    threads?: GenerationThreads | null;
+    heard?: (token: GeneratedToken) => void;
+  } = {},
 ): Promise<Generation[]> {
   // Where the rotary scaling follows the longest row, one row would change another.
   const { rope } = model.architecture;
@@ -29,7 +36,9 @@ export async function generateInBatches(
     const rowNumbers = byLength.slice(from, from + size);
     const batch = rowNumbers.map((row) => prompts[row]!);
     const all = { ...options, rowNumbers };
-    const generations = await (threads ? threads.generate(batch, all) : generate(model, batch, all));
+    const generations = await (threads
+      ? threads.generate(batch, all)
+      : generate(model, batch, all, (token) => heard({ ...token, row: rowNumbers[token.row]! })));
     for (const [i, row] of rowNumbers.entries()) {
       results[row] = generations[i]!;
     }

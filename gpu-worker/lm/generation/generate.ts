@@ -12,7 +12,7 @@ import type { LanguageModel } from '../inference/model.ts';
 import { isFused, type Variant } from '../inference/programs.ts';
 import { named } from '../named.ts';
 import { type GenerationIntervention, needsRenewal, renewal } from './renewal.ts';
-import { checkSampling, type SamplingOptions, sample } from './sampling.ts';
+import { checkSampling, likeliest, type SamplingOptions, sample } from './sampling.ts';
 
 export type GenerateOptions = SamplingOptions & {
   maxTokens?: number;
@@ -25,17 +25,25 @@ export type GenerateOptions = SamplingOptions & {
   /** The numbers by which the rows draw, where they are part of a longer list; by default 0, 1, 2, ... */
   rowNumbers?: readonly number[];
   interventions?: readonly GenerationIntervention[];
+  /** So many of the likeliest tokens are told at each place, beside the chosen one. */
+  alternatives?: number;
 };
 
-type GeneratedToken = {
+/** `logProbability` is under the model, at temperature 1; nats. */
+type LikelyToken = { token: number; logProbability: number };
+export type GeneratedToken = LikelyToken & {
   row: number;
-  token: number /** Under the model, at temperature 1; nats. */;
-  logProbability: number;
+  /** The likeliest first; empty unless asked for. */
+  alternatives: LikelyToken[];
+  /** Set on the last token of a row. */
+  finish: Generation['finish'] | null;
 };
 
 export type Generation = {
   tokens: number[];
   logProbabilities: number[];
+  /** Of each token, the likeliest first; empty unless asked for. */
+  alternatives: LikelyToken[][];
   /** Empty where the model has no tokenizer. */
   text: string;
   finish: 'length' | 'stop_token' | 'stop_string';
@@ -70,7 +78,7 @@ export async function* generateTokens(
   const rows = Array.from(prompts, (prompt, row) => ({
     seen: Array.from(prompt),
     random: stream(seed, `generate row ${options.rowNumbers?.[row] ?? row}`),
-    result: { tokens: [], logProbabilities: [], text: '', finish: 'length' } as Generation,
+    result: { tokens: [], logProbabilities: [], alternatives: [], text: '', finish: 'length' } as Generation,
     done: false,
   }));
   let cache = new KvCache(a, rows.length);
@@ -103,7 +111,13 @@ export async function* generateTokens(
       row.seen.push(token);
       row.result.tokens.push(token);
       row.result.logProbabilities.push(logProbability);
-      yield { row: r, token, logProbability };
+      const alternatives = likeliest(chances, options.alternatives ?? 0).map((other) => ({
+        token: other,
+        logProbability: chances[other]! - normalisers[r]!,
+      }));
+      if (options.alternatives) {
+        row.result.alternatives.push(alternatives);
+      }
       if (stopTokens.has(token)) {
         [row.done, row.result.finish] = [true, 'stop_token'];
       } else if (stop.length > 0) {
@@ -116,17 +130,20 @@ export async function* generateTokens(
       if (row.seen.length > a.context) {
         row.done = true;
       }
+      const finish = row.done || made + 1 === maxTokens ? row.result.finish : null;
+      yield { row: r, token, logProbability, alternatives, finish };
     }
     fresh = rows.map(({ done }) => (done ? 0 : 1));
   }
   return rows.map(({ result }, r) => ({ ...result, text: textOf(model, prompts[r]!, result, stop) }));
 }
 
-/** `generateTokens` without looking at the tokens on the way. */
+/** `generateTokens` to its end; `heard` is told each token as it is chosen. */
 export async function generate(
   model: LanguageModel,
   prompts: TokenRows,
   options: GenerateOptions = {},
+  heard: (token: GeneratedToken) => void = () => {},
 ): Promise<Generation[]> {
   const tokens = generateTokens(model, prompts, options);
   for (;;) {
@@ -134,6 +151,7 @@ export async function generate(
     if (done) {
       return value;
     }
+    heard(value);
   }
 }
 

@@ -91,3 +91,17 @@ function candidates(scores: Float32Array, topK: number | undefined): number[] {
   }
   return order;
 }
+
+/** The `count` tokens of the highest scores, the best first; of equal ones the first. */
+export function likeliest(scores: Float32Array, count: number): number[] {
+  const best: number[] = [];
+  for (let token = 0; token < scores.length && count > 0; token++) {
+    if (best.length === count && scores[token]! <= scores[best[count - 1]!]!) {
+      continue;
+    }
+    const place = best.findIndex((other) => scores[token]! > scores[other]!);
+    best.splice(place < 0 ? best.length : place, 0, token);
+    best.length = Math.min(best.length, count);
+  }
+  return best;
+}

@@ -22,7 +22,9 @@ const raw = (steps: number) =>
 const request = (idempotencyKey: string, steps = 1) => ({
   idempotencyKey,
   path: '/v1/jobs',
+  required: true,
   raw: raw(steps),
+  body: JSON.parse(new TextDecoder().decode(raw(steps))),
   request_id: 'test',
   trace: newTraceparent(),
 });

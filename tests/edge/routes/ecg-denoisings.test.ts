@@ -49,6 +49,13 @@ describe('POST /v1/ecg/denoisings', () => {
     ]) {
       expect((await problemOf(await post(client, { ...record(), ...changes }))).code).toBe('validation_failed');
     }
-    expect((await problemOf(await post(client, record(), { key: '' }))).code).toBe('idempotency_key_missing');
+  });
+
+  it('makes a job of its own for each request without a key', async () => {
+    const client = await newClient();
+    const jobs = [await post(client, record(), { key: '' }), await post(client, record(), { key: '' })];
+    expect(jobs.map(({ status }) => status)).toEqual([202, 202]);
+    const [first, second] = await Promise.all(jobs.map(async (job) => jobSchema.parse(await job.json()).id));
+    expect(first).not.toBe(second);
   });
 });

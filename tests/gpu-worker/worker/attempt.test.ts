@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { Attempt } from '../../../gpu-worker/worker/attempt.ts';
-import { Computation, type Keep } from '../../../gpu-worker/worker/computation.ts';
+import { Computation, type Outlets } from '../../../gpu-worker/worker/computation.ts';
 import type { WrittenCheckpoint } from '../../../gpu-worker/worker/computation-messages.ts';
 import type { EdgeCalls } from '../../../gpu-worker/worker/edge-calls.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
@@ -20,11 +20,11 @@ const kept: boolean[] = [];
 const offered: WrittenCheckpoint[] = [];
 /** A computation that offers every checkpoint, and is done whatever became of them. */
 const computations = {
-  start(_order: unknown, keep: Keep): Computation {
-    const computation = new Computation(keep, { tell: () => {}, kill: () => {} });
+  start(_order: unknown, outlets: Outlets): Computation {
+    const computation = new Computation(outlets, { tell: () => {}, kill: () => {} });
     void (async () => {
       for (const checkpoint of offered) {
-        kept.push(await keep(checkpoint));
+        kept.push(await outlets.keep(checkpoint));
       }
       const run = {
         device: 'cpu',
@@ -90,6 +90,7 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     remaining_s: 60,
     params_url: null,
     inputs: [],
+    followed: false,
     checkpoint: null,
   };
   const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim, trace };

@@ -37,6 +37,7 @@ const order = (type: string, params: Record<string, unknown>): Order => ({
   params,
   inputs: [],
   checkpoint: null,
+  followed: false,
   scratch: mkdtempSync(join(data, 'attempt-')),
   memory: join(data, 'memory'),
   configuration: {
@@ -79,7 +80,7 @@ const generation = (params: Record<string, unknown> = {}): Order =>
     seed: 3,
     ...params,
   });
-const start = (what: Order) => computations.start(what, async () => true);
+const start = (what: Order) => computations.start(what, { keep: async () => true, tokens: () => {} });
 const ended = async (what: Order) => {
   const ending = await start(what).ended;
   if (ending.kind !== 'done') {

@@ -59,6 +59,7 @@ export async function runJob<P extends z.ZodType, R extends z.ZodType>(
       return blob;
     },
     describeModel: () => undefined,
+    tellTokens: null,
     checkpoint: { last: null, urgent: false, save: async () => true },
   })) as JobOutcome<z.output<R>>;
   contract.result.parse(outcome.result);
