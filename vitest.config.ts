@@ -27,7 +27,12 @@ export default defineConfig({
                 SIGNING_KEYS: JSON.stringify({ keys: [newSigningKey('test-1'), newSigningKey('test-2')] }),
                 WEBHOOK_KEY: 'test',
                 // pools of single tests, beside the one that all the others share
-                POOLS: JSON.stringify({ default: 'GPU_QUEUE', turns: 'GPU_QUEUE', lost: 'GPU_QUEUE' }),
+                POOLS: JSON.stringify({
+                  default: { interactive: 'GPU_QUEUE_INTERACTIVE', batch: 'GPU_QUEUE' },
+                  bells: { interactive: 'GPU_QUEUE_INTERACTIVE', batch: 'GPU_QUEUE' },
+                  turns: 'GPU_QUEUE',
+                  lost: 'GPU_QUEUE',
+                }),
               },
             },
           }),

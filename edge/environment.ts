@@ -32,9 +32,9 @@ export interface Env {
   readonly JOBS_PER_MINUTE: number;
   readonly LEASE_MS: number;
   readonly RESEND_MS: number;
-  /** JSON: names of the worker pools, each with the binding of its queue. */
+  /** JSON: names of the worker pools, each with the bindings of its queues, one a lane. */
   readonly POOLS: string;
-  /** Jobs that one tenant may have on workers at once, per pool. */
+  /** Jobs that one tenant may have on workers at once, per pool and lane. */
   readonly TENANT_CONCURRENCY: number;
   /** Key from which each tenant's webhook signing secret is derived, and under which secrets are sealed in the database. */
   readonly WEBHOOK_KEY: string;

@@ -12,7 +12,7 @@ import { ledgerOf } from '../jobs/ledger-of.ts';
 import { accountOf } from '../spending/account.ts';
 import { kvPrefix } from '../vectors/lookup.ts';
 import { deliveryQueueOf } from '../webhooks/queue-of.ts';
-import { poolsOf } from '../workers/pools.ts';
+import { allLines } from '../workers/pools.ts';
 
 /** Rows of these tables go by their column `tenant`. */
 const TABLES = [
@@ -99,7 +99,7 @@ export async function eraseTenant(env: Env, tenant: string, now: number): Promis
     .bind(tenant)
     .all<{ name: string }>();
   await Promise.all(queues.results.map(({ name }) => deliveryQueueOf(env, name).erase()));
-  await Promise.all(Object.keys(poolsOf(env)).map((pool) => dispatcherOf(env, pool).forget(tenant)));
+  await Promise.all(allLines(env).map((line) => dispatcherOf(env, line).forget(tenant)));
   for (let cursor: string | undefined; ; ) {
     const page = await env.KV.list({ prefix: kvPrefix(tenant), ...(cursor ? { cursor } : {}) });
     await Promise.all(page.keys.map(({ name }) => env.KV.delete(name)));

@@ -89,6 +89,9 @@ export const envelope = createMiddleware<AppEnv>(async function envelope(c, next
   const began = Date.now();
   c.set('requestId', requestIdOf(c.req.raw.headers.get('x-request-id')));
   await next();
+  if (c.res.status === 101) {
+    return;
+  }
   if (c.res.status >= 400) {
     await drain(c.req.raw);
   }

@@ -1,7 +1,8 @@
 /** Whether a request for a job is accepted: everything that can be refused is refused before anything is queued. */
 import { type CreateJob, createJobSchema } from '../../shared/contracts/job.ts';
+import type { Lane } from '../../shared/contracts/lane.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { JobContract, VectorUse } from '../../shared/jobs/contract.ts';
+import { type JobContract, laneOf, type VectorUse } from '../../shared/jobs/contract.ts';
 import type { Estimate } from '../../shared/jobs/costs.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { inputDigest } from '../../shared/signing/digest.ts';
@@ -12,7 +13,7 @@ import type { AccessKey } from '../keys/access-key.ts';
 import { checkModels, describedModels } from '../models/known-models.ts';
 import { findName } from '../vectors/names.ts';
 import { checkWebhookAddress } from '../webhooks/address.ts';
-import { isPool, poolsOf } from '../workers/pools.ts';
+import { isPool, lanesOf, poolNames } from '../workers/pools.ts';
 import { checkInputs } from './inputs.ts';
 import type { Terms } from './state.ts';
 
@@ -23,6 +24,7 @@ type Admitted = {
   params: Record<string, unknown>;
   input_digest: string;
   estimate: Estimate;
+  lane: Lane;
 };
 
 /**
@@ -53,7 +55,7 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     checkWebhookAddress(env, request.data.webhook);
   }
   if (!isPool(env, request.data.pool)) {
-    const detail = `there is no pool ${request.data.pool}; the pools are ${Object.keys(poolsOf(env)).join(', ')}`;
+    const detail = `there is no pool ${request.data.pool}; the pools are ${poolNames(env).join(', ')}`;
     throw misfit([{ pointer: '/pool', code: 'pool_unknown', detail }]);
   }
   await resolveNames(env, key.tenant, contract.vectors?.(params) ?? []);
@@ -71,13 +73,15 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
     );
   }
   const input_digest = await inputDigest(contract.type, contract.version, params);
-  return { request: request.data, contract, params, input_digest, estimate };
+  const wanted = laneOf(contract, params);
+  const lane = lanesOf(env, request.data.pool).includes(wanted) ? wanted : 'batch';
+  return { request: request.data, contract, params, input_digest, estimate, lane };
 }
 
 export const termsOf = (
   id: string,
   tenant: string,
-  { request, contract, input_digest, estimate }: Admitted,
+  { request, contract, input_digest, estimate, lane }: Admitted,
 ): Terms => ({
   id,
   tenant,
@@ -93,6 +97,7 @@ export const termsOf = (
   max_cost_s: request.max_cost,
   webhook: request.webhook ?? null,
   pool: request.pool,
+  lane,
   labels: request.labels,
 });
 

@@ -6,7 +6,6 @@
 import type { Env } from '../environment.ts';
 import { announce } from '../webhooks/announce.ts';
 import { addressQueueName, deliveryQueueOf } from '../webhooks/queue-of.ts';
-import { DEFAULT_POOL } from '../workers/pools.ts';
 import { holdBlobs } from './checkpoint.ts';
 import { type DispatcherCalls, dispatcherOf } from './dispatcher/dispatcher-of.ts';
 import { indexJob } from './projection.ts';
@@ -29,9 +28,9 @@ export class LedgerOutputs {
     this.#spending = spending;
   }
 
-  /** The jobs of a pool wait for their turn there. */
-  dispatcher({ pool }: Pick<life.JobState, 'pool'>): DispatcherCalls {
-    return dispatcherOf(this.#env, pool ?? DEFAULT_POOL);
+  /** The jobs of a pool's lane wait for their turn there. */
+  dispatcher(state: Pick<life.JobState, 'pool' | 'lane'>): DispatcherCalls {
+    return dispatcherOf(this.#env, life.lineOf(state));
   }
 
   /** Begins what is due; failures wait for the next call. */

@@ -10,7 +10,9 @@ import {
   type Progress,
   type RunReport,
 } from '../../shared/contracts/job.ts';
+import type { Lane } from '../../shared/contracts/lane.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { DEFAULT_POOL } from '../workers/pools.ts';
 
 /** One handing-out of the job; the ledger may send it several times. */
 export type Dispatch = { readonly id: string; readonly sends: number; readonly next_send_at: number };
@@ -53,6 +55,8 @@ export type Terms = {
   readonly key?: string;
   /** Workers of this pool take it; absent in jobs from before there were pools. */
   readonly pool?: string;
+  /** The line in which it waits; absent in jobs from before there were two. */
+  readonly lane?: Lane;
   /** Traceparent of what brought it about; absent in jobs from before traces. */
   readonly trace?: string;
   /** Its client follows it token by token. */
@@ -96,6 +100,12 @@ const RETRY_MS = 1000;
 const RETRY_LIMIT_MS = 60_000;
 /** Re-sends of a dispatch double their distance up to this. */
 const RESEND_LIMIT_MS = 3_600_000;
+
+/** The pool and lane whose dispatcher has the job. */
+export const lineOf = ({ pool, lane }: Pick<Terms, 'pool' | 'lane'>): { pool: string; lane: Lane } => ({
+  pool: pool ?? DEFAULT_POOL,
+  lane: lane ?? 'batch',
+});
 
 export const create = (terms: Terms, dispatch: string): JobState => ({
   ...terms,

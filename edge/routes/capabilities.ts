@@ -23,12 +23,13 @@ const read = createRoute({
 export default function registerCapabilities(app: App): void {
   app.openapi(read, (c) => {
     c.header('cache-control', 'public, max-age=300');
-    const job_types = Object.values(JOB_CONTRACTS).map(({ type, summary, version, scope, produces }) => ({
+    const job_types = Object.values(JOB_CONTRACTS).map(({ type, summary, version, scope, produces, interactive }) => ({
       type,
       summary,
       version,
       scope,
       produces: [...produces],
+      interactive: interactive ? { ...interactive.largest } : null,
     }));
     return c.json(
       {

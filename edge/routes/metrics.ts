@@ -5,14 +5,14 @@ import { KEYED, keyed, problems } from '../http/declaration.ts';
 import { dispatcherOf } from '../jobs/dispatcher/dispatcher-of.ts';
 import type { PoolState } from '../jobs/dispatcher/place.ts';
 import { deliveriesWaiting } from '../webhooks/queue-index.ts';
-import { poolsOf } from '../workers/pools.ts';
+import { allLines } from '../workers/pools.ts';
 
 const route = createRoute({
   ...keyed('operator'),
   method: 'get',
   path: '/v1/metrics',
   tags: ['operator'],
-  summary: 'Jobs waiting and running, workers and the oldest wait, per pool; webhook deliveries due',
+  summary: 'Jobs waiting and running, workers and the oldest wait, per pool and lane; webhook deliveries due',
   responses: {
     200: { description: 'Prometheus text', content: { 'text/plain': { schema: z.string() } } },
     ...problems(...KEYED),
@@ -29,12 +29,14 @@ const GAUGES: readonly [name: string, help: string, of: (state: PoolState) => nu
 
 export default function registerMetrics(app: App): void {
   app.openapi(route, async (c) => {
-    const pools = Object.keys(poolsOf(c.env));
-    const states = await Promise.all(pools.map((pool) => dispatcherOf(c.env, pool).state()));
+    const all = allLines(c.env);
+    const states = await Promise.all(all.map((line) => dispatcherOf(c.env, line).state()));
     const lines = GAUGES.flatMap(([name, help, of]) => [
       `# HELP ${name} ${help}`,
       `# TYPE ${name} gauge`,
-      ...pools.map((pool, i) => `${name}{pool=${JSON.stringify(pool)}} ${of(states[i] as PoolState)}`),
+      ...all.map(
+        ({ pool, lane }, i) => `${name}{pool=${JSON.stringify(pool)},lane="${lane}"} ${of(states[i] as PoolState)}`,
+      ),
     ]);
     const { waiting, oldest } = await deliveriesWaiting(c.env);
     lines.push(

@@ -1,7 +1,9 @@
-/** Tells the edge every 15 s that this worker is there, so that it is counted on; idle or not. */
+/** Tells the edge every 15 s that this worker is there for a lane, so that it is counted on; idle or not. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { ANNOUNCE_MS } from '../../shared/contracts/worker-call.ts';
+import type { Lane } from '../../shared/contracts/lane.ts';
+import { ANNOUNCE_MS, type Announcement } from '../../shared/contracts/worker-call.ts';
+import type { Bell } from './bell.ts';
 import type { EdgeCalls } from './edge-calls.ts';
 import type { Log } from './log.ts';
 
@@ -10,13 +12,17 @@ const PATH = '/internal/workers/announce';
 
 export class Announcer {
   readonly #edge: EdgeCalls;
+  readonly #bell: Pick<Bell, 'announce'>;
+  readonly #lane: Lane;
   readonly #log: Log;
   /** The job in hand. */
   job: string | null = null;
   #silent = false;
 
-  constructor(edge: EdgeCalls, log: Log) {
+  constructor(edge: EdgeCalls, bell: Pick<Bell, 'announce'>, lane: Lane, log: Log) {
     this.#edge = edge;
+    this.#bell = bell;
+    this.#lane = lane;
     this.#log = log;
   }
 
@@ -29,17 +35,19 @@ export class Announcer {
     await this.#announce(true);
   }
 
+  /** Over the bell, or by a signed call while it is down; a leave by a call, which is answered. */
   async #announce(leaving: boolean): Promise<void> {
+    const announcement: Announcement = { job: this.job, leaving, lane: this.#lane };
+    if (!leaving && this.#bell.announce(announcement)) {
+      this.#silent = false;
+      return;
+    }
     try {
-      await this.#edge.post(
-        PATH,
-        { job: this.job, leaving },
-        { fence: null, schema: z.unknown(), timeout_ms: TIMEOUT_MS },
-      );
+      await this.#edge.post(PATH, announcement, { fence: null, schema: z.unknown(), timeout_ms: TIMEOUT_MS });
       this.#silent = false;
     } catch (error) {
       if (!this.#silent) {
-        this.#log('not announced', { reason: String(error) });
+        this.#log('not announced', { lane: this.#lane, reason: String(error) });
       }
       this.#silent = true;
     }

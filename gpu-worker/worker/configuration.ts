@@ -23,6 +23,8 @@ const configurationSchema = z.strictObject({
     api_base: z.url(),
     account: z.string().min(1),
     id: z.string().min(1),
+    /** The queue of the pool's interactive jobs; a worker without it takes none. */
+    interactive_id: z.string().min(1).exactOptional(),
     token: z.string().min(1),
     poll_ms: z.number().int().min(50).default(1000),
     /** Longer than the longest job, so that a running job's message does not come back; lost workers are noticed sooner by lease. */

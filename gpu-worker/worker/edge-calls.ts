@@ -13,14 +13,14 @@ export class EdgeCalls {
   readonly #key: SigningKey;
   readonly #clock: EdgeClock;
 
-  readonly #trace: string | null;
+  /** Traceparent that the calls carry. */
+  readonly trace: string | null;
 
-  /** @param trace traceparent that the calls carry */
   constructor(url: string, key: SigningKey, clock: EdgeClock, trace: string | null = null) {
     this.#url = url.replace(/\/$/, '');
     this.#key = key;
     this.#clock = clock;
-    this.#trace = trace;
+    this.trace = trace;
   }
 
   /** The same calls, as parts of a trace. */
@@ -73,6 +73,13 @@ export class EdgeCalls {
     }
   }
 
+  /** A WebSocket whose opening is signed; whether the edge takes it, its events tell. */
+  async socket(path: string): Promise<WebSocket> {
+    const call = { method: 'GET', path, body: new Uint8Array(), fence: null };
+    const authorization = await signWorkerCall(this.#key, call, this.#clock.now() / 1000);
+    return new WebSocket(`${this.#url.replace(/^http/, 'ws')}${path}`, { headers: { authorization } });
+  }
+
   /** Reads the edge's public signing keys, unsigned. */
   async keySet(): Promise<unknown> {
     const sent_at = Date.now();
@@ -98,7 +105,7 @@ export class EdgeCalls {
       headers: {
         authorization,
         'content-type': 'application/json',
-        ...(this.#trace ? { traceparent: nextSpan(this.#trace) } : {}),
+        ...(this.trace ? { traceparent: nextSpan(this.trace) } : {}),
       },
       ...(method === 'POST' ? { body: bytes } : {}),
       signal: AbortSignal.timeout(timeout_ms),

@@ -30,7 +30,7 @@ export class PullQueue {
     this.#configuration = configuration;
   }
 
-  /** At most one message: a worker computes one job at a time. */
+  /** At most one message: a worker computes one job of a lane at a time. */
   async pull(): Promise<PulledMessage | null> {
     const { visibility_ms } = this.#configuration;
     const answer = await this.#post('pull', { batch_size: 1, visibility_timeout_ms: visibility_ms });

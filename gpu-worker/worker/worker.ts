@@ -1,7 +1,6 @@
-/** The worker's loop: pull, verify, claim, run, settle. One job at a time. */
+/** The worker's loop in each lane: pull, verify, claim, run, settle. One job of a lane at a time. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { jsonPointer, paramError, SextantError } from '../../shared/contracts/problem.ts';
 import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
@@ -9,7 +8,7 @@ import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
 import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
 import { newTraceparent, readTraceparent } from '../../shared/signing/traceparent.ts';
-import { Announcer } from './announcer.ts';
+import { type Arrivals, arrivalsOf } from './arrivals.ts';
 import { Attempt, scratchOf } from './attempt.ts';
 import { followDeletions } from './cache-deletions.ts';
 import { EdgeClock } from './clock.ts';
@@ -19,23 +18,24 @@ import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { bodyOf, type Disposition, type PulledMessage, PullQueue } from './queue.ts';
+import { bodyOf, type Disposition, type PulledMessage } from './queue.ts';
 
 const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
 const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s });
 /** Refusals of a claim that mean: this message has nothing to say any more. */
 const SPENT = ['job_busy', 'job_terminal', 'dispatch_unknown', 'input_not_found', 'not_found'];
 
+/** What arrives in a lane, and the processes that compute it: the end of one lane's process is nothing to the other's jobs. */
+type Lane = { arrivals: Arrivals; computations: Computations };
+
 export class Worker {
   readonly #configuration: Configuration;
   readonly #log: Log;
   readonly #clock = new EdgeClock();
   readonly #edge: EdgeCalls;
-  readonly #queue: PullQueue;
   readonly #keys: FetchedKeys;
-  readonly #announcer: Announcer;
+  readonly #lanes: Lane[];
   readonly #metrics: Metrics;
-  readonly #computations: Computations;
   readonly #shutdown = new AbortController();
   /** The queue or the keys could not be reached at the last try; said once. */
   #waiting = false;
@@ -44,14 +44,16 @@ export class Worker {
     this.#configuration = configuration;
     this.#log = log;
     this.#metrics = metrics;
-    this.#computations = new Computations({
+    this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
+    const setup = {
       scratch: scratchOf(configuration),
       cache: join(configuration.data, 'cache'),
       memory_limit_bytes: configuration.memory_limit_bytes,
-    });
-    this.#edge = new EdgeCalls(configuration.edge_url, configuration.key, this.#clock);
-    this.#announcer = new Announcer(this.#edge, log);
-    this.#queue = new PullQueue(configuration.queue);
+    };
+    this.#lanes = arrivalsOf(configuration, this.#edge, log).map((arrivals) => ({
+      arrivals,
+      computations: new Computations(setup),
+    }));
     this.#keys = new FetchedKeys({ load: () => this.#edge.keySet(), now: () => performance.now() });
   }
 
@@ -68,33 +70,50 @@ export class Worker {
     const until = AbortSignal.any([this.#shutdown.signal, over.signal]);
     const cache = join(this.#configuration.data, 'cache');
     const beside = Promise.all([
-      this.#announcer.run(until),
-      followDeletions(this.#edge, cache, until, this.#computations),
+      ...this.#lanes.map(({ arrivals }) => arrivals.run(until)),
+      followDeletions(this.#edge, cache, until, {
+        forget: (digests) => {
+          for (const { computations } of this.#lanes) {
+            computations.forget(digests);
+          }
+        },
+      }),
     ]);
     try {
-      this.#computations.prepare();
-      while (!this.#shutdown.signal.aborted) {
-        const message = await this.#next();
-        if (!message) {
-          await this.#pause(this.#configuration.queue.poll_ms * (0.75 + Math.random() / 2));
-        } else {
-          await this.#deliver(message);
-        }
+      for (const { computations } of this.#lanes) {
+        computations.prepare();
       }
+      await Promise.all(this.#lanes.map((lane) => this.#serve(lane, until).finally(() => over.abort())));
     } finally {
       over.abort();
-      await this.#computations.close();
+      await Promise.all(this.#lanes.map(({ computations }) => computations.close()));
       await beside;
     }
   }
 
+  /** Takes the lane's jobs until the signal. Raises `signature_invalid` when the edge does not know this worker. */
+  async #serve(lane: Lane, signal: AbortSignal): Promise<void> {
+    const { arrivals } = lane;
+    const pull = () => this.#next(arrivals);
+    let message = await pull();
+    while (!signal.aborted) {
+      if (message) {
+        await this.#deliver(lane, message);
+      }
+      message = message && !signal.aborted ? await pull() : await arrivals.next(pull, signal);
+    }
+    if (message) {
+      await arrivals.settle(message, retryIn(0)).catch(() => {});
+    }
+  }
+
   /** The next message; none while the edge's keys cannot be had, so that an outage uses up no delivery. */
-  async #next(): Promise<PulledMessage | null> {
+  async #next(arrivals: Arrivals): Promise<PulledMessage | null> {
     try {
       if (!this.#keys.ready) {
         await this.#keys.refresh();
       }
-      const message = await this.#queue.pull();
+      const message = await arrivals.pull();
       this.#waiting = false;
       return message;
     } catch (error) {
@@ -106,26 +125,26 @@ export class Worker {
     }
   }
 
-  async #deliver(message: PulledMessage): Promise<void> {
+  async #deliver(lane: Lane, message: PulledMessage): Promise<void> {
     const fields = { message: message.id, delivery: message.attempts };
     let disposition: Disposition;
     try {
-      disposition = await this.#handle(message);
+      disposition = await this.#handle(lane, message);
     } catch (error) {
       if (error instanceof SextantError && error.code === 'signature_invalid') {
-        await this.#queue.settle(message, retryIn(1)).catch(() => {});
+        await lane.arrivals.settle(message, retryIn(1)).catch(() => {});
         throw error;
       }
       this.#log('trouble', { ...fields, reason: String(error) });
       disposition = retryIn(5);
     }
-    await this.#queue.settle(message, disposition).catch((error: unknown) => {
+    await lane.arrivals.settle(message, disposition).catch((error: unknown) => {
       // The message comes back after its visibility time; the ledger will refuse it then.
       this.#log('not settled', { ...fields, reason: String(error) });
     });
   }
 
-  async #handle(delivery: PulledMessage): Promise<Disposition> {
+  async #handle({ arrivals: { announcer }, computations }: Lane, delivery: PulledMessage): Promise<Disposition> {
     let message: Message;
     let jws: string;
     try {
@@ -147,11 +166,11 @@ export class Worker {
     }
     const job = { trace, id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
-    this.#announcer.job = job.id;
+    announcer.job = job.id;
     const end = await this.#metrics
-      .attempt(job.type, () => this.#work(edge, message, claim, trace))
+      .attempt(job.type, () => this.#work(computations, edge, message, claim))
       .finally(() => {
-        this.#announcer.job = null;
+        announcer.job = null;
       });
     this.#metrics.message('worked');
     this.#log(end, job);
@@ -172,14 +191,15 @@ export class Worker {
     }
   }
 
-  async #work(edge: EdgeCalls, message: Message, claim: Claim, trace: string): Promise<string> {
+  async #work(computations: Computations, edge: EdgeCalls, message: Message, claim: Claim): Promise<string> {
     const { sub: id, type, input_digest } = message;
+    const trace = edge.trace ?? newTraceparent();
     try {
       const params = await this.#params(message, claim);
       const job = { id, type, input_digest, params, claim, trace };
       return await new Attempt(this.#configuration, edge, job, {
         log: this.#log,
-        computations: this.#computations,
+        computations,
       }).run(this.#shutdown.signal);
     } catch (error) {
       const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
@@ -213,10 +233,6 @@ export class Worker {
       throw new SextantError('conflict', 'the params are not those of the input digest: versions differ');
     }
     return parsed.data as Record<string, unknown>;
-  }
-
-  #pause(ms: number): Promise<void> {
-    return sleep(ms, undefined, { signal: this.#shutdown.signal }).catch(() => {});
   }
 }
 

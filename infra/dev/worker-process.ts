@@ -79,6 +79,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       api_base: `${edgeUrl}/client/v4`,
       account: 'development',
       id: 'sextant-jobs',
+      interactive_id: 'sextant-jobs-interactive',
       token: 'development-queues-token',
       poll_ms: 150,
     },

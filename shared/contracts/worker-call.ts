@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { jobErrorSchema, progressSchema, runReportSchema } from './job.ts';
+import { laneSchema } from './lane.ts';
 import { blobSchema, digestSchema, manifestSchema, randomIdSchema } from './manifest.ts';
 import { modelDescriptionSchema } from './model.ts';
 
@@ -30,6 +31,7 @@ export const messageSchema = z.strictObject({
   jti: randomIdSchema('dsp').describe('the dispatch that the ledger issued'),
   type: z.string().max(60),
   input_digest: digestSchema,
+  lane: laneSchema.optional().describe('the line in which it waited'),
   traceparent: z.string().max(55).optional().describe('of what brought the job about (W3C Trace Context)'),
   params: z.record(z.string(), z.unknown()).optional(),
   params_ref: z.strictObject({ sha256: digestSchema, bytes: z.number().int().positive() }).optional(),
@@ -156,13 +158,26 @@ export const failRequestSchema = z.strictObject({
 /** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */
 export const releaseRequestSchema = z.strictObject({});
 
-/** A worker announces itself this often, idle or not. */
+/** A worker announces itself this often in each lane, idle or not. */
 export const ANNOUNCE_MS = 15_000;
-/** POST /internal/workers/announce: the worker is there, with this job in hand; `leaving`: it takes no more. */
+/**
+ * POST /internal/workers/announce, or a message over the bell: the worker is there, with this job of the lane in hand;
+ * `leaving`: it takes no more.
+ */
 export const announceRequestSchema = z.strictObject({
   job: randomIdSchema('job').nullable(),
   leaving: z.boolean().default(false),
+  lane: laneSchema.default('batch'),
 });
+export type Announcement = z.input<typeof announceRequestSchema>;
+
+/**
+ * GET /internal/workers/bell/{lane} as a WebSocket: the edge sends RING when it put a message onto the lane's queue. The
+ * message is pulled, verified and claimed as ever; who misses a ring finds it by its next poll. The worker opens a new one,
+ * under a new signature, before BELL_LIFE_MS is over: then the edge closes it.
+ */
+export const RING = 'ring';
+export const BELL_LIFE_MS = 600_000;
 
 /** GET /internal/deletions?after=: blobs and jobs that are gone, by the digest of bytes or id; ask again from `cursor` on. */
 export const deletionsSchema = z.object({

@@ -3,6 +3,7 @@
  * HTTP route, the OpenAPI entry and the worker's dispatch follow from the generated index.
  */
 import type { z } from 'zod';
+import type { Lane } from '../contracts/lane.ts';
 import type { Manifest, PublishedKind } from '../contracts/manifest.ts';
 import type { ModelDescription, ModelReference, ModelTask } from '../contracts/model.ts';
 import type { Scope } from '../contracts/scope.ts';
@@ -23,6 +24,12 @@ export type InputUse = { id: string; pointer: string };
 /** A place in params that holds a vector by id or name; `of.vector` becomes an id when a request is taken. */
 export type VectorUse = { of: { vector: VectorReference }; pointer: string };
 type OperatorPermission = 'ALLOW_ABLATED_MODELS';
+
+export type InteractiveSizes<P extends z.ZodType = z.ZodType> = {
+  readonly largest: Readonly<Record<string, number>>;
+  /** One number for each name in `largest`. */
+  of(params: z.output<P>): Readonly<Record<string, number>>;
+};
 
 export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> = {
   /** Dotted name, equal to the file's name. */
@@ -49,6 +56,11 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   estimate(params: z.output<P>, model: ModelDescription | null, published: readonly Manifest[]): Estimate;
   /** The quantities that the estimate is the price of, where unit costs were measured. */
   work?(params: z.output<P>, model: ModelSizes, published: readonly Manifest[]): Work;
+  /**
+   * Where somebody waits for the answer: the sizes of a job, and the largest of each with which it still goes into the lane
+   * `interactive`. Beyond them, and where nothing is said, a job goes into the lane `batch`.
+   */
+  readonly interactive?: InteractiveSizes<P>;
   /** What the operator must allow by a variable of that name before these params are taken; null for nothing. */
   permission?(params: z.output<P>): OperatorPermission | null;
   /** How long the job and its unpublished artefacts stay readable, in days. */
@@ -72,5 +84,16 @@ export function defineJob<P extends z.ZodType, R extends z.ZodType>(contract: De
       priceOf(type, work(params, model?.task === 'language' ? model : ASSUMED_MODEL, published)),
   };
 }
+/** The lane that a job of these params goes into. */
+export function laneOf({ interactive }: Pick<JobContract, 'interactive'>, params: Record<string, unknown>): Lane {
+  if (!interactive) {
+    return 'batch';
+  }
+  const sizes = interactive.of(params);
+  return Object.entries(interactive.largest).every(([name, largest]) => (sizes[name] ?? 0) <= largest)
+    ? 'interactive'
+    : 'batch';
+}
+
 export type ParamsOf<C> = C extends JobContract<infer P, z.ZodType> ? z.output<P> : never;
 export type ResultOf<C> = C extends JobContract<z.ZodType, infer R> ? z.output<R> : never;

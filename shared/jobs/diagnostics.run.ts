@@ -3,6 +3,7 @@
  * worker, go through the whole path: dispatch, progress, memory limit, timeouts, retries, uploads.
  */
 import { z } from 'zod';
+import { laneSchema } from '../contracts/lane.ts';
 import { digestSchema, seedSchema } from '../contracts/manifest.ts';
 import { defineJob } from './contract.ts';
 
@@ -24,6 +25,7 @@ export default defineJob({
     artefacts: z.number().int().min(0).max(100).default(1),
     artefact_bytes: z.number().int().min(0).max(1_000_000_000).default(1000),
     padding: z.string().max(900_000).default('').describe('makes the params large'),
+    lane: laneSchema.exactOptional().describe('where it waits, if it is small enough: interactive, or else batch'),
     seed: seedSchema.default(0).describe('the artefacts are bytes drawn with it'),
   }),
   result: z.object({
@@ -40,5 +42,12 @@ export default defineJob({
     memory_bytes: 6e7 + p.allocate_bytes,
     artefact_bytes: p.artefacts * p.artefact_bytes,
   }),
+  interactive: {
+    largest: { milliseconds: 60_000, bytes: 10_000_000 },
+    of: (p) => ({
+      milliseconds: p.lane === 'interactive' ? p.steps * p.step_ms : Number.POSITIVE_INFINITY,
+      bytes: p.allocate_bytes + p.artefacts * p.artefact_bytes + p.padding.length,
+    }),
+  },
   retention_days: 1,
 });

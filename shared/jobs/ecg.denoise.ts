@@ -58,6 +58,16 @@ export default defineJob({
       artefact_bytes: 1e6 + 4 * samples,
     };
   },
+  interactive: {
+    // an uploaded recording may have any length
+    largest: { samples: 1_000_000 },
+    of: ({ record }) => ({
+      samples:
+        'leads' in record
+          ? record.leads.reduce((sum, { samples }) => sum + samples.length, 0)
+          : Number.POSITIVE_INFINITY,
+    }),
+  },
   retention_days: 1,
   sensitive_inputs: true,
 });

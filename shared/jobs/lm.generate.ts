@@ -12,6 +12,9 @@ import { modelInput, vectorInputs, vectorUses } from './references.ts';
 const ROWS = 32;
 const messageSchema = z.strictObject({ role: z.string().min(1).max(40), content: z.string().max(100_000) });
 
+const promptCharacters = (prompt: string | z.infer<typeof messageSchema>[]): number =>
+  typeof prompt === 'string' ? prompt.length : prompt.reduce((sum, { content }) => sum + content.length, 0);
+
 export default defineJob({
   type: 'lm.generate',
   summary: 'Generate text with a language model, plain and steered',
@@ -82,12 +85,7 @@ export default defineJob({
   ],
   vectors: (p) => p.runs.flatMap(({ vectors }, i) => vectorUses(vectors, `/runs/${i}/vectors`)),
   work(p, model) {
-    const lengths = p.prompts.map((prompt) =>
-      textTokens(
-        typeof prompt === 'string' ? prompt.length : prompt.reduce((sum, { content }) => sum + content.length, 0),
-        model,
-      ),
-    );
+    const lengths = p.prompts.map((prompt) => textTokens(promptCharacters(prompt), model));
     const prompted = lengths.reduce((sum, length) => sum + length, 0);
     const rows = Math.min(p.prompts.length, ROWS);
     const longest = Math.min(model.context, Math.max(...lengths) + p.max_tokens);
@@ -111,6 +109,14 @@ export default defineJob({
       },
       artefact_bytes: 40 * p.runs.length * tokens,
     };
+  },
+  interactive: {
+    largest: { rows: 16, tokens: 2048, prompt_characters: 64_000 },
+    of: (p) => ({
+      rows: p.prompts.length * p.runs.length,
+      tokens: p.prompts.length * p.runs.length * p.max_tokens,
+      prompt_characters: p.prompts.reduce((sum, prompt) => sum + promptCharacters(prompt), 0),
+    }),
   },
   retention_days: 30,
 });

@@ -1,4 +1,5 @@
-/** A pool's dispatcher, with the types of its own methods: those of a remote stub lose untyped JSON. */
+/** The dispatcher of a pool's lane, with the types of its own methods: those of a remote stub lose untyped JSON. */
+import type { Lane } from '../../../shared/contracts/lane.ts';
 import type { Env } from '../../environment.ts';
 import type { Place, PoolState } from './place.ts';
 import type { Waiting } from './store.ts';
@@ -12,7 +13,9 @@ export type DispatcherCalls = {
   forget(tenant: string): Promise<void>;
   place(job: string): Promise<Place | null>;
   state(): Promise<PoolState>;
+  fetch(address: string, init: RequestInit): Promise<Response>;
 };
 
-export const dispatcherOf = (env: Env, pool: string): DispatcherCalls =>
-  env.DISPATCHER.getByName(pool) as unknown as DispatcherCalls;
+/** Each lane has a line of its own: 20,000 waiting trainings slow no interactive job. */
+export const dispatcherOf = (env: Env, { pool, lane }: { pool: string; lane: Lane }): DispatcherCalls =>
+  env.DISPATCHER.getByName(lane === 'batch' ? pool : `${pool}/${lane}`) as unknown as DispatcherCalls;

@@ -1,5 +1,5 @@
 /**
- * One object per pool: jobs wait here and not in the pool's queue, which holds at most one unclaimed message per live
+ * One object per pool and lane: jobs wait here and not in the lane's queue, which holds at most one unclaimed message per live
  * worker. So whoever comes is served in turn, however many jobs of another tenant came before, and waiting multiplies no
  * messages. Everything is stored before it is sent; the alarm sends again what got lost.
  */
@@ -8,6 +8,7 @@ import { ANNOUNCE_MS } from '../../../shared/contracts/worker-call.ts';
 import type { Env } from '../../environment.ts';
 import { log } from '../../log.ts';
 import { ledgerOf } from '../ledger-of.ts';
+import { Bells } from './bells.ts';
 import type { Place, PoolState } from './place.ts';
 import { DispatcherStore, type Waiting } from './store.ts';
 import { nextTurn } from './turns.ts';
@@ -21,12 +22,14 @@ const SENDS_AT_ONCE = 6;
 
 export class Dispatcher extends DurableObject<Env> {
   readonly #store: DispatcherStore;
+  readonly #bells: Bells;
   #pumping: Promise<void> | null = null;
   #again = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#store = new DispatcherStore(ctx.storage.sql);
+    this.#bells = new Bells(ctx);
   }
 
   /** Puts jobs in line; saying it again changes nothing. */
@@ -53,6 +56,23 @@ export class Dispatcher extends DurableObject<Env> {
   async announce(worker: string, job: string | null): Promise<void> {
     this.#store.seen(worker, job, Date.now());
     await this.#soon();
+  }
+
+  /** A worker's bell; the route has checked who asks, and names it in the header. */
+  override async fetch(request: Request): Promise<Response> {
+    const worker = request.headers.get('x-worker') ?? '';
+    const answer = this.#bells.open(worker, Date.now());
+    await this.announce(worker, null);
+    return answer;
+  }
+
+  override async webSocketMessage(socket: WebSocket, text: string | ArrayBuffer): Promise<void> {
+    const said = this.#bells.heard(socket, text, Date.now());
+    if (said?.leaving) {
+      this.leave(said.worker);
+    } else if (said) {
+      await this.announce(said.worker, said.job);
+    }
   }
 
   /** A worker goes: nothing more is sent on its account. */
@@ -143,7 +163,9 @@ export class Dispatcher extends DurableObject<Env> {
   /** Sends one message; false where it could not be and waits again. */
   async #send(job: string, dispatch: string): Promise<boolean> {
     try {
-      if (!(await ledgerOf(this.env, job).dispatch(dispatch))) {
+      if (await ledgerOf(this.env, job).dispatch(dispatch)) {
+        this.#bells.ring(this.#store.idle(Date.now() - LIVE_MS), Date.now());
+      } else {
         this.#store.remove(job);
       }
       return true;

@@ -137,6 +137,15 @@ export class DispatcherStore {
       .one();
   }
 
+  /** Live workers that have no job. */
+  idle(since: number): Set<string> {
+    const rows = this.#sql.exec<{ worker: string }>(
+      'SELECT worker FROM live WHERE job IS NULL AND seen_at >= ?',
+      since,
+    );
+    return new Set(rows.toArray().map(({ worker }) => worker));
+  }
+
   /** What stands before a waiting job: jobs, and their device seconds; null for one that does not wait. */
   ahead(job: string): { jobs: number; seconds: number } | null {
     const [row] = this.#sql

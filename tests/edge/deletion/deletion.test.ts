@@ -273,7 +273,7 @@ describe('after a tenant was deleted', () => {
     await env.DB.prepare('INSERT INTO models VALUES (?, ?, ?, 0)').bind(tenant, word, description).run();
     const operator = await newClient({ scopes: ['operator'] });
     await operator.call('PUT', `/v1/spending-caps/${tenant}`, { body: { device_seconds_per_day: 1e6 } });
-    await dispatcherOf(env, 'default').announce('wkr_test', null);
+    await dispatcherOf(env, { pool: 'default', lane: 'batch' }).announce('wkr_test', null);
 
     const needles = [word, tenant, waiting.id, done.id, gone.id, large.id, recipe.id, hook.id, endpoint.id, vector.id];
     const before = await keptIn(needles);

@@ -28,7 +28,7 @@ it('counts what jobs took, by day and key, once each, for their tenant alone', a
 it("shows the pools to the operator's keys alone", async () => {
   const operator = await newClient({ scopes: ['operator'] });
   const text = await (await operator.call('GET', '/v1/metrics')).text();
-  expect(text).toMatch(/^sextant_jobs_waiting\{pool="default"\} \d+$/m);
+  expect(text).toMatch(/^sextant_jobs_waiting\{pool="default",lane="batch"\} \d+$/m);
   expect(text).toMatch(/^# TYPE sextant_oldest_wait_seconds gauge$/m);
   const other = await newClient({ scopes: ['jobs:read'] });
   expect((await problemOf(await other.call('GET', '/v1/metrics'))).code).toBe('scope_missing');

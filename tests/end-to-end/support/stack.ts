@@ -164,6 +164,7 @@ export class Stack {
         api_base: `${this.edge.url}/client/v4`,
         account: 'development',
         id: 'sextant-jobs',
+        interactive_id: 'sextant-jobs-interactive',
         token: QUEUES_TOKEN,
         poll_ms: 100,
         visibility_ms: options.visibility_ms ?? 60_000,

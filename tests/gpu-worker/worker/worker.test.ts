@@ -73,6 +73,9 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
   if (request.url?.startsWith('/internal/deletions')) {
     return { status: 200, body: { cursor: 0, deletions: [] } };
   }
+  if (request.url?.startsWith('/internal/workers/bell')) {
+    return { status: 404, body: {} };
+  }
   world.claims += 1;
   const { status, code } = world.claimAnswer;
   const problem = { type: '', title: '', status, detail: 'no', instance: '', code, request_id: 'r' };

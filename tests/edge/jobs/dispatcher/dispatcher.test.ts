@@ -8,6 +8,7 @@ import { randomId } from '../../../../shared/signing/digest.ts';
 import { until } from '../../../support/until.ts';
 import { newClient, problemOf } from '../../support/client.ts';
 
+const batch = (pool: string) => ({ pool, lane: 'batch' as const });
 const sent = (pool: string) =>
   runInDurableObject(env.DISPATCHER.getByName(pool), (_, state) =>
     state.storage.sql
@@ -39,7 +40,7 @@ describe('the dispatcher', () => {
     expect(await sent('turns')).toEqual([]);
     const workers = [randomId('wkr'), randomId('wkr')];
     for (const worker of workers) {
-      await dispatcherOf(env, 'turns').announce(worker, null);
+      await dispatcherOf(env, batch('turns')).announce(worker, null);
     }
     await until(async () => (await sent('turns')).length === 2, 'two messages');
 
@@ -67,13 +68,13 @@ describe('the dispatcher', () => {
     }
     expect(started.length).toBeLessThanOrEqual(workers.length + 1);
     for (const worker of workers) {
-      await dispatcherOf(env, 'turns').leave(worker);
+      await dispatcherOf(env, batch('turns')).leave(worker);
     }
   });
 
   it('keeps 20,000 waiting jobs through its end, and knows the place of each', async () => {
     const pool = env.DISPATCHER.getByName('many');
-    const many = dispatcherOf(env, 'many');
+    const many = dispatcherOf(env, batch('many'));
     const rows = waitingOf('a', 20_000);
     for (let i = 0; i < rows.length; i += 500) {
       await many.enqueue(...rows.slice(i, i + 500));
@@ -97,7 +98,7 @@ describe('the dispatcher', () => {
     const answer = await client.call('POST', '/v1/jobs', { body, headers: { 'idempotency-key': 'lost' } });
     const { id } = await answer.json<{ id: string }>();
     const worker = randomId('wkr');
-    await dispatcherOf(env, 'lost').announce(worker, null);
+    await dispatcherOf(env, batch('lost')).announce(worker, null);
     await until(async () => (await sent('lost')).some(({ job }) => job === id), 'the message');
     const sends = (job: string) =>
       runInDurableObject(
@@ -108,17 +109,17 @@ describe('the dispatcher', () => {
     await runInDurableObject(env.DISPATCHER.getByName('lost'), (_, state) => {
       state.storage.sql.exec('UPDATE jobs SET sent_at = 1 WHERE job = ?', id);
     });
-    await dispatcherOf(env, 'lost').announce(worker, null);
+    await dispatcherOf(env, batch('lost')).announce(worker, null);
     // it has only just become free: somebody may be on the way to the message
     expect(await sends(id)).toBe(1);
     await runInDurableObject(env.DISPATCHER.getByName('lost'), (_, state) => {
       state.storage.sql.exec('UPDATE live SET idle_at = 1');
     });
-    await dispatcherOf(env, 'lost').announce(worker, null);
+    await dispatcherOf(env, batch('lost')).announce(worker, null);
     await until(async () => (await sends(id)) === 2, 'the second message');
     await client.call('POST', `/v1/jobs/${id}/cancel`);
     await until(async () => (await sends(id)) === undefined, 'the end to be known');
-    await dispatcherOf(env, 'lost').leave(worker);
+    await dispatcherOf(env, batch('lost')).leave(worker);
   });
 
   it('knows the pools there are', async () => {
