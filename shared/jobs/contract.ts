@@ -25,7 +25,7 @@ export type InputUse = { id: string; pointer: string };
 export type VectorUse = { of: { vector: VectorReference }; pointer: string };
 type OperatorPermission = 'ALLOW_ABLATED_MODELS';
 
-export type InteractiveSizes<P extends z.ZodType = z.ZodType> = {
+type InteractiveSizes<P extends z.ZodType = z.ZodType> = {
   readonly largest: Readonly<Record<string, number>>;
   /** One number for each name in `largest`. */
   of(params: z.output<P>): Readonly<Record<string, number>>;
