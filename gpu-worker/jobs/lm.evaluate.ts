@@ -6,7 +6,7 @@ import { sweepPoints } from '../study/index.ts';
 import { handle } from './handler.ts';
 import { openEvaluation } from './inputs/evaluation-input.ts';
 import { openModel } from './inputs/model-input.ts';
-import { openSteering } from './inputs/vector-input.ts';
+import { openSteering } from './inputs/steering-input.ts';
 import { reportManifest } from './outputs/report.ts';
 
 export default handle(contract, async (context) => {
@@ -24,9 +24,9 @@ export default handle(contract, async (context) => {
       checkpoints: context.checkpoint,
       progress: (done) =>
         context.progress({ fraction: done / params.runs.length, stage: 'evaluating', metrics: { runs: done } }),
-      measure: async ({ label, vectors }) => {
-        const steering = await openSteering(context, vectors, opened, params.allow_mismatch);
-        return statedRun(label, params.targets, await measure(steering));
+      measure: async (run) => {
+        const steering = await openSteering(context, run, opened, params.allow_mismatch);
+        return statedRun(run.label, params.targets, await measure(steering));
       },
     });
     const result = {

@@ -3,8 +3,8 @@ import contract from '../../shared/jobs/lm.generate.ts';
 import { GenerationThreads, generateInBatches, renderChat, tokenText } from '../lm/index.ts';
 import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
+import { openPlacedSteering } from './inputs/steering-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
-import { openSteering } from './inputs/vector-input.ts';
 import { shownAlternatives, TokenPieces } from './outputs/token-pieces.ts';
 
 export default handle(contract, async (context) => {
@@ -27,8 +27,10 @@ export default handle(contract, async (context) => {
     const runs = [];
     let tokens = 0;
     for (const [i, run] of params.runs.entries()) {
-      const edits = await openSteering(context, run.vectors, opened, params.allow_mismatch);
-      const interventions = edits.map((edit) => ({ ...edit, during: params.steer }));
+      const interventions = await openPlacedSteering(context, run, opened, {
+        allowMismatch: params.allow_mismatch,
+        steer: params.steer,
+      });
       const options = {
         maxTokens: params.max_tokens,
         temperature: params.temperature,
@@ -43,8 +45,9 @@ export default handle(contract, async (context) => {
       const detailed = params.alternatives !== null;
       const pieces = tellTokens && new TokenPieces(model, { run: i, prompts, stop: params.stop, detailed }, tellTokens);
       const texts = await generateInBatches(model, prompts, options, {
-        threads,
         heard: (token) => pieces?.heard(token),
+        // what is built for a graph cannot be sent to a thread
+        threads: interventions.some(({ kind }) => kind === 'splice') ? null : threads,
         done: (prompts_done) =>
           context.progress({
             fraction: (i + prompts_done / prompts.length) / params.runs.length,

@@ -1,5 +1,6 @@
 /** The public interface of sparse autoencoders. */
 export { Encoder } from './codes/encoder.ts';
+export { latentClamp } from './codes/latent-clamp.ts';
 export type { SaeParameters } from './codes/parameters.ts';
 export { denseCodes, type SparseCodes } from './codes/sparse-codes.ts';
 export { VARIANTS } from './codes/variants.ts';

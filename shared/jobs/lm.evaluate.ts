@@ -3,32 +3,18 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { clampedLatentSchema, steeredVectorSchema } from '../contracts/steering.ts';
 import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from '../contracts/text-use.ts';
-import { STEERING_MODES, vectorReferenceSchema } from '../contracts/vector.ts';
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
-import { corpusInput, modelInput, vectorInputs, vectorUses } from './references.ts';
+import { corpusInput, modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
 
 /** One way to run the model. */
 export const steeringSchema = z.strictObject({
   label: z.string().min(1).max(100),
-  vectors: z
-    .array(
-      z.strictObject({
-        vector: vectorReferenceSchema,
-        strength: z.number().min(-1000).max(1000),
-        mode: z
-          .enum(STEERING_MODES)
-          .nullable()
-          .default(null)
-          .describe(
-            'null: strength times the mean residual norm stored with the vector is added; proj_unit: the part along the vector times 1 + strength; proj_raw: times 1 + strength and the squared norm of the raw vector; add: strength times the raw vector',
-          ),
-      }),
-    )
-    .max(16)
-    .default([]),
+  vectors: z.array(steeredVectorSchema).max(16).default([]),
+  latents: z.array(clampedLatentSchema).max(16).optional().describe('latents of SAEs that are held at a value'),
 });
 const tokenSetSchema = z.strictObject({
   label: z.string().min(1).max(100),
@@ -105,16 +91,16 @@ export default defineJob({
   progress: { runs: 'runs done' },
   produces: ['report'],
   models: (p) => [
-    { reference: p.model, pointer: '/model', hooks: [] },
+    { reference: p.model, pointer: '/model', hooks: p.runs.flatMap((run, i) => steeringHooks(run, `/runs/${i}`)) },
     ...(p.reference ? [{ reference: p.reference, pointer: '/reference', hooks: [] }] : []),
   ],
   inputs: (p) => [
     ...modelInput(p.model),
     ...(p.reference ? modelInput(p.reference, '/reference') : []),
     ...(p.corpus ? corpusInput(p.corpus) : []),
-    ...p.runs.flatMap(({ vectors }, i) => vectorInputs(vectors, `/runs/${i}/vectors`)),
+    ...p.runs.flatMap((run, i) => steeringInputs(run, `/runs/${i}`)),
   ],
-  vectors: (p) => p.runs.flatMap(({ vectors }, i) => vectorUses(vectors, `/runs/${i}/vectors`)),
+  vectors: (p) => p.runs.flatMap((run, i) => vectorUses(run, `/runs/${i}`)),
   work(p, model) {
     const context = Math.min(p.context, model.context);
     const models = p.reference ? 2 : 1;

@@ -2,11 +2,15 @@
 import { z } from 'zod';
 import { seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+
+import { clampedLatentSchema, placesSchema, steeredVectorSchema } from '../contracts/steering.ts';
+
 import { alternativeSchema, FINISHES } from '../contracts/token-piece.ts';
+
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
 import { steeringSchema } from './lm.evaluate.ts';
-import { modelInput, vectorInputs, vectorUses } from './references.ts';
+import { modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
 
 /** Prompts that are continued at a time. */
 const ROWS = 32;
@@ -14,6 +18,17 @@ const messageSchema = z.strictObject({ role: z.string().min(1).max(40), content:
 
 const promptCharacters = (prompt: string | z.infer<typeof messageSchema>[]): number =>
   typeof prompt === 'string' ? prompt.length : prompt.reduce((sum, { content }) => sum + content.length, 0);
+
+const at = placesSchema.optional().describe('in place of `steer`');
+/** One way to generate: as to evaluate, and where in the text. */
+const placedSteeringSchema = steeringSchema.extend({
+  vectors: z.array(steeredVectorSchema.extend({ at })).max(16).default([]),
+  latents: z
+    .array(clampedLatentSchema.extend({ at }))
+    .max(16)
+    .optional()
+    .describe('latents of SAEs that are held at a value'),
+});
 
 export default defineJob({
   type: 'lm.generate',
@@ -34,7 +49,7 @@ export default defineJob({
     repetition_penalty: z.number().positive().max(10).default(1),
     stop: z.array(z.string().min(1).max(200)).max(16).default([]),
     runs: z
-      .array(steeringSchema)
+      .array(placedSteeringSchema)
       .min(1)
       .max(64)
       .default([{ label: 'plain', vectors: [] }]),
@@ -78,12 +93,11 @@ export default defineJob({
   }),
   progress: { runs: 'runs done', prompts: 'prompts done in the current run' },
   produces: [],
-  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
-  inputs: (p) => [
-    ...modelInput(p.model),
-    ...p.runs.flatMap(({ vectors }, i) => vectorInputs(vectors, `/runs/${i}/vectors`)),
+  models: (p) => [
+    { reference: p.model, pointer: '/model', hooks: p.runs.flatMap((run, i) => steeringHooks(run, `/runs/${i}`)) },
   ],
-  vectors: (p) => p.runs.flatMap(({ vectors }, i) => vectorUses(vectors, `/runs/${i}/vectors`)),
+  inputs: (p) => [...modelInput(p.model), ...p.runs.flatMap((run, i) => steeringInputs(run, `/runs/${i}`))],
+  vectors: (p) => p.runs.flatMap((run, i) => vectorUses(run, `/runs/${i}`)),
   work(p, model) {
     const lengths = p.prompts.map((prompt) => textTokens(promptCharacters(prompt), model));
     const prompted = lengths.reduce((sum, length) => sum + length, 0);

@@ -5,6 +5,7 @@ import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
 import type { ModelReference } from '../contracts/model.ts';
 import type { PromptSource } from '../contracts/prompts.ts';
+import type { SteeringVector } from '../contracts/steering.ts';
 import type { VectorReference } from '../contracts/vector.ts';
 import type { InputUse, ModelUse, VectorUse } from './contract.ts';
 
@@ -38,12 +39,43 @@ export const taskInput = (task: CircuitTask, pointer = '/task'): InputUse[] =>
 export const promptInput = (source: PromptSource, pointer: string): InputUse[] =>
   'artefact' in source ? [{ id: source.artefact, pointer: `${pointer}/artefact` }] : [];
 
-/** Vectors of a steered run that may be named; `of` is changed when a name becomes an id. */
-export const vectorUses = (vectors: { vector: VectorReference }[], pointer: string): VectorUse[] =>
-  vectors.map((of, i) => ({ of, pointer: `${pointer}/${i}/vector` }));
+/** What a run is steered with, as `steeringSchema` has it. */
+type Steered = {
+  vectors: { vector: SteeringVector; when?: { vector: SteeringVector } | undefined }[];
+  latents?: { sae: string; when?: { vector: SteeringVector } | undefined }[] | undefined;
+};
 
-/** Those of them that are ids. */
-export const vectorInputs = (vectors: { vector: VectorReference }[], pointer: string): InputUse[] =>
-  vectors.flatMap(({ vector }, i) =>
-    typeof vector === 'string' ? [{ id: vector, pointer: `${pointer}/${i}/vector` }] : [],
+/** Where a run names vectors, conditions included. */
+function namingPlaces({ vectors, latents = [] }: Steered, pointer: string) {
+  const conditions = (list: readonly { when?: { vector: SteeringVector } | undefined }[], field: string) =>
+    list.flatMap(({ when }, i) => (when ? [{ of: when, pointer: `${pointer}/${field}/${i}/when/vector` }] : []));
+  return [
+    ...vectors.map((of, i) => ({ of, pointer: `${pointer}/vectors/${i}/vector` })),
+    ...conditions(vectors, 'vectors'),
+    ...conditions(latents, 'latents'),
+  ];
+}
+
+/** Vectors of a steered run that may be named; `of` is changed when a name becomes an id. */
+export const vectorUses = (run: Steered, pointer: string): VectorUse[] =>
+  namingPlaces(run, pointer).flatMap((place) => {
+    const { of, pointer: at } = place;
+    return isReference(of) ? [{ of, pointer: at }] : [];
+  });
+
+const isReference = (of: { vector: SteeringVector }): of is { vector: VectorReference } =>
+  typeof of.vector === 'string' || 'name' in of.vector;
+
+/** Published results that a steered run is made with: vectors that are ids, and autoencoders. */
+export const steeringInputs = (run: Steered, pointer: string): InputUse[] => [
+  ...namingPlaces(run, pointer).flatMap(({ of: { vector }, pointer: at }) =>
+    typeof vector === 'string' ? [{ id: vector, pointer: at }] : [],
+  ),
+  ...(run.latents ?? []).map(({ sae }, i) => ({ id: sae, pointer: `${pointer}/latents/${i}/sae` })),
+];
+
+/** Hook points that the run's own values name. */
+export const steeringHooks = (run: Steered, pointer: string): ModelUse['hooks'] =>
+  namingPlaces(run, pointer).flatMap(({ of: { vector }, pointer: at }) =>
+    typeof vector === 'object' && 'hook' in vector ? [{ hook: vector.hook, pointer: `${at}/hook` }] : [],
   );

@@ -11,7 +11,7 @@ import { KvCache } from '../inference/kv-cache.ts';
 import type { LanguageModel } from '../inference/model.ts';
 import { isFused, type Variant } from '../inference/programs.ts';
 import { named } from '../named.ts';
-import { type GenerationIntervention, needsRenewal, renewal } from './renewal.ts';
+import { editsOf, type GenerationIntervention, needsRenewal, renewal } from './renewal.ts';
 import { checkSampling, likeliest, type SamplingOptions, sample } from './sampling.ts';
 
 export type GenerateOptions = SamplingOptions & {
@@ -87,8 +87,8 @@ export async function* generateTokens(
   let fresh: readonly number[] = lengths;
   for (let made = 0; made < maxTokens && rows.some(({ done }) => !done); made++) {
     const during = made === 0 ? 'prompt' : 'generated';
-    const own = interventions.filter(({ during: when = 'all' }) => when === 'all' || when === during);
-    let edits = (made === 0 ? own.map((edit) => aligned(model, edit, padded.starts, seq)) : own) as Intervention[];
+    const given = made === 0 ? interventions.map((edit) => aligned(model, edit, padded.starts, seq)) : interventions;
+    let edits = editsOf(given, during, cache.lengths, ids.length / rows.length);
     if (made > 0 && needsRenewal(a, cache.length)) {
       cache = new KvCache(a, rows.length);
       ({ ids, fresh, edits } = renewal(rows, lengths, interventions));
@@ -96,7 +96,12 @@ export async function* generateTokens(
     const { logits, normalisers } = await step(model, cache, ids, fresh, edits);
     if (rows.some(({ done }, r) => !done && notFiniteIn(normalisers, r, r + 1) !== undefined)) {
       const seen = rows.map((row) => row.seen.slice(0, a.context));
-      const anywhere = (own as Intervention[]).filter(({ kind }) => kind !== 'replace' || made === 0);
+      const anywhere = interventions
+        .filter(
+          ({ kind, during: when }) =>
+            (kind !== 'replace' || made === 0) && [undefined, 'all', during].includes(when as 'all'),
+        )
+        .map(({ during: _during, ...edit }) => edit as Intervention);
       throw await model.notFinite({ ids: seen, interventions: anywhere });
     }
     ids = new BigInt64Array(rows.length);

@@ -7,13 +7,44 @@ import type { Architecture } from '../../../shared/models/architecture.ts';
 import { ropeRegime } from '../../../shared/models/rope.ts';
 import type { Intervention } from '../inference/interventions.ts';
 
-/** An intervention while generating: on the prompt, on what is generated, or (the default) on both. */
-export type GenerationIntervention =
-  Exclude<Intervention, { kind: 'splice' }> extends infer I
-    ? I extends Intervention
-      ? Omit<I, 'positions'> & { during?: 'all' | 'prompt' | 'generated' }
-      : never
-    : never;
+/**
+ * An intervention while generating: on the prompt, on what is generated, on both (the default), or on tokens by their number
+ * in the text, from 0.
+ */
+export type GenerationIntervention = Intervention extends infer I
+  ? I extends Intervention
+    ? Omit<I, 'positions'> & { during?: 'all' | 'prompt' | 'generated' | readonly number[] }
+    : never
+  : never;
+
+/**
+ * The edits of a step of `seq` new tokens in each row, after those that a row has.
+ * @param of the prompts, or what is generated
+ */
+export function editsOf(
+  interventions: readonly GenerationIntervention[],
+  of: 'prompt' | 'generated',
+  before: readonly number[],
+  seq: number,
+): Intervention[] {
+  const own = interventions.filter(
+    ({ during = 'all' }) => typeof during !== 'string' || during === 'all' || during === of,
+  );
+  return own.map(({ during, ...edit }): Intervention => {
+    if (during === undefined || typeof during === 'string') {
+      return edit as Intervention;
+    }
+    const positions = new Uint8Array(before.length * seq);
+    for (const [row, length] of before.entries()) {
+      for (const at of during) {
+        if (at >= length && at < length + seq) {
+          positions[row * seq + at - length] = 1;
+        }
+      }
+    }
+    return { ...edit, positions } as Intervention;
+  });
+}
 
 /** Whether kept keys are of no use when texts grow from `length` to `length + 1` tokens. */
 export const needsRenewal = ({ rope }: Architecture, length: number): boolean =>
@@ -45,13 +76,21 @@ export function renewal(
       throw new SextantError('data_invalid', detail);
     }
     if (during === 'all') {
-      return edit;
+      return edit as Intervention;
+    }
+    if (typeof during !== 'string') {
+      return editsOf(
+        [{ ...edit, during } as GenerationIntervention],
+        'prompt',
+        rows.map(() => 0),
+        seq,
+      )[0]!;
     }
     const positions = Uint8Array.from({ length: rows.length * seq }, (_, at) => {
       const inPrompt = at % seq < (lengths[Math.floor(at / seq)] ?? 0);
       return inPrompt === (during === 'prompt') ? 1 : 0;
     });
-    return { ...edit, positions };
+    return { ...edit, positions } as Intervention;
   });
   return { ids, fresh, edits };
 }

@@ -12,7 +12,13 @@ import type { Edit } from '../network/hook-points.ts';
 /** Which positions are rewritten: all, or those where the mask [batch * seq] is not 0. */
 type Positions = 'all' | Uint8Array;
 
-type At = { hook: string; positions?: Positions };
+/**
+ * Only positions at which the value at the hook, as it comes to this intervention, has a projection onto a direction above a
+ * threshold. `direction` [width] or [batch * width]; its norm counts.
+ */
+type Condition = { direction: Float32Array; above: number | readonly number[] };
+
+type At = { hook: string; positions?: Positions; condition?: Condition };
 export type Intervention =
   /** x + strength * v; v [width], or [batch * width] for one per row; strength one number or one per row. */
   | (At & { kind: 'add'; vector: Float32Array; strength?: number | readonly number[] })
@@ -21,6 +27,16 @@ export type Intervention =
    * `factor`: 0 (the default) projects it out, other numbers weaken or strengthen it. One factor, or one per row.
    */
   | (At & { kind: 'project'; directions: Float32Array; count?: number; factor?: number | readonly number[] })
+  /**
+   * The projection of x onto `direction` (unit norm, [width] or [batch * width]) brought to between `least` and `most`, of
+   * which one may be left out: x + (clip(x.d) - x.d) d. One bound, or one per row.
+   */
+  | (At & {
+      kind: 'cap';
+      direction: Float32Array;
+      least?: number | readonly number[];
+      most?: number | readonly number[];
+    })
   /** x becomes `values`: [width] (a mean, say), [batch * width], or [batch * seq * width] (another run's tap). */
   | (At & { kind: 'replace'; values: Float32Array })
   /** x becomes build(x): any function of the graph, such as an SAE's reconstruction. `key` names it for compiling. */
@@ -61,9 +77,9 @@ export function prepareEdit(
   batch: number,
   seq: number,
 ): PreparedEdit {
-  const { hook, kind, positions = 'all' } = intervention;
+  const { hook, kind, positions = 'all', condition } = intervention;
   const width = hookWidth(a, requireHook(a, hook));
-  if (width === null && (positions !== 'all' || !(kind === 'splice' || kind === 'replace'))) {
+  if (width === null && (positions !== 'all' || condition || !(kind === 'splice' || kind === 'replace'))) {
     throw patterns(hook);
   }
   const feeds: Record<string, FeedValue> = {};
@@ -83,11 +99,19 @@ export function prepareEdit(
     }
     feed('mask', [batch, seq, 1], positions);
   }
-  const select = (x: g.Tensor, y: g.Tensor) =>
-    positions === 'all' ? y : g.where(g.greater(input('mask', 'seq', 1), 0), y, x);
+  if (condition) {
+    const size = requireWidth(hook, width);
+    feed('probe', [batch, 1, size], perRow(hook, "a condition's direction", condition.direction, size, batch));
+    feed('above', [batch, 1, 1], Float32Array.from(rowFactors(hook, condition.above, batch)));
+  }
+  const select = (x: g.Tensor, y: g.Tensor) => {
+    const here = positions === 'all' ? y : g.where(g.greater(input('mask', 'seq', 1), 0), y, x);
+    const projection = condition && projected(x, input('probe', 1, requireWidth(hook, width)));
+    return projection ? g.where(g.greater(projection, input('above', 1, 1)), here, x) : here;
+  };
   const done = (detail: string | number, change: Edit): PreparedEdit => ({
     hook,
-    signature: `${kind}@${hook}:${detail}:${positions === 'all' ? 'all' : 'mask'}`,
+    signature: `${kind}@${hook}:${detail}:${positions === 'all' ? 'all' : 'mask'}${condition ? ':when' : ''}`,
     edit: (x) => select(x, change(x)),
     feeds,
   });
@@ -120,6 +144,26 @@ export function prepareEdit(
         return g.add(x, g.mul(within, input('change', 1, 1)));
       });
     }
+    case 'cap': {
+      const size = requireWidth(hook, width);
+      const { least = -LARGEST, most = LARGEST } = intervention;
+      const direction = perRow(hook, 'a direction', intervention.direction, size, batch);
+      requireOrthonormal(hook, direction, 1, size);
+      const [low, high] = [rowFactors(hook, least, batch), rowFactors(hook, most, batch)];
+      const crossed = low.findIndex((bound, row) => bound > high[row]!);
+      if (crossed >= 0) {
+        throw unfit(hook, `the least projection ${low[crossed]} is above the most, ${high[crossed]}`);
+      }
+      feed('direction', [batch, 1, size], direction);
+      feed('least', [batch, 1, 1], Float32Array.from(low));
+      feed('most', [batch, 1, 1], Float32Array.from(high));
+      return done('', (x) => {
+        const along = input('direction', 1, size);
+        const now = projected(x, along);
+        const then = g.minimum(g.maximum(now, input('least', 1, 1)), input('most', 1, 1));
+        return g.add(x, g.mul(g.sub(then, now), along));
+      });
+    }
     case 'replace': {
       const { values } = intervention;
       if (width === null) {
@@ -148,6 +192,12 @@ export function prepareEdit(
       return intervention satisfies never;
   }
 }
+
+/** No projection is larger; float32 holds it. */
+const LARGEST = 3e38;
+
+/** x [batch, seq, width] along direction [batch, 1, width]: [batch, seq, 1]. */
+const projected = (x: g.Tensor, direction: g.Tensor): g.Tensor => g.matmul(x, direction, { transB: true });
 
 /** `size` numbers per row, from one row's or all rows'. */
 function perRow(hook: string, what: string, values: Float32Array, size: number, batch: number): Float32Array {

@@ -241,3 +241,63 @@ describe('what does not fit', () => {
     expect(readFolder(model.folder.path).architecture.width).toBe(16);
   });
 });
+
+describe('caps and conditions', () => {
+  const hook = 'resid_post.0';
+  const along = (data: Float32Array, d: Float32Array) =>
+    Array.from({ length: 14 }, (_, row) => d.reduce((sum, x, i) => sum + x * data[row * 16 + i]!, 0));
+  const read = async (model: LanguageModel, ...interventions: Intervention[]) =>
+    (await model.forward({ ids: IDS, taps: [hook], interventions })).taps[hook]!.data;
+
+  it('bring projections between their bounds, and leave the others and what is across them alone', async () => {
+    const model = await openTiny(TINY.llama!);
+    const direction = unit(16);
+    const plain = await read(model);
+    const before = along(plain, direction);
+    const [least, most] = [-0.1, 0.05];
+    expect(before.some((p) => p < least) && before.some((p) => p > most)).toBe(true);
+    const capped = await read(model, { kind: 'cap', hook, direction, least, most });
+    expect(
+      gap(
+        along(capped, direction),
+        before.map((p) => Math.min(most, Math.max(least, p))),
+      ),
+    ).toBeLessThan(1e-6);
+    const across = unit(16, 'w');
+    const dot = across.reduce((sum, x, i) => sum + x * direction[i]!, 0);
+    const rest = across.map((x, i) => x - dot * direction[i]!);
+    expect(gap(along(capped, rest), along(plain, rest))).toBeLessThan(1e-6);
+    expect(gap(await read(model, { kind: 'cap', hook, direction, most: 1e6 }), plain)).toBe(0);
+    const wrong: Intervention = { kind: 'cap', hook, direction, least: 1, most: 0 };
+    await expect(read(model, wrong)).rejects.toMatchObject({ code: 'width_mismatch' });
+  });
+
+  it('steer those positions alone at which the probe is above its threshold, each row by its own', async () => {
+    const model = await openTiny(TINY.llama!);
+    const [probe, added] = [unit(16, 'probe'), vector(16)];
+    const plain = await read(model);
+    const projections = along(plain, probe);
+    const middle = (row: number) => [...projections.slice(row * 7, row * 7 + 7)].sort((a, b) => a - b)[3]! + 1e-6;
+    const above = [middle(0), middle(1)];
+    const steered = await read(model, {
+      kind: 'add',
+      hook,
+      vector: added,
+      strength: 0.5,
+      condition: { direction: probe, above },
+    });
+    const expected = Float32Array.from(plain, (x, i) => {
+      const position = Math.floor(i / 16);
+      return projections[position]! > above[Math.floor(position / 7)]! ? x + 0.5 * added[i % 16]! : x;
+    });
+    expect(gap(steered, expected)).toBeLessThan(1e-6);
+    expect(gap(expected, plain)).toBeGreaterThan(0.01);
+  });
+
+  it('of a value that no position reaches change no bit', async () => {
+    const model = await openTiny(TINY.llama!);
+    const condition = { direction: unit(16), above: 1e6 };
+    const never: Intervention = { kind: 'add', hook, vector: vector(16), condition };
+    expect(gap(await logits(model, never), await logits(model))).toBe(0);
+  });
+});
