@@ -1,6 +1,6 @@
 /** The public interface of circuits. */
 export { EdgeAttribution } from './attribution/edge-attribution.ts';
-export { checkpointCircuit } from './comparison/base-circuit.ts';
+export { besideBase, checkpointCircuit, circuitOfDocument } from './comparison/base-circuit.ts';
 export { compareReadings, meanMetric } from './comparison/compare-readings.ts';
 export { pearson } from './comparison/correlation.ts';
 export { type Phase, type PhaseSettings, Phases, phaseResult, phasesOf } from './comparison/phases.ts';
@@ -9,6 +9,7 @@ export { compareEnds, phaseKey } from './comparison/study.ts';
 export { summarise } from './comparison/summary.ts';
 export { transfers } from './comparison/transfers.ts';
 export { componentsOf, readSource, requireOneShape, transferredRun } from './cross-model/transfer.ts';
+export type { Circuit } from './graph/circuit.ts';
 export { ablated } from './network/ablation.ts';
 export { HeadProgram } from './network/head-program.ts';
 export { type NodeModel, nodeModel } from './network/node-model.ts';

@@ -2,8 +2,9 @@
 import { modelKey } from '../../shared/contracts/model.ts';
 import contract from '../../shared/jobs/circuits.find.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
-import { findCircuit, foundReport, methodWords, nodeModel, TaskRuns } from '../circuits/index.ts';
+import { besideBase, findCircuit, foundReport, methodWords, nodeModel, TaskRuns } from '../circuits/index.ts';
 import { handle } from './handler.ts';
+import { openBaseCircuit } from './inputs/base-circuit.ts';
 import { openCircuitTask, requirePositions } from './inputs/circuit-task.ts';
 import { densely, openModel } from './inputs/model-input.ts';
 import { publishReport } from './outputs/report.ts';
@@ -19,18 +20,25 @@ export default handle(contract, async (context) => {
     const nodes = nodeModel(opened.model);
     const task = await openCircuitTask(context, params.task, opened.model, params.bos);
     requirePositions(task.pairs, params.positions);
+    const base = params.base === null ? null : await openBaseCircuit(context, params.base, task.digest, nodes);
     const runs = new TaskRuns({ ...params, nodes, pairs: task.pairs, threads });
     const began = performance.now();
-    const found = await findCircuit(runs, { ...params, threads }, (stage, done, of) =>
-      context.progress({
-        fraction: stage === 'scoring' ? (0.7 * done) / of : 0.7 + (0.28 * done) / of,
-        stage,
-        metrics: { done, of, seconds_left: done > 0 ? ((of - done) * (performance.now() - began)) / done / 1000 : 0 },
-      }),
-    ).finally(() => runs.release());
+    const progress = (stage: string, done: number, of: number) => {
+      const seconds_left = done > 0 ? ((of - done) * (performance.now() - began)) / done / 1000 : 0;
+      const fraction = stage === 'scoring' ? (0.7 * done) / of : 0.7 + (0.28 * done) / of;
+      context.progress({ fraction, stage, metrics: { done, of, seconds_left } });
+    };
+    const { found, beside } = await (async () => {
+      try {
+        const circuit = await findCircuit(runs, { ...params, threads }, progress);
+        return { found: circuit, beside: base && (await besideBase(runs, circuit.circuit, base, params.seed)) };
+      } finally {
+        await runs.release();
+      }
+    })();
     const { circuit: _circuit, scores: _scores, effects, ...figures } = found;
     const all_edges = nodes.graph.edgeCount;
-    const measured = { ...figures, ablation: params.ablation, all_edges, data_digest: task.digest };
+    const measured = { ...figures, ablation: params.ablation, all_edges, base: beside, data_digest: task.digest };
     const largest = effects && [...effects].sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, SHOWN);
     const { task: _task, ...rest } = params;
     const report = await publishReport(
@@ -46,6 +54,7 @@ export default handle(contract, async (context) => {
           positions: params.positions === null ? 'all positions' : params.positions.join(', '),
         },
         task.examples,
+        base && beside && { circuit: base, ...beside },
         { ...measured, effects, examples: task.examples },
       ),
       {

@@ -39,6 +39,14 @@ export const circuitChecksSchema = z.object({
     .describe('|F(C without v) - F(C)| / |F(M)| of each node; null above 64 nodes'),
 });
 
+export const besideBaseSchema = z.object({
+  edge_jaccard: number.describe('edges in both, of the edges in either'),
+  node_jaccard: number,
+  appeared: number.describe('edges of this circuit alone'),
+  vanished: number.describe("edges of the base's alone"),
+  faithfulness: intervalSchema.nullable().describe("of the base's circuit in this model"),
+});
+
 export const curveSchema = z.object({
   points: z.array(faithfulnessSchema.extend({ share: number.describe('of all edges'), edges: number })),
   area: number.nullable().describe('under the curve over the share of edges'),

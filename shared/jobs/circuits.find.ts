@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   ablationSchema,
+  besideBaseSchema,
   circuitChecksSchema,
   curveSchema,
   faithfulnessSchema,
@@ -72,6 +73,12 @@ export default defineJob({
       .boolean()
       .default(true)
       .describe('select by the size of scores; false: by how much corrupting lowers the metric'),
+    base: reportIdSchema
+      .nullable()
+      .default(null)
+      .describe(
+        'report of circuits.find for the same pairs on a model of the same shape: what appeared and vanished since',
+      ),
     curve: z.boolean().default(true).describe('faithfulness over 0.1 to 100 % of the edges'),
     batch: z.number().int().min(1).max(256).default(32),
     seed: seedSchema.default(0),
@@ -87,12 +94,17 @@ export default defineJob({
     checks: circuitChecksSchema,
     curve: curveSchema.nullable(),
     effects: z.array(nodeEffectSchema).nullable().describe('the twenty largest'),
+    base: besideBaseSchema.nullable(),
     data_digest: z.string(),
   }),
   progress: { done: 'pairs or edges done', of: 'pairs or edges', seconds_left: 's' },
   produces: ['report'],
   models: (p) => [{ reference: p.model, pointer: '/model', hooks: [] }],
-  inputs: (p) => [...modelInput(p.model), ...taskInput(p.task)],
+  inputs: (p) => [
+    ...modelInput(p.model),
+    ...taskInput(p.task),
+    ...(p.base === null ? [] : [{ id: p.base, pointer: '/base' }]),
+  ],
   estimate: (p) => ({
     device_seconds: { exact: 600, acdc: 1200, path: 300, direct: 60, eap: 60, eap_ig: 120 }[p.method.kind],
     memory_bytes: 2e9,

@@ -131,8 +131,14 @@ export function withoutNodes(graph: NodeGraph, circuit: Circuit, without: Readon
   return left;
 }
 
+type GraphDocument = {
+  cfg: { n_layers: number; n_heads: number; parallel_attn_mlp: boolean; d_model: number };
+  nodes: Record<string, { in_graph: boolean }>;
+  edges: Record<string, { score: number; in_graph: boolean }>;
+};
+
 /** The graph as EAP-IG's loader reads it. */
-export function graphDocument(graph: NodeGraph, scores: ArrayLike<number>, circuit: Circuit): Record<string, unknown> {
+export function graphDocument(graph: NodeGraph, scores: ArrayLike<number>, circuit: Circuit): GraphDocument {
   const nodes = new Set(nodesOf(graph, circuit));
   return {
     cfg: { n_layers: graph.layers, n_heads: graph.heads, parallel_attn_mlp: graph.parallel, d_model: graph.width },

@@ -1,6 +1,7 @@
 /** The report of `circuits.find`: tables, scores, the graph, pictures and a page. */
 import { figure, reportPage, type StudyReport } from '../../study/index.ts';
-import { graphDocument } from '../graph/circuit.ts';
+import type { BesideBase } from '../comparison/base-circuit.ts';
+import { type Circuit, graphDocument } from '../graph/circuit.ts';
 import type { NodeGraph } from '../graph/node-graph.ts';
 import type { FoundCircuit } from '../search/find-circuit.ts';
 import { csvFile, jsonFile, scoresFile, shownInterval } from './files.ts';
@@ -16,6 +17,7 @@ export function foundReport(
   found: FoundCircuit,
   wording: Wording,
   examples: readonly Example[],
+  base: ({ circuit: Circuit } & BesideBase) | null,
   body: Record<string, unknown>,
 ): StudyReport {
   const { effects, scores, circuit, curve, faithfulness, task, checks } = found;
@@ -37,7 +39,7 @@ export function foundReport(
           ),
         ]
       : []),
-    circuitPlot(graph, 'circuit', circuit, shown),
+    circuitPlot(graph, 'circuit', circuit, shown, base?.circuit),
     ...(curve ? [curvePlot(curve, wording.ablation)] : []),
   ];
   const edges = [...graph.edges()];
@@ -128,6 +130,13 @@ export function foundReport(
           checks.minimality === null
             ? 'Minimality cannot be shown: the circuit has no node, or more than 64.'
             : `Minimality: the least that leaving out a node changes is ${figure(Math.min(...checks.minimality.map(({ score }) => score)))} of the model's metric.`,
+          ...(base
+            ? [
+                `Beside the circuit that was found earlier for the same task: ${base.appeared} edges appeared and ${base.vanished} vanished ` +
+                  `(Jaccard ${figure(base.edge_jaccard)}). That circuit alone does ` +
+                  `${base.faithfulness ? shownInterval(base.faithfulness) : 'a share that cannot be shown'} of what this model does.`,
+              ]
+            : []),
         ],
         drawings: [plots.find(({ name }) => name === 'circuit')!.svg],
       },

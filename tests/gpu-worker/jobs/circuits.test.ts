@@ -60,6 +60,24 @@ it.each([
   }
 });
 
+it('puts a circuit beside an earlier one of the same task, and refuses one of another', async () => {
+  const pairs = await inlinePairs();
+  const run = (change: object) =>
+    jobs.run(find, { model: { local: 'tiny' }, task: { pairs }, method: { kind: 'eap' }, curve: false, ...change });
+  const wide = await run({ selection: { kind: 'top', edges: 60 } });
+  expect(wide.result.base).toBeNull();
+  const narrow = await run({ selection: { kind: 'top', edges: 20 }, base: wide.result.report });
+  const { base } = narrow.result;
+  expect(base!.appeared).toBe(0);
+  expect(base!.vanished).toBe(wide.result.edges - narrow.result.edges);
+  expect(base!.edge_jaccard).toBeCloseTo(narrow.result.edges / wide.result.edges);
+  expect(base!.faithfulness!.estimate).toBeCloseTo(wide.result.faithfulness.normalized!.estimate, 4);
+  const other = { task: { pairs: pairs.slice(1) }, base: wide.result.report };
+  await expect(run(other)).rejects.toThrow(/the circuit of rep_\w+ is of another task .*; find it on the same pairs/);
+  const model = wide.published[0]!;
+  expect(model.method).toBe('circuits.find');
+});
+
 it.each([
   ['a task that the model does not do', {}, /within two of zero/],
   ['positions that no pair names', { positions: ['IO'] }, /4 of 4 pairs have no position 'IO'/],
