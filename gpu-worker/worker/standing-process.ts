@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ALLOCATOR } from './allocator.ts';
 import { Computation, type Outlets } from './computation.ts';
 import type { FromProcess, Order, ToProcess } from './computation-messages.ts';
 
@@ -46,7 +47,7 @@ export class StandingProcess {
     this.#process = spawn(process.execPath, [ENTRY, folder, String(standing_bytes)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // Compiled code is kept, which halves what starting a process costs.
-      env: { ...environment, NODE_COMPILE_CACHE: join(cache, 'compiled') },
+      env: { ...ALLOCATOR, ...environment, NODE_COMPILE_CACHE: join(cache, 'compiled') },
     });
     this.#process.on('message', (message: FromProcess) => this.#heard(message));
     this.ended = new Promise((resolve) => {

@@ -141,7 +141,7 @@ export class BlockRunner {
     }
     const used = new Set(session.program.inputs.map(({ name }) => name));
     const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
-    passing(Object.values(out).reduce((sum, { data }) => sum + data.byteLength, 0));
+    passing(Object.values(out).reduce((sum, value) => sum + value.data.byteLength, 0));
     const output = want.output ? (out.output!.data as Float32Array) : null;
     const bad = output && notFiniteIn(output);
     if (typeof bad === 'number') {
