@@ -22,10 +22,10 @@ export default handle(contract, async (context) => {
   const { parent } = start;
   const { text, held, before } = await readBefore(context, start);
   const published = new PublishedTraining(context, { parent: parent?.digest ?? null, corpus: text.digest, device });
-  // Models that were to be kept before the state's step would be missing: such a state is not gone on from.
-  const saved = await published.load();
-  const resume = saved && params.checkpoints.every((step) => step > saved.step) ? saved : undefined;
   const kept = new KeptModels(context, start, params.checkpoints);
+  const saved = await published.load();
+  const resume = saved && kept.complete(saved.training.step, saved.kept) ? saved.training : undefined;
+  await kept.restore(resume ? saved!.kept : []);
   const training = trainLanguageModel({
     ...trainSettings(params),
     from: start.from,
@@ -35,7 +35,7 @@ export default handle(contract, async (context) => {
     threads: configuration.threads,
     ...(resume && { resume }),
     keep: kept,
-    checkpoint: (take) => published.save(take),
+    checkpoint: (take) => published.save(take, kept.stored),
     progress: (now) => context.progress(statedTraining(now)),
   });
   const trained = await training.finally(() => (samples(params) ? parent?.model.release() : undefined));

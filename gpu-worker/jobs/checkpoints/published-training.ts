@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { digestSchema } from '../../../shared/contracts/manifest.ts';
 import { bytesOfArrays, type Checkpoint, type StoredArrays, writeArrays } from '../../training/index.ts';
 import type { JobContext } from '../handler.ts';
-import { PUBLISHED_FILE, publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';
+import { type CheckpointPart, PUBLISHED_FILE, publishedArrays, TrainingCheckpoints } from './training-checkpoints.ts';
+
+const keptSchema = z.strictObject({
+  step: z.number().int().positive(),
+  files: z.array(z.strictObject({ name: z.string().regex(/^[\w.-]+$/), part: z.string() })).max(1000),
+});
+export type KeptModel = z.output<typeof keptSchema>;
 
 const stateSchema = z.strictObject({
   /** What is trained further and what is read: an alias may mean other files on another worker. */
@@ -16,6 +22,8 @@ const stateSchema = z.strictObject({
     step: z.number().int().nonnegative(),
     optimiser: z.strictObject({ name: z.string(), settings: z.record(z.string(), z.number()) }),
   }),
+  /** Models that were to be kept at steps before this one, and the parts that their files are. */
+  kept: z.array(keptSchema).max(1000),
 });
 type Of = { parent: string | null; corpus: string };
 
@@ -38,8 +46,11 @@ export class PublishedTraining {
     this.#of = of;
   }
 
-  /** Publishes the state if it is time to, and its size allows it. */
-  async save(take: () => Promise<Checkpoint>): Promise<void> {
+  /** Publishes the state, and the models kept so far, if it is time to and its size allows it. */
+  async save(
+    take: () => Promise<Checkpoint>,
+    keptModels: () => Promise<{ kept: KeptModel[]; parts: CheckpointPart[] }> = async () => ({ kept: [], parts: [] }),
+  ): Promise<void> {
     if (!this.#worthwhile || !this.#published.due) {
       return;
     }
@@ -51,23 +62,26 @@ export class PublishedTraining {
     }
     const folder = await this.#published.folder();
     await writeArrays(folder, arrays, PUBLISHED_FILE);
-    await this.#published.begin({ ...this.#of, devices: this.devices, training }, folder, bytesOfArrays(arrays));
+    const { kept, parts } = await keptModels();
+    const state = { ...this.#of, devices: this.devices, training, kept };
+    await this.#published.begin(state, folder, bytesOfArrays(arrays), parts);
   }
 
   /**
    * What another attempt published, if it learned the same; else undefined.
    * @throws SextantError `unavailable`, `artefact_mismatch` where it cannot be fetched
    */
-  async load(): Promise<Checkpoint | undefined> {
+  async load(): Promise<{ training: Checkpoint; kept: KeptModel[] } | undefined> {
     const parsed = stateSchema.safeParse(this.#last?.state);
     if (!this.#last || !parsed.success) {
       return undefined;
     }
-    const { training, devices, parent, corpus } = parsed.data;
+    const { training, devices, parent, corpus, kept } = parsed.data;
     if (parent !== this.#of.parent || corpus !== this.#of.corpus) {
       return undefined;
     }
     this.devices.unshift(...devices.filter((device) => !this.devices.includes(device)));
-    return { ...training, tensors: await publishedArrays(this.#last) };
+    const others = new Set(kept.flatMap(({ files }) => files.map(({ part }) => part)));
+    return { training: { ...training, tensors: await publishedArrays(this.#last, others) }, kept };
   }
 }

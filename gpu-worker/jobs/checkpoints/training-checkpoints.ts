@@ -26,6 +26,8 @@ const [SHARE, SHORTEST_MS, LONGEST_MS] = [0.1, 2000, 600_000];
 export const pauseAfter = (bytes: number, elapsed: number): number =>
   Math.max((1000 * bytes) / RATE, Math.min(LONGEST_MS, Math.max(SHORTEST_MS, SHARE * elapsed)));
 
+export type CheckpointPart = Parameters<Checkpoints['save']>[1][number];
+
 export class TrainingCheckpoints {
   readonly #scratch: string;
   readonly #checkpoints: Checkpoints;
@@ -63,19 +65,30 @@ export class TrainingCheckpoints {
     return folder;
   }
 
-  /** Begins to publish the files of such a folder of `bytes` bytes, and removes it in the end. */
-  async begin(state: Record<string, unknown>, folder: string, bytes: number): Promise<void> {
+  /** Begins to publish the files of such a folder of `bytes` bytes, and `others`; removes the folder in the end. */
+  async begin(
+    state: Record<string, unknown>,
+    folder: string,
+    bytes: number,
+    others: readonly CheckpointPart[] = [],
+  ): Promise<void> {
     this.#bytes = bytes;
     const names = (await readdir(folder)).sort();
-    const parts = names.map((name) => ({ name, content: { file: join(folder, name) } }));
+    const parts = [...names.map((name) => ({ name, content: { file: join(folder, name) } })), ...others];
     void this.#saves.begin(state, parts).finally(() => rm(folder, { recursive: true, force: true }));
   }
 }
 
-/** The arrays of what an earlier attempt published. @throws SextantError `unavailable`, `artefact_mismatch` */
-export async function publishedArrays(last: NonNullable<Checkpoints['last']>): Promise<StoredArrays> {
+/**
+ * The arrays of what an earlier attempt published, in all of its files but `others`.
+ * @throws SextantError `unavailable`, `artefact_mismatch`
+ */
+export async function publishedArrays(
+  last: NonNullable<Checkpoints['last']>,
+  others: ReadonlySet<string> = new Set(),
+): Promise<StoredArrays> {
   const files: string[] = [];
-  for (const { name } of last.blobs) {
+  for (const { name } of last.blobs.filter((blob) => !others.has(blob.name))) {
     files.push(await last.file(name));
   }
   return readArrays(files);

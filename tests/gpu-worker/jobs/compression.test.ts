@@ -142,6 +142,10 @@ describe('compression jobs', () => {
     await expect(compress(params)).rejects.toMatchObject({ code: 'data_invalid', message });
   });
 
+  it.each([1, -0.1, Number.NaN])('refuses a share of %d', async (share) => {
+    await expect(compress({ method: 'wanda', share })).rejects.toThrow(/share/);
+  });
+
   it('refuses a tied matrix that is named twice', async () => {
     const params = {
       model: { local: 'other' },

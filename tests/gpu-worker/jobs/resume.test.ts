@@ -101,6 +101,26 @@ describe('a training', () => {
     expect(Math.min(...steps)).toBeGreaterThan(0);
   });
 
+  it('takes the models that were kept before along, and publishes the same', async () => {
+    const params = { ...cases['lm.train'], checkpoints: [2, 5, 40] };
+    const contract = JOB_CONTRACTS['lm.train']!;
+    const whole = await worker().run(contract, params);
+    expect(whole.published).toHaveLength(4);
+    const first = worker();
+    hurryClock();
+    await first.run(contract, params);
+    vi.restoreAllMocks();
+    const last = first.checkpoints.at(-1)!;
+    expect((last.state.kept as { step: number }[]).map(({ step }) => step)).toEqual([2, 5]);
+    const rest = await worker().run(contract, params, last);
+    expect(rest.metrics.steps_resumed).toBeGreaterThan(5);
+    expect(await ids(rest.published)).toEqual(await ids(whole.published));
+    // Where one of them is missing, the training begins anew.
+    const blobs = last.blobs.filter(({ name }) => !name.startsWith('kept-'));
+    const without = { ...last, blobs, state: { ...last.state, kept: [] } };
+    expect((await worker().run(contract, params, without)).metrics.steps_resumed).toBe(0);
+  });
+
   it.each(Object.entries(cases))(
     '%s starts from the beginning where the checkpoint is of other text',
     async (name, params) => {
