@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { Computation } from '../../../gpu-worker/worker/computation.ts';
+import { Computations } from '../../../gpu-worker/worker/computations.ts';
 import modelCompress from '../../../shared/jobs/model.compress.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
@@ -11,7 +11,10 @@ import { wordTokenizer } from '../../support/word-tokenizer.ts';
 it('stops a compression between two blocks, and leaves no model behind', async () => {
   const tiny = tinyModel({ ...TINY.llama!, num_hidden_layers: 12 }, { tokenizer: wordTokenizer() });
   const folder = mkdtempSync(join(tmpdir(), 'sextant-stopped-'));
-  onTestFinished(() => {
+  const cache = join(folder, 'cache');
+  const computations = new Computations({ scratch: join(folder, 'processes'), cache, memory_limit_bytes: 4e9 });
+  onTestFinished(async () => {
+    await computations.close();
     tiny.remove();
     rmSync(folder, { recursive: true });
   });
@@ -21,12 +24,13 @@ it('stops a compression between two blocks, and leaves no model behind', async (
     Array.from({ length: 24 }, (_, j) => `w${2 + ((7 * i + j) % 40)}`).join(' '),
   );
   const params = { model: { local: 'tiny' }, corpus: { texts }, context: 16, tokens: 4096, held_out_tokens: 64 };
-  const computation = new Computation(
+  const computation = computations.start(
     {
       type: modelCompress.type,
       params: modelCompress.params.parse({ ...params, method: 'sparsegpt', share: 0.5 }),
       inputs: [],
       checkpoint: null,
+      followed: false,
       scratch,
       memory: join(folder, 'memory'),
       configuration: {
@@ -35,11 +39,11 @@ it('stops a compression between two blocks, and leaves no model behind', async (
         models: { tiny: tiny.folder },
         corpora: {},
         hubs: {},
-        cache: join(folder, 'cache'),
+        cache,
         memory_limit_bytes: 4e9,
       },
     },
-    async () => true,
+    { keep: async () => true, tokens() {} },
   );
   let ended = false;
   void computation.ended.then(() => {
