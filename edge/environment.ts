@@ -1,5 +1,6 @@
 /** What the Worker is given to work with; the bindings are declared in `wrangler.toml`. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Problem } from '../shared/contracts/problem.ts';
 import type { AccessKey } from './keys/access-key.ts';
 import type { Allowance } from './quota/allowance.ts';
 
@@ -53,6 +54,8 @@ export type Variables = {
   requestId: string;
   /** The request's traceparent, once something has asked for it: `traceOf`. */
   trace: string | undefined;
+  /** How the route tells errors, where not as problem documents. */
+  errorShape: ((problem: Problem) => { status: number; body: unknown }) | undefined;
   /** What a handler adds to the request's line in the log. */
   noted: Record<string, string | null> | undefined;
   /** What is left of the caller's rate limit. */

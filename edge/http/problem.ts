@@ -56,8 +56,8 @@ function toldBy<T extends object>(table: Told<T>, error: SextantError): T | unde
   return undefined;
 }
 
-/** The answer for any error that a handler raised. */
-export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
+/** What is told of any error that a handler raised. */
+export function problemOf(error: Error, c: Context<AppEnv>): Problem {
   const known = asSextantError(error);
   const code = isProblemCode(known.code) ? known.code : 'internal';
   if (code === 'internal') {
@@ -68,7 +68,7 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     });
   }
   const [status, title] = PROBLEMS[code];
-  const problem: Problem = {
+  return {
     ...toldBy(MEMBERS, known),
     // relative to the answer's own address: a Host header is the caller's to choose
     type: `/problems/${code}`,
@@ -80,6 +80,13 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
     request_id: c.get('requestId'),
     ...(known.errors ? { errors: known.errors.slice(0, MOST_ERRORS) } : {}),
   };
+}
+
+/** The answer for any error that a handler raised. */
+export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
+  const known = asSextantError(error);
+  const problem = problemOf(error, c);
+  const { status } = problem;
   const headers: Record<string, string> = { 'cache-control': 'no-store', ...toldBy(HEADERS, known) };
   if (status === 401) {
     headers['www-authenticate'] = 'Bearer realm="sextant"';
@@ -87,6 +94,10 @@ export function problemAnswer(error: Error, c: Context<AppEnv>): Response {
   const retryAfterS = known.retryAfterS ?? (status === 503 ? 5 : undefined);
   if (retryAfterS !== undefined) {
     headers['retry-after'] = String(retryAfterS);
+  }
+  const shaped = c.get('errorShape')?.(problem);
+  if (shaped) {
+    return Response.json(shaped.body, { status: shaped.status, headers });
   }
   return new Response(JSON.stringify(problem), {
     status,

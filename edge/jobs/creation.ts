@@ -9,8 +9,8 @@ import { admit, termsOf } from './admission.ts';
 import { ledgerOf } from './ledger-of.ts';
 import { storeParams } from './params.ts';
 
-/** The client follows the job token by token; it is canceled so long after everybody who did has gone. */
-type Following = { abandon_ms: number };
+/** The client follows the job, token by token where `followed`; it is canceled so long after everybody who did has gone. */
+export type Following = { followed: boolean; abandon_ms: number };
 
 /** `required`: a request without a key is refused; else it creates a job of its own. */
 type CreationRequest = {
@@ -86,5 +86,5 @@ export async function placeJob(
   }
   const params = await storeParams(env, key.tenant, id, admitted.params);
   const terms = { ...termsOf(id, key.tenant, admitted), key: key.id, run, trace };
-  await ledgerOf(env, id).create(following ? { ...terms, followed: true, ...following } : terms, params);
+  await ledgerOf(env, id).create({ ...terms, ...following }, params);
 }

@@ -2,10 +2,11 @@
 import { type ModelDescription, modelDescriptionSchema } from '../../shared/contracts/model.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
 
-type Row = { description: string; seen_at: number };
-export type SeenModel = { description: ModelDescription; seen: number };
+type Row = { tenant: string; description: string; seen_at: number };
+export type SeenModel = { tenant: string; description: ModelDescription; seen: number };
 
 const seenModel = (row: Row): SeenModel => ({
+  tenant: row.tenant,
   description: modelDescriptionSchema.parse(JSON.parse(row.description)),
   seen: row.seen_at,
 });

@@ -1,16 +1,14 @@
 /** Short electrocardiograms in a request, cleaned by a job of type `ecg.denoise` that the request waits for. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
 import { inlineRecordSchema } from '../../shared/contracts/ecg-record.ts';
-import { isTerminal, jobSchema } from '../../shared/contracts/job.ts';
+import { jobSchema } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/ecg.denoise.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
-import { traceOf } from '../http/envelope.ts';
-import { preferredWait } from '../http/prefer.ts';
-import { createOnce } from '../jobs/creation.ts';
-import { viewJob } from '../jobs/waiting.ts';
+import { requestHeaders } from '../requests/declaration.ts';
+import { answerOf, placeRequest } from '../requests/placing.ts';
 
 const [MOST_SECONDS, MOST_LEADS] = [60, 2];
 
@@ -23,14 +21,7 @@ const create = createRoute({
   description:
     'At most 60 s of two leads; samples and result are deleted after 24 h. Anything longer: a job of type ecg.denoise. Not a medical device.',
   request: {
-    headers: z.object({
-      'idempotency-key': z.string().max(255).optional().describe('a repeat creates nothing new'),
-      prefer: z
-        .string()
-        .max(200)
-        .optional()
-        .describe('wait=n: answer 200 as soon as the job ends, at most n <= 60 s later'),
-    }),
+    headers: requestHeaders,
     body: jsonRequest(inlineRecordSchema.openapi('EcgRecord')),
   },
   responses: {
@@ -51,25 +42,8 @@ export default function registerEcgDenoisings(app: App): void {
         { details: { job_type: contract.type } },
       );
     }
-    const { id, replayed } = await createOnce(c.env, c.get('key'), {
-      idempotencyKey: c.req.header('idempotency-key'),
-      path: c.req.path,
-      required: false,
-      raw: c.get('body'),
-      body: { type: contract.type, params: { record } },
-      request_id: c.get('requestId'),
-      trace: traceOf(c),
-    });
-    if (replayed) {
-      c.header('idempotency-replayed', 'true');
-    }
-    const wait = preferredWait(c.req.header('prefer') ?? null);
-    if (wait !== null) {
-      c.header('preference-applied', `wait=${wait}`);
-    }
-    const job = await viewJob(c.env, c.get('key').tenant, id, wait);
-    c.header('location', `/v1/jobs/${id}`);
-    c.header('cache-control', 'no-store');
-    return c.json(job, wait !== null && isTerminal(job.status) ? 200 : 202);
+    const id = await placeRequest(c, { type: contract.type, params: { record } });
+    const { job, status } = await answerOf(c, id, null);
+    return c.json(job, status);
   });
 }

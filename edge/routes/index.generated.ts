@@ -3,11 +3,14 @@ import type { App } from '../environment.ts';
 import artefacts from './artefacts.ts';
 import audit from './audit.ts';
 import capabilities from './capabilities.ts';
+import chatCompletions from './chat-completions.ts';
+import completions from './completions.ts';
 import deletions from './deletions.ts';
 import ecgDenoisings from './ecg-denoisings.ts';
 import fairnessAudits from './fairness-audits.ts';
 import fairnessCorrections from './fairness-corrections.ts';
 import fairnessPredictors from './fairness-predictors.ts';
+import generations from './generations.ts';
 import health from './health.ts';
 import inbound from './inbound.ts';
 import inboundHooks from './inbound-hooks.ts';
@@ -41,11 +44,14 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   artefacts,
   audit,
   capabilities,
+  chatCompletions,
+  completions,
   deletions,
   ecgDenoisings,
   fairnessAudits,
   fairnessCorrections,
   fairnessPredictors,
+  generations,
   health,
   inbound,
   inboundHooks,

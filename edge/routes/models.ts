@@ -1,7 +1,8 @@
 /** Models that workers have resolved for the tenant: family, shape, hook points. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { modelSchema } from '../../shared/contracts/model.ts';
+import { modelKey, modelSchema } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { modelName, readModelName } from '../../shared/requests/model-name.ts';
 import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
@@ -21,7 +22,10 @@ const list = createRoute({
   tags,
   summary: 'List known models, in the order of their keys',
   request: { query: pageQuery },
-  responses: { 200: json(page(modelBody), 'In the order of the keys'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: {
+    200: json(page(modelBody).extend({ object: z.literal('list') }), 'In the order of the keys'),
+    ...problems(...KEYED, 'parameter_invalid'),
+  },
 });
 const read = createRoute({
   ...keyed('models:read'),
@@ -29,7 +33,7 @@ const read = createRoute({
   path: '/v1/models/{id}',
   tags,
   summary: 'Read a known model',
-  request: { params: z.object({ id: z.string().min(1).max(400).describe("the model's key, URL-encoded") }) },
+  request: { params: z.object({ id: z.string().min(1).max(400).describe("the model's key or name, URL-encoded") }) },
   responses: { 200: json(modelBody, 'The model'), ...problems(...KEYED, 'not_found') },
 });
 
@@ -44,17 +48,31 @@ const remove = createRoute({
 });
 
 const BY_KEY = byKey(({ description }: SeenModel) => description.key);
-const view = ({ description, seen }: SeenModel) => ({ ...description, seen_at: new Date(seen).toISOString() });
+const view = ({ description, seen, tenant }: SeenModel) => ({
+  ...description,
+  seen_at: new Date(seen).toISOString(),
+  // the members that OpenAI's clients look for
+  id: modelName(description.key),
+  object: 'model' as const,
+  created: Math.floor(seen / 1000),
+  owned_by: tenant,
+});
+
+/** The key of a model that is called by key or by name. */
+const keyOf = (id: string): string => {
+  const reference = readModelName(id);
+  return reference ? modelKey(reference) : id;
+};
 
 export default function registerModels(app: App): void {
   app.openapi(list, async (c) => {
     const read = (after: string, limit: number) => listModels(c.env, c.get('key').tenant, after, limit);
-    return c.json(await pageOf(c, c.req.valid('query'), BY_KEY, read, view), 200);
+    return c.json({ object: 'list' as const, ...(await pageOf(c, c.req.valid('query'), BY_KEY, read, view)) }, 200);
   });
 
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
-    const model = await findModel(c.env, c.get('key').tenant, id);
+    const model = await findModel(c.env, c.get('key').tenant, keyOf(id));
     if (!model) {
       throw new SextantError('not_found', `no worker has resolved the model ${id} for this tenant yet`);
     }

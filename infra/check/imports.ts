@@ -30,12 +30,14 @@ const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['models', 'workers', 'artefacts', 'published'],
     ['vectors', 'fairness', 'idempotency', 'webhooks'],
     ['jobs'],
+    ['requests'],
+    ['openai'],
     ['inbound'],
     ['deletion'],
     ['routes'],
     ['app', 'index'],
   ],
-  shared: [['math', 'formats', 'contracts'], ['models', 'signing', 'plots'], ['fairness'], ['jobs']],
+  shared: [['math', 'formats', 'contracts'], ['models', 'signing', 'plots'], ['fairness'], ['jobs'], ['requests']],
 };
 
 /** Packages that `shared/` may use: pure code that runs in any JavaScript runtime. */

@@ -95,6 +95,10 @@ export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
 const shown = {
   key: z.string().describe('mdl_ id, local:alias or hub:name:repository@revision'),
   seen_at: z.string(),
+  id: z.string().describe('the name by which requests call it: an alias, an mdl_ id, or repository@commit'),
+  object: z.literal('model'),
+  created: z.number().int().describe('when a worker saw it last, in seconds since the epoch'),
+  owned_by: z.string(),
 };
 
 export const modelSchema = z.union([languageDescriptionSchema.extend(shown), otherDescriptionSchema.extend(shown)]);

@@ -152,6 +152,11 @@ export class Stack {
     );
   }
 
+  /** The client's API key. */
+  get key(): string {
+    return this.#key;
+  }
+
   async startWorker(options: WorkerOptions = {}): Promise<Worker> {
     const { id, privateJwk, row } = await mintWorker({ pool: 'default', now: Date.now() });
     await this.edge.execute(INSERT_WORKER, workerValues(row));

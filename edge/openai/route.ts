@@ -1,0 +1,100 @@
+/** What both OpenAI-shaped routes do: place the job, wait for it or follow it, answer in their shape. */
+import { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { createMiddleware } from 'hono/factory';
+import { type ModelReference, modelKey } from '../../shared/contracts/model.ts';
+import contract from '../../shared/jobs/lm.generate.ts';
+import { modelName } from '../../shared/requests/model-name.ts';
+import type { AppEnv } from '../environment.ts';
+import { json } from '../http/declaration.ts';
+import { problemOf } from '../http/problem.ts';
+import { viewJob } from '../jobs/waiting.ts';
+import { followJob, SIGN_OF_LIFE, streamAnswer } from '../requests/event-stream.ts';
+import { requireKnownModel } from '../requests/known-model.ts';
+import { succeeded } from '../requests/outcome.ts';
+import { placeRequest } from '../requests/placing.ts';
+import { Chunks, type Kind, type Opening, wholeAnswer } from './answer.ts';
+import { openAiError } from './error.ts';
+import type { Answering } from './job-params.ts';
+
+/** Errors of this route are told in OpenAI's shape. */
+export const openAiShaped = createMiddleware<AppEnv>(async function openAiShaped(c, next) {
+  c.set('errorShape', openAiError);
+  await next();
+});
+
+const errorSchema = z
+  .object({
+    error: z.object({ message: z.string(), type: z.string(), code: z.string(), param: z.string().nullable() }),
+  })
+  .openapi('OpenAiError');
+const errorOf = (description: string) => json(errorSchema, description);
+
+export const openAiResponses = {
+  400: errorOf('The request does not fit, or names something that is not supported'),
+  401: errorOf('A valid API key is required'),
+  402: errorOf('A cap on device seconds is reached'),
+  403: errorOf('The API key lacks a scope'),
+  404: errorOf('There is no such model'),
+  413: errorOf('The body is too large'),
+  429: errorOf('Too many requests'),
+  500: errorOf('An internal error occurred'),
+  503: errorOf('Temporarily unavailable'),
+};
+
+type Asked = {
+  kind: Kind;
+  model: ModelReference;
+  stream: boolean;
+  withUsage: boolean;
+};
+
+/**
+ * Answers with the texts of the job. Nobody who left comes back for an answer in this shape: the job is canceled then.
+ * Raises as `placeRequest`, and what the job failed with.
+ */
+export async function answerInShape(c: Context<AppEnv>, asked: Asked, of: Answering): Promise<Response> {
+  const { tenant } = c.get('key');
+  await requireKnownModel(c.env, tenant, asked.model, contract.type);
+  const body = { type: contract.type, params: of.params };
+  const id = await placeRequest(c, body, { followed: asked.stream, abandon_ms: 0 });
+  const opening: Opening = {
+    kind: asked.kind,
+    id,
+    created: Math.floor(Date.now() / 1000),
+    model: modelName(modelKey(asked.model)),
+  };
+  if (asked.stream) {
+    const chunks = new Chunks(opening, of, asked.withUsage);
+    return streamAnswer(chunked(c, id, chunks), { location: `/v1/jobs/${id}` });
+  }
+  for await (const _ of followJob(c.env, tenant, id, '')) {
+    // whoever leaves is noticed by the ledger, whose stream this reads
+  }
+  return c.json(wholeAnswer(opening, of, succeeded(await viewJob(c.env, tenant, id, null))), 200);
+}
+
+async function* chunked(c: Context<AppEnv>, id: string, chunks: Chunks): AsyncGenerator<string, void> {
+  const { tenant } = c.get('key');
+  const line = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+  let attempt = 1;
+  try {
+    for await (const event of followJob(c.env, tenant, id, '')) {
+      if (event?.event === 'tokens') {
+        yield chunks.piece(event.data).map(line).join('');
+      } else if (event?.event === 'status' && event.data.attempt > attempt) {
+        attempt = event.data.attempt;
+        yield `: attempt ${attempt} goes on\n\n`;
+      } else {
+        yield SIGN_OF_LIFE;
+      }
+    }
+    for (const chunk of chunks.rest(succeeded(await viewJob(c.env, tenant, id, null)))) {
+      yield line(chunk);
+    }
+  } catch (error) {
+    yield line(openAiError(problemOf(error as Error, c)).body);
+    return;
+  }
+  yield 'data: [DONE]\n\n';
+}
