@@ -9,7 +9,7 @@ export type Kind = 'chat' | 'completion';
 type Result = ResultOf<typeof lmGenerate>;
 type Text = Result['runs'][number]['texts'][number];
 type Likelihoods = Pick<TokenPiece, 'log_probabilities' | 'token_texts' | 'alternatives' | 'text_from'>;
-export type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
+type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
 
 /** What all chunks of an answer, and the whole one, begin with. */
 export type Opening = { kind: Kind; id: string; created: number; model: string };
@@ -56,7 +56,7 @@ function likelihoods(kind: Kind, { log_probabilities, token_texts, alternatives,
 const placeOf = (run: number, prompt: number, { params }: Answering): number =>
   run * (params.prompts as unknown[]).length + prompt;
 
-export function usageOf({ prompt_tokens, tokens }: Pick<Result, 'prompt_tokens' | 'tokens'>, of: Answering): Usage {
+function usageOf({ prompt_tokens, tokens }: Pick<Result, 'prompt_tokens' | 'tokens'>, of: Answering): Usage {
   // copies of a prompt are one prompt
   const read = prompt_tokens.filter((_, i) => i % of.copies === 0).reduce((sum, count) => sum + count, 0);
   return { prompt_tokens: read, completion_tokens: tokens, total_tokens: read + tokens };

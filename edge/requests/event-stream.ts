@@ -5,7 +5,7 @@ import { ledgerOf } from '../jobs/ledger-of.ts';
 import { noSuchJob } from '../jobs/waiting.ts';
 
 /** An event, or null for a sign of life between events. */
-export type Heard = JobEvent | null;
+type Heard = JobEvent | null;
 
 /**
  * The events of a job behind the one with the id `last`, until it has ended. Whoever stops reading has left.

@@ -15,4 +15,3 @@ export const steeringFieldSchema = runs
       .default(false)
       .describe('answer twice, steered and plain: the plain choices follow the steered ones'),
   });
-export type SteeringField = z.output<typeof steeringFieldSchema>;
