@@ -16,6 +16,8 @@ export type EdgeOptions = {
   /** Variables and secrets of the edge; `S3_ENDPOINT` is set to the local one. */
   vars: Record<string, string>;
   gatewayVars?: Record<string, string>;
+  /** Module that stands in the place of the edge's own entry, which it wraps. */
+  entry?: string;
 };
 export type Value = string | number | null;
 type Row = Record<string, unknown>;

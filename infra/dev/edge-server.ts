@@ -13,10 +13,10 @@ import { declaredWorker } from './worker-options.ts';
 const ROOT = join(import.meta.dirname, '../..');
 
 /** A Worker as its configuration file declares it, bundled as a deployment bundles it. */
-async function workerOf(configuration: string, vars: Record<string, string>): Promise<V4WorkerOptions> {
+async function workerOf(configuration: string, vars: Record<string, string>, entry?: string): Promise<V4WorkerOptions> {
   const { workerOptions, main = '' } = await declaredWorker(join(ROOT, configuration));
   const bundle = buildSync({
-    entryPoints: [main],
+    entryPoints: [entry ?? main],
     bundle: true,
     write: false,
     format: 'esm',
@@ -62,7 +62,7 @@ async function migrate(miniflare: Miniflare): Promise<void> {
   }
 }
 
-async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Miniflare> {
+async function serve({ port, data, vars, gatewayVars, entry }: EdgeOptions): Promise<Miniflare> {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: '127.0.0.1',
@@ -76,11 +76,15 @@ async function serve({ port, data, vars, gatewayVars }: EdgeOptions): Promise<Mi
           name: 'sextant-queue-gateway',
         },
         {
-          ...(await workerOf('wrangler.toml', {
-            S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
-            PUBLIC_HOSTS: `127.0.0.1:${port},localhost:${port}`,
-            ...vars,
-          })),
+          ...(await workerOf(
+            'wrangler.toml',
+            {
+              S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
+              PUBLIC_HOSTS: `127.0.0.1:${port},localhost:${port}`,
+              ...vars,
+            },
+            entry,
+          )),
           name: 'sextant-edge',
         },
       ],

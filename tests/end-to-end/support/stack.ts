@@ -30,6 +30,7 @@ export type WorkerOptions = {
   /** Modules preloaded into the worker's process. */
   preload?: string;
   environment?: Record<string, string>;
+  poll_ms?: number;
   metrics?: { port: number };
 };
 
@@ -91,6 +92,7 @@ export class Stack {
   readonly #retries: number;
   readonly #resend_ms: number;
   readonly #vars: Record<string, string>;
+  readonly #entry: string | undefined;
   edge!: EdgeProcess;
   /** What the edge printed. */
   edgeLog = '';
@@ -102,13 +104,15 @@ export class Stack {
   readonly #played: SigningKey[] = [];
   #announcedAt = 0;
 
-  /** `retries`: deliveries of a message after the first, before it becomes a dead letter. */
+  /** `retries`: deliveries of a message after the first, before it becomes a dead letter; `entry`: a module that wraps the edge's. */
   constructor({
     retries = 10,
     resend_ms = 1500,
     vars = {},
-  }: { retries?: number; resend_ms?: number; vars?: Record<string, string> } = {}) {
+    entry,
+  }: { retries?: number; resend_ms?: number; vars?: Record<string, string>; entry?: string } = {}) {
     this.#vars = vars;
+    this.#entry = entry;
     this.#retries = retries;
     this.#resend_ms = resend_ms;
   }
@@ -145,6 +149,7 @@ export class Stack {
           ...this.#vars,
         },
         gatewayVars: { MAX_RETRIES: String(this.#retries) },
+        ...(this.#entry ? { entry: this.#entry } : {}),
       },
       (text) => {
         this.edgeLog += text;
@@ -171,7 +176,7 @@ export class Stack {
         id: 'sextant-jobs',
         interactive_id: 'sextant-jobs-interactive',
         token: QUEUES_TOKEN,
-        poll_ms: 100,
+        poll_ms: options.poll_ms ?? 100,
         visibility_ms: options.visibility_ms ?? 60_000,
       },
       key_file: 'key.json',
