@@ -4,6 +4,9 @@ import type { Env } from '../environment.ts';
 
 /** The tenant's stored blobs among `digests`, with their sizes. */
 export async function storedBlobs(env: Env, tenant: string, digests: readonly string[]): Promise<Map<string, number>> {
+  if (digests.length === 0) {
+    return new Map();
+  }
   const { results } = await env.DB.prepare(
     `SELECT sha256, bytes FROM blobs
      WHERE tenant = ? AND state = 'stored' AND sha256 IN (SELECT value FROM json_each(?))`,

@@ -15,6 +15,10 @@ import * as life from './state.ts';
 import type { LedgerStore } from './store.ts';
 
 const RETRY_MS = 2_000;
+/** A job that has only begun is shown as running in lists a moment later: many have ended by then. */
+const BEGINNING_MS = 1_000;
+const justBegan = ({ status, attempt }: life.JobState, now: number): boolean =>
+  status === 'running' && now < (attempt?.started_at ?? 0) + BEGINNING_MS;
 
 export class LedgerOutputs {
   readonly #env: Env;
@@ -101,7 +105,7 @@ export class LedgerOutputs {
       return;
     }
     const { revision, indexed } = this.#store.revisions();
-    if (indexed >= revision) {
+    if (indexed >= revision || justBegan(state, Date.now())) {
       return;
     }
     await indexJob(this.#env.DB, state, revision);

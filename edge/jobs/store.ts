@@ -7,9 +7,9 @@ import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { Checkpoint } from '../../shared/contracts/worker-call.ts';
 import type { JobState } from './state.ts';
 
-/** Checkpoints are younger than the ledger: the table of an older job is made when it is first opened. */
+/** Made with the first checkpoint: few jobs have any. */
 const CHECKPOINT_TABLE = `
-  CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT, revision INTEGER NOT NULL,
+  CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT, revision INTEGER NOT NULL,
     held INTEGER NOT NULL);`;
 const TABLES = `
   CREATE TABLE job (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -17,7 +17,7 @@ const TABLES = `
   CREATE TABLE dispatches (id TEXT PRIMARY KEY);
   CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, data TEXT NOT NULL);
   CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), event_id TEXT NOT NULL, body TEXT NOT NULL,
-    tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);${CHECKPOINT_TABLE}`;
+    tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);`;
 
 /** Progress frames that are kept for clients that resume; status frames are few and all kept. */
 const PROGRESS_FRAMES = 200;
@@ -27,46 +27,79 @@ export type StoredParams = { inline: Record<string, unknown> } | { reference: Pa
 /** The job's end, until everybody who is to be told has been. */
 type News = { event_id: string; body: string; next_at: number | null };
 
+/** The job's row but for what can be large. */
+type Row = { state: JobState; revision: number; indexed: number };
+type CheckpointRow = { revision: number; held: number; empty: boolean };
+
+/**
+ * Nobody else writes these tables, and an object whose write fails is begun anew: what has been read or written is
+ * remembered, and not read again.
+ */
 export class LedgerStore {
   readonly #sql: SqlStorage;
-  #exists: boolean;
+  #row: Row | null = null;
+  #checkpoint: CheckpointRow | null = null;
+  #hasCheckpoints = false;
+  #news: News | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    this.#exists = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'job'").toArray().length > 0;
-    if (this.#exists) {
-      sql.exec(CHECKPOINT_TABLE);
+    const tables = sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE name IN ('job', 'checkpoint')")
+      .toArray()
+      .map(({ name }) => name);
+    if (!tables.includes('job')) {
+      return;
     }
+    const { state, ...row } = sql
+      .exec<{ state: string; revision: number; indexed: number }>('SELECT state, revision, indexed FROM job')
+      .one();
+    this.#row = { ...row, state: JSON.parse(state) as JobState };
+    this.#news = sql.exec<News>('SELECT event_id, body, next_at FROM outbox').toArray()[0] ?? null;
+    this.#hasCheckpoints = tables.includes('checkpoint');
+    const [checkpoint] = this.#hasCheckpoints
+      ? sql
+          .exec<{ revision: number; held: number; empty: number }>(
+            'SELECT revision, held, body IS NULL AS empty FROM checkpoint',
+          )
+          .toArray()
+      : [];
+    this.#checkpoint = checkpoint ? { ...checkpoint, empty: checkpoint.empty === 1 } : null;
   }
 
   create(state: JobState, params: StoredParams): void {
     this.#sql.exec(TABLES);
-    this.#exists = true;
     this.#sql.exec(
       'INSERT INTO job VALUES (1, ?, 1, 0, ?, ?, NULL)',
       JSON.stringify(state),
       'inline' in params ? JSON.stringify(params.inline) : null,
       'reference' in params ? JSON.stringify(params.reference) : null,
     );
+    this.#row = { state, revision: 1, indexed: 0 };
   }
 
   forget(): void {
-    this.#exists = false;
+    this.#row = null;
+    this.#checkpoint = null;
+    this.#hasCheckpoints = false;
+    this.#news = null;
   }
 
   load(): JobState | null {
-    if (!this.#exists) {
-      return null;
-    }
-    return JSON.parse(this.#sql.exec<{ state: string }>('SELECT state FROM job').one().state) as JobState;
+    return this.#row?.state ?? null;
   }
 
   save(state: JobState, indexChanges: boolean): void {
-    this.#sql.exec('UPDATE job SET state = ?, revision = revision + ?', JSON.stringify(state), indexChanges ? 1 : 0);
+    const row = this.#existing();
+    row.state = state;
+    row.revision += indexChanges ? 1 : 0;
+    this.#sql.exec('UPDATE job SET state = ?, revision = ?', JSON.stringify(state), row.revision);
   }
 
   params(): StoredParams {
-    const row = this.#sql.exec<{ params: string | null; params_ref: string | null }>('SELECT * FROM job').one();
+    const row = this.#sql
+      .exec<{ params: string | null; params_ref: string | null }>('SELECT params, params_ref FROM job')
+      .one();
     return row.params !== null
       ? { inline: JSON.parse(row.params) as Record<string, unknown> }
       : { reference: JSON.parse(row.params_ref ?? '') as ParamsReference };
@@ -79,10 +112,13 @@ export class LedgerStore {
 
   /** The newest revision, and the one that the index has. */
   revisions(): { revision: number; indexed: number } {
-    return this.#sql.exec<{ revision: number; indexed: number }>('SELECT revision, indexed FROM job').one();
+    const { revision, indexed } = this.#existing();
+    return { revision, indexed };
   }
   setIndexed(revision: number): void {
-    this.#sql.exec('UPDATE job SET indexed = max(indexed, ?)', revision);
+    const row = this.#existing();
+    row.indexed = Math.max(row.indexed, revision);
+    this.#sql.exec('UPDATE job SET indexed = ?', row.indexed);
   }
 
   issue(dispatch: string): void {
@@ -101,27 +137,41 @@ export class LedgerStore {
   }
 
   checkpoint(): Checkpoint | null {
-    const [row] = this.#sql.exec<{ body: string | null }>('SELECT body FROM checkpoint').toArray();
-    return row?.body ? (JSON.parse(row.body) as Checkpoint) : null;
+    if (!this.#checkpoint || this.#checkpoint.empty) {
+      return null;
+    }
+    const { body } = this.#sql.exec<{ body: string }>('SELECT body FROM checkpoint').one();
+    return JSON.parse(body) as Checkpoint;
   }
   setCheckpoint(checkpoint: Checkpoint): void {
+    if (!this.#hasCheckpoints) {
+      this.#sql.exec(CHECKPOINT_TABLE);
+      this.#hasCheckpoints = true;
+    }
+    const { revision, held } = this.#checkpoint ?? { revision: 0, held: 0 };
+    this.#checkpoint = { revision: revision + 1, held, empty: false };
     this.#sql.exec(
-      `INSERT INTO checkpoint VALUES (1, ?, 1, 0)
-       ON CONFLICT DO UPDATE SET body = excluded.body, revision = revision + 1`,
+      'INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)',
       JSON.stringify(checkpoint),
+      revision + 1,
+      held,
     );
   }
   dropCheckpoint(): void {
-    this.#sql.exec('UPDATE checkpoint SET body = NULL, revision = revision + 1 WHERE body IS NOT NULL');
+    if (this.#checkpoint && !this.#checkpoint.empty) {
+      this.#checkpoint = { ...this.#checkpoint, revision: this.#checkpoint.revision + 1, empty: true };
+      this.#sql.exec('UPDATE checkpoint SET body = NULL, revision = ?', this.#checkpoint.revision);
+    }
   }
   /** The newest revision of the checkpoint, and the one whose blobs the job holds; null where there never was one. */
   checkpointRevisions(): { revision: number; held: number } | null {
-    return (
-      this.#sql.exec<{ revision: number; held: number }>('SELECT revision, held FROM checkpoint').toArray()[0] ?? null
-    );
+    return this.#checkpoint;
   }
   setHeld(revision: number): void {
-    this.#sql.exec('UPDATE checkpoint SET held = max(held, ?)', revision);
+    if (this.#checkpoint) {
+      this.#checkpoint = { ...this.#checkpoint, held: Math.max(this.#checkpoint.held, revision) };
+      this.#sql.exec('UPDATE checkpoint SET held = ?', this.#checkpoint.held);
+    }
   }
 
   append(event: JobEvent['event'], data: unknown): JobEvent {
@@ -152,13 +202,26 @@ export class LedgerStore {
   }
 
   queueNews(event_id: string, body: string, at: number): void {
-    this.#sql.exec('INSERT OR IGNORE INTO outbox VALUES (1, ?, ?, 0, ?, NULL)', event_id, body, at);
+    if (!this.#news) {
+      this.#news = { event_id, body, next_at: at };
+      this.#sql.exec('INSERT INTO outbox VALUES (1, ?, ?, 0, ?, NULL)', event_id, body, at);
+    }
   }
   news(): News | null {
-    return this.#sql.exec<News>('SELECT event_id, body, next_at FROM outbox').toArray()[0] ?? null;
+    return this.#news;
   }
   /** When to tell it again; null once everybody has been told. */
   postponeNews(next_at: number | null): void {
-    this.#sql.exec('UPDATE outbox SET next_at = ?', next_at);
+    if (this.#news) {
+      this.#news = { ...this.#news, next_at };
+      this.#sql.exec('UPDATE outbox SET next_at = ?', next_at);
+    }
+  }
+
+  #existing(): Row {
+    if (!this.#row) {
+      throw new Error('the ledger has no job');
+    }
+    return this.#row;
   }
 }

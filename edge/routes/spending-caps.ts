@@ -5,6 +5,7 @@ import { audited } from '../audit/log.ts';
 import type { App } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
+import { accountOf } from '../spending/account.ts';
 import { capStatement } from '../spending/caps.ts';
 
 const capBody = spendingCapSchema.openapi('SpendingCap');
@@ -29,6 +30,7 @@ export default function registerSpendingCaps(app: App): void {
     await audited(c.env, { ...auditOf(c, 'spending_cap.set', tenant), tenant }, [
       capStatement(c.env, tenant, cap.device_seconds_per_day),
     ]);
+    await accountOf(c.env, tenant).capChanged();
     return c.json(cap, 200, { 'cache-control': 'no-store' });
   });
 }

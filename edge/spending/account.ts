@@ -8,8 +8,8 @@ import { AccountStore, dayOf } from './account-store.ts';
 import { type Caps, readCaps } from './caps.ts';
 
 const SWEEP_MS = 6 * 3_600_000;
-/** A cap that was changed counts after this long. */
-const CAPS_MS = 2_000;
+/** A cap that was changed in the database alone counts after this long; one set by its route counts at once. */
+const CAPS_MS = 30_000;
 
 /** The tenant that an account is of is known to its callers; it need not be stored. */
 export type Spender = { tenant: string; key: string; job: string };
@@ -66,6 +66,11 @@ export class SpendingAccount extends DurableObject<Env> {
       keys.push({ key, ...this.#store.spent(key, '', now), cap: told(caps.key) });
     }
     return { day: dayOf(now), ...this.#store.spent(null, '', now), cap: told(ofTenant), keys };
+  }
+
+  /** A cap was set: it is read again. */
+  capChanged(): void {
+    this.#caps.clear();
   }
 
   /** Forgets everything: the tenant has been deleted. */

@@ -5,11 +5,13 @@ export type Caps = { tenant: number; key: number };
 
 /** The caps as they stand now. */
 export async function readCaps(env: Env, tenant: string, key: string): Promise<Caps> {
-  const [ofTenant, ofKey] = await env.DB.batch<{ cap: number | null }>([
-    env.DB.prepare('SELECT device_seconds_per_day AS cap FROM spending_caps WHERE tenant = ?').bind(tenant),
-    env.DB.prepare("SELECT limits ->> 'device_seconds_per_day' AS cap FROM keys WHERE id = ?").bind(key),
-  ]);
-  return { tenant: ofTenant?.results[0]?.cap ?? Infinity, key: ofKey?.results[0]?.cap ?? Infinity };
+  const row = await env.DB.prepare(
+    `SELECT (SELECT device_seconds_per_day FROM spending_caps WHERE tenant = ?1) AS tenant,
+       (SELECT limits ->> 'device_seconds_per_day' FROM keys WHERE id = ?2) AS key`,
+  )
+    .bind(tenant, key)
+    .first<{ tenant: number | null; key: number | null }>();
+  return { tenant: row?.tenant ?? Infinity, key: row?.key ?? Infinity };
 }
 
 /** Sets the tenant's cap, or lifts it. */

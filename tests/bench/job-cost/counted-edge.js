@@ -4,13 +4,30 @@
  */
 import edge, * as classes from '../../../edge/index.ts';
 
-const fresh = () => ({ worker: 0, objects: {}, d1: { calls: 0, statements: 0, read: 0, written: 0 }, r2: {}, kv: {}, messages: 0 });
+const fresh = () => ({
+  worker: 0,
+  objects: {},
+  d1: { calls: 0, statements: 0, read: 0, written: 0, sql: {} },
+  r2: {},
+  kv: {},
+  messages: 0,
+});
 let counts = fresh();
 /** Cursors whose rows are counted once they have been read. */
 let cursors = [];
 
 const of = (name) => {
-  counts.objects[name] ??= { requests: 0, methods: {}, statements: 0, read: 0, written: 0, stored: 0, alarms: 0, alarms_set: 0, sql: {} };
+  counts.objects[name] ??= {
+    requests: 0,
+    methods: {},
+    statements: 0,
+    read: 0,
+    written: 0,
+    stored: 0,
+    alarms: 0,
+    alarms_set: 0,
+    sql: {},
+  };
   return counts.objects[name];
 };
 const add = (into, key) => {
@@ -33,45 +50,74 @@ const own = (context, name) => {
   const { storage } = context;
   owners.set(storage, name);
   owners.set(storage.sql, name);
-  around(storage.sql, 'exec', (exec) => function (text, ...values) {
-    const cursor = exec.call(this, text, ...values);
-    const name = owners.get(this) ?? '?';
-    const statements = text.split(';').filter((part) => part.trim()).length;
-    of(name).statements += statements;
-    of(name).sql[text] = (of(name).sql[text] ?? 0) + statements;
-    cursors.push([name, cursor]);
-    return cursor;
-  });
+  around(
+    storage.sql,
+    'exec',
+    (exec) =>
+      function (text, ...values) {
+        const cursor = exec.call(this, text, ...values);
+        const name = owners.get(this) ?? '?';
+        const statements = text.split(';').filter((part) => part.trim()).length;
+        of(name).statements += statements;
+        of(name).sql[text] = (of(name).sql[text] ?? 0) + statements;
+        cursors.push([name, cursor]);
+        return cursor;
+      },
+  );
   for (const method of ['get', 'put', 'delete', 'list']) {
-    around(storage, method, (original) => function (...values) {
-      of(owners.get(this) ?? '?').stored += 1;
-      return original.apply(this, values);
-    });
+    around(
+      storage,
+      method,
+      (original) =>
+        function (...values) {
+          of(owners.get(this) ?? '?').stored += 1;
+          return original.apply(this, values);
+        },
+    );
   }
-  around(storage, 'setAlarm', (original) => function (...values) {
-    of(owners.get(this) ?? '?').alarms_set += 1;
-    return original.apply(this, values);
-  });
+  around(
+    storage,
+    'setAlarm',
+    (original) =>
+      function (...values) {
+        of(owners.get(this) ?? '?').alarms_set += 1;
+        return original.apply(this, values);
+      },
+  );
 };
 
 const NAMESPACES = {
-  LEDGER: 'Ledger', IDEMPOTENCY: 'Idempotency', QUOTA: 'QuotaKeeper', INBOX: 'InboundInbox', RUN: 'Run',
-  DISPATCHER: 'Dispatcher', ERASER: 'TenantEraser', SPENDING: 'SpendingAccount', DELIVERIES: 'DeliveryQueue',
+  LEDGER: 'Ledger',
+  IDEMPOTENCY: 'Idempotency',
+  QUOTA: 'QuotaKeeper',
+  INBOX: 'InboundInbox',
+  RUN: 'Run',
+  DISPATCHER: 'Dispatcher',
+  ERASER: 'TenantEraser',
+  SPENDING: 'SpendingAccount',
+  DELIVERIES: 'DeliveryQueue',
 };
 const calling = (target, note) =>
   new Proxy(target, {
     get: (_, name) => {
       const value = target[name];
-      return typeof value === 'function' ? (...values) => (note(name), target[name](...values)) : value;
+      return typeof value === 'function'
+        ? (...values) => {
+            note(name);
+            return target[name](...values);
+          }
+        : value;
     },
   });
 const namespace = (target, name) =>
   new Proxy(target, {
-    get: (_, method) => (...values) =>
-      calling(target[method](...values), (called) => {
-        of(name).requests += 1;
-        add(of(name).methods, called);
-      }),
+    get:
+      (_, method) =>
+      (...values) =>
+        calling(target[method](...values), (called) => {
+          of(name).requests += 1;
+          add(of(name).methods, called);
+        }),
   });
 
 const counted = (env) => {
@@ -82,29 +128,39 @@ const counted = (env) => {
       counts.d1.written += meta?.rows_written ?? 0;
     }
   };
-  around(env.DB, 'batch', (original) => async function (statements) {
-    counts.d1.calls += 1;
-    counts.d1.statements += statements.length;
-    for (const one of statements) {
-      add((counts.d1.sql ??= {}), one.statement ?? '?');
-    }
-    const results = await original.call(this, statements);
-    answered(results);
-    return results;
-  });
+  around(
+    env.DB,
+    'batch',
+    (original) =>
+      async function (statements) {
+        counts.d1.calls += 1;
+        counts.d1.statements += statements.length;
+        for (const one of statements) {
+          add(counts.d1.sql, one.statement ?? '?');
+        }
+        const results = await original.call(this, statements);
+        answered(results);
+        return results;
+      },
+  );
   for (const method of ['first', 'run', 'all', 'raw']) {
-    around(statement, method, (original) => async function (...values) {
-      counts.d1.calls += 1;
-      counts.d1.statements += 1;
-      add((counts.d1.sql ??= {}), this.statement ?? '?');
-      const result = await original.apply(this, values);
-      if (result?.meta) {
-        answered([result]);
-      } else {
-        counts.d1.read += 1;
-      }
-      return result;
-    });
+    around(
+      statement,
+      method,
+      (original) =>
+        async function (...values) {
+          counts.d1.calls += 1;
+          counts.d1.statements += 1;
+          add(counts.d1.sql, this.statement ?? '?');
+          const result = await original.apply(this, values);
+          if (result?.meta) {
+            answered([result]);
+          } else {
+            counts.d1.read += 1;
+          }
+          return result;
+        },
+    );
   }
   const bound = Object.fromEntries(
     Object.entries(NAMESPACES).map(([binding, name]) => [binding, namespace(env[binding], name)]),
@@ -120,8 +176,8 @@ const counted = (env) => {
   };
 };
 
-const counting = (name) =>
-  class extends classes[name] {
+const counting = (name, Counted = classes[name]) =>
+  class extends Counted {
     constructor(context, env) {
       own(context, name);
       super(context, counted(env));

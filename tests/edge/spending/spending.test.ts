@@ -1,5 +1,5 @@
 /** Device seconds per key and per tenant and day: reserved when a job's turn comes, charged while it runs, settled at its end. */
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { unwrap } from '../../../edge/jobs/answer.ts';
@@ -23,11 +23,15 @@ const dispatchOf = (id: string) =>
     String(state.storage.sql.exec('SELECT id FROM dispatches ORDER BY rowid DESC').toArray()[0]?.id),
   );
 const turn = async (id: string) => ledgerOf(env, id).dispatch(await dispatchOf(id));
-const change = (id: string, to: (state: JobState) => Partial<JobState>) =>
-  runInDurableObject(env.LEDGER.getByName(id), (_, { storage }) => {
+const change = async (id: string, to: (state: JobState) => Partial<JobState>) => {
+  const ledger = env.LEDGER.getByName(id);
+  await runInDurableObject(ledger, (_, { storage }) => {
     const state = JSON.parse(String(storage.sql.exec('SELECT state FROM job').one().state)) as JobState;
     storage.sql.exec('UPDATE job SET state = ?', JSON.stringify({ ...state, ...to(state) }));
   });
+  // it learns by beginning anew what was changed behind its back
+  await evictDurableObject(ledger);
+};
 /** As if the attempt had begun so many seconds earlier. */
 const age = (id: string, seconds: number) =>
   change(id, ({ attempt }) => ({
