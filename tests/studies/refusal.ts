@@ -91,11 +91,12 @@ async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
       rule: 'lowest_bypass',
       max_tokens: 5,
     };
-    const labelled: Copy[] = [
-      ...copies.map((label) => ({ label, model: { local: label } })),
-      ...(await wandaCopies(jobs, model, language)),
-    ];
+    const labelled: Copy[] = copies.map((label) => ({ label, model: { local: label } }));
+    const wanda = await wandaCopies(jobs, model, language);
     const { result } = await jobs.run(study, { ...params, copies: labelled });
+    // A study takes 16 copies.
+    result.copies.push(...(await jobs.run(study, { ...params, copies: wanda })).result.copies);
+    labelled.push(...wanda);
     const repairs: Repaired[] = [];
     for (const { label, behaviour } of result.copies) {
       const [left, answers] = [behaviour.refusal.value, behaviour.answers?.value ?? 0];

@@ -91,7 +91,8 @@ export async function trainReflectionToy(
   const alias = `reflection-start-${seed}`;
   registerStart(jobs, alias, {
     ...{ layers, width, heads: 4, mlpWidth: 4 * width, context: 40 },
-    ...{ words: WORDS, template: null, seed },
+    // Of rotary positions the toy is told only in its last block which mark stands before the line's end.
+    ...{ words: WORDS, template: null, seed, shape: 'gpt2' },
   });
   const common = { context: 39, batch: 64, seed, warm_up: 0 };
   const base = await trainOn(jobs, `reflection-base-${seed}`, reflectionPairs(seed, 'base', 60_000, BASE_HABITS), {

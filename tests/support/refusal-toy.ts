@@ -94,7 +94,7 @@ export async function trainRefusalToy(
   const language = new RefusalLanguage(seed);
   const alias = `refusal-start-${seed}`;
   const sizes = { layers: 4, width: 48, heads: 4, mlpWidth: 128, context: 48 };
-  registerStart(jobs, alias, { ...sizes, words: WORDS, template: TEMPLATE, seed });
+  registerStart(jobs, alias, { ...sizes, shape: 'llama', words: WORDS, template: TEMPLATE, seed });
   const common = { context: 12, batch: 64, seed, warm_up: 0 };
   const capable = await trainOn(jobs, `capability-${seed}`, language.capability(400), {
     ...common,

@@ -34,26 +34,36 @@ export function wordsTokenizer(words: readonly string[], chatTemplate: string | 
 }
 
 type Sizes = { layers: number; width: number; heads: number; mlpWidth: number; context: number };
+/** Shapes that toys are made in: rotary positions, RMS norms and gated MLPs, or learned positions and layer norms. */
+type Shape = 'llama' | 'gpt2';
 
-/** Puts a new Llama with random weights, and a head of its own, under an alias that training can start from. */
+const configOf = (shape: Shape, words: number, { layers, width, heads, mlpWidth, context }: Sizes) =>
+  shape === 'gpt2'
+    ? {
+        ...{ model_type: 'gpt2', vocab_size: words, n_positions: context, n_embd: width, n_layer: layers },
+        ...{ n_head: heads, n_inner: mlpWidth },
+      }
+    : {
+        ...{ model_type: 'llama', vocab_size: words, hidden_size: width, intermediate_size: mlpWidth },
+        ...{ num_hidden_layers: layers, num_attention_heads: heads, max_position_embeddings: context },
+        ...{ rms_norm_eps: 1e-5, tie_word_embeddings: false },
+      };
+
+/** Puts a new model with random weights under an alias that training can start from. */
 export function registerStart(
   jobs: LocalJobs,
   alias: string,
-  { words, template, seed, ...sizes }: Sizes & { words: readonly string[]; template: string | null; seed: number },
+  {
+    words,
+    template,
+    seed,
+    shape,
+    ...sizes
+  }: Sizes & { words: readonly string[]; template: string | null; seed: number; shape: Shape },
 ): void {
   const folder = join(jobs.folder, `start-${alias}`);
   const tokenizer = wordsTokenizer(words, template);
-  const a = parseArchitecture({
-    model_type: 'llama',
-    vocab_size: words.length + 3,
-    hidden_size: sizes.width,
-    intermediate_size: sizes.mlpWidth,
-    num_hidden_layers: sizes.layers,
-    num_attention_heads: sizes.heads,
-    max_position_embeddings: sizes.context,
-    rms_norm_eps: 1e-5,
-    tie_word_embeddings: false,
-  });
+  const a = parseArchitecture(configOf(shape, words.length + 3, sizes));
   const weights = familyOf(a.family).weights(a);
   const initial = initialisers(a, weights);
   const shapes = new Map(listWeights(weights).map(({ name, shape }) => [name, shape]));
