@@ -14,6 +14,8 @@ import { promptFile } from '../support/prompt-file.ts';
 import { reflectionProblems, trainReflectionToy } from '../support/reflection-toy.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
+/** 700 test problems three times: 2,100 answers on which the gain is judged. */
+const [SHARES, SAMPLES] = [{ train: 0.2, validation: 0.1, test: 0.7 }, 3];
 type Study = ResultOf<typeof contract>;
 type SeedResult = { seed: number; study: Study; seconds: number };
 
@@ -49,7 +51,12 @@ export async function run(argv: string[]): Promise<void> {
   }
 }
 
-async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
+export async function seedStudy(
+  seed: number,
+  threads: number,
+  shares = SHARES,
+  samples = SAMPLES,
+): Promise<SeedResult> {
   const jobs = new LocalJobs({ threads });
   const began = performance.now();
   try {
@@ -67,9 +74,8 @@ async function seedStudy(seed: number, threads: number): Promise<SeedResult> {
       temperature: 1,
       top_p: null,
       layers: [2],
-      // 700 test problems three times: 2,100 answers on which the gain is judged.
-      shares: { train: 0.2, validation: 0.1, test: 0.7 },
-      samples: 3,
+      shares,
+      samples,
       modes: ['proj_unit', 'add'],
       alphas: [-2, -1, -0.5, 0.5, 1, 2],
       forcing: { end: 'ANS', rounds: 1 },
