@@ -17,6 +17,7 @@ import {
   uploadsRequestSchema,
 } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
+import { sha256Hex } from '../../shared/signing/digest.ts';
 import { presignUploads } from '../artefacts/upload.ts';
 import type { App } from '../environment.ts';
 import { readJson } from '../http/read-json.ts';
@@ -62,6 +63,7 @@ export default function registerInternalJobs(app: App): void {
         remaining_s: claimed.remaining_s,
         params_url: 'reference' in claimed.params ? await paramsAddress(c.env, claimed.tenant, id) : null,
         inputs,
+        owner: await sha256Hex(`owner ${claimed.tenant}`),
         followed: claimed.followed,
         checkpoint: claimed.checkpoint && (await openCheckpoint(c.env, claimed.tenant, claimed.checkpoint)),
       };

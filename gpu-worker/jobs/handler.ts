@@ -47,6 +47,10 @@ export type JobContext<P> = {
   memory: string;
   /** What outlives the job in its process; none where a process computes one job alone. */
   standing?: Standing;
+  /** Whose job it is: equal for the jobs of one tenant, to whom alone what a process keeps of texts is known. */
+  owner?: string;
+  /** Aborted where the job is to end between two tokens, so that others in its process go on. */
+  stopping?: AbortSignal;
   /** By the id that stands in the params. Raises SextantError `input_not_found` for an id the claim did not carry. */
   input(id: string): HandlerInput;
   progress(progress: Progress): void;

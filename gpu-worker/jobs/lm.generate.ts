@@ -46,6 +46,9 @@ export default handle(contract, async (context) => {
       const pieces = tellTokens && new TokenPieces(model, { run: i, prompts, stop: params.stop, detailed }, tellTokens);
       const texts = await generateInBatches(model, prompts, options, {
         heard: (token) => pieces?.heard(token),
+        running: opened.running,
+        owner: context.owner ?? '',
+        signal: context.stopping,
         // what is built for a graph cannot be sent to a thread
         threads: interventions.some(({ kind }) => kind === 'splice') ? null : threads,
         done: (prompts_done) =>

@@ -34,6 +34,7 @@ export class Session {
   readonly provider: Provider;
   readonly #inner: InferenceSession;
   #released = false;
+  readonly #running = new Set<Promise<unknown>>();
 
   private constructor(program: Program, provider: Provider, inner: InferenceSession) {
     this.program = program;
@@ -100,15 +101,24 @@ export class Session {
         throw new EngineError('feed_mismatch', `${this.program.name} has no input '${name}'`);
       }
     }
+    const run = this.#inner.run(checked);
+    this.#running.add(run);
     try {
-      return (await this.#inner.run(checked)) as Record<string, OrtTensor>;
+      return (await run) as Record<string, OrtTensor>;
     } catch (error) {
       throw new EngineError('run_failed', `${this.program.name}: ${messageOf(error)}`, { cause: error });
+    } finally {
+      this.#running.delete(run);
     }
   }
 
-  /** Gives the session's memory back; calling it twice is harmless. */
+  /**
+   * Gives the session's memory back when what runs has ended, and what was about to run when this was called; calling it twice
+   * is harmless.
+   */
   async release(): Promise<void> {
+    await new Promise(setImmediate);
+    await Promise.allSettled(this.#running);
     if (this.#released) {
       return;
     }

@@ -15,8 +15,8 @@ export class Announcer {
   readonly #bell: Pick<Bell, 'announce'>;
   readonly #lane: Lane;
   readonly #log: Log;
-  /** The job in hand. */
-  job: string | null = null;
+  /** The jobs in hand. */
+  readonly jobs = new Set<string>();
   #silent = false;
 
   constructor(edge: EdgeCalls, bell: Pick<Bell, 'announce'>, lane: Lane, log: Log) {
@@ -37,7 +37,7 @@ export class Announcer {
 
   /** Over the bell, or by a signed call while it is down; a leave by a call, which is answered. */
   async #announce(leaving: boolean): Promise<void> {
-    const announcement: Announcement = { job: this.job, leaving, lane: this.#lane };
+    const announcement: Announcement = { job: [...this.jobs][0] ?? null, leaving, lane: this.#lane };
     if (!leaving && this.#bell.announce(announcement)) {
       this.#silent = false;
       return;

@@ -10,7 +10,7 @@ import {
   type CompleteRequest,
   heartbeatSchema,
 } from '../../shared/contracts/worker-call.ts';
-import type { Computation, Ending } from './computation.ts';
+import { type Computation, DISPLACED, type Ending } from './computation.ts';
 import { type ComputationFailure, statedError } from './computation-failure.ts';
 import type { Written, WrittenCheckpoint } from './computation-messages.ts';
 import type { Computations } from './computations.ts';
@@ -91,9 +91,10 @@ export class Attempt {
       memory_limit_bytes,
       allow_ablated_models,
     };
-    const { inputs, checkpoint, followed, fence } = claim;
+    const { inputs, checkpoint, followed, fence, attempt } = claim;
+    const owner = claim.owner ?? this.#job.id;
     const memory = await memoryOf(this.#job.id, cache);
-    const order = { type, params, inputs, checkpoint, followed, scratch, memory, configuration };
+    const order = { type, params, inputs, checkpoint, owner, followed, scratch, memory, configuration };
     const refused = (error: unknown) => isLost(error) && computation.stop(LOST);
     const tokens = new TokenLine(this.#edge, { id: this.#job.id, fence }, this.#over.signal, refused);
     const keep = async (written: WrittenCheckpoint): Promise<boolean> => {
@@ -103,7 +104,12 @@ export class Attempt {
       }
       return kept;
     };
-    const computation: Computation = this.#computations.start(order, { keep, tokens: (piece) => tokens.tell(piece) });
+    const computation: Computation = this.#computations.start(
+      order,
+      { keep, tokens: (piece) => tokens.tell(piece) },
+      // what failed before fails alone
+      { alone: attempt > 1 },
+    );
     const giveBack = () => computation.stop(SHUTDOWN);
     shutdown.addEventListener('abort', giveBack);
     if (shutdown.aborted) {
@@ -150,6 +156,7 @@ export class Attempt {
     switch (reason) {
       case CANCELED:
         return 'canceled';
+      case DISPLACED:
       case SHUTDOWN:
         await this.#post('release', {});
         return 'released';

@@ -12,6 +12,8 @@ export type Order = {
   params: Record<string, unknown>;
   inputs: JobInput[];
   checkpoint: Claim['checkpoint'];
+  /** Whose job it is: equal for the jobs of one tenant. */
+  owner: string;
   /** Whether somebody follows the job token by token. */
   followed: boolean;
   scratch: string;
@@ -44,11 +46,13 @@ export type Report =
 export type CheckpointAnswer = { kind: 'checkpoint'; number: number; kept: boolean };
 /** The attempt will be stopped as soon as the next checkpoint is kept. */
 export type Urgency = { kind: 'urgent' };
+/** The order is to end between two tokens, if it can. */
+export type Stop = { kind: 'stop' };
 
 /** What an order's number in its process goes with: one process may compute several orders at a time. */
 export type FromProcess = Report & { order: number };
 export type ToProcess =
   | { kind: 'order'; order: number; what: Order }
-  | ((CheckpointAnswer | Urgency) & { order: number })
+  | ((CheckpointAnswer | Urgency | Stop) & { order: number })
   /** Blobs and jobs that their owners have deleted, by digest: nothing of them is kept. */
   | { kind: 'forget'; digests: readonly string[] };

@@ -15,7 +15,7 @@ import { runReport } from './run-report.ts';
 const [folder = '', limit = '0'] = process.argv.slice(2);
 const standing = new Standing(folder, Number(limit));
 const residue = new Residue();
-const running = new Map<number, CheckpointLine>();
+const running = new Map<number, { checkpoints: CheckpointLine; stopping: AbortController }>();
 const memory = new PeakMemory();
 
 const send = (message: FromProcess): Promise<void> =>
@@ -23,14 +23,19 @@ const send = (message: FromProcess): Promise<void> =>
     process.send?.(message, undefined, undefined, () => resolve());
   });
 
-async function compute(number: number, order: Order, checkpoints: CheckpointLine): Promise<Report> {
+async function compute(
+  number: number,
+  order: Order,
+  checkpoints: CheckpointLine,
+  stopping: AbortSignal,
+): Promise<Report> {
   const started = performance.now();
   const load = Object.hasOwn(JOB_HANDLERS, order.type) ? JOB_HANDLERS[order.type] : undefined;
   if (!load) {
     throw new SextantError('job_type_unknown', `this worker has no handler for ${order.type}`);
   }
   const report = (message: Report) => void send({ ...message, order: number });
-  const { context, artefacts, quantised } = createContext(order, report, checkpoints, standing);
+  const { context, artefacts, quantised } = createContext(order, report, checkpoints, { standing, stopping });
   const handler = await load();
   residue.loaded();
   // Kept for the next process: this one may be killed, and would keep nothing at its end.
@@ -51,11 +56,11 @@ async function compute(number: number, order: Order, checkpoints: CheckpointLine
   };
 }
 
-/** What every attempt would meet leaves the process sound; after the others nobody can say. */
-function failed(error: unknown): Report {
+/** What every attempt would meet, and an end that was asked for, leave the process sound; after the others nobody can say. */
+function failed(error: unknown, stopped: boolean): Report {
   const failure = computationFailure(error);
-  const sound = error instanceof SextantError;
-  if (failure.code === 'computation_crashed' || failure.code === 'internal') {
+  const sound = stopped || error instanceof SextantError;
+  if (!sound && (failure.code === 'computation_crashed' || failure.code === 'internal')) {
     console.error(error);
   }
   return { kind: 'failed', ...failure, clean: sound && residue.isNone() };
@@ -66,8 +71,11 @@ async function take(number: number, order: Order): Promise<void> {
   if (running.size === 0) {
     memory.begin();
   }
-  running.set(number, checkpoints);
-  const report = await compute(number, order, checkpoints).catch(failed);
+  const stopping = new AbortController();
+  running.set(number, { checkpoints, stopping });
+  const report = await compute(number, order, checkpoints, stopping.signal).catch((error) =>
+    failed(error, stopping.signal.aborted),
+  );
   running.delete(number);
   await send({ ...report, order: number });
 }
@@ -82,7 +90,10 @@ process.on('message', (message: ToProcess) => {
     case 'forget':
       void standing.forget(message.digests);
       return;
+    case 'stop':
+      running.get(message.order)?.stopping.abort();
+      return;
     default:
-      running.get(message.order)?.heard(message);
+      running.get(message.order)?.checkpoints.heard(message);
   }
 });

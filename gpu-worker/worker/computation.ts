@@ -1,9 +1,10 @@
 /** One order in a computing process: what it reports, and how it ends. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { ComputationFailure } from './computation-failure.ts';
-import type { CheckpointAnswer, Report, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
+import type { CheckpointAnswer, Report, Stop, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
 
 /** How a computation ended. `stopped` is the reason this side gave for killing it. */
 export type Ending =
@@ -20,8 +21,13 @@ export type Outlets = {
   tokens(piece: TokenPiece): void;
 };
 
-/** What an order can do to its process. */
-type Line = { tell(message: CheckpointAnswer | Urgency): void; kill(): void };
+/** What an order can do to its process; `shared` says whether others compute there as well. */
+type Line = { tell(message: CheckpointAnswer | Urgency | Stop): void; kill(): void; shared(): boolean };
+
+/** The process was ended on account of another order. */
+export const DISPLACED = 'displaced';
+/** How long an order may take to end by itself where others share its process. */
+const STOP_MS = 400;
 
 export class Computation {
   /** Latest progress that was not yet taken. */
@@ -56,11 +62,23 @@ export class Computation {
     this.#line.tell({ kind: 'urgent' });
   }
 
-  /** Ends the process at once; `ended` then says `stopped`, unless it was over already. */
+  /**
+   * Ends the order: by itself between two tokens where others share its process and it can, else with its process, at once.
+   * `ended` then says `stopped`, unless it was over already.
+   */
   stop(reason: string): void {
     if (!this.#over) {
       this.#stopReason ??= reason;
-      this.#line.kill();
+      if (!this.#line.shared()) {
+        this.#line.kill();
+        return;
+      }
+      this.#line.tell({ kind: 'stop' });
+      void sleep(STOP_MS, undefined, { ref: false }).then(() => {
+        if (!this.#over) {
+          this.#line.kill();
+        }
+      });
     }
   }
 
@@ -87,7 +105,10 @@ export class Computation {
   }
 
   /** The process has ended without a last word about this order. */
-  processEnded(detail: string): void {
+  processEnded(detail: string, displaced: boolean): void {
+    if (displaced) {
+      this.#stopReason ??= DISPLACED;
+    }
     this.#end(this.#stopReason ? { kind: 'stopped', reason: this.#stopReason } : { kind: 'crashed', detail });
   }
 

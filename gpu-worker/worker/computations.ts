@@ -13,6 +13,8 @@ type Setup = { scratch: string; cache: string; memory_limit_bytes: number };
 export class Computations {
   readonly #setup: Setup;
   #standing: StandingProcess | null = null;
+  /** All that run, those included that take no more orders. */
+  readonly #processes = new Set<StandingProcess>();
   #closed = false;
 
   /** @param setup `scratch` and `cache` are folders */
@@ -25,13 +27,18 @@ export class Computations {
     this.#ready();
   }
 
-  start(order: Order, outlets: Outlets): Computation {
-    const standing = this.#ready();
+  /** @param alone in a process that computes nothing else before or beside it, or after */
+  start(order: Order, outlets: Outlets, { alone = false }: { alone?: boolean } = {}): Computation {
+    const standing = alone ? this.#new() : this.#ready();
     const computation = standing.start(order, outlets);
     void computation.ended.then((ending) => {
-      const kept = ending.kind === 'done' || ending.kind === 'failed';
-      if (!kept || !standing.fit || standing.resident > KEPT_SHARE * this.#setup.memory_limit_bytes) {
+      const kept = ending.kind !== 'crashed' && !alone;
+      if (!kept || standing.resident > KEPT_SHARE * this.#setup.memory_limit_bytes) {
+        standing.retire();
+      }
+      if (!standing.fit && !standing.busy) {
         standing.kill();
+        this.#processes.delete(standing);
       }
       if (!this.#closed) {
         this.prepare();
@@ -42,26 +49,38 @@ export class Computations {
 
   /** Nothing of these blobs and jobs is kept. */
   forget(digests: readonly string[]): void {
-    this.#standing?.forget(digests);
+    for (const standing of this.#processes) {
+      standing.forget(digests);
+    }
   }
 
   /** Ends all processes. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#standing?.kill();
-    await this.#standing?.ended;
+    const processes = [...this.#processes];
+    for (const standing of processes) {
+      standing.kill();
+    }
+    await Promise.all(processes.map(({ ended }) => ended));
   }
 
   #ready(): StandingProcess {
     if (!this.#standing?.fit) {
-      const { scratch, cache, memory_limit_bytes } = this.#setup;
-      this.#standing = new StandingProcess({
-        scratch,
-        cache,
-        standing_bytes: Math.floor(STANDING_SHARE * memory_limit_bytes),
-        limit_bytes: memory_limit_bytes,
-      });
+      this.#standing = this.#new();
     }
     return this.#standing;
+  }
+
+  #new(): StandingProcess {
+    const { scratch, cache, memory_limit_bytes } = this.#setup;
+    const standing = new StandingProcess({
+      scratch,
+      cache,
+      standing_bytes: Math.floor(STANDING_SHARE * memory_limit_bytes),
+      limit_bytes: memory_limit_bytes,
+    });
+    this.#processes.add(standing);
+    void standing.ended.then(() => this.#processes.delete(standing));
+    return standing;
   }
 }

@@ -14,10 +14,10 @@ type RemoteBlobs = NonNullable<Claim['checkpoint']>['blobs'];
 
 /** The context of one order, and the lists that fill as the handler registers artefacts and opens quantised models. */
 export function createContext(
-  { params, inputs, checkpoint, followed, scratch, memory, configuration }: Order,
+  { params, inputs, checkpoint, owner, followed, scratch, memory, configuration }: Order,
   report: (message: Report) => void,
   line: Pick<CheckpointLine, 'send' | 'urgent'>,
-  standing: Standing,
+  { standing, stopping }: { standing: Standing; stopping: AbortSignal },
 ): {
   context: JobContext<unknown>;
   artefacts: WrittenArtefact[];
@@ -59,6 +59,8 @@ export function createContext(
     scratch,
     memory,
     standing,
+    owner,
+    stopping,
     input(id): HandlerInput {
       const input = inputs.find((given) => given.id === id);
       if (!input) {

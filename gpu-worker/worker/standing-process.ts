@@ -35,6 +35,8 @@ export class StandingProcess {
   #number = 0;
   #alive = true;
   #clean = true;
+  /** On whose account the process is ended. */
+  #culprit: Computation | null = null;
 
   constructor({ scratch, cache, standing_bytes, limit_bytes }: Setup) {
     this.#limit = limit_bytes;
@@ -54,7 +56,7 @@ export class StandingProcess {
       const end = (detail: string) => {
         this.#alive = false;
         for (const computation of this.#orders.values()) {
-          computation.processEnded(detail);
+          computation.processEnded(detail, this.#culprit !== null && this.#culprit !== computation);
         }
         this.#orders.clear();
         void rm(folder, { recursive: true, force: true }).then(resolve, resolve);
@@ -82,9 +84,10 @@ export class StandingProcess {
 
   start(what: Order, outlets: Outlets): Computation {
     const order = ++this.#number;
-    const computation = new Computation(outlets, {
+    const computation: Computation = new Computation(outlets, {
       tell: (message) => this.#tell({ ...message, order }),
-      kill: () => this.kill(),
+      kill: () => this.#killFor(computation),
+      shared: () => this.#orders.size > 1,
     });
     const idle = !this.busy;
     this.#orders.set(order, computation);
@@ -95,8 +98,18 @@ export class StandingProcess {
     return computation;
   }
 
+  /** Takes no more orders. */
+  retire(): void {
+    this.#clean = false;
+  }
+
   forget(digests: readonly string[]): void {
     this.#tell({ kind: 'forget', digests });
+  }
+
+  #killFor(computation: Computation): void {
+    this.#culprit ??= computation;
+    this.kill();
   }
 
   /** Ends the process at once. */
@@ -127,6 +140,7 @@ export class StandingProcess {
         for (const computation of this.#orders.values()) {
           computation.stop('memory');
         }
+        this.kill();
         return;
       }
       await sleep(MEMORY_WATCH_MS, undefined, { ref: false });

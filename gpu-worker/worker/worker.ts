@@ -25,6 +25,9 @@ const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s })
 /** Refusals of a claim that mean: this message has nothing to say any more. */
 const SPENT = ['job_busy', 'job_terminal', 'dispatch_unknown', 'input_not_found', 'not_found'];
 
+/** Interactive jobs at a time: they share a process, and texts of one model a batch. */
+const INTERACTIVE_SEATS = 8;
+
 /** What arrives in a lane, and the processes that compute it: the end of one lane's process is nothing to the other's jobs. */
 type Lane = { arrivals: Arrivals; computations: Computations };
 
@@ -95,12 +98,25 @@ export class Worker {
   async #serve(lane: Lane, signal: AbortSignal): Promise<void> {
     const { arrivals } = lane;
     const pull = () => this.#next(arrivals);
+    const seats = arrivals.lane === 'interactive' ? INTERACTIVE_SEATS : 1;
+    const inHand = new Set<Promise<void>>();
+    const failures: unknown[] = [];
     let message = await pull();
-    while (!signal.aborted) {
+    while (!signal.aborted && failures.length === 0) {
       if (message) {
-        await this.#deliver(lane, message);
+        const job = this.#deliver(lane, message)
+          .catch((error: unknown) => void failures.push(error))
+          .finally(() => inHand.delete(job));
+        inHand.add(job);
+        if (inHand.size >= seats) {
+          await Promise.race(inHand);
+        }
       }
       message = message && !signal.aborted ? await pull() : await arrivals.next(pull, signal);
+    }
+    await Promise.all(inHand);
+    if (failures.length > 0) {
+      throw failures[0];
     }
     if (message) {
       await arrivals.settle(message, retryIn(0)).catch(() => {});
@@ -166,11 +182,11 @@ export class Worker {
     }
     const job = { trace, id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
-    announcer.job = job.id;
+    announcer.jobs.add(job.id);
     const end = await this.#metrics
       .attempt(job.type, () => this.#work(computations, edge, message, claim))
       .finally(() => {
-        announcer.job = null;
+        announcer.jobs.delete(job.id);
       });
     this.#metrics.message('worked');
     this.#log(end, job);

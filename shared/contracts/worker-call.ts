@@ -100,6 +100,8 @@ export const claimSchema = z.object({
   remaining_s: z.number(),
   params_url: z.string().nullable(),
   inputs: z.array(jobInputSchema),
+  /** Equal for the jobs of one tenant, and tells nothing of it: what a worker keeps of one is found by its own jobs alone. */
+  owner: digestSchema.optional(),
   /** Somebody follows the job token by token: what it generates is to be told on the way. */
   followed: z.boolean().default(false),
   /** The last checkpoint of the attempts before, with presigned addresses of its blobs. */

@@ -164,7 +164,10 @@ export class Dispatcher extends DurableObject<Env> {
   async #send(job: string, dispatch: string): Promise<boolean> {
     try {
       if (await ledgerOf(this.env, job).dispatch(dispatch)) {
-        this.#bells.ring(this.#store.idle(Date.now() - LIVE_MS), Date.now());
+        const since = Date.now() - LIVE_MS;
+        const idle = this.#store.idle(since);
+        // A worker may have room for more than one job; where it has none, the ring is nothing to it.
+        this.#bells.ring(idle.size > 0 ? idle : this.#store.live(since), Date.now());
       } else {
         this.#store.remove(job);
       }

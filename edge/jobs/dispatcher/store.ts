@@ -137,6 +137,11 @@ export class DispatcherStore {
       .one();
   }
 
+  live(since: number): Set<string> {
+    const rows = this.#sql.exec<{ worker: string }>('SELECT worker FROM live WHERE seen_at >= ?', since);
+    return new Set(rows.toArray().map(({ worker }) => worker));
+  }
+
   /** Live workers that have no job. */
   idle(since: number): Set<string> {
     const rows = this.#sql.exec<{ worker: string }>(

@@ -12,7 +12,7 @@ import {
   BLOCK_SPARSE_WEIGHTS,
   denseWeightFile,
 } from '../../block-sparse/stored/stored-reading.ts';
-import { fetchModel, type LanguageModel, loadModel, readJson } from '../../lm/index.ts';
+import { fetchModel, type LanguageModel, loadModel, RunningBatch, readJson } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
 import type { HandlerInput, JobContext } from '../handler.ts';
 
@@ -27,6 +27,8 @@ export type OpenedModel = {
   /** The commit of a hub, the id, or the digest. */
   revision: string;
   provider: Provider;
+  /** The batch that texts of several jobs share, where the model is shared. */
+  running: RunningBatch | null;
 };
 
 type Surroundings = Pick<JobContext<unknown>, 'configuration' | 'input' | 'scratch' | 'describeModel' | 'standing'>;
@@ -42,7 +44,7 @@ export const decidesComputation = (name: string): boolean =>
 export async function openModel(context: Surroundings, reference: ModelReference): Promise<OpenedModel> {
   const located = await locate(context, reference);
   const { provider } = await chooseProvider(context.configuration.device);
-  const { model, path, digest } = await loaded(context, located, reference, provider);
+  const { model, path, digest, running } = await loaded(context, located, reference, provider);
   const summary = describe(model.folder.config);
   const description: ModelDescription = {
     task: 'language',
@@ -61,10 +63,10 @@ export async function openModel(context: Surroundings, reference: ModelReference
   };
   context.describeModel(description);
   const id = 'id' in reference ? reference.id : null;
-  return { model, path, id, digest, revision: description.revision, provider };
+  return { model, path, id, digest, revision: description.revision, provider, running };
 }
 
-type Loaded = Pick<OpenedModel, 'model' | 'path' | 'digest'>;
+type Loaded = Pick<OpenedModel, 'model' | 'path' | 'digest' | 'running'>;
 
 /** The model, of this job alone or shared with others of its process. */
 async function loaded(
@@ -85,7 +87,7 @@ async function loaded(
       activations: reference.activations ?? 'float32',
     });
     const digests = 'folder' in located ? await fileDigests(path) : computingDigests(located);
-    return { model, path, digest: await sha256Hex(canonicalJson(digests)) };
+    return { model, path, digest: await sha256Hex(canonicalJson(digests)), running: null };
   };
   if (!standing) {
     return load(
@@ -101,17 +103,21 @@ async function loaded(
   const key = JSON.stringify(['model', identityOf(located), provider, configuration.threads, packed, activations]);
   const { value, giveBack } = await standing.share(key, async () => {
     const folder = standing.newFolder();
-    const value = await load(folder);
+    const opened = await load(folder);
+    const running = new RunningBatch(opened.model, PREFIX_BYTES);
+    const value = { ...opened, running };
     const close = async (): Promise<void> => {
       await value.model.release();
       await rm(folder, { recursive: true, force: true });
     };
     const digests = 'folder' in located ? [] : located.blobs.map(({ sha256 }) => sha256);
-    return { value, bytes: () => OPENED_BYTES + value.model.programs.bytes, close, digests };
+    return { value, bytes: () => OPENED_BYTES + running.bytes + value.model.programs.bytes, close, digests };
   });
   return { ...value, model: value.model.shared(giveBack) };
 }
 
+/** Keys and values of prompts that may come again, of each model. */
+const PREFIX_BYTES = 2 ** 26;
 /** What an opened model holds beside its programs: the tokenizer, mostly. */
 const OPENED_BYTES = 2 ** 23;
 

@@ -5,7 +5,7 @@
 import { RequestThread } from '../../runtime/index.ts';
 import type { TokenRows } from '../inference/batch.ts';
 import type { LanguageModel } from '../inference/model.ts';
-import type { GenerateOptions, Generation } from './generate.ts';
+import type { GenerateOptions, Generation } from './generation.ts';
 
 export type Setup = { path: string };
 export type Request = { prompts: TokenRows; options: GenerateOptions };

@@ -12,16 +12,42 @@ export class KvCache {
   readonly lengths: number[];
   readonly #a: Architecture;
   readonly #layers: { keys: Float32Array; values: Float32Array }[];
-  #capacity = STEP;
+  #capacity: number;
 
-  constructor(architecture: Architecture, rows: number) {
+  constructor(architecture: Architecture, rows: number, capacity = STEP) {
     this.#a = architecture;
+    this.#capacity = capacity;
     this.lengths = new Array<number>(rows).fill(0);
-    const size = this.#planes * STEP * architecture.headDim;
+    const size = this.#planes * capacity * architecture.headDim;
     this.#layers = Array.from({ length: architecture.layers }, () => ({
       keys: new Float32Array(size),
       values: new Float32Array(size),
     }));
+  }
+
+  /** A cache with these rows of others, each as far as it goes or for its first `length` positions. */
+  static of(architecture: Architecture, parts: readonly { cache: KvCache; row: number; length?: number }[]): KvCache {
+    const lengths = parts.map(({ cache, row, length }) => length ?? cache.lengths[row]!);
+    const capacity = Math.max(1, Math.ceil(Math.max(0, ...lengths) / STEP)) * STEP;
+    const made = new KvCache(architecture, parts.length, capacity);
+    const { headDim, kvHeads } = architecture;
+    for (const [to, { cache, row }] of parts.entries()) {
+      for (const [layer, held] of made.#layers.entries()) {
+        for (const name of ['keys', 'values'] as const) {
+          for (let head = 0; head < kvHeads; head++) {
+            const from = (row * kvHeads + head) * cache.#capacity * headDim;
+            const plane = cache.#layers[layer]![name].subarray(from, from + lengths[to]! * headDim);
+            held[name].set(plane, (to * kvHeads + head) * capacity * headDim);
+          }
+        }
+      }
+      made.lengths[to] = lengths[to]!;
+    }
+    return made;
+  }
+
+  get bytes(): number {
+    return this.#layers.reduce((sum, { keys, values }) => sum + keys.byteLength + values.byteLength, 0);
   }
 
   /** One plane [capacity, headDim] for each row and key/value head. */

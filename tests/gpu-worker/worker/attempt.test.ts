@@ -21,7 +21,7 @@ const offered: WrittenCheckpoint[] = [];
 /** A computation that offers every checkpoint, and is done whatever became of them. */
 const computations = {
   start(_order: unknown, outlets: Outlets): Computation {
-    const computation = new Computation(outlets, { tell: () => {}, kill: () => {} });
+    const computation = new Computation(outlets, { tell: () => {}, kill: () => {}, shared: () => false });
     void (async () => {
       for (const checkpoint of offered) {
         kept.push(await outlets.keep(checkpoint));

@@ -37,6 +37,7 @@ const order = (type: string, params: Record<string, unknown>): Order => ({
   params,
   inputs: [],
   checkpoint: null,
+  owner: 'someone',
   followed: false,
   scratch: mkdtempSync(join(data, 'attempt-')),
   memory: join(data, 'memory'),
@@ -80,7 +81,8 @@ const generation = (params: Record<string, unknown> = {}): Order =>
     seed: 3,
     ...params,
   });
-const start = (what: Order) => computations.start(what, { keep: async () => true, tokens: () => {} });
+const OUTLETS = { keep: async () => true, tokens: () => {} };
+const start = (what: Order) => computations.start(what, OUTLETS);
 const ended = async (what: Order) => {
   const ending = await start(what).ended;
   if (ending.kind !== 'done') {
@@ -116,6 +118,35 @@ describe('a computing process', () => {
     expect(after).toHaveLength(1);
     await ended(diagnostics());
     expect(childrenOf(process.pid)).toEqual(after);
+  });
+
+  it('takes several orders at a time; one that is stopped ends alone if it can, and else gives the others back', async () => {
+    begin();
+    await ended(generation());
+    const [pid] = childrenOf(process.pid);
+    const long = start(generation({ max_tokens: 24, prompts: ['w5 w6'] }));
+    const beside = start(generation());
+    const stopped = start(generation({ prompts: ['w7 w8'], max_tokens: 24 }));
+    stopped.stop('canceled');
+    expect(await stopped.ended).toEqual({ kind: 'stopped', reason: 'canceled' });
+    expect([(await long.ended).kind, (await beside.ended).kind]).toEqual(['done', 'done']);
+    expect(childrenOf(process.pid)).toEqual([pid]);
+    const stubborn = start(diagnostics({ step_ms: 60_000, busy: true }));
+    const innocent = start(generation());
+    stubborn.stop('timeout');
+    expect(await stubborn.ended).toEqual({ kind: 'stopped', reason: 'timeout' });
+    expect(await innocent.ended).toEqual({ kind: 'stopped', reason: 'displaced' });
+  });
+
+  it('of its own computes an order that failed before, and goes with it', async () => {
+    begin();
+    await ended(diagnostics());
+    const before = childrenOf(process.pid);
+    const alone = computations.start(diagnostics({ fail_at: 1, fail_as: 'crash' }), OUTLETS, { alone: true });
+    const beside = start(diagnostics({ steps: 3, step_ms: 100 }));
+    expect([(await alone.ended).kind, (await beside.ended).kind]).toEqual(['crashed', 'done']);
+    await until(() => childrenOf(process.pid).length === 1, 'the process to go');
+    expect(childrenOf(process.pid)).toEqual(before);
   });
 
   it('is ended by a crash and by the memory limit, each of which is told', async () => {

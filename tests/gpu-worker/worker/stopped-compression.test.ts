@@ -30,6 +30,7 @@ it('stops a compression between two blocks, and leaves no model behind', async (
       params: modelCompress.params.parse({ ...params, method: 'sparsegpt', share: 0.5 }),
       inputs: [],
       checkpoint: null,
+      owner: 'someone',
       followed: false,
       scratch,
       memory: join(folder, 'memory'),
