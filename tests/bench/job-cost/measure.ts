@@ -61,7 +61,7 @@ const cpuBelow = (pid: number): number => childrenOf(pid).reduce((sum, child) =>
 /** Requests of a client that only looks are nobody's cost but its own. */
 const LOOKS = ['view', 'wait', 'place', 'fetch'];
 /** What follows a job's end: index row, usage, news. */
-const AFTER_MS = 3000;
+const AFTER_MS = 1500;
 
 export async function measureJobs(n: number): Promise<JobCost> {
   const stack = await new Stack({ resend_ms: 60_000, entry: join(import.meta.dirname, 'counted-edge.js') }).start();
