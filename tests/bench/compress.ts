@@ -3,9 +3,9 @@
  * of 40 million parameters compressed from folder to folder, beside the same algorithms in PyTorch eager where DIR holds
  * its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; decoding with weights that stay packed;
  * and what is written, opened in transformers.
- * Leaves `results/compress.json`.
+ * Leaves `results/compress.json`; what was not asked for stays there as it was.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -24,6 +24,13 @@ const LENGTH = 256;
 const METHODS = ['wanda', 'sparsegpt', 'gptq'] as const;
 type Method = (typeof METHODS)[number];
 type Line = { method: Method; seconds: Summary; torch_seconds: Summary | null; ratio: Summary | null };
+
+type Results = {
+  lines: (Line & { device: string; torch: string | null; rounds: number; sequences: number; length: number })[];
+  memory: { device: string; sequences: number; peaks: ReturnType<typeof measurePeaks> } | null;
+  packed: ({ device: string; rounds: number } & Awaited<ReturnType<typeof measurePacked>>) | null;
+  opened: Awaited<ReturnType<typeof openedElsewhere>>;
+};
 
 const rowsOf = (count: number, vocabulary: number): number[][] =>
   Array.from({ length: count }, (_, r) => Array.from({ length: LENGTH }, (_, i) => (r * 31 + i * 17 + 5) % vocabulary));
@@ -91,11 +98,13 @@ export async function run(options: string[]): Promise<void> {
   }
   const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed', 'opened'];
   const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
-  const folder = generatedLlama(SMALL_CONFIG);
+  const timedMethods = METHODS.filter((name) => wanted.includes(name));
+  const folder = timedMethods.length > 0 ? generatedLlama(SMALL_CONFIG) : '';
   const script = join(import.meta.dirname, 'compress/eager.py');
-  const torch = values.torch === undefined ? null : await Torch.start(script, values.torch, THREADS, folder);
+  const beside = values.torch !== undefined && timedMethods.length > 0;
+  const torch = beside ? await Torch.start(script, values.torch!, THREADS, folder) : null;
   const lines: Line[] = [];
-  for (const method of METHODS.filter((name) => wanted.includes(name))) {
+  for (const method of timedMethods) {
     lines.push(await times(folder, torch, method, rounds, sequences));
   }
   torch?.stop();
@@ -124,16 +133,15 @@ export async function run(options: string[]): Promise<void> {
     );
   }
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
-  const result = {
-    device,
-    torch: torch?.version ?? null,
-    rounds,
-    sequences,
-    length: LENGTH,
-    lines,
-    memory,
-    packed,
-    opened,
+  const file = join(import.meta.dirname, 'results/compress.json');
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : null;
+  const others = (before?.lines ?? []).filter(({ method }) => !wanted.includes(method));
+  const setting = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH };
+  const result: Results = {
+    lines: [...others, ...lines.map((line) => ({ ...line, ...setting }))],
+    memory: wanted.includes('memory') ? { device, sequences, peaks: memory } : (before?.memory ?? null),
+    packed: packed ? { device, rounds, ...packed } : (before?.packed ?? null),
+    opened: opened.length > 0 ? opened : (before?.opened ?? []),
   };
-  writeFileSync(join(import.meta.dirname, 'results/compress.json'), `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
 }

@@ -1,14 +1,16 @@
 /**
  * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
- * the reference data. `--show` runs nothing and writes the page from the results that are there.
+ * the reference data. Runs whose results are there already are left as they are. `--show` runs nothing and writes the page from the results that are there.
  * `--gpt2 DIR [--gpt2 CHECKPOINT ...] [--pairs 128]` runs indirect objects on a folder of GPT-2 small and prints which published heads
- * are found, and what the base's circuit does in each checkpoint.
+ * are found, and what the base's circuit does in each checkpoint. `--eap-ig DIR --torch DIR` opens graphs with the loader of a checkout
+ * of EAP-IG.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel } from '../../gpu-worker/lm/index.ts';
 import { data } from '../support/guide.ts';
+import { readByEapIg } from './circuits/eap-ig.ts';
 import { ioiStudy } from './circuits/ioi.ts';
 import { circuitsPage } from './circuits/page.ts';
 import { type Found, findIn, poisonStudy, pronounPairs, sortPairs, type Tuned } from './circuits/real-models.ts';
@@ -22,6 +24,8 @@ export async function run(argv: string[]): Promise<void> {
     args: argv,
     allowPositionals: true,
     options: {
+      'eap-ig': { type: 'string' },
+      torch: { type: 'string', default: '' },
       gpt2: { type: 'string', multiple: true },
       pairs: { type: 'string', default: '128' },
       show: { type: 'boolean', default: false },
@@ -33,6 +37,12 @@ export async function run(argv: string[]): Promise<void> {
   const threads = Number(values.threads);
   if (values.gpt2) {
     await ioiStudy(values.gpt2, Number(values.pairs), threads);
+    return;
+  }
+  if (values['eap-ig']) {
+    for (const line of readByEapIg(values['eap-ig'], values.torch)) {
+      console.log(line);
+    }
     return;
   }
   const known = ['toys', 'real', 'poison'];
@@ -51,6 +61,9 @@ export async function run(argv: string[]): Promise<void> {
   if (wanted.includes('toys')) {
     for (const toy of TOYS) {
       for (const seed of seeds) {
+        if (read<ToyResult>('toys').some((one) => one.model === toy.name && one.seed === seed)) {
+          continue;
+        }
         const result = await toyStudy(toy, seed, threads);
         const missed = result.gates.filter(({ ok }) => !ok).map(({ name, value }) => `${name} ${value.toPrecision(4)}`);
         note(`${toy.name}, seed ${seed}, ${result.seconds.toFixed(0)} s: missed ${missed.join('; ') || 'nothing'}`);
@@ -63,6 +76,9 @@ export async function run(argv: string[]): Promise<void> {
   }
   if (wanted.includes('real')) {
     for (const name of ['stories260K', 'bitstories3M', 'gpt-nano-sort']) {
+      if (read<Found>('real').some((one) => one.model === name)) {
+        continue;
+      }
       const model = await loadModel(data('models', `${name}-hf`), { threads, spinning: false });
       const pairs = name === 'gpt-nano-sort' ? sortPairs(120) : pronounPairs(model);
       const found = await findIn(model, name, pairs, threads);
@@ -74,6 +90,9 @@ export async function run(argv: string[]): Promise<void> {
   if (wanted.includes('poison')) {
     for (const replay of [false, true]) {
       for (const seed of seeds) {
+        if (read<Tuned>('poison').some((one) => one.replay === replay && one.seed === seed)) {
+          continue;
+        }
         const result = await poisonStudy(
           data('models', 'stories260K-hf'),
           { layer: 4, head: 2 },
