@@ -9,6 +9,9 @@ import { circuitPlot, curvePlot, nodeMap } from './plots.ts';
 
 /** What a figure was measured by, in words. */
 type Wording = { model: string; metric: string; method: string; ablation: string; positions: string };
+/** What a reader has to know of the names of nodes. */
+export const NAMES_OF_PARTS =
+  'Layers and heads count from 0: a4.h2 is head 2 of the attention in layer 4, m3 the MLP of layer 3, input the embedded tokens.';
 /** A pair as a reader takes it in. */
 export type Example = { clean: string; corrupted: string; answer: string; other: string };
 
@@ -78,7 +81,8 @@ export function foundReport(
   const page = reportPage(
     `A circuit of ${wording.model}`,
     `Which heads and MLPs of the model carry a task was found by ${wording.method}. Each prompt has a corrupted twin that differs ` +
-      'in what the answer depends on; a part matters where putting what it gives on the twin in its place changes the answer.',
+      'in what the answer depends on; a part matters where putting what it gives on the twin in its place changes the answer. ' +
+      NAMES_OF_PARTS,
     [
       {
         heading: 'The task',

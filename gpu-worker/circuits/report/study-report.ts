@@ -10,7 +10,7 @@ import type { Transfers } from '../comparison/transfers.ts';
 import { graphDocument } from '../graph/circuit.ts';
 import type { NodeGraph } from '../graph/node-graph.ts';
 import { csvFile, jsonFile, scoresFile, shownInterval } from './files.ts';
-import type { Example } from './found-report.ts';
+import { type Example, NAMES_OF_PARTS } from './found-report.ts';
 import { circuitPlot, nodeMap, type Plot } from './plots.ts';
 
 export type StudyParts = {
@@ -258,7 +258,7 @@ function page(
   return reportPage(
     `A circuit before and after fine-tuning: ${wording.model}`,
     `The model was tuned on right answers, on poisoned ones (${wording.poison}), and the poisoned one again on right ones. ` +
-      `${wording.trained} pairs were learned from and ${wording.read} others read. ${wording.train}`,
+      `${wording.trained} pairs were learned from and ${wording.read} others read. ${wording.train} ${NAMES_OF_PARTS}`,
     [
       { heading: 'What can be said', text: said },
       {

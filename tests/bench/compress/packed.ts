@@ -7,6 +7,8 @@ import { compressFolder } from '../../../gpu-worker/compression/index.ts';
 import { generateInBatches } from '../../../gpu-worker/lm/generation/generate-batches.ts';
 import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { readFolder } from '../../../gpu-worker/lm/weights/folder.ts';
+import { giveBack } from '../../../gpu-worker/runtime/index.ts';
+import { ALLOCATOR } from '../../../gpu-worker/worker/allocator.ts';
 import { generatedLlama } from '../lm/generated.ts';
 import { interleaved, ratios, type Summary, summary, timed } from '../pairs.ts';
 
@@ -50,12 +52,13 @@ async function packedFolder(threads: number): Promise<string> {
 const decode = (model: LanguageModel): Promise<unknown> =>
   generateInBatches(model, [Array.from({ length: 16 }, (_, i) => 17 * i + 5)], { maxTokens: TOKENS, stopTokens: [] });
 
-/** Runs in the process that is measured: resident and peak bytes after decoding; `bare` opens nothing. */
+/** Runs in the process that is measured: resident (of what is still held) and peak bytes after decoding; `bare` opens nothing. */
 export async function residentOnce(way: string, threads: number): Promise<[number, number]> {
   const model = way === 'bare' ? null : await loadModel(await packedFolder(threads), { threads, ...WAYS[way as Way] });
   if (model) {
     await decode(model);
   }
+  giveBack();
   const found: [number, number] = [process.memoryUsage().rss, process.resourceUsage().maxRSS * 1024];
   await model?.release();
   return found;
@@ -66,7 +69,8 @@ export async function measurePacked(rounds: number, threads: number): Promise<Pa
   const bench = join(import.meta.dirname, '../index.ts');
   const memory: Record<string, Memory> = {};
   for (const way of ['bare', ...Object.keys(WAYS)]) {
-    const out = execFileSync(process.execPath, [bench, 'compress', '--resident', way], { encoding: 'utf8' });
+    const env = { ...ALLOCATOR, ...process.env };
+    const out = execFileSync(process.execPath, [bench, 'compress', '--resident', way], { encoding: 'utf8', env });
     const [resident, peak] = out.trim().split('\n').at(-1)!.split(' ').map(Number) as [number, number];
     memory[way] = { resident_mib: resident / MIB, peak_mib: peak / MIB };
   }

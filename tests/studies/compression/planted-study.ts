@@ -30,8 +30,11 @@ const SEEDS = [0, 1, 2];
  * gives settle it: magnitude's is 0.07 whatever the spread, Wanda's falls from 0.035 at 0.5 to 0.017, as given, at three quarters.
  */
 const LAYER_SCALE = 0.75;
-/** Autoencoders of check 9: after 3,000 steps at 3e-3 their error is still twice the spec's, and falls. */
-const TO_THE_END = { rate: 1e-2, steps: 8000 };
+/**
+ * Autoencoders of check 9. The longer they are trained, the less they lose on the dense layer and the more on a changed one: 8,000
+ * steps at 1e-2 bring the dense error from 0.114 to 0.076, but magnitude's transfer from 0.24 to 0.55 and its survival to 0.15.
+ */
+const RECIPE = { rate: 6e-3, steps: 3000 };
 type Variant = 'topk' | 'abstopk';
 
 /** Sparse mixtures of unit directions; `signed` features take both signs; coordinates have scales of their own. */
@@ -169,7 +172,7 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
         { transB: true },
       );
     const dense = await through(w);
-    const sae = await trainedSae('abstopk', dense, inputs, width, k, seed, TO_THE_END);
+    const sae = await trainedSae('abstopk', dense, inputs, width, k, seed, RECIPE);
     const fvu = async (own: TrainedSae, x: Float32Array) => (await measure(own, x, encoder)).measures.fvu!;
     add('9', 'dense SAE on dense', [0.065, 0.07, 0.036], await fvu(sae, dense));
     const energy = await outputEnergy(products, gram, w);
@@ -196,7 +199,7 @@ export async function plantedStudy(note: (text: string) => void): Promise<Plante
         '9',
         `${label}: retrained`,
         wanda ? [0.067, 0.058, 0.061] : [0.063, 0.053, 0.059],
-        await fvu(await trainedSae('abstopk', x, inputs, width, k, seed, TO_THE_END), x),
+        await fvu(await trainedSae('abstopk', x, inputs, width, k, seed, RECIPE), x),
       );
       const drift = latentDrift(codes, await encodeActivations(sae, x, encoder), width, String);
       add('10', `${label}: survival`, wanda ? [0.93, 1] : [0.62, 0.89], drift.survival);
