@@ -109,6 +109,7 @@ it('studies a circuit through clean tuning, poison and retraining, and goes on w
     learning_rate: 1e-2,
     batch: 8,
     edges: 20,
+    transfer: ['output', 'k', 'mlp'],
   };
   const { result, published } = await jobs.run(study, plain);
   expect(result.checkpoints.map(({ phase, step }) => `${phase} ${step}`)).toEqual([
