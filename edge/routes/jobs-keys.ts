@@ -1,6 +1,6 @@
 /** The public keys with which the edge signs jobs: what a worker verifies messages against. */
 import { createRoute } from '@hono/zod-openapi';
-import { keySetSchema } from '../../shared/signing/key-set.ts';
+import { keySetSchema } from '../../shared/contracts/signing-keys.ts';
 import type { App } from '../environment.ts';
 import { json, open } from '../http/declaration.ts';
 import { publishedKeys } from '../workers/signing-keys.ts';

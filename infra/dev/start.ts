@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { Client } from './client.ts';
+import { Sextant } from '../../edge/client/index.ts';
 import { takeDataFolder } from './data-lock.ts';
 import { type EdgeProcess, startEdge } from './edge-process.ts';
 import { apiKey, edgeSecrets, workerKey } from './keys.ts';
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
     if (!options.demo) {
       return;
     }
-    const client = new Client(url, key);
+    const client = new Sextant({ url, key });
     const { model } = options;
     await (model ? runPretrained(client, model.alias, model.folder) : runPlanted(client));
     if (options.exit) {

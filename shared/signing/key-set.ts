@@ -4,31 +4,15 @@
  * the answer unknown, never negative.
  */
 import type { CryptoKey, JWK } from 'jose';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { SextantError } from '../contracts/problem.ts';
+import { keySetSchema } from '../contracts/signing-keys.ts';
 
 export interface KeySource {
   /** The public key, or null when the set certainly has no such key. Raises `unavailable` when that is not known. */
   find(kid: string): Promise<JWK | CryptoKey | null>;
 }
 
-const publicKeySchema = z.object({
-  kid: z.string().max(200),
-  kty: z.literal('OKP'),
-  crv: z.literal('Ed25519'),
-  x: z.string(),
-});
-
-/**
- * A published key set (RFC 7517) of Ed25519 keys (RFC 8037). Keys of other kinds and fields that a newer owner adds are
- * passed over, as the standard asks (section 5): an owner announces a new algorithm before anything is signed by it.
- */
-export const keySetSchema = z.object({
-  keys: z
-    .array(z.unknown())
-    .max(64)
-    .transform((keys) => keys.flatMap((key) => publicKeySchema.safeParse(key).data ?? [])),
-});
 export type PublishedKeys = z.infer<typeof keySetSchema>;
 
 /** The public halves of private keys: what an owner publishes. */

@@ -1,11 +1,11 @@
 /** The main job on the embedded default: a language with known axes, learned, taken apart, and steered. */
+import type { Sextant } from '../../../edge/client/index.ts';
 import { AXES, announcement } from '../../../gpu-worker/lm/index.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import lmTrain from '../../../shared/jobs/lm.train.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
 import vectorsDerive from '../../../shared/jobs/vectors.derive.ts';
-import type { Client } from '../client.ts';
 import { decimal, percent, table } from '../table.ts';
 import { step } from './step.ts';
 import { steerAndLookUp } from './vector.ts';
@@ -16,7 +16,7 @@ const HOOK = 'resid_post.1';
 const [WIDTH, K] = [128, 8];
 const CONTEXT = 48;
 
-export async function runPlanted(client: Client): Promise<void> {
+export async function runPlanted(client: Sextant): Promise<void> {
   const trained = await step(
     client,
     lmTrain,

@@ -1,11 +1,11 @@
 /** The main job on a pretrained model: its own text, taken apart and steered along a difference of means. */
 
+import type { Sextant } from '../../../edge/client/index.ts';
 import { loadModel } from '../../../gpu-worker/lm/index.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
 import vectorsDerive from '../../../shared/jobs/vectors.derive.ts';
-import type { Client } from '../client.ts';
 import { decimal, percent, table } from '../table.ts';
 import { step } from './step.ts';
 import { steerAndLookUp } from './vector.ts';
@@ -32,7 +32,7 @@ const AXIS = {
   ],
 };
 
-export async function runPretrained(client: Client, alias: string, folder: string): Promise<void> {
+export async function runPretrained(client: Sextant, alias: string, folder: string): Promise<void> {
   const opened = await loadModel(folder);
   const { architecture, tokenizer } = opened;
   const { layers, width } = architecture;

@@ -1,6 +1,6 @@
 /** The last steps of the main job: name a vector, look it up, and steer the model with it both ways. */
+import type { Sextant } from '../../../edge/client/index.ts';
 import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
-import type { Client } from '../client.ts';
 import { percent, table } from '../table.ts';
 import { step } from './step.ts';
 
@@ -15,28 +15,27 @@ type Steering = {
 };
 
 /** Points the name at the vector, whatever it pointed at before. */
-async function publishName(client: Client, name: string, id: string): Promise<void> {
-  const path = `/v1/vector-names/${encodeURIComponent(name)}`;
-  const { data } = await client.get<{ data: { name: string; id: string; version: number }[] }>('/v1/vector-names');
+async function publishName(client: Sextant, name: string, id: string): Promise<void> {
+  const { data } = await client.vectorNames.list();
   const before = data.find((entry) => entry.name === name);
   if (before?.id === id) {
     return;
   }
-  await client.request('PUT', path, { id }, before ? { 'if-match': `"${before.version}"` } : {});
+  await client.vectorNames.set(name, id, before ? { ifMatch: before.version } : {});
 }
 
 /** Returns the lines to print. */
-export async function steerAndLookUp(client: Client, steering: Steering): Promise<string> {
+export async function steerAndLookUp(client: Sextant, steering: Steering): Promise<string> {
   const { model, vector, name, strength, positive, negative, prompts } = steering;
   await publishName(client, name, vector);
-  const { id } = await client.get<{ id: string }>(`/v1/vector-names/${encodeURIComponent(name)}`);
+  const { id } = await client.vectorNames.get(name);
   if (id !== vector) {
     throw new Error(`the name '${name}' points at ${id}, not at ${vector}`);
   }
   const tiers: string[] = [];
   let bytes = 0;
   for (let i = 0; i < 2; i++) {
-    const answer = await client.request('GET', `/v1/vectors/${vector}?format=raw&dtype=float32`);
+    const answer = await client.vectors.file(vector, { format: 'raw', dtype: 'float32' });
     bytes = (await answer.arrayBuffer()).byteLength;
     tiers.push(answer.headers.get('server-timing') ?? '');
   }
