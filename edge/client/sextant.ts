@@ -1,5 +1,6 @@
 /** The client: one object per service and key, with the API's resources as its properties. */
 import { Artefacts } from './resources/artefacts.ts';
+import { Generations } from './resources/generations.ts';
 import { InboundHooks, Recipes, Runs, WebhookEndpoints, WebhookSecret } from './resources/hooks.ts';
 import { Jobs } from './resources/jobs.ts';
 import { Ecg, Fairness, Models, Reports, Saes } from './resources/results.ts';
@@ -24,6 +25,7 @@ export class Sextant {
   readonly reports: Reports;
   readonly fairness: Fairness;
   readonly ecg: Ecg;
+  readonly generations: Generations;
   readonly webhookEndpoints: WebhookEndpoints;
   readonly webhookSecret: WebhookSecret;
   readonly inboundHooks: InboundHooks;
@@ -46,6 +48,7 @@ export class Sextant {
     this.reports = new Reports(transport);
     this.fairness = new Fairness(transport);
     this.ecg = new Ecg(transport);
+    this.generations = new Generations(transport);
     this.webhookEndpoints = new WebhookEndpoints(transport);
     this.webhookSecret = new WebhookSecret(transport);
     this.inboundHooks = new InboundHooks(transport);

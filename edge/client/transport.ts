@@ -222,12 +222,30 @@ async function problemOf(answer: Response, url: string): Promise<ApiError | Unex
       // no problem document after all
     }
   }
-  return stranger(answer, url);
+  const shaped = await openAiError(answer);
+  return shaped ? new ApiError(shaped, wait) : stranger(answer, url);
+}
+
+/** Routes in OpenAI's shape say their errors in its shape too, with a code of the same union; null for anything else. */
+async function openAiError(answer: Response): Promise<Problem | null> {
+  if (!/^application\/json\b/i.test(answer.headers.get('content-type') ?? '')) {
+    return null;
+  }
+  const body = (await answer.json().catch(() => null)) as { error?: { message?: string; code?: string } } | null;
+  if (typeof body?.error?.message !== 'string' || typeof body.error.code !== 'string') {
+    return null;
+  }
+  const { code, message } = body.error;
+  const request_id = answer.headers.get('x-request-id') ?? '';
+  const { status } = answer;
+  return { type: `/problems/${code}`, title: code, status, detail: message, instance: '', code, request_id };
 }
 
 /** Something that is not Sextant answered. */
 async function stranger(answer: Response, url: string): Promise<UnexpectedAnswerError> {
-  await answer.body?.cancel().catch(() => undefined);
+  if (!answer.bodyUsed) {
+    await answer.body?.cancel().catch(() => undefined);
+  }
   const kind = answer.headers.get('content-type') ?? 'no content type';
   const moved = answer.headers.get('location');
   return new UnexpectedAnswerError(
