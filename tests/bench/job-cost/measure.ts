@@ -58,8 +58,8 @@ function cpuOf(pid: number): number {
 }
 const cpuBelow = (pid: number): number => childrenOf(pid).reduce((sum, child) => sum + cpuOf(child), 0);
 
-/** Requests of a client that only looks are nobody's cost but its own. */
-const LOOKS = ['view', 'wait', 'place', 'fetch'];
+/** Not of the job: a client that looks, and what comes every second while a slow machine works. */
+const BESIDE = ['view', 'wait', 'place', 'fetch', 'heartbeat', 'charge'];
 /** What follows a job's end: index row, usage, news. */
 const AFTER_MS = 1500;
 
@@ -105,15 +105,15 @@ function costOf({ worker, objects, d1, r2, kv, messages }: Counts, n: number, cp
   const per = (count: number): number => count / n;
   const all = Object.entries(objects);
   const sum = (of: (one: OfClass) => number): number => per(all.reduce((total, [, one]) => total + of(one), 0));
-  const looks = (one: OfClass) => LOOKS.reduce((total, method) => total + (one.methods[method] ?? 0), 0);
+  const beside = (one: OfClass) => BESIDE.reduce((total, method) => total + (one.methods[method] ?? 0), 0);
   const by = (of: (one: OfClass) => number) => Object.fromEntries(all.map(([name, one]) => [name, per(of(one))]));
   const scaled = (counts: Record<string, number>) =>
     Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, per(count)]));
   return {
     jobs: n,
     worker_requests: per(worker),
-    object_requests: sum((one) => one.requests - looks(one)),
-    requests_by_class: by((one) => one.requests - looks(one)),
+    object_requests: sum((one) => one.requests - beside(one)),
+    requests_by_class: by((one) => one.requests - beside(one)),
     ledger_statements: per(objects.Ledger?.statements ?? 0),
     object_statements: by((one) => one.statements),
     object_rows: { read: sum((one) => one.read), written: sum((one) => one.written + one.stored + one.alarms_set) },
