@@ -9,8 +9,10 @@ const READ_LIFE_S = 6 * 3600;
 
 /** Everything that the tenant has in the bucket. */
 export const tenantPrefix = (tenant: string): string => `t/${tenant}/`;
+/** Everything of the tenant that is not yet checked. */
+export const stagingPrefixOfTenant = (tenant: string): string => `${tenantPrefix(tenant)}staging/`;
 /** Bytes of all attempts, not yet checked. `job` is a job's or, for a client's upload, an artefact's id. */
-export const stagingPrefixOf = (tenant: string, job: string): string => `${tenantPrefix(tenant)}staging/${job}/`;
+export const stagingPrefixOf = (tenant: string, job: string): string => `${stagingPrefixOfTenant(tenant)}${job}/`;
 /** Bytes of one attempt. */
 export const stagingPrefix = (tenant: string, job: string, attempt: number): string =>
   `${stagingPrefixOf(tenant, job)}${attempt}/`;

@@ -1,13 +1,14 @@
-/** The hourly clean-up: staging leftovers, expired artefacts, blobs that nothing uses. Bounded work per run. */
+/** The hourly clean-up: staging leftovers, expired artefacts, blobs that nothing uses. It works until nothing is due. */
 import type { Env } from '../environment.ts';
-import { blobKey, stagingPrefix, stagingPrefixOf, UPLOAD_LIFE_S } from './addresses.ts';
+import { blobKey, stagingPrefix, stagingPrefixOf, stagingPrefixOfTenant, UPLOAD_LIFE_S } from './addresses.ts';
 import { noteDeletions } from './deletions.ts';
 
 /** Nothing younger is touched: upload addresses have expired long before, promotions are over. */
 export const CLEAN_UP_AGE_MS = 86_400_000;
 /** A worker that was away for longer starts with an empty cache. */
 const DELETIONS_KEPT_MS = 7 * 86_400_000;
-const AREAS = 200;
+/** A run ends after this time; the next one goes on. */
+const LONGEST_MS = 600_000;
 const BLOBS = 500;
 
 /** A sending that begins as its address expires may take this long. */
@@ -18,29 +19,60 @@ export const LAST_UPLOAD_MS = UPLOAD_LIFE_S * 1000 + SLOW_UPLOAD_MS;
 type CleanedUp = { areas: number; artefacts: number; blobs: number };
 
 export async function cleanUp(env: Env, now: number): Promise<CleanedUp> {
+  const until = Date.now() + LONGEST_MS;
   await env.DB.prepare('DELETE FROM deletions WHERE at < ?')
     .bind(now - DELETIONS_KEPT_MS)
     .run();
   return {
-    areas: await cleanUpStaging(env, now - CLEAN_UP_AGE_MS),
+    areas: await cleanUpStaging(env, now - CLEAN_UP_AGE_MS, until),
     artefacts: await deleteExpiredArtefacts(env, now),
-    blobs: await deleteUnusedBlobs(env, now - CLEAN_UP_AGE_MS, now),
+    blobs: await deleteUnusedBlobs(env, now - CLEAN_UP_AGE_MS, { now, until }),
   };
 }
 
-async function cleanUpStaging(env: Env, before: number): Promise<number> {
-  const { results } = await env.DB.prepare(
-    'SELECT tenant, job, attempt FROM staging WHERE touched_at < ? ORDER BY touched_at LIMIT ?',
-  )
-    .bind(before, AREAS)
-    .all<{ tenant: string; job: string; attempt: number }>();
-  for (const { tenant, job, attempt } of results) {
-    await deletePrefix(env.R2, stagingPrefix(tenant, job, attempt));
-    await env.DB.prepare('DELETE FROM staging WHERE tenant = ? AND job = ? AND attempt = ? AND touched_at < ?')
-      .bind(tenant, job, attempt, before)
+/** Tenant by tenant: what was promoted is gone already, so that listing what a tenant has staged takes few calls. */
+async function cleanUpStaging(env: Env, before: number, until: number): Promise<number> {
+  let areas = 0;
+  while (Date.now() < until) {
+    const oldest = await env.DB.prepare('SELECT tenant FROM staging WHERE touched_at < ? ORDER BY touched_at LIMIT 1')
+      .bind(before)
+      .first<{ tenant: string }>();
+    if (!oldest) {
+      break;
+    }
+    const { tenant } = oldest;
+    await deleteLeftovers(env, tenant, before);
+    const gone = await env.DB.prepare('DELETE FROM staging WHERE tenant = ? AND touched_at < ?')
+      .bind(tenant, before)
       .run();
+    areas += gone.meta.changes;
   }
-  return results.length;
+  return areas;
+}
+
+/** Deletes what the tenant has staged in areas that nothing has touched since. */
+async function deleteLeftovers(env: Env, tenant: string, before: number): Promise<void> {
+  const prefix = stagingPrefixOfTenant(tenant);
+  for (let cursor: string | undefined; ; ) {
+    const page = await env.R2.list({ prefix, ...(cursor && { cursor }) });
+    const keys = page.objects.map(({ key }) => key);
+    const jobOf = (key: string): string => key.slice(prefix.length).split('/')[0] ?? '';
+    const { results } = await env.DB.prepare(
+      `SELECT job, attempt FROM staging
+       WHERE tenant = ? AND touched_at >= ? AND job IN (SELECT value FROM json_each(?))`,
+    )
+      .bind(tenant, before, JSON.stringify([...new Set(keys.map(jobOf))]))
+      .all<{ job: string; attempt: number }>();
+    const touched = new Set(results.map(({ job, attempt }) => stagingPrefix(tenant, job, attempt)));
+    const due = keys.filter((key) => !touched.has(key.slice(0, key.lastIndexOf('/') + 1)));
+    if (due.length > 0) {
+      await env.R2.delete(due);
+    }
+    if (!page.truncated) {
+      return;
+    }
+    cursor = page.cursor;
+  }
 }
 
 /**
@@ -77,7 +109,19 @@ async function deleteExpiredArtefacts(env: Env, now: number): Promise<number> {
   return gone!.meta.changes;
 }
 
-async function deleteUnusedBlobs(env: Env, before: number, now: number): Promise<number> {
+async function deleteUnusedBlobs(
+  env: Env,
+  before: number,
+  { now, until }: { now: number; until: number },
+): Promise<number> {
+  let blobs = 0;
+  for (let gone = BLOBS; gone === BLOBS && Date.now() < until; blobs += gone) {
+    gone = await deleteSomeUnused(env, before, now);
+  }
+  return blobs;
+}
+
+async function deleteSomeUnused(env: Env, before: number, now: number): Promise<number> {
   // doomed first, so that no promotion relies on bytes that are about to go; rows doomed by a broken run come along
   const { results } = await env.DB.prepare(
     `UPDATE blobs SET state = 'doomed' WHERE (tenant, sha256) IN (

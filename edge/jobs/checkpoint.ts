@@ -3,21 +3,21 @@
  * completion, but no artefact shows them; the job itself holds them against the clean-up until it ends.
  */
 import { SextantError } from '../../shared/contracts/problem.ts';
-import type { Checkpoint, CheckpointRequest, Claim } from '../../shared/contracts/worker-call.ts';
+import type { Acceptance, Checkpoint, CheckpointRequest, Claim } from '../../shared/contracts/worker-call.ts';
 import { presignRead } from '../artefacts/addresses.ts';
-import { verifyAndPromote } from '../artefacts/promotion.ts';
+import { PROMOTION_MS, promoteUploads } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import type { Held } from './held.ts';
 
 /** The ledger keeps a checkpoint in one row, which holds 2 MB. */
 const LIMIT = 1_800_000;
 
-/** Raises `validation_failed`, `artefact_missing`, `artefact_mismatch`, `unavailable`. */
+/** The checkpoint, or how far the promotion of its uploads has come. Raises `validation_failed`, `artefact_missing`, `artefact_mismatch`, `unavailable`. */
 export async function checkCheckpoint(
   env: Env,
   { tenant, attempt, job }: Held & { job: string },
   { state, blobs }: CheckpointRequest,
-): Promise<Checkpoint> {
+): Promise<Checkpoint | Acceptance> {
   const checkpoint = { state, blobs: blobs.map(({ n: _n, ...blob }) => blob) };
   if (JSON.stringify(checkpoint).length > LIMIT) {
     throw new SextantError(
@@ -25,8 +25,9 @@ export async function checkCheckpoint(
       `a checkpoint has at most ${LIMIT} characters; use fewer, larger blobs`,
     );
   }
-  await verifyAndPromote(env, { tenant, job, attempt, artefacts: blobs });
-  return checkpoint;
+  const uploads = { tenant, job, attempt, artefacts: blobs };
+  const { left, of } = await promoteUploads(env, uploads, { patience_ms: PROMOTION_MS });
+  return left > 0 ? { status: 'promoting', promoted: of - left, of } : checkpoint;
 }
 
 /** The checkpoint as a claim hands it out. */

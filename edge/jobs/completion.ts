@@ -1,9 +1,9 @@
 /** Turns a worker's completion into one that the ledger can accept: checked, promoted, named. */
 import { type FieldError, SextantError } from '../../shared/contracts/problem.ts';
-import type { CompleteRequest } from '../../shared/contracts/worker-call.ts';
+import type { Acceptance, CompleteRequest } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
-import { verifyAndPromote } from '../artefacts/promotion.ts';
+import { PROMOTION_MS, promoteUploads, verifyAndPromote } from '../artefacts/promotion.ts';
 import type { Env } from '../environment.ts';
 import { fieldErrors } from '../http/problem.ts';
 import { identifyResults } from '../published/index-rows.ts';
@@ -16,12 +16,15 @@ const RESULT_LIMIT = 256 * 1024;
 /** The ledger keeps an accepted completion in one row until it is published; a row holds 2 MB. */
 const COMPLETION_LIMIT = 1_800_000;
 
-/** Raises `validation_failed`, `conflict`, `artefact_missing`, `artefact_mismatch`, `unavailable`. */
+/**
+ * The completion, or how far the promotion of its uploads has come where it takes longer than one call may: the same
+ * request again goes on. Raises `validation_failed`, `conflict`, `artefact_missing`, `artefact_mismatch`, `unavailable`.
+ */
 export async function checkCompletion(
   env: Env,
   held: Held & { job: string },
   request: CompleteRequest,
-): Promise<Completion> {
+): Promise<Completion | Acceptance> {
   const { tenant, job, attempt } = held;
   if (request.input_digest !== held.input_digest) {
     throw new SextantError('conflict', 'the completion answers another input than the job has');
@@ -41,7 +44,12 @@ export async function checkCompletion(
   if (unexpected) {
     throw misfit([{ pointer: '/published', code: 'kind', detail: `${held.type} produces no ${unexpected.kind}` }]);
   }
-  const artefacts = await verifyAndPromote(env, { tenant, job, attempt, artefacts: request.artefacts });
+  const uploads = { tenant, job, attempt, artefacts: request.artefacts };
+  const { left, of } = await promoteUploads(env, uploads, { patience_ms: PROMOTION_MS });
+  if (left > 0) {
+    return { status: 'promoting', promoted: of - left, of };
+  }
+  const artefacts = await verifyAndPromote(env, uploads);
   const published = await identifyResults(env, tenant, request.published);
   const outcome = {
     result: request.result,

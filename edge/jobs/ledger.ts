@@ -14,10 +14,13 @@ import type { Env } from '../environment.ts';
 import { log } from '../log.ts';
 import { span } from '../span.ts';
 import { type Answer, answer } from './answer.ts';
+import * as claims from './claims.ts';
 import { sendDispatch } from './dispatch.ts';
+import type { DispatcherCalls } from './dispatcher/dispatcher-of.ts';
 import { EventSubscribers, lastEventId } from './event-subscribers.ts';
 import { GeneratedText } from './generated-text.ts';
 import type { Claimed, Held, Resumable } from './held.ts';
+import { hostFault, isRefused, passOver, refusal } from './host-faults.ts';
 import { LedgerOutputs } from './outputs.ts';
 import { type Completion, publishCompletion } from './publish.ts';
 import { forgetJob, purgeInputs } from './retention.ts';
@@ -194,22 +197,28 @@ export class Ledger extends DurableObject<Env> {
     }
   }
 
-  /** Raises `dispatch_unknown`, `job_terminal` or `job_busy`; each tells the worker to drop the message. */
-  async claim(worker: string, dispatch: string): Promise<Answer<Claimed>> {
+  /** Raises `dispatch_unknown`, `job_terminal`, `job_busy` or `worker_refused`; each tells the worker to drop the message. */
+  async claim(
+    worker: string,
+    dispatch: string,
+    process: Pick<life.Claimant, 'nonce' | 'memory_bytes'> = {},
+  ): Promise<Answer<Claimed>> {
     return answer(async () => {
       const state = this.#advanced();
       if (!state || !this.#store.issued(dispatch)) {
         throw new SextantError('dispatch_unknown', 'the ledger of this job issued no such dispatch');
       }
       const now = Date.now();
-      const next = life.claim(state, { worker, fence: randomId('fence') }, now, this.#timing);
+      const by = { ...process, worker, dispatch };
+      if (isRefused(state, by, now)) {
+        await this.#commit(state, passOver(state, now, randomId('dsp')));
+        this.#tell(state, (dispatcher) => dispatcher.ended(state.id));
+        throw refusal();
+      }
+      const claimant = { ...by, fence: randomId('fence') };
+      const next = claims.claim(state, claimant, now, this.#timing, () => randomId('dsp'));
       await this.#commit(state, next);
-      this.ctx.waitUntil(
-        this.#outputs
-          .dispatcher(next)
-          .claimed(next.id, worker)
-          .catch((error: unknown) => trouble(next, error)),
-      );
+      this.#tell(next, (dispatcher) => dispatcher.claimed(next.id, worker, process.memory_bytes));
       const { fence, number } = next.attempt as life.Attempt;
       return {
         fence,
@@ -227,13 +236,13 @@ export class Ledger extends DurableObject<Env> {
 
   async heartbeat(by: Caller, progress: Progress | null): Promise<Answer<Heartbeat>> {
     return answer(async () => {
-      const state = this.#known();
-      const { number } = life.holding(state, by.fence, by.worker);
+      const state = this.#heldBy(by);
+      const { number } = claims.holding(state, by.fence, by.worker);
       if (isTerminal(state.status)) {
         return { cancel: true, spent: false, remaining_s: 0 };
       }
       const now = Date.now();
-      await this.#commit(state, life.heartbeat(state, progress, now, this.#timing));
+      await this.#commit(state, claims.heartbeat(state, progress, now, this.#timing));
       if (progress) {
         const at = new Date(now).toISOString();
         this.#store.append('progress', { ...progress, attempt: number, at });
@@ -247,7 +256,7 @@ export class Ledger extends DurableObject<Env> {
   /** Takes what an attempt generated to those who follow the job. Raises `fence_stale`, `job_terminal`, and as `GeneratedText`. */
   async tokens(by: Caller, pieces: readonly TokenPiece[]): Promise<Answer<null>> {
     return answer(() => {
-      const { number } = life.holdingAlive(this.#known(), by.fence, by.worker);
+      const { number } = claims.holdingAlive(this.#heldBy(by), by.fence, by.worker);
       this.#text ??= new GeneratedText(this.#store.told());
       for (const piece of pieces) {
         const fresh = this.#text.add(piece);
@@ -263,11 +272,11 @@ export class Ledger extends DurableObject<Env> {
   /** The attempt that the caller holds. Raises `fence_stale`, and `job_terminal` when it ended without a result. */
   async held(by: Caller): Promise<Answer<Held>> {
     return answer(() => {
-      const state = this.#known();
-      const { number } = life.holding(state, by.fence, by.worker);
+      const state = this.#heldBy(by);
+      const { number } = claims.holding(state, by.fence, by.worker);
       const sealed = state.sealed || state.status === 'succeeded';
       if (!sealed) {
-        life.holdingAlive(state, by.fence, by.worker);
+        claims.holdingAlive(state, by.fence, by.worker);
       }
       const { tenant, type, input_digest } = state;
       return { tenant, attempt: number, type, input_digest, sealed };
@@ -277,8 +286,8 @@ export class Ledger extends DurableObject<Env> {
   /** Replaces the checkpoint by one whose uploads were checked and promoted. Raises `fence_stale`, `job_terminal`, `conflict`. */
   async checkpoint(by: Caller, checkpoint: Checkpoint): Promise<Answer<null>> {
     return answer(async () => {
-      const state = this.#known();
-      life.holdingAlive(state, by.fence, by.worker);
+      const state = this.#heldBy(by);
+      claims.holdingAlive(state, by.fence, by.worker);
       if (state.sealed) {
         throw new SextantError('conflict', 'the job has its result already');
       }
@@ -294,10 +303,10 @@ export class Ledger extends DurableObject<Env> {
    */
   async complete(by: Caller, completion: Completion | null): Promise<Answer<Job>> {
     return answer(async () => {
-      const state = this.#known();
-      life.holding(state, by.fence, by.worker);
+      const state = this.#heldBy(by);
+      claims.holding(state, by.fence, by.worker);
       if (!state.sealed && state.status !== 'succeeded') {
-        life.holdingAlive(state, by.fence, by.worker);
+        claims.holdingAlive(state, by.fence, by.worker);
         if (!completion) {
           throw new SextantError('conflict', 'the job has no completion yet');
         }
@@ -309,14 +318,24 @@ export class Ledger extends DurableObject<Env> {
     });
   }
 
-  async fail(by: Caller, error: Omit<JobError, 'attempt'>, retryable: boolean): Promise<Answer<Job>> {
+  /** @param host the attempt ended by a fault of its worker's own machine */
+  async fail(
+    by: Caller,
+    error: Omit<JobError, 'attempt'>,
+    { retryable, host = false }: { retryable: boolean; host?: boolean },
+  ): Promise<Answer<Job>> {
     return answer(async () => {
-      const state = this.#known();
-      life.holdingAlive(state, by.fence, by.worker);
+      const outgrown = error.code === 'memory_exceeded' && (await this.#largerWorkerExists());
+      const state = this.#heldBy(by);
+      claims.holdingAlive(state, by.fence, by.worker);
       if (state.sealed) {
         throw new SextantError('conflict', 'the job has its result already');
       }
-      const next = life.fail(state, error, retryable, Date.now(), randomId('dsp'));
+      const [now, dispatch] = [Date.now(), randomId('dsp')];
+      const next =
+        host || outgrown
+          ? hostFault(state, error, { now, dispatch, outgrown })
+          : life.fail(state, error, retryable, now, dispatch);
       await this.#commit(state, next);
       return jobView(next);
     });
@@ -324,8 +343,8 @@ export class Ledger extends DurableObject<Env> {
 
   async release(by: Caller): Promise<Answer<Job>> {
     return answer(async () => {
-      const state = this.#known();
-      life.holdingAlive(state, by.fence, by.worker);
+      const state = this.#heldBy(by);
+      claims.holdingAlive(state, by.fence, by.worker);
       if (state.sealed) {
         throw new SextantError('conflict', 'the job has its result already');
       }
@@ -379,6 +398,31 @@ export class Ledger extends DurableObject<Env> {
     this.#put(state, next);
     this.ctx.waitUntil(this.#sendOutputs());
     return next;
+  }
+
+  /** As `#known`, where the caller's lease had run out and nobody else has claimed meanwhile: with the attempt taken up again. */
+  #heldBy({ fence, worker }: Caller): JobState {
+    const state = this.#known();
+    if (!claims.isLapsed(state, fence, worker)) {
+      return state;
+    }
+    const next = claims.heartbeat(claims.takeUp(state), null, Date.now(), this.#timing);
+    this.#put(state, next);
+    this.ctx.waitUntil(this.#sendOutputs());
+    this.#tell(next, (dispatcher) => dispatcher.claimed(next.id, worker));
+    return next;
+  }
+
+  /** Whether the pool has lately had a worker with more memory than that of the present attempt. */
+  async #largerWorkerExists(): Promise<boolean> {
+    const state = this.#known();
+    const bytes = state.attempt?.memory_bytes;
+    return bytes !== undefined && bytes < (await this.#outputs.dispatcher(state).largestMemory());
+  }
+
+  /** Tells the pool's dispatcher behind the caller's back. */
+  #tell(state: JobState, what: (dispatcher: DispatcherCalls) => Promise<void>): void {
+    this.ctx.waitUntil(what(this.#outputs.dispatcher(state)).catch((error: unknown) => trouble(state, error)));
   }
 
   #known(): JobState {

@@ -16,13 +16,36 @@ import { DEFAULT_POOL } from '../workers/pools.ts';
 
 /** One handing-out of the job; the ledger may send it several times. */
 export type Dispatch = { readonly id: string; readonly sends: number; readonly next_send_at: number };
+/** Who claims: a registered worker, its running process, the dispatch that brought it, what a computation of it may take. */
+export type Claimant = {
+  readonly worker: string;
+  readonly dispatch?: string | undefined;
+  readonly nonce?: string | undefined;
+  readonly memory_bytes?: number | undefined;
+};
 /** One claim. It is kept after its end, so that a late call of its worker gets a precise answer. */
-export type Attempt = {
+export type Attempt = Claimant & {
   readonly number: number;
   readonly fence: string;
-  readonly worker: string;
   readonly started_at: number;
   readonly lease_until: number;
+  /** The length of the lease; absent in attempts from before it was kept. */
+  readonly lease_ms?: number;
+  /** The lease was prolonged once because nobody looked when it ended: the ledger itself was away. */
+  readonly excused?: boolean;
+  /** The lease ran out; the worker may take the job up again as long as nobody else has. */
+  readonly lapsed?: boolean;
+};
+/** What broke on workers' own side. */
+export type HostFaults = {
+  /** Attempts that a host's fault ended. */
+  readonly attempts: number;
+  /** Workers that do not get the job, and until when. */
+  readonly refused: readonly { readonly worker: string; readonly until: number }[];
+  /** Workers with this much memory or less do not get it either. */
+  readonly outgrown?: { readonly bytes: number; readonly until: number };
+  /** Claims refused since the last one that was not. */
+  readonly passed: number;
 };
 export type Outcome = {
   readonly result: Record<string, unknown>;
@@ -79,6 +102,8 @@ export type JobState = Terms & {
   readonly claims: number;
   /** Attempts that count against the cap. */
   readonly charged: number;
+  /** What broke on workers' own side, and who does not get the job at present; absent while nothing has. */
+  readonly hosts?: HostFaults;
   readonly dispatch: Dispatch;
   readonly attempt: Attempt | null;
   /** The completion is accepted and is being published: nothing can take the job from here any more. */
@@ -100,6 +125,8 @@ const RETRY_MS = 1000;
 const RETRY_LIMIT_MS = 60_000;
 /** Re-sends of a dispatch double their distance up to this. */
 const RESEND_LIMIT_MS = 3_600_000;
+/** A lease whose end was noticed so late ended while the ledger was away, and its worker could not reach it either. */
+const AWAY_MS = 1000;
 
 /** The pool and lane whose dispatcher has the job. */
 export const lineOf = ({ pool, lane }: Pick<Terms, 'pool' | 'lane'>): { pool: string; lane: Lane } => ({
@@ -125,7 +152,7 @@ export const create = (terms: Terms, dispatch: string): JobState => ({
   purged: false,
 });
 
-const end = (state: JobState, status: JobStatus, at: number, change: Partial<JobState>): JobState => ({
+export const end = (state: JobState, status: JobStatus, at: number, change: Partial<JobState>): JobState => ({
   ...state,
   status,
   ended_at: at,
@@ -137,7 +164,7 @@ const end = (state: JobState, status: JobStatus, at: number, change: Partial<Job
 const runningFor = (state: JobState, at: number): number =>
   state.status === 'running' && state.attempt ? Math.max(0, at - state.attempt.started_at) : 0;
 
-const failure = (
+export const failure = (
   state: JobState,
   code: JobError['code'],
   detail: string,
@@ -145,7 +172,7 @@ const failure = (
 ): JobError => ({ code, detail: detail.slice(0, 2000), ...(errors && { errors }), attempt: state.claims });
 
 /** Back to the queue under a new dispatch; `at` is when the attempt ended, `now` when the queue has the job again. */
-const requeue = (
+export const requeue = (
   state: JobState,
   { at, now, pause_ms = 0 }: { at: number; now: number; pause_ms?: number },
   dispatch: string,
@@ -178,7 +205,8 @@ const retryOrGiveUp = (
       });
 
 /** What the passing of time alone does: lost leases, used-up running time, a queue that never delivered, a client that left. */
-export function advance(state: JobState, now: number, dispatch: () => string): JobState {
+export function advance(given: JobState, now: number, dispatch: () => string): JobState {
+  const state = withinSchedule(given, now);
   if (isAbandoned(state) && now >= (state.abandon_at ?? 0)) {
     return end(state, 'canceled', now, {});
   }
@@ -190,7 +218,7 @@ export function advance(state: JobState, now: number, dispatch: () => string): J
     return state;
   }
   const out = timeoutAt(state);
-  const lost = state.attempt.lease_until;
+  const lost = lostAt(state, state.attempt);
   if (now < Math.min(out, lost)) {
     return state;
   }
@@ -198,12 +226,43 @@ export function advance(state: JobState, now: number, dispatch: () => string): J
     const detail = `the job ran ${state.timeout_ms / 1000} s over ${state.charged} attempt(s), all that timeout_s allows`;
     return end(state, 'failed', out, { error: failure(state, 'timeout', detail) });
   }
-  const silent = failure(
-    state,
-    'lease_lost',
-    `worker ${state.attempt.worker} sent no heartbeat before its lease ran out`,
-  );
-  return retryOrGiveUp(state, { at: lost, now }, dispatch(), silent);
+  const { lease_ms, excused } = state.attempt;
+  if (lease_ms !== undefined && !excused && now - lost > AWAY_MS) {
+    return { ...state, attempt: { ...state.attempt, lease_until: now + lease_ms, excused: true } };
+  }
+  return loseAttempt(state, state.attempt, now, dispatch);
+}
+
+/** The attempt's lease is over: another may have the job, and until one does its worker may take it up again. */
+export function loseAttempt(state: JobState, attempt: Attempt, now: number, dispatch: () => string): JobState {
+  const detail = `worker ${attempt.worker} sent no heartbeat before its lease ran out`;
+  const lapsed = { ...state, attempt: { ...attempt, lapsed: true } };
+  const at = Math.min(now, attempt.lease_until);
+  return retryOrGiveUp(lapsed, { at, now }, dispatch(), failure(state, 'lease_lost', detail));
+}
+
+/** After its last attempt a job has ended for good: the worker gets the length of a lease to come back. */
+const lostAt = (state: JobState, { lease_until, lease_ms = 0 }: Attempt): number =>
+  lease_until + (state.charged < state.max_attempts ? 0 : lease_ms);
+
+/** The clock has gone back where a time lies further away than its schedule allows: no job waits for such a time. */
+function withinSchedule(state: JobState, now: number): JobState {
+  const { attempt, dispatch } = state;
+  if (state.status === 'queued') {
+    const late = dispatch.next_send_at > now + RESEND_LIMIT_MS;
+    return late || state.queued_at > now + RESEND_LIMIT_MS
+      ? {
+          ...state,
+          queued_at: Math.min(now, state.queued_at),
+          dispatch: { ...dispatch, next_send_at: late ? now : dispatch.next_send_at },
+        }
+      : state;
+  }
+  if (state.status !== 'running' || !attempt?.lease_ms || attempt.lease_until <= now + attempt.lease_ms) {
+    return state;
+  }
+  const started_at = Math.min(now, attempt.started_at);
+  return { ...state, attempt: { ...attempt, started_at, lease_until: now + attempt.lease_ms } };
 }
 
 const timeoutAt = (state: JobState): number =>
@@ -236,7 +295,7 @@ function nextOwnChange(state: JobState): number | null {
     return Math.min(state.dispatch.next_send_at, state.queued_at + state.queue_ttl_ms);
   }
   if (state.status === 'running' && !state.sealed && state.attempt) {
-    return Math.min(state.attempt.lease_until, timeoutAt(state));
+    return Math.min(lostAt(state, state.attempt), timeoutAt(state));
   }
   return null;
 }
@@ -257,49 +316,6 @@ export function sent(state: JobState, now: number, { resend_ms }: Timing): JobSt
     dispatch: { ...state.dispatch, sends: state.dispatch.sends + 1, next_send_at: now + pause },
   };
 }
-
-/** Hands the job to a worker. Raises `job_terminal` or `job_busy`. */
-export function claim(state: JobState, by: { worker: string; fence: string }, now: number, timing: Timing): JobState {
-  if (isTerminal(state.status)) {
-    throw new SextantError('job_terminal', `the job has ${state.status}`);
-  }
-  if (state.status === 'running') {
-    throw new SextantError('job_busy', 'another attempt is running');
-  }
-  return {
-    ...state,
-    status: 'running',
-    started_at: state.started_at ?? now,
-    claims: state.claims + 1,
-    charged: state.charged + 1,
-    attempt: { number: state.claims + 1, ...by, started_at: now, lease_until: now + timing.lease_ms },
-    progress: null,
-  };
-}
-
-/** Raises `fence_stale` for every token but that of the last claim, and for that one when it was taken away. */
-export function holding(state: JobState, fence: string | null, worker: string): Attempt {
-  const { attempt } = state;
-  if (!attempt || attempt.fence !== fence || attempt.worker !== worker || state.status === 'queued') {
-    throw new SextantError('fence_stale', 'this attempt no longer holds the job');
-  }
-  return attempt;
-}
-
-/** As `holding`, and raises `job_terminal` when the job has ended meanwhile. */
-export function holdingAlive(state: JobState, fence: string | null, worker: string): Attempt {
-  const attempt = holding(state, fence, worker);
-  if (isTerminal(state.status)) {
-    throw new SextantError('job_terminal', `the job has ${state.status}`);
-  }
-  return attempt;
-}
-
-export const heartbeat = (state: JobState, progress: Progress | null, now: number, timing: Timing): JobState => ({
-  ...state,
-  attempt: state.attempt && { ...state.attempt, lease_until: now + timing.lease_ms },
-  progress: progress ?? state.progress,
-});
 
 export const seal = (state: JobState): JobState => ({ ...state, sealed: true });
 
@@ -327,7 +343,7 @@ export function fail(
 
 /** The worker gives the job back unharmed: the attempt does not count. */
 export const release = (state: JobState, now: number, dispatch: string): JobState => ({
-  ...requeue(state, { at: now, now }, dispatch, state.error),
+  ...requeue(state, { at: now, now }, dispatch, null),
   charged: state.charged - 1,
 });
 

@@ -6,6 +6,7 @@ import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { tokensRequestSchema } from '../../shared/contracts/token-piece.ts';
 import {
+  type Acceptance,
   type Claim,
   checkpointRequestSchema,
   claimRequestSchema,
@@ -31,6 +32,12 @@ import { modelStatements } from '../models/known-models.ts';
 import { type WorkerEnv, workerAccess } from '../workers/access.ts';
 import { checkMessage } from '../workers/message-check.ts';
 
+const accepted = (status: Acceptance['status'], pieces: number): Acceptance => ({
+  status,
+  promoted: pieces,
+  of: pieces,
+});
+
 /** A cancellation reaches the computation with a heartbeat: they are frequent, whatever the lease. */
 const HEARTBEAT_MS = 1000;
 
@@ -46,11 +53,11 @@ export default function registerInternalJobs(app: App): void {
 
   calls.post('/:id/claim', async (c) => {
     const { worker } = c.get('caller');
-    const { dispatch, message } = readJson(claimRequestSchema, c.get('body'));
+    const { dispatch, message, ...process } = readJson(claimRequestSchema, c.get('body'));
     const id = c.req.param('id');
     await checkMessage(c.env, message, { job: id, dispatch });
     const ledger = ledgerOf(c.env, id);
-    const claimed = unwrap(await ledger.claim(worker, dispatch));
+    const claimed = unwrap(await ledger.claim(worker, dispatch, process));
     const by = { worker, fence: claimed.fence };
     try {
       const params = 'inline' in claimed.params ? claimed.params.inline : await readParams(c.env, claimed.tenant, id);
@@ -71,7 +78,13 @@ export default function registerInternalJobs(app: App): void {
     } catch (error) {
       // The claim is taken but cannot be served: an input that is gone is the job's end, anything else another try.
       if (error instanceof SextantError && error.code === 'input_not_found') {
-        unwrap(await ledger.fail(by, { code: error.code, detail: error.message, errors: error.errors }, false));
+        unwrap(
+          await ledger.fail(
+            by,
+            { code: error.code, detail: error.message, errors: error.errors },
+            { retryable: false },
+          ),
+        );
       } else {
         unwrap(await ledger.release(by));
       }
@@ -104,8 +117,11 @@ export default function registerInternalJobs(app: App): void {
     const ledger = ledgerOf(c.env, job);
     const held = unwrap(await ledger.held(c.get('caller')));
     const checkpoint = await checkCheckpoint(c.env, { ...held, job }, request);
+    if ('promoted' in checkpoint) {
+      return c.json(checkpoint, 202);
+    }
     unwrap(await ledger.checkpoint(c.get('caller'), checkpoint));
-    return c.json({ kept: true });
+    return c.json(accepted('kept', checkpoint.blobs.length));
   });
 
   calls.post('/:id/complete', async (c) => {
@@ -114,17 +130,21 @@ export default function registerInternalJobs(app: App): void {
     const ledger = ledgerOf(c.env, job);
     const held = unwrap(await ledger.held(c.get('caller')));
     const completion = held.sealed ? null : await checkCompletion(c.env, { ...held, job }, request);
-    return c.json(unwrap(await ledger.complete(c.get('caller'), completion)));
+    if (completion && 'promoted' in completion) {
+      return c.json(completion, 202);
+    }
+    const { status } = unwrap(await ledger.complete(c.get('caller'), completion));
+    return c.json(accepted(status === 'succeeded' ? status : 'running', request.artefacts.length));
   });
 
   calls.post('/:id/fail', async (c) => {
-    const { error, retryable, models } = readJson(failRequestSchema, c.get('body'));
+    const { error, retryable, host, models } = readJson(failRequestSchema, c.get('body'));
     const ledger = ledgerOf(c.env, c.req.param('id'));
     const { tenant } = unwrap(await ledger.held(c.get('caller')));
     if (models.length > 0) {
       await c.env.DB.batch(modelStatements(c.env, tenant, models, Date.now()));
     }
-    const job = unwrap(await ledger.fail(c.get('caller'), error, retryable));
+    const job = unwrap(await ledger.fail(c.get('caller'), error, { retryable, host }));
     return c.json({ status: job.status, ended: isTerminal(job.status) });
   });
 

@@ -8,6 +8,8 @@ import type { EdgeCalls } from './edge-calls.ts';
 import type { Log } from './log.ts';
 
 const TIMEOUT_MS = 10_000;
+/** A worker that is told to stop does not wait long for its leave. */
+const LEAVE_MS = 2000;
 const PATH = '/internal/workers/announce';
 
 export class Announcer {
@@ -17,6 +19,8 @@ export class Announcer {
   readonly #log: Log;
   /** The jobs in hand. */
   readonly jobs = new Set<string>();
+  /** Why nothing is sent on this worker's account; null while it can work. */
+  unwell: string | null = null;
   #silent = false;
 
   constructor(edge: EdgeCalls, bell: Pick<Bell, 'announce'>, lane: Lane, log: Log) {
@@ -29,7 +33,8 @@ export class Announcer {
   /** Announces until the signal, then takes leave. What does not arrive is said again at the next time. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#announce(false);
+      // one that cannot compute is not counted on
+      await this.#announce(this.unwell !== null);
       await sleep(ANNOUNCE_MS * (0.9 + 0.1 * Math.random()), undefined, { signal }).catch(() => {});
     }
     await this.#announce(true);
@@ -43,7 +48,8 @@ export class Announcer {
       return;
     }
     try {
-      await this.#edge.post(PATH, announcement, { fence: null, schema: z.unknown(), timeout_ms: TIMEOUT_MS });
+      const timeout_ms = leaving ? LEAVE_MS : TIMEOUT_MS;
+      await this.#edge.post(PATH, announcement, { fence: null, schema: z.unknown(), timeout_ms });
       this.#silent = false;
     } catch (error) {
       if (!this.#silent) {

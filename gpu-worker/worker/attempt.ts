@@ -5,46 +5,46 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import {
+  acceptanceSchema,
   type CheckpointRequest,
   type Claim,
   type CompleteRequest,
   heartbeatSchema,
+  type Message,
 } from '../../shared/contracts/worker-call.ts';
 import { type Computation, DISPLACED, type Ending } from './computation.ts';
-import { type ComputationFailure, statedError } from './computation-failure.ts';
+import { type ComputationFailure, computationFailure, statedError } from './computation-failure.ts';
 import type { Written, WrittenCheckpoint } from './computation-messages.ts';
 import type { Computations } from './computations.ts';
 import type { Configuration } from './configuration.ts';
 import { type EdgeCalls, isPassing } from './edge-calls.ts';
 import { memoryOf } from './job-memory.ts';
+import { paramsOf } from './job-params.ts';
+import { isLost, Lease, type LeaseEnd } from './lease.ts';
 import type { Log } from './log.ts';
 import { TokenLine } from './token-line.ts';
-import { uploadArtefacts } from './upload.ts';
+import { Uploader } from './upload.ts';
 
-type ClaimedJob = {
-  id: string;
-  type: string;
-  input_digest: string;
-  params: Record<string, unknown>;
-  claim: Claim;
-  /** Traceparent. */
-  trace: string;
-};
+/** `trace`: traceparent. */
+export type ClaimedJob = { message: Message; claim: Claim; trace: string };
 /** How the attempt ended, for the log; the ledger has been told wherever it can be. */
 type AttemptEnd = 'completed' | 'failed' | 'canceled' | 'lost' | 'released';
 
-/** Reasons for which a computation is stopped. */
-const CANCELED = 'canceled';
-const LOST = 'lost';
+/** Reasons for which a computation is stopped, beside those of a lease's end. */
 const TIMEOUT = 'timeout';
-const SHUTDOWN = 'shutdown';
 const MEMORY = 'memory';
 const SPENT = 'spent';
+const STALLED = 'stalled';
 
 /** How long a job that has reached a cap may take to its next checkpoint; one that saves none ends then. */
 const LAST_CHUNK_MS = 30_000;
+/** What is being brought to the edge when the worker is told to stop may take so long to arrive. */
+const LAST_DELIVERY_MS = 1000;
+/** The edge promotes what was uploaded piece by piece; one piece may take this long. */
+const PROMOTION_MS = 300_000;
 
-const anything = z.unknown();
+/** What the edge says of the job where it was not completed. */
+const endedSchema = z.object({ status: z.string() });
 
 /** Holds one folder per attempt of this worker. */
 export const scratchOf = ({ data, key }: Configuration): string => join(data, 'scratch', key.kid);
@@ -56,8 +56,15 @@ export class Attempt {
   readonly #log: Log;
   readonly #computations: Pick<Computations, 'start'>;
   readonly #over = new AbortController();
+  readonly #lease: Lease;
+  readonly #uploader: Uploader;
+  #computation: Computation | null = null;
   /** A cap on device seconds is reached: the next checkpoint is the last. */
   #spent = false;
+  /** The completion is on its way: its own answer says what became of the job. */
+  #completing = false;
+  /** Code of the fault of this host that ended the attempt; null where none did. */
+  hostFault: string | null = null;
 
   constructor(
     configuration: Configuration,
@@ -70,16 +77,40 @@ export class Attempt {
     this.#job = job;
     this.#log = log;
     this.#computations = computations;
+    const { message, claim } = job;
+    this.#lease = new Lease(1000 * claim.remaining_s + claim.lease_ms);
+    this.#uploader = new Uploader(edge, { job: message.sub, fence: claim.fence }, this.#lease);
   }
 
   /** Runs to the end; `shutdown` gives the job back. */
   async run(shutdown: AbortSignal): Promise<AttemptEnd> {
+    const stop = () => this.#giveBack();
+    shutdown.addEventListener('abort', stop);
+    if (shutdown.aborted) {
+      stop();
+    }
+    const beating = this.#keepAlive();
+    try {
+      return await this.#compute();
+    } catch (error) {
+      return await this.#broken(error);
+    } finally {
+      shutdown.removeEventListener('abort', stop);
+      this.#over.abort();
+      this.#lease.close();
+      await beating;
+    }
+  }
+
+  async #compute(): Promise<AttemptEnd> {
+    const { message, claim } = this.#job;
+    const { sub: id, type } = message;
     const { data, device, threads, models, corpora, hubs, memory_limit_bytes, allow_ablated_models } =
       this.#configuration;
-    const { type, params, claim } = this.#job;
+    const params = await paramsOf(message, claim, this.#lease);
     const folder = scratchOf(this.#configuration);
     await mkdir(folder, { recursive: true });
-    const scratch = await mkdtemp(join(folder, `${this.#job.id}-${claim.attempt}-`));
+    const scratch = await mkdtemp(join(folder, `${id}-${claim.attempt}-`));
     const cache = join(data, 'cache');
     const configuration = {
       device,
@@ -92,11 +123,11 @@ export class Attempt {
       allow_ablated_models,
     };
     const { inputs, checkpoint, followed, fence, attempt } = claim;
-    const owner = claim.owner ?? this.#job.id;
-    const memory = await memoryOf(this.#job.id, cache);
+    const owner = claim.owner ?? id;
+    const memory = await memoryOf(id, cache);
     const order = { type, params, inputs, checkpoint, owner, followed, scratch, memory, configuration };
-    const refused = (error: unknown) => isLost(error) && computation.stop(LOST);
-    const tokens = new TokenLine(this.#edge, { id: this.#job.id, fence }, this.#over.signal, refused);
+    const refused = (error: unknown) => isLost(error) && this.#end('lost');
+    const tokens = new TokenLine(this.#edge, { id, fence }, this.#lease.signal, refused);
     const keep = async (written: WrittenCheckpoint): Promise<boolean> => {
       const kept = await this.#keep(written);
       if (kept && this.#spent) {
@@ -110,29 +141,39 @@ export class Attempt {
       // what failed before fails alone
       { alone: attempt > 1 },
     );
-    const giveBack = () => computation.stop(SHUTDOWN);
-    shutdown.addEventListener('abort', giveBack);
-    if (shutdown.aborted) {
-      giveBack();
+    this.#computation = computation;
+    if (this.#lease.reason) {
+      computation.stop(this.#lease.reason);
     }
     const timer = setTimeout(() => computation.stop(TIMEOUT), claim.remaining_s * 1000);
-    const beating = this.#keepAlive(computation);
     try {
       const ending = await computation.ended;
       clearTimeout(timer);
       await tokens.drained(claim.lease_ms);
       return await this.#conclude(ending, computation);
-    } catch (error) {
-      if (isLost(error)) {
-        return 'lost';
-      }
-      throw error;
     } finally {
       clearTimeout(timer);
-      this.#over.abort();
-      shutdown.removeEventListener('abort', giveBack);
-      await beating;
+      this.#computation = null;
       await rm(scratch, { recursive: true, force: true });
+    }
+  }
+
+  /** What ends an attempt otherwise than by its computation: a lease that ended, or trouble around the computation. */
+  async #broken(error: unknown): Promise<AttemptEnd> {
+    const { reason } = this.#lease;
+    if (reason) {
+      return this.#without(reason);
+    }
+    if (isLost(error)) {
+      return 'lost';
+    }
+    try {
+      return await this.#fail(computationFailure(error), []);
+    } catch (cause) {
+      if (isLost(cause) || this.#lease.reason) {
+        return 'lost';
+      }
+      throw cause;
     }
   }
 
@@ -144,8 +185,14 @@ export class Attempt {
         const { kind: _, ...failure } = ending;
         return this.#fail(failure, models);
       }
-      case 'crashed':
-        return this.#fail({ code: 'computation_crashed', detail: ending.detail, retryable: true }, models);
+      case 'crashed': {
+        const { detail, started } = ending;
+        const failure = { detail, retryable: true };
+        return this.#fail(
+          started ? { ...failure, code: 'computation_crashed' } : { ...failure, code: 'runtime_broken', host: true },
+          models,
+        );
+      }
       case 'stopped':
         return this.#stopped(ending.reason, models);
     }
@@ -154,17 +201,18 @@ export class Attempt {
   async #stopped(reason: string, models: Computation['models']): Promise<AttemptEnd> {
     const { memory_limit_bytes } = this.#configuration;
     switch (reason) {
-      case CANCELED:
-        return 'canceled';
+      // another's end took its process along: no fault of this job, which is given back as on a shutdown
       case DISPLACED:
-      case SHUTDOWN:
-        await this.#post('release', {});
-        return 'released';
+        return this.#without('shutdown');
       case TIMEOUT:
         return this.#fail(
           { code: 'timeout', detail: 'the job used up its timeout_s of running time', retryable: false },
           models,
         );
+      case STALLED: {
+        const detail = `the computation showed no progress for ${this.#configuration.stall_limit_s} s`;
+        return this.#fail({ code: 'stalled', detail, retryable: true }, models);
+      }
       case SPENT:
         return this.#fail(
           {
@@ -179,20 +227,36 @@ export class Attempt {
         return this.#fail({ code: 'memory_exceeded', detail, retryable: false }, models);
       }
       default:
-        return 'lost';
+        return this.#without(reason as LeaseEnd);
+    }
+  }
+
+  /** The end of an attempt that no longer holds its job, or is to hold it no longer. */
+  async #without(reason: LeaseEnd): Promise<AttemptEnd> {
+    if (reason !== 'shutdown') {
+      return reason;
+    }
+    try {
+      await this.#lease.lastWord(() => this.#post('release', {}, { schema: endedSchema }));
+      return 'released';
+    } catch (error) {
+      // ended or taken up by another meanwhile; or the edge is away, and the lease will say it
+      this.#log('not released', { trace: this.#job.trace, job: this.#job.message.sub, reason: String(error) });
+      return 'lost';
     }
   }
 
   async #complete(written: Written, models: Computation['models']): Promise<AttemptEnd> {
-    const { id, claim, input_digest } = this.#job;
     try {
-      const artefacts = await uploadArtefacts(this.#edge, id, claim.fence, written.artefacts);
+      const artefacts = await this.#uploader.upload(written.artefacts);
       const { result, metrics, published, run } = written;
+      const { input_digest } = this.#job.message;
       const completion: CompleteRequest = { input_digest, artefacts, published, result, metrics, run, models };
-      await this.#post('complete', completion);
+      this.#completing = true;
+      await this.#deliver('complete', completion);
       return 'completed';
     } catch (error) {
-      if (!(error instanceof SextantError) || isLost(error)) {
+      if (!(error instanceof SextantError) || isLost(error) || this.#lease.reason) {
         throw error;
       }
       // Bytes that arrived damaged may arrive whole next time; a completion the edge cannot accept never will.
@@ -203,80 +267,121 @@ export class Attempt {
 
   /** Whether the edge has taken the checkpoint; a run goes on without. A lost job is noticed by the heartbeat. */
   async #keep({ state, blobs }: WrittenCheckpoint): Promise<boolean> {
-    const { id, claim, trace } = this.#job;
+    const { message, claim, trace } = this.#job;
     try {
-      const listed = await uploadArtefacts(this.#edge, id, claim.fence, blobs);
-      const request: CheckpointRequest = { state, blobs: listed };
-      await this.#edge.post(`/internal/jobs/${id}/checkpoint`, request, { fence: claim.fence, schema: anything });
+      const request: CheckpointRequest = { state, blobs: await this.#uploader.upload(blobs) };
+      await this.#deliver('checkpoint', request);
       return true;
     } catch (error) {
-      this.#log('checkpoint not kept', { trace, job: id, attempt: claim.attempt, reason: String(error) });
+      this.#log('checkpoint not kept', { trace, job: message.sub, attempt: claim.attempt, reason: String(error) });
       return false;
     }
   }
 
-  async #fail({ retryable, ...error }: ComputationFailure, models: Computation['models']): Promise<AttemptEnd> {
-    await this.#post('fail', { error: { ...error, detail: error.detail.slice(0, 2000) }, retryable, models });
+  async #fail({ retryable, host, ...error }: ComputationFailure, models: Computation['models']): Promise<AttemptEnd> {
+    this.hostFault = host ? error.code : null;
+    const { trace, message } = this.#job;
+    this.#log('failing', { trace, job: message.sub, code: error.code, reason: error.detail });
+    const body = { error: { ...error, detail: error.detail.slice(0, 2000) }, retryable, host: host ?? false };
+    const tell = (described: Computation['models']) =>
+      this.#lease.persist(() => {
+        const how = { schema: endedSchema, signal: this.#lease.signal };
+        return this.#post('fail', { ...body, models: described }, how);
+      });
+    await tell(models).catch((cause: unknown) => {
+      // descriptions that the edge does not take must not keep it from learning the failure
+      if (cause instanceof SextantError && cause.code === 'validation_failed' && models.length > 0) {
+        return tell([]);
+      }
+      throw cause;
+    });
     return 'failed';
   }
 
-  /** Tells the ledger, through passing troubles, for as long as the lease can last. */
-  async #post(action: 'complete' | 'fail' | 'release', body: unknown): Promise<void> {
-    const { id, claim } = this.#job;
-    const until = performance.now() + claim.lease_ms;
-    for (let pause = 250; ; pause *= 2) {
-      try {
-        await this.#edge.post(`/internal/jobs/${id}/${action}`, body, { fence: claim.fence, schema: anything });
-        return;
-      } catch (error) {
-        if (!isPassing(error) || performance.now() + pause > until) {
-          throw error;
-        }
-      }
-      await sleep(pause);
+  /** Until the edge has promoted the last piece; it says in between how far it is. */
+  async #deliver(action: 'complete' | 'checkpoint', body: unknown): Promise<void> {
+    for (let status = 'promoting'; status === 'promoting'; ) {
+      ({ status } = await this.#lease.persist(() =>
+        this.#post(action, body, { schema: acceptanceSchema, timeout_ms: PROMOTION_MS, signal: this.#lease.signal }),
+      ));
     }
   }
 
-  /** Heartbeats until the attempt is over; a lease that cannot be renewed is as good as lost. */
-  async #keepAlive(computation: Computation): Promise<void> {
-    const { id, claim } = this.#job;
-    let renewed = performance.now();
-    for (;;) {
+  #post<S extends z.ZodType>(
+    action: 'complete' | 'checkpoint' | 'fail' | 'release',
+    body: unknown,
+    how: { schema: S; timeout_ms?: number; signal?: AbortSignal },
+  ): Promise<z.output<S>> {
+    const { message, claim } = this.#job;
+    return this.#edge.post(`/internal/jobs/${message.sub}/${action}`, body, { fence: claim.fence, ...how });
+  }
+
+  /** A computation ends at once; what is being delivered may arrive within a moment. */
+  #giveBack(): void {
+    if (this.#computation && !this.#computation.over) {
+      this.#computation.stop('shutdown');
+      return;
+    }
+    const pause = this.#computation ? LAST_DELIVERY_MS : 0;
+    setTimeout(() => this.#lease.end('shutdown'), pause).unref();
+  }
+
+  #end(reason: LeaseEnd): void {
+    this.#lease.end(reason);
+    this.#computation?.stop(reason);
+  }
+
+  /** Heartbeats until the attempt is over. An edge that is away takes nothing away: what it says when it is back counts. */
+  async #keepAlive(): Promise<void> {
+    const { message, claim, trace } = this.#job;
+    const call = { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) };
+    let refused = 0;
+    while (!this.#over.signal.aborted) {
       await sleep(claim.heartbeat_ms, undefined, { signal: this.#over.signal }).catch(() => {});
       if (this.#over.signal.aborted) {
         return;
       }
-      const sent = performance.now();
+      this.#watchProgress();
+      // a progress that the edge does not take must not cost the lease
+      const progress = refused > 0 ? null : (this.#computation?.takeProgress() ?? null);
       try {
-        const { cancel, spent } = await this.#edge.post(
-          `/internal/jobs/${id}/heartbeat`,
-          { progress: computation.takeProgress() },
-          { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) },
-        );
-        renewed = sent;
-        if (cancel) {
-          return computation.stop(CANCELED);
+        const answer = await this.#edge.post(`/internal/jobs/${message.sub}/heartbeat`, { progress }, call);
+        if (answer.cancel && !this.#completing) {
+          return this.#end('canceled');
         }
-        if (spent && !this.#spent) {
-          this.#spent = true;
-          computation.hurry();
-          void sleep(LAST_CHUNK_MS, undefined, { signal: this.#over.signal, ref: false }).then(
-            () => computation.stop(SPENT),
-            () => {},
-          );
-        }
+        this.#hurry(answer.spent);
       } catch (error) {
-        if (isLost(error)) {
-          return computation.stop(LOST);
+        if (isPassing(error)) {
+          continue;
         }
-        if (performance.now() - renewed > claim.lease_ms) {
-          return computation.stop(LOST);
+        refused += 1;
+        if ((isLost(error) && !this.#completing) || refused > 3) {
+          return this.#end('lost');
         }
+        this.#log('heartbeat refused', { trace, job: message.sub, reason: String(error) });
       }
     }
   }
-}
 
-/** The ledger no longer counts on this attempt. */
-const isLost = (error: unknown): boolean =>
-  error instanceof SextantError && ['fence_stale', 'job_terminal', 'not_found'].includes(error.code);
+  /** Ends a computation that has said nothing for too long. */
+  #watchProgress(): void {
+    const computation = this.#computation;
+    const silent = performance.now() - (computation?.heardAt ?? performance.now());
+    if (computation && !computation.over && silent > 1000 * this.#configuration.stall_limit_s) {
+      computation.stop(STALLED);
+    }
+  }
+
+  /** Asks for a last checkpoint once a cap is reached. */
+  #hurry(spent: boolean): void {
+    if (!spent || this.#spent) {
+      return;
+    }
+    this.#spent = true;
+    this.#computation?.hurry();
+    void sleep(LAST_CHUNK_MS, undefined, { signal: this.#over.signal, ref: false }).then(
+      () => this.#computation?.stop(SPENT),
+      () => {},
+    );
+  }
+}

@@ -3,7 +3,8 @@ import type { JobError } from '../../shared/contracts/job.ts';
 import { type JobFailureCode, SextantError } from '../../shared/contracts/problem.ts';
 import { EngineError } from '../runtime/index.ts';
 
-export type ComputationFailure = Omit<JobError, 'attempt'> & { retryable: boolean };
+/** `host`: this worker's own machine or installation broke. */
+export type ComputationFailure = Omit<JobError, 'attempt'> & { retryable: boolean; host?: boolean };
 
 /** Errors of running programs that the same params would meet again; a device that is missing may be another worker's. */
 const ENGINE_CODES: Partial<Record<EngineError['code'], JobFailureCode>> = {
@@ -17,11 +18,32 @@ const ENGINE_CODES: Partial<Record<EngineError['code'], JobFailureCode>> = {
   session_released: 'internal',
 };
 
+/** Typed errors that another attempt may not meet: the network's, and those of addresses that have outlived their time. */
+const WORTH_REPEATING = new Set<JobFailureCode>(['unavailable', 'artefact_missing', 'artefact_mismatch']);
+
 /** How the runtime says that it got no memory. */
 const NO_MEMORY = /bad_alloc|failed to allocate memory|out of memory/i;
 
 /** Errors of the disk and the network that pass; the others say that something is not there or not allowed. */
-const PASSING = new Set(['EAGAIN', 'EBUSY', 'EIO', 'EMFILE', 'ENFILE', 'ENOSPC', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE']);
+const PASSING = new Set(['EAGAIN', 'EBUSY', 'EMFILE', 'ENFILE', 'ETIMEDOUT', 'ECONNRESET', 'EPIPE']);
+
+/** Errors of the system that are this machine's fault, whatever the job does. */
+const HOST_CODES: Readonly<Record<string, JobFailureCode>> = {
+  ENOSPC: 'disk_full',
+  EDQUOT: 'disk_full',
+  EIO: 'cache_unusable',
+  EROFS: 'cache_unusable',
+  EACCES: 'cache_unusable',
+  EPERM: 'cache_unusable',
+  ENOTDIR: 'cache_unusable',
+  ERR_DLOPEN_FAILED: 'runtime_broken',
+  ERR_MODULE_NOT_FOUND: 'runtime_broken',
+  MODULE_NOT_FOUND: 'runtime_broken',
+};
+/** The same as words, where the runtime hands on the system's message without its code. */
+const NO_SPACE = /no space left on device|disk quota exceeded/i;
+/** Typed errors that say that this worker cannot run what another may. */
+const HOST_ERRORS = new Set<JobFailureCode>(['job_type_unknown', 'worker_outdated']);
 
 /** Paths of this machine's disk, which messages of runtime and system quote. */
 const PATHS = /(?:file:\/\/)?(?:\/[\w.@+~-]+){2,}\/?|[A-Za-z]:\\[^\s'"]+/g;
@@ -47,12 +69,32 @@ export const statedError = ({ code, message, errors }: SextantError): Omit<JobEr
 export function computationFailure(error: unknown): ComputationFailure {
   const detail = withoutPaths(String(error instanceof Error ? error.message : error)).slice(0, LONGEST);
   if (error instanceof SextantError) {
-    return { ...statedError(error), retryable: error.code === 'unavailable' };
+    const host = HOST_ERRORS.has(error.code) || undefined;
+    return { ...statedError(error), retryable: host ?? WORTH_REPEATING.has(error.code), ...(host && { host }) };
+  }
+  const fault = hostFaultOf(error);
+  if (fault) {
+    return { code: fault, detail, retryable: true, host: true };
   }
   const permanent = permanentCode(error);
   return permanent
     ? { code: permanent, detail, retryable: false }
     : { code: 'computation_crashed', detail, retryable: true };
+}
+
+/** The code of a fault of this machine or of what is installed on it; undefined for any other. */
+function hostFaultOf(error: unknown): JobFailureCode | undefined {
+  if (!(error instanceof Error)) {
+    return undefined;
+  }
+  if (NO_SPACE.test(error.message)) {
+    return 'disk_full';
+  }
+  if (error instanceof EngineError) {
+    return error.code === 'provider_unavailable' ? 'device_unavailable' : undefined;
+  }
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && Object.hasOwn(HOST_CODES, code) ? HOST_CODES[code] : undefined;
 }
 
 /** The code of an error that every attempt would meet; undefined for one that may pass. */

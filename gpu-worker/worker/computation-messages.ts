@@ -50,7 +50,7 @@ export type Urgency = { kind: 'urgent' };
 export type Stop = { kind: 'stop' };
 
 /** What an order's number in its process goes with: one process may compute several orders at a time. */
-export type FromProcess = Report & { order: number };
+export type FromProcess = (Report & { order: number }) | { kind: 'ready' };
 export type ToProcess =
   | { kind: 'order'; order: number; what: Order }
   | ((CheckpointAnswer | Urgency | Stop) & { order: number })

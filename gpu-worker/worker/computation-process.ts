@@ -1,5 +1,6 @@
 /** Entry of a computing process: takes orders, runs their handlers and reports, until it is ended. */
 import { flushCompileCache } from 'node:module';
+import { Socket } from 'node:net';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { JOB_HANDLERS } from '../jobs/index.generated.ts';
 import { Standing } from '../jobs/standing.ts';
@@ -7,6 +8,7 @@ import { requireFiniteNumbers } from '../study/index.ts';
 import { CheckpointLine } from './checkpoint-line.ts';
 import { computationFailure } from './computation-failure.ts';
 import type { FromProcess, Order, Report, ToProcess } from './computation-messages.ts';
+import { readFrames, writeFrame } from './frames.ts';
 import { createContext } from './job-context.ts';
 import { PeakMemory } from './peak-memory.ts';
 import { Residue } from './residue.ts';
@@ -18,10 +20,10 @@ const residue = new Residue();
 const running = new Map<number, { checkpoints: CheckpointLine; stopping: AbortController }>();
 const memory = new PeakMemory();
 
-const send = (message: FromProcess): Promise<void> =>
-  new Promise((resolve) => {
-    process.send?.(message, undefined, undefined, () => resolve());
-  });
+/** Pipes from and to the worker process, beside the three that every process has. */
+const fromWorker = new Socket({ fd: 3, readable: true, writable: false });
+const toWorker = new Socket({ fd: 4, readable: false, writable: true });
+const send = (message: FromProcess): Promise<void> => writeFrame(toWorker, message);
 
 async function compute(
   number: number,
@@ -81,19 +83,26 @@ async function take(number: number, order: Order): Promise<void> {
 }
 
 // The worker process is gone: nobody would take the result, and another attempt may already be running.
-process.on('disconnect', () => process.exit(1));
-process.on('message', (message: ToProcess) => {
-  switch (message.kind) {
-    case 'order':
-      void take(message.order, message.what);
-      return;
-    case 'forget':
-      void standing.forget(message.digests);
-      return;
-    case 'stop':
-      running.get(message.order)?.stopping.abort();
-      return;
-    default:
-      running.get(message.order)?.checkpoints.heard(message);
-  }
+const orphaned = (): void => process.exit(1);
+fromWorker.on('close', orphaned);
+toWorker.on('error', orphaned);
+readFrames(fromWorker, {
+  message(given) {
+    const message = given as ToProcess;
+    switch (message.kind) {
+      case 'order':
+        void take(message.order, message.what);
+        return;
+      case 'forget':
+        void standing.forget(message.digests);
+        return;
+      case 'stop':
+        running.get(message.order)?.stopping.abort();
+        return;
+      default:
+        running.get(message.order)?.checkpoints.heard(message);
+    }
+  },
+  broken: orphaned,
 });
+void send({ kind: 'ready' });

@@ -10,7 +10,8 @@ import type { CheckpointAnswer, Report, Stop, Urgency, Written, WrittenCheckpoin
 export type Ending =
   | { kind: 'done'; written: Written }
   | ({ kind: 'failed' } & ComputationFailure)
-  | { kind: 'crashed'; detail: string }
+  /** `started`: its process had come far enough to take orders. */
+  | { kind: 'crashed'; detail: string; started: boolean }
   | { kind: 'stopped'; reason: string };
 
 /** Where what an order says on the way goes. */
@@ -32,6 +33,8 @@ const STOP_MS = 400;
 export class Computation {
   /** Latest progress that was not yet taken. */
   progress: Progress | null = null;
+  /** When it last reported anything, on the clock of `performance.now`. */
+  heardAt = performance.now();
   readonly models: ModelDescription[] = [];
   readonly ended: Promise<Ending>;
   readonly #end: (ending: Ending) => void;
@@ -49,6 +52,11 @@ export class Computation {
       this.#over = true;
       resolve(ending);
     };
+  }
+
+  /** Whether it has given its result, failed or been stopped. */
+  get over(): boolean {
+    return this.#over || this.#stopReason !== null;
   }
 
   takeProgress(): Progress | null {
@@ -83,6 +91,7 @@ export class Computation {
   }
 
   heard(report: Report): void {
+    this.heardAt = performance.now();
     switch (report.kind) {
       case 'progress':
         this.progress = report.progress;
@@ -105,11 +114,11 @@ export class Computation {
   }
 
   /** The process has ended without a last word about this order. */
-  processEnded(detail: string, displaced: boolean): void {
+  processEnded(detail: string, { displaced, started }: { displaced: boolean; started: boolean }): void {
     if (displaced) {
       this.#stopReason ??= DISPLACED;
     }
-    this.#end(this.#stopReason ? { kind: 'stopped', reason: this.#stopReason } : { kind: 'crashed', detail });
+    this.#end(this.#stopReason ? { kind: 'stopped', reason: this.#stopReason } : { kind: 'crashed', detail, started });
   }
 
   async #checkpoint(number: number, checkpoint: WrittenCheckpoint): Promise<void> {

@@ -1,14 +1,14 @@
 /** The computing processes of a worker: one stands ready, with what earlier orders have opened. */
 import type { Computation, Outlets } from './computation.ts';
 import type { Order } from './computation-messages.ts';
-import { StandingProcess } from './standing-process.ts';
+import { type Output, StandingProcess } from './standing-process.ts';
 
 /** Part of the memory limit that models and other things may take between orders. */
 const STANDING_SHARE = 0.25;
 /** Part of the memory limit above which an idle process is not kept. */
 const KEPT_SHARE = 0.5;
 
-type Setup = { scratch: string; cache: string; memory_limit_bytes: number };
+type Setup = { scratch: string; cache: string; memory_limit_bytes: number; output: Output };
 
 export class Computations {
   readonly #setup: Setup;
@@ -22,9 +22,13 @@ export class Computations {
     this.#setup = setup;
   }
 
-  /** Starts the process that the next order will find ready, where none is. */
+  /** Starts the process that the next order will find ready, where none is; what stands in its way shows with that order. */
   prepare(): void {
-    this.#ready();
+    try {
+      this.#ready();
+    } catch {
+      // a full or broken disk: the order's own start says so
+    }
   }
 
   /** @param alone in a process that computes nothing else before or beside it, or after */
@@ -72,12 +76,13 @@ export class Computations {
   }
 
   #new(): StandingProcess {
-    const { scratch, cache, memory_limit_bytes } = this.#setup;
+    const { scratch, cache, memory_limit_bytes, output } = this.#setup;
     const standing = new StandingProcess({
       scratch,
       cache,
       standing_bytes: Math.floor(STANDING_SHARE * memory_limit_bytes),
       limit_bytes: memory_limit_bytes,
+      output,
     });
     this.#processes.add(standing);
     void standing.ended.then(() => this.#processes.delete(standing));

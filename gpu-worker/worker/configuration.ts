@@ -27,14 +27,16 @@ const configurationSchema = z.strictObject({
     interactive_id: z.string().min(1).exactOptional(),
     token: z.string().min(1),
     poll_ms: z.number().int().min(50).default(1000),
-    /** Longer than the longest job, so that a running job's message does not come back; lost workers are noticed sooner by lease. */
-    visibility_ms: z.number().int().min(1000).max(43_200_000).default(43_200_000),
+    /** A message is acknowledged once its claim is answered; one whose worker died before comes back after this time. */
+    visibility_ms: z.number().int().min(1000).max(43_200_000).default(60_000),
   }),
   /** File with the worker's private JWK; its `kid` is the id under which the operator registered it. */
   key_file: z.string(),
   device: z.enum(['auto', 'cpu', 'webgpu', 'cuda']).default('auto'),
   threads: z.number().int().min(1).default(availableParallelism()),
   memory_limit_bytes: z.number().int().min(50_000_000).default(8_000_000_000),
+  /** A computation that reports nothing for this long is ended, in seconds. */
+  stall_limit_s: z.number().min(1).default(1800),
   /** Where `GET /metrics` is served as Prometheus text; nowhere unless named. */
   metrics: z
     .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.number().int().min(0).max(65_535) })

@@ -8,6 +8,14 @@ import type { EdgeClock } from './clock.ts';
 
 const TIMEOUT_MS = 30_000;
 
+type PostOptions<S extends z.ZodType> = {
+  fence: string | null;
+  schema: S;
+  timeout_ms?: number | undefined;
+  /** Ends the call before its time. */
+  signal?: AbortSignal | undefined;
+};
+
 export class EdgeCalls {
   readonly #url: string;
   readonly #key: SigningKey;
@@ -35,9 +43,10 @@ export class EdgeCalls {
   async post<S extends z.ZodType>(
     path: string,
     body: unknown,
-    { fence, schema, timeout_ms = TIMEOUT_MS }: { fence: string | null; schema: S; timeout_ms?: number },
+    { fence, schema, timeout_ms = TIMEOUT_MS, signal }: PostOptions<S>,
   ): Promise<z.output<S>> {
-    return this.#call('POST', path, new TextEncoder().encode(JSON.stringify(body)), { fence, schema, timeout_ms });
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    return this.#call('POST', path, bytes, { fence, schema, timeout_ms, signal });
   }
 
   /** Reads under the worker's signature, which covers the path without its query. Raises as `post`. */
@@ -49,7 +58,7 @@ export class EdgeCalls {
     method: 'GET' | 'POST',
     path: string,
     bytes: Uint8Array<ArrayBuffer>,
-    { fence, schema, timeout_ms }: { fence: string | null; schema: S; timeout_ms: number },
+    { fence, schema, timeout_ms, signal }: PostOptions<S> & { timeout_ms: number },
     query = '',
   ): Promise<z.output<S>> {
     for (let tries = 1; ; tries += 1) {
@@ -59,11 +68,22 @@ export class EdgeCalls {
         { method, path, body: bytes, fence },
         this.#clock.now() / 1000,
       );
-      const response = await this.#send(`${path}${query}`, { method, authorization, bytes, timeout_ms });
+      const response = await this.#send(`${path}${query}`, {
+        method,
+        authorization,
+        bytes,
+        signal: AbortSignal.any([AbortSignal.timeout(timeout_ms), ...(signal ? [signal] : [])]),
+      });
       this.#clock.learn(response.headers, sent_at);
-      const answer: unknown = await response.json().catch(() => null);
+      const answer: unknown = await response.json().catch(() => undefined);
       if (response.ok) {
-        return schema.parse(answer);
+        const read = schema.safeParse(answer);
+        if (!read.success) {
+          // cut on the way, or written by something between here and the edge: asked again
+          const what = answer === undefined ? 'broke off' : 'has another form than it should';
+          throw new SextantError('unavailable', `the edge's answer ${what}`);
+        }
+        return read.data;
       }
       const refusal = refusalOf(response, answer);
       // The refusal told the edge's time; the second try is signed with it.
@@ -97,8 +117,8 @@ export class EdgeCalls {
       method,
       authorization,
       bytes,
-      timeout_ms,
-    }: { method: 'GET' | 'POST'; authorization: string; bytes: Uint8Array<ArrayBuffer>; timeout_ms: number },
+      signal,
+    }: { method: 'GET' | 'POST'; authorization: string; bytes: Uint8Array<ArrayBuffer>; signal: AbortSignal },
   ): Promise<Response> {
     return fetch(`${this.#url}${path}`, {
       method,
@@ -108,7 +128,7 @@ export class EdgeCalls {
         ...(this.trace ? { traceparent: nextSpan(this.trace) } : {}),
       },
       ...(method === 'POST' ? { body: bytes } : {}),
-      signal: AbortSignal.timeout(timeout_ms),
+      signal,
     }).catch((cause: unknown) => {
       throw new SextantError('unavailable', `the edge cannot be reached: ${String(cause)}`, { cause });
     });

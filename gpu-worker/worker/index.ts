@@ -1,5 +1,6 @@
 /** `node gpu-worker/worker/index.ts CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
 import { readConfiguration } from './configuration.ts';
+import { HostHealth } from './host-health.ts';
 import { workerLog } from './log.ts';
 import { Metrics, serveMetrics } from './metrics.ts';
 import { Worker } from './worker.ts';
@@ -12,8 +13,9 @@ if (!file) {
 const configuration = readConfiguration(file, process.env);
 const log = workerLog(configuration.key.kid, (line) => console.log(line));
 const metrics = new Metrics();
-const served = configuration.metrics && (await serveMetrics(metrics, configuration.metrics));
-const worker = new Worker(configuration, log, metrics);
+const health = new HostHealth(configuration.data);
+const served = configuration.metrics && (await serveMetrics(metrics, health, configuration.metrics));
+const worker = new Worker(configuration, log, metrics, health);
 // `disconnect` comes only where a parent started the worker with a channel, and that parent is gone.
 for (const end of ['SIGTERM', 'SIGINT', 'disconnect']) {
   process.on(end, () => worker.stop());

@@ -6,7 +6,19 @@ import { traceIdOf } from '../../shared/signing/traceparent.ts';
 export type Log = (event: string, fields: Record<string, unknown> & { trace?: string }) => void;
 
 /** What a worker has to say of trouble, beside its ordinary doings. */
-const TROUBLE = ['trouble', 'waiting', 'refused', 'postponed', 'not claimed', 'not settled', 'not reported'];
+const TROUBLE = [
+  'trouble',
+  'waiting',
+  'refused',
+  'postponed',
+  'not claimed',
+  'not settled',
+  'not reported',
+  'not released',
+  'heartbeat refused',
+  'unwell',
+  'failing',
+];
 const isTrouble = (event: string): boolean => TROUBLE.includes(event) || event.startsWith('failed');
 
 /** The log of the worker of this id; `write` takes each line. */

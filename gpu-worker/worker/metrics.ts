@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { HostHealth } from './host-health.ts';
 
 export class Metrics {
   readonly #registry = new Registry();
@@ -57,12 +58,24 @@ export class Metrics {
   }
 }
 
-/** Serves `GET /metrics`; answers with the server and its port. Raises what listening raises. */
+/**
+ * Serves `GET /metrics`, and `GET /health`: 200 while the worker can compute, 503 with the reason while it cannot. Answers
+ * with the server and its port. Raises what listening raises.
+ */
 export async function serveMetrics(
   metrics: Metrics,
+  health: HostHealth,
   { host, port }: { host: string; port: number },
 ): Promise<{ server: Server; port: number }> {
   const server = createServer((request, response) => {
+    if (request.method === 'GET' && request.url === '/health') {
+      const { reason } = health;
+      const status = reason === null ? 'ok' : 'unwell';
+      response
+        .writeHead(reason === null ? 200 : 503, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ status, reason }));
+      return;
+    }
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;

@@ -6,13 +6,27 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ALLOCATOR } from './allocator.ts';
 import { Computation, type Outlets } from './computation.ts';
 import type { FromProcess, Order, ToProcess } from './computation-messages.ts';
+import { readFrames, writeFrame } from './frames.ts';
+import { followOutput } from './process-output.ts';
 
 const ENTRY = join(import.meta.dirname, 'computation-process.ts');
 const MEMORY_WATCH_MS = 100;
+const KINDS: readonly string[] = [
+  'progress',
+  'tokens',
+  'model',
+  'checkpoint',
+  'done',
+  'failed',
+] satisfies FromProcess['kind'][];
+
+/** Takes what a process printed. */
+export type Output = (stream: 'stdout' | 'stderr', text: string) => void;
 
 /** Where a process works, and what it may keep. */
 type Setup = {
@@ -24,12 +38,14 @@ type Setup = {
   standing_bytes: number;
   /** Resident bytes beyond which the process is ended. */
   limit_bytes: number;
+  output: Output;
 };
 
 export class StandingProcess {
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
   readonly #process: ChildProcess;
+  readonly #toProcess: Writable;
   readonly #limit: number;
   readonly #orders = new Map<number, Computation>();
   #number = 0;
@@ -37,8 +53,11 @@ export class StandingProcess {
   #clean = true;
   /** On whose account the process is ended. */
   #culprit: Computation | null = null;
+  /** It has come far enough to take orders. */
+  #ready = false;
+  #broken = false;
 
-  constructor({ scratch, cache, standing_bytes, limit_bytes }: Setup) {
+  constructor({ scratch, cache, standing_bytes, limit_bytes, output }: Setup) {
     this.#limit = limit_bytes;
     mkdirSync(scratch, { recursive: true });
     const folder = mkdtempSync(join(scratch, 'standing-'));
@@ -47,23 +66,45 @@ export class StandingProcess {
       Object.entries(process.env).filter(([name]) => !name.startsWith('SEXTANT_')),
     );
     this.#process = spawn(process.execPath, [ENTRY, folder, String(standing_bytes)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // two pipes of our own for messages: Node's channel throws at its reader what is no message
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       // Compiled code is kept, which halves what starting a process costs.
       env: { ...ALLOCATOR, ...environment, NODE_COMPILE_CACHE: join(cache, 'compiled') },
     });
-    this.#process.on('message', (message: FromProcess) => this.#heard(message));
+    const [, stdout, stderr, toProcess, fromProcess] = this.#process.stdio as [
+      null,
+      Readable,
+      Readable,
+      Writable,
+      Readable,
+    ];
+    this.#toProcess = toProcess;
+    // a process that is gone hears nothing
+    toProcess.on('error', () => {});
+    followOutput(stdout, (text) => output('stdout', text));
+    followOutput(stderr, (text) => output('stderr', text));
+    readFrames(fromProcess, {
+      message: (message) => this.#take(message),
+      broken: () => this.#break(),
+    });
     this.ended = new Promise((resolve) => {
       const end = (detail: string) => {
         this.#alive = false;
         for (const computation of this.#orders.values()) {
-          computation.processEnded(detail, this.#culprit !== null && this.#culprit !== computation);
+          const displaced = this.#culprit !== null && this.#culprit !== computation;
+          computation.processEnded(detail, { displaced, started: this.#ready });
         }
         this.#orders.clear();
         void rm(folder, { recursive: true, force: true }).then(resolve, resolve);
       };
       this.#process.on('error', (error) => end(String(error)));
-      this.#process.on('exit', (code, signal) =>
-        end(`the process ended with ${signal ? `signal ${signal}` : `status ${code}`} before it had a result`),
+      // after its last message was read
+      this.#process.on('close', (code, signal) =>
+        end(
+          this.#broken
+            ? 'the process wrote something that is no message'
+            : `the process ended with ${signal ? `signal ${signal}` : `status ${code}`} before it had a result`,
+        ),
       );
     });
   }
@@ -120,12 +161,29 @@ export class StandingProcess {
 
   #tell(message: ToProcess): void {
     // The process may be gone by now.
-    if (this.#process.connected) {
-      this.#process.send(message, () => {});
+    if (this.#alive && this.#toProcess.writable) {
+      void writeFrame(this.#toProcess, message);
     }
   }
 
-  #heard({ order, ...report }: FromProcess): void {
+  #take(message: unknown): void {
+    const report = message as FromProcess | null;
+    if (report?.kind === 'ready') {
+      this.#ready = true;
+    } else if (typeof report === 'object' && report !== null && KINDS.includes(report.kind)) {
+      this.#heard(report);
+    } else {
+      this.#break();
+    }
+  }
+
+  /** What the process says cannot be relied on any more. */
+  #break(): void {
+    this.#broken = true;
+    this.kill();
+  }
+
+  #heard({ order, ...report }: Exclude<FromProcess, { kind: 'ready' }>): void {
     const computation = this.#orders.get(order);
     if (report.kind === 'done' || report.kind === 'failed') {
       this.#orders.delete(order);

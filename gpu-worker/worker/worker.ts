@@ -1,29 +1,37 @@
 /** The worker's loop in each lane: pull, verify, claim, run, settle. One job of a lane at a time. */
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jsonPointer, paramError, SextantError } from '../../shared/contracts/problem.ts';
-import { type Claim, claimSchema, type Message, queueBodySchema } from '../../shared/contracts/worker-call.ts';
-import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
-import { inputDigest, sha256Hex } from '../../shared/signing/digest.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import {
+  type Claim,
+  type ClaimRequest,
+  claimSchema,
+  type Message,
+  queueBodySchema,
+} from '../../shared/contracts/worker-call.ts';
 import { FetchedKeys } from '../../shared/signing/key-set.ts';
 import { openMessage } from '../../shared/signing/message.ts';
 import { newTraceparent, readTraceparent } from '../../shared/signing/traceparent.ts';
 import { type Arrivals, arrivalsOf } from './arrivals.ts';
-import { Attempt, scratchOf } from './attempt.ts';
+import { Attempt, type ClaimedJob, scratchOf } from './attempt.ts';
 import { followDeletions } from './cache-deletions.ts';
 import { EdgeClock } from './clock.ts';
-import { statedError } from './computation-failure.ts';
 import { Computations } from './computations.ts';
 import type { Configuration } from './configuration.ts';
 import { EdgeCalls, isPassing } from './edge-calls.ts';
+import { HostHealth } from './host-health.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { bodyOf, type Disposition, type PulledMessage } from './queue.ts';
+import { repeatPassing } from './repeat.ts';
 
 const ACKNOWLEDGE: Disposition = { action: 'acknowledge' };
 const retryIn = (delay_s: number): Disposition => ({ action: 'retry', delay_s });
 /** Refusals of a claim that mean: this message has nothing to say any more. */
-const SPENT = ['job_busy', 'job_terminal', 'dispatch_unknown', 'input_not_found', 'not_found'];
+const SPENT = ['job_busy', 'job_terminal', 'worker_refused', 'dispatch_unknown', 'input_not_found', 'not_found'];
+/** Tries of a claim before the message is given back. */
+const CLAIM_TRIES = 4;
 
 /** Interactive jobs at a time: they share a process, and texts of one model a batch. */
 const INTERACTIVE_SEATS = 8;
@@ -39,11 +47,22 @@ export class Worker {
   readonly #keys: FetchedKeys;
   readonly #lanes: Lane[];
   readonly #metrics: Metrics;
+  readonly #health: HostHealth;
   readonly #shutdown = new AbortController();
   /** The queue or the keys could not be reached at the last try; said once. */
   #waiting = false;
+  /** The edge gave no answer to the last claim: nothing is pulled before it answers again. */
+  #away = false;
+  /** Tells this process from one that was started before it under the same key. */
+  readonly #nonce = randomUUID();
 
-  constructor(configuration: Configuration, log: Log, metrics: Metrics) {
+  constructor(
+    configuration: Configuration,
+    log: Log,
+    metrics: Metrics,
+    health: HostHealth = new HostHealth(configuration.data),
+  ) {
+    this.#health = health;
     this.#configuration = configuration;
     this.#log = log;
     this.#metrics = metrics;
@@ -55,7 +74,10 @@ export class Worker {
     };
     this.#lanes = arrivalsOf(configuration, this.#edge, log).map((arrivals) => ({
       arrivals,
-      computations: new Computations(setup),
+      computations: new Computations({
+        ...setup,
+        output: (stream, text) => log('computation printed', { stream, text, jobs: [...arrivals.announcer.jobs] }),
+      }),
     }));
     this.#keys = new FetchedKeys({ load: () => this.#edge.keySet(), now: () => performance.now() });
   }
@@ -123,12 +145,32 @@ export class Worker {
     }
   }
 
-  /** The next message; none while the edge's keys cannot be had, so that an outage uses up no delivery. */
+  /** Whether this host can compute; said once when that changes, to the edge too. */
+  async #isWell(): Promise<boolean> {
+    const before = this.#health.reason;
+    const well = await this.#health.isWell();
+    const { reason } = this.#health;
+    if ((reason === null) !== (before === null)) {
+      this.#log(reason === null ? 'well again' : 'unwell', reason === null ? {} : { reason });
+      for (const { arrivals } of this.#lanes) {
+        arrivals.announcer.unwell = reason;
+      }
+    }
+    return well;
+  }
+
+  /** The next message; none while this host cannot compute, nor while the edge's keys cannot be had, so that an outage uses up no delivery. */
   async #next(arrivals: Arrivals): Promise<PulledMessage | null> {
     try {
+      if (!(await this.#isWell())) {
+        return null;
+      }
       if (!this.#keys.ready) {
         await this.#keys.refresh();
+      } else if (this.#away) {
+        await this.#edge.keySet();
       }
+      this.#away = false;
       const message = await arrivals.pull();
       this.#waiting = false;
       return message;
@@ -143,7 +185,7 @@ export class Worker {
 
   async #deliver(lane: Lane, message: PulledMessage): Promise<void> {
     const fields = { message: message.id, delivery: message.attempts };
-    let disposition: Disposition;
+    let disposition: Disposition | null;
     try {
       disposition = await this.#handle(lane, message);
     } catch (error) {
@@ -154,13 +196,21 @@ export class Worker {
       this.#log('trouble', { ...fields, reason: String(error) });
       disposition = retryIn(5);
     }
-    await lane.arrivals.settle(message, disposition).catch((error: unknown) => {
+    if (disposition) {
+      await this.#settle(lane, message, disposition);
+    }
+  }
+
+  async #settle({ arrivals }: Lane, message: PulledMessage, disposition: Disposition): Promise<void> {
+    await arrivals.settle(message, disposition).catch((error: unknown) => {
       // The message comes back after its visibility time; the ledger will refuse it then.
-      this.#log('not settled', { ...fields, reason: String(error) });
+      this.#log('not settled', { message: message.id, delivery: message.attempts, reason: String(error) });
     });
   }
 
-  async #handle({ arrivals: { announcer }, computations }: Lane, delivery: PulledMessage): Promise<Disposition> {
+  /** What is still to become of the message; null where it has been acknowledged. */
+  async #handle(lane: Lane, delivery: PulledMessage): Promise<Disposition | null> {
+    const { announcer } = lane.arrivals;
     let message: Message;
     let jws: string;
     try {
@@ -180,89 +230,50 @@ export class Worker {
       this.#metrics.message('not_claimed');
       return claim;
     }
+    // The job is the ledger's from here on: a message that came again would have nothing to say.
+    await this.#settle(lane, delivery, ACKNOWLEDGE);
     const job = { trace, id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
     announcer.jobs.add(job.id);
     const end = await this.#metrics
-      .attempt(job.type, () => this.#work(computations, edge, message, claim))
+      .attempt(job.type, () => this.#work(lane, edge, { message, claim, trace }))
       .finally(() => {
         announcer.jobs.delete(job.id);
       });
     this.#metrics.message('worked');
     this.#log(end, job);
-    return ACKNOWLEDGE;
+    return null;
   }
 
   /** The claim, or what becomes of the message without one. Raises `signature_invalid`. */
   async #claim(edge: EdgeCalls, message: Message, jws: string, trace: string): Promise<Claim | Disposition> {
-    const body = { dispatch: message.jti, message: jws };
+    const { memory_limit_bytes: memory_bytes } = this.#configuration;
+    const body: ClaimRequest = { dispatch: message.jti, message: jws, nonce: this.#nonce, memory_bytes };
+    const claim = () => edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
     try {
-      return await edge.post(`/internal/jobs/${message.sub}/claim`, body, { fence: null, schema: claimSchema });
+      return await repeatPassing(claim, this.#shutdown.signal, CLAIM_TRIES);
     } catch (error) {
       if (!(error instanceof SextantError) || error.code === 'signature_invalid') {
         throw error;
       }
       this.#log('not claimed', { trace, job: message.sub, reason: error.code });
+      this.#away = isPassing(error);
       return SPENT.includes(error.code) ? ACKNOWLEDGE : retryIn(isPassing(error) ? 2 : 30);
     }
   }
 
-  async #work(computations: Computations, edge: EdgeCalls, message: Message, claim: Claim): Promise<string> {
-    const { sub: id, type, input_digest } = message;
-    const trace = edge.trace ?? newTraceparent();
+  /** Computes and delivers; says how it ended. What goes wrong there is logged, and the lease says the rest. */
+  async #work({ computations }: Lane, edge: EdgeCalls, job: ClaimedJob): Promise<string> {
+    const attempt = new Attempt(this.#configuration, edge, job, { log: this.#log, computations });
     try {
-      const params = await this.#params(message, claim);
-      const job = { id, type, input_digest, params, claim, trace };
-      return await new Attempt(this.#configuration, edge, job, {
-        log: this.#log,
-        computations,
-      }).run(this.#shutdown.signal);
+      const end = await attempt.run(this.#shutdown.signal);
+      if (end === 'completed' || end === 'failed') {
+        this.#health.attempt(attempt.hostFault);
+      }
+      return end;
     } catch (error) {
-      const typed = error instanceof SextantError ? error : new SextantError('computation_crashed', String(error));
-      const body = {
-        error: statedError(typed),
-        retryable: !['validation_failed', 'job_type_unknown'].includes(typed.code),
-      };
-      await edge
-        .post(`/internal/jobs/${id}/fail`, body, { fence: claim.fence, schema: claimSchema.partial() })
-        .catch((cause: unknown) => this.#log('not reported', { trace, job: id, reason: String(cause) }));
-      return `failed: ${typed.code}: ${typed.message}`;
+      this.#log('not reported', { trace: job.trace, job: job.message.sub, reason: String(error) });
+      return 'lost';
     }
   }
-
-  /**
-   * The params, from the message or by reference, checked against the digest that the edge signed and against this
-   * worker's own contract. Raises `job_type_unknown`, `validation_failed`, `unavailable`, `artefact_mismatch`.
-   */
-  async #params(message: Message, claim: Claim): Promise<Record<string, unknown>> {
-    const contract = Object.hasOwn(JOB_CONTRACTS, message.type) ? JOB_CONTRACTS[message.type] : undefined;
-    if (!contract) {
-      throw new SextantError('job_type_unknown', `this worker knows no job type '${message.type}'`);
-    }
-    const params = message.params ?? (await fetchParams(message, claim));
-    const parsed = contract.params.safeParse(params);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw paramError('validation_failed', jsonPointer(issue?.path ?? []), issue?.message ?? 'the params do not fit');
-    }
-    if ((await inputDigest(message.type, contract.version, params)) !== message.input_digest) {
-      throw new SextantError('conflict', 'the params are not those of the input digest: versions differ');
-    }
-    return parsed.data as Record<string, unknown>;
-  }
-}
-
-async function fetchParams({ params_ref }: Message, { params_url }: Claim): Promise<Record<string, unknown>> {
-  if (!params_ref || !params_url) {
-    throw new SextantError('validation_failed', 'the message holds no params');
-  }
-  const response = await fetch(params_url, { signal: AbortSignal.timeout(60_000) }).catch(() => null);
-  if (!response?.ok) {
-    throw new SextantError('unavailable', `the params cannot be fetched: ${response?.status ?? ''}`);
-  }
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.byteLength !== params_ref.bytes || (await sha256Hex(bytes)) !== params_ref.sha256) {
-    throw new SextantError('artefact_mismatch', 'the fetched params have another digest than the message names');
-  }
-  return JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
 }

@@ -11,6 +11,7 @@ import type { EdgeOptions, Executed, Request } from './edge-process.ts';
 import { declaredWorker } from './worker-options.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const HOUR_MS = 3_600_000;
 
 /** A Worker as its configuration file declares it, bundled as a deployment bundles it. */
 async function workerOf(configuration: string, vars: Record<string, string>, entry?: string): Promise<V4WorkerOptions> {
@@ -95,6 +96,19 @@ async function serve({ port, data, vars, gatewayVars, entry }: EdgeOptions): Pro
   return miniflare;
 }
 
+/** Runs what a deployment's cron runs: now, for what became due while the service was off, and every hour. */
+async function sweepHourly(miniflare: Miniflare): Promise<void> {
+  const edge = (await miniflare.getWorker('sextant-edge')) as unknown as {
+    scheduled(event: { cron: string; scheduledTime: Date }): Promise<unknown>;
+  };
+  const sweep = () =>
+    edge
+      .scheduled({ cron: 'hourly', scheduledTime: new Date() })
+      .catch((error: unknown) => console.error(String(error)));
+  setInterval(sweep, HOUR_MS).unref();
+  void sweep();
+}
+
 // whoever asked for the service may be gone before it stands
 const gone = (): void => process.exit(1);
 process.once('disconnect', gone);
@@ -105,6 +119,7 @@ process.once('message', async (options: EdgeOptions) => {
   for (const signal of ['SIGTERM', 'SIGINT', 'disconnect']) {
     process.once(signal, end);
   }
+  await sweepHourly(miniflare);
   const database = await miniflare.getD1Database('DB', 'sextant-edge');
   const queue = await miniflare.getQueueProducer('GPU_QUEUE', 'sextant-edge');
   const answer = async (request: Request): Promise<Executed> => {

@@ -83,7 +83,15 @@ export const checkpointRequestSchema = z.strictObject({
 export type CheckpointRequest = z.infer<typeof checkpointRequestSchema>;
 
 /** POST /internal/jobs/{id}/claim */
-export const claimRequestSchema = z.strictObject({ dispatch: randomIdSchema('dsp'), message: z.string().max(126_000) });
+export const claimRequestSchema = z.strictObject({
+  dispatch: randomIdSchema('dsp'),
+  message: z.string().max(126_000),
+  /** Drawn when the worker's process started: with the same dispatch it gets the same claim again. */
+  nonce: z.string().min(16).max(64).optional(),
+  /** What a computation of this worker may take. */
+  memory_bytes: z.number().int().positive().optional(),
+});
+export type ClaimRequest = z.infer<typeof claimRequestSchema>;
 /** A published result or artefact that the params name, with presigned addresses of its blobs. */
 const jobInputSchema = z.object({
   id: z.string(),
@@ -150,11 +158,26 @@ export const completeRequestSchema = z.strictObject({
   models: z.array(modelDescriptionSchema).max(16),
 });
 export type CompleteRequest = z.infer<typeof completeRequestSchema>;
+/**
+ * Answer to a completion and to a checkpoint: `promoting` where pieces of what was uploaded are still to be promoted, and
+ * the same call again goes on from there; else `kept`, or the status of the job.
+ */
+export const acceptanceSchema = z.object({
+  status: z.enum(['promoting', 'kept', 'running', 'succeeded']),
+  /** Pieces that the tenant owns by now, of how many. */
+  promoted: z.number().int().nonnegative(),
+  of: z.number().int().nonnegative(),
+});
+export type Acceptance = z.infer<typeof acceptanceSchema>;
 
-/** POST /internal/jobs/{id}/fail; `retryable` gives the job another attempt if its cap allows. */
+/**
+ * POST /internal/jobs/{id}/fail; `retryable` gives the job another attempt if its cap allows. `host`: the worker's own
+ * machine or installation broke, which is not counted against the job.
+ */
 export const failRequestSchema = z.strictObject({
   error: jobErrorSchema.omit({ attempt: true }),
   retryable: z.boolean(),
+  host: z.boolean().default(false),
   models: z.array(modelDescriptionSchema).max(16).default([]),
 });
 /** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */

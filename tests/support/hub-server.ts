@@ -10,6 +10,8 @@ export type HubServer = {
   requests: { path: string; range: string | undefined; authorization: string | undefined }[];
   /** Called before a file is sent; return true to have answered. */
   intercept: (name: string, request: IncomingMessage, response: ServerResponse) => boolean;
+  /** Statuses with which the next lists of files are refused. */
+  listings: number[];
   close(): Promise<void>;
 };
 
@@ -37,6 +39,10 @@ export async function hubServer(
     const { pathname } = new URL(request.url!, 'http://hub');
     hub.requests.push({ path: pathname, range: request.headers.range, authorization: request.headers.authorization });
     if (/^\/api\/models\/owner\/model\/revision\/(main|0123456789abcdef0123456789abcdef01234567)$/.test(pathname)) {
+      const refused = hub.listings.shift();
+      if (refused !== undefined) {
+        return response.writeHead(refused).end();
+      }
       response.setHeader('content-type', 'application/json');
       return response.end(JSON.stringify({ sha: COMMIT, siblings }));
     }
@@ -57,8 +63,12 @@ export async function hubServer(
   const hub: HubServer = {
     endpoint: await listen(server),
     requests: [],
+    listings: [],
     intercept: () => false,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
   };
   return hub;
 }

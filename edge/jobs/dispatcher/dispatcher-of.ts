@@ -6,9 +6,10 @@ import type { Waiting } from './store.ts';
 
 export type DispatcherCalls = {
   enqueue(...jobs: Waiting[]): Promise<void>;
-  claimed(job: string, worker: string): Promise<void>;
+  claimed(job: string, worker: string, memory_bytes?: number): Promise<void>;
   ended(job: string): Promise<void>;
   announce(worker: string, job: string | null): Promise<void>;
+  largestMemory(): Promise<number>;
   leave(worker: string): Promise<void>;
   forget(tenant: string): Promise<void>;
   place(job: string): Promise<Place | null>;

@@ -12,6 +12,7 @@ import { Bells } from './bells.ts';
 import type { Place, PoolState } from './place.ts';
 import { DispatcherStore, type Waiting } from './store.ts';
 import { nextTurn } from './turns.ts';
+import { WorkerMemories } from './worker-memories.ts';
 
 /** A worker that missed three announcements is not counted on. */
 const LIVE_MS = 3 * ANNOUNCE_MS;
@@ -23,6 +24,7 @@ const SENDS_AT_ONCE = 6;
 export class Dispatcher extends DurableObject<Env> {
   readonly #store: DispatcherStore;
   readonly #bells: Bells;
+  readonly #memories: WorkerMemories;
   #pumping: Promise<void> | null = null;
   #again = false;
 
@@ -30,6 +32,7 @@ export class Dispatcher extends DurableObject<Env> {
     super(ctx, env);
     this.#store = new DispatcherStore(ctx.storage.sql);
     this.#bells = new Bells(ctx);
+    this.#memories = new WorkerMemories(ctx.storage.sql);
   }
 
   /** Puts jobs in line; saying it again changes nothing. */
@@ -40,10 +43,18 @@ export class Dispatcher extends DurableObject<Env> {
     await this.#soon();
   }
 
-  /** A worker has claimed the job. */
-  async claimed(job: string, worker: string): Promise<void> {
+  /** A worker has claimed the job, and may have said what a computation may take there. */
+  async claimed(job: string, worker: string, memory_bytes?: number): Promise<void> {
     this.#store.claimed(job, worker);
+    if (memory_bytes !== undefined) {
+      this.#memories.note(worker, memory_bytes, Date.now());
+    }
     await this.#soon();
+  }
+
+  /** The most memory of a worker that claimed lately, in bytes; 0 where none has. */
+  largestMemory(): number {
+    return this.#memories.largest(Date.now());
   }
 
   /** The job has ended, or waits no longer. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { download, type HubFile } from './hub-file.ts';
 import { hubGet } from './hub-http.ts';
+import { SILENCE_MS, whileArriving } from './hub-patience.ts';
 import { KEPT_FILES } from './kept-files.ts';
 
 type HubOptions = {
@@ -23,6 +24,8 @@ type HubOptions = {
   revision: string;
   /** A GGUF file, instead of what else the repository holds. */
   file?: string | undefined;
+  /** A hub that sends nothing for this long is given up. */
+  silence_ms?: number | undefined;
   progress?: (done: { bytes: number; total: number }) => void;
 };
 
@@ -46,7 +49,7 @@ const DONE = '.complete';
  * @throws SextantError `model_unknown`, `model_unsupported` (no weights, or several GGUF files and none named), `weights_invalid` (digests), `unavailable`
  */
 export async function fetchModel(options: HubOptions): Promise<FetchedModel> {
-  const { endpoint, repo, revision, file: named, cache, token } = options;
+  const { endpoint, repo, revision, file: named, cache, token, silence_ms = SILENCE_MS } = options;
   if (!REPO.test(repo) || repo.split('/').some((part) => /^\.+$/.test(part))) {
     throw new SextantError('model_unknown', `'${repo.slice(0, 100)}' is not a repository name`);
   }
@@ -60,7 +63,7 @@ export async function fetchModel(options: HubOptions): Promise<FetchedModel> {
   if (COMMIT.test(revision) && existsSync(join(folderOf(revision), DONE))) {
     return { folder: folderOf(revision), commit: revision };
   }
-  const { commit, files } = await listing(options);
+  const { commit, files } = await whileArriving(() => listing(options, silence_ms), silence_ms);
   const folder = folderOf(commit);
   if (existsSync(join(folder, DONE))) {
     return { folder, commit };
@@ -72,6 +75,7 @@ export async function fetchModel(options: HubOptions): Promise<FetchedModel> {
     const url = `${base(endpoint)}/${repo}/resolve/${commit}/${encodeURIComponent(file.name)}`;
     await download(url, join(folder, file.name), file, {
       token,
+      silence_ms,
       progress: (more) => {
         bytes += more;
         options.progress?.({ bytes, total });
@@ -92,16 +96,15 @@ type Sibling = {
 };
 
 /** The commit behind a revision and the files of it that a model needs. */
-async function listing({
-  endpoint,
-  repo,
-  revision,
-  file,
-  token,
-}: HubOptions): Promise<{ commit: string; files: HubFile[] }> {
+async function listing(
+  { endpoint, repo, revision, file, token }: HubOptions,
+  silence_ms: number,
+): Promise<{ commit: string; files: HubFile[] }> {
   const url = `${base(endpoint)}/api/models/${repo}/revision/${encodeURIComponent(revision)}?blobs=true`;
-  const response = await hubGet(url, { token });
-  const text = await response.text();
+  const response = await hubGet(url, { token, signal: AbortSignal.timeout(silence_ms) });
+  const text = await response.text().catch((cause: unknown) => {
+    throw new SextantError('unavailable', 'the list of files broke off', { cause });
+  });
   if (text.length > MAX_LISTING_BYTES) {
     throw new SextantError('unavailable', 'the list of files is too long');
   }

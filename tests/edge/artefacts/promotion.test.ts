@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { blobKey, stagingKey } from '../../../edge/artefacts/addresses.ts';
 import { storedBlobs } from '../../../edge/artefacts/ownership.ts';
-import { inspect, promote, verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
+import { inspect, promote, promoteUploads, verifyAndPromote } from '../../../edge/artefacts/promotion.ts';
 import { presignUploads } from '../../../edge/artefacts/upload.ts';
 import { SHARD_LIMIT } from '../../../shared/contracts/worker-call.ts';
 import { announce, newArea, stage } from '../support/staging.ts';
@@ -21,6 +21,33 @@ describe('promotion', () => {
     expect(new Set(rows.map((row) => row.id)).size).toBe(3);
     expect(await blobText(area.tenant, artefacts[1]!.sha256)).toBe('second');
     expect((await storedBlobs(env, area.tenant, [artefacts[0]!.sha256])).get(artefacts[0]!.sha256)).toBe(5);
+  });
+
+  it('goes piece by piece, credits what it has done, removes what was staged and goes on from there', async () => {
+    const area = newArea('pieces');
+    const artefacts = await Promise.all([0, 1, 2, 3, 4, 5].map((n) => announce(n, `piece ${n}`)));
+    for (const { n } of artefacts) {
+      await stage(area, n, `piece ${n}`);
+    }
+    const staged = async () => (await env.R2.list({ prefix: `t/pieces/staging/${area.job}/` })).objects.length;
+    const lefts: number[] = [];
+    for (let calls = 0; calls < 10 && lefts.at(-1) !== 0; calls += 1) {
+      const { left, of } = await promoteUploads(env, { ...area, artefacts }, { patience_ms: 0 });
+      expect(of).toBe(6);
+      expect(
+        (
+          await storedBlobs(
+            env,
+            area.tenant,
+            artefacts.map(({ sha256 }) => sha256),
+          )
+        ).size,
+      ).toBe(6 - left);
+      expect(await staged()).toBe(left);
+      lefts.push(left);
+    }
+    expect(lefts).toEqual([5, 4, 3, 2, 1, 0]);
+    await expect(verifyAndPromote(env, { ...area, artefacts })).resolves.toHaveLength(6);
   });
 
   it('refuses what was not uploaded, cut short, or is something else of the same length', async () => {

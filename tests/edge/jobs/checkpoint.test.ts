@@ -26,7 +26,7 @@ describe('the blobs of a checkpoint', () => {
     expect(checkpoint).toEqual({ state: { tokens: 3 }, blobs: [plain] });
     const listed = (await (await client.call('GET', '/v1/artefacts')).json()) as { data: unknown[] };
     expect(listed.data).toEqual([]);
-    const opened = await openCheckpoint(env, client.tenant, checkpoint);
+    const opened = await openCheckpoint(env, client.tenant, { state: { tokens: 3 }, blobs: [plain] });
     expect(new URL(opened!.blobs[0]!.url).pathname).toContain(blobKey(client.tenant, blob.sha256));
     // The next attempt names them again without having staged them.
     const later = { ...heldOf(area), attempt: 2 };

@@ -93,7 +93,7 @@ it('tells tokens as they come, and after a second attempt what it adds', async (
   await ledger.tokens(first, [piece(0, [1], 'a'), piece(1, [2], 'b')]);
   const { text, reader } = await readUntil((await events()).body, '"text":"b"');
   expect(dataOf(text).map((one) => one.text)).toEqual(['a', 'b']);
-  await ledger.fail(first, { code: 'computation_crashed', detail: 'gone' }, true);
+  await ledger.fail(first, { code: 'computation_crashed', detail: 'gone' }, { retryable: true });
   expect(await ledger.tokens(first, [piece(2, [3], 'c')])).toMatchObject({ ok: false, code: 'fence_stale' });
   const second = await claim();
   await ledger.tokens(second, [piece(0, [1, 2, 3], 'abc')]);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import * as claims from '../../../edge/jobs/claims.ts';
 import * as life from '../../../edge/jobs/state.ts';
 
 const T0 = 1_800_000_000_000;
@@ -27,7 +28,7 @@ const created = (terms: Partial<life.Terms> = {}): life.JobState =>
     'dsp_0',
   );
 const claim = (state: life.JobState, now: number, n = 1) =>
-  life.claim(state, { worker: `wkr_${n}`, fence: `fence_${n}` }, now, timing);
+  claims.claim(state, { worker: `wkr_${n}`, fence: `fence_${n}` }, now, timing, nextDispatch);
 const advance = (state: life.JobState, now: number) => life.advance(state, now, nextDispatch);
 const error = { code: 'computation_crashed', detail: 'broke' };
 
@@ -61,19 +62,19 @@ describe('a claim', () => {
       attempt: { number: 1, fence: 'fence_1', worker: 'wkr_1', lease_until: T0 + 5 + timing.lease_ms },
     });
     expect(() => claim(state, T0 + 6, 2)).toThrow(expect.objectContaining({ code: 'job_busy' }));
-    expect(() => life.holding(state, 'fence_1', 'wkr_2')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
-    expect(() => life.holding(state, 'fence_2', 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
-    expect(() => life.holding(state, null, 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
+    expect(() => claims.holding(state, 'fence_1', 'wkr_2')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
+    expect(() => claims.holding(state, 'fence_2', 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
+    expect(() => claims.holding(state, null, 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
   });
 
   it('lives by its heartbeats; a lost lease queues the job under a new dispatch until the cap', () => {
     let state = claim(created(), T0);
-    state = life.heartbeat(state, null, T0 + 20_000, timing);
+    state = claims.heartbeat(state, null, T0 + 20_000, timing);
     expect(advance(state, T0 + 49_999)).toBe(state);
     state = advance(state, T0 + 50_000);
     expect(state).toMatchObject({ status: 'queued', ran_ms: 50_000, error: { code: 'lease_lost' } });
     expect(state.dispatch.id).not.toBe('dsp_0');
-    expect(() => life.holding(state, 'fence_1', 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
+    expect(() => claims.holding(state, 'fence_1', 'wkr_1')).toThrow(expect.objectContaining({ code: 'fence_stale' }));
     state = advance(claim(state, T0 + 60_000, 2), T0 + 90_000);
     expect(state).toMatchObject({ status: 'queued', charged: 2, ran_ms: 80_000 });
     state = advance(claim(state, T0 + 90_000, 3), T0 + 200_000);
@@ -122,13 +123,50 @@ describe('a claim', () => {
   });
 });
 
+describe('an outage of the ledger', () => {
+  it('prolongs a lease once that nobody could renew, and ends one that stays silent', () => {
+    const running = claim(created(), T0);
+    const back = advance(running, T0 + timing.lease_ms + 6000);
+    expect(back).toMatchObject({ status: 'running', attempt: { lease_until: T0 + 2 * timing.lease_ms + 6000 } });
+    expect(claims.heartbeat(back, null, T0 + 40_000, timing).attempt).not.toHaveProperty('excused');
+    expect(advance(back, T0 + 3 * timing.lease_ms)).toMatchObject({ status: 'queued', error: { code: 'lease_lost' } });
+  });
+
+  it('leaves the worker of a last attempt the length of a lease to come back', () => {
+    const running = claim(created({ max_attempts: 1 }), T0);
+    expect(advance(running, T0 + timing.lease_ms + 500)).toBe(running);
+    expect(life.nextChange(running)).toBe(T0 + 2 * timing.lease_ms);
+    expect(advance(running, T0 + 2 * timing.lease_ms)).toMatchObject({ error: { code: 'attempts_exhausted' } });
+  });
+
+  it('counts an attempt that is taken up again as one, and what it ran meanwhile', () => {
+    const lost = advance(claim(created(), T0), T0 + timing.lease_ms);
+    expect(lost).toMatchObject({ status: 'queued', ran_ms: timing.lease_ms, charged: 1 });
+    const up = claims.takeUp(lost);
+    expect(up).toMatchObject({ status: 'running', ran_ms: 0, charged: 1, claims: 1, error: null });
+    expect(life.remainingSeconds(up, T0 + 40_000)).toBe(60);
+    expect(claims.isLapsed(claim(lost, T0 + 31_000, 2), 'fence_1', 'wkr_1')).toBe(false);
+  });
+});
+
+describe('a clock that was 25 h ahead', () => {
+  const ahead = T0 + 25 * 3_600_000;
+  it('keeps no job waiting for a time that its schedule does not allow', () => {
+    const queued = life.sent(created({ queue_ttl_ms: 1e12 }), ahead, timing);
+    expect(life.sendIsDue(advance(queued, T0 + 1), T0 + 1)).toBe(true);
+    const running = advance(claim(created(), ahead), T0 + 1);
+    expect(running.attempt).toMatchObject({ started_at: T0 + 1, lease_until: T0 + 1 + timing.lease_ms });
+    expect(life.nextChange(running)).toBe(T0 + 1 + timing.lease_ms);
+  });
+});
+
 describe('timeout_s', () => {
   it('counts running time over all attempts, not the time in between', () => {
     let state = life.fail(claim(created(), T0), error, true, T0 + 60_000, nextDispatch());
     state = claim(state, T0 + 500_000, 2);
     expect(life.remainingSeconds(state, T0 + 500_000)).toBe(40);
     for (let now = T0 + 500_000; now < T0 + 539_000; now += 1000) {
-      state = life.heartbeat(state, null, now, timing);
+      state = claims.heartbeat(state, null, now, timing);
     }
     expect(advance(state, T0 + 539_999)).toBe(state);
     expect(advance(state, T0 + 540_000)).toMatchObject({
@@ -168,7 +206,7 @@ describe('terminal states', () => {
       expect(() => life.cancel(state, T0 + 2)).toThrow(expect.objectContaining({ code: 'job_terminal' }));
     }
     if (state.attempt) {
-      expect(() => life.holdingAlive(state, 'fence_1', 'wkr_1')).toThrow(
+      expect(() => claims.holdingAlive(state, 'fence_1', 'wkr_1')).toThrow(
         expect.objectContaining({ code: 'job_terminal' }),
       );
     }

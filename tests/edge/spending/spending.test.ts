@@ -65,7 +65,7 @@ describe('a cap on device seconds', () => {
     expect(running.charged).toBeGreaterThanOrEqual(4);
     expect(running.charged).toBeLessThan(9);
     expect(running.reserved).toBeCloseTo(10.2 - running.charged, 6);
-    unwrap(await ledgerOf(env, id).fail(by, { code: 'data_invalid', detail: 'x' }, false));
+    unwrap(await ledgerOf(env, id).fail(by, { code: 'data_invalid', detail: 'x' }, { retryable: false }));
     await until(async () => (await today(client)).reserved === 0, 'the end to be settled');
     const job = await read(client, id);
     const settled = await today(client);
@@ -134,7 +134,7 @@ describe('a job that a cap stopped', () => {
     await age(id, 12);
     expect(unwrap(await ledgerOf(env, id).heartbeat(by, null))).toMatchObject({ cancel: false, spent: true });
     expect((await problemOf(await client.call('POST', `/v1/jobs/${id}/resume`, { body: {} }))).code).toBe('conflict');
-    unwrap(await ledgerOf(env, id).fail(by, { code: 'spending_cap', detail: 'reached' }, false));
+    unwrap(await ledgerOf(env, id).fail(by, { code: 'spending_cap', detail: 'reached' }, { retryable: false }));
 
     const other = await newClient();
     expect((await other.call('POST', `/v1/jobs/${id}/resume`, { body: {} })).status).toBe(404);
@@ -164,7 +164,7 @@ describe('a job that a cap stopped', () => {
     const by = await claimJob(id);
     const blob = { name: 'part', sha256: 'c'.repeat(64), bytes: 3, media_type: 'application/octet-stream' };
     unwrap(await ledgerOf(env, id).checkpoint(by, { state: {}, blobs: [blob] }));
-    unwrap(await ledgerOf(env, id).fail(by, { code: 'spending_cap', detail: 'reached' }, false));
+    unwrap(await ledgerOf(env, id).fail(by, { code: 'spending_cap', detail: 'reached' }, { retryable: false }));
     const holders = async () =>
       (
         await env.DB.prepare('SELECT holder FROM blob_uses WHERE tenant = ?')

@@ -29,5 +29,7 @@ export async function completeJob(id: string, result: Record<string, unknown>): 
 }
 
 export async function failJob(id: string, code = 'data_invalid'): Promise<void> {
-  unwrap(await ledgerOf(env, id).fail(await claimJob(id), { code, detail: 'as the test wants it' }, false));
+  unwrap(
+    await ledgerOf(env, id).fail(await claimJob(id), { code, detail: 'as the test wants it' }, { retryable: false }),
+  );
 }

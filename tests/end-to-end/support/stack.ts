@@ -1,7 +1,7 @@
 /** A whole stack for one test file: the real edge and gateway in workerd, real workers in processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,6 +23,7 @@ export const QUEUES_TOKEN = 'development-queues-token';
 
 export type WorkerOptions = {
   memory_limit_bytes?: number;
+  stall_limit_s?: number;
   visibility_ms?: number;
   models?: Record<string, string>;
   corpora?: Record<string, string>;
@@ -32,6 +33,8 @@ export type WorkerOptions = {
   environment?: Record<string, string>;
   poll_ms?: number;
   metrics?: { port: number };
+  /** Where the worker finds the edge; the queue is asked directly. */
+  edge_url?: string;
 };
 
 export class Worker {
@@ -169,7 +172,7 @@ export class Stack {
     mkdirSync(folder);
     writeFileSync(join(folder, 'key.json'), JSON.stringify(privateJwk));
     const configuration = {
-      edge_url: this.edge.url,
+      edge_url: options.edge_url ?? this.edge.url,
       queue: {
         api_base: `${this.edge.url}/client/v4`,
         account: 'development',
@@ -186,6 +189,7 @@ export class Stack {
       corpora: options.corpora ?? {},
       ...(options.metrics ? { metrics: options.metrics } : {}),
       ...(options.hubs ? { hubs: options.hubs } : {}),
+      ...(options.stall_limit_s ? { stall_limit_s: options.stall_limit_s } : {}),
       ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
     };
     writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));
@@ -201,6 +205,14 @@ export class Stack {
     return worker;
   }
 
+  /** Bytes on the disk of everything that the edge keeps. */
+  stateBytes(): number {
+    const entries = readdirSync(join(this.data, 'edge'), { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .reduce((sum, { parentPath, name }) => sum + 512 * statSync(join(parentPath, name)).blocks, 0);
+  }
+
   async stopWorkers(): Promise<void> {
     await Promise.all(this.workers.splice(0).map((worker) => worker.end('SIGKILL')));
   }
@@ -214,9 +226,9 @@ export class Stack {
   call(
     method: string,
     path: string,
-    init: { body?: unknown; headers?: Record<string, string> } = {},
+    init: { body?: unknown; headers?: Record<string, string>; base?: string } = {},
   ): Promise<Response> {
-    return fetch(`${this.edge.url}${path}`, {
+    return fetch(`${init.base ?? this.edge.url}${path}`, {
       method,
       headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/json', ...init.headers },
       ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),

@@ -8,7 +8,8 @@ import { Computation, type Outlets } from '../../../gpu-worker/worker/computatio
 import type { WrittenCheckpoint } from '../../../gpu-worker/worker/computation-messages.ts';
 import type { EdgeCalls } from '../../../gpu-worker/worker/edge-calls.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { randomId } from '../../../shared/signing/digest.ts';
+import { EDGE_ISSUER, WORKER_AUDIENCE } from '../../../shared/contracts/worker-call.ts';
+import { inputDigest, randomId } from '../../../shared/signing/digest.ts';
 import { newTraceparent } from '../../../shared/signing/traceparent.ts';
 import { newSigningKey } from '../../support/signing-key.ts';
 
@@ -43,7 +44,7 @@ const computations = {
   },
 };
 
-it('goes on without a checkpoint that cannot be uploaded or is refused, and logs why', async () => {
+it('goes on without a checkpoint that it does not have any more or that is refused, and logs why', async () => {
   const file = join(data, 'part');
   writeFileSync(file, 'x');
   const blob = { name: 'part', media_type: 'application/octet-stream', bytes: 1, sha256: 'a'.repeat(64) };
@@ -61,9 +62,9 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
       }
       if (path.endsWith('/checkpoint') && refuse) {
         refuse = false;
-        throw new SextantError('unavailable', 'no room');
+        throw new SextantError('validation_failed', 'no room');
       }
-      return {};
+      return { status: 'succeeded', promoted: 0, of: 0 };
     },
   } as unknown as EdgeCalls;
   const logged: [string, Record<string, unknown>][] = [];
@@ -76,6 +77,7 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     threads: 1,
     allow_ablated_models: false,
     memory_limit_bytes: 1e9,
+    stall_limit_s: 60,
     data,
     models: {},
     corpora: {},
@@ -93,7 +95,10 @@ it('goes on without a checkpoint that cannot be uploaded or is refused, and logs
     followed: false,
     checkpoint: null,
   };
-  const order = { id: job, type: 'diagnostics.run', input_digest: 'a'.repeat(64), params: {}, claim, trace };
+  const input_digest = await inputDigest('diagnostics.run', 1, {});
+  const terms = { iss: EDGE_ISSUER, aud: WORKER_AUDIENCE, iat: 0, exp: 1, jti: randomId('dsp') } as const;
+  const message = { ...terms, sub: job, type: 'diagnostics.run', input_digest, params: {} };
+  const order = { message, claim, trace };
   const attempt = new Attempt(configuration, edge, order, {
     log: (event, fields) => logged.push([event, fields]),
     computations,

@@ -62,8 +62,38 @@ describe('a blob', () => {
     expect(files()).toHaveLength(1);
   });
 
-  it('that cannot be reached is unavailable, which is worth another try', async () => {
+  it('that cannot be reached is asked for until it can, or until nobody wants it any more', async () => {
+    const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
-    await expect(get()).rejects.toMatchObject({ code: 'unavailable' });
+    const wanted = get();
+    const given = fetchBlob({ sha256, bytes: bytes.length, url }, cache, AbortSignal.timeout(100));
+    await expect(given).rejects.toMatchObject({ code: 'unavailable' });
+    server = createServer((_request, response) => response.end(served));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    expect(readFileSync(await wanted)).toEqual(bytes);
+  });
+
+  it('whose line breaks, or whose bucket is in trouble, is asked for again', async () => {
+    server.removeAllListeners('request');
+    server.on('request', (_request, response) => {
+      fetches += 1;
+      if (fetches === 1) {
+        response.writeHead(503).end();
+      } else if (fetches === 2) {
+        response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, 5));
+        setTimeout(() => response.destroy(), 20);
+      } else {
+        response.end(bytes);
+      }
+    });
+    expect(readFileSync(await get())).toEqual(bytes);
+    expect(fetches).toBe(3);
+  });
+
+  it('that the bucket does not give is missing at once', async () => {
+    server.removeAllListeners('request');
+    server.on('request', (_request, response) => response.writeHead(403).end());
+    await expect(get()).rejects.toMatchObject({ code: 'artefact_missing' });
+    expect(files()).toEqual([]);
   });
 });

@@ -14,14 +14,36 @@ describe('a failed computation', () => {
     [new EngineError('run_failed', 'indices element out of data bounds'), 'computation_crashed', false],
     [new EngineError('run_failed', 'Failed to allocate memory for requested buffer'), 'memory_exceeded', false],
     [new EngineError('program_rejected', 'std::bad_alloc'), 'memory_exceeded', false],
-    [new EngineError('provider_unavailable', 'no such device'), 'computation_crashed', true],
+    [new EngineError('provider_unavailable', 'no such device'), 'device_unavailable', true],
     [Object.assign(new Error('no such file'), { code: 'ENOENT' }), 'computation_crashed', false],
-    [Object.assign(new Error('no space left'), { code: 'ENOSPC' }), 'computation_crashed', true],
+    [Object.assign(new Error('no space left'), { code: 'ENOSPC' }), 'disk_full', true],
+    [new EngineError('run_failed', 'write failed: No space left on device'), 'disk_full', true],
+    [Object.assign(new Error('read-only'), { code: 'EROFS' }), 'cache_unusable', true],
+    [Object.assign(new Error('libonnxruntime.so: cannot open'), { code: 'ERR_DLOPEN_FAILED' }), 'runtime_broken', true],
+    [new SextantError('job_type_unknown', 'no such type'), 'job_type_unknown', true],
     [new TypeError('x is not a function'), 'internal', false],
     [new Error('anything'), 'computation_crashed', true],
     ['a string', 'computation_crashed', true],
   ])('%s is reported as %s', (error, code, retryable) => {
     expect(computationFailure(error)).toMatchObject({ code, retryable });
+  });
+
+  it('is the fault of the host where the machine or what is installed on it broke', () => {
+    const errno = (code: string) => Object.assign(new Error('x'), { code });
+    const hosts = [
+      errno('ENOSPC'),
+      errno('EROFS'),
+      errno('ERR_DLOPEN_FAILED'),
+      new SextantError('job_type_unknown', ''),
+    ];
+    expect(hosts.map((error) => computationFailure(error).host)).toEqual([true, true, true, true]);
+    const jobs = [
+      errno('ENOENT'),
+      new SextantError('data_invalid', ''),
+      new SextantError('unavailable', ''),
+      new Error('x'),
+    ];
+    expect(jobs.map((error) => computationFailure(error).host)).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   it.each([

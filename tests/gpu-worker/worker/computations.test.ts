@@ -19,8 +19,9 @@ afterAll(() => {
 });
 
 let computations: Computations;
+const printed: string[] = [];
 const begin = (memory_limit_bytes = 1e9): void => {
-  computations = new Computations({ scratch, cache, memory_limit_bytes });
+  computations = new Computations({ scratch, cache, memory_limit_bytes, output: (_, text) => printed.push(text) });
 };
 afterEach(async () => {
   await computations.close();
@@ -147,6 +148,21 @@ describe('a computing process', () => {
     expect([(await alone.ended).kind, (await beside.ended).kind]).toEqual(['crashed', 'done']);
     await until(() => childrenOf(process.pid).length === 1, 'the process to go');
     expect(childrenOf(process.pid)).toEqual(before);
+  });
+
+  it('fails its order by garbage on its channel, and prints nothing that this process would not tell apart', async () => {
+    preload('writes-garbage.ts');
+    begin();
+    const ending = await start(diagnostics({ steps: 100, step_ms: 100 })).ended;
+    const detail = 'the process wrote something that is no message';
+    expect(ending).toEqual({ kind: 'crashed', detail, started: true });
+    expect(printed).toContain('{"level":"info","event":"completed","forged":true}');
+  });
+
+  it('that does not start is told as that', async () => {
+    preload('does-not-start.ts');
+    begin();
+    expect(await start(diagnostics()).ended).toMatchObject({ kind: 'crashed', started: false });
   });
 
   it('is ended by a crash and by the memory limit, each of which is told', async () => {

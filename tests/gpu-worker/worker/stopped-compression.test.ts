@@ -12,7 +12,12 @@ it('stops a compression between two blocks, and leaves no model behind', async (
   const tiny = tinyModel({ ...TINY.llama!, num_hidden_layers: 12 }, { tokenizer: wordTokenizer() });
   const folder = mkdtempSync(join(tmpdir(), 'sextant-stopped-'));
   const cache = join(folder, 'cache');
-  const computations = new Computations({ scratch: join(folder, 'processes'), cache, memory_limit_bytes: 4e9 });
+  const computations = new Computations({
+    scratch: join(folder, 'processes'),
+    cache,
+    memory_limit_bytes: 4e9,
+    output: () => {},
+  });
   onTestFinished(async () => {
     await computations.close();
     tiny.remove();

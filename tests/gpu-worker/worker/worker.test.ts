@@ -123,6 +123,7 @@ beforeEach(async () => {
       device: 'cpu',
       threads: 1,
       memory_limit_bytes: 1e9,
+      stall_limit_s: 60,
       data,
       allow_ablated_models: false,
       models: {},

@@ -84,6 +84,88 @@ describe('a model from a hub', () => {
     expect(new Uint8Array(readFileSync(join(path, 'model.safetensors')))).toEqual(files['model.safetensors']);
   });
 
+  it('goes on for as long as something arrives, at the time that the hub names', async () => {
+    const whole = files['model.safetensors']!;
+    let asked = 0;
+    hub.intercept = (name, request, response) => {
+      if (name !== 'model.safetensors') {
+        return false;
+      }
+      asked += 1;
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      if (asked % 3 === 0) {
+        response.writeHead(429, { 'retry-after': '0' }).end();
+        return true;
+      }
+      // a few bytes at a time, each line breaking: far more than a fixed number of tries would bear
+      response.writeHead(from > 0 ? 206 : 200, {
+        ...(from > 0 ? { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` } : {}),
+        'content-length': whole.length - from,
+      });
+      const share = whole.subarray(from, from + Math.ceil(whole.length / 9));
+      response.write(share, () => setTimeout(() => response.destroy(), 30));
+      return true;
+    };
+    const { folder: path } = await fetched();
+    expect(new Uint8Array(readFileSync(join(path, 'model.safetensors')))).toEqual(whole);
+    expect(asked).toBeGreaterThan(9);
+  });
+
+  it('is given up when nothing arrives for the time of silence, and its list is asked for again', async () => {
+    hub.intercept = (name) => name === 'model.safetensors';
+    await expect(fetched({ silence_ms: 300 })).rejects.toMatchObject({ code: 'unavailable' });
+    hub.intercept = () => false;
+    hub.listings = [500, 503];
+    hub.requests.length = 0;
+    expect((await fetched()).commit).toBe(COMMIT);
+    expect(hub.requests.filter(({ path }) => path.startsWith('/api/'))).toHaveLength(3);
+  });
+
+  it.each([
+    ['the whole', 0],
+    ['the rest', 1000],
+  ])('of a 200 that names a range takes %s for what its length says', async (_, start) => {
+    const whole = files['model.safetensors']!;
+    let asked = 0;
+    hub.intercept = (name, request, response) => {
+      if (name !== 'model.safetensors') {
+        return false;
+      }
+      asked += 1;
+      if (asked === 1) {
+        response.writeHead(200, { 'content-length': whole.length }).write(whole.subarray(0, 1000));
+        const part = join(cache, readdirSync(cache)[0]!, 'owner--model', COMMIT, `${name}.part`);
+        void until(() => existsSync(part) && statSync(part).size === 1000, 'the first bytes').then(() =>
+          response.destroy(),
+        );
+        return true;
+      }
+      expect(request.headers.range).toBe('bytes=1000-');
+      response.writeHead(200, {
+        'content-length': whole.length - start,
+        'content-range': `bytes 1000-${whole.length - 1}/${whole.length}`,
+      });
+      response.end(whole.subarray(start));
+      return true;
+    };
+    const { folder: path } = await fetched();
+    expect(new Uint8Array(readFileSync(join(path, 'model.safetensors')))).toEqual(whole);
+    expect(asked).toBe(2);
+  });
+
+  it('whose bytes turn out wrong once is asked for once more', async () => {
+    let wrong = 1;
+    hub.intercept = (name, _request, response) => {
+      if (name !== 'model.safetensors' || wrong-- <= 0) {
+        return false;
+      }
+      response.end(files[name]!.slice().fill(1, 0, 4));
+      return true;
+    };
+    const { folder: path } = await fetched();
+    expect(new Uint8Array(readFileSync(join(path, 'model.safetensors')))).toEqual(files['model.safetensors']);
+  });
+
   it('is refused where the bytes do not have the stated digest, and leaves nothing behind', async () => {
     hub.intercept = (name, _request, response) => {
       if (name !== 'model.safetensors') {
@@ -206,7 +288,7 @@ describe('what a hub does not have', () => {
   it('is unavailable where nobody listens', async () => {
     const endpoint = hub.endpoint;
     await hub.close();
-    await expect(fetched({ endpoint })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(fetched({ endpoint, silence_ms: 300 })).rejects.toMatchObject({ code: 'unavailable' });
     hub = await hubServer(files);
   });
 });
