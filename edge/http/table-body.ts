@@ -1,6 +1,7 @@
 /** Bodies that are tables: JSON columns, CSV or Arrow, told apart by their content type. */
 import { createMiddleware } from 'hono/factory';
 import { SextantError } from '../../shared/contracts/problem.ts';
+import type { CsvQuery } from '../../shared/contracts/table.ts';
 import { readingMs, type TableFormat } from '../../shared/fairness/costs.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
@@ -59,13 +60,10 @@ export const tableBody = createMiddleware<AppEnv>(async function tableBody(c, ne
 export function readTableBody(
   format: 'csv' | 'arrow',
   bytes: Uint8Array,
-  delimiter: string | undefined,
+  csv: CsvQuery,
   reading: { read: readonly string[]; text: readonly string[] },
 ): Table {
-  const table =
-    format === 'csv'
-      ? readCsv(bytes, { ...reading, ...(delimiter !== undefined && { delimiter }) })
-      : readArrow(bytes, {}, reading);
+  const table = format === 'csv' ? readCsv(bytes, { ...csv, ...reading }) : readArrow(bytes, {}, reading);
   requireOneOfEach(table, reading.read);
   if (table.rows === 0) {
     throw tableError('table_empty', '', 'the body: the table has no rows');

@@ -1,7 +1,8 @@
 /** Audits: predictions, labels and groups in, metrics with intervals out; nothing of it is stored. */
 import { createRoute } from '@hono/zod-openapi';
+import { jsonPointer } from '../../shared/contracts/problem.ts';
 import { type AuditColumnsInput, auditDocument } from '../../shared/fairness/audit/document.ts';
-import { grouping } from '../../shared/fairness/audit/groups.ts';
+import { grouping, intersection } from '../../shared/fairness/audit/groups.ts';
 import { outcomes } from '../../shared/fairness/audit/labels.ts';
 import { auditRequestSchema, auditSchema } from '../../shared/fairness/audit/request.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
@@ -34,12 +35,16 @@ export default function registerFairnessAudits(app: App): void {
       predictions,
       labels: labelled,
       groups,
+      weights,
+      controls,
+      consistency,
       routing,
       counterfactual_predictions,
       futures,
       ...options
     } = c.req.valid('json');
     const attributes = Object.entries(groups);
+    const controlled = Object.entries(controls ?? {});
     const levels = attributes.map(([, column]) => new Set(column).size);
     // No more combinations occur than there are rows.
     const combined = Math.min(
@@ -55,6 +60,9 @@ export default function registerFairnessAudits(app: App): void {
         permutations: options.permutations,
         thresholds: options.thresholds?.length ?? 1,
         labelled: labelled !== undefined,
+        classified: options.task === 'classification',
+        controlled: controlled.length > 0,
+        features: consistency ? Object.keys(consistency.features).length : 0,
         heads: routing?.heads.length ?? 0,
       }),
       'fairness.audit',
@@ -63,6 +71,18 @@ export default function registerFairnessAudits(app: App): void {
       predictions: Float64Array.from(predictions),
       ...(labelled && { labels: outcomes(labelled, options.positive) }),
       groups: attributes.map(([name, column]) => grouping(name, column)),
+      ...(weights && { weights: Float64Array.from(weights) }),
+      ...(controlled.length > 0 && {
+        control: intersection(
+          controlled.map(([name, column]) => grouping(name, column, jsonPointer(['controls', name]))),
+        ),
+      }),
+      ...(consistency && {
+        consistency: {
+          features: Object.values(consistency.features).map((column) => Float64Array.from(column)),
+          neighbours: consistency.neighbours,
+        },
+      }),
       ...(routing && { routing: { routed: routing.routed, heads: routing.heads.map((h) => Float64Array.from(h)) } }),
       ...(counterfactual_predictions && { counterfactual: Float64Array.from(counterfactual_predictions) }),
       ...(futures && {

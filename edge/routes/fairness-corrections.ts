@@ -2,19 +2,19 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { correct } from '../../shared/fairness/corrections/correct.ts';
 import { correctionSchema } from '../../shared/fairness/corrections/document.ts';
-import { requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
+import { CORRECTION_JOB, requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const create = createRoute({
-  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, 'fairness.edit_layer'),
+  ...keyedBody('fairness:compute', 'reads', TABLE_LIMIT, CORRECTION_JOB),
   method: 'post',
   path: '/v1/fairness/corrections',
   tags: ['fairness'],
-  summary: 'Correct a head, a layer or scores at once',
+  summary: 'Correct a head, a layer, scores or decisions at once',
   description:
-    'Nothing of the request or the answer is stored, and no idempotent replay is kept. Wider layers and training: fairness.edit_layer and fairness.fit_lookahead.',
+    'Nothing of the request or the answer is stored, and no idempotent replay is kept. `corrected` is false where there was nothing to correct. What is too large for the edge: upload the same body and create a job of type fairness.correct; training: fairness.edit_layer, fairness.fit_gated and fairness.fit_lookahead.',
   request: { body: jsonRequest(correctionSchema.openapi('Correction')) },
   responses: {
     200: json(z.record(z.string(), z.unknown()).openapi('Corrected'), 'What the method answers with'),

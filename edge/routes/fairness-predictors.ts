@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { tableFromArrays, tableToIPC } from '@uwdata/flechette';
 import { predictorIdSchema, predictorSchema } from '../../shared/contracts/manifest.ts';
 import { predictionsSchema, predictionTableSchema } from '../../shared/contracts/predictor.ts';
+import { csvQuerySchema } from '../../shared/contracts/table.ts';
 import { predictionMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { Prediction } from '../../shared/fairness/predictors/compiled.ts';
 import { predictorDocumentSchema } from '../../shared/fairness/predictors/document.ts';
@@ -53,10 +54,10 @@ const predict = createRoute({
   tags,
   summary: 'Predict for the rows of a small table',
   description:
-    'Only columns that the predictor names are read. Group labels are needed by lookahead predictors alone. Nothing of the request or the answer is stored. Errors in a CSV or Arrow body point at `/lines/N`, at `/columns/NAME/ROW`, or at the body as a whole (an empty pointer). The answer is JSON, or CSV or Arrow where `Accept` asks for it.',
+    'Only columns that the predictor names are read. Group labels are needed by lookahead predictors alone. Parameters of the query say how a CSV body is read; `names` and `missing` may be repeated. Nothing of the request or the answer is stored. Errors in a CSV or Arrow body point at `/lines/N`, at `/columns/NAME/ROW`, or at the body as a whole (an empty pointer). The answer is JSON, or CSV or Arrow where `Accept` asks for it.',
   request: {
     params: idParams,
-    query: z.strictObject({ delimiter: z.string().length(1).optional().describe('of a CSV body; a comma by default') }),
+    query: csvQuerySchema,
     body: {
       // Required all the same: `tableBody` sees to it. Said here, it would hold CSV to the JSON schema.
       required: false,
@@ -82,6 +83,7 @@ const predict = createRoute({
 /** Columns of an answer as a table. */
 const answerColumns = (p: Prediction): { name: string; values: Float64Array | Uint8Array }[] => [
   { name: 'score', values: p.scores },
+  ...(p.decisions ? [{ name: 'decision', values: p.decisions }] : []),
   ...(p.routed ? [{ name: 'routed', values: p.routed }] : []),
   ...(p.presentGap ? [{ name: 'present_gap', values: p.presentGap }] : []),
   ...(p.futureGap ? [{ name: 'future_gap', values: p.futureGap }] : []),
@@ -113,7 +115,7 @@ export default function registerFairnessPredictors(app: App): void {
     const table =
       format === 'json'
         ? tableFromColumns((c.req.valid('json') as z.output<typeof columnsBody>).columns, {}, wantedColumns)
-        : readTableBody(format, bytes, c.req.valid('query').delimiter, wantedColumns);
+        : readTableBody(format, bytes, c.req.valid('query'), wantedColumns);
     if (table.rows === 0) {
       throw tableError('table_empty', '/columns', 'the table has no rows');
     }
@@ -129,12 +131,13 @@ export default function registerFairnessPredictors(app: App): void {
       const ipc = tableToIPC(tableFromArrays(columns), { format: 'stream' })!;
       return c.body(ipc as Uint8Array<ArrayBuffer>, 200, { 'content-type': ARROW_TYPES[0] });
     }
-    const { scores, routed, presentGap, futureGap, unknownLevels } = prediction;
+    const { scores, decisions, routed, presentGap, futureGap, unknownLevels } = prediction;
     return c.json(
       {
         predictor: id,
         rows: table.rows,
         scores: [...scores],
+        ...(decisions && { decisions: [...decisions] }),
         ...(routed && { routed: [...routed] }),
         ...(presentGap && { present_gap: [...presentGap] }),
         ...(futureGap && { future_gap: [...futureGap] }),

@@ -18,10 +18,11 @@ export default handle(contract, async ({ params, artefact, input }) => {
   const opened = await openTable({ input }, params.table, { read: predictor.columns, text: predictor.textColumns });
   requireOneOfEach(opened.table, predictor.columns);
   const began = performance.now();
-  const { scores, routed, presentGap, futureGap, unknownLevels = [] } = predictor.predict(opened.table);
+  const { scores, decisions, routed, presentGap, futureGap, unknownLevels = [] } = predictor.predict(opened.table);
   const seconds = (performance.now() - began) / 1000;
   const columns = [
     { name: 'score', values: scores },
+    ...(decisions ? [{ name: 'decision', values: decisions }] : []),
     ...(routed ? [{ name: 'routed', values: routed }] : []),
     ...(presentGap ? [{ name: 'present_gap', values: presentGap }] : []),
     ...(futureGap ? [{ name: 'future_gap', values: futureGap }] : []),

@@ -11,6 +11,7 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'ecg.denoise': async () => (await import('./ecg.denoise.ts')).default as Handler,
   'ecg.train': async () => (await import('./ecg.train.ts')).default as Handler,
   'fairness.audit': async () => (await import('./fairness.audit.ts')).default as Handler,
+  'fairness.correct': async () => (await import('./fairness.correct.ts')).default as Handler,
   'fairness.edit_layer': async () => (await import('./fairness.edit_layer.ts')).default as Handler,
   'fairness.fit_gated': async () => (await import('./fairness.fit_gated.ts')).default as Handler,
   'fairness.fit_lookahead': async () => (await import('./fairness.fit_lookahead.ts')).default as Handler,

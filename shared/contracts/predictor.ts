@@ -6,6 +6,10 @@ export const predictionsSchema = z.object({
   predictor: predictorIdSchema,
   rows: z.number().int(),
   scores: z.array(z.number()),
+  decisions: z
+    .array(z.number().int())
+    .optional()
+    .describe('1 where accepted, by a seeded coin whose probability is the score (group thresholds)'),
   routed: z.array(z.number().int()).optional().describe('learned group of every row (gated predictors)'),
   present_gap: z.array(z.number()).optional().describe('|gap| to the counterfactual worlds now (lookahead predictors)'),
   future_gap: z.array(z.number()).optional().describe('the same after the reaction'),

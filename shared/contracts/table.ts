@@ -13,6 +13,28 @@ const textColumns = z
     'columns to read as text: 01 and 1 are two labels; groups, labels with a `positive` and categories always are',
   );
 
+const delimiterSchema = z
+  .union([z.string().length(1), z.literal('blanks')])
+  .describe('one character, or `blanks` for runs of spaces and tabs');
+const namesSchema = z.array(columnNameSchema).max(1000).describe('columns of a CSV file without a header line');
+const missingSchema = z.array(z.string().max(100)).max(50).describe('cells that mean "no value"');
+
+/** A parameter of a query string that may be given several times. */
+const repeated = (values: typeof namesSchema | typeof missingSchema) =>
+  z.union([z.string().transform((one) => [one]), z.array(z.string())]).pipe(values);
+/** How a CSV body is read, as parameters of a query string: the same options that a job's table has. */
+export const csvQuerySchema = z.strictObject({
+  delimiter: delimiterSchema.optional(),
+  names: repeated(namesSchema).optional(),
+  trim: z
+    .enum(['true', 'false'])
+    .transform((word) => word === 'true')
+    .optional()
+    .describe('drop blanks around fields'),
+  missing: repeated(missingSchema).optional(),
+});
+export type CsvQuery = z.output<typeof csvQuerySchema>;
+
 export const tableSourceSchema = z.union([
   z
     .strictObject({
@@ -27,11 +49,11 @@ export const tableSourceSchema = z.union([
     .strictObject({
       artefact: randomIdSchema('art'),
       format: z.enum(['csv', 'arrow']).default('csv'),
-      delimiter: z.string().length(1).default(','),
-      names: z.array(columnNameSchema).max(1000).optional().describe('columns of a CSV file without a header line'),
+      delimiter: delimiterSchema.default(','),
+      names: namesSchema.optional(),
       trim: z.boolean().default(false).describe('drop blanks around fields'),
       text: textColumns,
-      missing: z.array(z.string().max(100)).max(50).optional().describe('cells that mean "no value"'),
+      missing: missingSchema.optional(),
     })
     .describe('an uploaded table; it is deleted 24 h after the job ends'),
 ]);

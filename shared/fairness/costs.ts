@@ -6,8 +6,11 @@ import { SextantError } from '../contracts/problem.ts';
 import { UNIT_NS } from './costs.generated.ts';
 import type { RowCost } from './predictors/compiled.ts';
 
-/** CPU time that one synchronous request may take at the edge. */
-export const EDGE_BUDGET_MS = 50;
+/**
+ * CPU time that one synchronous request may take at the edge: enough for an audit of 1,000 rows by two attributes at default
+ * options, far below the 30 s that a Worker has, so that others who wait for the isolate do not wait long.
+ */
+export const EDGE_BUDGET_MS = 500;
 
 export type TableFormat = 'json' | 'csv' | 'arrow';
 const BYTE_COST = { json: UNIT_NS.jsonByte, csv: UNIT_NS.csvByte, arrow: UNIT_NS.arrowByte };
@@ -36,13 +39,28 @@ type AuditSize = {
   permutations: number;
   thresholds: number;
   labelled: boolean;
+  classified: boolean;
+  /** Whether every attribute is audited once more within strata. */
+  controlled?: boolean;
+  /** Features by which neighbours are found; 0 without consistency. */
+  features?: number;
   /** Heads of a gated predictor, the pooled one included; 0 without them. */
   heads?: number;
 };
 
 /** The bootstrap passes every row once per group comparison; permutations pass every pair's rows. */
-export function auditMs({ rows, groups, draws, permutations, thresholds, labelled, heads = 0 }: AuditSize): number {
+export function auditMs(size: AuditSize): number {
+  const { rows, groups, draws, permutations, thresholds, labelled, classified, heads = 0 } = size;
   const passes = 1 + thresholds + (labelled ? 1 : 0);
+  const resampling = rows * (draws + 100);
+  // Calibration resamples every grouping once more, inequality all rows at every threshold.
+  const judged = labelled && classified;
+  const calibration = judged ? groups.length * resampling * (UNIT_NS.resampledRow + UNIT_NS.statisticRow) : 0;
+  const inequality = judged
+    ? thresholds * resampling * (UNIT_NS.resampledRow + UNIT_NS.statisticRow * (1 + groups.length))
+    : 0;
+  const neighbours = Math.max(1, thresholds) * rows ** 2 * (size.features ?? 0) * UNIT_NS.multiplyAdd;
+  const strata = size.controlled ? 2 : 1;
   // Learned groups are resampled with every head's loss, each attribute once more with one column of gaps.
   const preferences =
     heads === 0
@@ -54,13 +72,16 @@ export function auditMs({ rows, groups, draws, permutations, thresholds, labelle
         );
   return (
     preferences +
+    ms(inequality + neighbours) +
+    strata * ms(calibration) +
     ms(
-      groups.reduce((sum, count) => {
-        const comparisons = Math.max(1, count - 1);
-        const draw = UNIT_NS.resampledRow + UNIT_NS.statisticRow * (passes + comparisons);
-        const permutation = comparisons * (UNIT_NS.permutedRow + UNIT_NS.statisticRow * passes);
-        return sum + rows * (UNIT_NS.sortedRow + (draws + 100) * draw + permutations * permutation);
-      }, 0),
+      strata *
+        groups.reduce((sum, count) => {
+          const comparisons = Math.max(1, count - 1);
+          const draw = UNIT_NS.resampledRow + UNIT_NS.statisticRow * (passes + comparisons);
+          const permutation = comparisons * (UNIT_NS.permutedRow + UNIT_NS.statisticRow * passes);
+          return sum + rows * (UNIT_NS.sortedRow + (draws + 100) * draw + permutations * permutation);
+        }, 0),
     )
   );
 }

@@ -1,6 +1,8 @@
 /** Arrow IPC (stream or file) into typed columns: numbers, booleans, texts and dictionaries; flechette reads the format. */
-import { tableFromIPC } from '@uwdata/flechette';
-import { jsonPointer } from '../contracts/problem.ts';
+import { CompressionType, setCompressionCodec, tableFromIPC } from '@uwdata/flechette';
+import { decompress as decodeZstandard } from 'fzstd';
+import { jsonPointer, SextantError } from '../contracts/problem.ts';
+import { decodeLz4 } from './lz4.ts';
 import {
   ambiguousNames,
   type Column,
@@ -14,14 +16,48 @@ import {
   tableError,
 } from './table.ts';
 
+/** What buffers may unpack to: so many bytes, and so many for each byte of the file. */
+const UNPACKED = { least: 32 * 1024 * 1024, factor: 8 };
+/** Bytes that the file being read may still unpack to. Reading is synchronous: one file at a time. */
+let unpackable = 0;
+
+/** A codec for the reader, which knows the format of files but no compression. */
+function register(
+  type: (typeof CompressionType)[keyof typeof CompressionType],
+  decode: (data: Uint8Array, size: number) => Uint8Array,
+): void {
+  setCompressionCodec(type, {
+    encode: () => {
+      throw new RangeError('compressed tables are read, not written');
+    },
+    decode(data, size) {
+      unpackable -= size;
+      if (unpackable < 0) {
+        throw tableError(
+          'table_too_large',
+          '',
+          'the body: its compressed columns unpack to more than a table may hold',
+        );
+      }
+      return decode(data, size);
+    },
+  });
+}
+register(CompressionType.LZ4_FRAME, decodeLz4);
+register(CompressionType.ZSTD, (data, size) => decodeZstandard(data, new Uint8Array(size)));
+
+/** What the reader says of types that it does not know, which is no damage. */
+const UNSUPPORTED = /unsupported|unrecognized|missing compression codec/i;
+
 /**
- * Reads a table. Booleans become the levels true and false, 64-bit integers numbers where they are exact. Raises `data_invalid`:
+ * Reads a table, its buffers as they are or compressed by LZ4 or Zstandard. Booleans become the levels true and false, 64-bit integers numbers where they are exact. Raises `data_invalid`:
  * arrow_malformed for bytes that are not Arrow or a column of another type (dates, lists, structs); table_too_large. A
  * pointer is empty for the bytes as a whole.
  */
 export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, reading: ColumnReading = {}): Table {
   const limits = { ...TABLE_LIMITS, ...given };
   let source: ReturnType<typeof tableFromIPC>;
+  unpackable = UNPACKED.least + UNPACKED.factor * bytes.length;
   try {
     source = tableFromIPC(bytes, { useBigInt: true });
     if (source.numCols > limits.columns) {
@@ -47,8 +83,15 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, r
     );
     return { rows: source.numRows, columns, ambiguous, names };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'data_invalid') {
+    if (error instanceof SextantError) {
       throw error;
+    }
+    if (error instanceof Error && UNSUPPORTED.test(error.message)) {
+      throw tableError(
+        'arrow_malformed',
+        '',
+        'the body: it is Arrow, but holds a column of a type that is not read here; numbers, texts, booleans and dictionaries are',
+      );
     }
     // What the reader says of damaged bytes is about itself.
     throw tableError(

@@ -17,16 +17,19 @@ import {
 } from './table.ts';
 
 type CsvOptions = ColumnReading & {
-  delimiter?: string;
+  /** One ASCII character, or `blanks` for runs of spaces and tabs. */
+  delimiter?: string | undefined;
   /** Names of the columns of a file without a header line. */
-  names?: readonly string[];
+  names?: readonly string[] | undefined;
   /** Drop blanks around fields that are not quoted. */
-  trim?: boolean;
-  missing?: readonly string[];
+  trim?: boolean | undefined;
+  missing?: readonly string[] | undefined;
   limits?: Partial<TableLimits>;
 };
 
-const [QUOTE, LF, CR, BLANK, MINUS, POINT, ZERO, NINE] = [0x22, 0x0a, 0x0d, 0x20, 0x2d, 0x2e, 0x30, 0x39];
+const [QUOTE, LF, CR, BLANK, TAB, MINUS, POINT, ZERO, NINE] = [0x22, 0x0a, 0x0d, 0x20, 0x09, 0x2d, 0x2e, 0x30, 0x39];
+/** The delimiter that stands for runs of spaces and tabs, as tables of fixed columns have them. */
+const BLANKS = 'blanks';
 const POWERS = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
 
 /**
@@ -37,14 +40,22 @@ const POWERS = Float64Array.from({ length: 23 }, (_, i) => 10 ** i);
 export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
   const { delimiter = ',', names, trim = false, missing = MISSING_MARKS } = options;
   const limits = { ...TABLE_LIMITS, ...options.limits };
-  if (!/^[\t -!#-~]$/.test(delimiter)) {
+  const blanks = delimiter === BLANKS;
+  if (!(blanks || /^[\t -!#-~]$/.test(delimiter))) {
     throw tableError(
       'csv_malformed',
       '/delimiter',
-      'a delimiter is one ASCII character other than a quote or a line end',
+      'a delimiter is one ASCII character other than a quote or a line end, or `blanks` for runs of spaces and tabs',
     );
   }
-  const separator = delimiter.charCodeAt(0);
+  // Runs are skipped on both sides of a field, so that a tab, then a space, are one delimiter.
+  const separator = blanks ? BLANK : delimiter.charCodeAt(0);
+  const second = blanks ? TAB : separator;
+  const skipBlanks = (): void => {
+    while (blanks && (bytes[at] === BLANK || bytes[at] === TAB)) {
+      at += 1;
+    }
+  };
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const decode = (from: number, to: number): string => {
     try {
@@ -62,6 +73,7 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
 
   /** Moves over one field; `from`..`to` is its content, `last` whether it ends its line. */
   const field = (): void => {
+    skipBlanks();
     quoted = bytes[at] === QUOTE;
     if (quoted) {
       from = ++at;
@@ -86,12 +98,12 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
       if (bytes[at] === CR && (at + 1 === end || bytes[at + 1] === LF)) {
         at += 1;
       }
-      if (at < end && bytes[at] !== separator && bytes[at] !== LF) {
+      if (at < end && bytes[at] !== separator && bytes[at] !== second && bytes[at] !== LF) {
         throw tableError('csv_malformed', `/lines/${line}`, `line ${line} has text after a closing quote`);
       }
     } else {
       from = at;
-      while (at < end && bytes[at] !== separator && bytes[at] !== LF) {
+      while (at < end && bytes[at] !== separator && bytes[at] !== second && bytes[at] !== LF) {
         at += 1;
       }
       to = at > from && bytes[at - 1] === CR && (at === end || bytes[at] === LF) ? at - 1 : at;
@@ -104,8 +116,13 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
         }
       }
     }
+    skipBlanks();
+    if (blanks && bytes[at] === CR && (at + 1 === end || bytes[at + 1] === LF)) {
+      at += 1;
+    }
     last = at >= end || bytes[at] === LF;
-    at += 1;
+    // A run of blanks is behind us already; any other delimiter, and a line end, is not.
+    at += blanks && !last ? 0 : 1;
   };
   const text = (): string => (quoted ? decode(from, to).replaceAll('""', '"') : decode(from, to));
 
@@ -144,6 +161,8 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
 
   // Every cell as a number where it is one; the texts of a column are read again only if one of its cells is not.
   const marks = new Set(missing);
+  // A mark such as -99 looks like a number: then every number is compared with the marks first.
+  const numericMark = missing.some((mark) => /\d/.test(mark));
   let capacity = 1024;
   let numbers = labels.map(() => new Float64Array(capacity));
   const reading = columnReading(header, labels, options);
@@ -177,6 +196,9 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     }
     // Both the integer and the power of ten are exact here, so their quotient is the correctly rounded number.
     if (i === to && digits > 0 && digits <= 15 && i > first) {
+      if (numericMark && marks.has(text())) {
+        return Number.NaN;
+      }
       const size = decimals > 0 ? value / POWERS[decimals]! : value;
       return negative ? -size : size;
     }
@@ -195,6 +217,10 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions = {}): Table {
     line = startLine;
     rows = 0;
     while (at < end) {
+      skipBlanks();
+      if (at >= end) {
+        break;
+      }
       // A blank line at the end, or between lines, is no row.
       if (columnCount > 1 && (bytes[at] === LF || (bytes[at] === CR && bytes[at + 1] === LF))) {
         at += bytes[at] === CR ? 2 : 1;

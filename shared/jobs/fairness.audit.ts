@@ -19,6 +19,19 @@ export default defineJob({
     before: name.nullable().default(null).describe('column of scores before a correction, for the plot'),
     label: name.nullable().default(null),
     groups: distinctNamesSchema.min(1).max(8),
+    weights: name.nullable().default(null).describe('column of how much every row counts, above 0'),
+    controls: distinctNamesSchema
+      .max(8)
+      .default([])
+      .describe('what may explain a difference: every attribute is audited again among rows alike in all of these'),
+    consistency: z
+      .strictObject({
+        columns: distinctNamesSchema.min(1).max(100),
+        neighbours: z.number().int().min(1).max(100).default(5).describe('the row itself among them'),
+      })
+      .nullable()
+      .default(null)
+      .describe('numbers by which people are near each other, by Euclidean distance as given: are they treated alike?'),
     routing: z
       .strictObject({ routed: name, heads: z.array(name).min(2).max(65) })
       .nullable()
@@ -33,6 +46,9 @@ export default defineJob({
     table: tableReportSchema,
     report: reportIdSchema,
     overall: z.record(z.string(), z.array(z.record(z.string(), z.unknown()))).describe('largest gaps by attribute'),
+    ratios: z
+      .record(z.string(), z.array(z.record(z.string(), z.unknown())))
+      .describe('smallest ratios by attribute, with the four-fifths rule on selection rates'),
     plots: z.array(z.string()).describe('names of the SVG artefacts'),
   }),
   progress: {},

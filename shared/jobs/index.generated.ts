@@ -9,6 +9,7 @@ import diagnosticsRun from './diagnostics.run.ts';
 import ecgDenoise from './ecg.denoise.ts';
 import ecgTrain from './ecg.train.ts';
 import fairnessAudit from './fairness.audit.ts';
+import fairnessCorrect from './fairness.correct.ts';
 import fairnessEditLayer from './fairness.edit_layer.ts';
 import fairnessFitGated from './fairness.fit_gated.ts';
 import fairnessFitLookahead from './fairness.fit_lookahead.ts';
@@ -37,6 +38,7 @@ export const JOB_CONTRACTS: Readonly<Record<string, JobContract>> = {
   'ecg.denoise': ecgDenoise,
   'ecg.train': ecgTrain,
   'fairness.audit': fairnessAudit,
+  'fairness.correct': fairnessCorrect,
   'fairness.edit_layer': fairnessEditLayer,
   'fairness.fit_gated': fairnessFitGated,
   'fairness.fit_lookahead': fairnessFitLookahead,
@@ -67,6 +69,7 @@ export type JobContracts = {
   'ecg.denoise': typeof ecgDenoise;
   'ecg.train': typeof ecgTrain;
   'fairness.audit': typeof fairnessAudit;
+  'fairness.correct': typeof fairnessCorrect;
   'fairness.edit_layer': typeof fairnessEditLayer;
   'fairness.fit_gated': typeof fairnessFitGated;
   'fairness.fit_lookahead': typeof fairnessFitLookahead;

@@ -32,3 +32,25 @@ export function newcombeInterval(a: Interval, b: Interval): Interval {
     error: Math.hypot(a.error, b.error),
   };
 }
+
+/**
+ * Interval of the ratio a / b of two independent proportions, from the intervals of both (MOVER; Donner and Zou 2012): finite
+ * below where b may be 0, unbounded above. The error is the delta method's; NaN throughout for b = 0.
+ */
+export function ratioInterval(a: Interval, b: Interval): Interval {
+  const estimate = a.estimate / b.estimate;
+  if (!Number.isFinite(estimate)) {
+    return { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
+  }
+  const product = a.estimate * b.estimate;
+  // The smaller root of both quadratics; the larger, written so that nothing cancels.
+  const side = (l: number, u: number): { numerator: number; denominator: number; root: number } => {
+    const [numerator, denominator] = [l * (2 * a.estimate - l), u * (2 * b.estimate - u)];
+    return { numerator, denominator, root: Math.sqrt(Math.max(0, product ** 2 - numerator * denominator)) };
+  };
+  const [below, above] = [side(a.low, b.high), side(a.high, b.low)];
+  const low = a.low === 0 ? 0 : below.numerator / (product + below.root);
+  const high = b.low === 0 ? Number.POSITIVE_INFINITY : (product + above.root) / above.denominator;
+  const error = Math.hypot(a.error / b.estimate, (estimate * b.error) / b.estimate);
+  return { estimate, low: Math.min(low, estimate), high: Math.max(high, estimate), error };
+}

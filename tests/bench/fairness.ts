@@ -205,7 +205,7 @@ function estimates(): void {
   const { predictions, labels, rows, counts } = auditData(500);
   compare(
     'audit of 500 rows, 400 draws',
-    auditMs({ rows: 500, groups: [2], draws: 400, permutations: 0, thresholds: 1, labelled: true }),
+    auditMs({ rows: 500, groups: [2], draws: 400, permutations: 0, thresholds: 1, labelled: true, classified: false }),
     () => {
       const { keys, evaluate } = auditStatistics(
         layOut({ predictions, labels }, rows, counts, [0.5]),

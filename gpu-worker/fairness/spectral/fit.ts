@@ -1,8 +1,8 @@
 /** Fair regression on a table: a network, every correction of it, and the one that is published. */
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { ksNoiseFloor } from '../../../shared/fairness/audit/attribute.ts';
 import { eligibleGroups, type Grouping, grouping } from '../../../shared/fairness/audit/groups.ts';
 import { distributionPlot, frontierPlot } from '../../../shared/fairness/audit/plots.ts';
-import { ksNoiseFloor } from '../../../shared/fairness/audit/report.ts';
 import type { NetworkDocument } from '../../../shared/fairness/predictors/document.ts';
 import { forwardNetwork } from '../../../shared/fairness/predictors/network.ts';
 import { columnOf, columnTexts, type Table } from '../../../shared/formats/table.ts';

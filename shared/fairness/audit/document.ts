@@ -1,5 +1,6 @@
 /** An audit as the API and the job take it: columns and options in, one document with every part that the columns allow. */
 import { z } from 'zod';
+import { columnNameSchema } from '../../contracts/column-name.ts';
 import { seedSchema } from '../../contracts/manifest.ts';
 import type { Interval } from '../../math/resample.ts';
 import { dataError, requireFinite } from '../data-error.ts';
@@ -7,8 +8,10 @@ import { decisionError } from '../decision.ts';
 import { mutualInformation } from '../gated/demographics.ts';
 import { preferenceGaps, riskMatrix, withoutHarm } from '../gated/preferences.ts';
 import { type Grouping, intersection } from './groups.ts';
+import { type IndividualReport, individualReport } from './individual-report.ts';
+import { type Measured, measured } from './measured.ts';
 import { meanIntervals, preferenceIntervals } from './preferences.ts';
-import { AUDIT_DEFAULTS, type AuditReport, audit, type Measured, measured } from './report.ts';
+import { type AuditReport, audit } from './report.ts';
 
 export const auditOptionsSchema = z.strictObject({
   task: z.enum(['regression', 'classification']).default('regression'),
@@ -25,6 +28,23 @@ export const auditOptionsSchema = z.strictObject({
   level: z.number().min(0.5).max(0.999).default(0.95),
   seed: seedSchema.default(0),
   intersections: z.boolean().default(true),
+  reference: z
+    .record(columnNameSchema, z.string().max(1000))
+    .default({})
+    .describe('by attribute, the level that the others are compared with; all pairs are compared where none is given'),
+  calibration_bins: z
+    .number()
+    .int()
+    .min(2)
+    .max(100)
+    .default(10)
+    .describe('bins of equal width of the reliability plot, for labelled classification with scores in [0, 1]'),
+  entropy_alpha: z
+    .number()
+    .min(-10)
+    .max(10)
+    .default(2)
+    .describe('of the generalised entropy of benefits; 1 is the Theil index'),
   positive: z
     .string()
     .max(1000)
@@ -38,6 +58,12 @@ export type AuditColumnsInput = {
   predictions: Float64Array;
   labels?: Float64Array;
   groups: Grouping[];
+  /** How much every row counts; 1 where left out. */
+  weights?: Float64Array;
+  /** Strata within which every attribute is audited once more. */
+  control?: Grouping;
+  /** Numbers by which people are near each other, and how many neighbours are compared. */
+  consistency?: { features: readonly Float64Array[]; neighbours: number };
   /** Learned group of every row and the scores of every head, pooled last. */
   routing?: { routed: ArrayLike<number>; heads: readonly Float64Array[] };
   /** Score of the same person in the counterfactual world. */
@@ -69,6 +95,7 @@ type PreferencesReport = {
   }[];
 };
 type AuditDocument = AuditReport & {
+  individual?: IndividualReport;
   preferences?: PreferencesReport;
   counterfactual_gap?: Measured;
   lookahead?: { present_gap: Measured; future_gap: Measured; improvement: number | null };
@@ -166,12 +193,19 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
 
 /** Every part of the audit that the columns allow. Raises `data_invalid`. */
 export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDocument): AuditDocument {
-  const { task, draws, permutations, level, seed, intersections } = options;
+  const { task, draws, permutations, level, seed, intersections, reference } = options;
   const thresholds = options.thresholds ?? (task === 'classification' ? [0.5] : []);
+  const { predictions, labels, groups, weights, control } = input;
+  if (weights && input.routing) {
+    throw dataError(
+      'column_unexpected',
+      '/weights',
+      'gaps of learned groups count every row once; leave the weights out',
+    );
+  }
   const report: AuditDocument = audit(
-    { predictions: input.predictions, ...(input.labels && { labels: input.labels }), groups: input.groups },
+    { predictions, ...(labels && { labels }), ...(weights && { weights }), ...(control && { control }), groups },
     {
-      ...AUDIT_DEFAULTS,
       task,
       thresholds,
       minimum: options.minimum_group,
@@ -179,13 +213,19 @@ export function auditDocument(input: AuditColumnsInput, options: AuditOptionsDoc
       permutations,
       level,
       seed,
+      bins: options.calibration_bins,
       intersections,
+      reference,
     },
   );
+  const individual = individualReport(input, { task, thresholds, alpha: options.entropy_alpha, draws, level, seed });
+  if (individual) {
+    report.individual = individual;
+  }
   const n = input.predictions.length;
   const all = new Uint8Array(n);
   const meanOf = (values: Float64Array, name: string): Measured =>
-    measured(name, meanIntervals(values, all, 1, { draws, level, seed }, name)[0]!);
+    measured(name, meanIntervals(values, all, 1, { draws, level, seed }, name, weights)[0]!);
   if (input.routing) {
     report.preferences = preferencesReport(input, options);
   }

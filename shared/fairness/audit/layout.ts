@@ -3,6 +3,8 @@
 type AuditColumns = {
   predictions: ArrayLike<number>;
   labels?: ArrayLike<number> | undefined;
+  /** How much every row counts; 1 where left out. */
+  weights?: ArrayLike<number> | undefined;
 };
 
 /** Sorted positions within one pair's rows; `gap[j]` is the distance to the next value (0 within ties and at the end). */
@@ -10,34 +12,52 @@ export type PairOrder = { a: number; b: number; row: Uint32Array; side: Uint8Arr
 
 /**
  * `start[g]` .. `start[g + 1]` are group g's rows, sorted by prediction. `tieEnd[i]` is 1 at the last row of equal
- * predictions of its group. `below[t][g]` counts group g's rows under threshold t.
+ * predictions of its group. `below[t][g]` counts group g's rows under threshold t. `effective[g]` is how many rows of equal
+ * weight say as much as group g's do (Kish 1965): (sum w)^2 / sum w^2.
  */
 export type AuditLayout = {
   counts: readonly number[];
+  effective: readonly number[];
   start: Uint32Array;
   predictions: Float64Array;
   labels: Float64Array | undefined;
+  weights: Float64Array | undefined;
   tieEnd: Uint8Array;
   thresholds: readonly number[];
   below: Uint32Array[];
   pairs: PairOrder[];
 };
 
-/** Lays out `rows` (positions in the columns, group by group with the given counts). */
+/** (sum w)^2 / sum w^2: the number of rows of equal weight that estimate a mean as well; 0 for none. */
+function effectiveCount(weights: Float64Array): number {
+  let [sum, square] = [0, 0];
+  for (const w of weights) {
+    sum += w;
+    square += w * w;
+  }
+  return square > 0 ? sum ** 2 / square : 0;
+}
+
+/**
+ * Lays out `rows` (positions in the columns, group by group with the given counts). Pairs are all of two groups, or those
+ * of every other group with the `reference`.
+ */
 export function layOut(
   columns: AuditColumns,
   rows: Uint32Array,
   counts: readonly number[],
   thresholds: readonly number[],
+  reference?: number,
 ): AuditLayout {
   const total = rows.length;
   const start = new Uint32Array(counts.length + 1);
   counts.forEach((count, g) => {
     start[g + 1] = start[g]! + count;
   });
-  const { predictions: given, labels: givenLabels } = columns;
+  const { predictions: given, labels: givenLabels, weights: givenWeights } = columns;
   const predictions = new Float64Array(total);
   const labels = givenLabels && new Float64Array(total);
+  const weights = givenWeights && new Float64Array(total);
   const tieEnd = new Uint8Array(total);
   for (let g = 0; g < counts.length; g++) {
     const own = rows.slice(start[g], start[g + 1]).sort((i, j) => given[i]! - given[j]!);
@@ -46,6 +66,9 @@ export function layOut(
       predictions[at] = given[row]!;
       if (labels && givenLabels) {
         labels[at] = givenLabels[row]!;
+      }
+      if (weights && givenWeights) {
+        weights[at] = givenWeights[row]!;
       }
       tieEnd[at] = Number(k + 1 === own.length || given[own[k + 1]!] !== given[row]);
     });
@@ -61,11 +84,20 @@ export function layOut(
   });
   const pairs: PairOrder[] = [];
   for (let a = 0; a < counts.length; a++) {
+    if (reference !== undefined) {
+      if (a !== reference) {
+        pairs.push(merge(a, reference, start, predictions));
+      }
+      continue;
+    }
     for (let b = a + 1; b < counts.length; b++) {
       pairs.push(merge(a, b, start, predictions));
     }
   }
-  return { counts, start, predictions, labels, tieEnd, thresholds, below, pairs };
+  const effective = weights
+    ? counts.map((_, g) => effectiveCount(weights.subarray(start[g], start[g + 1])))
+    : [...counts];
+  return { counts, effective, start, predictions, labels, weights, tieEnd, thresholds, below, pairs };
 }
 
 function merge(a: number, b: number, start: Uint32Array, values: Float64Array): PairOrder {

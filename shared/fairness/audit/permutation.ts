@@ -3,6 +3,8 @@ import type { RandomStream } from '../../math/random.ts';
 import type { AuditLayout, PairOrder } from './layout.ts';
 import type { Task } from './statistics.ts';
 
+/** A column of a pair's rows times their weights, and its sum. */
+type Column = { values: Float64Array; total: number };
 type PermutationTest = { metric: string; threshold?: number; p: number };
 
 /**
@@ -10,7 +12,7 @@ type PermutationTest = { metric: string; threshold?: number; p: number };
  * error and, at every threshold, selection rate and accuracy. All are read off one sorted order of the pair's rows.
  */
 export function permutationTests(
-  { counts, predictions, labels, thresholds }: AuditLayout,
+  { counts, predictions, labels, weights, thresholds }: AuditLayout,
   { a, b, row, side, gap }: PairOrder,
   task: Task,
   permutations: number,
@@ -19,27 +21,27 @@ export function permutationTests(
   const size = row.length;
   const flip = counts[b]! > counts[a]!;
   // The smaller group is the one that is drawn.
-  const [few, many] = flip ? [counts[a]!, counts[b]!] : [counts[b]!, counts[a]!];
+  const few = flip ? counts[a]! : counts[b]!;
+  // A row keeps its weight in whichever group it is put: every column is of mass, or of mass times a value.
+  const mass = Float64Array.from(row, (i) => (weights ? weights[i]! : 1));
   let centre = 0;
   for (const i of row) {
     centre += predictions[i]! / size;
   }
-  const value = Float64Array.from(row, (i) => predictions[i]! - centre);
-  const error = labels && Float64Array.from(row, (i) => (predictions[i]! - labels[i]!) ** 2);
-  const cuts = thresholds.map((t) => row.reduce((below, i) => below + Number(predictions[i]! < t), 0));
+  const column = (of: (i: number) => number): Column => {
+    const values = Float64Array.from(row, (i, j) => mass[j]! * of(i));
+    return { values, total: values.reduce((s, x) => s + x, 0) };
+  };
+  const all = column(() => 1);
+  const repeated = { values: mass.map((w) => w * w), total: mass.reduce((s, w) => s + w * w, 0) };
+  const value = column((i) => predictions[i]! - centre);
+  const square = column((i) => (predictions[i]! - centre) ** 2);
+  const error = labels && column((i) => (predictions[i]! - labels[i]!) ** 2);
+  const selected = thresholds.map((t) => column((i) => Number(predictions[i]! >= t)));
   const right =
     labels && task === 'classification'
-      ? thresholds.map((t) => Uint8Array.from(row, (i) => Number(predictions[i]! >= t === (labels[i] === 1))))
+      ? thresholds.map((t) => column((i) => Number(predictions[i]! >= t === (labels[i] === 1))))
       : [];
-  const sum = (x: ArrayLike<number>, from = 0): number => {
-    let total = 0;
-    for (let j = from; j < x.length; j++) {
-      total += x[j]!;
-    }
-    return total;
-  };
-  const totals = { value: sum(value), square: value.reduce((s, v) => s + v * v, 0), error: error ? sum(error) : 0 };
-  const rightTotals = right.map((r) => sum(r));
 
   const names: { metric: string; threshold?: number }[] = [
     { metric: 'ks' },
@@ -56,16 +58,26 @@ export function permutationTests(
       names.push({ metric: 'accuracy', threshold });
     }
   }
-  const gaps = (drawn: Uint8Array, out: Float64Array): void => {
-    const coefficient = [-1 / many, 1 / few];
-    let [difference, ks, w1, first, second] = [0, 0, 0, 0, 0];
+  /** Sum of a column over the drawn rows. */
+  const over = (drawn: Uint32Array, { values }: Column): number => {
+    let sum = 0;
+    for (let j = 0; j < few; j++) {
+      sum += values[drawn[j]!]!;
+    }
+    return sum;
+  };
+  const inside = new Uint8Array(size);
+  const gaps = (drawn: Uint32Array, out: Float64Array): void => {
+    const own = weights ? over(drawn, all) : few;
+    const rest = all.total - own;
+    inside.fill(0);
+    for (let j = 0; j < few; j++) {
+      inside[drawn[j]!] = 1;
+    }
+    const coefficient = [-1 / rest, 1 / own];
+    let [difference, ks, w1] = [0, 0, 0];
     for (let j = 0; j < size; j++) {
-      const mine = drawn[j]!;
-      difference += coefficient[mine]!;
-      if (mine === 1) {
-        first += value[j]!;
-        second += value[j]! * value[j]!;
-      }
+      difference += mass[j]! * coefficient[inside[j]!]!;
       const step = gap[j]!;
       if (step === 0) {
         continue;
@@ -76,55 +88,52 @@ export function permutationTests(
       }
       w1 += distance * step;
     }
-    const [restFirst, restSecond] = [totals.value - first, totals.square - second];
+    const split = (x: Column): number => {
+      const sum = over(drawn, x);
+      return Math.abs(sum / own - (x.total - sum) / rest);
+    };
+    const [first, second] = [over(drawn, value), over(drawn, square)];
+    const squares = weights ? over(drawn, repeated) : few;
+    const variance = (sum: number, sumOfSquares: number, total: number, weightsSquared: number): number =>
+      (sumOfSquares - sum ** 2 / total) / (total - weightsSquared / total);
     let at = 0;
     out[at++] = ks;
     out[at++] = w1;
-    out[at++] = Math.abs(first / few - restFirst / many);
-    out[at++] = Math.abs((second - first ** 2 / few) / (few - 1) - (restSecond - restFirst ** 2 / many) / (many - 1));
-    const split = (x: ArrayLike<number>, total: number): number => {
-      let own = 0;
-      for (let j = 0; j < size; j++) {
-        own += drawn[j]! * x[j]!;
-      }
-      return Math.abs(own / few - (total - own) / many);
-    };
+    out[at++] = Math.abs(first / own - (value.total - first) / rest);
+    out[at++] = Math.abs(
+      variance(first, second, own, squares) -
+        variance(value.total - first, square.total - second, rest, repeated.total - squares),
+    );
     if (error) {
-      out[at++] = split(error, totals.error);
+      out[at++] = split(error);
     }
     for (let t = 0; t < thresholds.length; t++) {
-      let above = 0;
-      for (let j = cuts[t]!; j < size; j++) {
-        above += drawn[j]!;
-      }
-      out[at++] = Math.abs(above / few - (size - cuts[t]! - above) / many);
+      out[at++] = split(selected[t]!);
       if (right.length) {
-        out[at++] = split(right[t]!, rightTotals[t]!);
+        out[at++] = split(right[t]!);
       }
     }
   };
 
   const observed = new Float64Array(names.length);
+  const drawnSide = flip ? 0 : 1;
   gaps(
-    Uint8Array.from(side, (s) => (flip ? 1 - s : s)),
+    Uint32Array.from({ length: size }, (_, j) => j).filter((j) => side[j] === drawnSide),
     observed,
   );
   const order = Uint32Array.from({ length: size }, (_, j) => j);
-  const drawn = new Uint8Array(size);
   const words = new Uint32Array(few);
   const out = new Float64Array(names.length);
   const reached = new Float64Array(names.length);
   for (let draw = 0; draw < permutations; draw++) {
     random.fillWords(words, draw * few);
-    drawn.fill(0);
     for (let j = 0; j < few; j++) {
       const k = j + Math.floor((words[j]! * (size - j)) / 4294967296);
       const chosen = order[k]!;
       order[k] = order[j]!;
       order[j] = chosen;
-      drawn[chosen] = 1;
     }
-    gaps(drawn, out);
+    gaps(order, out);
     // Rounding must not hide a tie: sums over other rows of the same values differ in their last bits.
     for (let k = 0; k < out.length; k++) {
       if (out[k]! >= observed[k]! * (1 - 1e-12)) {

@@ -2,8 +2,9 @@
 
 import { quantile } from '../../math/quantile.ts';
 import { chart } from '../../plots/chart.ts';
+import type { ReliabilityBin } from './calibration.ts';
 import type { Grouping } from './groups.ts';
-import type { Measured } from './report.ts';
+import type { Measured } from './measured.ts';
 
 const MOST_GROUPS = 7;
 
@@ -34,6 +35,49 @@ export function distributionPlot(
     x: { label: 'score' },
     y: { label: 'share of the group at or below', range: [0, 1] },
     series: [...series, ...key],
+  });
+}
+
+/** Reliability: share with the outcome against the mean score of every bin, by group, beside the diagonal of calibration. */
+export function reliabilityPlot(
+  attribute: string,
+  groups: readonly { level: string; bins: readonly ReliabilityBin[] }[],
+): string {
+  const series = groups.slice(0, MOST_GROUPS).flatMap(({ level, bins }, g) => {
+    const points = bins.flatMap(({ mean_score: x, observed: y, low, high, count }) =>
+      x === null || y === null || low === null || high === null
+        ? []
+        : [
+            {
+              x,
+              y,
+              title: `${level}: ${count} rows, ${y.toPrecision(3)} [${low.toPrecision(3)}, ${high.toPrecision(3)}]`,
+            },
+          ],
+    );
+    return [
+      { as: 'line' as const, points, colour: g, name: level },
+      { as: 'points' as const, points, colour: g },
+    ];
+  });
+  return chart({
+    title: `Calibration by ${attribute}`,
+    ...(groups.length > MOST_GROUPS && { note: `the first ${MOST_GROUPS} of ${groups.length} groups` }),
+    x: { label: 'mean score of the bin', range: [0, 1] },
+    y: { label: 'share with the outcome', range: [0, 1] },
+    series: [
+      {
+        as: 'line',
+        name: 'calibrated',
+        colour: 'muted',
+        dashed: true,
+        points: [
+          { x: 0, y: 0 },
+          { x: 1, y: 1 },
+        ],
+      },
+      ...series,
+    ],
   });
 }
 

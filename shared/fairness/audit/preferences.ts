@@ -82,29 +82,32 @@ export function preferenceIntervals(
   });
 }
 
-/** Mean of a column over all rows, or per group: a demographic's rationality gap, an AFCE, a counterfactual gap. */
+/** Mean of a column over all rows, weighted where `weights` are given, or per group: a demographic's rationality gap, an AFCE, a counterfactual gap. */
 export function meanIntervals(
   values: ArrayLike<number>,
   groupIds: ArrayLike<number>,
   groups: number,
   { draws, level, seed }: IntervalOptions,
   name = 'mean',
+  weights?: ArrayLike<number>,
 ): Interval[] {
   const { rows, counts } = byGroup(groupIds, groups);
   const sorted = Float64Array.from(rows, (i) => values[i]!);
+  const mass = Float64Array.from(rows, (i) => (weights ? weights[i]! : 1));
   return bootstrapIntervals({
     strata: counts,
     size: groups,
     draws,
     level,
     random: stream(seed, name),
-    evaluate: (weights, out) => {
+    evaluate: (drawn, out) => {
       let at = 0;
       counts.forEach((count, g) => {
         let [sum, total] = [0, 0];
         for (let i = 0; i < count; i++, at++) {
-          sum += weights[at]! * sorted[at]!;
-          total += weights[at]!;
+          const w = drawn[at]! * mass[at]!;
+          sum += w * sorted[at]!;
+          total += w;
         }
         out[g] = sum / total;
       });

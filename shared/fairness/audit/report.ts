@@ -1,29 +1,25 @@
 /** An audit: predictions, labels and groups in, metrics with intervals and p-values out. */
 
 import { jsonPointer } from '../../contracts/problem.ts';
-import { stream } from '../../math/random.ts';
-import type { Interval } from '../../math/resample.ts';
 import { dataError, placed, requireSquarable } from '../data-error.ts';
-import { eligibleGroups, type Grouping, intersection } from './groups.ts';
-import { auditIntervals } from './intervals.ts';
-import { layOut } from './layout.ts';
-import { holm, permutationTests } from './permutation.ts';
-import { auditStatistics, type Task } from './statistics.ts';
+import { type AttributeOptions, type AttributeReport, type AuditColumnsOf, auditAttribute } from './attribute.ts';
+import { type Conditional, conditionalAudit } from './conditional.ts';
+import { type Grouping, intersection } from './groups.ts';
+import type { Task } from './statistics.ts';
 
-type AuditInput = { predictions: ArrayLike<number>; labels?: ArrayLike<number>; groups: readonly Grouping[] };
-type AuditOptions = {
-  task: Task;
-  thresholds: readonly number[];
-  /** Groups of fewer rows are listed but nothing is claimed of them. */
-  minimum: number;
-  draws: number;
-  permutations: number;
-  level: number;
-  seed: number;
+type AuditInput = AuditColumnsOf & {
+  groups: readonly Grouping[];
+  /** Strata within which every attribute is audited once more. */
+  control?: Grouping;
+};
+type AuditOptions = AttributeOptions & {
   /** Also audit the intersection of all attributes, where there are several. */
   intersections: boolean;
+  /** The level of an attribute that its others are compared with. */
+  reference: Readonly<Record<string, string>>;
 };
-export const AUDIT_DEFAULTS: AuditOptions = {
+/** Without a request: a thousand draws, and nothing that one would have to ask for. */
+const DEFAULTS: AuditOptions = {
   task: 'regression',
   thresholds: [],
   minimum: 30,
@@ -31,36 +27,11 @@ export const AUDIT_DEFAULTS: AuditOptions = {
   permutations: 1000,
   level: 0.95,
   seed: 0,
+  bins: 10,
   intersections: true,
+  reference: {},
 };
 
-/** A number with its interval; null where it is not defined (such as an AUC without negatives). */
-export type Measured = {
-  metric: string;
-  threshold?: number;
-  estimate: number | null;
-  low: number | null;
-  high: number | null;
-  standard_error: number | null;
-  /** Why there is no estimate, where that is not plain from the metric. */
-  reason?: string;
-};
-type PairReport = {
-  a: string;
-  b: string;
-  /** KS distance that equal groups of these sizes exceed in 5 % of samples. */
-  ks_noise_floor: number;
-  metrics: Measured[];
-  tests: { metric: string; threshold?: number; p: number; p_holm: number }[];
-};
-type AttributeReport = {
-  attribute: string;
-  groups: { level: string; count: number; metrics: Measured[] }[];
-  excluded: { level: string; count: number }[];
-  pairs: PairReport[];
-  /** Largest absolute gap over pairs of each metric. */
-  overall: Measured[];
-};
 export type AuditReport = {
   rows: number;
   task: Task;
@@ -73,26 +44,11 @@ export type AuditReport = {
     seed: number;
     minimum_group: number;
   };
-  attributes: AttributeReport[];
+  attributes: (AttributeReport & { conditional?: Conditional })[];
 };
 
-/** Two-sample KS distance exceeded with probability `alpha` under equality: sqrt(-ln(alpha / 2) (n1 + n2) / (2 n1 n2)). */
-export const ksNoiseFloor = (n1: number, n2: number, alpha = 0.05): number =>
-  Math.sqrt((-Math.log(alpha / 2) * (n1 + n2)) / (2 * n1 * n2));
-
-const finite = (x: number): number | null => (Number.isFinite(x) ? x : null);
-export const measured = (metric: string, interval: Interval, threshold?: number, reason?: string): Measured => ({
-  metric,
-  ...(threshold === undefined ? {} : { threshold }),
-  estimate: finite(interval.estimate),
-  low: finite(interval.low),
-  high: finite(interval.high),
-  standard_error: finite(interval.error),
-  ...(reason === undefined ? {} : { reason }),
-});
-
 /** Refuses columns that no audit can be made of. Raises `data_invalid` with the code of the fault. */
-function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Task): void {
+function checkAuditColumns({ predictions, labels, weights, groups, control }: AuditInput, task: Task): void {
   const n = predictions.length;
   if (n === 0) {
     throw dataError('length_mismatch', '/predictions', 'an audit needs at least one row');
@@ -108,6 +64,24 @@ function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Ta
         throw dataError('label_not_binary', `/labels/${i}`, `label ${i} is ${labels[i]}; classification needs 0 or 1`);
       }
     }
+  }
+  if (weights) {
+    if (weights.length !== n) {
+      throw dataError('length_mismatch', '/weights', `${weights.length} weights for ${n} predictions`);
+    }
+    requireSquarable(weights, '/weights');
+    for (let i = 0; i < n; i++) {
+      if (!(weights[i]! > 0)) {
+        throw dataError(
+          'value_out_of_range',
+          `/weights/${i}`,
+          `weight ${i} is ${weights[i]}; a row counts more than 0`,
+        );
+      }
+    }
+  }
+  if (control && control.groupIds.length !== n) {
+    throw dataError('length_mismatch', '/controls', `${control.groupIds.length} values for ${n} predictions`);
   }
   if (groups.length === 0) {
     throw dataError('group_count', '/groups', 'an audit needs at least one grouping');
@@ -137,56 +111,44 @@ function checkAuditColumns({ predictions, labels, groups }: AuditInput, task: Ta
   );
 }
 
-function auditAttribute(input: AuditInput, grouping: Grouping, options: AuditOptions): AttributeReport {
-  const { task, thresholds, minimum, draws, permutations, level, seed } = options;
-  const eligible = eligibleGroups(grouping, minimum);
-  const layout = layOut(input, eligible.rows, eligible.counts, thresholds);
-  const statistics = auditStatistics(layout, task);
-  const { keys } = statistics;
-  const random = stream(seed, `audit/${grouping.name}`);
-  const intervals = auditIntervals(layout, statistics, { draws, level, minimum, random });
-  const pick = (wanted: (key: (typeof keys)[number]) => boolean): Measured[] =>
-    keys.flatMap((key, k) => {
-      const { interval, reason } = intervals[k]!;
-      return wanted(key) ? [measured(key.metric, interval, key.threshold, reason)] : [];
-    });
-  const tests = layout.pairs.map((pair, k) =>
-    permutationTests(layout, pair, task, permutations, random.derive(`permutation/${k}`)),
-  );
-  const adjusted = tests[0]!.map((_, k) => holm(tests.map((list) => list[k]!.p)));
-  return {
-    attribute: grouping.name,
-    groups: eligible.levels.map((name, g) => ({
-      level: name,
-      count: eligible.counts[g]!,
-      metrics: pick((key) => key.scope === 'group' && key.group === g),
-    })),
-    excluded: eligible.excluded,
-    pairs: layout.pairs.map(({ a, b }, k) => ({
-      a: eligible.levels[a]!,
-      b: eligible.levels[b]!,
-      ks_noise_floor: ksNoiseFloor(eligible.counts[a]!, eligible.counts[b]!),
-      metrics: pick((key) => key.scope === 'pair' && key.a === a && key.b === b),
-      tests: tests[k]!.map((test, t) => ({ ...test, p_holm: adjusted[t]![k]! })),
-    })),
-    overall: pick((key) => key.scope === 'all'),
-  };
+/** The reference of the intersection: the combination of those of all attributes. */
+function jointReference(
+  { levels }: Grouping,
+  groups: readonly Grouping[],
+  reference: AuditOptions['reference'],
+): string | undefined {
+  const each = groups.map(({ name }) => reference[name]);
+  if (each.some((level) => level === undefined)) {
+    return undefined;
+  }
+  const [plain, quoted] = [each.join(' & '), each.map((level) => JSON.stringify(level)).join(' & ')];
+  return levels.includes(plain) ? plain : quoted;
 }
 
 /** Audits every attribute and, by default, their intersection. Raises `data_invalid` for data that cannot be audited. */
 export function audit(input: AuditInput, given: Partial<AuditOptions> = {}): AuditReport {
-  const options = { ...AUDIT_DEFAULTS, ...given };
+  const options = { ...DEFAULTS, ...given };
   checkAuditColumns(input, options.task);
-  const groupings = [...input.groups];
-  if (options.intersections && groupings.length > 1) {
-    groupings.push(intersection(groupings));
+  const { groups, control } = input;
+  const unknown = Object.keys(options.reference).find((name) => groups.every((group) => group.name !== name));
+  if (unknown !== undefined) {
+    throw dataError('group_unknown', jsonPointer(['reference', unknown]), `there is no attribute ${unknown}`);
   }
+  const audited = groups.map((group) => ({ group, reference: options.reference[group.name] }));
+  if (options.intersections && groups.length > 1) {
+    const joint = intersection(groups);
+    audited.push({ group: joint, reference: jointReference(joint, groups, options.reference) });
+  }
+  const attribute = ({ group, reference }: (typeof audited)[number]): AuditReport['attributes'][number] => ({
+    ...auditAttribute(input, group, options, reference),
+    ...(control && { conditional: conditionalAudit(input, group, control, options, reference) }),
+  });
   return {
     rows: input.predictions.length,
     task: options.task,
     method: {
       intervals:
-        'BCa bootstrap within groups (means, variances, errors, AUC); Wilson and Newcombe (rates); bounds from the signed pair intervals, simultaneous below (largest gaps, KS, W1)',
+        'BCa bootstrap within groups (means, variances, errors, AUC); Wilson and Newcombe (rates), MOVER (their ratios), with the effective number of weighted rows; bounds from the signed pair intervals, simultaneous below (largest gaps, KS, W1, calibration errors) or above (smallest ratios)',
       tests: 'permutation of group membership, Holm over pairs',
       level: options.level,
       draws: options.draws,
@@ -194,13 +156,13 @@ export function audit(input: AuditInput, given: Partial<AuditOptions> = {}): Aud
       seed: options.seed,
       minimum_group: options.minimum,
     },
-    attributes: groupings.map((grouping, k) =>
-      k < input.groups.length
-        ? auditAttribute(input, grouping, options)
+    attributes: audited.map((one, k) =>
+      k < groups.length
+        ? attribute(one)
         : // No field of the request holds the intersection: it is made of all of them.
           placed(
             () => '/groups',
-            () => auditAttribute(input, grouping, options),
+            () => attribute(one),
           ),
     ),
   };

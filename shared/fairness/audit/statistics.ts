@@ -9,6 +9,18 @@ export type MetricKey =
   | { scope: 'pair'; metric: string; a: number; b: number; threshold?: number }
   | { scope: 'all'; metric: string; threshold?: number };
 
+/** Shares at a threshold that need labels, in the order in which they are evaluated. */
+const LABELLED_RATES = [
+  'accuracy',
+  'true_positive_rate',
+  'false_positive_rate',
+  'precision',
+  'false_discovery_rate',
+  'false_omission_rate',
+] as const;
+/** The two rates that equalised odds asks to be equal (Hardt, Price and Srebro 2016). */
+export const ODDS = ['true_positive_rate', 'false_positive_rate'] as const;
+
 /** Metrics of every group; means of what `predictions` and `labels` allow. */
 const groupMetrics = (task: Task, labelled: boolean, thresholds: number): { metric: string; at?: number }[] => {
   const list: { metric: string; at?: number }[] = [{ metric: 'mean' }, { metric: 'variance' }];
@@ -21,7 +33,7 @@ const groupMetrics = (task: Task, labelled: boolean, thresholds: number): { metr
   for (let at = 0; at < thresholds; at++) {
     list.push({ metric: 'selection_rate', at });
     if (labelled && task === 'classification') {
-      for (const metric of ['accuracy', 'true_positive_rate', 'false_positive_rate']) {
+      for (const metric of LABELLED_RATES) {
         list.push({ metric, at });
       }
     }
@@ -33,6 +45,8 @@ export type AuditStatistics = {
   keys: MetricKey[];
   /** Metrics per group. */
   per: number;
+  /** Position of a rate at threshold number `at` among the metrics of a group. */
+  position(metric: string, at: number): number;
   /** Numbers that `evaluate` writes: those of `keys`, then for every pair how far its difference F_a - F_b lies from that of
    * the rows as they are: the largest |deviation| and its integral. */
   size: number;
@@ -43,13 +57,14 @@ export type AuditStatistics = {
 
 /**
  * Statistics of a layout, in the order of `keys`: group metrics, then for every pair KS, W1 and the differences of group
- * metrics (a minus b), then the largest absolute gap over pairs of each, named `..._gap`, `ks` and `w1`.
+ * metrics (a minus b), then the largest absolute gap over pairs of each, named `..._gap`, `ks` and `w1`, then the larger of
+ * both gaps of equalised odds at every threshold.
  *
- * KS = sup |F_a - F_b|; W1 = integral |F_a - F_b|; variance divides by n - 1; AUC counts ties half; a rate without a
- * denominator is NaN.
+ * KS = sup |F_a - F_b|; W1 = integral |F_a - F_b|; variance divides by n - 1, for weighted rows by sum w - sum w^2 / sum w;
+ * AUC counts ties half; a rate without a denominator is NaN.
  */
 export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistics {
-  const { counts, start, predictions, labels, tieEnd, thresholds, below, pairs } = layout;
+  const { counts, start, predictions, labels, weights: own, tieEnd, thresholds, below, pairs } = layout;
   const groups = counts.length;
   const metrics = groupMetrics(task, labels !== undefined, thresholds.length);
   const per = metrics.length;
@@ -71,15 +86,25 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
   for (const { metric, at } of metrics) {
     keys.push({ scope: 'all', metric: `${metric}_gap`, ...withThreshold(at) });
   }
+  const classified = labels !== undefined && task === 'classification';
+  const odds = classified ? thresholds.length : 0;
+  for (let at = 0; at < odds; at++) {
+    keys.push({ scope: 'all', metric: 'equalized_odds_gap', ...withThreshold(at) });
+  }
+  const position = (metric: string, at: number): number => metrics.findIndex((m) => m.metric === metric && m.at === at);
+  const oddsAt = thresholds.map((_, at) => ODDS.map((metric) => position(metric, at)));
   const pairBase = groups * per;
   const allBase = pairBase + pairs.length * (per + 2);
   const deviationBase = keys.length;
   const size = keys.length + 2 * pairs.length;
-  const differences = pairs.map(({ a, b, side }) => {
-    const step = [1 / counts[a]!, -1 / counts[b]!];
+  const masses = counts.map((count, g) =>
+    own ? own.subarray(start[g], start[g + 1]).reduce((s, w) => s + w, 0) : count,
+  );
+  const differences = pairs.map(({ a, b, row, side }) => {
+    const step = [1 / masses[a]!, -1 / masses[b]!];
     let difference = 0;
-    return Float64Array.from(side, (s) => {
-      difference += step[s]!;
+    return Float64Array.from(side, (s, j) => {
+      difference += own ? own[row[j]!]! * step[s]! : step[s]!;
       return difference;
     });
   });
@@ -92,11 +117,12 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
   const moved = predictions.map((value) => value - centre);
   const squared = labels && predictions.map((value, i) => (value - labels[i]!) ** 2);
   const absolute = labels && predictions.map((value, i) => Math.abs(value - labels[i]!));
-  const classified = labels !== undefined && task === 'classification';
   const sums = new Float64Array(groups);
   const coefficient = new Float64Array(2);
 
-  const groupPass = (weights: Uint16Array, g: number, out: Float64Array): void => {
+  const product = own && new Float64Array(own.length);
+
+  const groupPass = (weights: Uint16Array | Float64Array, g: number, out: Float64Array): void => {
     const [from, to] = [start[g]!, start[g + 1]!];
     let [total, first, second] = [0, 0, 0];
     for (let i = from; i < to; i++) {
@@ -110,7 +136,14 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
     const base = g * per;
     let at = base;
     out[at++] = centre + first / total;
-    out[at++] = (second - (first * first) / total) / (total - 1);
+    let repeated = total;
+    if (own) {
+      repeated = 0;
+      for (let i = from; i < to; i++) {
+        repeated += weights[i]! * own[i]!;
+      }
+    }
+    out[at++] = (second - (first * first) / total) / (total - repeated / total);
     if (squared && absolute) {
       let [square, distance] = [0, 0];
       for (let i = from; i < to; i++) {
@@ -158,10 +191,21 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
       out[at++] = (truePositives + trueNegatives) / total;
       out[at++] = truePositives / positives;
       out[at++] = (total - positives - trueNegatives) / (total - positives);
+      const selected = total - under;
+      out[at++] = truePositives / selected;
+      out[at++] = (selected - truePositives) / selected;
+      out[at++] = positivesUnder / under;
     }
   };
 
-  const evaluate: WeightedStatistics = (weights, out) => {
+  const evaluate: WeightedStatistics = (drawn, out) => {
+    let weights: Uint16Array | Float64Array = drawn;
+    if (own && product) {
+      for (let i = 0; i < own.length; i++) {
+        product[i] = drawn[i]! * own[i]!;
+      }
+      weights = product;
+    }
     for (let g = 0; g < groups; g++) {
       groupPass(weights, g, out);
     }
@@ -211,6 +255,10 @@ export function auditStatistics(layout: AuditLayout, task: Task): AuditStatistic
         }
       }
     }
+    for (let at = 0; at < odds; at++) {
+      const [hits, alarms] = oddsAt[at]!;
+      out[allBase + per + 2 + at] = Math.max(out[allBase + 2 + hits!]!, out[allBase + 2 + alarms!]!);
+    }
   };
-  return { keys, per, size, evaluate, differences };
+  return { keys, per, size, position, evaluate, differences };
 }

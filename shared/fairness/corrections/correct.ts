@@ -10,6 +10,7 @@ import { correctScalarHead, exactMeanStep } from '../spectral/exact-mean.ts';
 import { correctLayer, stepMatrix } from '../spectral/layer.ts';
 import type { Correction, GroupData } from './document.ts';
 import { groupsPointer, momentsOf } from './group-data.ts';
+import { groupThresholds } from './group-thresholds.ts';
 
 /** A matrix from rows of equal length; `pointer` is where the request has it. */
 const matrixOf = (rows: readonly (readonly number[])[], pointer: string): Matrix => {
@@ -74,13 +75,29 @@ const hasFiniteNumbers = (answer: unknown): boolean => {
   return (Array.isArray(answer) ? answer : Object.values(answer)).every(hasFiniteNumbers);
 };
 
+/** Whether the answer's numbers differ from what was sent: a correction may find nothing to correct. */
+function hasChanged(c: Correction, answer: Record<string, unknown>): boolean {
+  const [before, after] =
+    c.method === 'barycentre'
+      ? [c.apply?.scores ?? c.scores, answer.scores]
+      : c.method === 'group_thresholds'
+        ? [c.scores.map((score) => Number(score >= 0.5)), answer.probabilities]
+        : 'weights' in c
+          ? [
+              [c.weights, 'bias' in c ? c.bias : null],
+              [answer.weights, answer.bias ?? null],
+            ]
+          : [null, answer];
+  return JSON.stringify(before) !== JSON.stringify(after);
+}
+
 /** Carries a correction out; the answer's shape is the method's. Raises `data_invalid`. */
 export function correct(c: Correction): Record<string, unknown> {
   const answer = answerOf(c);
   if (!hasFiniteNumbers(answer)) {
     throw dataError('value_out_of_range', '', 'numbers of this size have answers beyond double precision; scale them');
   }
-  return answer;
+  return { ...answer, corrected: hasChanged(c, answer) };
 }
 
 function answerOf(c: Correction): Record<string, unknown> {
@@ -195,6 +212,8 @@ function answerOf(c: Correction): Record<string, unknown> {
         ],
       };
     }
+    case 'group_thresholds':
+      return groupThresholds(c);
     case 'gaussian_barycentre': {
       const largest = Math.max(...c.groups.map((g) => g.share));
       const total = c.groups.reduce((sum, g) => sum + g.share / largest, 0);

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { columnNameSchema } from '../../contracts/column-name.ts';
 import { longArray } from '../../contracts/long-array.ts';
+import { seedSchema } from '../../contracts/manifest.ts';
 import { lookaheadDocumentSchema } from '../lookahead/document.ts';
+import { CONSTRAINTS, OBJECTIVES } from '../thresholds/document.ts';
 
 const number = z.number();
 const vector = (most: number) => longArray(number).min(1).max(most);
@@ -47,6 +49,31 @@ export const correctionSchema = z.discriminatedUnion('method', [
     ridge: z.number().min(0).max(1).default(0),
     data: groupDataSchema,
   }),
+  z
+    .strictObject({
+      method: z.literal('group_thresholds'),
+      scores: vector(1_000_000).describe('of a classifier, on rows that it was not trained on'),
+      labels: longArray(label).min(1).max(1_000_000).describe('0 or 1, true or false, or texts with a `positive`'),
+      groups: longArray(label).min(1).max(1_000_000),
+      positive: z.string().max(1000).nullable().default(null).describe('label that counts as 1'),
+      constraint: z.enum(CONSTRAINTS).default('equalized_odds'),
+      objective: z.enum(OBJECTIVES).default('accuracy'),
+      grid: z
+        .number()
+        .int()
+        .min(2)
+        .max(100_000)
+        .nullable()
+        .default(null)
+        .describe('steps of an even grid of the constrained rate; null: every rate at which the best can lie'),
+      attribute: columnNameSchema.default('group').describe('column of group labels, for the predictor'),
+      column: columnNameSchema.default('score').describe('column of scores, for the predictor'),
+      id: columnNameSchema.nullable().default(null).describe('column that decides the coin; null: the row number'),
+      seed: seedSchema.default(0).describe('of the coins'),
+    })
+    .describe(
+      'thresholds for every group (Hardt, Price and Srebro 2016), mixed at random where one alone cannot meet the constraint',
+    ),
   z
     .strictObject({
       method: z.literal('retune'),

@@ -3,6 +3,9 @@ import { SextantError } from '../../contracts/problem.ts';
 import { layerMs, mappingMs, momentsMs, requireFits, solveMs } from '../costs.ts';
 import type { Correction, GroupData } from './document.ts';
 
+/** The job that carries out every correction, of any size, by the same document. */
+export const CORRECTION_JOB = 'fairness.correct';
+
 /** Widest layer that is corrected synchronously. */
 const EDGE_WIDTH = 64;
 
@@ -23,6 +26,12 @@ export function correctionMs(c: Correction): number {
       return c.ratios.length * solveMs(c.vectors.length);
     case 'barycentre':
       return mappingMs(c.scores.length + (c.apply?.scores.length ?? c.scores.length), new Set(c.groups).size);
+    case 'group_thresholds': {
+      const groups = new Set(c.groups).size;
+      // Every candidate is looked up in every hull; without a grid there may be one for every row.
+      const candidates = Math.min(c.grid ?? c.scores.length, 2000);
+      return mappingMs(c.scores.length, groups) + mappingMs(candidates, groups);
+    }
     case 'gaussian_barycentre':
       return 0;
     case 'lookahead_refit':
@@ -34,14 +43,13 @@ export function correctionMs(c: Correction): number {
 
 /** Refuses a request that is too large for the edge: computation_too_large names the job that does it. */
 export function requireCorrectionFits(c: Correction): void {
-  const job = c.method === 'lookahead_refit' ? 'fairness.fit_lookahead' : 'fairness.edit_layer';
   const width = c.method === 'layer' ? Math.max(c.weights.length, c.weights[0]!.length) : 0;
   if (width > EDGE_WIDTH) {
     throw new SextantError(
       'computation_too_large',
-      `layers up to ${EDGE_WIDTH} wide are corrected at once, this one is ${width} wide; create a job of type ${job} instead`,
-      { details: { job_type: job, width, largest_width: EDGE_WIDTH } },
+      `layers up to ${EDGE_WIDTH} wide are corrected at once, this one is ${width} wide; create a job of type ${CORRECTION_JOB} instead`,
+      { details: { job_type: CORRECTION_JOB, width, largest_width: EDGE_WIDTH } },
     );
   }
-  requireFits(correctionMs(c), job);
+  requireFits(correctionMs(c), CORRECTION_JOB);
 }

@@ -1,7 +1,8 @@
 /** Predictor documents checked once and made ready to run over feature matrices. */
-import { dataError } from '../data-error.ts';
+import { dataError, placed } from '../data-error.ts';
 import { checkGated, type GatedPredictor, predictGated } from '../gated/predictor.ts';
 import { compileKnowledge, compileLinear, compileScaled } from '../lookahead/compile.ts';
+import { compileThresholds } from '../thresholds/compile.ts';
 import type { CompiledPredictor } from './compiled.ts';
 import type { GatedDocument, NetworkDocument, PredictorDocument } from './document.ts';
 import { categoryNames, countedLevels, encodeTable, featureCount, requireDistinctLevels } from './encode.ts';
@@ -122,6 +123,16 @@ function compileKind(document: PredictorDocument): CompiledPredictor {
       return compileScaled(document);
     case 'lookahead_latent':
       return compileKnowledge(document);
+    case 'group_thresholds':
+      return compileThresholds(
+        document,
+        'column' in document.base
+          ? undefined
+          : placed(
+              (pointer) => `/base${pointer}`,
+              () => compileKind(document.base as PredictorDocument),
+            ),
+      );
     default:
       return document satisfies never;
   }

@@ -8,6 +8,8 @@ export type Prediction = {
   scores: Float64Array;
   /** Learned group of every row (gated). */
   routed?: Uint8Array;
+  /** 1 where the row is accepted; its score is then the probability of that (group thresholds). */
+  decisions?: Uint8Array;
   /** Each person's mean |gap| to the counterfactual worlds, now and after the reaction (lookahead). */
   presentGap?: Float64Array;
   futureGap?: Float64Array;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { longArray } from '../../contracts/long-array.ts';
 import { latentDocumentSchema, lookaheadDocumentSchema, multiplicativeDocumentSchema } from '../lookahead/document.ts';
+import { groupThresholdsShape, scoreColumnSchema } from '../thresholds/document.ts';
 import { inputSchema } from './input.ts';
 import { ACTIVATIONS } from './network.ts';
 
@@ -41,13 +42,24 @@ const gatedDocumentSchema = z.strictObject({
     .describe('head that serves each group; -1 is the pooled one'),
 });
 
+const groupThresholdsDocumentSchema = z
+  .strictObject({
+    ...groupThresholdsShape,
+    base: z
+      .union([scoreColumnSchema, networkDocumentSchema, gatedDocumentSchema])
+      .describe('what gives the scores: a column of the table, or a predictor'),
+  })
+  .describe('decisions by thresholds of their own for every group, mixed at random by seeded coins');
+
 export const predictorDocumentSchema = z.discriminatedUnion('kind', [
   networkDocumentSchema,
   gatedDocumentSchema,
   lookaheadDocumentSchema,
   multiplicativeDocumentSchema,
   latentDocumentSchema,
+  groupThresholdsDocumentSchema,
 ]);
 export type PredictorDocument = z.output<typeof predictorDocumentSchema>;
 export type NetworkDocument = z.output<typeof networkDocumentSchema>;
 export type GatedDocument = z.output<typeof gatedDocumentSchema>;
+export type GroupThresholdsDocument = z.output<typeof groupThresholdsDocumentSchema>;

@@ -158,15 +158,41 @@ describe('corrections', () => {
       const product = body.multiplier[o]!.reduce((sum, p, k) => sum + p * weights[k]![i]!, 0);
       expect(product, 'seed 23').toBeCloseTo(body.weights[o]![i]!, 9);
     }
-    const three = await problemOf(await correct({ method: 'layer', weights, data: { moments: groups } }));
-    expect(three).toMatchObject({ status: 413, code: 'computation_too_large', job_type: 'fairness.edit_layer' });
+    const three = await correct({ method: 'layer', weights, data: { moments: groups } });
+    expect(three.status).toBe(200);
+    expect(await three.json()).toMatchObject({ corrected: true });
+  });
+
+  it('give every group thresholds of its own, which run as a predictor', async () => {
+    const client = await newClient();
+    const rows = Array.from({ length: 80 }, (_, i) => i);
+    const body = {
+      method: 'group_thresholds',
+      scores: rows.map((i) => ((i * 37) % 80) / 80),
+      labels: rows.map((i) => (i * 37) % 80 > 30 + 20 * (i % 2)),
+      groups: rows.map((i) => (i % 2 ? 'b' : 'a')),
+      attribute: 'g',
+      column: 's',
+    };
+    const answer = (await (await client.call('POST', '/v1/fairness/corrections', { body })).json()) as {
+      predictor: object;
+      corrected: boolean;
+      decisions: number[];
+      probabilities: number[];
+    };
+    expect(answer.corrected).toBe(true);
+    const registered = await client.call('POST', '/v1/fairness/predictors', { body: answer.predictor });
+    const { id } = (await registered.json()) as { id: string };
+    const table = { columns: { g: body.groups, s: body.scores } };
+    const predicted = await client.call('POST', `/v1/fairness/predictors/${id}/predictions`, { body: table });
+    expect(await predicted.json()).toMatchObject({ scores: answer.probabilities, decisions: answer.decisions });
   });
 
   it('send wide layers to a job', async () => {
     const weights = Array.from({ length: 65 }, () => [1, 0]);
     expect(await problemOf(await correct({ method: 'layer', weights, data: { moments } }))).toMatchObject({
       status: 413,
-      job_type: 'fairness.edit_layer',
+      job_type: 'fairness.correct',
     });
   });
 });

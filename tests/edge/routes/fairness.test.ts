@@ -59,6 +59,17 @@ describe('fair predictors', () => {
     });
     expect(csv.headers.get('content-type')).toContain('text/csv');
     expect((await csv.text()).split('\n')[0]).toBe('score,routed');
+    // The options that a job's table has: no header, runs of blanks, a mark of its own for what is missing.
+    const plain = await client.call('POST', `${path}?delimiter=blanks&names=c&names=x&missing=-99`, {
+      body: '  a   1\na\t -1 \n b 2\n',
+      headers: { 'content-type': 'text/csv' },
+    });
+    expect(((await plain.json()) as Predictions).scores).toEqual(asJson.scores);
+    const marked = await client.call('POST', `${path}?names=c&names=x&missing=-99&trim=true`, {
+      body: 'a,1\na, -99 \n',
+      headers: { 'content-type': 'text/csv' },
+    });
+    expect(await problemOf(marked)).toMatchObject({ errors: [{ code: 'value_not_finite', pointer: '/columns/x/1' }] });
     const arrow = await client.call('POST', path, {
       body: tableToIPC(tableFromArrays({ x, c }), { format: 'stream' })!,
       headers: { 'content-type': 'application/vnd.apache.arrow.stream', accept: 'application/vnd.apache.arrow.stream' },
@@ -244,12 +255,58 @@ describe('audits', () => {
     expect(objects).toHaveLength(0);
   });
 
+  it('weigh rows, compare with a reference, and look within strata and between neighbours', async () => {
+    const answer = await audit({
+      task: 'classification',
+      predictions: predictions.map((_, i) => (i % 10) / 10),
+      labels: predictions.map((_, i) => (i % 3 === 0 ? 1 : 0)),
+      groups: { g: predictions.map((_, i) => (i % 2 ? 'b' : 'a')) },
+      weights: predictions.map((_, i) => 1 + (i % 4)),
+      controls: { region: predictions.map((_, i) => (i < predictions.length / 2 ? 'north' : 'south')) },
+      consistency: { features: { x: predictions.map((_, i) => i) }, neighbours: 3 },
+      reference: { g: 'a' },
+      minimum_group: 10,
+      draws: 20,
+      permutations: 20,
+    });
+    expect(answer.status, await answer.clone().text()).toBe(200);
+    const { attributes, individual } = (await answer.json()) as {
+      attributes: {
+        reference: string;
+        ratios: { metric: string; four_fifths?: object }[];
+        calibration: { bins: object[] }[];
+        conditional: { control: string; strata: { level: string; audit: object | null }[] };
+      }[];
+      individual: { inequality: object[]; consistency: object[] };
+    };
+    const [attribute] = attributes;
+    expect(attribute).toMatchObject({ reference: 'a', conditional: { control: 'region' } });
+    expect(attribute!.conditional.strata.map(({ level, audit: own }) => [level, own !== null])).toEqual([
+      ['north', true],
+      ['south', true],
+    ]);
+    expect(attribute!.ratios.find((one) => one.metric === 'selection_rate_ratio')!.four_fifths).toBeDefined();
+    expect(attribute!.calibration.map(({ bins }) => bins.length)).toEqual([10, 10]);
+    expect(individual).toMatchObject({ inequality: [expect.anything()], consistency: [expect.anything()] });
+  });
+
+  it('of a thousand rows run at default options', async () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => i);
+    const answer = await audit({
+      task: 'classification',
+      predictions: rows.map((i) => ((i * 37) % 101) / 101),
+      labels: rows.map((i) => (i % 3 === 0 ? 1 : 0)),
+      groups: { sex: rows.map((i) => (i % 2 ? 'f' : 'm')), race: rows.map((i) => 'xyz'[i % 3]!) },
+    });
+    expect(answer.status, await answer.clone().text()).toBe(200);
+  });
+
   it('send what is too large to a job, and unknown fields back', async () => {
     const large = await audit({
       predictions: Array.from({ length: 20_000 }, (_, i) => i),
       groups: { g: Array.from({ length: 20_000 }, (_, i) => i % 2) },
     });
-    expect(await problemOf(large)).toMatchObject({ status: 413, job_type: 'fairness.audit', budget_ms: 50 });
+    expect(await problemOf(large)).toMatchObject({ status: 413, job_type: 'fairness.audit', budget_ms: 500 });
     expect((await problemOf(await audit({ predictions, groups, typo: 1 }))).code).toBe('validation_failed');
   });
 
@@ -271,7 +328,7 @@ describe('audits', () => {
 describe('bodies beyond the limit', () => {
   it.each([
     ['audits', 'fairness.audit'],
-    ['corrections', 'fairness.edit_layer'],
+    ['corrections', 'fairness.correct'],
   ])('name the job that takes them: %s', async (path, job_type) => {
     const body = ' '.repeat(8 * 1024 * 1024 + 1);
     const headers = { 'content-type': 'application/json' };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import audit from '../../../gpu-worker/jobs/fairness.audit.ts';
+import correct from '../../../gpu-worker/jobs/fairness.correct.ts';
 import editLayer from '../../../gpu-worker/jobs/fairness.edit_layer.ts';
 import fitGated from '../../../gpu-worker/jobs/fairness.fit_gated.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
@@ -9,6 +10,7 @@ import { encodeModel, type OnnxGraph, type OnnxTensor } from '../../../gpu-worke
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import auditContract from '../../../shared/jobs/fairness.audit.ts';
+import correctContract from '../../../shared/jobs/fairness.correct.ts';
 import layerContract from '../../../shared/jobs/fairness.edit_layer.ts';
 import gatedContract from '../../../shared/jobs/fairness.fit_gated.ts';
 import predictContract from '../../../shared/jobs/fairness.predict.ts';
@@ -235,5 +237,89 @@ describe('fairness.audit', () => {
     }
     expect(readFileSync(files.get('distributions-0.svg')!.path, 'utf8')).toContain('&lt;script&gt;');
     expect(JSON.parse(readFileSync(files.get('report.json')!.path, 'utf8')).rows).toBe(n);
+  });
+
+  it('takes weights, controls, a reference and neighbours from columns, and plots calibration', async () => {
+    const score = y.map((v) => 1 / (1 + Math.exp(-v)));
+    const { outcome, files } = await runJob(auditContract, audit, {
+      table: {
+        columns: {
+          ...columns,
+          score,
+          truth: score.map((p, i) => ((i * 37) % 100 < 100 * p ? 1 : 0)),
+          weight: score.map((_, i) => 1 + (i % 3)),
+        },
+      },
+      task: 'classification',
+      prediction: 'score',
+      label: 'truth',
+      groups: ['g'],
+      weights: 'weight',
+      controls: ['kind'],
+      reference: { g: 'b' },
+      consistency: { columns: ['x1', 'x2'] },
+      draws: 20,
+      permutations: 20,
+    });
+    expect(outcome.result.plots).toEqual(['distributions-0.svg', 'gaps-0.svg', 'calibration-0.svg']);
+    expect(readFileSync(files.get('calibration-0.svg')!.path, 'utf8')).not.toMatch(/NaN|Infinity|undefined/);
+    expect(outcome.result.ratios.g!.map((one) => one.metric)).toContain('equalized_odds_ratio');
+    const report = JSON.parse(readFileSync(files.get('report.json')!.path, 'utf8'));
+    expect(report.attributes[0]).toMatchObject({ reference: 'b', conditional: { control: 'kind' } });
+    expect(report.individual.consistency[0].estimate).toBeGreaterThan(0.5);
+  });
+});
+
+describe('fairness.correct', () => {
+  const scores = y.map((v) => 1 / (1 + Math.exp(-v)));
+  const request = {
+    method: 'group_thresholds',
+    scores,
+    labels: scores.map((p, i) => ((i * 37) % 100 < 100 * p ? 1 : 0)),
+    groups: columns.g,
+    attribute: 'g',
+    column: 'score',
+  };
+
+  it('carries out what the edge would, by the same document, and publishes a predictor', async () => {
+    const inputs = { [ART]: upload('correction.json', JSON.stringify(request)) };
+    const { outcome, files } = await runJob(correctContract, correct, { correction: { artefact: ART } }, inputs);
+    expect(outcome.result).toMatchObject({ method: 'group_thresholds', artefact: 'answer.json', corrected: true });
+    const answer = JSON.parse(readFileSync(files.get('answer.json')!.path, 'utf8'));
+    expect(outcome.result.predictor).toBe(await manifestId(outcome.published[0]!));
+    const table = { columns: { g: columns.g, score: scores } };
+    const predicted = await runJob(
+      predictContract,
+      predict,
+      { table, predictor: outcome.result.predictor },
+      { [outcome.result.predictor!]: asInput(outcome.published[0]!, files) },
+    );
+    const read = readCsv(readFileSync(predicted.files.get('predictions.csv')!.path));
+    expect(read.columns.map(({ name }) => name)).toEqual(['score', 'decision']);
+    expect([...(read.columns[1] as { values: Float64Array }).values]).toEqual(answer.decisions);
+  });
+
+  it('takes layers wider than the edge does, and says where nothing was corrected', async () => {
+    const d = 70;
+    const one = (at: number) => Array.from({ length: d }, (_, j) => Number(j === at));
+    const identity = Array.from({ length: d }, (_, j) => one(j));
+    const moments = [0, 0].map((mean) => ({ count: 100, mean: new Array(d).fill(mean), covariance: identity }));
+    const correction = { method: 'layer_mean', weights: [one(0)], data: { moments } };
+    const { outcome, files } = await runJob(correctContract, correct, { correction });
+    expect(outcome.result).toMatchObject({ predictor: null, corrected: false });
+    expect(JSON.parse(readFileSync(files.get('answer.json')!.path, 'utf8')).weights).toEqual([one(0)]);
+  });
+
+  it('refuses a file that is no correction, without a cell of it', async () => {
+    for (const [message, file] of [
+      [/not JSON/, '{'],
+      [/the uploaded correction is none/, JSON.stringify({ ...request, scores: ['canary'] })],
+      [/1 groups/, JSON.stringify({ ...request, groups: columns.g.map(() => 'canary') })],
+    ] as const) {
+      const inputs = { [ART]: upload('correction.json', file) };
+      const refused = runJob(correctContract, correct, { correction: { artefact: ART } }, inputs);
+      await expect(refused).rejects.toMatchObject({ code: 'data_invalid', message: expect.stringMatching(message) });
+      await expect(refused).rejects.not.toMatchObject({ message: expect.stringMatching(/canary/) });
+    }
   });
 });

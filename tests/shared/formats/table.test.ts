@@ -47,6 +47,25 @@ describe('CSV', () => {
     expect(csv('a\n1\n\n2\n').columns[0]).toMatchObject({ missing: 1 });
   });
 
+  it('takes marks that look like numbers for what is missing', () => {
+    const table = csv('a,b\n-99,x\n1,-99\n-9,y\n', { missing: ['-99', ''] });
+    expect(table.columns.map(columnTexts)).toEqual([
+      [null, '1', '-9'],
+      ['x', null, 'y'],
+    ]);
+  });
+
+  it('takes runs of blanks as one delimiter', () => {
+    const table = csv('  a \t b   "c d"\r\n 1  x  2 \r\n\n\t3 "y z"   4', { delimiter: 'blanks' });
+    expect(table.columns.map(({ name }) => name)).toEqual(['a', 'b', 'c d']);
+    expect(table.columns.map(columnTexts)).toEqual([
+      ['1', '3'],
+      ['x', 'y z'],
+      ['2', '4'],
+    ]);
+    expect(() => csv('a b\n1 2 3\n', { delimiter: 'blanks' })).toThrow(fault('csv_malformed'));
+  });
+
   it.each([
     ['csv_malformed', 'a;b\n1;2', {}],
     ['csv_malformed', 'a,b\n1,2,3', {}],

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { ksNoiseFloor } from '../../../../shared/fairness/audit/attribute.ts';
 import { auditOptionsSchema, preferencesReport } from '../../../../shared/fairness/audit/document.ts';
 import { frontier } from '../../../../shared/fairness/audit/frontier.ts';
 import { eligibleGroups, grouping, intersection } from '../../../../shared/fairness/audit/groups.ts';
 import { layOut } from '../../../../shared/fairness/audit/layout.ts';
 import { holm, permutationTests } from '../../../../shared/fairness/audit/permutation.ts';
 import { meanIntervals, preferenceIntervals } from '../../../../shared/fairness/audit/preferences.ts';
-import { audit, ksNoiseFloor } from '../../../../shared/fairness/audit/report.ts';
+import { audit } from '../../../../shared/fairness/audit/report.ts';
 import { auditStatistics, type MetricKey } from '../../../../shared/fairness/audit/statistics.ts';
 import { stream } from '../../../../shared/math/random.ts';
 import { normalCdf } from '../../../../shared/math/special.ts';
@@ -39,6 +40,17 @@ const naive = {
     });
     return wins / pairs;
   },
+};
+
+/** Every rate as a share: of which rows, and which of them count, by decision and label. */
+const RATES: Record<string, [(s: boolean, y: boolean) => boolean, (s: boolean, y: boolean) => boolean]> = {
+  selection_rate: [() => true, (s) => s],
+  accuracy: [() => true, (s, y) => s === y],
+  true_positive_rate: [(_, y) => y, (s) => s],
+  false_positive_rate: [(_, y) => !y, (s) => s],
+  precision: [(s) => s, (_, y) => y],
+  false_discovery_rate: [(s) => s, (_, y) => !y],
+  false_omission_rate: [(s) => !s, (_, y) => y],
 };
 
 /** Coarsely rounded scores, so that ties are everywhere, with binary labels and three groups. */
@@ -75,11 +87,12 @@ describe('weighted statistics', () => {
       const rate = (
         g: number,
         t: number,
-        keep: (y: number) => boolean,
-        hit: (s: boolean, y: number) => boolean,
+        keep: (s: boolean, y: boolean) => boolean,
+        hit: (s: boolean, y: boolean) => boolean,
       ): number => {
-        const at = p[g]!.map((_, i) => i).filter((i) => keep(y[g]![i]!));
-        return at.filter((i) => hit(p[g]![i]! >= t, y[g]![i]!)).length / at.length;
+        const rows = p[g]!.map((score, i) => [score >= t, y[g]![i] === 1] as const);
+        const kept = rows.filter(([s, label]) => keep(s, label));
+        return kept.filter(([s, label]) => hit(s, label)).length / kept.length;
       };
       const group = (metric: string, g: number, t = 0): number => {
         switch (metric) {
@@ -93,34 +106,10 @@ describe('weighted statistics', () => {
             return naive.mean(p[g]!.map((v, i) => Math.abs(v - y[g]![i]!)));
           case 'auc':
             return naive.auc(p[g]!, y[g]!);
-          case 'selection_rate':
-            return rate(
-              g,
-              t,
-              () => true,
-              (s) => s,
-            );
-          case 'accuracy':
-            return rate(
-              g,
-              t,
-              () => true,
-              (s, label) => s === (label === 1),
-            );
-          case 'true_positive_rate':
-            return rate(
-              g,
-              t,
-              (label) => label === 1,
-              (s) => s,
-            );
-          default:
-            return rate(
-              g,
-              t,
-              (label) => label === 0,
-              (s) => s,
-            );
+          default: {
+            const [keep, hit] = RATES[metric]!;
+            return rate(g, t, keep, hit);
+          }
         }
       };
       const pair = (key: MetricKey & { scope: 'pair' }): number =>
@@ -135,17 +124,48 @@ describe('weighted statistics', () => {
         } else if (key.scope === 'pair') {
           expected = pair(key);
         } else {
-          const metric = key.metric.replace('_gap', '_difference');
+          const odds = ['true_positive_rate_difference', 'false_positive_rate_difference'];
+          const metrics = key.metric === 'equalized_odds_gap' ? odds : [key.metric.replace('_gap', '_difference')];
           const all = [
             [0, 1],
             [0, 2],
             [1, 2],
           ] as const;
-          expected = Math.max(...all.map(([a, b]) => Math.abs(pair({ ...key, scope: 'pair', metric, a, b }))));
+          expected = Math.max(
+            ...metrics.flatMap((metric) =>
+              all.map(([a, b]) => Math.abs(pair({ ...key, scope: 'pair', metric, a, b }))),
+            ),
+          );
         }
         expect(out[k], `${key.metric} ${JSON.stringify(key)} trial ${trial}`).toBeCloseTo(expected, 10);
       });
     }
+  });
+
+  it('of weighted rows are those of rows repeated so often, but for the variance', () => {
+    const { predictions, labels, names } = sample(60, 5);
+    const times = Array.from(stream(5, 'times').integers(60, 3), (t) => t + 1);
+    const repeat = <T>(values: readonly T[]): T[] => values.flatMap((v, i) => new Array<T>(times[i]!).fill(v));
+    const evaluated = (columns: { predictions: number[]; labels: number[]; weights?: number[] }, of: string[]) => {
+      const eligible = eligibleGroups(grouping('g', of), 2);
+      const layout = layOut(columns, eligible.rows, eligible.counts, [0.25]);
+      const { keys, evaluate } = auditStatistics(layout, 'classification');
+      const out = new Float64Array(keys.length);
+      evaluate(new Uint16Array(of.length).fill(1), out);
+      return keys.flatMap(({ metric }, k) => (metric.startsWith('variance') ? [] : [out[k]!]));
+    };
+    const weighted = evaluated(
+      { predictions: Array.from(predictions), labels: Array.from(labels), weights: times },
+      names,
+    );
+    const repeated = evaluated(
+      { predictions: repeat(Array.from(predictions)), labels: repeat(Array.from(labels)) },
+      repeat(names),
+    );
+    expect(weighted).toHaveLength(repeated.length);
+    weighted.forEach((value, k) => {
+      expect(value).toBeCloseTo(repeated[k]!, 12);
+    });
   });
 
   it('give two Gaussians their closed-form distances', () => {

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { auditDocument, auditOptionsSchema } from '../../../../shared/fairness/audit/document.ts';
 import { grouping } from '../../../../shared/fairness/audit/groups.ts';
 import { outcomes } from '../../../../shared/fairness/audit/labels.ts';
+import type { Measured } from '../../../../shared/fairness/audit/measured.ts';
 import { preferenceIntervals } from '../../../../shared/fairness/audit/preferences.ts';
-import { audit, type Measured } from '../../../../shared/fairness/audit/report.ts';
+import { audit } from '../../../../shared/fairness/audit/report.ts';
 import { newcombeInterval, wilsonInterval } from '../../../../shared/math/proportions.ts';
 import { stream } from '../../../../shared/math/random.ts';
 

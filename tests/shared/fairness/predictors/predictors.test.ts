@@ -129,7 +129,15 @@ describe('costs', () => {
     const cost = { multiplyAdds: 55, exponentials: 1, answers: 1 };
     expect(predictionMs(2000, 10, cost)).toBeCloseTo(2 * predictionMs(1000, 10, cost), 9);
     expect(predictionMs(1000, 10, { ...cost, answers: 3 })).toBeGreaterThan(predictionMs(1000, 10, cost));
-    const size = { rows: 1000, groups: [2], draws: 500, permutations: 200, thresholds: 1, labelled: true };
+    const size = {
+      rows: 1000,
+      groups: [2],
+      draws: 500,
+      permutations: 200,
+      thresholds: 1,
+      labelled: true,
+      classified: true,
+    };
     expect(auditMs({ ...size, groups: [2, 3, 6] })).toBeGreaterThan(auditMs(size));
     expect(auditMs({ ...size, heads: 5 })).toBeGreaterThan(auditMs(size));
     expect(layerMs(64, 64, 2)).toBeGreaterThan(layerMs(8, 8, 2));
