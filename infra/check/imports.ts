@@ -41,7 +41,7 @@ const LAYERS: Readonly<Record<string, readonly (readonly string[])[]>> = {
 };
 
 /** Packages that `shared/` may use: pure code that runs in any JavaScript runtime. */
-const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', 'd3-array', '@uwdata/flechette']);
+const SHARED_PACKAGES = new Set(['zod', 'jose', 'canonicalize', 'ml-matrix', 'd3-array', '@uwdata/flechette', 'fzstd']);
 
 /** Where circles are allowed: the gradients of operators are made of other operators. */
 const CIRCLES_ALLOWED = /^gpu-worker\/graph\/operators\//;
