@@ -1,6 +1,7 @@
 /**
- * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--threads N]`: circuits before and after fine-tuning. `real` and `poison` need
- * the reference data. Runs whose results are there already are left as they are. `--show` runs nothing and writes the page from the results that are there.
+ * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--models NAME,NAME] [--threads N]`: circuits before and after
+ * fine-tuning. `real` and `poison` need the reference data. Runs whose results are there already are left as they are. `--show` runs
+ * nothing and writes the page from the results that are there.
  * `--gpt2 DIR [--gpt2 CHECKPOINT ...] [--pairs 128]` runs indirect objects on a folder of GPT-2 small and prints which published heads
  * are found, and what the base's circuit does in each checkpoint. `--eap-ig DIR --torch DIR` opens graphs with the loader of a checkout
  * of EAP-IG.
@@ -31,6 +32,7 @@ export async function run(argv: string[]): Promise<void> {
       show: { type: 'boolean', default: false },
       threads: { type: 'string', default: '2' },
       seeds: { type: 'string', default: '0,1,2' },
+      models: { type: 'string', default: 'stories260K,bitstories3M,gpt-nano-sort' },
     },
   });
   const note = (text: string): void => console.error(text);
@@ -75,7 +77,7 @@ export async function run(argv: string[]): Promise<void> {
     }
   }
   if (wanted.includes('real')) {
-    for (const name of ['stories260K', 'bitstories3M', 'gpt-nano-sort']) {
+    for (const name of values.models.split(',')) {
       if (read<Found>('real').some((one) => one.model === name)) {
         continue;
       }
