@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory,packed,opened]`: a random Llama
- * of 40 million parameters compressed from folder to folder, beside the same algorithms in PyTorch eager where DIR holds
- * its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; decoding with weights that stay packed;
- * and what is written, opened in transformers.
+ * `npm run bench -- compress [--torch DIR] [--rounds 5] [--sequences 64] [--only wanda,sparsegpt,gptq,memory,packed,opened]
+ * [--peaks wanda,gptq]`: a random Llama of 40 million parameters compressed from folder to folder, beside the same algorithms in
+ * PyTorch eager where DIR holds its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; decoding with weights
+ * that stay packed; and what is written, opened in transformers.
  * Leaves `results/compress.json`; what was not asked for stays there as it was.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -84,6 +84,7 @@ export async function run(options: string[]): Promise<void> {
       rounds: { type: 'string', default: '5' },
       sequences: { type: 'string', default: '64' },
       only: { type: 'string' },
+      peaks: { type: 'string', default: METHODS.join(',') },
       peak: { type: 'string' },
       resident: { type: 'string' },
     },
@@ -108,7 +109,7 @@ export async function run(options: string[]): Promise<void> {
     lines.push(await times(folder, torch, method, rounds, sequences));
   }
   torch?.stop();
-  const memory = wanted.includes('memory') ? measurePeaks(METHODS, sequences) : [];
+  const memory = wanted.includes('memory') ? measurePeaks(values.peaks.split(','), sequences) : [];
   for (const { method, above_bare_mib, of_file, file_mib } of memory) {
     console.log(
       `${method.padEnd(10)} peak ${above_bare_mib.toFixed(0)} MiB above bare, ${of_file.toFixed(2)} of ${file_mib.toFixed(0)}`,
@@ -136,10 +137,13 @@ export async function run(options: string[]): Promise<void> {
   const file = join(import.meta.dirname, 'results/compress.json');
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : null;
   const others = (before?.lines ?? []).filter(({ method }) => !wanted.includes(method));
+  const otherPeaks = (before?.memory?.peaks ?? []).filter(({ method }) => !values.peaks.split(',').includes(method));
   const setting = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH };
   const result: Results = {
     lines: [...others, ...lines.map((line) => ({ ...line, ...setting }))],
-    memory: wanted.includes('memory') ? { device, sequences, peaks: memory } : (before?.memory ?? null),
+    memory: wanted.includes('memory')
+      ? { device, sequences, peaks: [...otherPeaks, ...memory] }
+      : (before?.memory ?? null),
     packed: packed ? { device, rounds, ...packed } : (before?.packed ?? null),
     opened: opened.length > 0 ? opened : (before?.opened ?? []),
   };
