@@ -45,6 +45,8 @@ describe('an attempt', () => {
     expect(job).toMatchObject({ status: 'succeeded', attempt: 1 });
     expect(job.artefacts).toHaveLength(3);
     await stack.assertSingleCompletion(id);
+    // the ledger has the result before its answer gets through
+    await until(() => troubles.complete?.length === 0, 'the completion to be answered');
     expect(troubles).toEqual({ claim: [], uploads: [], PUT: [], heartbeat: [], complete: [] });
   });
 
