@@ -72,7 +72,7 @@ export class EdgeCalls {
         method,
         authorization,
         bytes,
-        signal: AbortSignal.any([AbortSignal.timeout(timeout_ms), ...(signal ? [signal] : [])]),
+        signal: AbortSignal.any([AbortSignal.timeout(Math.ceil(timeout_ms)), ...(signal ? [signal] : [])]),
       });
       this.#clock.learn(response.headers, sent_at);
       const answer: unknown = await response.json().catch(() => undefined);

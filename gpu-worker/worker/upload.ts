@@ -78,7 +78,7 @@ export class Uploader {
         return address.n;
       }
       const body = await openAsBlob(file);
-      const silence = AbortSignal.timeout(SILENCE_MS + bytes / SLOW_BYTES_PER_MS);
+      const silence = AbortSignal.timeout(SILENCE_MS + Math.ceil(bytes / SLOW_BYTES_PER_MS));
       const signal = AbortSignal.any([this.#lease.signal, silence]);
       const status = await fetch(address.url, { method: 'PUT', body, signal }).then(
         async (response) => {
