@@ -40,7 +40,14 @@ describe('an attempt', () => {
     };
     line.trouble = inTurn(troubles);
     await startWorker();
-    const id = await stack.post({ steps: 3, step_ms: 1200, artefacts: 3, artefact_bytes: 1234, seed: 1, padding: 'x'.repeat(60_000) });
+    const id = await stack.post({
+      steps: 3,
+      step_ms: 1200,
+      artefacts: 3,
+      artefact_bytes: 1234,
+      seed: 1,
+      padding: 'x'.repeat(60_000),
+    });
     const job = await stack.ended(id);
     expect(job).toMatchObject({ status: 'succeeded', attempt: 1 });
     expect(job.artefacts).toHaveLength(3);
