@@ -26,6 +26,7 @@ import keys from './keys.ts';
 import metrics from './metrics.ts';
 import models from './models.ts';
 import openapi from './openapi.ts';
+import pools from './pools.ts';
 import problems from './problems.ts';
 import recipes from './recipes.ts';
 import reports from './reports.ts';
@@ -67,6 +68,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   metrics,
   models,
   openapi,
+  pools,
   problems,
   recipes,
   reports,

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { AuditEntry } from '../../../shared/contracts/audit.ts';
 import type { capabilitiesSchema, healthSchema, problemTypeSchema } from '../../../shared/contracts/capabilities.ts';
 import type { createKeySchema, keySchema, newKeySchema } from '../../../shared/contracts/key.ts';
+import type { poolSchema } from '../../../shared/contracts/pool.ts';
 import type { keySetSchema } from '../../../shared/contracts/signing-keys.ts';
 import type { deleteTenantSchema, tenantDeletionSchema } from '../../../shared/contracts/tenant.ts';
 import type { spendingCapSchema, usageSchema } from '../../../shared/contracts/usage.ts';
@@ -94,6 +95,11 @@ export class Service {
   /** The public keys that job messages are signed with. */
   signingKeys(options: CallOptions = {}): Promise<z.output<typeof keySetSchema>> {
     return this.#transport.json('GET', '/.well-known/jwks.json', { ...options, open: true });
+  }
+
+  /** Jobs waiting and running in a pool, for the operator. */
+  pool(pool: string, options: CallOptions = {}): Promise<z.output<typeof poolSchema>> {
+    return this.#transport.json('GET', `/v1/pools/${encodeURIComponent(pool)}`, options);
   }
 
   /** Prometheus text, for the operator. */

@@ -160,6 +160,7 @@ export const OPERATIONS: readonly Operation[] = [
     { device_seconds_per_day: 1 },
   ],
   ['GET /v1/metrics', 'service.metrics', (c) => c.service.metrics()],
+  ['GET /v1/pools/{pool}', 'service.pool', (c) => c.service.pool(id)],
   ['GET /healthz', 'service.health', (c) => c.service.health()],
   ['GET /problems/{code}', 'service.problem', (c) => c.service.problem(id)],
   ['GET /.well-known/jwks.json', 'service.signingKeys', (c) => c.service.signingKeys()],

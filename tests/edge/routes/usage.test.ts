@@ -30,6 +30,10 @@ it("shows the pools to the operator's keys alone", async () => {
   const text = await (await operator.call('GET', '/v1/metrics')).text();
   expect(text).toMatch(/^sextant_jobs_waiting\{pool="default",lane="batch"\} \d+$/m);
   expect(text).toMatch(/^# TYPE sextant_oldest_wait_seconds gauge$/m);
+  const pool = await (await operator.call('GET', '/v1/pools/default')).json<Record<string, number>>();
+  expect(pool.jobs).toBe(pool.waiting! + pool.running!);
+  expect((await problemOf(await operator.call('GET', '/v1/pools/nowhere'))).code).toBe('not_found');
   const other = await newClient({ scopes: ['jobs:read'] });
+  expect((await problemOf(await other.call('GET', '/v1/pools/default'))).code).toBe('scope_missing');
   expect((await problemOf(await other.call('GET', '/v1/metrics'))).code).toBe('scope_missing');
 });
