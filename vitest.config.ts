@@ -26,6 +26,7 @@ export default defineConfig({
                 TEST_MIGRATIONS: await readD1Migrations('./edge/migrations'),
                 SIGNING_KEYS: JSON.stringify({ keys: [newSigningKey('test-1'), newSigningKey('test-2')] }),
                 WEBHOOK_KEY: 'test',
+                CORS_ORIGINS: 'https://other.example, https://app.example',
                 // pools of single tests, beside the one that all the others share
                 POOLS: JSON.stringify({
                   default: { interactive: 'GPU_QUEUE_INTERACTIVE', batch: 'GPU_QUEUE' },

@@ -1,6 +1,7 @@
 /** The HTTP surface: what every request passes through, and the routes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { App, AppEnv } from './environment.ts';
+import { cors } from './http/cors.ts';
 import { decodable, envelope } from './http/envelope.ts';
 import { answerUnrouted } from './http/no-route.ts';
 import { problemAnswer, refuseMisfit } from './http/problem.ts';
@@ -14,6 +15,7 @@ export function createApp(): App {
     description: 'an API key',
   });
   app.use(envelope);
+  app.use(cors);
   app.use(decodable);
   app.onError(problemAnswer);
   app.notFound((c) => answerUnrouted(app.routes, c));

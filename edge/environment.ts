@@ -41,6 +41,8 @@ export interface Env {
   readonly WEBHOOK_KEY: string;
   /** '1' in development alone: webhooks may go to this machine. */
   readonly WEBHOOK_ALLOW_LOOPBACK?: string;
+  /** Origins of pages that may call, separated by commas; none where it is empty. */
+  readonly CORS_ORIGINS?: string;
   /** '1' where jobs may publish models whose refusal was removed. */
   readonly ALLOW_ABLATED_MODELS?: string;
   /** DNS-over-HTTPS (RFC 8484) resolver that webhook addresses are judged by. */

@@ -1,6 +1,7 @@
 /** Whether a request for a job is accepted: everything that can be refused is refused before anything is queued. */
 import { type CreateJob, createJobSchema } from '../../shared/contracts/job.ts';
 import type { Lane } from '../../shared/contracts/lane.ts';
+import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { type JobContract, laneOf, type VectorUse } from '../../shared/jobs/contract.ts';
 import type { Estimate } from '../../shared/jobs/costs.ts';
@@ -25,6 +26,8 @@ type Admitted = {
   input_digest: string;
   estimate: Estimate;
   lane: Lane;
+  /** It works with refusal, by its type or by a vector. */
+  dual: boolean;
 };
 
 /**
@@ -60,6 +63,10 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
   }
   await resolveNames(env, key.tenant, contract.vectors?.(params) ?? []);
   const published = await checkInputs(env, key.tenant, contract.inputs(params));
+  const refusal = published.some(isRefusalVector);
+  if (refusal && !key.scopes.has(REFUSAL_SCOPE)) {
+    throw new SextantError('scope_missing', `vectors of refusal need the scope ${REFUSAL_SCOPE}`);
+  }
   const uses = contract.models(params);
   const models = await describedModels(env, key.tenant, uses);
   checkModels(uses, models);
@@ -75,8 +82,13 @@ export async function admit(env: Env, key: AccessKey, body: unknown): Promise<Ad
   const input_digest = await inputDigest(contract.type, contract.version, params);
   const wanted = laneOf(contract, params);
   const lane = lanesOf(env, request.data.pool).includes(wanted) ? wanted : 'batch';
-  return { request: request.data, contract, params, input_digest, estimate, lane };
+  const dual = refusal || contract.scope === REFUSAL_SCOPE;
+  return { request: request.data, contract, params, input_digest, estimate, lane, dual };
 }
+
+/** Dual use: what this scope lets through is on record. */
+const REFUSAL_SCOPE = 'directions:refusal';
+const isRefusalVector = ({ kind, method }: Manifest): boolean => kind === 'vector' && method.startsWith('refusal.');
 
 export const termsOf = (
   id: string,

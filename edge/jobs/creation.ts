@@ -81,7 +81,7 @@ export async function placeJob(
   { id, body, run, following, request_id, trace }: Placement,
 ): Promise<void> {
   const admitted = await admit(env, key, body);
-  if (admitted.contract.scope === 'directions:refusal') {
+  if (admitted.dual) {
     await audited(env, { tenant: key.tenant, actor: key.id, action: 'refusal.use', target: id, request_id });
   }
   const params = await storeParams(env, key.tenant, id, admitted.params);

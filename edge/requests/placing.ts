@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import type { Job } from '../../shared/contracts/job.ts';
 import { isTerminal } from '../../shared/contracts/job.ts';
+import { relocated, SextantError } from '../../shared/contracts/problem.ts';
 import type { AppEnv } from '../environment.ts';
 import { traceOf } from '../http/envelope.ts';
 import { preferredWait } from '../http/prefer.ts';
@@ -19,6 +20,9 @@ export async function placeRequest(c: Context<AppEnv>, body: unknown, following?
     following,
     request_id: c.get('requestId'),
     trace: traceOf(c),
+  }).catch((error: unknown) => {
+    // places in the params of the job are places in the request
+    throw error instanceof SextantError ? relocated(error, (at) => at.replace(/^\/params(?=\/|$)/, '')) : error;
   });
   if (replayed) {
     c.header('idempotency-replayed', 'true');

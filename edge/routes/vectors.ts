@@ -3,7 +3,6 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { vectorIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import {
-  vectorBodySchema,
   vectorDtypeSchema,
   vectorFormatSchema,
   vectorSchema,
@@ -15,10 +14,11 @@ import { auditOf } from '../http/audit.ts';
 import { json, KEYED, keyed, page, pageQuery, problems } from '../http/declaration.ts';
 import { newestFirst, type Position, pageOf } from '../http/pages.ts';
 import { deletePublished } from '../published/deletion.ts';
-import { listPublished, type PublishedResult, readPublished } from '../published/reading.ts';
+import { listPublished, readPublished } from '../published/reading.ts';
 import { forgetVector, lookUp } from '../vectors/lookup.ts';
 import { vectorResponse } from '../vectors/response.ts';
 import { MEDIA_TYPES, selectionFor } from '../vectors/selection.ts';
+import { vectorSummary } from '../vectors/summary.ts';
 
 const vectorBody = vectorSchema.openapi('Vector');
 const vectorValuesBody = vectorValuesSchema.openapi('VectorValues');
@@ -85,13 +85,6 @@ const remove = createRoute({
   responses: { 204: { description: 'It is gone' }, ...problems(...KEYED, 'not_found', 'conflict') },
 });
 
-function summaryView({ id, manifest, created }: PublishedResult): z.infer<typeof summaryBody> {
-  const { model, hook, method } = manifest;
-  const { width, positive_pole, negative_pole, strength } = vectorBodySchema.parse(manifest.body);
-  const created_at = new Date(created).toISOString();
-  return { id, model, hook, method, width, positive_pole, negative_pole, strength, created_at };
-}
-
 export default function registerVectors(app: App): void {
   app.openapi(read, async (c) => {
     const { id } = c.req.valid('param');
@@ -108,7 +101,7 @@ export default function registerVectors(app: App): void {
     const { model, hook, method, ...query } = c.req.valid('query');
     const of = { tenant: c.get('key').tenant, kind: 'vector' as const, filters: { model, hook, method } };
     const read = (before: Position, limit: number) => listPublished(c.env, { ...of, before, limit });
-    return c.json(await pageOf(c, query, newestFirst, read, summaryView), 200);
+    return c.json(await pageOf(c, query, newestFirst, read, vectorSummary), 200);
   });
 
   app.openapi(remove, async (c) => {

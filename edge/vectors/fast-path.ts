@@ -18,8 +18,8 @@ const INDIFFERENT = new Set([null, '*/*', 'application/json']);
 
 export function fastVector(request: Request): Response | null {
   const { url, headers } = request;
-  // a condition or a range can end in a refusal, which the framework words
-  if (request.method !== 'GET' || headers.has('range') || headers.has('if-match')) {
+  // a condition or a range can end in a refusal, which the framework words; a page of another origin is told more
+  if (request.method !== 'GET' || headers.has('range') || headers.has('if-match') || headers.has('origin')) {
     return null;
   }
   const path = url.indexOf('/', 8);

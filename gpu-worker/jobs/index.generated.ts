@@ -3,6 +3,7 @@ import type { Handler } from './handler.ts';
 
 export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'activations.extract': async () => (await import('./activations.extract.ts')).default as Handler,
+  'activations.read': async () => (await import('./activations.read.ts')).default as Handler,
   'block_sparse.train': async () => (await import('./block_sparse.train.ts')).default as Handler,
   'circuits.find': async () => (await import('./circuits.find.ts')).default as Handler,
   'circuits.study': async () => (await import('./circuits.study.ts')).default as Handler,
@@ -21,11 +22,13 @@ export const JOB_HANDLERS: Readonly<Record<string, () => Promise<Handler>>> = {
   'lm.train': async () => (await import('./lm.train.ts')).default as Handler,
   'model.compare': async () => (await import('./model.compare.ts')).default as Handler,
   'model.compress': async () => (await import('./model.compress.ts')).default as Handler,
+  'model.import': async () => (await import('./model.import.ts')).default as Handler,
   'reflection.study': async () => (await import('./reflection.study.ts')).default as Handler,
   'refusal.repair': async () => (await import('./refusal.repair.ts')).default as Handler,
   'refusal.study': async () => (await import('./refusal.study.ts')).default as Handler,
   'sae.encode': async () => (await import('./sae.encode.ts')).default as Handler,
   'sae.evaluate': async () => (await import('./sae.evaluate.ts')).default as Handler,
+  'sae.import': async () => (await import('./sae.import.ts')).default as Handler,
   'sae.prune': async () => (await import('./sae.prune.ts')).default as Handler,
   'sae.train': async () => (await import('./sae.train.ts')).default as Handler,
   'vectors.derive': async () => (await import('./vectors.derive.ts')).default as Handler,

@@ -1,11 +1,21 @@
-/** NumPy's .npy format, versions 1 to 3: reading arrays of little-endian floats and integers. */
+/** NumPy's .npy format, versions 1 to 3: reading arrays of real numbers, of either byte order and either order of axes. */
 import { recordError } from './record-error.ts';
+import { float16Value } from './safetensors-values.ts';
 
-const READERS: Readonly<Record<string, { bytes: number; read(view: DataView, at: number): number }>> = {
-  '<f4': { bytes: 4, read: (view, at) => view.getFloat32(at, true) },
-  '<f8': { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
-  '<i2': { bytes: 2, read: (view, at) => view.getInt16(at, true) },
-  '<i4': { bytes: 4, read: (view, at) => view.getInt32(at, true) },
+type Reader = (view: DataView, at: number, little: boolean) => number;
+/** By kind and size in bytes; objects, which are pickles, are among none of them. */
+const READERS: Readonly<Record<string, Reader>> = {
+  f2: (view, at, little) => float16Value(view.getUint16(at, little)),
+  f4: (view, at, little) => view.getFloat32(at, little),
+  f8: (view, at, little) => view.getFloat64(at, little),
+  i1: (view, at) => view.getInt8(at),
+  i2: (view, at, little) => view.getInt16(at, little),
+  i4: (view, at, little) => view.getInt32(at, little),
+  i8: (view, at, little) => Number(view.getBigInt64(at, little)),
+  u1: (view, at) => view.getUint8(at),
+  u2: (view, at, little) => view.getUint16(at, little),
+  u4: (view, at, little) => view.getUint32(at, little),
+  u8: (view, at, little) => Number(view.getBigUint64(at, little)),
 };
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
@@ -23,13 +33,17 @@ export function npyHeader(file: Uint8Array): NpyHeader {
     throw malformed('this is no .npy file');
   }
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const wide = file[6]! > 1;
+  const version = file[6]!;
+  if (version < 1 || version > 3) {
+    throw malformed(`the file is of version ${version}; 1 to 3 are read`);
+  }
+  const wide = version > 1;
   const start = wide ? 12 : 10;
   const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
   if (start + length > file.length) {
     throw malformed('the file ends within its header');
   }
-  const header = new TextDecoder('latin1').decode(file.subarray(start, start + length));
+  const header = new TextDecoder(version > 2 ? 'utf-8' : 'latin1').decode(file.subarray(start, start + length));
   const sizes = /'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? '';
   return {
     descriptor: /'descr':\s*'([^']*)'/.exec(header)?.[1] ?? '',
@@ -39,22 +53,40 @@ export function npyHeader(file: Uint8Array): NpyHeader {
   };
 }
 
-/** @throws SextantError `data_invalid` for other files, dtypes or orders */
+/**
+ * The values in C order, whatever order the file has them in.
+ * @throws SextantError `data_invalid` for other files and dtypes
+ */
 export function readNpy(file: Uint8Array): { shape: number[]; values: Float64Array } {
   const { descriptor, fortran, shape, begin: from } = npyHeader(file);
-  const reader = READERS[descriptor];
+  const [, order, kind = ''] = /^([<>=|]?)([fiu][1248])$/.exec(descriptor) ?? [];
+  const reader = READERS[kind];
   if (!reader) {
-    throw malformed(`the dtype is '${descriptor}'; ${Object.keys(READERS).join(', ')} are read`);
-  }
-  if (fortran) {
-    throw malformed('the array is in Fortran order; save it in C order');
+    throw malformed(`the dtype is '${descriptor}'; real numbers are read: ${Object.keys(READERS).join(', ')}`);
   }
   const count = shape.reduce((product, size) => product * size, 1);
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (!Number.isSafeInteger(count) || file.length - from !== count * reader.bytes) {
+  const bytes = Number(kind.slice(1));
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || file.length - from !== count * bytes) {
     throw malformed(
-      `an array [${shape}] of ${descriptor} takes ${count * reader.bytes} bytes, the file has ${file.length - from}`,
+      `an array [${shape}] of ${descriptor} takes ${count * bytes} bytes, the file has ${file.length - from}`,
     );
   }
-  return { shape, values: Float64Array.from({ length: count }, (_, i) => reader.read(view, from + i * reader.bytes)) };
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const place = fortran ? fortranPlace(shape) : (i: number) => i;
+  const value = (i: number): number => reader(view, from + place(i) * bytes, order !== '>');
+  return { shape, values: Float64Array.from({ length: count }, (_, i) => value(i)) };
+}
+
+/** Where an element stands in a file whose first axis runs fastest, by its place in C order. */
+function fortranPlace(shape: readonly number[]): (i: number) => number {
+  const strides = shape.map((_, axis) => shape.slice(0, axis).reduce((product, size) => product * size, 1));
+  return (i) => {
+    let [rest, place] = [i, 0];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const size = shape[axis] ?? 1;
+      place += (rest % size) * (strides[axis] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+    return place;
+  };
 }

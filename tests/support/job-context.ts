@@ -49,6 +49,8 @@ export class LocalJobs {
   readonly published = new Map<string, Manifest>();
   /** Every checkpoint that a job saved, in order; each can be given to another run. */
   readonly checkpoints: Last[] = [];
+  /** What jobs registered, in order. */
+  readonly artefacts: Blob[] = [];
   readonly #uploads = new Map<string, Blob>();
   #runs = 0;
 
@@ -126,7 +128,11 @@ export class LocalJobs {
       progress: (progress) => this.progress.push(progress),
       tellTokens: this.tellTokens,
       describeModel: (description) => this.described.push(description),
-      artefact: async (name, media_type, content) => this.#store(name, media_type, content),
+      artefact: async (name, media_type, content) => {
+        const blob = this.#store(name, media_type, content);
+        this.artefacts.push(blob);
+        return blob;
+      },
       checkpoint: this.#checkpoint(last),
     };
   }

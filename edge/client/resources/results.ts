@@ -66,6 +66,12 @@ export class Models {
   delete(key: string, options: CallOptions = {}): Promise<void> {
     return this.#transport.nothing('DELETE', `/v1/models/${encodeURIComponent(key)}`, options);
   }
+
+  /** A file of a published model, its body unread. */
+  file(id: string, name: string, options: CallOptions = {}): Promise<Response> {
+    const path = `/v1/models/${encodeURIComponent(id)}/files/${encodeURIComponent(name)}`;
+    return this.#transport.response('GET', path, options);
+  }
 }
 
 export class Reports {

@@ -8,8 +8,9 @@ import type {
   vectorSchema,
   vectorSummarySchema,
 } from '../../../shared/contracts/vector.ts';
+import type { uploadedVectorsSchema, vectorUploadSchema } from '../../../shared/requests/vector-upload.ts';
 import { type PageOptions, Pages } from '../pages.ts';
-import type { CallOptions, Transport } from '../transport.ts';
+import type { CallOptions, CreateOptions, Transport } from '../transport.ts';
 import { withoutUndefined } from './jobs.ts';
 
 export type Vector = z.output<typeof vectorSchema>;
@@ -51,6 +52,15 @@ export class Vectors {
       query,
       ...withoutUndefined({ signal }),
     });
+  }
+
+  /** Publishes directions of the tenant's own: numbers, or a file as base64 or as an artefact. */
+  async upload(upload: z.input<typeof vectorUploadSchema>, options: CreateOptions = {}): Promise<VectorSummary[]> {
+    const body: z.output<typeof uploadedVectorsSchema> = await this.#transport.json('POST', '/v1/vectors', {
+      ...options,
+      body: upload,
+    });
+    return body.data;
   }
 
   delete(id: string, options: CallOptions = {}): Promise<void> {

@@ -15,6 +15,7 @@ import {
 import { fetchModel, type LanguageModel, loadModel, RunningBatch, readJson } from '../../lm/index.ts';
 import { chooseProvider, type Provider } from '../../runtime/index.ts';
 import type { HandlerInput, JobContext } from '../handler.ts';
+import { joinFiles, wholeName } from '../outputs/file-parts.ts';
 
 export type OpenedModel = {
   model: LanguageModel;
@@ -124,7 +125,13 @@ const OPENED_BYTES = 2 ** 23;
 /** Files that lie in a folder, or the blobs of a published model, of which one is made. */
 type Located =
   | { folder: string; revision?: string }
-  | { revision: string; blobs: HandlerInput['blobs']; file: HandlerInput['file'] };
+  | {
+      revision: string;
+      blobs: HandlerInput['blobs'];
+      file: HandlerInput['file'];
+      /** Digests of files that are stored in parts. */
+      whole: Readonly<Record<string, string>>;
+    };
 
 async function locate(context: Surroundings, reference: ModelReference): Promise<Located> {
   const { configuration } = context;
@@ -145,8 +152,8 @@ async function locate(context: Surroundings, reference: ModelReference): Promise
     const { folder, commit } = await fetchModel({ ...hub, cache, repo, revision, file });
     return { folder, revision: commit };
   }
-  const { blobs, file } = context.input(reference.id);
-  return { revision: reference.id, blobs, file };
+  const { manifest, blobs, file } = context.input(reference.id);
+  return { revision: reference.id, blobs, file, whole: (manifest?.body.whole ?? {}) as Record<string, string> };
 }
 
 /** Equal where the files are: by digest, or by what the disk says of each. */
@@ -176,12 +183,17 @@ async function assemble({ revision: id, blobs, file }: Published, folder: string
       await link(from, to).catch(() => copyFile(from, to));
     }
   }
+  await joinFiles(folder);
   await expandBlockSparse(folder);
   return folder;
 }
 
-const computingDigests = ({ blobs }: Published): Record<string, string> =>
-  Object.fromEntries(blobs.filter(({ name }) => decidesComputation(name)).map(({ name, sha256 }) => [name, sha256]));
+const computingDigests = ({ blobs, whole }: Published): Record<string, string> =>
+  Object.fromEntries(
+    blobs
+      .map(({ name, sha256 }) => [wholeName(name), whole[wholeName(name)] ?? sha256] as const)
+      .filter(([name]) => decidesComputation(name)),
+  );
 
 /** A model that is stored with block-wise sparse layers alone gets the plain weight file that it computes as. */
 async function expandBlockSparse(folder: string): Promise<void> {
