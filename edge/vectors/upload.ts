@@ -95,7 +95,7 @@ const STREAM = /^(resid_pre|resid_mid|resid_post|attn_out|mlp_out|head_out)\./;
  * Checks a direction against the model and scales it to unit norm.
  * @throws SextantError `hook_unknown`, `width_mismatch`, `data_invalid`
  */
-export function unitDirection(
+function unitDirection(
   { hook, values }: Direction,
   model: LanguageDescription,
 ): { values: Float32Array; norm: number } {

@@ -13,8 +13,8 @@ type WaitOptions = CreateOptions & {
   waitS?: number;
 };
 /** The job, ended where `status` says so. */
-export type Generation = Omit<Job, 'result'> & { result: JobResult<'lm.generate'> | null };
-export type Activations = z.output<typeof activationsSchema>;
+type Generation = Omit<Job, 'result'> & { result: JobResult<'lm.generate'> | null };
+type Activations = z.output<typeof activationsSchema>;
 
 export class Generations {
   readonly #transport: Transport;

@@ -11,7 +11,7 @@ import { appendFile } from '../outputs/file-parts.ts';
 import { unpackTar } from './archive.ts';
 
 type Params = ParamsOf<typeof contract>;
-export type ImportedFolder = { folder: string; left_out: string[]; digests: string[] };
+type ImportedFolder = { folder: string; left_out: string[]; digests: string[] };
 
 /** What a model or an adapter is made of. */
 const WANTED =
