@@ -4,11 +4,12 @@ import { saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { alternativeSchema } from '../contracts/token-piece.ts';
 import { defineJob } from './contract.ts';
-import { floats, textTokens, tokenWork } from './costs.ts';
+import { ASSUMED_MODEL, floats, textTokens, tokenWork } from './costs.ts';
 import { hookSchema, modelInput } from './references.ts';
 
-/** Tokens of a prompt that the work assumes at most. */
 const MOST_PROMPTS = 16;
+/** Of two cores, on the safe side: a request is counted by what it took. */
+const [WEIGHTS_PER_S, MULTIPLY_ADDS_PER_S, PROCESS_BYTES] = [5e8, 1e10, 3e8];
 const place = { document: z.number().describe('place of the prompt'), position: z.number(), token: z.number() };
 
 export const ACTIVATIONS_FILE = 'activations.safetensors';
@@ -68,26 +69,19 @@ export default defineJob({
     { reference: p.model, pointer: '/model', hooks: p.hooks.map((hook, i) => ({ hook, pointer: `/hooks/${i}` })) },
   ],
   inputs: (p) => [...modelInput(p.model), ...(p.sae ? [{ id: p.sae, pointer: '/sae' }] : [])],
-  work(p, model) {
+  estimate(p, described) {
+    const model = described?.task === 'language' ? described : ASSUMED_MODEL;
     const lengths = p.prompts.map((prompt) => Math.min(model.context, textTokens(prompt.length, model)));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
     const longest = Math.max(...lengths);
+    const lens = p.logit_lens ? model.vocabulary * model.width : 0;
     const passes = 1 + (p.logit_lens ? model.layers : 0);
-    const lens = p.logit_lens ? longest * model.vocabulary : 0;
+    const multiplyAdds = passes * tokens * (tokenWork(model, longest) + lens);
     return {
-      seconds: {
-        start: 1,
-        weights_loaded: model.parameters,
-        multiply_adds:
-          passes * tokens * (tokenWork(model, longest) + (p.logit_lens ? model.vocabulary * model.width : 0)),
-        logits: passes * lens,
-      },
-      memory: {
-        process: 1,
-        weights: floats(model.parameters),
-        logits: floats(lens),
-        values: floats(tokens * model.width * (p.hooks.length + 1)),
-      },
+      device_seconds: 1 + model.parameters / WEIGHTS_PER_S + multiplyAdds / MULTIPLY_ADDS_PER_S,
+      memory_bytes:
+        PROCESS_BYTES +
+        floats(model.parameters + longest * model.vocabulary + tokens * model.width * (p.hooks.length + model.layers)),
       artefact_bytes: floats(tokens * model.width * p.hooks.length),
     };
   },

@@ -1,9 +1,13 @@
 /** Text in a request: waited for, streamed, resumed, through OpenAI's own client, and what becomes of a client that leaves. */
+import { execFile, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { EventSource } from 'eventsource';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../shared/contracts/job.ts';
 import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
+import { readSafetensors } from '../../shared/formats/safetensors.ts';
 import { TINY, type TinyModel, tinyModel } from '../support/tiny-model.ts';
 import { until } from '../support/until.ts';
 import { wordTokenizer } from '../support/word-tokenizer.ts';
@@ -235,4 +239,91 @@ describe("OpenAI's client", () => {
     stream.controller.abort();
     await until(async () => (await stack.job(id)).status === 'canceled', 'the job to be canceled');
   });
+});
+
+/** A Python that has OpenAI's client; null where there is none. */
+const python = (process.env.SEXTANT_PYTHON ?? 'python3 python').split(' ').find((name) => {
+  const { status } = spawnSync(name, ['-c', 'import openai'], { stdio: 'ignore' });
+  return status === 0;
+});
+
+it.skipIf(!python)(
+  "OpenAI's client for Python gets the same, where it is installed",
+  async () => {
+    const script = join(import.meta.dirname, 'support/openai_client.py');
+    const { stdout } = await promisify(execFile)(python!, [script, `${stack.edge.url}/v1`, stack.key]);
+    const seen = JSON.parse(stdout);
+    expect(seen).toMatchObject({
+      models: ['tiny'],
+      streamed: seen.whole,
+      tokens: 3,
+      refusals: {
+        unknown: ['NotFoundError', 'model_not_found', 'model'],
+        tools: ['BadRequestError', 'unsupported_parameter', 'tools'],
+      },
+    });
+    expect(seen.usage[0]).toBe(seen.usage[1]);
+    expect(seen.finish.slice(0, -1).every((reason: unknown) => reason === null)).toBe(true);
+    expect(seen.finish.at(-1)).toBe('length');
+  },
+  60_000,
+);
+
+describe('steering in a request', () => {
+  const vector = { hook: 'resid_post.0', values: Array.from({ length: 16 }, (_, i) => (i % 3) - 1) };
+  const ask = { model: 'tiny', messages: [{ role: 'user', content: 'w3 w7' }], max_tokens: 8, temperature: 0 };
+  const chat = async (steering: unknown) => {
+    const answer = await stack.call('POST', '/v1/chat/completions', { body: { ...ask, steering } });
+    return (await answer.json()) as { choices: { run: string; message: { content: string } }[]; error: unknown };
+  };
+
+  it('answers side by side, steered by numbers of its own and plain, under a condition too', async () => {
+    const { choices } = await chat({ vectors: [{ vector, strength: 8 }], beside_plain: true });
+    expect(choices.map(({ run }) => run)).toEqual(['steered', 'plain']);
+    const [steered, plain] = choices.map(({ message }) => message.content);
+    expect(steered).not.toBe(plain);
+    const never = await chat({ vectors: [{ vector, strength: 8, when: { vector, above: 1e6 } }] });
+    expect(never.choices[0]!.message.content).toBe(plain);
+  });
+
+  it('refuses a condition of another hook point, and a hook point that the model lacks', async () => {
+    const probe = { ...vector, hook: 'resid_post.1' };
+    expect((await chat({ vectors: [{ vector, strength: 1, when: { vector: probe, above: 0 } }] })).error).toMatchObject(
+      {
+        type: 'invalid_request_error',
+        message: expect.stringMatching(/resid_post.1.*resid_post.0/),
+      },
+    );
+    const nowhere = { ...vector, hook: 'resid_post.9' };
+    expect((await chat({ vectors: [{ vector: nowhere, strength: 1 }] })).error).toMatchObject({ code: 'hook_unknown' });
+  });
+});
+
+it('keeps nothing in memory for a client that reads slowly, and leaves nothing out', async () => {
+  const answer = await stack.call('POST', '/v1/generations', { body: { ...LONG, max_tokens: 300 } });
+  const reader = answer.body!.getReader();
+  await reader.read();
+  const id = answer.headers.get('location')!.split('/').at(-1)!;
+  // the job does not wait for its reader
+  expect((await stack.ended(id)).status).toBe('succeeded');
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    text += decoder.decode(part.value, { stream: true });
+  }
+  expect(framesOf(text).at(-1)).toMatchObject({ event: 'job', data: { id } });
+});
+
+it('reads activations of prompts, as JSON and as a file', async () => {
+  const body = { model: 'tiny', prompts: ['w3 w7', 'w9'], hooks: ['resid_post.0'], positions: 'last' };
+  const answer = await stack.call('POST', '/v1/activations', { body });
+  expect(answer.status).toBe(200);
+  const rows = (await answer.json()) as { rows: { text: string }[]; hooks: Record<string, { values: number[][] }> };
+  expect(rows.rows.map(({ text }) => text)).toEqual(['w7', 'w9']);
+  expect(rows.hooks['resid_post.0']!.values.map(({ length }) => length)).toEqual([16, 16]);
+  const file = await stack.call('POST', '/v1/activations', { body: { ...body, format: 'safetensors' } });
+  const tensors = readSafetensors(new Uint8Array(await file.arrayBuffer()));
+  expect([...tensors.float32('resid_post.0')]).toEqual(rows.hooks['resid_post.0']!.values.flat());
+  const wrong = await stack.call('POST', '/v1/activations', { body: { ...body, hooks: ['resid_post.7'] } });
+  expect(await wrong.json()).toMatchObject({ code: 'hook_unknown', errors: [{ pointer: '/hooks/0' }] });
 });
