@@ -38,7 +38,7 @@ afterAll(async () => {
   model.remove();
 });
 
-const LONG = { model: 'tiny', prompts: ['w3 w7'], max_tokens: 1000, temperature: 1, seed: 5, stream: true };
+const LONG = { model: 'tiny', prompts: ['w3 w7'], max_tokens: 600, temperature: 1, seed: 5, stream: true };
 type Texts = { runs: { label: string; texts: { text: string; tokens: number[] }[] }[] };
 const textOf = (job: Job) => (job.result as unknown as Texts).runs[0]!.texts[0]!;
 const framesOf = (text: string) =>
@@ -238,6 +238,16 @@ describe("OpenAI's client", () => {
     }
     stream.controller.abort();
     await until(async () => (await stack.job(id)).status === 'canceled', 'the job to be canceled');
+    // one that waits for the whole answer, as well
+    const leaving = new AbortController();
+    const waiting = client.chat.completions.create({ ...ask, max_tokens: 3000 }, { signal: leaving.signal });
+    const newest = async () =>
+      ((await (await stack.call('GET', '/v1/jobs?limit=1')).json()) as { data: Job[] }).data[0]!;
+    await until(async () => (await newest()).id !== id, 'the next job');
+    leaving.abort();
+    await expect(waiting).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
+    const next = (await newest()).id;
+    await until(async () => (await stack.job(next)).status === 'canceled', 'the next job to be canceled');
   });
 });
 

@@ -43,6 +43,23 @@ describe('a vector by name', () => {
   });
 });
 
+describe('a vector of refusal', () => {
+  it('needs the scope of refusal in every job, by name too, and every use is on record', async () => {
+    const without = await newClient({ scopes: ['jobs:write', 'vectors:write', 'vectors:read'] });
+    const { id } = await plantVector(without.tenant, 16, 1, 'refusal.study');
+    await without.call('PUT', '/v1/vector-names/no', { body: { id }, headers: { 'if-none-match': '*' } });
+    for (const vector of [id, { name: 'no' }]) {
+      const problem = await problemOf(await post(without, steered(vector)));
+      expect(problem).toMatchObject({ code: 'scope_missing', detail: expect.stringContaining('directions:refusal') });
+    }
+    const scopes = ['jobs:write', 'directions:refusal'] as const;
+    const client = await newClient({ tenant: without.tenant, scopes });
+    const made = await (await post(client, steered(id))).json<{ id: string }>();
+    const rows = await readAudit(env, { tenant: client.tenant, before: 1e15, limit: 1, action: null, actor: null });
+    expect(rows).toMatchObject([{ action: 'refusal.use', target: made.id, actor: client.keyId }]);
+  });
+});
+
 describe('refusal.study', () => {
   it('needs its own scope, and every use is on record', async () => {
     const without = await newClient({ scopes: ['jobs:write'] });

@@ -28,7 +28,12 @@ export function unitValues(width: number, seed: number): Float32Array<ArrayBuffe
 
 export type Planted = { id: string; manifest: Manifest; values: Float32Array<ArrayBuffer> };
 
-export async function plantVector(tenant: string, width = 16, seed = Math.random()): Promise<Planted> {
+export async function plantVector(
+  tenant: string,
+  width = 16,
+  seed = Math.random(),
+  method = 'difference_in_means',
+): Promise<Planted> {
   const values = unitValues(width, seed);
   const area = newArea(tenant);
   const artefact = await announce(0, new Uint8Array(values.buffer));
@@ -38,7 +43,7 @@ export async function plantVector(tenant: string, width = 16, seed = Math.random
   const manifest: Manifest = {
     kind: 'vector',
     schema: 1,
-    method: 'difference_in_means',
+    method,
     params: { positions: 'all' },
     seed: 3,
     model: `mdl_${'m'.repeat(52)}`,
