@@ -3,7 +3,6 @@ import { Artefacts } from './resources/artefacts.ts';
 import { Generations } from './resources/generations.ts';
 import { InboundHooks, Recipes, Runs, WebhookEndpoints, WebhookSecret } from './resources/hooks.ts';
 import { Jobs } from './resources/jobs.ts';
-import { Generations } from './resources/requests.ts';
 import { Ecg, Fairness, Models, Reports, Saes } from './resources/results.ts';
 import { Keys, Service, Tenant } from './resources/tenant.ts';
 import { VectorNames, Vectors } from './resources/vectors.ts';

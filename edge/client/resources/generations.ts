@@ -1,6 +1,7 @@
 /** Text in a request: in Sextant's own shape, and in that of OpenAI's API. */
 import type { z } from 'zod';
 import type { Job } from '../../../shared/contracts/job.ts';
+import type { activationsRequestSchema, activationsSchema } from '../../../shared/requests/activations.ts';
 import type { generationRequestSchema } from '../../../shared/requests/generation.ts';
 import type { chatRequestSchema, completionRequestSchema } from '../../../shared/requests/openai-request.ts';
 import type { CallOptions, CreateOptions, Transport } from '../transport.ts';
@@ -21,6 +22,14 @@ export class Generations {
     { waitS, ...options }: CreateOptions & { waitS?: number } = {},
   ): Promise<Job> {
     return this.#transport.json('POST', '/v1/generations', { ...options, body: request, headers: preferring(waitS) });
+  }
+
+  /** Values at hook points, codes, logit lens and attention patterns of up to 16 prompts. */
+  activations(
+    request: Omit<z.input<typeof activationsRequestSchema>, 'format'>,
+    { waitS, ...options }: CreateOptions & { waitS?: number } = {},
+  ): Promise<z.output<typeof activationsSchema>> {
+    return this.#transport.json('POST', '/v1/activations', { ...options, body: request, headers: preferring(waitS) });
   }
 
   /** A chat completion in OpenAI's shape. */
