@@ -1,10 +1,12 @@
 /** Text in a request: waited for, streamed, resumed, through OpenAI's own client, and what becomes of a client that leaves. */
 import { execFile, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { EventSource } from 'eventsource';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Sextant } from '../../edge/client/index.ts';
 import type { Job } from '../../shared/contracts/job.ts';
 import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
 import { readSafetensors } from '../../shared/formats/safetensors.ts';
@@ -326,4 +328,48 @@ it('reads activations of prompts, as JSON and as a file', async () => {
   expect([...tensors.float32('resid_post.0')]).toEqual(rows.hooks['resid_post.0']!.values.flat());
   const wrong = await stack.call('POST', '/v1/activations', { body: { ...body, hooks: ['resid_post.7'] } });
   expect(await wrong.json()).toMatchObject({ code: 'hook_unknown', errors: [{ pointer: '/hooks/0' }] });
+});
+
+describe('a tenant’s own things', () => {
+  const generate = async (reference: string, steering?: unknown) => {
+    const ask = { model: reference, messages: [{ role: 'user', content: 'w3 w7' }], max_tokens: 8, temperature: 0 };
+    const answer = await stack.call('POST', '/v1/chat/completions', { body: { ...ask, steering } });
+    return ((await answer.json()) as OpenAI.ChatCompletion).choices[0]!.message.content;
+  };
+
+  it('a vector steers under its name', async () => {
+    const values = Array.from({ length: 16 }, (_, i) => (i % 3) - 1);
+    const source = { format: 'json', values };
+    const body = { source, model: 'tiny', hook: 'resid_post.0', residual_norm: 2, name: 'mine' };
+    const uploaded = await stack.call('POST', '/v1/vectors', { body });
+    expect(uploaded.status).toBe(201);
+    const named = await generate('tiny', { vectors: [{ vector: { name: 'mine' }, strength: 4 }] });
+    const inline = { vector: { hook: 'resid_post.0', values, residual_norm: 2 }, strength: 4 };
+    expect(named).toBe(await generate('tiny', { vectors: [inline] }));
+    expect(named).not.toBe(await generate('tiny'));
+  });
+
+  it('a model in parts generates as the files that it was made of, and comes back whole', async () => {
+    const sextant = new Sextant({ url: stack.edge.url, key: stack.key });
+    const files = await Promise.all(
+      readdirSync(model.folder).map(async (name) => {
+        const bytes = Uint8Array.from(readFileSync(join(model.folder, name)));
+        const half = Math.ceil(bytes.length / 2);
+        const parts = await Promise.all(
+          [bytes.slice(0, half), bytes.slice(half)].map((part) => sextant.artefacts.upload(part, { name })),
+        );
+        return { name, parts: parts.map(({ id }) => id) };
+      }),
+    );
+    const { result } = await stack.ended(await stack.postJob('model.import', { source: { files } }));
+    const { model: id } = result as { model: string };
+    expect(await generate(id)).toBe(await generate('tiny'));
+    const file = await stack.call('GET', `/v1/models/${id}/files/model.safetensors`, {
+      headers: { range: 'bytes=3-9' },
+    });
+    expect(file.status).toBe(206);
+    const whole = readFileSync(join(model.folder, 'model.safetensors'));
+    expect(Buffer.from(await file.arrayBuffer())).toEqual(whole.subarray(3, 10));
+    expect((await stack.call('GET', `/v1/models/${id}/files/other.bin`)).status).toBe(404);
+  });
 });
