@@ -9,7 +9,8 @@ type Import = {
 
 /** Every import and re-export in the source text of one file; `file` is its path from the repository root, with slashes. */
 export function importsOf(file: string, source: string): Import[] {
-  const pattern = /(?:^|[\s;])(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|(?<![\w.])import\s*\(?\s*['"]([^'"]+)['"]/g;
+  const pattern =
+    /(?:^|[\s;])(?:import|export)\s[^'"]*?from\s*['"]([^'"]+)['"]|(?<![\w.])import\s*\(?\s*['"]([^'"]+)['"]/g;
   return [...source.matchAll(pattern)].map((match) => {
     const specifier = match[1] ?? match[2] ?? '';
     const line = source.slice(0, match.index + match[0].length).split('\n').length;
