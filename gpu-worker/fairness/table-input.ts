@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { jsonPointer, SextantError } from '../../shared/contracts/problem.ts';
 import type { TableReport, TableSource } from '../../shared/contracts/table.ts';
-import { requireSquarable } from '../../shared/fairness/data-error.ts';
+import { placed, requireSquarable } from '../../shared/fairness/data-error.ts';
 import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
@@ -14,6 +14,7 @@ import {
   columnOf,
   columnTexts,
   requireOneOfEach,
+  rowNumber,
   type Table,
   tableError,
   tableSchema,
@@ -83,9 +84,10 @@ export function completeRows(table: Table, needed: readonly string[]): Table {
   return takeRows(table, kept);
 }
 
-/** The rows at these positions; levels and their codes stay. */
+/** The rows at these positions, with the numbers that the caller knows them by; levels and their codes stay. */
 export const takeRows = (table: Table, rows: ArrayLike<number>): Table => ({
   rows: rows.length,
+  rowNumbers: Uint32Array.from(rows, (i) => rowNumber(table, i)),
   columns: table.columns.map((column): Column => {
     if (column.kind === 'number') {
       const values = Float64Array.from(rows, (i) => column.values[i]!);
@@ -106,7 +108,11 @@ export function numbersOf(table: Table, name: string): Float64Array {
   if (column.missing > 0) {
     throw new SextantError('data_invalid', `the column ${name} lacks ${column.missing} values`);
   }
-  requireSquarable(values, jsonPointer(['columns', name]));
+  // Errors speak of rows as the caller's table numbers them.
+  placed(
+    (pointer) => pointer.replace(/\d+$/, (i) => String(rowNumber(table, Number(i)))),
+    () => requireSquarable(values, jsonPointer(['columns', name])),
+  );
   return values;
 }
 

@@ -29,7 +29,12 @@ export default handle(contract, async (context) => {
   const predictor = await publishedPredictor(document, origin, artefact);
   await artefact('future-gap.svg', 'image/svg+xml', new TextEncoder().encode(plot));
   return {
-    result: { table: tableReport(opened, usedRows), ...found, predictor: predictor.id },
+    result: {
+      table: tableReport(opened, usedRows),
+      ...found,
+      corrected: future_gap < present_gap,
+      predictor: predictor.id,
+    },
     published: [predictor.manifest],
     metrics: { mse, present_gap, future_gap },
     run: { device: 'cpu', dtype: 'float64', seed: params.seed, tolerance: null },

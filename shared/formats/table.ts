@@ -9,12 +9,17 @@ type CategoryColumn = { name: string; kind: 'category'; codes: Int32Array; level
 export type Column = NumberColumn | CategoryColumn;
 /** `ambiguous`: names given to columns that differ, of which the first has it; see `columnNames`. */
 /** `names`: of all columns of the source, where not all were read. */
+/** `rowNumbers`: of rows that were picked from a caller's table, the numbers that they have there. */
 export type Table = {
   rows: number;
   columns: Column[];
   ambiguous?: ReadonlySet<string>;
   names?: readonly string[];
+  rowNumbers?: ArrayLike<number>;
 };
+
+/** The number that row `i` has in the caller's table: what errors speak of. */
+export const rowNumber = ({ rowNumbers }: Table, i: number): number => rowNumbers?.[i] ?? i;
 
 /** Which columns are read (all where left out), and which of them are texts whatever their cells look like. */
 export type ColumnReading = { read?: readonly string[]; text?: readonly string[] };

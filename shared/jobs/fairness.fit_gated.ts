@@ -92,6 +92,9 @@ export default defineJob({
         serving: z.number(),
       }),
     ),
+    excluded: z
+      .array(z.object({ attribute: z.string(), level: z.string(), count: z.number() }))
+      .describe('demographic groups of too few test rows: counted in no gap and no baseline comparison'),
     corrected: z.boolean().describe('false: every group is served by the pooled classifier'),
     methods: z.array(gatedMethodSchema),
     preferences: z

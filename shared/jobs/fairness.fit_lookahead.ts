@@ -73,6 +73,9 @@ export default defineJob({
       }),
     ),
     points: z.array(lookaheadPointSchema),
+    corrected: z
+      .boolean()
+      .describe('false: the published score has the future gap of the present, nothing was removed'),
     moments: z.record(z.string(), z.unknown()).nullable().describe('second moments for what-if refits at the edge'),
     predictor: predictorIdSchema,
   }),

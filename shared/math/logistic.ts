@@ -17,7 +17,15 @@ export function logisticRegression(
     weights,
     rows,
     iterations = 50,
-  }: { l2?: number; weights?: ArrayLike<number>; rows?: ArrayLike<number>; iterations?: number } = {},
+    judge,
+  }: {
+    l2?: number;
+    weights?: ArrayLike<number>;
+    rows?: ArrayLike<number>;
+    iterations?: number;
+    /** Told the largest slope of the loss where the iterations end: 0 but for rounding if they arrived. */
+    judge?: (slope: number) => void;
+  } = {},
 ): Float64Array {
   if (!(l2 > 0)) {
     throw new RangeError(`l2 must be above 0, got ${l2}`);
@@ -55,6 +63,7 @@ export function logisticRegression(
   const row = new Float64Array(width);
   row[d] = 1;
   let current = loss(beta);
+  let slope = Number.POSITIVE_INFINITY;
   for (let iteration = 0; iteration < iterations; iteration++) {
     gradient.fill(0);
     hessian.data.fill(0);
@@ -90,6 +99,7 @@ export function logisticRegression(
       }
       largest = Math.max(largest, Math.abs(gradient[j]!));
     }
+    slope = largest;
     if (largest < 1e-9) {
       break;
     }
@@ -106,5 +116,6 @@ export function logisticRegression(
       break;
     }
   }
+  judge?.(slope);
   return beta;
 }

@@ -47,6 +47,16 @@ function demographicGroupings(table: Table, names: readonly string[]): { each: G
   return { each, whole: each.length > 1 ? intersection(each) : (each[0] ?? null) };
 }
 
+/** Levels of every grouping that have fewer test rows than something can be claimed of. */
+const excludedGroups = (groupings: readonly Grouping[], rows: Uint32Array, minimum: number) =>
+  groupings.flatMap(({ name, groupIds, levels }) => {
+    const counts = new Array<number>(levels.length).fill(0);
+    for (const i of rows) {
+      counts[groupIds[i]!]! += 1;
+    }
+    return levels.flatMap((level, g) => (counts[g]! < minimum ? [{ attribute: name, level, count: counts[g]! }] : []));
+  });
+
 /** Raises `data_invalid` for tables that cannot be used. `onCandidate` is told after every K that was tried. */
 export function fitGatedClassifier(
   params: Params,
@@ -118,6 +128,7 @@ export function fitGatedClassifier(
       groups,
       shares: chosen.fit.shares,
       guard: guarded.decisions.map(guardReport),
+      excluded: excludedGroups(whole && each.length > 1 ? [...each, whole] : each, testRows, params.minimum_group),
       corrected: guarded.predictor.serving.some((head) => head >= 0) && groups > 1,
       methods: methods.map(methodReport),
       preferences,

@@ -5,10 +5,10 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { gateGradient, softGate } from '../../../shared/fairness/gated/objective.ts';
 import type { GatedPredictor } from '../../../shared/fairness/gated/predictor.ts';
-import { logisticRegression } from '../../../shared/math/logistic.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { sigmoid, softplus } from '../../../shared/math/special.ts';
 import { AdamState } from '../adam-state.ts';
+import { convergedLogistic } from '../converged-logistic.ts';
 import type { Rows } from '../rows.ts';
 
 type GatedTraining = {
@@ -204,7 +204,7 @@ export function trainGated(
   if (train.y.length < 4 || train.y.every((y) => y === train.y[0])) {
     throw new SextantError('data_invalid', 'training rows must hold both labels');
   }
-  const pooled = logisticRegression(train.x, train.y, d, { l2 });
+  const pooled = convergedLogistic(train, { l2 });
   const base = {
     features: d,
     groups,
@@ -226,10 +226,7 @@ export function trainGated(
     });
     const heads = new Float64Array(groups * (d + 1));
     members.forEach((rows, k) => {
-      heads.set(
-        rows.length < SMALLEST_GROUP ? pooled : logisticRegression(train.x, train.y, d, { l2, rows }),
-        k * (d + 1),
-      );
+      heads.set(rows.length < SMALLEST_GROUP ? pooled : convergedLogistic(train, { l2, rows }), k * (d + 1));
     });
     const predictor: GatedPredictor = { ...base, gate, heads };
     const shares = members.map((rows) => rows.length / train.y.length);

@@ -2,10 +2,10 @@
  * Linear classifiers that gated predictors are compared with: decoupled by known groups, adversarially reweighted (ARL,
  * Lahoti et al. 2020) and distributionally robust (DRO, Hashimoto et al. 2018).
  */
-import { logisticRegression } from '../../../shared/math/logistic.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { sigmoid, softplus } from '../../../shared/math/special.ts';
 import { AdamState } from '../adam-state.ts';
+import { convergedLogistic } from '../converged-logistic.ts';
 import type { Rows } from '../rows.ts';
 
 /** Probabilities of a linear classifier (d + 1 weights, intercept last). */
@@ -29,7 +29,7 @@ export function decoupled(
   l2 = 1e-4,
   minimum = 25,
 ): Float64Array[] {
-  const pooled = logisticRegression(train.x, train.y, train.d, { l2 });
+  const pooled = convergedLogistic(train, { l2 });
   return Array.from({ length: groups }, (_, g) => {
     const rows: number[] = [];
     for (let i = 0; i < groupIds.length; i++) {
@@ -37,7 +37,7 @@ export function decoupled(
         rows.push(i);
       }
     }
-    return rows.length < minimum ? pooled : logisticRegression(train.x, train.y, train.d, { l2, rows });
+    return rows.length < minimum ? pooled : convergedLogistic(train, { l2, rows });
   });
 }
 export function decoupledScores(
@@ -98,7 +98,7 @@ function weightedDescent(
  */
 export function adversariallyReweighted(train: Rows, descent: Descent = {}): Float64Array {
   const { x, y, d } = train;
-  const pooled = logisticRegression(x, y, d);
+  const pooled = convergedLogistic(train);
   const adversary = new Float64Array(d + 2);
   const adam = new AdamState(d + 2);
   const gradient = new Float64Array(d + 2);
@@ -130,6 +130,6 @@ export function adversariallyReweighted(train: Rows, descent: Descent = {}): Flo
 
 /** Distributionally robust: minimises mean relu(l - eta)^2, so only rows with a loss above eta count. */
 export const distributionallyRobust = (train: Rows, eta = 0.5, descent: Descent = {}): Float64Array =>
-  weightedDescent(train, descent, logisticRegression(train.x, train.y, train.d), (losses) =>
+  weightedDescent(train, descent, convergedLogistic(train), (losses) =>
     losses.map((loss) => 2 * Math.max(0, loss - eta)),
   );

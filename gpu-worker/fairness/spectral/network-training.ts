@@ -1,4 +1,5 @@
 /** Trains small dense networks on the engine; what comes back is float64 and runs anywhere. */
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Activation, DenseNetwork } from '../../../shared/fairness/predictors/network.ts';
 import { stream } from '../../../shared/math/random.ts';
 import * as g from '../../graph/index.ts';
@@ -88,6 +89,12 @@ export async function trainNetwork(
     for await (const { firstStep, metrics } of trainer.run(source)) {
       loss = metrics.loss.reduce((sum, value) => sum + value, 0) / metrics.loss.length;
       onEpoch?.(Math.floor(firstStep / perEpoch), loss);
+    }
+    if (!Number.isFinite(loss) && epochs > 0) {
+      throw new SextantError(
+        'not_converged',
+        `the training diverged (its loss is ${loss}); lower the learning rate, which is ${rate}, or leave out columns with extreme values`,
+      );
     }
     const parameters = await trainer.parameters();
     const names = [...hidden.map((_, l) => `hidden.${l}`), 'output'];

@@ -1,6 +1,6 @@
 /** Tables into feature matrices, as a predictor's inputs say; nothing about a table is guessed at prediction time. */
 import { jsonPointer } from '../../contracts/problem.ts';
-import { booleanText, booleanValues, type Column, columnOf, type Table } from '../../formats/table.ts';
+import { booleanText, booleanValues, type Column, columnOf, rowNumber, type Table } from '../../formats/table.ts';
 import { dataError, requireSquarable } from '../data-error.ts';
 import type { InputEncoding } from './input.ts';
 
@@ -67,10 +67,11 @@ export function encodeTable(
         let value = values ? values[i]! : Number.NaN;
         if (Number.isNaN(value)) {
           if (missing === null) {
+            const row = rowNumber(table, i);
             throw dataError(
               'value_not_finite',
-              jsonPointer(['columns', input.name, i]),
-              `row ${i} has no ${input.name}`,
+              jsonPointer(['columns', input.name, row]),
+              `row ${row} has no ${input.name}`,
             );
           }
           value = missing;
@@ -90,10 +91,11 @@ export function encodeTable(
         out[i * width + at + k] = 1;
       } else if (input.unknown === 'refuse') {
         const shown = level === null ? 'nothing' : `"${level.slice(0, 60)}"`;
+        const row = rowNumber(table, i);
         throw dataError(
           'group_unknown',
-          jsonPointer(['columns', input.name, i]),
-          `row ${i} has ${shown} for ${input.name}; known: ${input.levels.slice(0, 20).join(', ')}`,
+          jsonPointer(['columns', input.name, row]),
+          `row ${row} has ${shown} for ${input.name}; known: ${input.levels.slice(0, 20).join(', ')}`,
         );
       } else if (level !== null && level !== input.reference) {
         unknown?.set(input.name, (unknown.get(input.name) ?? 0) + 1);

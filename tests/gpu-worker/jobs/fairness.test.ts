@@ -147,6 +147,12 @@ describe('fairness.edit_layer', () => {
       const huge = columns.x1.map((v) => v * 1e200);
       await expect(changed({ [name]: huge })).rejects.toMatchObject({ errors: [{ code: 'value_out_of_range' }] });
     }
+    // Rows without a value are left out; the others keep the caller's numbers.
+    const gaps = columns.x1.map((v, i) => (i < 4 ? null : v));
+    const large = y.map((v, i) => (i === 7 ? 1e200 : v));
+    await expect(changed({ x1: gaps, y: large })).rejects.toMatchObject({
+      errors: [{ code: 'value_out_of_range', pointer: '/columns/y/7' }],
+    });
     const none = { table: { columns: { x1: [], x2: [], kind: [], g: [], y: [] } } };
     await expect(runJob(layerContract, editLayer, { ...params, ...none })).rejects.toThrow(/no rows/);
     const twice = upload('twice.csv', 'x1,x2,kind,g,y,y\n1,2,p,a,1,2\n');
@@ -177,7 +183,7 @@ describe('fairness.fit_gated', () => {
       Array.from({ length: 1600 }, (_, i) => stream(2, 'xor').uniform(1, { start: 2 * i + j, low: -1 })[0]!),
     ) as [number[], number[]];
     const label = x1.map((x, i) => (x * x2[i]! > 0 ? 'yes' : 'no'));
-    const side = x1.map((x) => (x > 0 ? 'right' : 'left'));
+    const side = x1.map((x, i) => (i % 160 === 0 ? 'rare' : x > 0 ? 'right' : 'left'));
     const { outcome, files } = await runJob(gatedContract, fitGated, {
       table: { columns: { x1, x2, label, side } },
       label: 'label',
@@ -195,6 +201,7 @@ describe('fairness.fit_gated', () => {
     expect(by.pooled!.accuracy).toBeLessThan(0.65);
     expect(by.decoupled!.needs_demographics).toBe(true);
     expect(result.preferences.without_harm_rate).toBe(1);
+    expect(result.excluded).toEqual([{ attribute: 'side', level: 'rare', count: expect.any(Number) }]);
     expect(result.preferences.demographics).toMatchObject([{ groups: [{ harmed: false }, { harmed: false }] }]);
     const inputs = { [result.predictor]: asInput(outcome.published[0]!, files) };
     const predicted = await runJob(
