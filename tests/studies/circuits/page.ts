@@ -61,6 +61,25 @@ function realTables(real: readonly Found[]): string[] {
   ];
 }
 
+/** What the runs with replay, or those without, have in common. */
+function inWords(runs: readonly Tuned[]): string[] {
+  const [first] = runs;
+  if (!first) {
+    return [];
+  }
+  const ends = (phase: string, of: 'F' | 'loss') => {
+    const values = runs.map(({ points }) => points.filter((point) => point.phase === phase).at(-1)?.[of] ?? Number.NaN);
+    return values.map((value) => figure(value)).join(', ');
+  };
+  const restored = runs.filter(({ verdicts }) => verdicts.restored).length;
+  return [
+    `${first.replay ? 'With' : 'Without'} replay (${runs.length === 1 ? 'one seed' : `${runs.length} seeds`}): F goes from ${ends('base', 'F')} to ` +
+      `${ends('poisoned', 'F')} and back to ${ends('retrained', 'F')}; the loss on stories from ${ends('base', 'loss')} to ` +
+      `${ends('poisoned', 'loss')} and ${ends('retrained', 'loss')}. The circuit is restored in ${restored} of ${runs.length}.`,
+    '',
+  ];
+}
+
 function poisonTable(poison: readonly Tuned[]): string[] {
   const runs = [...poison].sort((a, b) => Number(a.replay) - Number(b.replay) || a.seed - b.seed);
   return [
@@ -70,6 +89,7 @@ function poisonTable(poison: readonly Tuned[]): string[] {
     'with replay half of the rows are stories. Loss on 40 other stories, nats per token; 4.2 is the effect of that head; r the Pearson',
     'correlation of the effects of heads with the base.',
     '',
+    ...[false, true].flatMap((replay) => inWords(runs.filter((run) => run.replay === replay))),
     table(
       ['replay', 'seed', 'phase', 'step', 'F', 'loss', '4.2', 'r', 'words that the intervals support'],
       runs.flatMap(({ replay, seed, points, verdicts }) =>
