@@ -1,5 +1,5 @@
 /** The files of a model as they were uploaded, side by side in a folder: nothing in them is executed or unpickled. */
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream, existsSync, readdirSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -16,6 +16,8 @@ type ImportedFolder = { folder: string; left_out: string[]; digests: string[] };
 /** What a model or an adapter is made of. */
 const WANTED =
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|adapter_config|quantize_config|quant_config)\.json$|\.safetensors(\.index\.json)?$|\.gguf$|^chat_template\.jinja$/;
+/** One of these says what the others are; a GGUF file says that itself. */
+const DESCRIBED = /^(adapter_)?config\.json$|\.gguf$/;
 const PICKLED = /\.(bin|pt|pth|ckpt|pkl|pickle)$/;
 
 /** @throws SextantError `data_invalid`, `input_not_found`, and as `unpackTar` */
@@ -57,7 +59,7 @@ export async function openImported(context: JobContext<Params>): Promise<Importe
 
 function checked(imported: ImportedFolder): ImportedFolder {
   const { folder, left_out } = imported;
-  if (existsSync(join(folder, 'config.json')) || existsSync(join(folder, 'adapter_config.json'))) {
+  if (readdirSync(folder).some((name) => DESCRIBED.test(name))) {
     return imported;
   }
   const pickled = left_out.find((name) => PICKLED.test(name));
@@ -65,7 +67,7 @@ function checked(imported: ImportedFolder): ImportedFolder {
     'data_invalid',
     pickled
       ? `${basename(pickled)} is a pickle, which can run any code when opened: convert the model to safetensors where you trust the file`
-      : 'there is neither a config.json nor an adapter_config.json among the files',
+      : 'there is no config.json, no adapter_config.json and no GGUF file among the files',
   );
 }
 

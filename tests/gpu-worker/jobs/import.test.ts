@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import lmGenerate from '../../../shared/jobs/lm.generate.ts';
 import modelImport from '../../../shared/jobs/model.import.ts';
 import saeEncode from '../../../shared/jobs/sae.encode.ts';
 import saeImport from '../../../shared/jobs/sae.import.ts';
 import { stream } from '../../../shared/math/random.ts';
+import { ggufModel } from '../../support/gguf-model.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { TINY, type TinyModel, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
@@ -80,6 +82,19 @@ describe('model.import', () => {
       expect(result.left_out).toEqual(['tiny/optimizer.pt']);
       expect(await generated({ id: result.model })).toEqual(await generated(model));
     }
+  });
+
+  it('publishes a GGUF file by itself', async () => {
+    const gguf = ggufModel();
+    const parts = [jobs.upload('model.gguf', readFileSync(gguf.path))];
+    const { result } = await jobs.run(modelImport, { source: { files: [{ name: 'model.gguf', parts }] } });
+    gguf.remove();
+    expect(result).toMatchObject({ family: 'llama', files: [{ name: 'model.gguf' }] });
+    const manifest = jobs.published.get(result.model)!;
+    expect(manifest.blobs.map(({ name }) => name)).toEqual(['model.gguf']);
+    const broken = [jobs.upload('model.gguf', jobs.read(manifest.blobs[0]!).subarray(0, 500))];
+    const source = { files: [{ name: 'model.gguf', parts: broken }] };
+    await expect(jobs.run(modelImport, { source })).rejects.toBeInstanceOf(SextantError);
   });
 
   it('refuses archives that unpack to too much, lead elsewhere, or are none', async () => {
