@@ -8,6 +8,8 @@ export interface Env {
   readonly DB: D1Database;
   readonly KV: KVNamespace;
   readonly R2: R2Bucket;
+  /** Files of `edge/site`. */
+  readonly ASSETS: Fetcher;
   readonly GPU_QUEUE: Queue<{ jws: string }>;
   /** Durable Objects: `ledgerOf`, `inboxOf`, `runOf` and the like know the class behind each. */
   readonly LEDGER: DurableObjectNamespace;

@@ -35,6 +35,7 @@ import reports from './reports.ts';
 import runs from './runs.ts';
 import saeLatents from './sae-latents.ts';
 import saes from './saes.ts';
+import site from './site.ts';
 import spendingCaps from './spending-caps.ts';
 import tenantDeletions from './tenant-deletions.ts';
 import usage from './usage.ts';
@@ -80,6 +81,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   runs,
   saeLatents,
   saes,
+  site,
   spendingCaps,
   tenantDeletions,
   usage,

@@ -5,6 +5,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
+import { errorsGuide } from '../site/errors.ts';
+import { guideNames, guidePage } from '../site/guides.ts';
 import { figuresPage, withMainJob } from './figures.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -113,6 +115,11 @@ const FILES: Record<string, () => string | Promise<string>> = {
   'openapi.json': openApi,
   'edge/guides/webhook-events.schema.json': webhookEvents,
   'tests/bench/FIGURES.md': () => figuresPage(readResult, committed(join(root, 'tests/bench/results')), studyResults()),
+  // before the pages, which show it
+  'edge/guides/errors.md': errorsGuide,
+  ...Object.fromEntries(
+    guideNames().map((name) => [`edge/site/docs/${name === 'start' ? 'index' : name}.html`, () => guidePage(name)]),
+  ),
   'README.md': () => withMainJob(readFileSync(join(root, 'README.md'), 'utf8'), readResult),
 };
 

@@ -56,7 +56,7 @@ export const PROBLEMS = {
 export type ProblemCode = keyof typeof PROBLEMS;
 
 /** Reasons with which a job fails; beside them a handler may fail with any problem code. */
-const JOB_FAILURES = {
+export const JOB_FAILURE_TITLES = {
   attempts_exhausted: 'Every attempt ended without a result',
   timeout: 'The job used up its timeout_s of running time',
   lease_lost: 'The worker fell silent',
@@ -73,7 +73,7 @@ const JOB_FAILURES = {
   not_converged: 'An iterative fit did not reach a solution',
   dead_letter: 'The queue gave the message up',
 } as const;
-export type JobFailureCode = keyof typeof JOB_FAILURES | ProblemCode;
+export type JobFailureCode = keyof typeof JOB_FAILURE_TITLES | ProblemCode;
 
 export const fieldErrorSchema = z.strictObject({
   pointer: z.string().describe('JSON pointer (RFC 6901) to the offending value'),
