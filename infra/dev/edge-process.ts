@@ -68,19 +68,28 @@ export class EdgeProcess {
     await this.#ask({ call: ++this.#calls, enqueue: body });
   }
 
-  async #ask(request: Request): Promise<Row[]> {
-    this.#process.send(request);
-    const { call } = request;
-    for (;;) {
-      const [answer] = (await once(this.#process, 'message')) as [Executed];
-      if (answer.call !== call) {
-        continue;
-      }
-      if (answer.error) {
-        throw new Error(answer.error);
-      }
-      return answer.rows ?? [];
-    }
+  /** Several may be asked at a time. Raises an Error with the edge's own, or where it ends before it has answered. */
+  #ask(request: Request): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const settle = (error: string | undefined, rows: Row[] = []): void => {
+        this.#process.off('message', heard);
+        this.#process.off('exit', gone);
+        if (error === undefined) {
+          resolve(rows);
+        } else {
+          reject(new Error(error));
+        }
+      };
+      const heard = (answer: Executed): void => {
+        if (answer.call === request.call) {
+          settle(answer.error, answer.rows);
+        }
+      };
+      const gone = (): void => settle('the edge ended before it answered');
+      this.#process.on('message', heard);
+      this.#process.once('exit', gone);
+      this.#process.send(request, (error) => error && settle(error.message));
+    });
   }
 
   /** Stops the whole group and waits for its end; SIGKILL stands for a power cut. */

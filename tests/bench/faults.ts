@@ -3,7 +3,6 @@
  * through lines that refuse, lose, cut and fail one answer in eight, while workers, computations, the edge and the line are
  * killed or cut in turn, one about every so many milliseconds. Then ledger, list, artefacts, digests, keys, queue and
  * processes are reconciled. Prints what it saw and exits 1 where anything is not right; `--write` keeps it among the results.
- * `tests/end-to-end/storm.test.ts` does the same with 200 jobs.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

@@ -44,6 +44,8 @@ export class Storm {
   readonly #kills: Record<string, number> = {};
   #drawn = 0;
   #calm = false;
+  /** What went wrong with the storm itself. */
+  readonly #broken: string[] = [];
 
   constructor(stack: Stack, lines: { client: TroubledLine; worker: TroubledLine }, options: StormOptions) {
     this.#stack = stack;
@@ -164,7 +166,9 @@ export class Storm {
       const part = this.#pick(parts);
       if (!this.#calm) {
         this.#kills[part] = (this.#kills[part] ?? 0) + 1;
-        await this.#kill(part);
+        await this.#kill(part).catch((error: unknown) => {
+          this.#broken.push(`after killing ${part}: ${String(error)}`);
+        });
       }
     }
   }
@@ -211,7 +215,7 @@ export class Storm {
   }
 
   async #reconcile(ms: number): Promise<StormReport> {
-    const wrong: string[] = [];
+    const wrong: string[] = [...this.#broken];
     const say = (what: string): void => void wrong.push(what);
     const ids = this.#planned.map(({ id }) => id);
     if (new Set(ids).size !== ids.length) {
