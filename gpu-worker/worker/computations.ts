@@ -8,7 +8,7 @@ const STANDING_SHARE = 0.25;
 /** Part of the memory limit above which an idle process is not kept. */
 const KEPT_SHARE = 0.5;
 
-type Setup = { scratch: string; cache: string; memory_limit_bytes: number; output: Output };
+type Setup = { scratch: string; cache: string; memory_limit_bytes: number; output: Output; yielding?: boolean };
 
 export class Computations {
   readonly #setup: Setup;
@@ -17,7 +17,7 @@ export class Computations {
   readonly #processes = new Set<StandingProcess>();
   #closed = false;
 
-  /** @param setup `scratch` and `cache` are folders */
+  /** @param setup `scratch` and `cache` are folders; `yielding` processes let others compute first */
   constructor(setup: Setup) {
     this.#setup = setup;
   }
@@ -76,13 +76,14 @@ export class Computations {
   }
 
   #new(): StandingProcess {
-    const { scratch, cache, memory_limit_bytes, output } = this.#setup;
+    const { scratch, cache, memory_limit_bytes, output, yielding = false } = this.#setup;
     const standing = new StandingProcess({
       scratch,
       cache,
       standing_bytes: Math.floor(STANDING_SHARE * memory_limit_bytes),
       limit_bytes: memory_limit_bytes,
       output,
+      yielding,
     });
     this.#processes.add(standing);
     void standing.ended.then(() => this.#processes.delete(standing));

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { constants, getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -39,6 +40,8 @@ type Setup = {
   /** Resident bytes beyond which the process is ended. */
   limit_bytes: number;
   output: Output;
+  /** It yields the processor to the others: whoever waits for an answer comes before a training. */
+  yielding: boolean;
 };
 
 export class StandingProcess {
@@ -57,7 +60,7 @@ export class StandingProcess {
   #ready = false;
   #broken = false;
 
-  constructor({ scratch, cache, standing_bytes, limit_bytes, output }: Setup) {
+  constructor({ scratch, cache, standing_bytes, limit_bytes, output, yielding }: Setup) {
     this.#limit = limit_bytes;
     mkdirSync(scratch, { recursive: true });
     const folder = mkdtempSync(join(scratch, 'standing-'));
@@ -71,6 +74,9 @@ export class StandingProcess {
       // Compiled code is kept, which halves what starting a process costs.
       env: { ...ALLOCATOR, ...environment, NODE_COMPILE_CACHE: join(cache, 'compiled') },
     });
+    if (yielding) {
+      yieldProcessor(this.#process.pid);
+    }
     const [, stdout, stderr, toProcess, fromProcess] = this.#process.stdio as [
       null,
       Readable,
@@ -203,6 +209,15 @@ export class StandingProcess {
       }
       await sleep(MEMORY_WATCH_MS, undefined, { ref: false });
     }
+  }
+}
+
+/** Threads that the process starts later inherit it. */
+function yieldProcessor(pid: number | undefined): void {
+  try {
+    setPriority(pid ?? 0, pid === undefined ? getPriority() : constants.priority.PRIORITY_LOW);
+  } catch {
+    // Gone already, or not allowed: then the two share as the system decides.
   }
 }
 

@@ -76,6 +76,7 @@ export class Worker {
       arrivals,
       computations: new Computations({
         ...setup,
+        yielding: arrivals.lane === 'batch',
         output: (stream, text) => log('computation printed', { stream, text, jobs: [...arrivals.announcer.jobs] }),
       }),
     }));
