@@ -43,6 +43,17 @@ export async function meanActivation(
   sequences: TokenRows,
   { positions = 'all' }: { positions?: 'all' | 'last' } = {},
 ): Promise<MeanActivation> {
+  const { blocks, width } = await activationBlocks(model, hook, sequences, positions);
+  return meanOfRows(blocks, width);
+}
+
+/** The activations themselves, rows x width in each block, the sequences in their order. @throws SextantError likewise */
+export async function activationBlocks(
+  model: LanguageModel,
+  hook: string,
+  sequences: TokenRows,
+  positions: 'all' | 'last',
+): Promise<{ blocks: Float32Array[]; width: number }> {
   const width = model.widthAt(hook);
   if (width === null) {
     throw new SextantError('hook_unknown', `'${hook}' has no vectors of fixed width`);
@@ -58,7 +69,7 @@ export async function meanActivation(
       blocks.push(taps[hook]!.data);
     }
   }
-  return meanOfRows(blocks, width);
+  return { blocks, width };
 }
 
 /** The vector divided by its norm. @throws SextantError `data_invalid` for a zero vector */

@@ -16,6 +16,7 @@ export { Site, type SiteScores } from './measures/loss-recovered.ts';
 export { evaluateRows } from './measures/rows-evaluation.ts';
 export { labelledTasks } from './probes/labelled-tasks.ts';
 export { separatingLatent } from './probes/latent-choice.ts';
+export { trainProbe } from './probes/linear-probe.ts';
 export { spellingWords, type Vocabulary } from './probes/spelling.ts';
 export { sampleRows } from './rows/file-blocks.ts';
 export { openRowFile } from './rows/row-file.ts';

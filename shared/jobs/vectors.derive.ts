@@ -23,18 +23,46 @@ const common = {
   seed: seedSchema.default(0),
 };
 
+const calibrationPoint = z.object({
+  strength: z.number(),
+  positive_probability: z.number(),
+  negative_probability: z.number(),
+  kl: z.number().describe('KL divergence of the steered from the plain next-token distribution, nats'),
+});
+
+/** A method that reads two sets of texts. */
+const fromTexts = <M extends string>(method: M, what: string) =>
+  z.strictObject({
+    method: z.literal(method).describe(what),
+    hook: hookSchema,
+    hooks: z
+      .array(hookSchema)
+      .min(1)
+      .max(64)
+      .optional()
+      .describe(
+        'tried beside `hook`; the vector is of the one where the positive pole gains most at the calibrated strength',
+      ),
+    positions: z.enum(['all', 'last']).default('all'),
+    ...common,
+  });
+
+/** The hook points that are tried. */
+const hooksOf = (p: { hook: string; hooks?: string[] | undefined }): string[] => [p.hook, ...(p.hooks ?? [])];
+
 export default defineJob({
   type: 'vectors.derive',
   summary: 'Derive a steering vector and calibrate its strength',
   version: 1,
   scope: 'jobs:write',
   params: z.discriminatedUnion('method', [
-    z.strictObject({
-      method: z.literal('difference_in_means').describe('mean over the positive texts minus mean over the negative'),
-      hook: hookSchema,
-      positions: z.enum(['all', 'last']).default('all'),
-      ...common,
-    }),
+    fromTexts('difference_in_means', 'mean over the positive texts minus mean over the negative'),
+    fromTexts('principal_component', 'of the rows of both sets, towards the positive'),
+    fromTexts(
+      'contrastive_pairs',
+      'the mean difference within pairs: text i of either set, every pair counting the same',
+    ),
+    fromTexts('logistic_probe', 'weights of a probe that tells the rows of the two sets apart'),
     z.strictObject({
       method: z.literal('sae_latent').describe('the decoder row of a latent'),
       sae: saeIdSchema,
@@ -54,34 +82,46 @@ export default defineJob({
     width: z.number(),
     residual_norm: z.number(),
     strength: z.number().nullable(),
-    calibration: z.array(
-      z.object({
-        strength: z.number(),
-        positive_probability: z.number(),
-        negative_probability: z.number(),
-        kl: z.number().describe('KL divergence of the steered from the plain next-token distribution, nats'),
-      }),
-    ),
+    calibration: z.array(calibrationPoint),
     mismatch: z.boolean(),
+    hook: z.string().optional().describe('where the vector is, of several that were tried'),
+    sweep: z
+      .array(
+        z.object({
+          hook: z.string(),
+          residual_norm: z.number(),
+          strength: z.number().nullable(),
+          calibration: z.array(calibrationPoint),
+        }),
+      )
+      .optional()
+      .describe('every hook that was tried: effect against strength, with KL'),
   }),
   progress: { texts: 'texts done' },
   produces: ['vector'],
-  models: (p) => [{ reference: p.model, pointer: '/model', hooks: [{ hook: p.hook, pointer: '/hook' }] }],
+  models: (p) => [
+    {
+      reference: p.model,
+      pointer: '/model',
+      hooks: hooksOf(p).map((hook, i) => ({ hook, pointer: i === 0 ? '/hook' : `/hooks/${i - 1}` })),
+    },
+  ],
   inputs: (p) => [...modelInput(p.model), ...(p.method === 'sae_latent' ? [{ id: p.sae, pointer: '/sae' }] : [])],
   work(p, model, published) {
     const lengthOf = (texts: readonly string[]): number[] => texts.map((text) => textTokens(text.length, model));
     const sum = (lengths: readonly number[]): number => lengths.reduce((total, length) => total + length, 0);
     const read = lengthOf([...p.positive.texts, ...p.negative.texts]);
     const prompted = lengthOf(p.prompts);
-    const steered = (1 + p.strengths.length) * sum(prompted);
-    const tokens = sum(read) + (p.method === 'sae_latent' ? sum(prompted) : 0);
+    const tried = hooksOf(p).length;
+    const steered = tried * (1 + p.strengths.length) * sum(prompted);
+    const tokens = tried * sum(read) + (p.method === 'sae_latent' ? sum(prompted) : 0);
     const longest = Math.max(1, ...read, ...prompted);
     return {
       seconds: {
         start: 1,
         weights_loaded: model.parameters + saeWeights(published),
         multiply_adds: tokens * tokenWork(model, longest, p.hook) + steered * tokenWork(model, longest),
-        logits: (1 + p.strengths.length) * p.prompts.length * model.vocabulary,
+        logits: tried * (1 + p.strengths.length) * p.prompts.length * model.vocabulary,
       },
       memory: {
         process: 1,

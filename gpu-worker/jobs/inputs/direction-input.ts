@@ -14,10 +14,11 @@ type OpenedDirection = DerivedDirection & { mismatch: boolean; provenance: Recor
 export async function openDirection(
   context: JobContext<ParamsOf<typeof contract>>,
   opened: OpenedModel,
+  at: string,
 ): Promise<OpenedDirection> {
   const { params } = context;
   const { model } = opened;
-  if (params.method === 'difference_in_means') {
+  if (params.method !== 'sae_latent') {
     const ids = (pole: 'positive' | 'negative') => {
       if (params[pole].texts.length === 0) {
         throw paramError('data_invalid', `/${pole}/texts`, 'the method needs texts');
@@ -25,7 +26,7 @@ export async function openDirection(
       return encodeTexts(model, params[pole].texts, `/${pole}/texts`);
     };
     const texts = { positive: ids('positive'), negative: ids('negative') };
-    const found = await directionBetween(model, params.hook, texts, params.positions);
+    const found = await directionBetween(model, at, texts, params.positions, params.method);
     return { ...found, mismatch: false, provenance: { tokens: found.tokens, positions: params.positions } };
   }
   const { latent, sign, hook } = params;

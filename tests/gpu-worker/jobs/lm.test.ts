@@ -103,6 +103,34 @@ describe('jobs of language models, one after another', () => {
     const values = new Float32Array(Uint8Array.from(jobs.read(manifest.blobs[0]!)).buffer);
     expect(Math.hypot(...values)).toBeCloseTo(1, 5);
 
+    const poles = {
+      positive: { label: 'glad', texts: links.map((t) => `${header(1)} ${t}`), tokens: axis.positive },
+      negative: { label: 'sad', texts: links.map((t) => `${header(-1)} ${t}`), tokens: axis.negative },
+      prompts: links.map((t) => `${header(0)} ${t}`),
+      strengths: [0.5, 1],
+    };
+    for (const method of ['principal_component', 'contrastive_pairs', 'logistic_probe']) {
+      const swept = await jobs.run(vectorsDerive, {
+        ...poles,
+        method,
+        model,
+        hook: 'resid_post.0',
+        hooks: ['resid_post.1'],
+        positions: 'last',
+      });
+      const { sweep = [], hook } = swept.result;
+      expect(sweep.map((one) => one.hook)).toEqual(['resid_post.0', 'resid_post.1']);
+      const gains = sweep.map(({ strength, calibration }) => {
+        const at = (value: number | null) => calibration.find((point) => point.strength === value)!;
+        return strength === null ? 0 : at(strength).positive_probability - at(0).positive_probability;
+      });
+      expect(hook).toBe(sweep[gains.indexOf(Math.max(...gains))]!.hook);
+      expect(Math.max(...gains)).toBeGreaterThan(0.05);
+      expect(swept.published[0]!.hook).toBe(hook);
+      const found = new Float32Array(Uint8Array.from(jobs.read(swept.published[0]!.blobs[0]!)).buffer);
+      expect(Math.hypot(...found)).toBeCloseTo(1, 5);
+    }
+
     const { result } = await jobs.run(lmEvaluate, {
       model,
       prompts: links.map((t) => `${header(0)} ${t}`),

@@ -1,0 +1,110 @@
+/** Directions between two sets of texts other than the difference of their means; each is of unit norm, towards the positive. */
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { LanguageModel, TokenRows } from '../lm/index.ts';
+import { trainProbe } from '../sae/index.ts';
+import { activationBlocks, meanOfRows, unitVector } from './difference-in-means.ts';
+
+type Texts = Record<'positive' | 'negative', TokenRows>;
+type Positions = 'all' | 'last';
+
+const ROUNDS = 300;
+const CONVERGED = 1e-12;
+
+/**
+ * The first principal component of all rows about their mean, by power iteration in float64 from the difference of the two
+ * means, whose side it takes. @throws SextantError `data_invalid` where nothing varies
+ */
+export async function principalComponent(
+  model: LanguageModel,
+  hook: string,
+  texts: Texts,
+  positions: Positions,
+): Promise<Float32Array> {
+  const positive = await activationBlocks(model, hook, texts.positive, positions);
+  const negative = await activationBlocks(model, hook, texts.negative, positions);
+  const { width } = positive;
+  const blocks = [...positive.blocks, ...negative.blocks];
+  const { mean } = meanOfRows(blocks, width);
+  const [above, below] = [meanOfRows(positive.blocks, width).mean, meanOfRows(negative.blocks, width).mean];
+  const towards = above.map((value, i) => value - below[i]!);
+  // What no row has along the difference would never be found: a little of every coordinate is mixed in.
+  const norm = Math.hypot(...towards);
+  let v = normalised(towards.map((value, i) => value + 1e-3 * (norm || 1) * Math.cos(i)));
+  for (let round = 0; round < ROUNDS; round++) {
+    const next = new Float64Array(width);
+    for (const x of blocks) {
+      for (let row = 0; row < x.length; row += width) {
+        let dot = 0;
+        for (let i = 0; i < width; i++) {
+          dot += (x[row + i]! - mean[i]!) * v[i]!;
+        }
+        for (let i = 0; i < width; i++) {
+          next[i]! += dot * (x[row + i]! - mean[i]!);
+        }
+      }
+    }
+    const turned = normalised(next);
+    const moved = turned.reduce((sum, value, i) => sum + (value - v[i]!) ** 2, 0);
+    v = turned;
+    if (moved < CONVERGED) {
+      break;
+    }
+  }
+  const side = v.reduce((sum, value, i) => sum + value * towards[i]!, 0);
+  return unitVector(side < 0 ? v.map((value) => -value) : v);
+}
+
+function normalised(v: Float64Array): Float64Array {
+  const norm = Math.hypot(...v);
+  if (!(norm > 0)) {
+    throw new SextantError('data_invalid', 'the activations do not vary: there is no principal component');
+  }
+  return v.map((value) => value / norm);
+}
+
+/**
+ * The mean of the differences within pairs of texts, each brought to unit norm so that no pair counts more than another.
+ * @throws SextantError `data_invalid` where the sets are not of one size, or a pair does not differ
+ */
+export async function contrastivePairs(
+  model: LanguageModel,
+  hook: string,
+  { positive, negative }: Texts,
+  positions: Positions,
+): Promise<Float32Array> {
+  if (positive.length !== negative.length) {
+    const detail = `${positive.length} positive and ${negative.length} negative texts: pairs need as many of each`;
+    throw new SextantError('data_invalid', detail);
+  }
+  let sum: Float64Array | null = null;
+  for (const [i, text] of positive.entries()) {
+    const [one, other] = [
+      await activationBlocks(model, hook, [text], positions),
+      await activationBlocks(model, hook, [negative[i]!], positions),
+    ];
+    const [to, from] = [meanOfRows(one.blocks, one.width).mean, meanOfRows(other.blocks, one.width).mean];
+    const difference = unitVector(to.map((value, j) => value - from[j]!));
+    sum = (sum ?? new Float64Array(one.width)).map((value, j) => value + difference[j]!);
+  }
+  return unitVector(sum ?? []);
+}
+
+/** The weights of a logistic probe that tells the rows of the two sets apart, on standardised columns. */
+export async function logisticProbe(
+  model: LanguageModel,
+  hook: string,
+  texts: Texts,
+  positions: Positions,
+): Promise<Float32Array> {
+  const positive = await activationBlocks(model, hook, texts.positive, positions);
+  const negative = await activationBlocks(model, hook, texts.negative, positions);
+  const rowsOf = (blocks: readonly Float32Array[]) => blocks.reduce((sum, x) => sum + x.length / positive.width, 0);
+  const y = [...Array(rowsOf(positive.blocks)).fill(1), ...Array(rowsOf(negative.blocks)).fill(0)] as number[];
+  const x = new Float64Array(y.length * positive.width);
+  let at = 0;
+  for (const block of [...positive.blocks, ...negative.blocks]) {
+    x.set(block, at);
+    at += block.length;
+  }
+  return unitVector(trainProbe(x, positive.width, y, [...y.keys()]).weights);
+}
