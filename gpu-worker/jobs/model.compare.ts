@@ -5,7 +5,7 @@ import { compareModels, layerErrorPlot, requireOneShape } from '../compression/i
 import { handle } from './handler.ts';
 import { openCorpus } from './inputs/corpus-input.ts';
 import { densely, openModel } from './inputs/model-input.ts';
-import { wholeSequences } from './inputs/sequence-sets.ts';
+import { predictedSequences } from './inputs/sequence-sets.ts';
 import { publishReport } from './outputs/report.ts';
 
 export default handle(contract, async (context) => {
@@ -15,11 +15,9 @@ export default handle(contract, async (context) => {
   try {
     requireOneShape(opened.model, other.model, '/other');
     const corpus = await openCorpus(context, params.corpus, opened.model, opened.digest);
-    const sequences = await wholeSequences(corpus, 'held-out', opened.model, {
-      context: params.context,
-      tokens: params.tokens,
-      pointer: '/tokens',
-    });
+    const { split, packing, tokens: limit } = params;
+    const length = Math.min(params.context, opened.model.architecture.context);
+    const { sequences, text } = await predictedSequences(corpus, { split, packing, length, limit });
     const tokens = sequences.reduce((sum, ids) => sum + ids.length, 0);
     const { matrices, ...found } = await compareModels(opened.model, other.model, sequences, {
       seed: params.seed,
@@ -31,7 +29,7 @@ export default handle(contract, async (context) => {
           metrics: { tokens: done, of: tokens },
         }),
     });
-    const measured = { ...found, matrices: matrices.length, tokens, data_digest: corpus.digest };
+    const measured = { ...found, matrices: matrices.length, tokens, text, data_digest: corpus.digest };
     const layers = found.layers.map(({ relative_error, ...rest }) => ({ ...rest, stream_error: relative_error }));
     const { other: _other, ...rest } = params;
     const report = await publishReport(

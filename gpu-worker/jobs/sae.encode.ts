@@ -1,6 +1,6 @@
 /** Handler of `sae.encode`: texts through a model, or rows of files, into codes. */
 import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
-import contract, { FIRST_ROWS } from '../../shared/jobs/sae.encode.ts';
+import contract, { BLOCK_ROWS, FIRST_ROWS } from '../../shared/jobs/sae.encode.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { activations, tokenText } from '../lm/index.ts';
 import { Encoder, encodeActivations, reconstruct, tokenCodes } from '../sae/index.ts';
@@ -14,9 +14,6 @@ import { openSae, openSaeForRows } from './outputs/sae-artefact.ts';
 
 type Params = ParamsOf<typeof contract>;
 type Result = ResultOf<typeof contract>;
-
-/** Rows of files that are encoded at a time. */
-const BLOCK_ROWS = 4096;
 
 export default handle(contract, async (context) => {
   const { model, texts, activations: files } = context.params;

@@ -28,7 +28,9 @@ export default handle(contract, async (context) => {
     const hook = params.hook ?? manifest.hook!;
     const corpus = await openCorpus(context, params.corpus, model, opened.digest);
     const length = Math.min(params.context, model.architecture.context);
-    const { x } = await heldOutActivations(model, hook, corpus.sequences('train', length), {
+    const { split, packing, tokens: limit } = params;
+    const reading = corpus.read({ split, packing, length, limit, as: 'rows' });
+    const { x } = await heldOutActivations(model, hook, reading, {
       tokens: params.tokens,
       pass: sequencesPerPass(length),
     });
@@ -74,6 +76,7 @@ export default handle(contract, async (context) => {
         saes,
         unpruned: { fvu: before.fvu, l0: before.l0 },
         tokens: x.length / inputs,
+        text: await reading.account(),
         data_digest: corpus.digest,
       },
       published,

@@ -61,6 +61,7 @@ export default handle(contract, async (context) => {
         saes,
         tokens: swept.tokens,
         tokens_per_s: swept.tokensPerSecond,
+        text: await read.text(),
         rows: read.rows,
         data_digest: read.digest,
         input_scale: swept.scale,

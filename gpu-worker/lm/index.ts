@@ -70,7 +70,7 @@ export { type TrainedModel, trainLanguageModel } from './training/train.ts';
 export { lossGraph } from './training/training-graph.ts';
 export { weightGradients } from './training/weight-gradients.ts';
 export { writeEditedFolder } from './weights/edited-folder.ts';
-export { type ModelFolder, readFolder, readWeight } from './weights/folder.ts';
+export { type ModelFolder, readFolder, readWeight, storageOf } from './weights/folder.ts';
 export { fetchModel } from './weights/hub.ts';
 export { initialisers } from './weights/initialise.ts';
 export { copyFiles, KEPT_FILES, TOKENIZER_FILES } from './weights/kept-files.ts';

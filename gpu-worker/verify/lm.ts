@@ -16,6 +16,8 @@ export type Comparison = {
   logits: number | null;
   /** Largest difference of a hidden state, relative to that state's largest entry. */
   hidden: number | null;
+  /** Largest absolute difference of a router's logits, in layers of experts. */
+  router: number | null;
   loss: number | null;
   /** Largest difference of a gradient, relative to that gradient's largest entry. */
   gradients: number | null;
@@ -35,7 +37,8 @@ export async function compareModel(
     const has = (name: string) => expected.header.tensors.has(name);
     const { layers } = model.architecture;
     const states = Array.from({ length: layers }, (_, layer) => `resid_pre.${layer}`);
-    const out = await model.forward({ ids: rows, taps: states, losses: true, final: true });
+    const routers = [...expected.header.tensors.keys()].filter((name) => name.startsWith('router.'));
+    const out = await model.forward({ ids: rows, taps: [...states, ...routers], losses: true, final: true });
     const hidden = [...states.map((hook) => out.taps[hook]!), out.final!]
       .map((state, i) => [`hidden.${i}`, state.data] as const)
       .filter(([name]) => has(name))
@@ -43,6 +46,10 @@ export async function compareModel(
     return {
       logits: has('logits') ? difference(out.logits!.data, expected.float32('logits')) : null,
       hidden: hidden.length > 0 ? Math.max(...hidden) : null,
+      router:
+        routers.length > 0
+          ? Math.max(...routers.map((name) => difference(out.taps[name]!.data, expected.float32(name))))
+          : null,
       loss: has('loss') ? Math.abs(meanLoss(out.losses!) - expected.float32('loss')[0]!) : null,
       gradients: await compareGradients(model, rows, expected, device),
       greedy: has('greedy') ? await compareGreedy(model, rows[0]!, integerRows(expected, 'greedy')[0]!) : null,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../../shared/contracts/job.ts';
 import type { ModelDescription } from '../../shared/contracts/model.ts';
 import type { TokenPiece } from '../../shared/contracts/token-piece.ts';
+import { MOST_MODELS } from '../../shared/contracts/worker-call.ts';
 import type { ComputationFailure } from './computation-failure.ts';
 import type { CheckpointAnswer, Report, Stop, Urgency, Written, WrittenCheckpoint } from './computation-messages.ts';
 
@@ -100,7 +101,10 @@ export class Computation {
         this.#outlets.tokens(report.piece);
         return;
       case 'model':
-        this.models.push(report.model);
+        // What is beyond the limit is described when a later job opens it.
+        if (this.models.length < MOST_MODELS) {
+          this.models.push(report.model);
+        }
         return;
       case 'checkpoint':
         void this.#checkpoint(report.number, report.checkpoint);

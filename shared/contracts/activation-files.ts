@@ -69,10 +69,18 @@ export type FileRows = z.infer<typeof fileRowsSchema>;
 /** Rows of activations' width for an estimate, where nobody knows the files yet: that of GPT-2 small. */
 const ASSUMED_WIDTH = 768;
 
-/** What the manifests among the inputs say of the rows' width; else assumed. */
-export function knownRows(published: readonly { kind: string; body: Record<string, unknown> }[]): { width: number } {
+/** What the manifests among the inputs say of the rows: their width, else assumed, and how many; any number for files of others. */
+export function knownRows(published: readonly { kind: string; body: Record<string, unknown> }[]): {
+  width: number;
+  count: number;
+} {
   const width = published
     .map(({ kind, body }) => (kind === 'sae' ? body.inputs : body.width))
     .find((own) => typeof own === 'number');
-  return { width: typeof width === 'number' ? width : ASSUMED_WIDTH };
+  const counts = published.flatMap(({ kind, body }) => (kind === 'report' ? [Number(body.tokens)] : []));
+  const count = counts.reduce((sum, own) => sum + own, 0);
+  return {
+    width: typeof width === 'number' ? width : ASSUMED_WIDTH,
+    count: counts.length > 0 && Number.isFinite(count) ? count : Number.POSITIVE_INFINITY,
+  };
 }

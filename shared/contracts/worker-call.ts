@@ -145,6 +145,9 @@ export const uploadsSchema = z.object({
 });
 export type Uploads = z.infer<typeof uploadsSchema>;
 
+/** Models that one attempt opened or published, and tells the edge of. */
+export const MOST_MODELS = 64;
+
 /** POST /internal/jobs/{id}/complete: everything a job leaves behind, accepted at once or not at all. */
 export const completeRequestSchema = z.strictObject({
   input_digest: digestSchema,
@@ -154,8 +157,8 @@ export const completeRequestSchema = z.strictObject({
   result: z.record(z.string(), z.unknown()),
   metrics: z.record(z.string(), z.number()),
   run: runReportSchema,
-  /** Models that this attempt resolved, so that the edge can refuse wrong hooks from now on. */
-  models: z.array(modelDescriptionSchema).max(16),
+  /** Models that this attempt resolved or made, so that the edge can refuse wrong hooks from now on. */
+  models: z.array(modelDescriptionSchema).max(MOST_MODELS),
 });
 export type CompleteRequest = z.infer<typeof completeRequestSchema>;
 /**
@@ -178,7 +181,7 @@ export const failRequestSchema = z.strictObject({
   error: jobErrorSchema.omit({ attempt: true }),
   retryable: z.boolean(),
   host: z.boolean().default(false),
-  models: z.array(modelDescriptionSchema).max(16).default([]),
+  models: z.array(modelDescriptionSchema).max(MOST_MODELS).default([]),
 });
 /** POST /internal/jobs/{id}/release: the worker is shutting down; the job is queued again and the attempt not counted. */
 export const releaseRequestSchema = z.strictObject({});

@@ -7,6 +7,7 @@ import { circuitTaskSchema, labelSetSchema } from '../contracts/circuit-task.ts'
 import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { bodyWeights, floats } from './costs.ts';
 import { corpusInput, modelInput, taskInput } from './references.ts';
@@ -95,6 +96,9 @@ export default defineJob({
       .nullable()
       .describe('what the generated language itself would lose on the same unseen text, in nats'),
     tokens: z.number(),
+    text: textAccountSchema
+      .nullable()
+      .describe('of the side that is trained on, read once; null for text without end, completions and tasks'),
     data_digest: z.string(),
   }),
   progress: { loss: 'nats per token', tokens_per_s: '1/s', seconds_left: 's' },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
@@ -29,7 +30,9 @@ export default defineJob({
     model: modelReferenceSchema.describe('the dense model'),
     other: modelReferenceSchema.describe('a model of the same shape'),
     corpus: corpusSchema,
-    tokens: z.number().int().min(2).max(10_000_000).default(8192),
+    split: textSplitSchema.default('all'),
+    packing: packingSchema.default('documents'),
+    tokens: z.number().int().min(2).max(10_000_000).default(8192).describe('most that are predicted'),
     context: z.number().int().min(2).max(8192).default(128),
     seed: seedSchema.default(0),
   }),
@@ -50,6 +53,7 @@ export default defineJob({
     sites: z.array(siteSchema),
     matrices: z.number(),
     tokens: z.number(),
+    text: textAccountSchema,
     data_digest: z.string(),
   }),
   progress: { tokens: 'tokens compared', of: 'tokens' },

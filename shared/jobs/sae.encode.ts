@@ -5,9 +5,11 @@ import { reportIdSchema, saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, windowSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
-import { floats, NO_MODEL, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { floats, NO_MODEL, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { activationInputs, modelInput } from './references.ts';
 
+/** Rows of files that are encoded at a time, and codes after which a shard is closed, about. */
+export const [BLOCK_ROWS, SHARD_CODES] = [4096, 4e6];
 /** Rows of files whose codes stand in the result itself. */
 export const FIRST_ROWS = 256;
 
@@ -74,7 +76,8 @@ export default defineJob({
     ...activationInputs(p.activations),
   ],
   work(p, read, published) {
-    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
+    const rows = p.activations && knownRows(published);
+    const model = rows ? { ...NO_MODEL, width: rows.width } : read;
     const lengths = (p.texts ?? []).map((text) => textTokens(text.length, model));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
     const longest = Math.min(p.context, model.context, Math.max(0, ...lengths));
@@ -92,6 +95,8 @@ export default defineJob({
         sae_weights: floats(weights),
         values: floats(longest * model.width),
         codes: tokens * p.strongest,
+        file_values: rows ? floats(BLOCK_ROWS * model.width) : 0,
+        file_codes: rows ? floats(Math.min(rows.count * saeCodes(published), SHARD_CODES)) : 0,
       },
       artefact_bytes: 0,
     };

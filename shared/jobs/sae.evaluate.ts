@@ -228,7 +228,8 @@ export default defineJob({
     ...p.saes.map((id, i) => ({ id, pointer: `/saes/${i}` })),
   ],
   work(p, read, published) {
-    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
+    const rows = p.activations && knownRows(published);
+    const model = rows ? { ...NO_MODEL, width: rows.width } : read;
     const { width: inputs, vocabulary } = model;
     const context = Math.min(p.context, model.context);
     const weights = saeWeights(published) || p.saes.length * 2 * ASSUMED_EXPANSION * inputs ** 2;
@@ -253,8 +254,9 @@ export default defineJob({
         process: 1,
         weights: floats(model.parameters),
         sae_weights: floats(weights / count),
-        held: floats(p.tokens * inputs * (1 + count)),
-        codes: floats(p.tokens * codes),
+        held: rows ? 0 : floats(p.tokens * inputs * (1 + count)),
+        file_rows: rows ? floats(Math.min(p.tokens, rows.count) * inputs) : 0,
+        codes: floats(Math.min(p.tokens, rows?.count ?? p.tokens) * codes),
         latents: floats(weights / (2 * inputs * count)),
         logits: floats(Math.min(spliced, Math.max(context, logitPositions(vocabulary))) * vocabulary),
         spliced: floats(spliced * inputs),

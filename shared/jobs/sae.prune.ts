@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
@@ -16,6 +17,8 @@ export default defineJob({
     model: modelReferenceSchema.describe('whose activations calibrate: usually a compressed model'),
     sae: saeIdSchema,
     corpus: corpusSchema,
+    split: textSplitSchema.default('all'),
+    packing: packingSchema.default('documents'),
     rule: z
       .enum(['canonical', 'output_norms', 'magnitude_matrix', 'magnitude_latent'])
       .default('canonical')
@@ -49,6 +52,7 @@ export default defineJob({
     ),
     unpruned: z.object({ fvu: z.number().nullable(), l0: z.number() }),
     tokens: z.number(),
+    text: textAccountSchema,
     data_digest: z.string(),
   }),
   progress: { saes: 'autoencoders pruned' },

@@ -4,6 +4,7 @@ import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } fr
 import { corpusSchema } from '../contracts/corpus.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { SAE_VARIANT_NAMES, saeVariant } from '../models/sae-variant-facts.ts';
 import { defineJob } from './contract.ts';
 import { floats, NO_MODEL, tokenWork } from './costs.ts';
@@ -178,6 +179,9 @@ export default defineJob({
     ),
     tokens: z.number(),
     tokens_per_s: z.number(),
+    text: textAccountSchema
+      .nullable()
+      .describe('of the side that is trained on, read once; null for text without end and for activations in files'),
     rows: fileRowsSchema.nullable().describe('of activations in files; null for those of a model'),
     data_digest: z.string(),
     input_scale: z.number().describe('factor on activations during training'),
@@ -201,10 +205,12 @@ export default defineJob({
   ],
   work(p, read, published) {
     // Files are read in place of a model, whose part in every quantity is nothing.
-    const model = p.activations ? { ...NO_MODEL, ...knownRows(published) } : read;
+    const rows = p.activations && knownRows(published);
+    const model = rows ? { ...NO_MODEL, width: rows.width } : read;
     const { width: inputs } = model;
     const context = Math.min(p.context, model.context);
     const tokens = p.steps * p.batch;
+    const block = Math.max(BLOCK_TOKENS, 2 * p.batch);
     const weights = (fast: boolean): number =>
       p.saes.filter((sae) => trainsSparsely(sae) === fast).reduce((sum, { width }) => sum + 2 * width * inputs, 0);
     const latents = p.saes.reduce((sum, { width }) => sum + width, 0);
@@ -226,13 +232,15 @@ export default defineJob({
       memory: {
         process: 1,
         weights: floats(model.parameters),
-        block: floats(Math.max(BLOCK_TOKENS, 2 * p.batch) * inputs),
+        block: rows ? 0 : floats(block * inputs),
+        file_block: rows ? floats(Math.min(block, rows.count) * inputs) : 0,
         batch: floats(p.batch * inputs * p.saes.length),
         sparse_weights: floats(sparse),
         dense_weights: floats(dense),
         dense_codes: floats(p.batch * denseLatents),
         widest: floats(2 * widest * inputs),
-        evaluated: floats(p.evaluation_tokens * inputs),
+        evaluated: rows ? 0 : floats(p.evaluation_tokens * inputs),
+        file_evaluated: rows ? floats(Math.min(p.evaluation_tokens, rows.count) * inputs) : 0,
         codes: floats(codes),
       },
       artefact_bytes: floats(sparse + dense) + (p.feature_dashboards ? DASHBOARD_BYTES * latents : 0),

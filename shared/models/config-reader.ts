@@ -43,6 +43,14 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
 const isNeutral = (name: string, value: unknown): boolean =>
   Object.hasOwn(NEUTRAL, name) && JSON.stringify(NEUTRAL[name]) === JSON.stringify(value);
 
+/** Fields that may be null where they have a default: what they are then is worked out of others, or is nothing. */
+const NULLABLE: ReadonlySet<string> = new Set(
+  `num_key_value_heads head_dim n_inner intermediate_size final_logit_softcapping attn_logit_softcapping sliding_window
+  _sliding_window_pattern window_size original_max_position_embeddings attention_factor mscale mscale_all_dim`.split(
+    /\s+/,
+  ),
+);
+
 const refuse = (message: string) => new SextantError('model_unsupported', message);
 
 export class ConfigReader {
@@ -78,9 +86,17 @@ export class ConfigReader {
     return Object.hasOwn(this.#fields, name);
   }
 
+  /** The raw value, or the default of a field that is not written; null is no value where the publishers' library refuses it. */
+  #orDefault(name: string, fallback: unknown): unknown {
+    if (this.#fields[name] === null && fallback !== undefined && !NULLABLE.has(name)) {
+      throw this.refuse(name, `is null; give its value, or leave it out for ${JSON.stringify(fallback)}`);
+    }
+    return this.raw(name) ?? fallback;
+  }
+
   /** A finite number. Without `fallback` the field is required. */
   number(name: string, fallback?: number): number {
-    const value = this.raw(name) ?? fallback;
+    const value = this.#orDefault(name, fallback);
     if (typeof value !== 'number' || !Number.isFinite(value)) {
       throw this.#wrong(name, 'a finite number', value);
     }
@@ -105,7 +121,7 @@ export class ConfigReader {
   }
 
   flag(name: string, fallback: boolean): boolean {
-    const value = this.raw(name) ?? fallback;
+    const value = this.#orDefault(name, fallback);
     if (typeof value !== 'boolean') {
       throw this.#wrong(name, 'true or false', value);
     }
@@ -114,7 +130,7 @@ export class ConfigReader {
 
   /** One of the given strings. */
   choice<T extends string>(name: string, allowed: readonly T[], fallback?: T): T {
-    const value = this.raw(name) ?? fallback;
+    const value = this.#orDefault(name, fallback);
     const found = allowed.find((option) => option === value);
     if (found === undefined) {
       throw this.#wrong(name, `one of ${allowed.join(', ')}`, value);
@@ -144,7 +160,7 @@ export class ConfigReader {
       .map(([name]) => `${this.#path}${name}`);
     if (unknown.length > 0) {
       throw refuse(
-        `config of model_type '${this.modelType}' has fields that are not supported and may change the arithmetic: ${unknown.join(', ')}`,
+        `config${this.modelType && ` of model_type '${this.modelType}'`} has fields that are not supported and may change the arithmetic: ${unknown.join(', ')}`,
       );
     }
   }

@@ -56,6 +56,15 @@ function readRopeSettings(
   headDim: number,
   defaults: RopeDefaults = {},
 ): Rope {
+  for (const [from, name] of [
+    [config, defaults.legacyTheta ?? 'rope_theta'],
+    [settings, 'rope_theta'],
+    [settings, 'rope_type'],
+  ] as const) {
+    if (from?.has(name) && from.raw(name) === undefined) {
+      throw from.refuse(name, 'is null; give its value, or leave it out');
+    }
+  }
   const legacyTheta = config.raw(defaults.legacyTheta ?? 'rope_theta');
   const legacyFraction = defaults.legacyFraction && config.raw(defaults.legacyFraction);
   const theta = settings?.raw('rope_theta') ?? legacyTheta ?? defaults.theta ?? 10_000;

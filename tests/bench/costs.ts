@@ -9,11 +9,13 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Manifest } from '../../shared/contracts/manifest.ts';
+import activationsExtract from '../../shared/jobs/activations.extract.ts';
 import { UNIT_COSTS } from '../../shared/jobs/costs.generated.ts';
 import { type ModelSizes, priceOf, type UnitCosts, type Work } from '../../shared/jobs/costs.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import saeTrain from '../../shared/jobs/sae.train.ts';
 import { describe } from '../../shared/models/describe.ts';
+import { manifestId } from '../../shared/signing/digest.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { CASES, type Case, type Folders, MODELS, withIds, writeInputs } from './costs/cases.ts';
 import { unitCosts } from './costs/fit.ts';
@@ -29,6 +31,18 @@ const HOOK = 'resid_post.1';
 
 type Row = { case: Case; work: Work; measured: Measured };
 type Line = { type: string; sizes: string; held: boolean; cpu_s: number; peak_mb: number };
+
+/** Extracts the rows that a job reads, in this process. */
+async function withRows(jobs: LocalJobs, one: Case): Promise<Record<string, unknown>> {
+  const params = await withSaes(jobs, one);
+  if (!one.rows) {
+    return params;
+  }
+  const { inputs, tokens } = one.rows;
+  const asked = { model: { local: inputs }, hooks: [HOOK], corpus: { local: 'text' }, tokens, context: 96 };
+  const { published } = await jobs.run(activationsExtract, asked);
+  return { ...params, activations: [{ artefact: await manifestId(published[0]!) }] };
+}
 
 /** Trains the autoencoders that a job reads for one step, in this process. */
 async function withSaes(jobs: LocalJobs, one: Case): Promise<Record<string, unknown>> {
@@ -58,7 +72,7 @@ async function measure(one: Case, { models, corpora }: Folders): Promise<Measure
   const configuration = { models, corpora, threads: one.type === 'lm.generate' ? 2 : 1 };
   const jobs = new LocalJobs(configuration);
   try {
-    const params = JOB_CONTRACTS[one.type]?.params.parse(await withSaes(jobs, one));
+    const params = JOB_CONTRACTS[one.type]?.params.parse(await withRows(jobs, one));
     const published = [...jobs.published];
     const files = published.flatMap(([, { blobs }]) => blobs.map(({ sha256 }) => join(jobs.folder, sha256)));
     const order: Order = { type: one.type, params, configuration, published, files: [...new Set(files)] };
@@ -81,20 +95,23 @@ const NO_MODEL: ModelSizes = { layers: 1, heads: 1, width: 1, vocabulary: 1, con
 
 /** What the contract counts for a case, as the edge would with the model described and the autoencoders published. */
 function workOf(one: Case): Work {
-  const { type, saes } = one;
+  const { type, saes, rows } = one;
   const contract = JOB_CONTRACTS[type];
   if (!contract?.work) {
     throw new Error(`${type} counts no work`);
   }
   const ids = saes?.widths.map(() => `sae_${'a'.repeat(52)}`) ?? [];
-  const params = contract.params.parse(withIds(one, ids));
+  const activations = rows && [{ artefact: `rep_${'a'.repeat(52)}` }];
+  const params = contract.params.parse({ ...withIds(one, ids), ...(activations && { activations }) });
   const [use] = contract.models(params);
   const model = use && 'local' in use.reference ? sizesOfModel(use.reference.local) : NO_MODEL;
+  const inputs = rows ? sizesOfModel(rows.inputs).width : model.width;
   const manifests = (saes?.widths ?? []).map(
-    (width) =>
-      ({ kind: 'sae', hook: HOOK, params: {}, body: { width, inputs: model.width, k: K } }) as unknown as Manifest,
+    (width) => ({ kind: 'sae', hook: HOOK, params: {}, body: { width, inputs, k: K } }) as unknown as Manifest,
   );
-  return contract.work(params, model, manifests);
+  const extracted =
+    rows && ({ kind: 'report', params: {}, body: { width: inputs, tokens: rows.tokens } } as unknown as Manifest);
+  return contract.work(params, model, [...manifests, ...(extracted ? [extracted] : [])]);
 }
 
 function fitted(rows: readonly Row[]): UnitCosts {
@@ -113,8 +130,8 @@ function fitted(rows: readonly Row[]): UnitCosts {
   };
 }
 
-const sizesOf = ({ params, saes }: Case): string =>
-  Object.entries({ ...params, ...(saes && { widths: saes.widths }) })
+const sizesOf = ({ params, saes, rows }: Case): string =>
+  Object.entries({ ...params, ...(rows && { rows }), ...(saes && { widths: saes.widths }) })
     .map(([name, value]) => `${name} ${JSON.stringify(value).slice(0, 40)}`)
     .join(', ')
     .slice(0, 160);

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--only pipeline] [--out FILE]`:
+ * `npm run bench -- sae [--torch DIR] [--rounds N] [--sizes 1,2,3] [--variants a,b] [--only pipeline|files] [--out FILE]`:
  * training steps per variant, dense program and fast path, beside eager PyTorch in the same run; the peak memory at the
- * last size; then training from language models against its two stages, which `--only pipeline` runs by itself. Medians of
+ * last size; then training from language models against its two stages, which `--only pipeline` runs by itself, and `--only files`
+ * against reading activations from files. Medians of
  * interleaved rounds, with the fastest and the slowest.
  */
 import { execFileSync } from 'node:child_process';
@@ -18,6 +19,7 @@ import { stream } from '../../shared/math/random.ts';
 import { SAE_VARIANT_NAMES } from '../../shared/models/sae-variant-facts.ts';
 import type { SaeVariant } from '../../shared/models/sae-variants.ts';
 import { median, rest } from './pairs.ts';
+import { trainingFromFiles } from './sae/files.ts';
 import { pipelines } from './sae/pipeline.ts';
 import { Torch } from './torch/process.ts';
 
@@ -63,8 +65,8 @@ export async function run(options: string[]): Promise<void> {
     },
   });
   const { only } = values;
-  if (only !== undefined && only !== 'pipeline') {
-    throw new Error(`--only takes 'pipeline', not '${only}'`);
+  if (only !== undefined && only !== 'pipeline' && only !== 'files') {
+    throw new Error(`--only takes 'pipeline' or 'files', not '${only}'`);
   }
   const threads = availableParallelism();
   const rounds = Number(values.rounds);
@@ -74,6 +76,10 @@ export async function run(options: string[]): Promise<void> {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
   };
+  if (only === 'files') {
+    write('sae-files.json', { host, ...(await trainingFromFiles(rounds, threads)) });
+    return;
+  }
   if (only) {
     write('sae-pipeline.json', { host, pipelines: await pipelines(rounds, threads) });
     return;

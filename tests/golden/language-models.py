@@ -1,7 +1,7 @@
 """Reference outputs of small random language models, by transformers: `python3 tests/golden/language-models.py DIR [NAME]`.
 
 Each model becomes a folder DIR/NAME with config.json, weights and expected.safetensors (input_ids, logits, hidden.i,
-loss, greedy; gradients of dense models), for `npm run --silent verify -- lm DIR/NAME`. Needs torch and transformers, so it is no part of the tests.
+router.i, loss, greedy; gradients of dense models), for `npm run --silent verify -- lm DIR/NAME`. Needs torch and transformers, so it is no part of the tests.
 """
 
 import os
@@ -81,10 +81,26 @@ def randomised(model):
     return model.eval()
 
 
+def watched(model, tensors):
+    """Keeps what every router says before its softmax, by layer."""
+    layers = [name for name, module in model.named_modules() if name.split('.')[-1] == 'gate' and module.weight.dim() == 2]
+    for name in layers:
+        number = next(part for part in name.split('.') if part.isdigit())
+
+        def keep(module, inputs, _, number=number):
+            tensors[f'router.{number}'] = torch.nn.functional.linear(inputs[0].reshape(-1, module.weight.shape[1]), module.weight)
+
+        yield model.get_submodule(name).register_forward_hook(keep)
+
+
 def expected(model, dense):
     ids = torch.randint(3, 97, (2, 24))
+    tensors = {}
+    hooks = list(watched(model, tensors))
     out = model(input_ids=ids, labels=ids, output_hidden_states=True, use_cache=False)
-    tensors = {'input_ids': ids, 'logits': out.logits, 'loss': out.loss.reshape(1)}
+    for hook in hooks:
+        hook.remove()
+    tensors |= {'input_ids': ids, 'logits': out.logits, 'loss': out.loss.reshape(1)}
     for i, hidden in enumerate(out.hidden_states):
         tensors[f'hidden.{i}'] = hidden
     # Without a cache, which does not survive the original context of a LongRoPE.

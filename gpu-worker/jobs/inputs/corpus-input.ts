@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import type { Corpus } from '../../../shared/contracts/corpus.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import type { TextSplit } from '../../../shared/contracts/text-use.ts';
+import type { TextAccount, TextSplit } from '../../../shared/contracts/text-use.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
 import {
   type Axis,
@@ -51,6 +51,11 @@ type OpenedCorpus = {
   read(use: TextUse, from?: CorpusPosition): PassageReading;
   /** One pass in sequences to train on, laid end to end: all of `length` tokens unless the text has fewer. */
   sequences(split: Split, length: number): AsyncIterable<Int32Array>;
+  /**
+   * What of the text those sequences hold, once as many tokens as `limit` were read from them; null for text without end.
+   * @param as what a token is used as
+   */
+  training(of: { length: number; limit: number; as: TextUse['as'] }): Promise<TextAccount | null>;
   axes: KnownAxes | null;
   /** Whether the two splits share no text; a single document serves both. */
   unseen: boolean;
@@ -230,10 +235,20 @@ function finite({ digest, count, countable, documents }: FiniteCorpus, model: Te
   return { ...opened(model, source), digest, axes: null, unseen: count > 1 };
 }
 
+/** An account in which the last window is too short to be trained on. */
+function withTail(account: TextAccount, tail: number): TextAccount {
+  const { tokens } = account;
+  return {
+    ...account,
+    windows: account.windows - 1,
+    tokens: { ...tokens, used: tokens.used - tail, left_out: { ...tokens.left_out, tail } },
+  };
+}
+
 function opened(
   { tokenizer }: TextReader,
   source: (split: TextSplit, length: number) => DocumentSource,
-): Pick<OpenedCorpus, 'read' | 'sequences'> {
+): Pick<OpenedCorpus, 'read' | 'sequences' | 'training'> {
   const special = tokenizer?.special ?? new Set<number>();
   const read: OpenedCorpus['read'] = ({ as, ...use }, from) => {
     const leaveOut: ReadingOptions['leaveOut'] =
@@ -242,6 +257,20 @@ function opened(
   };
   return {
     read,
+    async training({ length, limit, as }) {
+      if (source('train', length).endless) {
+        return null;
+      }
+      const reading = read({ split: 'train', packing: 'packed', length, limit, as });
+      // Tokens used up to the passage before the last, and in all; how many there are, and how long the last is.
+      let [before, used, windows, last] = [0, 0, 0, 0];
+      for await (const { ids, next } of reading) {
+        [before, used, last] = [used, next['tokens.used'] ?? 0, ids.length];
+        windows++;
+      }
+      const account = await reading.account();
+      return windows < 2 || last === length || used >= limit ? account : withTail(account, used - before);
+    },
     async *sequences(side, length) {
       const split = side === 'train' ? 'train' : 'held_out';
       const { endless } = source(split, length);

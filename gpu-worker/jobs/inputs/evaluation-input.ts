@@ -6,6 +6,7 @@ import type contract from '../../../shared/jobs/lm.evaluate.ts';
 import type { JobContext } from '../handler.ts';
 import { openCorpus } from './corpus-input.ts';
 import type { OpenedModel } from './model-input.ts';
+import { predictedSequences } from './sequence-sets.ts';
 import { encodeTexts, singleToken, tokenSet } from './tokens.ts';
 
 type OpenedEvaluation = {
@@ -28,17 +29,9 @@ export async function openEvaluation(
   const corpus = params.corpus ? await openCorpus(context, params.corpus, model, digest) : null;
   const length = Math.min(params.context, model.architecture.context);
   const { split, packing, tokens } = params;
-  const reading = corpus?.read({ split, packing, length, limit: tokens, as: 'predictions' }) ?? null;
-  const sequences: ArrayLike<number>[] = [];
-  for await (const { ids } of reading ?? []) {
-    // A single token is no prediction.
-    if (ids.length > 1) {
-      sequences.push(ids);
-    }
-  }
-  if (corpus && sequences.length === 0) {
-    throw paramError('data_invalid', '/corpus', 'no text of two tokens, so that nothing is predicted');
-  }
+  const { sequences, text } = corpus
+    ? await predictedSequences(corpus, { split, packing, length, limit: tokens })
+    : { sequences: [], text: null };
   const prompts = encodeTexts(model, params.prompts, '/prompts');
   if (params.targets.length > 0 && prompts.length === 0) {
     throw paramError('data_invalid', '/prompts', 'targets are measured after prompts, and there is none');
@@ -58,7 +51,7 @@ export async function openEvaluation(
   return {
     digest: corpus?.digest ?? null,
     sequences,
-    text: (await reading?.account()) ?? null,
+    text,
     prompts,
     sets,
     answers,

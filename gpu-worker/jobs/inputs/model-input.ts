@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
 import { copyFile, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type ModelDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
+import { type LanguageDescription, type ModelReference, modelKey } from '../../../shared/contracts/model.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { describe } from '../../../shared/models/describe.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
@@ -46,25 +46,24 @@ export async function openModel(context: Surroundings, reference: ModelReference
   const located = await locate(context, reference);
   const { provider } = await chooseProvider(context.configuration.device);
   const { model, path, digest, running } = await loaded(context, located, reference, provider);
-  const summary = describe(model.folder.config);
-  const description: ModelDescription = {
-    task: 'language',
+  const description = describedModel(model.folder.config, {
     key: modelKey(reference),
-    family: summary.family,
     revision: located.revision ?? digest,
     digest,
-    layers: summary.layers,
-    heads: summary.heads,
-    width: summary.width,
-    vocabulary: summary.vocabulary,
-    context: summary.context,
-    parameters: summary.parameters,
-    hooks: summary.hooks,
     storage: model.folder.storage,
-  };
+  });
   context.describeModel(description);
   const id = 'id' in reference ? reference.id : null;
   return { model, path, id, digest, revision: description.revision, provider, running };
+}
+
+/** What the edge is told of the language model of a `config.json`. @throws SextantError `model_unsupported` */
+export function describedModel(
+  config: unknown,
+  of: Pick<LanguageDescription, 'key' | 'revision' | 'digest' | 'storage'>,
+): LanguageDescription {
+  const { family, layers, heads, width, vocabulary, context, parameters, hooks } = describe(config);
+  return { task: 'language', family, layers, heads, width, vocabulary, context, parameters, hooks, ...of };
 }
 
 type Loaded = Pick<OpenedModel, 'model' | 'path' | 'digest' | 'running'>;

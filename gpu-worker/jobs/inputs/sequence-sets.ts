@@ -1,9 +1,32 @@
 /** Text of a corpus as whole sequences of one length, up to a number of tokens. */
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import type { LanguageModel } from '../../lm/index.ts';
 import type { openCorpus, Split } from './corpus-input.ts';
 
 type OpenedCorpus = Awaited<ReturnType<typeof openCorpus>>;
+
+/**
+ * The passages of a text on which something is predicted, with the account of all of it.
+ * @throws SextantError `data_invalid` where not one has two tokens
+ */
+export async function predictedSequences(
+  corpus: OpenedCorpus,
+  use: Omit<Parameters<OpenedCorpus['read']>[0], 'as'>,
+): Promise<{ sequences: ArrayLike<number>[]; text: TextAccount }> {
+  const reading = corpus.read({ ...use, as: 'predictions' });
+  const sequences: ArrayLike<number>[] = [];
+  for await (const { ids } of reading) {
+    // A single token is no prediction.
+    if (ids.length > 1) {
+      sequences.push(ids);
+    }
+  }
+  if (sequences.length === 0) {
+    throw paramError('data_invalid', '/corpus', 'no text of two tokens, so that nothing is predicted');
+  }
+  return { sequences, text: await reading.account() };
+}
 
 /**
  * Whole sequences of `context` tokens (fewer where the model's context ends before), as many as `tokens` hold.

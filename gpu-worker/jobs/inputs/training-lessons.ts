@@ -45,6 +45,7 @@ export async function openLessons(
     sequences: text
       ? withReplay(lessons, { text: repeated(() => text.sequences('train', length)), share: replay }, seed)
       : endless(lessons),
+    account: async () => null,
     heldOut: async () => held,
   };
 }

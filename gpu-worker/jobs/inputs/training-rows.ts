@@ -1,6 +1,7 @@
 /** What `sae.train` learns from: the activations of a model over a text, or files of them. */
 import type { FileRows } from '../../../shared/contracts/activation-files.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import type contract from '../../../shared/jobs/sae.train.ts';
 import type { LanguageModel } from '../../lm/index.ts';
@@ -26,7 +27,8 @@ type TrainingRows = {
   provider: Provider;
   source: ActivationSource;
   heldOut(): Promise<HeldOut>;
-  /** The account of the rows of files; null for a model's. */
+  /** The account of the text, and of the rows of files; null for the other. */
+  text(): Promise<TextAccount | null>;
   rows: FileRows | null;
   release(): Promise<void>;
 };
@@ -59,6 +61,7 @@ async function openText(context: Context): Promise<TrainingRows> {
           tokens: params.evaluation_tokens,
           pass,
         }),
+      text: () => corpus.training({ length, limit: params.steps * batch, as: 'rows' }),
       rows: null,
       release: () => model.release(),
     };
@@ -85,6 +88,7 @@ async function openFiles(
     provider,
     source,
     heldOut: async () => blocks.heldOut(),
+    text: async () => null,
     rows: {
       files: count,
       sent: files.rows,

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { modelKey } from '../../../shared/contracts/model.ts';
 import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import contract from '../../../shared/jobs/lm.train.ts';
 import {
@@ -45,6 +46,8 @@ export type TrainingText = {
   weighted: boolean;
   /** Never ends; of `start.length` tokens each. */
   sequences: AsyncIterable<WeightedSequence>;
+  /** What of the text a training of so many tokens has read; null where that is not text laid end to end. */
+  account(tokens: number): Promise<TextAccount | null>;
   /** The same at every call. */
   heldOut(): Promise<WeightedSequence[]>;
 };

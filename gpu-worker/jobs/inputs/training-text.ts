@@ -43,6 +43,7 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
       unseen: opened.unseen,
       weighted: true,
       sequences: again(train),
+      account: async () => null,
       heldOut: () => bounded(opened.sequences('held-out')),
     };
   }
@@ -64,6 +65,7 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
     unseen: opened.unseen,
     weighted: sampled,
     sequences: sampled || 'planted' in corpus ? whole() : again(whole),
+    account: (tokens) => opened.training({ length, limit: tokens, as: 'predictions' }),
     heldOut: () => bounded(read('held-out', longest)),
   };
 }

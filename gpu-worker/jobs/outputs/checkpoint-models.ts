@@ -10,7 +10,7 @@ type Kept = { phase: string; step: number; model: string; manifest: Manifest };
 
 /** Every checkpoint of the clean, the poisoned and the retrained model. */
 export async function publishCheckpoints(
-  context: Pick<JobContext<unknown>, 'artefact'>,
+  context: Pick<JobContext<unknown>, 'artefact' | 'describeModel'>,
   phases: Phases,
   of: { opened: OpenedModel; seed: number; method: string; task: string },
 ): Promise<Kept[]> {

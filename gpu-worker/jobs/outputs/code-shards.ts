@@ -4,11 +4,9 @@
  */
 import type { Blob } from '../../../shared/contracts/manifest.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
+import { SHARD_CODES } from '../../../shared/jobs/sae.encode.ts';
 import type { SparseCodes } from '../../sae/index.ts';
 import type { JobContext } from '../handler.ts';
-
-/** Bytes after which a shard is closed; the limit of an artefact is higher. */
-const SHARD_BYTES = 128e6;
 
 export class CodeShards {
   readonly blobs: Blob[] = [];
@@ -39,7 +37,7 @@ export class CodeShards {
         this.#latents.push(latent);
         this.#codes.push(code);
       }
-      if (8 * this.#codes.length + 12 * this.#counts.length >= SHARD_BYTES) {
+      if (this.#codes.length + this.#counts.length >= SHARD_CODES) {
         await this.#close();
       }
     }

@@ -28,7 +28,7 @@ const READING =
   'y = x W + bias; W of inputs x outputs is cut into tiles of m x n, row-major in a grid of p x q. factored: tile (a, c) is ' +
   'S[a,c] * sum_i A[i,a,c] B[i]. block_csr: as torch.sparse_bsr_tensor names its parts.';
 
-/** A model of tables or images is described to the edge, which then refuses it to jobs over text; one over text is when it is opened. */
+/** A model is described to the edge, which then refuses one of tables or images to jobs over text. */
 export async function publishSparseModel(
   context: Pick<JobContext<unknown>, 'artefact' | 'scratch' | 'describeModel'>,
   model: PointModel,
@@ -94,7 +94,7 @@ async function networkManifest(
 
 /** The parent's folder with the weights as they are stored now; a dense copy beside them opens in `transformers`. */
 async function publishLanguageModel(
-  { scratch, ...context }: Pick<JobContext<unknown>, 'artefact' | 'scratch'>,
+  { scratch, ...context }: Pick<JobContext<unknown>, 'artefact' | 'scratch' | 'describeModel'>,
   model: PointModel,
   { params, seed, opened, body }: Origin,
   parent: OpenedModel,

@@ -78,6 +78,7 @@ export async function publishTrained(
     entropy_rate: known?.entropy ?? null,
     ideal_loss: known?.ideal ?? null,
     tokens: trained.tokens,
+    text: await text.account(trained.tokens),
     data_digest: text.digest,
   };
   return { result, manifest };

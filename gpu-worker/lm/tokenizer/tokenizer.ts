@@ -20,12 +20,15 @@ export type Tokenizer = {
   pad: number | null;
   /** Ids of all special tokens. */
   special: ReadonlySet<number>;
+  /** Texts of the tokens that begin with a space which decoding takes where they stand first (SentencePiece). */
+  spaced: ReadonlyMap<number, string>;
   /** Jinja source of the chat template, where there is one. */
   chatTemplate: string | null;
   /** The texts of the named special tokens, for chat templates. */
   names: Readonly<Record<string, string>>;
 };
 
+const SENTENCEPIECE_SPACE = '\u2581';
 /** Tokens before a continuation that are decoded with it: more than the bytes of a character. */
 const CONTEXT_TOKENS = 8;
 
@@ -51,8 +54,12 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
   }
   const idOf = (name: string) => (names[name] === undefined ? null : (library.token_to_id(names[name]) ?? null));
   let size = 0;
-  for (const id of library.get_vocab(true).values()) {
+  const spaced = new Map<number, string>();
+  for (const [piece, id] of library.get_vocab(true)) {
     size = Math.max(size, id + 1);
+    if (piece.startsWith(SENTENCEPIECE_SPACE)) {
+      spaced.set(id, piece.replaceAll(SENTENCEPIECE_SPACE, ' '));
+    }
   }
   const tidy = tidies(json, settings);
   const special = new Set<number>();
@@ -83,6 +90,7 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
     eos: idOf('eos_token'),
     pad: idOf('pad_token'),
     special,
+    spaced,
     chatTemplate: templateOf(settings.chat_template),
     names,
   };

@@ -80,6 +80,13 @@ function readStorage(path: string, { scratch, packed = null }: FolderOptions): M
   return { ...readPlainFolder(written.path, undefined, written.packed), storage };
 }
 
+/** How the weights of a plain folder or a quantised one are stored, without reading any; null for plain ones. */
+export function storageOf(path: string): ModelFolder['storage'] {
+  const config = readConfig(path);
+  const quantised = isObject(config) ? findQuantised(path, config) : null;
+  return quantised && { ...quantised.storage, packed: null };
+}
+
 /** Gives the dense copy of a quantised folder back; harmless for any other. */
 export const discardFolder = ({ path }: ModelFolder): void => discardDenseFolder(path);
 

@@ -88,6 +88,15 @@ export class SaeSource {
     return this.#file.shape(name);
   }
 
+  /** A tensor of three dimensions. */
+  rank3(name: string): { shape: readonly [number, number, number]; values: Float32Array } {
+    const [first, second, third, ...more] = this.shape(name);
+    if (first === undefined || second === undefined || third === undefined || more.length > 0) {
+      throw invalid(`${name} must have three dimensions, its shape is [${this.shape(name)}]`);
+    }
+    return { shape: [first, second, third], values: this.tensor(name, [first, second, third]) };
+  }
+
   /** A tensor that changes nothing here. */
   passOver(...names: string[]): void {
     for (const name of names) {

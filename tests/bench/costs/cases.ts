@@ -32,6 +32,8 @@ export const MODELS: Readonly<Record<string, ReturnType<typeof llama>>> = {
 
 export type Case = {
   type: string;
+  /** Rows of files in place of a model: so many are extracted from one before. */
+  rows?: { inputs: string; tokens: number };
   params: Record<string, unknown>;
   /** Checked, not fitted. */
   held?: boolean;
@@ -113,6 +115,22 @@ const encoded = (local: string, width: number, count: number, length: number, he
   saes: { field: 'sae', inputs: local, widths: [width] },
   held,
 });
+/** The three jobs that take activations from files, which are extracted from `local`. */
+const fromFiles = (
+  type: 'sae.train' | 'sae.evaluate' | 'sae.encode',
+  local: string,
+  tokens: number,
+  width: number,
+  held = false,
+): Case => {
+  const rows = { inputs: local, tokens };
+  if (type === 'sae.train') {
+    const saes = [{ variant: 'abstopk', width, k: 32 }];
+    return { type, rows, params: { saes, batch: 1024, steps: 4, evaluation_tokens: 4096 }, held };
+  }
+  const field = type === 'sae.evaluate' ? 'saes' : 'sae';
+  return { type, rows, params: {}, saes: { field, inputs: local, widths: [width] }, held };
+};
 const derived = (local: string, count: number, length: number, prompts: number, held = false): Case => ({
   type: 'vectors.derive',
   params: {
@@ -290,6 +308,18 @@ export const CASES: readonly Case[] = [
   encoded('middle', 4096, 16, 200),
   encoded('wide', 4096, 8, 200),
   encoded('large', 4096, 8, 200, true),
+  fromFiles('sae.train', 'small', 60_000, 1024),
+  fromFiles('sae.train', 'middle', 40_000, 4096),
+  fromFiles('sae.train', 'wide', 20_000, 4096),
+  fromFiles('sae.train', 'large', 30_000, 2048, true),
+  fromFiles('sae.evaluate', 'small', 60_000, 1024),
+  fromFiles('sae.evaluate', 'middle', 20_000, 4096),
+  fromFiles('sae.evaluate', 'wide', 10_000, 4096),
+  fromFiles('sae.evaluate', 'large', 30_000, 2048, true),
+  fromFiles('sae.encode', 'small', 60_000, 1024),
+  fromFiles('sae.encode', 'middle', 20_000, 4096),
+  fromFiles('sae.encode', 'wide', 10_000, 4096),
+  fromFiles('sae.encode', 'large', 30_000, 2048, true),
   derived('small', 100, 80, 50),
   derived('middle', 60, 200, 20),
   derived('large', 20, 100, 16),

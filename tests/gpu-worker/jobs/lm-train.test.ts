@@ -74,6 +74,11 @@ describe('lm.train', () => {
       ideal_loss: null,
     });
     expect(result.held_out_loss).toBeLessThan(0.25 * Math.log(258));
+    // The edge knows the model before any job has opened it, and in the words of one that opens it.
+    const described = jobs.described.find(({ key }) => key === result.model);
+    jobs.described.length = 0;
+    await jobs.run(lmEvaluate, { model: { id: result.model }, prompts: ['né'] });
+    expect(jobs.described).toEqual([described]);
     const model = await loadModel(folderOf(published[0]!), { threads: 1 });
     const { loss } = await crossEntropy(model, [model.tokenizer!.encode('né né né né end')]);
     await model.release();

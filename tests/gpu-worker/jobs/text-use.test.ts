@@ -4,6 +4,8 @@ import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
 import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
+import lmTrain from '../../../shared/jobs/lm.train.ts';
+import modelCompare from '../../../shared/jobs/model.compare.ts';
 import saeEncode from '../../../shared/jobs/sae.encode.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
@@ -102,6 +104,48 @@ describe('text of twenty documents', () => {
     const windows = encoded().reduce((sum, ids) => sum + Math.ceil(ids.length / WINDOW), 0);
     expect(result.text?.tokens).toEqual({ sent: 230, used: count, left_out: { first: windows } });
     expect(result.text?.documents.used).toBe(20);
+  });
+
+  it('is compared whole, and what a training reads of it is told', async () => {
+    const { result } = await jobs.run(modelCompare, { ...of, other: of.model, corpus });
+    const windows = encoded().reduce((sum, ids) => sum + Math.ceil(ids.length / WINDOW), 0);
+    expect(result.text.tokens).toEqual({ sent: 230, used: 230 - windows, left_out: { first: windows } });
+    const saes = [{ variant: 'topk', width: 32, k: 4 }];
+    const train = {
+      ...of,
+      context: 7,
+      hook: HOOK,
+      corpus,
+      saes,
+      batch: 16,
+      evaluation_tokens: 256,
+      feature_dashboards: false,
+    };
+    // Documents 0 and 10 are held out; what is left is laid end to end, and the last window is not whole.
+    const sides = encoded().map((ids, i) => ({ size: ids.length, held: i % 10 === 0 }));
+    const size = (held: boolean) => sides.reduce((sum, one) => sum + (one.held === held ? one.size : 0), 0);
+    const read = await jobs.run(saeTrain, { ...train, steps: 50 });
+    const { text } = read.result;
+    expect(text).toMatchObject({ split: 'train', packing: 'packed', windows: Math.floor(size(false) / 7) });
+    expect(text?.documents).toEqual({ sent: 20, used: 18, left_out: { split: 2 } });
+    const { used, sent, left_out } = text?.tokens ?? expect.fail('no account');
+    expect(sent).toBe(230);
+    expect(left_out).toEqual({ split: size(true), special: 18, tail: size(false) % 7 });
+    expect(used).toBe(size(false) - 18 - (size(false) % 7));
+    const few = await jobs.run(saeTrain, { ...train, steps: 1 });
+    expect(few.result.text?.tokens.used).toBe(16);
+    const planted = await jobs.run(lmTrain, {
+      layers: 1,
+      width: 16,
+      heads: 2,
+      mlp_width: 16,
+      batch: 2,
+      context: 8,
+      steps: 1,
+    });
+    expect(planted.result.text).toBeNull();
+    const learned = await jobs.run(lmTrain, { from: of.model, corpus, batch: 2, context: WINDOW, steps: 1 });
+    expect(learned.result.text?.tokens.sent).toBe(230);
   });
 
   it('is encoded and evaluated on the very rows that are extracted', async () => {

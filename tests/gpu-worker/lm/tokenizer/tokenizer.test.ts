@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadModel } from '../../../../gpu-worker/lm/inference/model.ts';
 import { renderChat } from '../../../../gpu-worker/lm/tokenizer/chat.ts';
+import { tokenText } from '../../../../gpu-worker/lm/tokenizer/token-text.ts';
 import { makeTokenizer, readTokenizer } from '../../../../gpu-worker/lm/tokenizer/tokenizer.ts';
 import { TINY, tinyModel } from '../../../support/tiny-model.ts';
 import { wordTokenizer } from '../../../support/word-tokenizer.ts';
@@ -19,6 +20,26 @@ describe('a tokenizer', () => {
     expect(tokenizer.decode([])).toBe('');
     expect([tokenizer.bos, tokenizer.eos, tokenizer.size]).toEqual([1, null, 61]);
     expect([...tokenizer.special]).toEqual([0, 1]);
+  });
+
+  it('shows a token with the spaces it begins with, which decoding takes from the first', () => {
+    const pieces = { '<s>': 0, '\u2581the': 1, re: 2, '\u2581\u2581': 3 };
+    const of = (type: string) => ({ type, pattern: { String: '\u2581' }, content: ' ' });
+    const decoder = { type: 'Sequence', decoders: [of('Replace'), { type: 'Strip', content: ' ', start: 1, stop: 0 }] };
+    const model = { type: 'BPE', vocab: pieces, merges: [], unk_token: '<s>' };
+    const added_tokens = [{ id: 0, content: '<s>', special: true }];
+    const sentencePiece = makeTokenizer({
+      model,
+      decoder,
+      added_tokens,
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+    });
+    const show = tokenText({ tokenizer: sentencePiece });
+    expect([0, 1, 2, 3].map(show)).toEqual(['<s>', ' the', 're', '  ']);
+    expect(sentencePiece.decode([1, 2])).toBe('there');
+    expect([5, 7].map(tokenText({ tokenizer }))).toEqual(['w5', 'w7']);
   });
 
   it('of another model is refused', async () => {

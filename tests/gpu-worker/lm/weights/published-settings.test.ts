@@ -29,6 +29,24 @@ describe('generation_config.json', () => {
       endTokens: [3, 5],
       notApplied: { do_sample: true, temperature: 0.6 },
     });
+    // As publishers write them, with a setting that nobody here knows.
+    const wild = {
+      _from_model_config: true,
+      transformers_version: '4.51.0',
+      bos_token_id: 1,
+      repetition_penalty: 1.05,
+      top_k: 20,
+      suppress_tokens: [],
+      suppress_tokens_again: [5],
+      max_length: 4096,
+      num_beams: 1,
+    };
+    expect(readPublishedSettings(folderWith(JSON.stringify(wild))).notApplied).toEqual({
+      repetition_penalty: 1.05,
+      top_k: 20,
+      suppress_tokens_again: [5],
+      max_length: 4096,
+    });
     expect(readPublishedSettings(folderWith('{"eos_token_id": 7}')).endTokens).toEqual([7]);
     expect(readPublishedSettings(folderWith('{}'))).toEqual({ endTokens: null, notApplied: {} });
     expect(readPublishedSettings(tmpdir())).toEqual({ endTokens: null, notApplied: {} });

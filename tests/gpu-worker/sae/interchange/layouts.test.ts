@@ -96,6 +96,21 @@ const integer = (name: string, value: number) => ({
   shape: [],
   bytes: new Uint8Array(Int32Array.of(value).buffer),
 });
+/** Of two layers of half the width each. */
+const half = inputs / 2;
+const crossed = [
+  tensor('encoder.weight', [2, half, width], T(W)),
+  linear[1]!,
+  tensor(
+    'decoder.weight',
+    [2, width, half],
+    Float32Array.from({ length: width * inputs }, (_, at) => {
+      const [layer, latent] = [Math.floor(at / (width * half)), Math.floor(at / half) % width];
+      return D[latent * inputs + layer * half + (at % half)]!;
+    }),
+  ),
+  tensor('decoder.bias', [2, half], b),
+];
 const one = (name: string, value: number) => tensor(name, [], Float32Array.of(value));
 const sparsify = [...linear, tensor('W_dec', [width, inputs], D), bDec];
 const openai = [linear[0]!, tensor('latent_bias', [width], be), decoderT, tensor('pre_bias', [inputs], b)];
@@ -248,6 +263,12 @@ const RIGHT: [string, Record<string, unknown>, Tensors, Rule][] = [
       decode: (i) => 1 / norms[i]!,
     },
   ],
+  [
+    'CrossCoder of two layers',
+    dl('CrossCoder', { num_layers: 2 }),
+    crossed,
+    { subtract: false, code: (u) => u.map(relu) },
+  ],
   ['OpenAI top-k', { activation: 'TopK', k }, [...openai, ...statistics], { normalise: 'layer_norm', code: topk }],
   [
     'OpenAI top-k, its state',
@@ -283,6 +304,13 @@ describe(`folders of other libraries (seed ${seed})`, () => {
     expect(worst(reconstruct(back, await encodeActivations(back, x, encoder)), hat)).toBeLessThan(5e-5);
   });
 
+  it('an IdentityDict gives the activations themselves', async () => {
+    const sae = readSae(writeSafetensors([]), dl('IdentityDict'));
+    const codes = await encodeActivations(sae, x, encoder);
+    expect(worst(denseCodes(codes, inputs), [...x])).toBe(0);
+    expect(worst(reconstruct(sae, codes), [...x])).toBe(0);
+  });
+
   it('clamps a latent in the units of the activations where those are normalised', async () => {
     const sae = readSae(writeSafetensors(openai), { activation: 'TopK', k });
     const codes = await encodeActivations(sae, x, encoder);
@@ -297,7 +325,9 @@ describe(`folders of other libraries (seed ${seed})`, () => {
 
   const REFUSED: [string, Record<string, unknown>, Tensors, RegExp][] = [
     ['gated', dl('GatedAutoEncoder'), [...linear, decoderT, bDec], /GatedAutoEncoder/],
-    ['crosscoder', dl('CrossCoder'), [...linear, decoderT, bDec], /CrossCoder/],
+    ['a crosscoder of matrices', dl('CrossCoder'), [...linear, decoderT, bDec], /three dimensions/],
+    ['a crosscoder of other layers', dl('CrossCoder', { num_layers: 3 }), crossed, /2 layers and has num_layers = 3/],
+    ['an identity of no width', { trainer: { dict_class: 'IdentityDict' } }, [], /activation_dim/],
     ['gated SAELens', { ...since6, architecture: 'gated' }, saelens, /'gated'/],
     ['transcoder', { ...since6, architecture: 'transcoder' }, saelens, /'transcoder'/],
     ['skip', { k, d_in: inputs, skip_connection: true }, sparsify, /skip_connection/],
