@@ -96,7 +96,7 @@ export default defineJob({
         values: floats(longest * model.width),
         codes: tokens * p.strongest,
         file_values: rows ? floats(BLOCK_ROWS * model.width) : 0,
-        file_codes: rows ? floats(Math.min(rows.count * saeCodes(published), SHARD_CODES)) : 0,
+        file_codes: rows ? floats(Math.min(rows.count * (saeCodes(published) || 1), SHARD_CODES)) : 0,
       },
       artefact_bytes: 0,
     };

@@ -21,10 +21,11 @@ const model = (width: number) => ({
   hooks: [],
   storage: null,
 });
-const estimate = (one: Pick<Case, 'type' | 'params' | 'saes'>, width = 256) => {
+const estimate = (one: Pick<Case, 'type' | 'params' | 'saes' | 'rows'>, width = 256) => {
   const contract = JOB_CONTRACTS[one.type]!;
   const ids = one.saes?.widths.map(() => `sae_${'a'.repeat(52)}`) ?? [];
-  return contract.estimate(contract.params.parse(withIds(one, ids)), model(width), []);
+  const activations = one.rows ? { activations: [{ artefact: `rep_${'a'.repeat(52)}` }] } : {};
+  return contract.estimate(contract.params.parse({ ...withIds(one, ids), ...activations }), model(width), []);
 };
 
 describe('the estimate of a job', () => {
