@@ -7,8 +7,8 @@ import { networkWindows } from '../denoise/stretch.ts';
 import type { CleanRecord, NoiseRecord } from './material.ts';
 import type { Material } from './train.ts';
 
-/** Levels in dB that count alike; below those that are usual, so that the gate knows them too. */
-const LEVELS = [-10, -6, -3, 0, 3, 6, 10, 14, 19, 24];
+/** Levels in dB that count alike; beyond those that are usual on both sides, so that the gate knows them too. */
+const LEVELS = [-10, -6, -3, 0, 3, 6, 10, 14, 19, 24, 30];
 /** Of the combinations of kind and level, every recording takes this part, each another one. */
 const SHARE = 4;
 /** Samples of one mixture, as far as recording and noise have them: what is known of the half minute around counts too. */
