@@ -27,6 +27,8 @@ export default defineConfig({
                 SIGNING_KEYS: JSON.stringify({ keys: [newSigningKey('test-1'), newSigningKey('test-2')] }),
                 WEBHOOK_KEY: 'test',
                 CORS_ORIGINS: 'https://other.example, https://app.example',
+                S3_ACCESS_KEY_ID: 'local',
+                S3_SECRET_ACCESS_KEY: 'local-secret',
                 // pools of single tests, beside the one that all the others share
                 POOLS: JSON.stringify({
                   default: { interactive: 'GPU_QUEUE_INTERACTIVE', batch: 'GPU_QUEUE' },

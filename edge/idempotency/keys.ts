@@ -12,7 +12,8 @@ const KEPT_MS = 24 * 3_600_000;
 /** A request that works says so every second (`hold`); one that has not for this long is gone, and its place is free. */
 const IN_FLIGHT_MS = 4000;
 
-export type FirstAnswer = { status: number; location: string };
+/** `body`: the JSON of a creation's answer, without its secrets; absent where the work is asked for by its location. */
+export type FirstAnswer = { status: number; location: string; body?: string };
 type Admission =
   /** `resumed`: an earlier try with this id broke off, perhaps after it had done its work. */
   | { state: 'new'; id: string; resumed: boolean }

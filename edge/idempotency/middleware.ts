@@ -1,6 +1,6 @@
 /**
- * `Idempotency-Key` on requests that create something at once: a repeat is answered with the first answer's status and
- * location and creates nothing. The body is not kept, so the text of a new key is not shown again.
+ * `Idempotency-Key` on requests that create something at once: a repeat is answered as the first was and creates nothing.
+ * Secrets are not kept: a repeat shows null in their place.
  */
 import { createMiddleware } from 'hono/factory';
 import type { AppEnv } from '../environment.ts';
@@ -22,14 +22,37 @@ export const idempotent = createMiddleware<AppEnv>(async function idempotent(c, 
   // the id goes unused: these routes make their own
   const begun = await beginOnce(c.env, request, 'evt');
   if (begun.answer) {
-    const { status, location } = begun.answer;
-    return new Response(null, { status, headers: { location, 'idempotency-replayed': 'true' } });
+    const { status, location, body } = begun.answer;
+    const headers = { location, 'idempotency-replayed': 'true', 'cache-control': 'no-store' };
+    return body === undefined
+      ? new Response(null, { status, headers })
+      : new Response(body, { status, headers: { ...headers, 'content-type': 'application/json' } });
   }
   await whileHeld(begun.memory, next);
   const location = c.res.headers.get('location');
   if (c.res.ok && location !== null) {
-    await begun.memory.finish({ status: c.res.status, location });
+    const body = withoutSecrets(await c.res.clone().text());
+    await begun.memory.finish({ status: c.res.status, location, ...(body !== null && { body }) });
   } else {
     await begun.memory.abandon();
   }
 });
+
+/** Fields of answers that are shown once. */
+const SECRETS = ['key', 'secret'];
+/** Longest body that is kept, in characters. */
+const LONGEST = 100_000;
+
+/** The body with null for its secrets; null where it is no JSON object, or too long to be kept. */
+function withoutSecrets(text: string): string | null {
+  if (text.length > LONGEST || !text.startsWith('{')) {
+    return null;
+  }
+  const body = JSON.parse(text) as Record<string, unknown>;
+  for (const name of SECRETS) {
+    if (typeof body[name] === 'string') {
+      body[name] = null;
+    }
+  }
+  return JSON.stringify(body);
+}

@@ -1,4 +1,4 @@
-/** `node gpu-worker/worker/index.ts CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
+/** `npm run --silent worker -- CONFIGURATION.json`: a GPU worker. Exit status 3 when the edge does not know it. */
 import { readConfiguration } from './configuration.ts';
 import { HostHealth } from './host-health.ts';
 import { workerLog } from './log.ts';
@@ -7,7 +7,7 @@ import { Worker } from './worker.ts';
 
 const [file] = process.argv.slice(2);
 if (!file) {
-  console.error('usage: node gpu-worker/worker/index.ts CONFIGURATION.json');
+  console.error('usage: npm run --silent worker -- CONFIGURATION.json');
   process.exit(2);
 }
 const configuration = readConfiguration(file, process.env);

@@ -3,6 +3,7 @@
  * a deployment, with D1, KV, R2, queues and Durable Objects kept below the data folder. Started by `edge-process.ts`,
  * which sends the options, and ended when that process goes.
  */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
@@ -81,6 +82,13 @@ async function serve({ port, data, vars, gatewayVars, entry }: EdgeOptions): Pro
             'wrangler.toml',
             {
               S3_ENDPOINT: `http://127.0.0.1:${port}/cdn-cgi/local/r2/s3`,
+              // the local bucket's own, as wrangler.toml has them for it; the others are made here unless they are given
+              S3_ACCESS_KEY_ID: 'local',
+              S3_SECRET_ACCESS_KEY: 'local-secret',
+              SIGNING_KEYS: JSON.stringify({
+                keys: [{ ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }), kid: 'local' }],
+              }),
+              WEBHOOK_KEY: randomBytes(32).toString('hex'),
               PUBLIC_HOSTS: `127.0.0.1:${port},localhost:${port}`,
               ...vars,
             },

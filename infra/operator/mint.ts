@@ -2,11 +2,13 @@
  * What an operator runs to let somebody in. Prints the secret for its holder and the statement for the deployment's
  * database, which `wrangler d1 execute sextant --remote --command "..."` runs; nothing is stored here.
  *
- *   node infra/operator/mint.ts key --tenant T --name N --scopes vectors:read,jobs:write [--days D] [--device-seconds S]
- *   node infra/operator/mint.ts worker --pool P [--days D]
- *   node infra/operator/mint.ts revoke ID
+ *   npm run --silent mint -- key --tenant T --name N --scopes vectors:read,jobs:write [--days D] [--device-seconds S]
+ *   npm run --silent mint -- worker --pool P [--days D]
+ *   npm run --silent mint -- revoke ID
+ *   npm run --silent mint -- secret signing-keys | webhook-key      the deployment's own secrets, which nothing else knows
  */
 import { parseArgs } from 'node:util';
+import { exportJWK, generateKeyPair } from 'jose';
 import {
   asSql,
   INSERT_KEY,
@@ -20,7 +22,7 @@ import {
 import { PUBLIC_TENANT } from '../../edge/keys/public-tenant.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { scopeSchema } from '../../shared/contracts/scope.ts';
-import { randomId } from '../../shared/signing/digest.ts';
+import { base32, randomId } from '../../shared/signing/digest.ts';
 
 const TENANT = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const DAY_MS = 86_400_000;
@@ -78,7 +80,15 @@ export async function mint(args: readonly string[], now: number): Promise<string
         : noted({ tenant: PUBLIC_TENANT, at: now, action: 'worker.revoke', target: id });
     return [`statement: ${revoke}; ${note}`];
   }
-  throw new Error('say key, worker or revoke');
+  if (what === 'secret' && id === 'signing-keys') {
+    const { privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+    const kid = `edge-${base32(crypto.getRandomValues(new Uint8Array(5)))}`;
+    return [JSON.stringify({ keys: [{ ...(await exportJWK(privateKey)), kid }] })];
+  }
+  if (what === 'secret' && id === 'webhook-key') {
+    return [base32(crypto.getRandomValues(new Uint8Array(32)))];
+  }
+  throw new Error('say key, worker or revoke, or secret with signing-keys or webhook-key');
 }
 
 /** The statement that notes it for the audit log; what concerns no tenant stands in the log of the public one. */

@@ -1,5 +1,5 @@
 /**
- * `node infra/operator/trace.ts TRACE_ID [FILE...]`: everything in these logs that bears the trace id, in order of time; without
+ * `npm run --silent trace -- TRACE_ID [FILE...]`: everything in these logs that bears the trace id, in order of time; without
  * files, of what comes on standard input. Takes the lines of edge and workers as they are, and the events that
  * `wrangler tail --format json` prints. TRACE_ID may be a whole traceparent.
  */
@@ -45,7 +45,7 @@ if (import.meta.main) {
   const [id = '', ...files] = process.argv.slice(2);
   const trace = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(id)?.[1] ?? id;
   if (!/^[0-9a-f]{32}$/.test(trace)) {
-    console.error('usage: node infra/operator/trace.ts TRACE_ID [FILE...]');
+    console.error('usage: npm run --silent trace -- TRACE_ID [FILE...]');
     process.exit(2);
   }
   const found: Line[] = [];

@@ -1,5 +1,5 @@
 /**
- * `node infra/operator/verify-audit.ts URL` with a key of scope audit:read in SEXTANT_API_KEY: reads the whole audit log of
+ * `npm run --silent verify-audit -- URL` with a key of scope audit:read in SEXTANT_API_KEY: reads the whole audit log of
  * the key's tenant and verifies its chain of digests. Exits 1 and says where it breaks.
  */
 import { type AuditEntry, auditEntrySchema } from '../../shared/contracts/audit.ts';
@@ -28,7 +28,7 @@ if (import.meta.main) {
   const [url] = process.argv.slice(2);
   const key = process.env.SEXTANT_API_KEY;
   if (!url || !key) {
-    console.error('usage: SEXTANT_API_KEY=... node infra/operator/verify-audit.ts URL');
+    console.error('usage: SEXTANT_API_KEY=... npm run --silent verify-audit -- URL');
     process.exit(2);
   }
   const rows = await readLog(url, key);

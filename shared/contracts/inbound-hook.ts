@@ -27,7 +27,9 @@ export const inboundHookSchema = z.object({
   created_at: z.string(),
 });
 
-export const newInboundHookSchema = inboundHookSchema.extend({ secret: z.string().describe('shown this once') });
+export const newInboundHookSchema = inboundHookSchema.extend({
+  secret: z.string().nullable().describe('shown this once: null in the repeat of an answer'),
+});
 
 export const createInboundHookSchema = z.strictObject({
   name: nameSchema(100),

@@ -15,7 +15,9 @@ export const keySchema = z.object({
   revoked_at: z.string().nullable(),
 });
 
-export const newKeySchema = keySchema.extend({ key: z.string().describe("the key's text, shown this once") });
+export const newKeySchema = keySchema.extend({
+  key: z.string().nullable().describe("the key's text, shown this once: null in the repeat of an answer"),
+});
 
 export const createKeySchema = z.strictObject({
   name: nameSchema(100),

@@ -17,7 +17,10 @@ export const webhookEndpointSchema = z.object({
 });
 
 export const newWebhookEndpointSchema = webhookEndpointSchema.extend({
-  secret: z.string().describe('v1: the shared secret, shown this once; v1a: the public key'),
+  secret: z
+    .string()
+    .nullable()
+    .describe('v1: the shared secret, shown this once; v1a: the public key; null in the repeat of an answer'),
 });
 
 export const createWebhookEndpointSchema = z.strictObject({

@@ -105,7 +105,9 @@ describe('an API key', () => {
     expect(second.headers.get('location')).toBe(first.headers.get('location'));
     expect(second.headers.get('idempotency-replayed')).toBe('true');
     expect(second.headers.get('x-request-id')).not.toBeNull();
-    expect(await second.text()).toBe('');
+    const [made, again] = [(await first.json()) as KeyBody, await second.json()];
+    expect(made.key).toEqual(expect.any(String));
+    expect(again).toEqual({ ...made, key: null });
     expect((await problemOf(await make(admin, 'another'))).code).toBe('idempotency_key_reused');
     // keys are the tenant's own, and a refused request does not use one up
     expect((await make(other, 'once')).headers.get('location')).not.toBe(first.headers.get('location'));

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
+import { signingKeys } from '../../../edge/workers/signing-keys.ts';
 import { mint } from '../../../infra/operator/mint.ts';
-import { sha256Hex } from '../../../shared/signing/digest.ts';
+import { randomId, sha256Hex } from '../../../shared/signing/digest.ts';
+import { signMessage } from '../../../shared/signing/message.ts';
 
 const MIGRATIONS = join(import.meta.dirname, '../../../edge/migrations');
 
@@ -34,6 +36,24 @@ describe('the operator’s statements', () => {
       { tenant: 'acme', at: 1000, action: 'key.create', target: row.id, taken: 0 },
       { tenant: 'acme', at: 5000, action: 'key.revoke', target: row.id, taken: 0 },
     ]);
+  });
+
+  it('are none for the secrets of a deployment, which the edge can use as they are printed', async () => {
+    const [keys = ''] = await mint(['secret', 'signing-keys'], 0);
+    const [first] = signingKeys({ SIGNING_KEYS: keys });
+    expect(first.kid).toMatch(/^edge-/);
+    const message = { sub: randomId('job'), jti: randomId('dsp'), type: 't', input_digest: 'a'.repeat(64), params: {} };
+    expect(await signMessage(first, message, 0)).toContain('.');
+    const [one, other] = [await mint(['secret', 'webhook-key'], 0), await mint(['secret', 'webhook-key'], 0)];
+    expect(one[0]?.length).toBeGreaterThan(40);
+    expect(one).not.toEqual(other);
+    const listed = readFileSync(join(import.meta.dirname, '../../../wrangler.toml'), 'utf8');
+    const vars = listed.slice(listed.indexOf('[vars]'), listed.indexOf('[observability]'));
+    const secrets = [...listed.slice(0, listed.indexOf('[vars]')).matchAll(/^# {3}([A-Z0-9_]+) /gm)].map(
+      ([, name]) => name,
+    );
+    expect(secrets).toEqual(['SIGNING_KEYS', 'WEBHOOK_KEY', 'S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY']);
+    expect(secrets.filter((name) => new RegExp(`^${name} =`, 'm').test(vars))).toEqual([]);
   });
 
   it('register a worker by its public half alone', async () => {
