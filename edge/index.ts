@@ -5,7 +5,7 @@ import { takeOperatorEvents } from './audit/operator-events.ts';
 import { beginConfirmed } from './deletion/tenant-eraser.ts';
 import type { Env } from './environment.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
-import { refuseIncomplete } from './required-bindings.ts';
+import { noteMissing } from './required-bindings.ts';
 import { fastVector } from './vectors/fast-path.ts';
 
 export { TenantEraser } from './deletion/tenant-eraser.ts';
@@ -21,7 +21,10 @@ export { DeliveryQueue } from './webhooks/queue.ts';
 const app = createApp();
 
 export default {
-  fetch: (request, env, context) => fastVector(request) ?? refuseIncomplete(env) ?? app.fetch(request, env, context),
+  fetch(request, env, context) {
+    noteMissing(env);
+    return fastVector(request) ?? app.fetch(request, env, context);
+  },
   queue: (batch, env) => consumeDeadLetters(batch, env),
   scheduled: async (event, env) => {
     await Promise.all([cleanUp(env, event.scheduledTime), beginConfirmed(env), takeOperatorEvents(env)]);

@@ -1,4 +1,4 @@
-/** What a deployment must be given: looked at once, before anything is answered, so that nothing fails later and half way. */
+/** What a deployment must be given: looked at once, at the first request, so that the log says it before anything fails half way. */
 import type { Env } from './environment.ts';
 import { log } from './log.ts';
 
@@ -24,29 +24,16 @@ const REQUIRED = [
   'WEBHOOK_KEY',
 ] as const satisfies readonly (keyof Env)[];
 
-let checked: Env | null = null;
+let checked = false;
 
-/** The answer while something is missing, which the log names; null where nothing is. */
-export function refuseIncomplete(env: Env): Response | null {
-  if (checked === env) {
-    return null;
+/** Says once, in one sentence, what this deployment lacks: what needs it will fail. */
+export function noteMissing(env: Env): void {
+  if (checked) {
+    return;
   }
+  checked = true;
   const missing = REQUIRED.filter((name) => env[name] === undefined || env[name] === '');
-  if (missing.length === 0) {
-    checked = env;
-    return null;
+  if (missing.length > 0) {
+    log.error(`this deployment lacks ${missing.join(', ')}: see the head of wrangler.toml`, {});
   }
-  const detail = `this deployment lacks ${missing.join(', ')}: see the head of wrangler.toml`;
-  log.error('the edge cannot serve', { reason: detail });
-  const body = {
-    type: '/problems/unavailable',
-    title: 'Temporarily unavailable',
-    status: 503,
-    code: 'unavailable',
-    detail,
-  };
-  return new Response(JSON.stringify({ ...body, instance: '/', request_id: crypto.randomUUID() }), {
-    status: 503,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'retry-after': '60' },
-  });
 }
