@@ -4,8 +4,8 @@ import { cleanUp } from './artefacts/clean-up.ts';
 import { takeOperatorEvents } from './audit/operator-events.ts';
 import { beginConfirmed } from './deletion/tenant-eraser.ts';
 import type { Env } from './environment.ts';
+import { noteMissing } from './http/required-bindings.ts';
 import { consumeDeadLetters } from './jobs/dead-letters.ts';
-import { noteMissing } from './required-bindings.ts';
 import { fastVector } from './vectors/fast-path.ts';
 
 export { TenantEraser } from './deletion/tenant-eraser.ts';

@@ -1,6 +1,6 @@
 /** What a deployment must be given: looked at once, at the first request, so that the log says it before anything fails half way. */
-import type { Env } from './environment.ts';
-import { log } from './log.ts';
+import type { Env } from '../environment.ts';
+import { log } from '../log.ts';
 
 const REQUIRED = [
   'DB',
