@@ -63,7 +63,7 @@ describe('POST /v1/jobs', () => {
     const { detail } = await problemOf(
       await post(client, { type: 'vectors.derive', params: { ...means, negative: pole, sae: 'sae_1' } }),
     );
-    expect(detail).toMatch(/no field sae here; the fields are method, hook, positions, model/);
+    expect(detail).toMatch(/no field sae here; the fields are method, hook, hooks, positions, model/);
     expect(detail).not.toMatch(/latent|allow_mismatch/);
     const range = await problemOf(await post(client, diagnostics({ steps: 0, step_ms: -1 })));
     expect(range.errors?.map(({ pointer }) => pointer)).toEqual(['/params/steps', '/params/step_ms']);
