@@ -50,9 +50,11 @@ export async function forcedAnswers(
   { end, trigger, rounds }: { end: number; trigger: number; rounds: number },
 ): Promise<Answer[]> {
   const so_far: number[][] = prompts.map(() => []);
+  // Of a context that is full no more comes: such an answer stands as it is, cut.
+  const hasRoom = (row: number) => prompts[row]!.length + so_far[row]!.length < model.architecture.context;
   const open = new Set(prompts.keys());
   for (let round = 0; round < rounds && open.size > 0; round++) {
-    const rows = [...open].filter((row) => so_far[row]!.length < decoding.maxTokens);
+    const rows = [...open].filter((row) => so_far[row]!.length < decoding.maxTokens && hasRoom(row));
     const parts = await answersOf(
       model,
       rows.map((row) => [...prompts[row]!, ...so_far[row]!]),
@@ -70,18 +72,21 @@ export async function forcedAnswers(
       }
     }
   }
+  const unfinished = [...prompts.keys()].filter(hasRoom);
   const last = await answersOf(
     model,
-    prompts.map((prompt, row) => [...prompt, ...so_far[row]!]),
+    unfinished.map((row) => [...prompts[row]!, ...so_far[row]!]),
     { ...decoding, seed: decoding.seed + rounds },
   );
-  return last.map(({ tokens, truncated }, row) => {
-    const whole = [...so_far[row]!, ...tokens];
+  const endings = new Map(unfinished.map((row, i) => [row, last[i]!]));
+  return so_far.map((begun, row) => {
+    const ending = endings.get(row);
+    const whole = [...begun, ...(ending?.tokens ?? [])];
     const all = whole.slice(0, decoding.maxTokens);
     return {
       tokens: all,
       text: model.tokenizer?.decode(all) ?? '',
-      truncated: truncated || whole.length > all.length,
+      truncated: (ending?.truncated ?? true) || whole.length > all.length,
     };
   });
 }
