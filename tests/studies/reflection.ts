@@ -14,8 +14,8 @@ import { promptFile } from '../support/prompt-file.ts';
 import { reflectionProblems, trainReflectionToy } from '../support/reflection-toy.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
-/** 700 test problems three times: 2,100 answers on which the gain is judged. */
-const [SHARES, SAMPLES] = [{ train: 0.2, validation: 0.1, test: 0.7 }, 3];
+/** 350 test problems six times: 2,100 answers on which the gain is judged. */
+const [SHARES, SAMPLES] = [{ train: 0.45, validation: 0.2, test: 0.35 }, 6];
 type Study = ResultOf<typeof contract>;
 type SeedResult = { seed: number; study: Study; seconds: number };
 
