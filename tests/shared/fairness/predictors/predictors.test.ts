@@ -167,7 +167,7 @@ describe('costs', () => {
       });
     expect(correctionMs(layer(64))).toBeLessThan(EDGE_BUDGET_MS);
     expect(() => requireCorrectionFits(layer(64))).not.toThrow();
-    expect(() => requireCorrectionFits(layer(65))).toThrow(/fairness.edit_layer/);
+    expect(() => requireCorrectionFits(layer(65))).toThrow(/fairness.correct/);
     const done = correct(layer(8)) as { weights: number[][]; steps: unknown[] };
     expect(done.weights).toHaveLength(8);
   });
