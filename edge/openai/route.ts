@@ -42,30 +42,31 @@ export const openAiResponses = {
   503: errorOf('Temporarily unavailable'),
 };
 
+/** What a request of either kind asks of its answer. */
 type Asked = {
-  kind: Kind;
   model: ModelReference;
-  stream: boolean;
-  withUsage: boolean;
+  stream?: boolean | null | undefined;
+  stream_options?: { include_usage?: boolean | null | undefined } | null | undefined;
 };
 
 /**
  * Answers with the texts of the job. Nobody who left comes back for an answer in this shape: the job is canceled then.
  * Raises as `placeRequest`, and what the job failed with.
  */
-export async function answerInShape(c: Context<AppEnv>, asked: Asked, of: Answering): Promise<Response> {
+export async function answerInShape(c: Context<AppEnv>, kind: Kind, asked: Asked, of: Answering): Promise<Response> {
   const { tenant } = c.get('key');
+  const stream = asked.stream ?? false;
   await requireKnownModel(c.env, tenant, asked.model, contract.type);
   const body = { type: contract.type, params: of.params };
-  const id = await placeRequest(c, body, { followed: asked.stream, abandon_ms: 0 });
+  const id = await placeRequest(c, body, { followed: stream, abandon_ms: 0 });
   const opening: Opening = {
-    kind: asked.kind,
+    kind,
     id,
     created: Math.floor(Date.now() / 1000),
     model: modelName(modelKey(asked.model)),
   };
-  if (asked.stream) {
-    const chunks = new Chunks(opening, of, asked.withUsage);
+  if (stream) {
+    const chunks = new Chunks(opening, of, asked.stream_options?.include_usage ?? false);
     return streamAnswer(chunked(c, id, chunks), { location: `/v1/jobs/${id}` });
   }
   for await (const _ of followJob(c.env, tenant, id, '')) {

@@ -9,6 +9,9 @@ import { preferredWait } from '../http/prefer.ts';
 import { createOnce, type Following } from '../jobs/creation.ts';
 import { viewJob } from '../jobs/waiting.ts';
 
+/** Seconds that a request for something quick waits without a `Prefer`. */
+export const UNASKED_WAIT_S = 60;
+
 /** Creates the job that a request asks for and names it in the answer's headers. `body` is as `POST /v1/jobs` takes it. */
 export async function placeRequest(c: Context<AppEnv>, body: unknown, following?: Following): Promise<string> {
   const { id, replayed } = await createOnce(c.env, c.get('key'), {

@@ -10,10 +10,7 @@ import { activationFile, activationRows } from '../requests/activation-answer.ts
 import { requestHeaders } from '../requests/declaration.ts';
 import { requireKnownModel } from '../requests/known-model.ts';
 import { succeeded } from '../requests/outcome.ts';
-import { answerOf, placeRequest } from '../requests/placing.ts';
-
-/** A request without `Prefer` waits this long. */
-const WAIT_S = 60;
+import { answerOf, placeRequest, UNASKED_WAIT_S } from '../requests/placing.ts';
 
 const create = createRoute({
   ...keyedBody('jobs:write', 'jobs', undefined, contract.type),
@@ -56,7 +53,7 @@ export default function registerActivations(app: App): void {
     const { tenant } = c.get('key');
     await requireKnownModel(c.env, tenant, params.model, contract.type);
     const id = await placeRequest(c, { type: contract.type, params });
-    const { job } = await answerOf(c, id, WAIT_S);
+    const { job } = await answerOf(c, id, UNASKED_WAIT_S);
     if (!isTerminal(job.status)) {
       return c.json(job, 202);
     }

@@ -28,12 +28,6 @@ const create = createRoute({
 export default function registerChatCompletions(app: App): void {
   app.openapi(create, async (c) => {
     const request = c.req.valid('json');
-    const asked = {
-      kind: 'chat' as const,
-      model: request.model,
-      stream: request.stream ?? false,
-      withUsage: request.stream_options?.include_usage ?? false,
-    };
-    return (await answerInShape(c, asked, chatJob(request))) as never;
+    return (await answerInShape(c, 'chat', request, chatJob(request))) as never;
   });
 }

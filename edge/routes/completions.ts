@@ -28,12 +28,6 @@ const create = createRoute({
 export default function registerCompletions(app: App): void {
   app.openapi(create, async (c) => {
     const request = c.req.valid('json');
-    const asked = {
-      kind: 'completion' as const,
-      model: request.model,
-      stream: request.stream ?? false,
-      withUsage: request.stream_options?.include_usage ?? false,
-    };
-    return (await answerInShape(c, asked, completionJob(request))) as never;
+    return (await answerInShape(c, 'completion', request, completionJob(request))) as never;
   });
 }

@@ -11,10 +11,8 @@ import { viewJob } from '../jobs/waiting.ts';
 import { requestHeaders } from '../requests/declaration.ts';
 import { followJob, SIGN_OF_LIFE, streamAnswer } from '../requests/event-stream.ts';
 import { requireKnownModel } from '../requests/known-model.ts';
-import { answerOf, placeRequest } from '../requests/placing.ts';
+import { answerOf, placeRequest, UNASKED_WAIT_S } from '../requests/placing.ts';
 
-/** A request without `Prefer` waits this long. */
-const WAIT_S = 60;
 /** A client that lost its stream has so long to come back. */
 const ABANDON_MS = 30_000;
 
@@ -51,7 +49,7 @@ export default function registerGenerations(app: App): void {
     const body = { type: contract.type, params, ...(pool === undefined ? {} : { pool }) };
     const id = await placeRequest(c, body, stream ? { followed: true, abandon_ms: ABANDON_MS } : undefined);
     if (!stream) {
-      const { job, status } = await answerOf(c, id, WAIT_S);
+      const { job, status } = await answerOf(c, id, UNASKED_WAIT_S);
       return c.json(job, status);
     }
     const last = c.req.header('last-event-id') ?? '';

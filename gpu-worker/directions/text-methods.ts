@@ -1,8 +1,10 @@
 /** Directions between two sets of texts other than the difference of their means; each is of unit norm, towards the positive. */
 import { SextantError } from '../../shared/contracts/problem.ts';
+import { joined } from '../../shared/math/joined.ts';
 import type { LanguageModel, TokenRows } from '../lm/index.ts';
 import { trainProbe } from '../sae/index.ts';
 import { activationBlocks, meanOfRows, unitVector } from './difference-in-means.ts';
+import { difference, dot, norm } from './vectors.ts';
 
 type Texts = Record<'positive' | 'negative', TokenRows>;
 type Positions = 'all' | 'last';
@@ -26,10 +28,9 @@ export async function principalComponent(
   const blocks = [...positive.blocks, ...negative.blocks];
   const { mean } = meanOfRows(blocks, width);
   const [above, below] = [meanOfRows(positive.blocks, width).mean, meanOfRows(negative.blocks, width).mean];
-  const towards = above.map((value, i) => value - below[i]!);
+  const towards = difference(above, below);
   // What no row has along the difference would never be found: a little of every coordinate is mixed in.
-  const norm = Math.hypot(...towards);
-  let v = normalised(towards.map((value, i) => value + 1e-3 * (norm || 1) * Math.cos(i)));
+  let v = normalised(towards.map((value, i) => value + 1e-3 * (norm(towards) || 1) * Math.cos(i)));
   for (let round = 0; round < ROUNDS; round++) {
     const next = new Float64Array(width);
     for (const x of blocks) {
@@ -50,16 +51,15 @@ export async function principalComponent(
       break;
     }
   }
-  const side = v.reduce((sum, value, i) => sum + value * towards[i]!, 0);
-  return unitVector(side < 0 ? v.map((value) => -value) : v);
+  return unitVector(dot(v, towards) < 0 ? v.map((value) => -value) : v);
 }
 
 function normalised(v: Float64Array): Float64Array {
-  const norm = Math.hypot(...v);
-  if (!(norm > 0)) {
+  const size = norm(v);
+  if (!(size > 0)) {
     throw new SextantError('data_invalid', 'the activations do not vary: there is no principal component');
   }
-  return v.map((value) => value / norm);
+  return v.map((value) => value / size);
 }
 
 /**
@@ -83,8 +83,8 @@ export async function contrastivePairs(
       await activationBlocks(model, hook, [negative[i]!], positions),
     ];
     const [to, from] = [meanOfRows(one.blocks, one.width).mean, meanOfRows(other.blocks, one.width).mean];
-    const difference = unitVector(to.map((value, j) => value - from[j]!));
-    sum = (sum ?? new Float64Array(one.width)).map((value, j) => value + difference[j]!);
+    const unit = unitVector(difference(to, from));
+    sum = (sum ?? new Float64Array(one.width)).map((value, j) => value + unit[j]!);
   }
   return unitVector(sum ?? []);
 }
@@ -100,11 +100,6 @@ export async function logisticProbe(
   const negative = await activationBlocks(model, hook, texts.negative, positions);
   const rowsOf = (blocks: readonly Float32Array[]) => blocks.reduce((sum, x) => sum + x.length / positive.width, 0);
   const y = [...Array(rowsOf(positive.blocks)).fill(1), ...Array(rowsOf(negative.blocks)).fill(0)] as number[];
-  const x = new Float64Array(y.length * positive.width);
-  let at = 0;
-  for (const block of [...positive.blocks, ...negative.blocks]) {
-    x.set(block, at);
-    at += block.length;
-  }
+  const x = Float64Array.from(joined([...positive.blocks, ...negative.blocks]));
   return unitVector(trainProbe(x, positive.width, y, [...y.keys()]).weights);
 }

@@ -1,7 +1,9 @@
 /** Handler of `activations.read`: the rows that `activations.extract` makes of the same texts, and views of the same passes. */
+
 import { writeSafetensors } from '../../shared/formats/safetensors.ts';
 import contract, { ACTIVATIONS_FILE, patternTensor } from '../../shared/jobs/activations.read.ts';
 import type { ParamsOf, ResultOf } from '../../shared/jobs/contract.ts';
+import { joined } from '../../shared/math/joined.ts';
 import { activations, type LanguageModel, tokenText } from '../lm/index.ts';
 import { Encoder, encodeActivations, reconstruct, tokenCodes } from '../sae/index.ts';
 import { handle, type JobContext } from './handler.ts';
@@ -145,16 +147,6 @@ async function readRows(context: JobContext<Params>, opened: OpenedModel): Promi
   const values = Object.fromEntries([...parts].map(([hook, some]) => [hook, joined(some)]));
   const digest = corpus.digest;
   return { places, widths, values, codes: sae ? codes : null, digest, mismatch: sae?.mismatch ?? [] };
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }
 
 /** Attention patterns of whole prompts, one pass for each: they would be padded together otherwise. */

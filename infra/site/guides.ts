@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Marked } from 'marked';
+import { escapeText } from '../../shared/plots/text.ts';
 
 const GUIDES = join(import.meta.dirname, '../../edge/guides');
 /** The order in which a newcomer reads them; others follow by name. */
@@ -23,9 +24,6 @@ export const guideNames = (): string[] =>
 const textOf = (name: string): string => readFileSync(join(GUIDES, `${name}.md`), 'utf8');
 const titleOf = (name: string): string => (textOf(name).split('\n')[0] ?? '').replace(/^# /, '');
 
-const escaped = (text: string): string =>
-  text.replace(/[&<>"]/g, (sign) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' }[sign]};`);
-
 /** The anchor of a heading: its words, joined by hyphens. */
 const anchorOf = (heading: string): string =>
   heading
@@ -45,11 +43,11 @@ function rendered(markdown: string): string {
         return `<h${depth} id="${anchorOf(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
       },
       link({ href, tokens }) {
-        return `<a href="${escaped(addressOf(href))}">${this.parser.parseInline(tokens)}</a>`;
+        return `<a href="${escapeText(addressOf(href))}">${this.parser.parseInline(tokens)}</a>`;
       },
       // What looks like markup in a guide is text.
       html({ text }) {
-        return escaped(text);
+        return escapeText(text);
       },
     },
   });
@@ -61,13 +59,13 @@ function rendered(markdown: string): string {
 /** The page of one guide. */
 export function guidePage(name: string): string {
   const link = (other: string) =>
-    `<li><a href="/docs/${other === 'start' ? '' : other}"${other === name ? ' aria-current="page"' : ''}>${escaped(titleOf(other))}</a></li>`;
+    `<li><a href="/docs/${other === 'start' ? '' : other}"${other === name ? ' aria-current="page"' : ''}>${escapeText(titleOf(other))}</a></li>`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(titleOf(name))} · Sextant</title>
+<title>${escapeText(titleOf(name))} · Sextant</title>
 <link rel="stylesheet" href="/docs/guide.css">
 </head>
 <body>

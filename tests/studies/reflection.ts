@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ResultOf } from '../../shared/jobs/contract.ts';
 import contract from '../../shared/jobs/reflection.study.ts';
+import { fixed, type Gate, gateLines, within } from '../support/gates.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { promptFile } from '../support/prompt-file.ts';
 import { reflectionProblems, trainReflectionToy } from '../support/reflection-toy.ts';
@@ -87,22 +88,15 @@ export async function seedStudy(
   }
 }
 
-const fixed = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
-
 const gained = (of: Study['gain'] | undefined): string =>
   of
     ? `gain ${fixed(of.gain.value)} (${fixed(of.gain.low)} to ${fixed(of.gain.high)})${of.shown ? '' : ': no gain shown'}`
     : 'not measured';
 
 /** What a toy must show, each with the figure seen. */
-export function gates(s: Study): { what: string; value: string; met: boolean }[] {
+export function gates(s: Study): Gate[] {
   const at = (mode: string, alpha: number) =>
     s.frontier.find((point) => point.mode === mode && point.alpha === alpha) ?? null;
-  const within = (what: string, value: number | null | undefined, low: number, high: number) => ({
-    what,
-    value: fixed(value),
-    met: value != null && value >= low && value <= high,
-  });
   const layer = s.layers.find(({ hook }) => hook === s.chosen.hook);
   const first = s.layers.find(({ hook }) => hook === 'resid_post.0');
   const added = s.frontier.filter(({ mode }) => mode === 'add').sort((a, b) => a.alpha - b.alpha);
@@ -158,7 +152,7 @@ function page(found: readonly SeedResult[]): string {
         return `| ${mode} | ${alpha} | ${fixed(pass)} | ${fixed(length)} | ${fixed(frequency)} | ${fixed(truncated)} | ${fixed(base?.pass)} | ${fixed(base?.frequency)} |`;
       }),
       '',
-      ...gates(s).map(({ what, value, met }) => `- ${met ? 'met' : '**missed**'}: ${what} (${value})`),
+      ...gateLines(gates(s)),
       '',
     ]),
   ].join('\n');

@@ -13,6 +13,7 @@ import type { ResultOf } from '../../shared/jobs/contract.ts';
 import compress from '../../shared/jobs/model.compress.ts';
 import repair from '../../shared/jobs/refusal.repair.ts';
 import study from '../../shared/jobs/refusal.study.ts';
+import { fixed, type Gate, gateLines, within } from '../support/gates.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { promptFile } from '../support/prompt-file.ts';
 import { REFUSAL_TOKENS, type RefusalLanguage, trainRefusalToy } from '../support/refusal-toy.ts';
@@ -167,15 +168,8 @@ async function compressedCopies(
   return labels;
 }
 
-const fixed = (value: number | null | undefined): string => value?.toFixed(3) ?? '–';
-
 /** What a toy must show, each with the figure seen. */
-export function gates(s: Study): { what: string; value: string; met: boolean }[] {
-  const within = (what: string, value: number | null | undefined, low: number, high: number) => ({
-    what,
-    value: fixed(value),
-    met: value != null && value >= low && value <= high,
-  });
+export function gates(s: Study): Gate[] {
   const base = s.base.refusal.value;
   return [
     within('refusal at least .95', base, 0.95, 1),
@@ -212,7 +206,7 @@ function page(found: readonly SeedResult[]): string {
         `Best induce added: harmless refusal ${fixed(s.induced.over_refusal.value)}. ` +
         `The thresholds select ${s.thresholds_select ? `position ${s.thresholds_select.position}, block ${s.thresholds_select.layer}` : 'nothing'}.`,
       '',
-      ...gates(s).map(({ what, value, met }) => `- ${met ? 'met' : '**missed**'}: ${what} (${value})`),
+      ...gateLines(gates(s)),
       '',
       '| copy | refusal | answers | cosine | floor (2.5 %) | norm ratio | verdict |',
       '| --- | --- | --- | --- | --- | --- | --- |',

@@ -32,16 +32,28 @@ export function numpyUniform(seed: number): (n: number) => Float64Array {
   return (n) => Float64Array.from({ length: n }, () => ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992);
 }
 
-/** `RandomState(seed).permutation(n)`: swaps from the end, indices by masked rejection. */
+/** A number of 0 to `most` by masked rejection. */
+function upTo(most: number, word: () => number): number {
+  const mask = 2 ** (32 - Math.clz32(most)) - 1;
+  let value = word() & mask;
+  while (value > most) {
+    value = word() & mask;
+  }
+  return value;
+}
+
+/** `random.randint(low, high, size=n)`, again and again. */
+export function numpyIntegers(seed: number): (low: number, high: number, n: number) => number[] {
+  const word = words(seed);
+  return (low, high, n) => Array.from({ length: n }, () => low + upTo(high - low - 1, word));
+}
+
+/** `RandomState(seed).permutation(n)`: swaps from the end. */
 export function numpyPermutation(seed: number, n: number): Uint32Array {
   const word = words(seed);
   const order = Uint32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
-    const mask = 2 ** (32 - Math.clz32(i)) - 1;
-    let j = word() & mask;
-    while (j > i) {
-      j = word() & mask;
-    }
+    const j = upTo(i, word);
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
   return order;

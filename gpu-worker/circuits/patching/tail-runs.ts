@@ -2,6 +2,7 @@
  * Exact patching of single nodes, many at a time, each from its own layer on: before a patched node nothing differs from the run
  * that is patched. One sweep through the blocks serves all nodes, so that each block's weights are read once.
  */
+import { joined } from '../../../shared/math/joined.ts';
 import { BlockRunner, readWeight, weightsOfBlock } from '../../lm/index.ts';
 import type { HeadProgram } from '../network/head-program.ts';
 import type { NodeModel } from '../network/node-model.ts';
@@ -139,14 +140,4 @@ export class TailRuns {
     const count = Math.max(1, Math.floor(ROWS / (batch * seq)));
     return Array.from({ length: Math.ceil(items.length / count) }, (_, i) => items.slice(i * count, (i + 1) * count));
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

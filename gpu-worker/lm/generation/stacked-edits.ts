@@ -1,4 +1,5 @@
 /** The edits of several rows, of equal kinds at equal hooks, as edits of one batch. */
+import { joined } from '../../../shared/math/joined.ts';
 import type { Intervention } from '../inference/interventions.ts';
 
 type Stackable = Extract<Intervention, { kind: 'add' | 'project' | 'cap' }>;
@@ -50,14 +51,4 @@ function stacked(edits: readonly Stackable[]): Intervention {
     default:
       return first satisfies never;
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

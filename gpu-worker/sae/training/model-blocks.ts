@@ -2,7 +2,9 @@
  * Blocks of activations from a model over a stream of sequences, a fixed number of sequences each. To return to a position,
  * the sequences before it are read from the corpus again and passed over; the model does not run on them.
  */
+
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { joined } from '../../../shared/math/joined.ts';
 import { activations, type LanguageModel } from '../../lm/index.ts';
 import type { BlockReader } from './activation-source.ts';
 
@@ -69,14 +71,4 @@ export class ModelBlocks implements BlockReader {
     }
     return joined(parts);
   }
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -1,11 +1,13 @@
 /** What each part of the network is worth: variants trained alike, over the same seeds, on people and noise that none has seen. */
 import { conditionsOf } from '../../../gpu-worker/ecg/denoise/context.ts';
 import { Denoiser } from '../../../gpu-worker/ecg/denoise/network-session.ts';
+import { windowMeasures } from '../../../gpu-worker/ecg/measures/windows.ts';
 import { type NetworkConfiguration, standardNetwork } from '../../../gpu-worker/ecg/network/configuration.ts';
 import { type Batch, drawBatch } from '../../../gpu-worker/ecg/training/examples.ts';
 import { cleanRecord, noiseRecord } from '../../../gpu-worker/ecg/training/material.ts';
 import { type Material, trainDenoiser } from '../../../gpu-worker/ecg/training/train.ts';
 import { KINDS, recording, studyMaterial, TEST, testNoise } from './material.ts';
+import { meanOf, spreadOf } from './scores.ts';
 
 const VARIANTS: Record<string, { network: Partial<NetworkConfiguration>; consistency?: boolean }> = {
   'as shipped: kernels 1, 3, 5, 7, (5b)': { network: {} },
@@ -98,31 +100,29 @@ async function heldOut(): Promise<Map<number, Batch>> {
   );
 }
 
+/** Leads [2][windows * WINDOW] of windows [windows, 2, WINDOW]. */
+const leadsOf = (windows: Float32Array): Float64Array[] =>
+  [0, 1].map((lead) =>
+    Float64Array.from(
+      { length: WINDOWS * WINDOW },
+      (_, i) => windows[(2 * Math.floor(i / WINDOW) + lead) * WINDOW + (i % WINDOW)]!,
+    ),
+  );
+
 async function measure(
   held: ReadonlyMap<number, Batch>,
   output: (batch: Batch) => Promise<Float32Array>,
 ): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (const [level, batch] of held) {
-    const out = await output(batch);
-    const size = 2 * WINDOW;
-    let sum = 0;
-    for (let b = 0; b < WINDOWS; b++) {
-      let [signal, error] = [0, 0];
-      for (let i = b * size; i < (b + 1) * size; i++) {
-        signal += batch.y[i]! ** 2;
-        error += (out[i]! - batch.y[i]!) ** 2;
-      }
-      sum += 10 * Math.log10(signal / error);
-    }
-    found[`${level}`] = Number((sum / WINDOWS).toFixed(3));
+    const { snr } = windowMeasures(leadsOf(batch.y), leadsOf(await output(batch)), WINDOW);
+    found[`${level}`] = Number(meanOf(snr).toFixed(3));
   }
   return found;
 }
 
 export function ablationMarkdown({ steps, batch, windows, input, runs }: AblationResults): string {
   const levels = LEVELS.map(String);
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const rows = Object.keys(VARIANTS).flatMap((variant) => {
     const own = runs.filter((run) => run.variant === variant);
     if (own.length === 0) {
@@ -130,11 +130,10 @@ export function ablationMarkdown({ steps, batch, windows, input, runs }: Ablatio
     }
     const cells = levels.map((level) => {
       const values = own.map(({ snr }) => snr[level]!);
-      const centre = mean(values);
-      return `${centre.toFixed(2)} ± ${Math.sqrt(mean(values.map((value) => (value - centre) ** 2))).toFixed(2)}`;
+      return `${meanOf(values).toFixed(2)} ± ${spreadOf(values).toFixed(2)}`;
     });
-    const overall = own.map(({ snr }) => mean(levels.map((level) => snr[level]!)));
-    return [{ variant, cells, overall: mean(overall), seeds: own.length }];
+    const overall = own.map(({ snr }) => meanOf(levels.map((level) => snr[level]!)));
+    return [{ variant, cells, overall: meanOf(overall), seeds: own.length }];
   });
   const [first, ...others] = rows;
   const single = others.filter(({ variant }) => variant.startsWith('one kernel'));
@@ -152,7 +151,7 @@ export function ablationMarkdown({ steps, batch, windows, input, runs }: Ablatio
     '',
     `| variant | seeds | ${levels.map((level) => `${level} dB`).join(' | ')} | mean |`,
     `|---|---|${levels.map(() => '---|').join('')}---|`,
-    `| left alone | | ${levels.map((level) => input[level]!.toFixed(2)).join(' | ')} | ${mean(Object.values(input)).toFixed(2)} |`,
+    `| left alone | | ${levels.map((level) => input[level]!.toFixed(2)).join(' | ')} | ${meanOf(Object.values(input)).toFixed(2)} |`,
     ...rows.map(
       ({ variant, cells, overall, seeds }) => `| ${[variant, seeds, ...cells, overall.toFixed(2)].join(' | ')} |`,
     ),

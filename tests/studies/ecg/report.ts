@@ -1,21 +1,17 @@
 /** The results of the study as a page: every cell beside its target, what the waves look like, and the spread over seeds. */
 import { type Cell, LEVELS, type Measure, type StudyResults, TYPES } from './evaluate.ts';
+import { meanOf, spreadOf } from './scores.ts';
 
 /** Gains over the best classical line that are asked for at -4, 0 and 4 dB. */
 const TARGETS: Record<string, number[]> = { em: [4, 2.5, 1], mix: [2, 1, 0], ma: [1, 0.5, 0], bw: [-1, -1, -1] };
 const FILTERS = ['band_pass', 'high_pass', 'wavelet', 'wavelet_high_pass'];
 
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-const spread = (values: readonly number[]): number => {
-  const centre = mean(values);
-  return Math.sqrt(mean(values.map((value) => (value - centre) ** 2)));
-};
 const signed = (value: number, places: number): string => `${value < 0 ? '' : '+'}${value.toFixed(places)}`;
 
 /** A cell's mean over the records. */
 function overRecords(records: StudyResults['records'], cell: string): Cell {
   const cells = Object.values(records).map((record) => record[cell]!);
-  const average = (line: string, of: keyof Measure) => mean(cells.map((one) => one[line]![of]));
+  const average = (line: string, of: keyof Measure) => meanOf(cells.map((one) => one[line]![of]));
   return Object.fromEntries(
     Object.keys(cells[0]!).map((line) => [
       line,
@@ -29,14 +25,14 @@ const network = (cell: Cell): Seeds => {
   const found = Object.entries(cell)
     .filter(([line]) => line.startsWith('network'))
     .map(([, measure]) => measure);
-  const average = (of: keyof Measure) => mean(found.map((measure) => measure[of]));
+  const average = (of: keyof Measure) => meanOf(found.map((measure) => measure[of]));
   return { snr: found.map(({ snr }) => snr), rmse: average('rmse'), f1: average('f1'), st: average('st') };
 };
 const best = (cell: Cell): number => Math.max(...FILTERS.map((line) => cell[line]!.snr));
 
 /** What is asked of a cell, in dB, and by how much it is met. */
 function judged(type: string, level: number, cell: Cell): { asked: string; margin: number } {
-  const found = mean(network(cell).snr);
+  const found = meanOf(network(cell).snr);
   const i = [-4, 0, 4].indexOf(level);
   if (i >= 0) {
     const wanted = TARGETS[type]![i]!;
@@ -62,7 +58,7 @@ export function markdown(results: StudyResults): string {
     const lines = ['identity', ...FILTERS].map((line) =>
       name === 'clean' && line === 'identity' ? '' : cell[line]!.snr.toFixed(2),
     );
-    const own = `${mean(snr).toFixed(2)}${snr.length > 1 ? ` ± ${spread(snr).toFixed(2)}` : ''}`;
+    const own = `${meanOf(snr).toFixed(2)}${snr.length > 1 ? ` ± ${spreadOf(snr).toFixed(2)}` : ''}`;
     const judgement = verdict
       ? `${verdict.asked} | ${verdict.margin >= 0 ? 'met' : 'missed'} by ${Math.abs(verdict.margin).toFixed(2)}`
       : ' | ';
@@ -76,7 +72,7 @@ export function markdown(results: StudyResults): string {
   };
   const each = Object.entries(records).map(
     ([name, record]) =>
-      `| ${[name, ...TYPES.flatMap((type) => [0, 12].map((level) => `${record[`${type} ${level}`]!.identity!.snr.toFixed(1)}, ${best(record[`${type} ${level}`]!).toFixed(1)}, ${mean(network(record[`${type} ${level}`]!).snr).toFixed(1)}`))].join(' | ')} |`,
+      `| ${[name, ...TYPES.flatMap((type) => [0, 12].map((level) => `${record[`${type} ${level}`]!.identity!.snr.toFixed(1)}, ${best(record[`${type} ${level}`]!).toFixed(1)}, ${meanOf(network(record[`${type} ${level}`]!).snr).toFixed(1)}`))].join(' | ')} |`,
   );
   const told = Object.entries(beats).flatMap(([cell, lines]) =>
     Object.entries(lines).map(

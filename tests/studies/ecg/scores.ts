@@ -29,3 +29,9 @@ export function meanOf(values: ArrayLike<number>): number {
   }
   return sum / count;
 }
+
+/** Deviation of the same values about their mean. */
+export function spreadOf(values: readonly number[]): number {
+  const centre = meanOf(values);
+  return Math.sqrt(meanOf(values.map((value) => (value - centre) ** 2)));
+}

@@ -1,49 +1,6 @@
 /** Baseline wander added to beats by peak-to-peak size, with the levels that numpy draws for the published tables. */
 import { BEAT } from './beats.ts';
 
-/** numpy's older generator: MT19937 seeded by one number, and integers by masked rejection of its words. */
-export class NumpyRandom {
-  readonly #state = new Uint32Array(624);
-  #at = 624;
-
-  constructor(seed: number) {
-    this.#state[0] = seed;
-    for (let i = 1; i < 624; i++) {
-      const last = this.#state[i - 1]!;
-      this.#state[i] = Math.imul(1812433253, last ^ (last >>> 30)) + i;
-    }
-  }
-
-  #word(): number {
-    if (this.#at === 624) {
-      for (let i = 0; i < 624; i++) {
-        const y = (this.#state[i]! & 0x80000000) | (this.#state[(i + 1) % 624]! & 0x7fffffff);
-        this.#state[i] = this.#state[(i + 397) % 624]! ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
-      }
-      this.#at = 0;
-    }
-    let y = this.#state[this.#at++]!;
-    y ^= y >>> 11;
-    y ^= (y << 7) & 0x9d2c5680;
-    y ^= (y << 15) & 0xefc60000;
-    return (y ^ (y >>> 18)) >>> 0;
-  }
-
-  /** `numpy.random.randint(low, high, n)`. */
-  integers(n: number, low: number, high: number): number[] {
-    const top = high - low - 1;
-    const mask = 2 ** (32 - Math.clz32(top)) - 1;
-    return Array.from({ length: n }, () => {
-      for (;;) {
-        const value = this.#word() & mask;
-        if (value <= top) {
-          return low + value;
-        }
-      }
-    });
-  }
-}
-
 /** Channel and half of the wander that is trained on, and that is tested on, by version of the tables. */
 const VERSIONS = { 1: { train: [0, 0], test: [1, 1] }, 2: { train: [1, 0], test: [0, 1] } } as const;
 export type NoiseVersion = keyof typeof VERSIONS;

@@ -1,10 +1,12 @@
 /** The tables of fperdigon/DeepFilter for a folder of QT Database records that a user has. */
+import { numpyIntegers } from '../../../support/numpy-random.ts';
 import { recording } from '../material.ts';
+import { meanOf, spreadOf } from '../scores.ts';
 import { BEAT, readBeats } from './beats.ts';
 import { recursiveFilter } from './filter.ts';
 import { type BeatMeasures, beatMeasures } from './measures.ts';
 import { joined, trainOnBeats } from './network.ts';
-import { cutWander, mixed, type NoiseVersion, NumpyRandom } from './noise.ts';
+import { cutWander, mixed, type NoiseVersion } from './noise.ts';
 
 type Options = {
   records: string;
@@ -33,10 +35,10 @@ export async function qtdbStudy(options: Options): Promise<QtdbResults> {
   const beats = await readBeats(records, annotator);
   const versions: QtdbResults['versions'] = {};
   for (const version of [1, 2] as const satisfies NoiseVersion[]) {
-    const random = new NumpyRandom(LEVEL_SEED);
+    const levels = numpyIntegers(LEVEL_SEED);
     const noise = cutWander(wander, version);
-    const trained = mixed(beats.train, noise.train, random.integers(beats.train.length, LOWEST, ABOVE));
-    const noisy = mixed(beats.test, noise.test, random.integers(beats.test.length, LOWEST, ABOVE));
+    const trained = mixed(beats.train, noise.train, levels(LOWEST, ABOVE, beats.train.length));
+    const noisy = mixed(beats.test, noise.test, levels(LOWEST, ABOVE, beats.test.length));
     const lines: Record<string, ArrayLike<number>[]> = {
       'all zero': beats.test.map(() => new Float64Array(BEAT)),
       'left alone': noisy,
@@ -65,11 +67,7 @@ export const studyWander = (): Promise<Float64Array[]> => recording('../nstdb/bw
 
 function summary(measures: BeatMeasures): Line {
   return Object.fromEntries(
-    Object.entries(measures).map(([name, values]) => {
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
-      return [name, { mean, deviation }];
-    }),
+    Object.entries(measures).map(([name, values]) => [name, { mean: meanOf(values), deviation: spreadOf(values) }]),
   ) as Line;
 }
 
