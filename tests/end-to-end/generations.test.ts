@@ -201,7 +201,13 @@ describe("OpenAI's client", () => {
     expect(choices.slice(0, -1).every(({ finish_reason }) => finish_reason === null)).toBe(true);
     expect(choices.at(-1)).toMatchObject({ delta: {}, finish_reason: 'length' });
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: whole.usage });
-    const completion = await client.completions.create({ model: 'tiny', prompt: 'w3', max_tokens: 3, stream: true });
+    const completion = await client.completions.create({
+      model: 'tiny',
+      prompt: 'w3',
+      max_tokens: 3,
+      temperature: 0,
+      stream: true,
+    });
     let text = '';
     for await (const chunk of completion) {
       text += chunk.choices[0]?.text ?? '';
