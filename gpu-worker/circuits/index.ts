@@ -32,4 +32,4 @@ export { splitPairs } from './tasks/split.ts';
 export { parseTaskFile } from './tasks/task-file.ts';
 export { fineTune } from './tuning/fine-tune.ts';
 export { freshModel } from './tuning/fresh-model.ts';
-export { type LabelSet, lessonSequences, lessonsOf, withReplay } from './tuning/label-sets.ts';
+export { type LabelSet, lessonSequences, lessonsOf, replayedCount, withReplay } from './tuning/label-sets.ts';

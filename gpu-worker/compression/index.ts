@@ -2,7 +2,7 @@
 
 export type { LatentDrift } from './autoencoders/latent-drift.ts';
 export { nonzeros, prunedSae } from './autoencoders/pruned-sae.ts';
-export { type Matching, retrainSae } from './autoencoders/retraining.ts';
+export { type Matching, retrainingRows, retrainSae } from './autoencoders/retraining.ts';
 export { SaeNormSums } from './autoencoders/sae-norms.ts';
 export { type SaeNorms, type SaeRule, saeMasks } from './autoencoders/sae-pruning.ts';
 export { CompressionStudy } from './autoencoders/study.ts';

@@ -56,6 +56,8 @@ export default handle(contract, async (context) => {
       inference: await layerTimes(model),
       left_dense: leftDense,
       warnings,
+      text: opened.text,
+      held_out_text: opened.heldOutText,
       data_digest: opened.digest,
     },
     published: [modelManifest, reportManifest],

@@ -78,6 +78,7 @@ export default handle(contract, async (context) => {
         report: await manifestId(report),
         models: kept.map(({ manifest: _manifest, ...rest }) => rest),
         ...stated,
+        ...study.text,
         data_digest: study.task.digest,
       },
       published: [report, ...kept.map(({ manifest }) => manifest)],

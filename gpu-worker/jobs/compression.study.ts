@@ -4,7 +4,7 @@
  */
 import contract from '../../shared/jobs/compression.study.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
-import { CompressionStudy, Products, studyReport } from '../compression/index.ts';
+import { CompressionStudy, Products, retrainingRows, studyReport } from '../compression/index.ts';
 import { Encoder, heldOutActivations } from '../sae/index.ts';
 import { StudiedCopies } from './checkpoints/studied-copies.ts';
 import { handle } from './handler.ts';
@@ -52,7 +52,17 @@ export default handle(contract, async (context) => {
     const resumed = await studyCopies(context, { study, sae, training }, finished, progress);
     const copies = finished.done.map(({ stated }) => stated);
     const drifts = finished.done.map(({ stated: { label }, drift }) => ({ label, drift }));
-    const measured = { hook, dense: reference, copies, tokens: study.tokens, data_digest: corpus.digest };
+    const learnt = params.retrain ? retrainingRows(sae, { params: trained, asked: params.retrain }) : null;
+    const measured = {
+      hook,
+      dense: reference,
+      copies,
+      tokens: study.tokens,
+      text: await corpus.account({ side: 'held-out', length, limit: params.tokens, as: 'rows' }),
+      retraining_text:
+        learnt === null ? null : await corpus.account({ side: 'train', length, limit: learnt, as: 'rows' }),
+      data_digest: corpus.digest,
+    };
     const { copies: _copies, sae: _sae, ...rest } = params;
     const report = await publishReport(context, studyReport(measured, drifts), {
       method: contract.type,

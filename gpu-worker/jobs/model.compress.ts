@@ -33,8 +33,9 @@ export default handle(contract, async (context) => {
     const corpus = await openCorpus(context, params.corpus, model, opened.digest);
     const read = (split: 'train' | 'held-out', tokens: number, pointer: string) =>
       wholeSequences(corpus, split, model, { context: params.context, tokens, pointer });
-    const calibration = await read('train', params.tokens, '/tokens');
-    const heldOut = await read('held-out', params.held_out_tokens, '/held_out_tokens');
+    const { sequences: calibration, text } = await read('train', params.tokens, '/tokens');
+    const held = await read('held-out', params.held_out_tokens, '/held_out_tokens');
+    const heldOut = held.sequences;
     const tokens = calibration.reduce((sum, ids) => sum + ids.length, 0);
     const { threads } = configuration;
     const dense_loss = await blockwiseLoss(model.folder, heldOut, { threads });
@@ -68,7 +69,7 @@ export default handle(contract, async (context) => {
       data_digest: corpus.digest,
       body: { parent: { digest: opened.digest, revision: opened.revision }, ...figures },
     });
-    const measured = { ...figures, tokens, notices: made.notices };
+    const measured = { ...figures, tokens, text, held_out_text: held.text, notices: made.notices };
     const body = { compression: { ...plan, linears: [...plan.linears] }, ...measured, blocks: made.blocks };
     const report = await publishReport(
       context,

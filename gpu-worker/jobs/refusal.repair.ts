@@ -19,7 +19,7 @@ export default handle(contract, async (context) => {
   const copy = opened.model;
   try {
     requireSameShape(base.model, copy, '/copy');
-    const { find, behaviour, digest, encode: _encode } = await openRefusalInput(context, base);
+    const { find, behaviour, digest, text } = await openRefusalInput(context, base);
     const pace = new Pace(context, 3);
     const folder = join(context.scratch, 'repaired');
     const { measured: found, plots } = await repairStudy({ base: base.model, copy, find, behaviour }, params, {
@@ -29,7 +29,7 @@ export default handle(contract, async (context) => {
       stage: (name) => pace.next(name),
       swept: (done, of) => pace.at(done / of, 'sweeping', { points: done, of }),
     });
-    const measured = { ...found, data_digest: digest };
+    const measured = { ...found, text, data_digest: digest };
     const { harmful: _harmful, harmless: _harmless, copy: _copy, model: _model, ...asked } = params;
     const origin = { method: contract.type, params: asked, seed };
     const body = {

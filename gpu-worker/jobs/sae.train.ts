@@ -62,6 +62,7 @@ export default handle(contract, async (context) => {
         tokens: swept.tokens,
         tokens_per_s: swept.tokensPerSecond,
         text: await read.text(),
+        held_out_text: await read.heldOutText(),
         rows: read.rows,
         data_digest: read.digest,
         input_scale: swept.scale,

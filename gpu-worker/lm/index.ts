@@ -18,6 +18,7 @@ export {
 export { AXES, type Axis, announcement, isSigned } from './corpus/planted/axes.ts';
 export { HEADER, PlantedLanguage } from './corpus/planted/language.ts';
 export { repeated, shuffled } from './corpus/sequences.ts';
+export { TextTally } from './corpus/text-tally.ts';
 export {
   argMax,
   type CrossEntropy,

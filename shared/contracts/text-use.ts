@@ -28,16 +28,16 @@ export const windowSchema = (least: number) =>
 /**
  * Why text is not used: it is on the other side of the split, has no tokens, is a special token (or nothing but such), is the first of a
  * window, which nothing predicts, comes after the number of tokens that was asked
- * for, is read by another part of the work, or is too short at the end for a
- * sequence to train on.
+ * for, is read by another part of the work, is too short at the end for a sequence
+ * to train on, or is of a prompt, whose completion alone is learnt.
  */
-export const leftOutSchema = z.enum(['split', 'empty', 'special', 'first', 'limit', 'part', 'tail']);
+export const leftOutSchema = z.enum(['split', 'empty', 'special', 'first', 'limit', 'part', 'tail', 'prompt']);
 export type LeftOut = z.infer<typeof leftOutSchema>;
 
 const leftOutCounts = z
   .partialRecord(leftOutSchema, z.number())
   .describe(
-    'by reason: split (the other side), empty (no tokens), special (special tokens), first (nothing predicts the first of a window), limit (after the tokens asked for), part (read by another part), tail (too little for a last sequence to train on)',
+    'by reason: split (the other side), empty (no tokens), special (special tokens), first (nothing predicts the first of a window), limit (after the tokens asked for), part (read by another part), tail (too little for a last sequence to train on), prompt (of which the completion alone is learnt)',
   );
 
 export const textAccountSchema = z.object({

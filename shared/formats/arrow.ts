@@ -1,8 +1,6 @@
-/** Arrow IPC (stream or file) into typed columns: numbers, booleans, texts and dictionaries; flechette reads the format. */
-import { CompressionType, setCompressionCodec, tableFromIPC } from '@uwdata/flechette';
-import { decompress as decodeZstandard } from 'fzstd';
+/** Arrow IPC (stream or file) into typed columns: numbers, booleans, texts and dictionaries. */
 import { jsonPointer, SextantError } from '../contracts/problem.ts';
-import { decodeLz4 } from './lz4.ts';
+import { arrowTable, UnpackedTooLarge } from './arrow-codecs.ts';
 import {
   ambiguousNames,
   type Column,
@@ -18,34 +16,6 @@ import {
 
 /** What buffers may unpack to: so many bytes, and so many for each byte of the file. */
 const UNPACKED = { least: 32 * 1024 * 1024, factor: 8 };
-/** Bytes that the file being read may still unpack to. Reading is synchronous: one file at a time. */
-let unpackable = 0;
-
-/** A codec for the reader, which knows the format of files but no compression. */
-function register(
-  type: (typeof CompressionType)[keyof typeof CompressionType],
-  decode: (data: Uint8Array, size: number) => Uint8Array,
-): void {
-  setCompressionCodec(type, {
-    encode: () => {
-      throw new RangeError('compressed tables are read, not written');
-    },
-    decode(data, size) {
-      unpackable -= size;
-      if (unpackable < 0) {
-        throw tableError(
-          'table_too_large',
-          '',
-          'the body: its compressed columns unpack to more than a table may hold',
-        );
-      }
-      return decode(data, size);
-    },
-  });
-}
-register(CompressionType.LZ4_FRAME, decodeLz4);
-register(CompressionType.ZSTD, (data, size) => decodeZstandard(data, new Uint8Array(size)));
-
 /** What the reader says of types that it does not know, which is no damage. */
 const UNSUPPORTED = /unsupported|unrecognized|missing compression codec/i;
 
@@ -56,10 +26,8 @@ const UNSUPPORTED = /unsupported|unrecognized|missing compression codec/i;
  */
 export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, reading: ColumnReading = {}): Table {
   const limits = { ...TABLE_LIMITS, ...given };
-  let source: ReturnType<typeof tableFromIPC>;
-  unpackable = UNPACKED.least + UNPACKED.factor * bytes.length;
   try {
-    source = tableFromIPC(bytes, { useBigInt: true });
+    const source = arrowTable(bytes, UNPACKED.least + UNPACKED.factor * bytes.length, { useBigInt: true });
     if (source.numCols > limits.columns) {
       throw tableError('table_too_large', '/columns', `the table has more than ${limits.columns} columns`);
     }
@@ -85,6 +53,9 @@ export function readArrow(bytes: Uint8Array, given: Partial<TableLimits> = {}, r
   } catch (error) {
     if (error instanceof SextantError) {
       throw error;
+    }
+    if (error instanceof UnpackedTooLarge) {
+      throw tableError('table_too_large', '', 'the body: its compressed columns unpack to more than a table may hold');
     }
     if (error instanceof Error && UNSUPPORTED.test(error.message)) {
       throw tableError(

@@ -12,6 +12,7 @@ import {
 } from '../contracts/block-sparse.ts';
 import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { tableInput } from '../contracts/table.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
@@ -171,6 +172,8 @@ export default defineJob({
     ),
     left_dense: z.array(z.string()).describe('layers that no tile divides'),
     warnings: z.array(z.string()),
+    text: textAccountSchema.nullable().describe('of the side that a language model learns from; null for other tasks'),
+    held_out_text: textAccountSchema.nullable().describe('of the side that it is measured on'),
     data_digest: z.string(),
   }),
   progress: {

@@ -5,6 +5,7 @@ import { circuitTaskSchema, labelSetSchema } from '../contracts/circuit-task.ts'
 import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput, taskInput } from './references.ts';
 
@@ -86,6 +87,10 @@ export default defineJob({
       }),
     ),
     pairs: z.object({ trained: number, read: number }),
+    unrelated_text: textAccountSchema.nullable().describe('null without unrelated text, or where it has no end'),
+    replay_text: textAccountSchema
+      .nullable()
+      .describe('of the longest training, which the others read the beginning of; null as above'),
     data_digest: z.string(),
   }),
   progress: { phases: 'phases done', of: 'phases', seconds_left: 's' },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { randomIdSchema, reportIdSchema, saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
@@ -98,6 +99,8 @@ export default defineJob({
       }),
     ),
     tokens: number,
+    text: textAccountSchema.nullable().describe('of the side that is measured on; null for text without end'),
+    retraining_text: textAccountSchema.nullable().describe('of the side that is trained on, read once; null without'),
     data_digest: z.string(),
   }),
   progress: { copies: 'copies studied', of: 'copies' },

@@ -98,7 +98,8 @@ export default defineJob({
     tokens: z.number(),
     text: textAccountSchema
       .nullable()
-      .describe('of the side that is trained on, read once; null for text without end, completions and tasks'),
+      .describe('of the side that is trained on, read once; of a task, of its replay; null for text without end'),
+    held_out_text: textAccountSchema.nullable().describe('of the side that is held out; null without such text'),
     data_digest: z.string(),
   }),
   progress: { loss: 'nats per token', tokens_per_s: '1/s', seconds_left: 's' },

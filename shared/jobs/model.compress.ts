@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { corpusSchema } from '../contracts/corpus.ts';
 import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { bodyWeights, floats, type ModelSizes, tokenWork } from './costs.ts';
 import { corpusInput, modelInput } from './references.ts';
@@ -68,6 +69,8 @@ export default defineJob({
     dense_loss: z.number(),
     worst: matrixSchema.nullable().describe('the matrix with the largest relative error'),
     tokens: z.number().describe('of calibration'),
+    text: textAccountSchema.describe('of the side that calibrates'),
+    held_out_text: textAccountSchema.describe('of the side that errors are measured on'),
     notices: z.array(z.string()),
     data_digest: z.string(),
   }),

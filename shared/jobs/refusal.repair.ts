@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { modelIdSchema, reportIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { bandSchema, behaviourSchema, refusalInputs, sourceSchema } from '../contracts/refusal.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput, promptInput } from './references.ts';
 
@@ -87,6 +88,7 @@ export default defineJob({
         bits_after: number.nullable(),
       })
       .nullable(),
+    text: textAccountSchema.nullable().describe('of the unrelated text; null without a corpus'),
     data_digest: z.string(),
   }),
   progress: { points: 'points measured', of: 'points', seconds_left: 's' },

@@ -11,6 +11,7 @@ import {
   refusalInputs,
   sourceSchema,
 } from '../contracts/refusal.ts';
+import { textAccountSchema } from '../contracts/text-use.ts';
 import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
 import { corpusInput, modelInput, promptInput } from './references.ts';
@@ -113,6 +114,7 @@ export default defineJob({
       .nullable()
       .describe('largest difference of logits between ablation by hooks and in the weights'),
     copies: z.array(copySchema),
+    text: textAccountSchema.nullable().describe('of the unrelated text; null without a corpus'),
     data_digest: z.string(),
   }),
   progress: {

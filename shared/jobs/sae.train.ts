@@ -182,6 +182,7 @@ export default defineJob({
     text: textAccountSchema
       .nullable()
       .describe('of the side that is trained on, read once; null for text without end and for activations in files'),
+    held_out_text: textAccountSchema.nullable().describe('of the side that is measured on; null in the same cases'),
     rows: fileRowsSchema.nullable().describe('of activations in files; null for those of a model'),
     data_digest: z.string(),
     input_scale: z.number().describe('factor on activations during training'),

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { ALLOCATOR } from '../../gpu-worker/worker/allocator.ts';
 import type { Manifest } from '../../shared/contracts/manifest.ts';
 import activationsExtract from '../../shared/jobs/activations.extract.ts';
 import { UNIT_COSTS } from '../../shared/jobs/costs.generated.ts';
@@ -79,7 +80,10 @@ async function measure(one: Case, { models, corpora }: Folders): Promise<Measure
     const file = join(jobs.folder, 'order.json');
     writeFileSync(file, JSON.stringify(order));
     const result = join(jobs.folder, 'measured.json');
-    execFileSync(process.execPath, [join(import.meta.dirname, 'costs/measure.ts'), file, result], { stdio: 'inherit' });
+    // As a worker starts its computations.
+    const env = { ...ALLOCATOR, ...process.env };
+    const script = join(import.meta.dirname, 'costs/measure.ts');
+    execFileSync(process.execPath, [script, file, result], { stdio: 'inherit', env });
     return JSON.parse(readFileSync(result, 'utf8')) as Measured;
   } finally {
     jobs.close();

@@ -1,6 +1,7 @@
 """Arrow files as pandas and polars write them: `python3 tests/golden/arrow.py`, by pandas and pyarrow.
 
-Writes tests/golden/arrow/*.arrow, which tests/shared/formats/arrow.test.ts reads. polars itself is not needed: the files
+Writes tests/golden/arrow/*.arrow, which tests/shared/formats/arrow.test.ts and, of rows of activations,
+tests/gpu-worker/sae/rows/row-file.test.ts read. polars itself is not needed: the files
 named after it have its types (texts as views or large texts, categories as uint32 codes of large texts).
 """
 
@@ -47,3 +48,6 @@ if __name__ == '__main__':
     write('polars-zstd', pa.table({**columns, 'text': table['text'].cast(pa.large_string())}), 'zstd')
     write('polars-views', pa.table({**columns, 'text': table['text'].cast(pa.string_view())}), None)
     write('polars-views-lz4', pa.table({**columns, 'text': table['text'].cast(pa.string_view())}), 'lz4')
+    rows = [[(6 * i + j) * 37 % 200 / 2 - 50 for j in range(6)] for i in range(130)]
+    write('rows-lz4', pa.table({'x': pa.array(rows, pa.list_(pa.float32(), 6))}), 'lz4')
+    write('rows-zstd', pa.table({'x': pa.array(rows, pa.list_(pa.float64()))}), 'zstd', stream=True)

@@ -58,18 +58,30 @@ export function* lessonSequences(
   }
 }
 
+/** Whether each sequence is text instead, and not a lesson. */
+function* replayed(share: number, seed: number): Generator<boolean> {
+  const random = stream(seed, 'circuits/replay');
+  for (let row = 0; ; row++) {
+    yield random.uniform(1, { start: row })[0]! < share;
+  }
+}
+
+/** How many of the first `rows` sequences are text. */
+export function replayedCount(rows: number, share: number, seed: number): number {
+  const draws = replayed(share, seed);
+  return Array.from({ length: rows }, () => draws.next().value as boolean).filter(Boolean).length;
+}
+
 /** Some of the sequences are text instead, all of whose tokens together count as much as one answer. */
 export async function* withReplay(
   sequences: Iterable<Required<WeightedSequence>>,
   replay: { text: AsyncIterable<ArrayLike<number>>; share: number },
   seed: number,
 ): AsyncGenerator<WeightedSequence> {
-  const random = stream(seed, 'circuits/replay');
+  const draws = replayed(replay.share, seed);
   const text = replay.text[Symbol.asyncIterator]();
-  let row = 0;
   for (const lesson of sequences) {
-    const drawn = random.uniform(1, { start: row++ })[0]! < replay.share;
-    const next = drawn ? await text.next() : { done: true as const };
+    const next = draws.next().value ? await text.next() : { done: true as const };
     if (next.done) {
       yield lesson;
     } else {

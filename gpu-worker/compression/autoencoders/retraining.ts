@@ -129,6 +129,12 @@ function retraining(
   };
 }
 
+/** Activations that one retraining learns from. */
+export function retrainingRows(sae: TrainedSae, { params, asked }: Pick<Retraining, 'params' | 'asked'>): number {
+  const { member, batch } = retraining(sae, params, asked);
+  return member.schedule.steps * batch;
+}
+
 const RECIPE_FIELDS = [
   'sparsity',
   'encoderScale',

@@ -4,7 +4,7 @@ import { paramError } from '../../../shared/contracts/problem.ts';
 import type contract from '../../../shared/jobs/circuits.study.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { type PhaseSettings, splitPairs } from '../../circuits/index.ts';
+import { type PhaseSettings, replayedCount, splitPairs } from '../../circuits/index.ts';
 import { crossEntropy, type LanguageModel, repeated } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openCircuitTask } from './circuit-task.ts';
@@ -33,10 +33,26 @@ export async function openCircuitStudy(context: JobContext<StudyParams>, opened:
     }
   }
   const replay = params.replay && (await openCorpus(context, params.replay.corpus, opened.model, opened.digest));
+  const longest = Math.max(...train.map(({ clean }) => clean.length)) + 1;
+  const steps = Math.max(...[params.clean_steps, params.poison_steps, params.retrain_steps].flat());
+  const reread = params.replay ? replayedCount(params.batch * steps, params.replay.share, params.seed) : 0;
   return {
     task,
     train,
     test,
+    text: {
+      unrelated_text:
+        unrelated &&
+        (await unrelated.account({
+          side: 'held-out',
+          length,
+          limit: sequences.length * (length - 1),
+          as: 'predictions',
+        })),
+      replay_text:
+        replay &&
+        (await replay.account({ side: 'train', length: longest, limit: reread * (longest - 1), as: 'predictions' })),
+    },
     unrelated: unrelated ? async (model: LanguageModel) => (await crossEntropy(model, sequences)).loss : null,
     replay:
       replay && params.replay

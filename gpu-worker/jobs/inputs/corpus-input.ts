@@ -15,6 +15,7 @@ import {
   HEADER,
   isSigned,
   LanguageModel,
+  type Passage,
   PassageReading,
   type Place,
   PlantedLanguage,
@@ -38,6 +39,7 @@ type KnownAxes = {
 /** What a corpus has to know of the model that reads it; the model itself may not exist yet. */
 export type TextReader = { tokenizer: Tokenizer | null; architecture: { vocabulary: number } };
 
+type LeaveOut = ReadingOptions['leaveOut'];
 /**
  * How a text is used: as the rows that its tokens become, where special ones are none, or as predictions, where the
  * first token of a passage is none.
@@ -55,7 +57,9 @@ type OpenedCorpus = {
    * What of the text those sequences hold, once as many tokens as `limit` were read from them; null for text without end.
    * @param as what a token is used as
    */
-  training(of: { length: number; limit: number; as: TextUse['as'] }): Promise<TextAccount | null>;
+  account(of: { side: Split; length: number; limit: number; as: TextUse['as'] }): Promise<TextAccount | null>;
+  /** The first sequences of exactly `length` tokens, `most` at most, with the account of all of the text. */
+  whole(side: Split, length: number, most: number): Promise<{ sequences: Int32Array[]; text: TextAccount }>;
   axes: KnownAxes | null;
   /** Whether the two splits share no text; a single document serves both. */
   unseen: boolean;
@@ -235,54 +239,83 @@ function finite({ digest, count, countable, documents }: FiniteCorpus, model: Te
   return { ...opened(model, source), digest, axes: null, unseen: count > 1 };
 }
 
-/** An account in which the last window is too short to be trained on. */
-function withTail(account: TextAccount, tail: number): TextAccount {
-  const { tokens } = account;
+/** An account in which a passage is too short: it and the documents that lie in it alone are left out. */
+function withTail(account: TextAccount, { documents, positions, ids }: Passage, leaveOut: LeaveOut): TextAccount {
+  const used = [...ids.keys()].filter((i) => leaveOut(ids[i] ?? 0, i) === null);
+  const begun = new Set([...documents].filter((_, i) => positions[i] === 0));
+  const inside = new Set(used.map((i) => documents[i] ?? 0).filter((document) => begun.has(document))).size;
+  const without = <T extends TextAccount['documents'] | TextAccount['tokens']>(counts: T, tail: number): T => ({
+    ...counts,
+    used: counts.used - tail,
+    left_out: tail > 0 ? { ...counts.left_out, tail: (counts.left_out.tail ?? 0) + tail } : counts.left_out,
+  });
   return {
     ...account,
     windows: account.windows - 1,
-    tokens: { ...tokens, used: tokens.used - tail, left_out: { ...tokens.left_out, tail } },
+    documents: without(account.documents, inside),
+    tokens: without(account.tokens, used.length),
   };
 }
 
 function opened(
   { tokenizer }: TextReader,
   source: (split: TextSplit, length: number) => DocumentSource,
-): Pick<OpenedCorpus, 'read' | 'sequences' | 'training'> {
+): Pick<OpenedCorpus, 'read' | 'sequences' | 'account' | 'whole'> {
   const special = tokenizer?.special ?? new Set<number>();
-  const read: OpenedCorpus['read'] = ({ as, ...use }, from) => {
-    const leaveOut: ReadingOptions['leaveOut'] =
-      as === 'rows' ? (token) => (special.has(token) ? 'special' : null) : (_, place) => (place === 0 ? 'first' : null);
-    return new PassageReading(source(use.split, use.length), { ...use, leaveOut }, from);
+  const leaving: Record<TextUse['as'], LeaveOut> = {
+    rows: (token) => (special.has(token) ? 'special' : null),
+    predictions: (_, place) => (place === 0 ? 'first' : null),
   };
+  const read: OpenedCorpus['read'] = ({ as, ...use }, from) =>
+    new PassageReading(source(use.split, use.length), { ...use, leaveOut: leaving[as] }, from);
+  /** A side as it is trained on; text without end comes in documents as long as a sequence. */
+  const along = (side: Split, length: number, { as, limit }: Pick<TextUse, 'as' | 'limit'>) => {
+    const split = side === 'train' ? 'train' : 'held_out';
+    const { endless } = source(split, length);
+    return { endless, reading: read({ split, packing: endless ? 'documents' : 'packed', length, limit, as }) };
+  };
+  const all = { as: 'predictions', limit: Number.POSITIVE_INFINITY } as const;
   return {
     read,
-    async training({ length, limit, as }) {
-      if (source('train', length).endless) {
+    async account({ side, length, limit, as }) {
+      const { endless, reading } = along(side, length, { as, limit });
+      if (endless) {
         return null;
       }
-      const reading = read({ split: 'train', packing: 'packed', length, limit, as });
-      // Tokens used up to the passage before the last, and in all; how many there are, and how long the last is.
-      let [before, used, windows, last] = [0, 0, 0, 0];
-      for await (const { ids, next } of reading) {
-        [before, used, last] = [used, next['tokens.used'] ?? 0, ids.length];
+      let last: Passage | null = null;
+      let windows = 0;
+      for await (const passage of reading) {
+        last = passage;
         windows++;
       }
       const account = await reading.account();
-      return windows < 2 || last === length || used >= limit ? account : withTail(account, used - before);
+      const whole = windows < 2 || last?.ids.length === length || account.tokens.used >= limit;
+      return whole || !last ? account : withTail(account, last, leaving[as]);
+    },
+    async whole(side, length, most) {
+      const { reading } = along(side, length, all);
+      const sequences: Int32Array[] = [];
+      const short: Passage[] = [];
+      for await (const passage of reading) {
+        if (passage.ids.length === length) {
+          sequences.push(passage.ids);
+        } else {
+          short.push(passage);
+        }
+        if (sequences.length === most) {
+          break;
+        }
+      }
+      const account = await reading.account();
+      return {
+        sequences,
+        text: short.reduce((sum, passage) => withTail(sum, passage, leaving.predictions), account),
+      };
     },
     async *sequences(side, length) {
-      const split = side === 'train' ? 'train' : 'held_out';
-      const { endless } = source(split, length);
-      const limit = Number.POSITIVE_INFINITY;
+      const { endless, reading } = along(side, length, all);
       let first = true;
-      for await (const { ids } of read({
-        split,
-        packing: endless ? 'documents' : 'packed',
-        length,
-        limit,
-        as: 'predictions',
-      })) {
+      for await (const { ids } of reading) {
         // What is left at the end is no sequence to train on, unless it is all there is.
         if (endless || ids.length === length || first) {
           yield ids;

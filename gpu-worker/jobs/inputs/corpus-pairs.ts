@@ -1,7 +1,8 @@
 /** Prompts with their completions, as JSON lines: sequences in which only the completion counts. */
 import { createHash } from 'node:crypto';
 import { SextantError } from '../../../shared/contracts/problem.ts';
-import { type CorpusFile, fileRows, type Tokenizer, type WeightedSequence } from '../../lm/index.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
+import { type CorpusFile, fileRows, TextTally, type Tokenizer, type WeightedSequence } from '../../lm/index.ts';
 import { belongs, type Split } from './corpus-input.ts';
 
 type PairFields = { prompt: string; completion: string };
@@ -10,6 +11,8 @@ type OpenedPairs = {
   unseen: boolean;
   /** One pass over a split. A sequence has as many tokens as its pair, with the end-of-sequence token if there is one. */
   sequences(split: Split): AsyncIterable<WeightedSequence>;
+  /** What of the file its first `pairs` pairs hold, of which there are `tokens` at most; prompts are read and not learnt. */
+  account(split: Split, pairs: number, tokens?: number): Promise<TextAccount>;
 };
 
 /**
@@ -52,6 +55,25 @@ export async function openPairs(
   return {
     digest: hash.digest('hex'),
     unseen: count > 1,
+    async account(side, pairs, tokens = Number.POSITIVE_INFINITY) {
+      const tally = new TextTally();
+      let [windows, read] = [0, 0];
+      for await (const { document, line, values } of fileRows(path, [prompt, completion])) {
+        const { ids, weights } = sequenceOf(line, values);
+        if (!belongs(document, side, count) || windows >= pairs || read >= tokens) {
+          tally.leaveOut(belongs(document, side, count) ? 'limit' : 'split', ids.length);
+          continue;
+        }
+        for (const weight of Array.from(weights ?? [])) {
+          tally.token(weight > 0 ? null : 'prompt');
+        }
+        tally.end('prompt');
+        windows++;
+        read += ids.length;
+      }
+      const split = side === 'train' ? 'train' : 'held_out';
+      return { split, packing: 'documents', window: longest, windows, ...tally.account() };
+    },
     async *sequences(split) {
       for await (const { document, line, values } of fileRows(path, [prompt, completion])) {
         if (belongs(document, split, count)) {

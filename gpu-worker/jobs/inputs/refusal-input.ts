@@ -1,6 +1,7 @@
 /** What both refusal jobs read: prompts as the base model sees them, refusal tokens that it uses, and unrelated text. */
 import { paramError } from '../../../shared/contracts/problem.ts';
 import { PROMPT_SPLITS, type PromptSplit, type StudyPrompt } from '../../../shared/contracts/prompts.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import type contract from '../../../shared/jobs/refusal.study.ts';
 import { stream } from '../../../shared/math/random.ts';
@@ -38,6 +39,8 @@ export type RefusalInput = {
   /** Refusal tokens that never open an answer of the base model. */
   unused: string[];
   digest: string;
+  /** The account of the unrelated text; null without a corpus. */
+  text: TextAccount | null;
 };
 
 /**
@@ -81,6 +84,7 @@ export async function openRefusalInput(
   );
   const corpus = params.corpus && (await openCorpus(context, params.corpus, model, base.digest));
   const wanted = { context: params.context, tokens: params.tokens, pointer: '/tokens' };
+  const unrelated = corpus && (await wholeSequences(corpus, 'held-out', model, wanted));
   return {
     find: {
       sets: await filteredSets(model, sets, tokens, params.filter),
@@ -95,12 +99,13 @@ export async function openRefusalInput(
       tokens,
       phrases: params.phrases,
       maxTokens: params.max_tokens,
-      text: corpus ? await wholeSequences(corpus, 'held-out', model, wanted) : [],
+      text: unrelated?.sequences ?? [],
       random: stream(seed, 'refusal/intervals'),
     },
     encode,
     separation,
     unused,
+    text: unrelated?.text ?? null,
     digest: await sha256Hex(
       canonicalJson({ harmful: read.harmful, harmless: read.harmless, corpus: corpus?.digest ?? null }),
     ),

@@ -29,34 +29,27 @@ export async function predictedSequences(
 }
 
 /**
- * Whole sequences of `context` tokens (fewer where the model's context ends before), as many as `tokens` hold.
+ * Whole sequences of `context` tokens (fewer where the model's context ends before), as many as `tokens` hold, with the account of
+ * all of the text.
  * @throws SextantError `data_invalid` where the tokens asked for, or those of the corpus, are fewer than one sequence
  */
 export async function wholeSequences(
   corpus: OpenedCorpus,
-  split: Split,
+  side: Split,
   { architecture }: Pick<LanguageModel, 'architecture'>,
   { context, tokens, pointer }: { context: number; tokens: number; pointer: string },
-): Promise<Int32Array[]> {
+): Promise<{ sequences: Int32Array[]; text: TextAccount }> {
   const length = Math.min(context, architecture.context);
   const wanted = Math.floor(tokens / length);
   if (wanted === 0) {
     throw new SextantError('data_invalid', `${pointer}: ${tokens} tokens are fewer than one sequence of ${length}`);
   }
-  const sequences: Int32Array[] = [];
-  for await (const ids of corpus.sequences(split, length)) {
-    if (ids.length === length) {
-      sequences.push(Int32Array.from(ids));
-    }
-    if (sequences.length === wanted) {
-      break;
-    }
-  }
-  if (sequences.length === 0) {
+  const taken = await corpus.whole(side, length, wanted);
+  if (taken.sequences.length === 0) {
     throw new SextantError(
       'data_invalid',
-      `/corpus: its ${split} text is shorter than one sequence of ${length} tokens`,
+      `/corpus: its ${side} text is shorter than one sequence of ${length} tokens`,
     );
   }
-  return sequences;
+  return taken;
 }

@@ -1,6 +1,7 @@
 /** What a block-sparse job learns: rows of a table or images into classes, split; or the text of a language model. */
 import { readFile } from 'node:fs/promises';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import type { TextAccount } from '../../../shared/contracts/text-use.ts';
 import { encodeTable, featureCount, learnInputs } from '../../../shared/fairness/predictors/encode.ts';
 import { columnOf, columnTexts } from '../../../shared/formats/table.ts';
 import type contract from '../../../shared/jobs/block_sparse.train.ts';
@@ -19,7 +20,10 @@ import { type OpenedModel, openModel } from './model-input.ts';
 
 export type SparseParams = ParamsOf<typeof contract>;
 /** A language model has the one that is fine-tuned as its parent. */
-export type OpenedSubject = ({ task: 'table' | 'image'; parent: null } | { task: 'language'; parent: OpenedModel }) & {
+export type OpenedSubject = (
+  | { task: 'table' | 'image'; parent: null; text: null; heldOutText: null }
+  | { task: 'language'; parent: OpenedModel; text: TextAccount; heldOutText: TextAccount }
+) & {
   subject: Subject;
   digest: string;
   /** How the stored model is to be read: its network, and what its inputs and classes are. */
@@ -55,20 +59,12 @@ async function openLanguage(
       throw new SextantError('context_exceeded', detail);
     }
     const corpus = await openCorpus(context, source, model, parent.digest);
-    const take = async (split: 'train' | 'held-out', most: number): Promise<Uint32Array[]> => {
-      const taken: Uint32Array[] = [];
-      for await (const ids of corpus.sequences(split, length + 1)) {
-        if (ids.length === length + 1) {
-          taken.push(Uint32Array.from(ids));
-        }
-        if (taken.length >= most) {
-          break;
-        }
-      }
-      return taken;
+    const take = async (side: 'train' | 'held-out', most: number) => {
+      const { sequences, text } = await corpus.whole(side, length + 1, most);
+      return { sequences: sequences.map((ids) => Uint32Array.from(ids)), text };
     };
-    const train = await take('train', Math.min(TRAIN_SEQUENCES, batch * (steps + debias_steps)));
-    const held = await take('held-out', 2 * HELD_SEQUENCES);
+    const { sequences: train, text } = await take('train', Math.min(TRAIN_SEQUENCES, batch * (steps + debias_steps)));
+    const { sequences: held, text: heldOutText } = await take('held-out', 2 * HELD_SEQUENCES);
     if (train.length < batch || held.length < 2 * batch) {
       throw new SextantError(
         'data_invalid',
@@ -84,6 +80,8 @@ async function openLanguage(
       subject: languageSubject(model.folder, data, { patterns: layers, context: length, batch }),
       task: 'language',
       parent,
+      text,
+      heldOutText,
       digest: corpus.digest,
       description: {},
     };
@@ -121,6 +119,8 @@ async function openNetwork(context: Context): Promise<OpenedSubject> {
     subject: networkSubject(spec, { train, validation, test }, params.batch),
     task: task.kind === 'table' ? 'table' : 'image',
     parent: null,
+    text: null,
+    heldOutText: null,
     digest,
     description,
   };

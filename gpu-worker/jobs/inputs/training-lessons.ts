@@ -2,7 +2,7 @@
 import { paramError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { canonicalJson, sha256Hex } from '../../../shared/signing/digest.ts';
-import { lessonSequences, lessonsOf, splitPairs, withReplay } from '../../circuits/index.ts';
+import { lessonSequences, lessonsOf, replayedCount, splitPairs, withReplay } from '../../circuits/index.ts';
 import { repeated } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openCircuitTask } from './circuit-task.ts';
@@ -18,7 +18,7 @@ export async function openLessons(
   { parent, length }: TrainingStart,
   { of, bos, labels, replay }: NonNullable<TrainParams['task']>,
 ): Promise<TrainingText> {
-  const { corpus, seed } = context.params;
+  const { batch, corpus, seed, steps } = context.params;
   if (!parent) {
     throw paramError(
       'data_invalid',
@@ -45,7 +45,14 @@ export async function openLessons(
     sequences: text
       ? withReplay(lessons, { text: repeated(() => text.sequences('train', length)), share: replay }, seed)
       : endless(lessons),
-    account: async () => null,
+    account: async () =>
+      (await text?.account({
+        side: 'train',
+        length,
+        limit: replayedCount(batch * steps, replay, seed) * (length - 1),
+        as: 'predictions',
+      })) ?? null,
+    heldOutAccount: async () => null,
     heldOut: async () => held,
   };
 }

@@ -27,8 +27,9 @@ type TrainingRows = {
   provider: Provider;
   source: ActivationSource;
   heldOut(): Promise<HeldOut>;
-  /** The account of the text, and of the rows of files; null for the other. */
+  /** The accounts of the text, of the side that is trained on and of the other, and of the rows of files; null for the other. */
   text(): Promise<TextAccount | null>;
+  heldOutText(): Promise<TextAccount | null>;
   rows: FileRows | null;
   release(): Promise<void>;
 };
@@ -61,7 +62,8 @@ async function openText(context: Context): Promise<TrainingRows> {
           tokens: params.evaluation_tokens,
           pass,
         }),
-      text: () => corpus.training({ length, limit: params.steps * batch, as: 'rows' }),
+      text: () => corpus.account({ side: 'train', length, limit: params.steps * batch, as: 'rows' }),
+      heldOutText: () => corpus.account({ side: 'held-out', length, limit: params.evaluation_tokens, as: 'rows' }),
       rows: null,
       release: () => model.release(),
     };
@@ -89,6 +91,7 @@ async function openFiles(
     source,
     heldOut: async () => blocks.heldOut(),
     text: async () => null,
+    heldOutText: async () => null,
     rows: {
       files: count,
       sent: files.rows,

@@ -46,8 +46,10 @@ export type TrainingText = {
   weighted: boolean;
   /** Never ends; of `start.length` tokens each. */
   sequences: AsyncIterable<WeightedSequence>;
-  /** What of the text a training of so many tokens has read; null where that is not text laid end to end. */
+  /** What of the text a training of so many tokens has read; null where none is sent, or it has no end. */
   account(tokens: number): Promise<TextAccount | null>;
+  /** The same of what is held out. */
+  heldOutAccount(): Promise<TextAccount | null>;
   /** The same at every call. */
   heldOut(): Promise<WeightedSequence[]>;
 };

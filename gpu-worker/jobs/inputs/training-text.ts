@@ -43,7 +43,8 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
       unseen: opened.unseen,
       weighted: true,
       sequences: again(train),
-      account: async () => null,
+      account: (tokens) => opened.account('train', tokens / (length - 1)),
+      heldOutAccount: () => opened.account('held-out', HELD_OUT_SEQUENCES, HELD_OUT_TOKENS),
       heldOut: () => bounded(opened.sequences('held-out')),
     };
   }
@@ -65,7 +66,12 @@ export async function openTrainingText(context: JobContext<TrainParams>, start: 
     unseen: opened.unseen,
     weighted: sampled,
     sequences: sampled || 'planted' in corpus ? whole() : again(whole),
-    account: (tokens) => opened.training({ length, limit: tokens, as: 'predictions' }),
+    account: (tokens) => opened.account({ side: 'train', length, limit: tokens, as: 'predictions' }),
+    heldOutAccount: () => {
+      const sequences = Math.min(HELD_OUT_SEQUENCES, Math.ceil(HELD_OUT_TOKENS / longest));
+      const limit = sequences * (longest - 1);
+      return opened.account({ side: 'held-out', length: longest, limit, as: 'predictions' });
+    },
     heldOut: () => bounded(read('held-out', longest)),
   };
 }

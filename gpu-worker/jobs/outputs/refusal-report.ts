@@ -39,6 +39,7 @@ export function refusalSummary({ chosen, selection, scored, random, claims }: Fo
     prompts: { harmful: counts('harmful'), harmless: counts('harmless') },
     separation: input.separation,
     unused_tokens: input.unused,
+    text: input.text,
     random,
     claims,
   };

@@ -79,6 +79,7 @@ export async function publishTrained(
     ideal_loss: known?.ideal ?? null,
     tokens: trained.tokens,
     text: await text.account(trained.tokens),
+    held_out_text: await text.heldOutAccount(),
     data_digest: text.digest,
   };
   return { result, manifest };

@@ -63,7 +63,17 @@ export class TextTally {
   }
 }
 
-const counts = (): Counts => ({ used: 0, split: 0, empty: 0, special: 0, first: 0, limit: 0, part: 0, tail: 0 });
+const counts = (): Counts => ({
+  used: 0,
+  split: 0,
+  empty: 0,
+  special: 0,
+  first: 0,
+  limit: 0,
+  part: 0,
+  tail: 0,
+  prompt: 0,
+});
 
 function stated({ used, ...rest }: Counts): { sent: number; used: number; left_out: Partial<Record<LeftOut, number>> } {
   const left = Object.entries(rest).filter(([, count]) => count > 0);

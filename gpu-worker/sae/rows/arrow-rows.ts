@@ -4,21 +4,21 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { tableFromIPC } from '@uwdata/flechette';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { arrowTable, UnpackedTooLarge } from '../../../shared/formats/arrow-codecs.ts';
 import type { RawRows } from './raw-rows.ts';
 
 type ArrowOptions = { name: string; tensor: string | null; scratch: string };
-type Table = ReturnType<typeof tableFromIPC>;
+type Table = ReturnType<typeof arrowTable>;
 
 /** Kinds of messages by Arrow's Message.fbs. */
 const [SCHEMA, DICTIONARY, RECORDS] = [1, 2, 3];
-/** Largest message that is read: one record batch. */
+/** Largest message that is read, one record batch, and the most that its compressed buffers come to: bytes. */
 const MESSAGE_LIMIT = 2 ** 30;
 const CONTINUATION = 0xffffffff;
 let laidOut = 0;
 
-/** @throws SextantError `data_invalid` for damaged or compressed files, and columns that are no rows of numbers */
+/** @throws SextantError `data_invalid` for damaged files, and columns that are no rows of numbers */
 export function arrowRows(path: string, size: number, { name, tensor, scratch }: ArrowOptions): RawRows {
   const plain = join(scratch, `rows-${process.pid}-${laidOut++}.f32`);
   const out = openSync(plain, 'w');
@@ -112,13 +112,12 @@ function messageHead(metadata: Uint8Array, name: string): { kind: number; body: 
 
 function decoded(stream: Uint8Array[], name: string): Table {
   try {
-    return tableFromIPC(stream);
+    return arrowTable(stream, MESSAGE_LIMIT);
   } catch (error) {
-    const compressed = error instanceof Error && error.message.startsWith('Missing compression codec');
     throw refused(
       name,
-      compressed
-        ? "the Arrow file is compressed; write it with compression 'uncompressed'"
+      error instanceof UnpackedTooLarge
+        ? `a record batch of more than ${MESSAGE_LIMIT} bytes; write it in smaller ones`
         : 'the Arrow file is damaged',
     );
   }

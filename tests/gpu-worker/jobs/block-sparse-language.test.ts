@@ -52,6 +52,9 @@ it.each(['factored', 'block_csr'])(
     });
     const [dense, sparse] = result.points;
     expect(sparse!.layers).toHaveLength(3);
+    // The generated language never ends: what was read of it is what was sent.
+    expect(result.text).toMatchObject({ split: 'train', window: 17, windows: 640, tokens: { sent: 640 * 17 } });
+    expect(result.held_out_text).toMatchObject({ split: 'held_out', tokens: { left_out: { first: 512 } } });
     expect(sparse!.zero_share).toBeGreaterThan(0);
     expect(published[0]!.blobs.map(({ name }) => name)).not.toContain('model.safetensors');
     const model = { id: result.model };

@@ -250,6 +250,10 @@ describe('compression jobs', () => {
         kl: dense.kl,
       });
       expect(same).toMatchObject({ survival: 1, support_overlap: 1, retraining: 'recipe' });
+      expect(result.text).toMatchObject({ split: 'held_out', packing: 'packed', window: 16 });
+      expect(result.text?.tokens.used).toBe(result.tokens);
+      // As its recipe has it: 40 steps of 64 activations, or less where the text is shorter.
+      expect(result.retraining_text).toMatchObject({ split: 'train', window: 16 });
       expect(pruned!.survival).toBeLessThan(1);
       expect(pruned!.variants.map(({ variant }) => variant)).toEqual([
         'transferred',

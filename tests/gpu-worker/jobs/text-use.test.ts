@@ -1,4 +1,7 @@
 /** The text that is sent is the text that is used: alone in the model, token by token, and accounted for. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { readSafetensors } from '../../../shared/formats/safetensors.ts';
@@ -6,6 +9,7 @@ import activationsExtract from '../../../shared/jobs/activations.extract.ts';
 import lmEvaluate from '../../../shared/jobs/lm.evaluate.ts';
 import lmTrain from '../../../shared/jobs/lm.train.ts';
 import modelCompare from '../../../shared/jobs/model.compare.ts';
+import modelCompress from '../../../shared/jobs/model.compress.ts';
 import saeEncode from '../../../shared/jobs/sae.encode.ts';
 import saeEvaluate from '../../../shared/jobs/sae.evaluate.ts';
 import saeTrain from '../../../shared/jobs/sae.train.ts';
@@ -132,6 +136,11 @@ describe('text of twenty documents', () => {
     expect(sent).toBe(230);
     expect(left_out).toEqual({ split: size(true), special: 18, tail: size(false) % 7 });
     expect(used).toBe(size(false) - 18 - (size(false) % 7));
+    const held = read.result.held_out_text ?? expect.fail('no account');
+    expect(held).toMatchObject({ split: 'held_out', windows: Math.floor(size(true) / 7) });
+    expect(held.documents).toEqual({ sent: 20, used: 2, left_out: { split: 18 } });
+    // Two whole windows, so that no tail is left.
+    expect(held.tokens.left_out).toEqual({ split: size(false), special: 2 });
     const few = await jobs.run(saeTrain, { ...train, steps: 1 });
     expect(few.result.text?.tokens.used).toBe(16);
     const planted = await jobs.run(lmTrain, {
@@ -146,6 +155,55 @@ describe('text of twenty documents', () => {
     expect(planted.result.text).toBeNull();
     const learned = await jobs.run(lmTrain, { from: of.model, corpus, batch: 2, context: WINDOW, steps: 1 });
     expect(learned.result.text?.tokens.sent).toBe(230);
+    expect(learned.result.held_out_text?.documents).toEqual({ sent: 20, used: 2, left_out: { split: 18 } });
+  });
+
+  it('is told of where it calibrates a compression and where its errors are measured', async () => {
+    const asked = { ...of, corpus, method: 'magnitude', share: 0.5, tokens: 3 * WINDOW, held_out_tokens: 5 * WINDOW };
+    const { result } = await jobs.run(modelCompress, asked);
+    const sizes = encoded().map(({ length }) => length);
+    const heldOut = (sizes[0] ?? 0) + (sizes[10] ?? 0);
+    expect(result.text).toMatchObject({ split: 'train', packing: 'packed', window: WINDOW, windows: 3 });
+    const { sent, used, left_out } = result.text.tokens;
+    expect([sent, used, left_out.split, left_out.first]).toEqual([230, 3 * (WINDOW - 1), heldOut, 3]);
+    expect(used + 3 + heldOut + (left_out.limit ?? 0)).toBe(230);
+    // One window fits into the two documents held out; the rest is too short for another.
+    const windows = Math.floor(heldOut / WINDOW);
+    expect(result.held_out_text.windows).toBe(windows);
+    expect(result.held_out_text.tokens).toEqual({
+      sent: 230,
+      used: windows * (WINDOW - 1),
+      left_out: { split: 230 - heldOut, first: windows + 1, tail: (heldOut % WINDOW) - 1 },
+    });
+    expect(result.held_out_text.documents).toEqual({ sent: 20, used: 2, left_out: { split: 18 } });
+  });
+
+  it('is told of pairs: prompts are read, completions learnt', async () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'sextant-pairs-')), 'pairs.jsonl');
+    const rows = Array.from({ length: 20 }, (_, i) => ({ prompt: `w2 w3 w${4 + i}`, completion: `w${5 + i} w6` }));
+    writeFileSync(file, rows.map((row) => JSON.stringify(row)).join('\n'));
+    const own = new LocalJobs({ models: { tiny: tiny.folder }, corpora: { pairs: file } });
+    try {
+      const { result } = await own.run(lmTrain, {
+        from: of.model,
+        corpus: { local: 'pairs' },
+        pairs: { prompt: 'prompt', completion: 'completion' },
+        batch: 2,
+        context: WINDOW,
+        steps: 3,
+      });
+      // A beginning and three words, then two words: of each pair two tokens of six are learnt.
+      expect(result.text).toMatchObject({ split: 'train', packing: 'documents', windows: 6 });
+      expect(result.text?.documents).toEqual({ sent: 20, used: 6, left_out: { split: 2, limit: 12 } });
+      expect(result.text?.tokens).toEqual({
+        sent: 120,
+        used: 12,
+        left_out: { split: 12, limit: 72, prompt: 24 },
+      });
+      expect(result.held_out_text?.documents).toEqual({ sent: 20, used: 2, left_out: { split: 18 } });
+    } finally {
+      own.close();
+    }
   });
 
   it('is encoded and evaluated on the very rows that are extracted', async () => {

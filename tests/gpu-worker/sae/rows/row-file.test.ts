@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,17 @@ describe(`files of rows (seed ${SEED})`, () => {
         { from: 3, count: 1 },
       ]),
     ).toEqual(Float32Array.from([...x.subarray(77 * WIDTH, 79 * WIDTH), ...x.subarray(3 * WIDTH, 4 * WIDTH)]));
+  });
+
+  // By pyarrow: `tests/golden/arrow.py`.
+  it.each(['rows-lz4', 'rows-zstd'])('the compressed Arrow file %s is read as it was written', (file) => {
+    const bytes = readFileSync(join(import.meta.dirname, '../../../golden/arrow', `${file}.arrow`));
+    const files = new RowFiles([open(bytes)]);
+    expect([files.rows, files.width]).toEqual(shape);
+    const written = Float32Array.from({ length: ROWS * WIDTH }, (_, i) => ((i * 37) % 200) / 2 - 50);
+    expect(files.read([{ from: 0, count: ROWS }])).toEqual(written);
+    const damaged = bytes.map((byte, i) => (i > 600 ? byte ^ 0x5a : byte));
+    expect(() => open(damaged)).toThrow(expect.objectContaining({ code: 'data_invalid' }));
   });
 
   const two = () =>
