@@ -13,7 +13,7 @@ export const VOLTAGE_UNITS: Readonly<Record<string, number>> = {
   V: 1000,
 };
 export const [LOWEST_RATE, HIGHEST_RATE] = [50, 2000];
-const MOST_LEADS = 64;
+export const MOST_LEADS = 64;
 
 const leadName = z.string().min(1).max(80);
 const rateSchema = z.number().min(LOWEST_RATE).max(HIGHEST_RATE).describe('samples per second of every lead');

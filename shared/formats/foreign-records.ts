@@ -10,7 +10,7 @@ const KINDS: readonly { name: string; is(bytes: Uint8Array): boolean }[] = [
   { name: 'an HL7 annotated ECG (aECG)', is: (bytes) => /<\s*(\w+:)?AnnotatedECG/.test(text(bytes, 0, 2000)) },
   { name: 'an ISHNE Holter file', is: (bytes) => text(bytes, 0, 8) === 'ISHNE1.0' || text(bytes, 0, 8) === 'ANN  1.0' },
   { name: 'a zip archive', is: (bytes) => text(bytes, 0, 4) === 'PK\u0003\u0004' },
-  { name: 'a gzip file', is: (bytes) => bytes[0] === 0x1f && bytes[1] === 0x8b },
+  { name: 'a gzip file', is: (bytes) => bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8 },
   { name: 'a BDF file of 24-bit samples', is: (bytes) => bytes[0] === 0xff && text(bytes, 1, 7) === 'BIOSEMI' },
 ];
 

@@ -1,6 +1,7 @@
 /** Writes the parts of EDF+ files that the reader of `shared/formats/edf/` is tried on. */
 import type { EdfAnnotation } from '../../shared/formats/edf/annotations.ts';
 import { type EdfHeader, type EdfSignal, headerBytes } from '../../shared/formats/edf/header.ts';
+import { encodeEdfRecord } from '../../shared/formats/edf/records.ts';
 
 const [SEPARATOR, DURATION] = ['\u0014', '\u0015'];
 
@@ -30,8 +31,20 @@ export function formatAnnotationLists(
   return { bytes, left };
 }
 
+/** A whole file of data records, each of one array per signal. */
+export function edfFile(
+  changes: Partial<EdfHeader> & Pick<EdfHeader, 'signals'>,
+  records: readonly ArrayLike<number>[][],
+): Uint8Array {
+  const plain: EdfHeader = {
+    ...{ patient: 'X', recording: 'Startdate X', startDate: '01.02.20', startTime: '03.04.05', kind: 'EDF' },
+    ...{ reserved: '', records: records.length, duration: 1, ...changes },
+  };
+  return Uint8Array.from([...formatEdfHeader(plain), ...records.flatMap((record) => [...encodeEdfRecord(record)])]);
+}
+
 /** The header's bytes. @throws RangeError where a field does not fit into its width */
-export function formatEdfHeader(header: EdfHeader): Uint8Array {
+function formatEdfHeader(header: EdfHeader): Uint8Array {
   const { signals } = header;
   const field = (value: string | number, width: number): string => {
     const written = typeof value === 'number' ? shortest(value, width) : value;

@@ -3,7 +3,7 @@
  * the scratch folder, so memory does not grow with the length.
  */
 import { join } from 'node:path';
-import { HIGHEST_RATE, LOWEST_RATE } from '../../../shared/contracts/ecg-record.ts';
+import { HIGHEST_RATE, LOWEST_RATE, MOST_LEADS } from '../../../shared/contracts/ecg-record.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { findQrs } from '../measures/qrs.ts';
 import type { EcgDocument } from '../model/document.ts';
@@ -22,6 +22,8 @@ type LeadQuality = { lead: LeadInfo; seconds: SecondQuality[] };
 
 export type DenoisedRecord = {
   leads: LeadQuality[];
+  /** Steps per second that annotations count in. */
+  frameRate: number;
   seconds: number;
   cleaned: CleanedLead[];
   /** Samples of a lead as they came, missing ones bridged. */
@@ -39,7 +41,10 @@ type Lead = {
   quality: SecondQuality[];
 };
 
-/** @throws SextantError `data_invalid` for rates outside 50 to 2,000 Hz, fewer than two samples, or nothing but missing ones */
+/**
+ * @throws SextantError `data_invalid` for rates outside 50 to 2,000 Hz, more than 64 leads, fewer than two samples, or
+ * nothing but missing ones
+ */
 export async function denoiseRecord(
   record: OpenedRecord,
   {
@@ -68,6 +73,7 @@ export async function denoiseRecord(
   }
   return {
     leads: leads.map(({ info, quality }) => ({ lead: info, seconds: quality })),
+    frameRate: record.frameRate,
     seconds: Math.max(...leads.map(({ quality }) => quality.length)),
     lengths: leads.map(({ raw }) => raw.length),
     cleaned: leads.map((lead) => (from, to) => cleanedSamples(lead, from, to)),
@@ -85,6 +91,12 @@ async function readLeads(record: OpenedRecord, scratch: string, leads: Lead[]): 
         `lead '${name}' has ${rate} Hz; rates from ${LOWEST_RATE} to ${HIGHEST_RATE} Hz are denoised`,
       );
     }
+  }
+  if (record.leads.length > MOST_LEADS) {
+    throw new SextantError(
+      'data_invalid',
+      `the recording has ${record.leads.length} leads; at most ${MOST_LEADS} are denoised at once: send it in parts`,
+    );
   }
   for (const [i, info] of record.leads.entries()) {
     leads.push({

@@ -29,6 +29,7 @@ export function columnsRecord({ rate, unit, leads }: Columns, format: ColumnForm
   return {
     format,
     leads: leads.map((lead) => ({ name: lead.name, unit, millivolts: VOLTAGE_UNITS[unit]!, rate, range: null })),
+    frameRate: rate,
     notices: [],
     async *blocks() {
       for (let from = 0; from < length; from += BLOCK) {

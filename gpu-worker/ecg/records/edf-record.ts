@@ -9,6 +9,7 @@ import type { CleanedLead, LeadInfo, OpenedRecord } from './record.ts';
 
 /** Longest silence that stands for a gap between data records, s: signals on its two sides do not touch. */
 const LONGEST_GAP = 10;
+const SHORTENED = `gaps of more than ${LONGEST_GAP} s between data records count as ${LONGEST_GAP} s in the quality's seconds and the picture`;
 /** Share of a sample by which onsets may be off. */
 const TOLERANCE = 0.5;
 
@@ -57,12 +58,18 @@ export async function openEdfRecord(bytes: () => AsyncIterable<Uint8Array>, name
   return {
     format: 'edf',
     leads,
+    frameRate: leads[0]!.rate,
     notices,
     async *blocks() {
       let end: number | null = null;
+      const order = new ByteOrder();
       for await (const record of (await openEdf(bytes())).records) {
         const gap = gapBefore(record, end);
+        if (end !== null && gap < record.onset - end && !notices.includes(SHORTENED)) {
+          notices.push(SHORTENED);
+        }
         yield electric.map(({ signal, index, scale }, k) => {
+          order.look(signal, record.signals[index]!);
           const silent = Math.round(gap * leads[k]!.rate);
           const values = new Float64Array(silent + signal.samples).fill(Number.NaN, 0, silent);
           record.signals[index]!.forEach((value, i) => {
@@ -72,6 +79,7 @@ export async function openEdfRecord(bytes: () => AsyncIterable<Uint8Array>, name
         });
         end = record.onset + header.duration;
       }
+      order.require();
     },
     async write(cleaned: readonly CleanedLead[], folder: string) {
       const file = await open(join(folder, name), 'w');
@@ -119,4 +127,35 @@ function passedOver(signal: EdfSignal): string | null {
     return `is in '${signal.unit}', no unit of voltage`;
   }
   return null;
+}
+
+/**
+ * EDF has no checksum, but samples lie between the digital minimum and maximum of their signal: where most do not, and most
+ * would with their two bytes exchanged, the file was written in the wrong order.
+ */
+class ByteOrder {
+  #samples = 0;
+  #outside = 0;
+  #outsideExchanged = 0;
+
+  look({ digitalMin, digitalMax }: EdfSignal, values: Int16Array): void {
+    const [low, high] = [Math.min(digitalMin, digitalMax), Math.max(digitalMin, digitalMax)];
+    for (const value of values) {
+      const exchanged = (((value & 255) << 24) >> 16) | ((value >> 8) & 255);
+      this.#outside += value < low || value > high ? 1 : 0;
+      this.#outsideExchanged += exchanged < low || exchanged > high ? 1 : 0;
+    }
+    this.#samples += values.length;
+  }
+
+  /** @throws SextantError `data_invalid` */
+  require(): void {
+    const half = this.#samples / 2;
+    if (this.#outside > half && this.#outsideExchanged < half) {
+      throw new SextantError(
+        'data_invalid',
+        `${this.#outside} of ${this.#samples} samples lie outside the digital range of their signals, and fit with their two bytes exchanged; EDF files have the low byte first`,
+      );
+    }
+  }
 }

@@ -21,6 +21,9 @@ export type OpenedRecord = {
   format: string;
   /** Electric leads, in the order of the file; other signals are passed through. */
   leads: LeadInfo[];
+  /** Steps per second that annotations beside the record count in. */
+  frameRate: number;
+  /** What whoever sent the record should know; complete once its blocks were read. */
   notices: string[];
   /** Blocks of all leads in their units, NaN where a sample is missing. Every call reads from the beginning. */
   blocks(): AsyncGenerator<Float64Array[], void, void>;

@@ -38,6 +38,7 @@ export function openWfdbRecord(headerText: string, openBytes: OpenBytes): Opened
       rate: header.rate * signal.samplesPerFrame,
       range: converterRange(signal),
     })),
+    frameRate: header.rate,
     notices: header.signals.flatMap(({ lead, unit }) =>
       unit in VOLTAGE_UNITS ? [] : [`signal '${lead}' in ${unit} is no voltage: it is passed through as it is`],
     ),

@@ -1,7 +1,12 @@
 /** Recordings that params name, opened for a handler. */
 import { createReadStream } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { type EcgRecordSource, type InlineRecord, inlineRecordSchema } from '../../../shared/contracts/ecg-record.ts';
+import {
+  type EcgRecordSource,
+  type InlineRecord,
+  inlineRecordSchema,
+  MOST_LEADS,
+} from '../../../shared/contracts/ecg-record.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readCsv } from '../../../shared/formats/csv.ts';
 import { refuseForeign } from '../../../shared/formats/foreign-records.ts';
@@ -124,10 +129,10 @@ function csvRecord(bytes: Uint8Array, { rate_hz, unit }: Described): OpenedRecor
 function npyRecord(bytes: Uint8Array, { rate_hz, unit }: Described): OpenedRecord {
   const { shape, values } = readNpy(bytes);
   const [count, length] = shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!];
-  if (shape.length > 2 || count > 64) {
+  if (shape.length > 2 || count > MOST_LEADS) {
     throw new SextantError(
       'data_invalid',
-      `the array is [${shape}]; a recording is [leads, samples] with at most 64 leads`,
+      `the array is [${shape}]; a recording is [leads, samples] with at most ${MOST_LEADS} leads`,
     );
   }
   const leads = Array.from({ length: count }, (_, i) => ({

@@ -21,13 +21,12 @@ export const qualityDocument = ({ leads }: DenoisedRecord): Uint8Array =>
   );
 
 /** A note at the beginning of every flagged second, on the lead's number, with the flags as its text. */
-export function qualityAnnotations({ leads }: DenoisedRecord): Uint8Array {
-  const rate = leads[0]!.lead.rate;
+export function qualityAnnotations({ leads, frameRate }: DenoisedRecord): Uint8Array {
   const notes = leads.flatMap(({ seconds }, chan) =>
     seconds.flatMap(({ flags }, second) =>
       flags.length === 0
         ? []
-        : [{ sample: Math.round(second * rate), code: NOTE_CODE, subtype: 0, chan, num: 0, aux: flags.join(' ') }],
+        : [{ sample: Math.round(second * frameRate), code: NOTE_CODE, subtype: 0, chan, num: 0, aux: flags.join(' ') }],
     ),
   );
   return formatWfdbAnnotations(notes.sort((a, b) => a.sample - b.sample || a.chan - b.chan));

@@ -16,15 +16,18 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 export type Files = Map<string, { blob: Blob; path: string }>;
 export type Ran<R = Record<string, unknown>> = { outcome: JobOutcome<R>; files: Files; progress: number[] };
 
-/** Runs a handler as the worker would: params through the contract, the result against its schema. */
+/**
+ * Runs a handler as the worker would: params through the contract, the result against its schema.
+ * @param files takes what the handler writes, also when it fails
+ */
 export async function runJob<P extends z.ZodType, R extends z.ZodType>(
   contract: JobContract<P, R>,
   handler: Handler,
   params: unknown,
   inputs: Record<string, HandlerInput> = {},
   models: Record<string, string> = {},
+  files: Files = new Map(),
 ): Promise<Ran<z.output<R>>> {
-  const files: Files = new Map();
   const progress: number[] = [];
   const outcome = (await handler({
     params: contract.params.parse(params),

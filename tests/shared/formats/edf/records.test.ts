@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ANNOTATIONS, type EdfHeader, type EdfSignal, parseEdfHeader } from '../../../../shared/formats/edf/header.ts';
-import { type EdfRecord, edfScale, encodeEdfRecord, openEdf } from '../../../../shared/formats/edf/records.ts';
-import { formatAnnotationLists, formatEdfHeader } from '../../../support/edf-files.ts';
+import { type EdfRecord, edfScale, openEdf } from '../../../../shared/formats/edf/records.ts';
+import { edfFile, formatAnnotationLists } from '../../../support/edf-files.ts';
 
 const signal = (changes: Partial<EdfSignal> = {}): EdfSignal => ({
   ...{ label: 'ECG', transducer: 'AgCl', unit: 'uV', physicalMin: -3276.8, physicalMax: 3276.7, digitalMin: -32768 },
@@ -26,8 +26,6 @@ async function* inPieces(bytes: Uint8Array, size = 100) {
     yield bytes.subarray(at, at + size);
   }
 }
-const file = (head: EdfHeader, records: readonly ArrayLike<number>[][]): Uint8Array =>
-  Uint8Array.from([...formatEdfHeader(head), ...records.flatMap((record) => [...encodeEdfRecord(record)])]);
 async function read(bytes: Uint8Array): Promise<EdfRecord[]> {
   const found: EdfRecord[] = [];
   for await (const record of (await openEdf(inPieces(bytes))).records) {
@@ -41,7 +39,7 @@ const words = (bytes: Uint8Array): number[] =>
 describe('a file', () => {
   it('gives back its header and its samples bit by bit', async () => {
     const records = [[[1, -2, 32767, -32768]], [[0, 5, 6, 7]]];
-    const bytes = file(header(), records);
+    const bytes = edfFile(header(), records);
     expect(parseEdfHeader(bytes)).toEqual(header());
     expect((await read(bytes)).map(({ signals }) => signals.map((values) => [...values]))).toEqual(records);
   });
@@ -54,7 +52,7 @@ describe('a file', () => {
       signals: [signal(), signal({ label: ANNOTATIONS, samples: 20, unit: '' })],
     });
     const found = await read(
-      file(head, [
+      edfFile(head, [
         [[1, 2, 3, 4], tal(0.5)],
         [[5, 6, 7, 8], tal(61)],
       ]),
@@ -72,7 +70,7 @@ describe('a file', () => {
 });
 
 describe('what is broken', () => {
-  const bytes = file(header(), [[[1, 2, 3, 4]], [[5, 6, 7, 8]]]);
+  const bytes = edfFile(header(), [[[1, 2, 3, 4]], [[5, 6, 7, 8]]]);
   const changed = (at: number, text: string): Uint8Array => {
     const copy = bytes.slice();
     for (let i = 0; i < text.length; i++) {
