@@ -1,6 +1,6 @@
 /** What the Worker is given to work with; the bindings are declared in `wrangler.toml`. */
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { Problem } from '../shared/contracts/problem.ts';
+import type { Problem } from '../shared/contracts/problem-document.ts';
 import type { AccessKey } from './keys/access-key.ts';
 import type { Allowance } from './quota/allowance.ts';
 

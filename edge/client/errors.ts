@@ -1,6 +1,6 @@
 /** Everything that a call can fail with. Each says what was wrong and what would be right. */
 import type { Job, JobError } from '../../shared/contracts/job.ts';
-import type { FieldError, Problem } from '../../shared/contracts/problem.ts';
+import type { FieldError, Problem } from '../../shared/contracts/problem-document.ts';
 
 /** What all errors of this client are. */
 export class SextantClientError extends Error {

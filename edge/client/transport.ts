@@ -1,5 +1,5 @@
 /** One request and its answer: address, key, retries, errors. Resources say what, this says how. */
-import type { Problem } from '../../shared/contracts/problem.ts';
+import type { Problem } from '../../shared/contracts/problem-document.ts';
 import { AnswerLostError, ApiError, NetworkError, SextantClientError, UnexpectedAnswerError } from './errors.ts';
 import { delayMs, isPassing, retryAfterS, sleep } from './retry.ts';
 

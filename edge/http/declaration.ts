@@ -1,6 +1,7 @@
 /** Pieces that route declarations are put together from. */
 import { z } from '@hono/zod-openapi';
-import { PROBLEMS, type ProblemCode, problemSchema } from '../../shared/contracts/problem.ts';
+import { PROBLEMS, type ProblemCode } from '../../shared/contracts/problem.ts';
+import { problemSchema } from '../../shared/contracts/problem-document.ts';
 import type { Scope } from '../../shared/contracts/scope.ts';
 import type { KeyPolicy } from '../keys/access-key.ts';
 import { access, anonymous } from './access.ts';

@@ -1,6 +1,6 @@
 /** Which fields a schema has at a place: a refusal of an unknown field names the ones that exist. */
 import type { z } from 'zod';
-import type { FieldError } from '../../shared/contracts/problem.ts';
+import type { FieldError } from '../../shared/contracts/problem-document.ts';
 
 type Definition = {
   innerType?: z.ZodType;

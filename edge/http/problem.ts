@@ -4,14 +4,13 @@ import { HTTPException } from 'hono/http-exception';
 import type { z } from 'zod';
 import {
   detailsOf,
-  type FieldError,
   jsonPointer,
   PROBLEMS,
-  type Problem,
   type ProblemCode,
   type ProblemDetails,
   SextantError,
 } from '../../shared/contracts/problem.ts';
+import type { FieldError, Problem } from '../../shared/contracts/problem-document.ts';
 import type { AppEnv } from '../environment.ts';
 import { log } from '../log.ts';
 import { rateLimit, rateLimitPolicy } from '../quota/allowance.ts';

@@ -1,5 +1,6 @@
 /** Turns a worker's completion into one that the ledger can accept: checked, promoted, named. */
-import { type FieldError, SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { FieldError } from '../../shared/contracts/problem-document.ts';
 import type { Acceptance, CompleteRequest } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';

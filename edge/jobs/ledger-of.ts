@@ -8,6 +8,7 @@ type LedgerCalls = Pick<
   | 'view'
   | 'wait'
   | 'cancel'
+  | 'given'
   | 'webhookOf'
   | 'claim'
   | 'heartbeat'

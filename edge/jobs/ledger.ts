@@ -105,6 +105,12 @@ export class Ledger extends DurableObject<Env> {
     });
   }
 
+  /** What the job was created with; null where the tenant has no such job. */
+  async given(tenant: string): Promise<StoredParams | 'purged' | null> {
+    const state = this.#ofTenant(tenant);
+    return state && (state.purged ? 'purged' : this.#store.params());
+  }
+
   /** The address that the job's creator named for its end; undefined where the tenant has no such job. */
   async webhookOf(tenant: string): Promise<string | null | undefined> {
     return this.#ofTenant(tenant)?.webhook;

@@ -5,7 +5,8 @@ import {
   modelDescriptionSchema,
   modelKey,
 } from '../../shared/contracts/model.ts';
-import { type FieldError, SextantError } from '../../shared/contracts/problem.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
+import type { FieldError } from '../../shared/contracts/problem-document.ts';
 import type { ModelUse } from '../../shared/jobs/contract.ts';
 import { type Env, PUBLIC_TENANT } from '../environment.ts';
 

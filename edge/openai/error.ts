@@ -1,5 +1,5 @@
 /** Errors in OpenAI's shape: `{error: {message, type, code, param}}`, under the statuses that its clients sort by. */
-import type { Problem } from '../../shared/contracts/problem.ts';
+import type { Problem } from '../../shared/contracts/problem-document.ts';
 
 /** Clients take a model that is not there for something not found, and a body that does not fit for a bad request. */
 const STATUSES: Readonly<Record<string, number>> = { model_unknown: 404 };

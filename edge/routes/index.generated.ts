@@ -21,6 +21,7 @@ import internalWorkers from './internal-workers.ts';
 import jobs from './jobs.ts';
 import jobsEvents from './jobs-events.ts';
 import jobsKeys from './jobs-keys.ts';
+import jobsParams from './jobs-params.ts';
 import jobsResume from './jobs-resume.ts';
 import jobsWebhooks from './jobs-webhooks.ts';
 import keys from './keys.ts';
@@ -67,6 +68,7 @@ export const ROUTES: readonly ((app: App) => void)[] = [
   jobs,
   jobsEvents,
   jobsKeys,
+  jobsParams,
   jobsResume,
   jobsWebhooks,
   keys,

@@ -1,6 +1,7 @@
 /** Signed calls to the edge's internal routes. */
 import type { z } from 'zod';
-import { PROBLEMS, type ProblemCode, problemSchema, SextantError } from '../../shared/contracts/problem.ts';
+import { PROBLEMS, type ProblemCode, SextantError } from '../../shared/contracts/problem.ts';
+import { problemSchema } from '../../shared/contracts/problem-document.ts';
 import type { SigningKey } from '../../shared/signing/envelope.ts';
 import { nextSpan } from '../../shared/signing/traceparent.ts';
 import { signWorkerCall } from '../../shared/signing/worker-call.ts';

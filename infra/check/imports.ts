@@ -58,8 +58,14 @@ function brokenWithin(area: string, file: string, target: string): string | null
     if (from === 'client') {
       return 'edge/client imports shared/ alone';
     }
-    if (into === 'client') {
-      return 'nothing of the edge imports its client';
+    if (into === 'client' && from !== 'ui') {
+      return 'nothing of the edge imports its client but the browser page';
+    }
+    if (from === 'ui' && into !== 'client') {
+      return 'edge/ui imports shared/ and the client alone';
+    }
+    if (into === 'ui') {
+      return 'nothing of the edge imports the browser page';
     }
   }
   const layers = LAYERS[area] ?? [];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { randomIdSchema } from './manifest.ts';
 import { storageSchema } from './model.ts';
 import { nameSchema } from './name.ts';
-import { fieldErrorSchema } from './problem.ts';
+import { fieldErrorSchema } from './problem-document.ts';
 
 const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'canceled'] as const;
 export const jobStatusSchema = z.enum(JOB_STATUSES);
@@ -90,10 +90,13 @@ export const jobSchema = z.object({
 });
 export type Job = z.infer<typeof jobSchema>;
 
+/** What a job was created with, as its type's contract takes it. */
+export const jobParamsSchema = z.record(z.string(), z.unknown());
+
 /** Body of `POST /v1/jobs`; `params` is validated by the job type's contract. */
 export const createJobSchema = z.strictObject({
   type: z.string().max(60),
-  params: z.record(z.string(), z.unknown()),
+  params: jobParamsSchema,
   timeout_s: z.number().int().min(1).max(604_800).default(3600).describe('running time over all attempts'),
   queue_ttl_s: z.number().int().min(5).max(1_209_600).default(86_400),
   max_attempts: z.number().int().min(1).max(10).default(3),

@@ -2,7 +2,7 @@
  * Every error that Sextant answers with, as one closed union (RFC 9457 problem details). A code is stable; its status and
  * title are fixed here; `detail` says what was wrong and what would be right.
  */
-import { z } from 'zod';
+import type { FieldError } from './problem-document.ts';
 
 /** code -> [HTTP status, title]. */
 export const PROBLEMS = {
@@ -75,28 +75,9 @@ export const JOB_FAILURE_TITLES = {
 } as const;
 export type JobFailureCode = keyof typeof JOB_FAILURE_TITLES | ProblemCode;
 
-export const fieldErrorSchema = z.strictObject({
-  pointer: z.string().describe('JSON pointer (RFC 6901) to the offending value'),
-  code: z.string(),
-  detail: z.string(),
-});
-export type FieldError = z.infer<typeof fieldErrorSchema>;
-
 const escaped = (part: PropertyKey): string => String(part).replaceAll('~', '~0').replaceAll('/', '~1');
 /** JSON pointer (RFC 6901) of a path; the root is the empty string. */
 export const jsonPointer = (path: readonly PropertyKey[]): string => path.map((part) => `/${escaped(part)}`).join('');
-
-export const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number().int(),
-  detail: z.string(),
-  instance: z.string(),
-  code: z.string(),
-  request_id: z.string(),
-  errors: z.array(fieldErrorSchema).optional(),
-});
-export type Problem = z.infer<typeof problemSchema>;
 
 /** What errors of some codes say besides their sentence; how an answer shows it is the edge's business. */
 export type ProblemDetails = {

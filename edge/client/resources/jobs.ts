@@ -86,6 +86,11 @@ export class Jobs {
     });
   }
 
+  /** What a job was created with, with every default; those of a job on people's data go 24 h after its end. */
+  params(id: string, options: CallOptions = {}): Promise<Record<string, unknown>> {
+    return this.#transport.json('GET', `/v1/jobs/${encodeURIComponent(id)}/params`, options);
+  }
+
   cancel(id: string, options: CallOptions = {}): Promise<Job> {
     return this.#transport.json('POST', `/v1/jobs/${encodeURIComponent(id)}/cancel`, options);
   }

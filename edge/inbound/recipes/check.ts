@@ -1,5 +1,6 @@
 /** Whether a recipe can be stored: everything that can be known before an event comes is refused here, with pointers. */
-import { type FieldError, jsonPointer, SextantError } from '../../../shared/contracts/problem.ts';
+import { jsonPointer, SextantError } from '../../../shared/contracts/problem.ts';
+import type { FieldError } from '../../../shared/contracts/problem-document.ts';
 import type { RecipeBody, Step } from '../../../shared/contracts/recipe.ts';
 import { RECIPE_LIMIT } from '../../../shared/contracts/recipe.ts';
 import type { Scope } from '../../../shared/contracts/scope.ts';

@@ -30,6 +30,7 @@ export const OPERATIONS: readonly Operation[] = [
   ],
   ['GET /v1/jobs', 'jobs.list', (c) => c.jobs.list({ type: 'sae.train', status: 'failed' })],
   ['GET /v1/jobs/{id}', 'jobs.get', (c) => c.jobs.get(id)],
+  ['GET /v1/jobs/{id}/params', 'jobs.params', (c) => c.jobs.params(id)],
   ['POST /v1/jobs/{id}/cancel', 'jobs.cancel', (c) => c.jobs.cancel(id)],
   ['DELETE /v1/jobs/{id}', 'jobs.delete', (c) => c.jobs.delete(id)],
   ['POST /v1/jobs/{id}/resume', 'jobs.resume', (c) => c.jobs.resume(id, { max_cost: 3 }), { max_cost: 3 }],

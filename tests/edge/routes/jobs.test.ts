@@ -2,6 +2,7 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { type Job, jobSchema } from '../../../shared/contracts/job.ts';
 import { jobEventSchema } from '../../../shared/contracts/job-event.ts';
+import diagnosticsRun from '../../../shared/jobs/diagnostics.run.ts';
 import { type Client, newClient, problemOf } from '../support/client.ts';
 
 let keys = 0;
@@ -326,4 +327,23 @@ it('publishes all live signing keys and no private part', async () => {
   const text = await answer.text();
   expect(JSON.parse(text).keys.map((key: { kid: string }) => key.kid)).toEqual(['test-1', 'test-2']);
   expect(text).not.toContain('"d"');
+});
+
+describe('GET /v1/jobs/{id}/params', () => {
+  const read = (client: Client, id: string) => client.call('GET', `/v1/jobs/${id}/params`);
+
+  it('answers what the job was created with, with every default, short or long', async () => {
+    const client = await newClient();
+    for (const params of [{ steps: 3 }, { steps: 3, padding: 'x'.repeat(200_000) }]) {
+      const { id } = await created(client, params);
+      const answer = await read(client, id);
+      expect(answer.status).toBe(200);
+      expect(await answer.json()).toEqual(diagnosticsRun.params.parse(params));
+    }
+  });
+
+  it('knows no job of another tenant', async () => {
+    const { id } = await created(await newClient());
+    expect((await problemOf(await read(await newClient(), id))).code).toBe('not_found');
+  });
 });

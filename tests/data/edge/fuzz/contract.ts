@@ -1,7 +1,8 @@
 /** The contract as the fuzzer reads it: operations, the schemas of their parts, and what an answer has to be. */
 import { z } from 'zod';
 import contract from '../../../../openapi.json' with { type: 'json' };
-import { PROBLEMS, problemSchema } from '../../../../shared/contracts/problem.ts';
+import { PROBLEMS } from '../../../../shared/contracts/problem.ts';
+import { problemSchema } from '../../../../shared/contracts/problem-document.ts';
 
 export type Schema = { [key: string]: unknown };
 type Part = { in: 'path' | 'query' | 'header'; name: string; required?: boolean; schema: Schema };
