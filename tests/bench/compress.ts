@@ -3,7 +3,7 @@
  * [--peaks wanda,gptq]`: a random Llama of 40 million parameters compressed from folder to folder, beside the same algorithms in
  * PyTorch eager where DIR holds its packages, in turns; the memory that a job needs on 24 blocks and 400 MiB; decoding with weights
  * that stay packed; and what is written, opened in transformers.
- * Leaves `results/compress.json`; what was not asked for stays there as it was.
+ * Leaves `results/compress.json`, part by part; what was not asked for stays there as it was.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -60,10 +60,14 @@ async function compress(folder: string, method: Method, sequences: number): Prom
 }
 
 async function times(folder: string, torch: Torch | null, method: Method, rounds: number, sequences: number) {
-  const found = await interleaved(rounds, {
-    ours: () => timed(() => compress(folder, method, sequences)),
-    ...(torch && { theirs: async () => 1000 * (await torch.measure(`${method} ${sequences} ${LENGTH}`)) }),
-  });
+  const found = await interleaved(
+    rounds,
+    {
+      ours: () => timed(() => compress(folder, method, sequences)),
+      ...(torch && { theirs: async () => 1000 * (await torch.measure(`${method} ${sequences} ${LENGTH}`)) }),
+    },
+    { warm: false },
+  );
   const seconds = (ms: readonly number[]) => summary(ms.map((value) => value / 1000));
   const line: Line = {
     method,
@@ -99,53 +103,69 @@ export async function run(options: string[]): Promise<void> {
   }
   const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed', 'opened'];
   const [rounds, sequences] = [Number(values.rounds), Number(values.sequences)];
-  const timedMethods = METHODS.filter((name) => wanted.includes(name));
-  const folder = timedMethods.length > 0 ? generatedLlama(SMALL_CONFIG) : '';
-  const script = join(import.meta.dirname, 'compress/eager.py');
-  const beside = values.torch !== undefined && timedMethods.length > 0;
-  const torch = beside ? await Torch.start(script, values.torch!, THREADS, folder) : null;
-  const lines: Line[] = [];
-  for (const method of timedMethods) {
-    lines.push(await times(folder, torch, method, rounds, sequences));
-  }
-  torch?.stop();
-  const memory = wanted.includes('memory') ? measurePeaks(values.peaks.split(','), sequences) : [];
-  for (const { method, above_bare_mib, of_file, file_mib } of memory) {
-    console.log(
-      `${method.padEnd(10)} peak ${above_bare_mib.toFixed(0)} MiB above bare, ${of_file.toFixed(2)} of ${file_mib.toFixed(0)}`,
-    );
-  }
-  const packed = wanted.includes('packed') ? await measurePacked(rounds, THREADS) : null;
-  for (const [way, speed] of Object.entries(packed?.speed ?? {})) {
-    const { resident_mib, peak_mib } = packed!.memory[way]!;
-    const linears = packed!.linears_of_dense[way]!.toFixed(2);
-    console.log(
-      `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${resident_mib.toFixed(0)} MiB, peak ${peak_mib.toFixed(0)}; linears ${linears} of dense`,
-    );
-  }
-  const opened =
-    values.torch !== undefined && hasData && wanted.includes('opened')
-      ? await openedElsewhere(values.torch, THREADS)
-      : [];
-  for (const { method, packed_by, largest_logit_difference, zeros_agree } of opened) {
-    const zeros = zeros_agree ? 'the same zeros' : 'OTHER ZEROS';
-    console.log(
-      `${method.padEnd(10)} in transformers (${packed_by}): logits differ by ${largest_logit_difference.toExponential(1)}, ${zeros}`,
-    );
-  }
   const device = `${cpus()[0]?.model ?? 'unknown'}, ${THREADS} of ${cpus().length} threads`;
+  await measureTimes(
+    METHODS.filter((name) => wanted.includes(name)),
+    { device, rounds, sequences, packages: values.torch },
+  );
+  for (const method of wanted.includes('memory') ? values.peaks.split(',') : []) {
+    const [peak] = measurePeaks([method], sequences);
+    console.log(
+      `${method.padEnd(10)} peak ${peak!.above_bare_mib.toFixed(0)} MiB above bare, ${peak!.of_file.toFixed(2)} of ${peak!.file_mib.toFixed(0)}`,
+    );
+    keep(({ memory }) => {
+      const others = memory?.peaks.filter((other) => other.method !== method) ?? [];
+      return { memory: { device, sequences, peaks: [...others, peak!] } };
+    });
+  }
+  if (wanted.includes('packed')) {
+    const packed = await measurePacked(rounds, THREADS);
+    for (const [way, speed] of Object.entries(packed.speed)) {
+      const { resident_mib, peak_mib } = packed.memory[way]!;
+      const linears = packed.linears_of_dense[way]!.toFixed(2);
+      console.log(
+        `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${resident_mib.toFixed(0)} MiB, peak ${peak_mib.toFixed(0)}; linears ${linears} of dense`,
+      );
+    }
+    keep(() => ({ packed: { device, rounds, ...packed } }));
+  }
+  if (values.torch !== undefined && hasData && wanted.includes('opened')) {
+    const opened = await openedElsewhere(values.torch, THREADS);
+    for (const { method, packed_by, largest_logit_difference, zeros_agree } of opened) {
+      const zeros = zeros_agree ? 'the same zeros' : 'OTHER ZEROS';
+      console.log(
+        `${method.padEnd(10)} in transformers (${packed_by}): logits differ by ${largest_logit_difference.toExponential(1)}, ${zeros}`,
+      );
+    }
+    keep(() => ({ opened }));
+  }
+}
+
+type Timing = { device: string; rounds: number; sequences: number; packages: string | undefined };
+
+async function measureTimes(methods: readonly Method[], { packages, ...setting }: Timing): Promise<void> {
+  if (methods.length === 0) {
+    return;
+  }
+  const folder = generatedLlama(SMALL_CONFIG);
+  const script = join(import.meta.dirname, 'compress/eager.py');
+  const torch = packages === undefined ? null : await Torch.start(script, packages, THREADS, folder);
+  try {
+    for (const method of methods) {
+      const line = await times(folder, torch, method, setting.rounds, setting.sequences);
+      const measured = { ...line, ...setting, torch: torch?.version ?? null, length: LENGTH };
+      keep(({ lines }) => ({ lines: [...lines.filter((other) => other.method !== method), measured] }));
+    }
+  } finally {
+    torch?.stop();
+  }
+}
+
+/** Puts a part that was measured into the results, at once: what follows it takes long. */
+function keep(part: (before: Results) => Partial<Results>): void {
   const file = join(import.meta.dirname, 'results/compress.json');
-  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Results) : null;
-  const others = (before?.lines ?? []).filter(({ method }) => !wanted.includes(method));
-  const otherPeaks = (before?.memory?.peaks ?? []).filter(({ method }) => !values.peaks.split(',').includes(method));
-  const setting = { device, torch: torch?.version ?? null, rounds, sequences, length: LENGTH };
-  const result: Results = {
-    lines: [...others, ...lines.map((line) => ({ ...line, ...setting }))],
-    memory: wanted.includes('memory')
-      ? { device, sequences, peaks: [...otherPeaks, ...memory] }
-      : (before?.memory ?? null),
-    packed: packed ? { device, rounds, ...packed } : (before?.packed ?? null),
-    opened: opened.length > 0 ? opened : (before?.opened ?? []),
-  };
-  writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+  const before: Results = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as Results)
+    : { lines: [], memory: null, packed: null, opened: [] };
+  writeFileSync(file, `${JSON.stringify({ ...before, ...part(before) }, null, 1)}\n`);
 }

@@ -21,11 +21,13 @@ export const median = (values: readonly number[]): number => summary(values).med
 
 /**
  * Runs the alternatives in turn, `rounds` times; milliseconds by alternative. Each rests first, and runs once unmeasured:
- * what is measured is its steady state, not what the other left in the caches.
+ * what is measured is its steady state, not what the other left in the caches. Runs of many seconds may go without
+ * (`warm: false`).
  */
 export async function interleaved(
   rounds: number,
   alternatives: Record<string, () => Promise<number>>,
+  { warm = true }: { warm?: boolean } = {},
 ): Promise<Record<string, number[]>> {
   const names = Object.keys(alternatives);
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]]));
@@ -34,7 +36,9 @@ export async function interleaved(
     for (const offset of names.keys()) {
       const name = names[(offset + round) % names.length]!;
       await rest();
-      await alternatives[name]!();
+      if (warm) {
+        await alternatives[name]!();
+      }
       times[name]!.push(await alternatives[name]!());
     }
   }
