@@ -21,6 +21,8 @@ import { Torch } from './torch/process.ts';
 
 const [THREADS, SEQ, TOKEN] = [2, 64, 3];
 const POSITIONS = [-5, -4, -3, -2, -1];
+/** Those at which PyTorch scores too: all five take it a quarter of an hour. */
+const COMPARED = [-4, -1];
 /** Answers of a sweep: alphas at each layer, prompts of each point, and tokens of an answer. */
 const [ALPHAS, LAYERS, PROMPTS, ANSWER] = [16, [3, 6, 9], 64, 16];
 type Line = { what: string; ours: Summary; unit: string; against: string; ratio: Summary | null; wanted: number };
@@ -82,38 +84,58 @@ export async function run(argv: string[]): Promise<void> {
   }
 }
 
-/** The means, then the 12 candidates of one position after another, each side in turn; scores of both must agree. */
+/**
+ * The means, then the 12 candidates of one position after another. The other side, whose work is the same at every position, scores
+ * only those of `COMPARED`, each in turn with ours; its time for all is that of the means and of these, times five halves.
+ * @throws Error where the two sides' scores differ
+ */
 async function candidates(model: LanguageModel, theirs: Torch | null): Promise<Line> {
   const sets = { harmful: prompts(128, 0), harmless: prompts(128, 3) };
   const checked = { harmful: sets.harmful.slice(0, 32), harmless: sets.harmless.slice(0, 32), tokens: [TOKEN] };
-  const [ours, other]: [number[], number[]] = [[], []];
-  const turn = async (own: () => Promise<unknown>, asked: string) => {
+  const asked = async (what: string) => {
     await rest();
-    ours.push((await timed(own)) / 1000);
-    await rest();
-    other.push(theirs ? await theirs.measure(asked) : Number.NaN);
+    return (await theirs?.ask(what)) ?? { seconds: Number.NaN, answer: '' };
   };
-  let found: Candidate[] = [];
   await scoreCandidates(model, [{ position: -1, layer: 0, vector: new Float64Array(512).fill(1) }], checked);
-  await turn(async () => {
-    found = (await candidateDirections(model, sets, POSITIONS)).candidates;
-  }, 'derive');
+  let found: Candidate[] = [];
+  await rest();
+  const means =
+    (await timed(async () => ({ candidates: found } = await candidateDirections(model, sets, POSITIONS)))) / 1000;
+  const theirMeans = (await asked('derive')).seconds;
   const scored: ScoredCandidate[] = [];
+  const [ours, both, other]: [number[], number[], number[]] = [[], [], []];
   for (const [p, position] of POSITIONS.entries()) {
     const own = found.filter((candidate) => candidate.position === position);
-    await turn(async () => scored.push(...(await scoreCandidates(model, own, checked))), `score ${p}`);
+    await rest();
+    ours.push((await timed(async () => scored.push(...(await scoreCandidates(model, own, checked))))) / 1000);
+    if (theirs && COMPARED.includes(position)) {
+      const { seconds, answer } = await asked(`score ${p}`);
+      requireSameScores(scored.slice(-own.length), JSON.parse(answer) as number[][]);
+      both.push(ours.at(-1)!);
+      other.push(seconds);
+    }
   }
   const total = (seconds: readonly number[]) => seconds.reduce((sum, value) => sum + value, 0);
-  const whole = total(ours) / total(other);
-  const each = summary(ratios(ours.slice(1), other.slice(1)));
+  const whole = means + total(ours);
+  const theirWhole = theirMeans + (POSITIONS.length / COMPARED.length) * total(other);
   return {
     what: `${scored.length} candidates with their means`,
-    ours: summary([total(ours)]),
+    ours: summary([whole]),
     unit: 's',
-    against: 'transformers with hooks',
-    ratio: theirs ? { ...each, median: whole } : null,
+    against: `transformers with hooks (${COMPARED.length} of ${POSITIONS.length} positions: ${other.map((s) => s.toFixed(1)).join(', ')} s)`,
+    ratio: theirs ? { ...summary(ratios(both, other)), median: whole / theirWhole } : null,
     wanted: 0.7,
   };
+}
+
+/** Both sides score in float32, along different ways. */
+function requireSameScores(ours: readonly ScoredCandidate[], theirs: readonly (readonly number[])[]): void {
+  for (const [i, { position, layer, bypass, induce, kl }] of ours.entries()) {
+    const gap = Math.max(...[bypass, induce, kl].map((value, j) => Math.abs(value - theirs[i]![j]!)));
+    if (!(gap < 5e-3)) {
+      throw new Error(`scores of position ${position}, block ${layer} differ by ${gap}`);
+    }
+  }
 }
 
 /** Points of a sweep: all prompts of a point together, as sweeps do it, against each by itself; one point per layer. */
@@ -125,10 +147,14 @@ async function sweep(model: LanguageModel): Promise<Line> {
     const settings = { mode: 'proj_unit' as const, alpha: 0.5, vector, centre: null };
     const interventions = steeringEdits(`resid_post.${layer}`, settings);
     const options = { maxTokens: ANSWER, stopTokens: [], interventions };
-    const answers = (rows: number) => () => timed(() => generateInBatches(model, asked, options, { rows }));
-    const times = await interleaved(1, { together: answers(PROMPTS), single: answers(1) });
-    together.push(...times.together!);
-    single.push(...times.single!);
+    const answers = (rows: number, count = PROMPTS) =>
+      timed(() => generateInBatches(model, asked.slice(0, count), options, { rows }));
+    await answers(PROMPTS);
+    await rest();
+    together.push(await answers(PROMPTS));
+    await answers(1, 4);
+    await rest();
+    single.push(await answers(1));
   }
   return {
     what: `a point of a sweep of ${ALPHAS} alphas x ${LAYERS.length} layers: ${PROMPTS} answers of ${ANSWER} tokens together`,
@@ -147,7 +173,7 @@ async function steering(model: LanguageModel, rounds: number): Promise<Line> {
   const settings = { mode: 'proj_unit' as const, alpha: 0.5, vector, centre: null };
   const decode = (interventions: ReturnType<typeof steeringEdits>) => () =>
     timed(() => generateInBatches(model, ids, { maxTokens: 64, stopTokens: [], interventions }));
-  const times = await interleaved(4 * rounds, {
+  const times = await interleaved(2 * rounds, {
     plain: decode([]),
     steered: decode(steeringEdits('resid_post.6', settings)),
   });

@@ -29,15 +29,19 @@ export class Torch {
     return new Torch(child, lines, value);
   }
 
-  /** Seconds that the script took for what the line asks. */
-  async measure(line: string): Promise<number> {
+  /** Seconds that the script took for what the line asks, and what it says behind them. */
+  async ask(line: string): Promise<{ seconds: number; answer: string }> {
     this.#process.stdin.write(`${line}\n`);
     const { value, done } = await this.#lines.next();
     if (done) {
       throw new Error(`PyTorch ended while measuring ${line}`);
     }
-    return Number(value.split(' ')[0]);
+    const [seconds, ...answer] = value.split(' ');
+    return { seconds: Number(seconds), answer: answer.join(' ') };
   }
+
+  /** The seconds alone. */
+  measure = async (line: string): Promise<number> => (await this.ask(line)).seconds;
 
   stop(): void {
     this.#process.stdin.end();
