@@ -6,6 +6,7 @@ import type { NodeGraph } from '../graph/node-graph.ts';
 import type { FoundCircuit } from '../search/find-circuit.ts';
 import { csvFile, jsonFile, scoresFile, shownInterval } from './files.ts';
 import { circuitPlot, curvePlot, nodeMap } from './plots.ts';
+import { termsOf } from './wording.ts';
 
 /** What a figure was measured by, in words. */
 type Wording = { model: string; metric: string; method: string; ablation: string; positions: string };
@@ -92,6 +93,7 @@ export function foundReport(
             '(mean and 95 % interval over pairs). ' +
             `The answer is likelier than the other in ${figure(100 * task.pairwise_accuracy)} % of the clean prompts, and the most ` +
             `likely of all tokens in ${figure(100 * task.accuracy)} %.`,
+          termsOf(wording),
         ],
         table: {
           columns: ['clean', 'corrupted', 'answer', 'other'],
@@ -127,7 +129,8 @@ export function foundReport(
             (normalized
               ? `That is ${shownInterval(normalized)} of what the model does beyond all edges ablated.`
               : 'Model and ablated model do not differ, so a share of their difference cannot be shown.'),
-          `Completeness: without half of its nodes, model and circuit differ by ${checks.completeness.random.map(figure).join(', ') || 'nothing to show'}` +
+          'A circuit is complete where it and the model lose the same when the same nodes are ablated in both, and minimal where each of its nodes matters. ' +
+            `Completeness: without half of its nodes (sets at random), model and circuit differ by ${checks.completeness.random.map(figure).join(', ') || 'nothing to show'}` +
             (checks.completeness.worst
               ? `; the node whose loss tells them most apart is ${checks.completeness.worst.node} (${figure(checks.completeness.worst.gap)}).`
               : '.'),
@@ -148,6 +151,7 @@ export function foundReport(
         ? {
             heading: 'Faithfulness by size',
             text: [
+              'How much of what the model does beyond all edges ablated a circuit of so many edges does: 1 is all of it.',
               curve.area === null
                 ? 'The areas cannot be shown, since a point of the curve is missing.'
                 : `Area under the curve ${figure(curve.area)}, area between it and 1 ${figure(curve.distance!)}; edges by ` +

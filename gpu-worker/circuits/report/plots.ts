@@ -100,7 +100,7 @@ export function circuitPlot(
     svg: layeredGraph({
       title: 'The circuit',
       note:
-        `${drawn.length} of ${shown.length} edges, thickness by score; ` +
+        `${drawn.length < shown.length ? `the ${drawn.length} strongest of ${shown.length}` : `${shown.length}`} edges, thickness by score; ` +
         'a head may be reached through its queries, keys and values at once',
       layers,
       edges,

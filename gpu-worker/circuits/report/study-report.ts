@@ -12,6 +12,7 @@ import type { NodeGraph } from '../graph/node-graph.ts';
 import { csvFile, jsonFile, scoresFile, shownInterval } from './files.ts';
 import { type Example, NAMES_OF_PARTS } from './found-report.ts';
 import { circuitPlot, nodeMap, type Plot } from './plots.ts';
+import { termsOf } from './wording.ts';
 
 export type StudyParts = {
   summary: StudySummary;
@@ -265,6 +266,7 @@ function page(
         heading: 'The task',
         text: [
           'Three of the pairs. Each clean prompt has a corrupted twin that differs in what the answer depends on.',
+          termsOf(wording),
         ],
         table: {
           columns: ['clean', 'corrupted', 'answer', 'other'],

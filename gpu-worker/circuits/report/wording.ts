@@ -22,6 +22,24 @@ export function methodWords(method: Method): string {
   }
 }
 
+const METRICS: Readonly<Record<string, string>> = {
+  'logit difference':
+    "The logit difference is the model's score of the answer minus that of the other token, in nats; above 0 it prefers the answer.",
+  'probability difference':
+    'The probability difference is the probability of the answer minus that of the other token.',
+  kl: "The KL is how far the model's next-token distribution lies from that of its clean run, in nats.",
+};
+const ABLATIONS: Readonly<Record<string, string>> = {
+  patch: 'what it gives on the corrupted twin',
+  'template mean': 'its mean over corrupted prompts of the same template',
+  mean: 'its mean over corrupted prompts',
+  zero: 'zero',
+};
+
+/** What a reader has to know of the metric and of ablation. */
+export const termsOf = ({ metric, ablation }: { metric: string; ablation: string }): string =>
+  `${METRICS[metric] ?? ''} Ablated (${ablation}): ${ABLATIONS[ablation] ?? ablation} stands in the place of what a part gives.`;
+
 /** A study's settings in words, for its report. */
 export function studyWording(
   of: {
