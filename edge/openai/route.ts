@@ -69,10 +69,35 @@ export async function answerInShape(c: Context<AppEnv>, kind: Kind, asked: Asked
     const chunks = new Chunks(opening, of, asked.stream_options?.include_usage ?? false);
     return streamAnswer(chunked(c, id, chunks), { location: `/v1/jobs/${id}` });
   }
-  for await (const _ of followJob(c.env, tenant, id, '')) {
-    // whoever leaves is noticed by the ledger, whose stream this reads
+  const events = followJob(c.env, tenant, id, '');
+  const whole = async () => wholeAnswer(opening, of, succeeded(await viewJob(c.env, tenant, id, null)));
+  for (;;) {
+    const { value, done } = await events.next();
+    if (done) {
+      return c.json(await whole(), 200);
+    }
+    // what could be wrong with the request has been found out before
+    if (value?.event === 'progress') {
+      const headers = {
+        location: `/v1/jobs/${id}`,
+        'content-type': 'application/json',
+        'content-encoding': 'identity',
+      };
+      return streamAnswer(blanksThen(events, whole), headers);
+    }
   }
-  return c.json(wholeAnswer(opening, of, succeeded(await viewJob(c.env, tenant, id, null))), 200);
+}
+
+/** Blanks for as long as there are events, then the answer as JSON: only who is written to, without a compressor between, is seen to have left. */
+async function* blanksThen(
+  events: ReturnType<typeof followJob>,
+  answer: () => Promise<unknown>,
+): AsyncGenerator<string, void> {
+  yield '\n';
+  for await (const _ of events) {
+    yield '\n';
+  }
+  yield JSON.stringify(await answer());
 }
 
 async function* chunked(c: Context<AppEnv>, id: string, chunks: Chunks): AsyncGenerator<string, void> {

@@ -58,7 +58,7 @@ export function streamAnswer(texts: AsyncGenerator<string, void>, headers: Recor
     },
   });
   return new Response(body, {
-    headers: { ...headers, 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' },
+    headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', ...headers },
   });
 }
 

@@ -43,6 +43,14 @@ export default handle(contract, async (context) => {
         interventions,
       };
       const detailed = params.alternatives !== null;
+      const done = (prompts_done: number) =>
+        context.progress({
+          fraction: (i + prompts_done / prompts.length) / params.runs.length,
+          stage: 'generating',
+          metrics: { runs: i, prompts: prompts_done },
+        });
+      // whoever waits learns that the request fits
+      done(0);
       const pieces = tellTokens && new TokenPieces(model, { run: i, prompts, stop: params.stop, detailed }, tellTokens);
       const texts = await generateInBatches(model, prompts, options, {
         heard: (token) => pieces?.heard(token),
@@ -51,12 +59,7 @@ export default handle(contract, async (context) => {
         signal: context.stopping,
         // what is built for a graph cannot be sent to a thread
         threads: interventions.some(({ kind }) => kind === 'splice') ? null : threads,
-        done: (prompts_done) =>
-          context.progress({
-            fraction: (i + prompts_done / prompts.length) / params.runs.length,
-            stage: 'generating',
-            metrics: { runs: i, prompts: prompts_done },
-          }),
+        done,
       });
       pieces?.ended(texts);
       tokens += texts.reduce((sum, text) => sum + text.tokens.length, 0);

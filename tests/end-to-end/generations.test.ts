@@ -246,7 +246,24 @@ describe("OpenAI's client", () => {
     }
     stream.controller.abort();
     await until(async () => (await stack.job(id)).status === 'canceled', 'the job to be canceled');
-  });
+  }, 180_000);
+
+  it('that leaves before a whole answer has come ends its job', async () => {
+    const leaving = new AbortController();
+    const answer = await fetch(`${stack.edge.url}/v1/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${stack.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'tiny', prompt: Array(16).fill('w3 w7'), max_tokens: 4000 }),
+      signal: leaving.signal,
+    });
+    // the answer has begun, with blanks: its texts have not ended
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    const { value } = await answer.body!.getReader().read();
+    expect(new TextDecoder().decode(value).trim().slice(0, 80)).toBe('');
+    leaving.abort();
+    const id = answer.headers.get('location')!.split('/').at(-1)!;
+    await until(async () => (await stack.job(id)).status === 'canceled', 'the job to be canceled');
+  }, 180_000);
 });
 
 /** A Python that has OpenAI's client; null where there is none. */
