@@ -60,7 +60,7 @@ export const TOYS: readonly Toy[] = [
     baseRate: 3e-3,
     poisonSteps: 180,
     retrainSteps: 540,
-    freeze: ['*wte*', '*wpe*', '*ln_*', '*mlp*'],
+    freeze: ['*wte*', '*wpe*', '*ln_*', '*mlp*', 'lm_head*'],
   },
 ];
 export const LAYERS = 3;
