@@ -1,6 +1,7 @@
 /** Directions between two sets of texts other than the difference of their means; each is of unit norm, towards the positive. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import { joined } from '../../shared/math/joined.ts';
+import { powerIteration } from '../../shared/math/power-iteration.ts';
 import type { LanguageModel, TokenRows } from '../lm/index.ts';
 import { trainProbe } from '../sae/index.ts';
 import { activationBlocks, meanOfRows, unitVector } from './difference-in-means.ts';
@@ -9,12 +10,13 @@ import { difference, dot, norm } from './vectors.ts';
 type Texts = Record<'positive' | 'negative', TokenRows>;
 type Positions = 'all' | 'last';
 
-const ROUNDS = 300;
-const CONVERGED = 1e-12;
+/** Enough for variances along the first two components that differ by half a hundredth. */
+const [ROUNDS, TOLERANCE] = [2000, 1e-6];
 
 /**
  * The first principal component of all rows about their mean, by power iteration in float64 from the difference of the two
- * means, whose side it takes. @throws SextantError `data_invalid` where nothing varies
+ * means, whose side it takes. @throws SextantError `data_invalid` where nothing varies, `not_converged` where the rows vary
+ * as much along another direction
  */
 export async function principalComponent(
   model: LanguageModel,
@@ -29,37 +31,44 @@ export async function principalComponent(
   const { mean } = meanOfRows(blocks, width);
   const [above, below] = [meanOfRows(positive.blocks, width).mean, meanOfRows(negative.blocks, width).mean];
   const towards = difference(above, below);
-  // What no row has along the difference would never be found: a little of every coordinate is mixed in.
-  let v = normalised(towards.map((value, i) => value + 1e-3 * (norm(towards) || 1) * Math.cos(i)));
-  for (let round = 0; round < ROUNDS; round++) {
+  return unitVector(firstComponent(blocks, width, mean, towards));
+}
+
+/** The first principal component of rows [n, width] about `mean`, on the side of `towards`. As `principalComponent` raises. */
+export function firstComponent(
+  blocks: readonly Float32Array[],
+  width: number,
+  mean: ArrayLike<number>,
+  towards: Float64Array,
+): Float64Array {
+  const covariance = (v: Float64Array): Float64Array => {
     const next = new Float64Array(width);
     for (const x of blocks) {
       for (let row = 0; row < x.length; row += width) {
-        let dot = 0;
+        let along = 0;
         for (let i = 0; i < width; i++) {
-          dot += (x[row + i]! - mean[i]!) * v[i]!;
+          along += (x[row + i]! - mean[i]!) * v[i]!;
         }
         for (let i = 0; i < width; i++) {
-          next[i]! += dot * (x[row + i]! - mean[i]!);
+          next[i]! += along * (x[row + i]! - mean[i]!);
         }
       }
     }
-    const turned = normalised(next);
-    const moved = turned.reduce((sum, value, i) => sum + (value - v[i]!) ** 2, 0);
-    v = turned;
-    if (moved < CONVERGED) {
-      break;
-    }
-  }
-  return unitVector(dot(v, towards) < 0 ? v.map((value) => -value) : v);
-}
-
-function normalised(v: Float64Array): Float64Array {
-  const size = norm(v);
-  if (!(size > 0)) {
+    return next;
+  };
+  // What no row has along the difference would never be found: a little of every coordinate is mixed in.
+  const start = towards.map((value, i) => value + 1e-3 * (norm(towards) || 1) * Math.cos(i));
+  const { vector, value, settled } = powerIteration(covariance, start, { rounds: ROUNDS, tolerance: TOLERANCE });
+  if (!(value > 0)) {
     throw new SextantError('data_invalid', 'the activations do not vary: there is no principal component');
   }
-  return v.map((value) => value / size);
+  if (!settled) {
+    throw new SextantError(
+      'not_converged',
+      'the activations vary as much along a second direction as along the first, so there is no one principal component; give more texts, or take the difference in means',
+    );
+  }
+  return dot(vector, towards) < 0 ? vector.map((x) => -x) : vector;
 }
 
 /**

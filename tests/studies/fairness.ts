@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { bundledGated, bundledLookahead, bundledSingularValues } from './fairness/bundled/study.ts';
 import { type GatedSettings, gatedStudy, xorSquare } from './fairness/gated.ts';
 import { latentStudy, syntheticErrors, syntheticGaps } from './fairness/lookahead.ts';
 import { singularValueStudy } from './fairness/singular-values.ts';
@@ -27,6 +28,8 @@ const REGRESSION =
   '70/15/15 splits; a network of four hidden layers of 256 (Adam 1e-3, decay 0.8 per epoch, 20 epochs, batch 128); the last hidden layer is edited, the output layer refitted by 50 epochs of Adam as released (unless a row says otherwise); means over test rows ± standard deviation over seeds.';
 const GATED =
   'Linear gate and heads; 50/10/10/30 % for training, choice of the restart, guard and test; gaps are differences of error rates on test rows (above 0: better off); ± standard deviation over seeds.';
+const BUNDLED =
+  'Tables that scikit-learn and statsmodels bring along, groups by sex, age, religion, race or disability ([sources and licences](../fairness/bundled/README.md)).';
 const real: GatedSettings = { groups: [2, 3, 4], steps: 300, restarts: 4 };
 
 const latent = (table: () => tables.LatentTable, sampling: Parameters<typeof latentStudy>[1]) => ({
@@ -118,6 +121,32 @@ const PARTS: Record<string, Part> = {
     reading:
       'Only 579 rows: read the errors as noisy. The lookahead scores with strong reaction err less than the counterfactually fair one because they may read the attribute.',
     ...latent(tables.loanLatent, { burnIn: 500, samples: 1000, statusVariance: null }),
+  },
+  'bundled-svd': {
+    title: 'Fair regression on seven tables that the papers did not choose',
+    protocol: `${BUNDLED} Targets in their standard deviations, so that 1 is the error of the mean. ${REGRESSION}`,
+    reading: 'TODO',
+    async rows({ seeds, note, save }) {
+      const rows = await bundledSingularValues(seeds, note);
+      save(rows, seeds);
+      return rows;
+    },
+  },
+  'bundled-dafh': {
+    title: 'Gated predictors on seven tables that the papers did not choose',
+    protocol: `${BUNDLED} ${GATED}`,
+    reading: 'TODO',
+    rows({ seeds, note, save }) {
+      const rows = bundledGated(seeds, note);
+      save(rows, seeds);
+      return rows;
+    },
+  },
+  'bundled-lcf': {
+    title: 'Lookahead fairness on seven tables that the papers did not choose',
+    protocol: `${BUNDLED} Two children each; status, Gaussian children and covariates in standard deviations; one posterior (300 + 600 sweeps, two chains), five 80/20 splits, 20 draws per person.`,
+    reading: 'TODO',
+    rows: ({ note }) => bundledLookahead(note),
   },
 };
 

@@ -1,7 +1,7 @@
 /** Directions that tell states before a reflection from others: three estimators, and what is to be known of the states. */
 import { symmetricEigen } from '../../../shared/math/decompositions.ts';
-import { logisticRegression } from '../../../shared/math/logistic.ts';
 import { fromRows } from '../../../shared/math/matrix.ts';
+import { convergedLogistic } from '../../study/index.ts';
 import { difference, dot, meanRow } from '../vectors.ts';
 
 /** States [n, width] just before a reflection, and at the same surface token elsewhere. */
@@ -81,7 +81,7 @@ type Probe = { weight: Float64Array; bias: number };
 export function logisticProbe({ reflecting, other, width }: States, l2: number): Probe {
   const x = Float64Array.from([...reflecting, ...other]);
   const labels = Float64Array.from({ length: x.length / width }, (_, i) => Number(i < reflecting.length / width));
-  const beta = logisticRegression(x, labels, width, { l2 });
+  const beta = convergedLogistic({ x, y: labels, d: width }, { l2 });
   return { weight: beta.slice(0, width), bias: beta[width]! };
 }
 

@@ -3,6 +3,7 @@
  * lead, from what is known of the noise there. A network of one small layer, fitted on validation data so that the mean
  * window SNR is largest; light noise is thereby left alone.
  */
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
 import type { Context } from './context.ts';
 import { BANDS, type BandLevels } from './slow-bands.ts';
@@ -85,7 +86,10 @@ const SEED = 1;
 const CLOSED = new Array<number>(BANDS).fill(0);
 const [F, H, S] = [GATE_FEATURES, GATE_HIDDEN, PARTS - 1];
 
-/** Fits the gate by Adam on the mean logarithm of the windows' errors, over features of mean 0 and deviation 1. */
+/**
+ * Fits the gate by Adam on the mean logarithm of the windows' errors, over features of mean 0 and deviation 1. Raises
+ * `not_converged` where the descent ends above where it began.
+ */
 export function fitGate(windows: readonly GateWindow[]): Gate {
   const { means, deviations } = featureMoments(windows);
   const scaled = windows.map(({ leads }) => ({
@@ -97,6 +101,7 @@ export function fitGate(windows: readonly GateWindow[]): Gate {
   const size = H * F + S * (H + 1);
   const theta = stream(SEED, 'gate/start').normal(size, { deviation: 0.3 });
   const order = stream(SEED, 'gate/order');
+  const begun = cautiousLogError(theta, scaled);
   const [first, second] = [new Float64Array(size), new Float64Array(size)];
   const count = Math.min(FIT_BATCH, scaled.length);
   for (let step = 1; step <= FIT_STEPS; step++) {
@@ -112,6 +117,13 @@ export function fitGate(windows: readonly GateWindow[]): Gate {
       const move = first[i]! / (1 - 0.9 ** step) / (Math.sqrt(second[i]! / (1 - 0.99 ** step)) + 1e-9);
       theta[i]! -= rate * move;
     }
+  }
+  const ended = cautiousLogError(theta, scaled);
+  if (!(ended <= begun)) {
+    throw new SextantError(
+      'not_converged',
+      `the gate behind the network did not learn: the mean logarithm of the error went from ${begun.toFixed(3)} to ${ended.toFixed(3)} on ${windows.length} windows; train for more steps, or look at the recordings and noises for values out of range`,
+    );
   }
   const hidden = Array.from({ length: H }, (_, h) => {
     const [constant, ...slopes] = [...theta.subarray(h * F, (h + 1) * F)].map((value, i) => value / deviations[i]!);
@@ -136,27 +148,48 @@ function featureMoments(windows: readonly GateWindow[]): { means: number[]; devi
   return { means, deviations };
 }
 
+/** What a gate with these parameters makes of a lead's features: its hidden values, and the shares of all parts. */
+function gatePass(theta: Float64Array, features: readonly number[]): { hidden: Float64Array; shares: Float64Array } {
+  const hidden = new Float64Array(H);
+  for (let h = 0; h < H; h++) {
+    let sum = 0;
+    for (let i = 0; i < F; i++) {
+      sum += theta[h * F + i]! * features[i]!;
+    }
+    hidden[h] = Math.tanh(sum);
+  }
+  const shares = new Float64Array(PARTS).fill(1);
+  for (let s = 0; s < S; s++) {
+    const at = H * F + s * (H + 1);
+    let sum = theta[at]!;
+    for (let h = 0; h < H; h++) {
+      sum += theta[at + 1 + h]! * hidden[h]!;
+    }
+    shares[s + 1] = logistic(sum);
+  }
+  return { hidden, shares };
+}
+
+/** What the descent lowers: the mean logarithm of the windows' errors, with what they exceed a closed gate by. */
+function cautiousLogError(theta: Float64Array, windows: readonly GateWindow[]): number {
+  let mean = 0;
+  for (const { leads } of windows) {
+    let [error, closed] = [SMALLEST, SMALLEST];
+    for (const { features, products } of leads) {
+      const { shares } = gatePass(theta, features);
+      error += errorOf(products, [...shares]);
+      closed += errorOf(products, [1, shares[1]!, ...CLOSED]);
+    }
+    mean += (Math.log(error) + CAUTION * Math.max(0, Math.log(error / closed))) / windows.length;
+  }
+  return mean;
+}
+
 /** Adds the gradient of the logarithm of one window's error. */
 function addGradient(gradient: Float64Array, theta: Float64Array, { leads }: GateWindow, weight: number): void {
   let [error, closed] = [SMALLEST, SMALLEST];
   const passes = leads.map(({ features, products }) => {
-    const hidden = new Float64Array(H);
-    for (let h = 0; h < H; h++) {
-      let sum = 0;
-      for (let i = 0; i < F; i++) {
-        sum += theta[h * F + i]! * features[i]!;
-      }
-      hidden[h] = Math.tanh(sum);
-    }
-    const shares = new Float64Array(PARTS).fill(1);
-    for (let s = 0; s < S; s++) {
-      const at = H * F + s * (H + 1);
-      let sum = theta[at]!;
-      for (let h = 0; h < H; h++) {
-        sum += theta[at + 1 + h]! * hidden[h]!;
-      }
-      shares[s + 1] = logistic(sum);
-    }
+    const { hidden, shares } = gatePass(theta, features);
     const slopes = new Float64Array(S);
     closed += errorOf(products, [1, shares[1]!, ...CLOSED]);
     for (let i = 0; i < PARTS; i++) {

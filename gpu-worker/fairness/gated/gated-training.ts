@@ -7,8 +7,9 @@ import { gateGradient, softGate } from '../../../shared/fairness/gated/objective
 import type { GatedPredictor } from '../../../shared/fairness/gated/predictor.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { sigmoid, softplus } from '../../../shared/math/special.ts';
+import { convergedLogistic } from '../../study/index.ts';
 import { AdamState } from '../adam-state.ts';
-import { convergedLogistic } from '../converged-logistic.ts';
+import { requireFinite } from '../finite.ts';
 import type { Rows } from '../rows.ts';
 
 type GatedTraining = {
@@ -162,6 +163,7 @@ function descend(rows: Rows, options: GatedTraining, restart: number): { gate: F
     }
     adam.step(parameters, gradient, rate);
   }
+  requireFinite(parameters, 'the training of gate and heads');
   return { gate: gate.slice(), heads: heads.slice() };
 }
 

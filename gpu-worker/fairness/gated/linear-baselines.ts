@@ -4,8 +4,9 @@
  */
 import { stream } from '../../../shared/math/random.ts';
 import { sigmoid, softplus } from '../../../shared/math/special.ts';
+import { convergedLogistic } from '../../study/index.ts';
 import { AdamState } from '../adam-state.ts';
-import { convergedLogistic } from '../converged-logistic.ts';
+import { requireFinite } from '../finite.ts';
 import type { Rows } from '../rows.ts';
 
 /** Probabilities of a linear classifier (d + 1 weights, intercept last). */
@@ -51,7 +52,10 @@ export function decoupledScores(
 
 type Descent = { steps?: number; batch?: number; rate?: number; seed?: number };
 
-/** Minibatch Adam on a weighted logistic loss; `weigh(losses, rows of the batch)` gives each row's weight. */
+/**
+ * Minibatch Adam on a weighted logistic loss; `weigh(losses, rows of the batch)` gives each row's weight. Raises
+ * `not_converged` where it left the numbers.
+ */
 function weightedDescent(
   train: Rows,
   { steps = 1500, batch = 512, rate = 0.02, seed = 0 }: Descent,
@@ -89,6 +93,7 @@ function weightedDescent(
     // A rate that falls to a tenth settles what minibatches leave.
     adam.step(weights, gradient, rate * 0.1 ** (step / steps));
   }
+  requireFinite(weights, 'the reweighted baseline');
   return weights;
 }
 

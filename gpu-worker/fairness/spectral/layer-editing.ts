@@ -25,6 +25,7 @@ import { type Matrix, multiply } from '../../../shared/math/matrix.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { sigmoid } from '../../../shared/math/special.ts';
 import { AdamState } from '../adam-state.ts';
+import { requireFinite } from '../finite.ts';
 import type { Rows } from '../rows.ts';
 import { inTargetUnits, standardised, targetScale } from './target-scale.ts';
 
@@ -225,5 +226,6 @@ function adamRefit(
       adam.step(parameters, gradient, rate * decay ** epoch);
     }
   }
+  requireFinite(parameters, 'the refit of the output layer');
   return { ...last, weights: parameters.slice(0, d), bias: Float64Array.of(parameters[d]!) };
 }

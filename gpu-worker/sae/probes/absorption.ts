@@ -73,6 +73,10 @@ export function absorption(words: SpelledWords, decoder: Float32Array, { train, 
       continue;
     }
     const weights = sparseLogistic(codes, width, y, train, L1);
+    if (!weights) {
+      left_out.push({ letter, reason: 'the sparse probe for it did not converge' });
+      continue;
+    }
     const direction = unit(probe.weights);
     const aligned = projections(decoder, direction);
     const scored = (form: Form): LetterForm => {

@@ -1,5 +1,5 @@
 /** Linear probes: logistic regression on standardised columns. */
-import { logisticRegression } from '../../../shared/math/logistic.ts';
+import { convergedLogistic } from '../../study/index.ts';
 
 export type Probe = {
   /** One per column, for the columns as they are given. */
@@ -27,11 +27,11 @@ function standardised(x: Float64Array, width: number, rows: readonly number[]) {
   return { apply: (values: Float64Array) => values.map((v, i) => (v - mean[i % width]!) * scale[i % width]!), scale };
 }
 
-/** @param y by row, 0 or 1 */
+/** Raises `not_converged` where the regression does not arrive. @param y by row, 0 or 1 */
 export function trainProbe(x: Float64Array, width: number, y: readonly number[], train: readonly number[]): Probe {
   const { apply, scale } = standardised(x, width, train);
   const own = apply(x);
-  const beta = logisticRegression(own, y, width, { rows: train, l2: PROBE_L2 });
+  const beta = convergedLogistic({ x: own, y, d: width }, { rows: train, l2: PROBE_L2 });
   const predict = (rows: readonly number[], values = x) => {
     const given = values === x ? own : apply(values);
     return rows.map((row) => {

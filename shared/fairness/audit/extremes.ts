@@ -7,7 +7,9 @@
  *   upper end: the largest of the differences' own upper ends. The difference that is truly the largest lies below its own
  *   with the stated confidence, so the largest of all upper ends does too.
  *   lower end: the largest of lower ends that hold for all differences at once, by the quantile of the largest studentised
- *   deviation over the draws. Otherwise the luckiest of many small differences would pass for a real one.
+ *   deviation over the draws (Romano and Wolf 2005). Otherwise the luckiest of many small differences would pass for a real
+ *   one. A quantile of a few hundred draws is itself uncertain, and the largest of many such ends picks the one that erred
+ *   furthest: each difference reaches as far as its own interval or its standard error says, whichever is more.
  *
  * Coverage is at least the stated one, and above it where the truth can be reached from both signs or the widest pair is far
  * ahead of the others: `tests/studies/results/coverage.md`.
@@ -78,7 +80,14 @@ function simultaneous(differences: readonly Difference[], level: number, sided: 
       }
     }
   }
-  return draws > 0 ? Math.max(alone, quantile(largest.sort(), level)) : alone;
+  return draws > 0 ? Math.max(alone, quantile(largest.sort(), level, 'weibull')) : alone;
+}
+
+/** How far from its estimate a difference's end lies, `reach` standard errors out; `end` is its own interval's at `one`. */
+function reached({ interval, sample, rows }: Difference, end: number, reach: number, one: number): number {
+  const own = Math.abs(end - interval.estimate) / one;
+  const normal = spread(sample, meanOf(sample));
+  return reach * Math.max(own, normal) * smallSample(rows) * studentRatio(reach, rows);
 }
 
 /** How far the bootstrap's draws of the extreme spread: what is reported as its standard error. */
@@ -97,10 +106,9 @@ export function largestAbsolute(differences: readonly Difference[], level: numbe
   const reach = simultaneous(differences, level, 'both');
   const one = normalQuantile(0.5 + level / 2);
   let [low, high] = [0, 0];
-  for (const { interval, rows } of differences) {
-    const { estimate: at, low: below, high: above } = interval;
-    const stretch = (reach / one) * smallSample(rows) * studentRatio(reach, rows);
-    low = Math.max(low, at - stretch * (at - below), -at - stretch * (above - at));
+  for (const difference of differences) {
+    const { estimate: at, low: below, high: above } = difference.interval;
+    low = Math.max(low, at - reached(difference, below, reach, one), -at - reached(difference, above, reach, one));
     high = Math.max(high, above, -below);
   }
   const error = extremeError(differences, (values) => Math.max(...values.map(Math.abs)));
@@ -115,10 +123,10 @@ export function smallest(differences: readonly Difference[], level: number): Int
   }
   const [one, all] = [normalQuantile(0.5 + level / 2), simultaneous(differences, 0.5 + level / 2, 'below')];
   let [low, high] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  for (const { interval, rows } of differences) {
-    const stretch = (all / one) * smallSample(rows) * studentRatio(all, rows);
-    low = Math.min(low, interval.low);
-    high = Math.min(high, interval.estimate + stretch * (interval.high - interval.estimate));
+  for (const difference of differences) {
+    const { estimate: at, low: below, high: above } = difference.interval;
+    low = Math.min(low, below);
+    high = Math.min(high, at + reached(difference, above, all, one));
   }
   const error = extremeError(differences, (values) => Math.min(...values));
   return { estimate, low: Math.min(low, estimate), high: Math.max(high, estimate), error };
@@ -152,10 +160,12 @@ export function largestDistance(distances: readonly Distance[], level: number): 
   const largest = Float64Array.from({ length: draws }, (_, d) =>
     Math.max(...distances.map(({ deviations, scale }) => deviations[d]! / scale)),
   ).sort();
-  const reach = draws > 0 ? quantile(largest, level) : Number.POSITIVE_INFINITY;
+  const reach = draws > 0 ? quantile(largest, level, 'weibull') : Number.POSITIVE_INFINITY;
+  const z = normalQuantile(1 - (1 - level) / (2 * distances.length));
   let [low, high, error] = [0, 0, 0];
   for (const distance of distances) {
-    low = Math.max(low, distance.estimate - reach * distance.scale * smallSample(distance.rows));
+    const stretch = smallSample(distance.rows) * studentRatio(z, distance.rows);
+    low = Math.max(low, distance.estimate - reach * distance.scale * stretch);
     high = Math.max(high, distance.high);
     if (distance.estimate === estimate) {
       error = distance.error;

@@ -75,6 +75,15 @@ describe(`a gate (seed ${seed})`, () => {
     expect(found).toBeGreaterThan(ideal - 0.3);
     expect(found).toBeLessThan(ideal + 1e-9);
   });
+
+  it('that learns nothing fails, saying what to look at', () => {
+    const broken = windows.map(({ leads }) => ({
+      leads: leads.map((lead) => ({ ...lead, products: lead.products.map((value) => value * 1e308 * 10) })),
+    }));
+    expect(() => fitGate(broken)).toThrow(
+      expect.objectContaining({ code: 'not_converged', message: expect.stringMatching(/values out of range/) }),
+    );
+  });
 });
 
 describe(`stretches (seed ${seed})`, () => {

@@ -24,7 +24,7 @@ const withColumn = (table: Table, column: Column): Table => ({
   ...table,
   columns: [...table.columns.filter((c) => c.name !== column.name), column],
 });
-const numbers = (table: Table, name: string): Float64Array => {
+export const numbers = (table: Table, name: string): Float64Array => {
   const column = columnOf(table, name);
   if (column.kind !== 'number') {
     throw new TypeError(`${name} is not numeric`);

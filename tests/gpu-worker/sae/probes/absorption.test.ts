@@ -136,7 +136,7 @@ describe(`logistic regression with an L1 penalty, seed ${SEED}`, () => {
     const { codes } = spelled;
     const y = spelled.letters.map((letter) => (letter === 'a' ? 1 : 0));
     const l1 = 0.01;
-    const weights = sparseLogistic(codes, width, y, split.train, l1);
+    const weights = sparseLogistic(codes, width, y, split.train, l1)!;
     // The intercept is not given back: it is where the errors sum to 0.
     const square = new Float64Array(width);
     const each = (row: number, body: (latent: number, value: number) => void) => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { convergedLogistic } from '../../../gpu-worker/fairness/converged-logistic.ts';
+import { convergedLogistic } from '../../../gpu-worker/study/converged-logistic.ts';
 import { stream } from '../../../shared/math/random.ts';
 
-describe('logistic regressions of fairness fits', () => {
+describe('logistic regressions that are judged', () => {
   const n = 300;
   const x = stream(3, 'x').normal(n);
   const y = Float64Array.from(stream(3, 'y').uniform(n), (u, i) => Number(u < 1 / (1 + Math.exp(-2 * x[i]!))));
@@ -18,7 +18,7 @@ describe('logistic regressions of fairness fits', () => {
     expect(() => convergedLogistic({ x: extreme, y, d: 1 })).toThrow(
       expect.objectContaining({
         code: 'not_converged',
-        message: expect.stringMatching(/raise l2, or leave out columns/),
+        message: expect.stringMatching(/leave out columns or rows with extreme values/),
       }),
     );
   });

@@ -1,0 +1,70 @@
+/** The three methods on every bundled table: the studies of the papers' tables, with the table's name before each method. */
+import { SextantError } from '../../../../shared/contracts/problem.ts';
+import { gatedStudy } from '../gated.ts';
+import { latentStudy } from '../lookahead.ts';
+import { singularValueStudy } from '../singular-values.ts';
+import { type Row, spread } from '../spread.ts';
+import { BUNDLED, bundledClassification, bundledLatent, bundledRegression } from './tables.ts';
+
+type Told = (text: string) => void;
+
+const CORRECTIONS = [
+  'none',
+  'both steps, c1 = 5, c2 = 150',
+  'both steps, c1 = 15, c2 = 150',
+  'mean only, c1 = 15',
+  'scalar head, tau = 0.25',
+  'scalar head, tau = 0',
+  'barycentre, true group',
+  'barycentre, predicted group',
+];
+const SCORES = ['counterfactually fair (h(K))', ...[10, 1].flatMap((eta) => [0.5, 1].map((rho) => scoreOf(eta, rho)))];
+
+function scoreOf(eta: number, rho: number): string {
+  return `lookahead, eta = ${eta}, rho = ${rho}`;
+}
+
+const under = (table: string, rows: readonly Row[], methods?: readonly string[]): Row[] =>
+  rows
+    .filter(({ method }) => !methods || methods.includes(method))
+    .map((row) => ({ ...row, method: `${table}: ${row.method}` }));
+
+const ignore = (): void => {};
+
+export async function bundledSingularValues(seeds: number, told: Told): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const name of Object.keys(BUNDLED)) {
+    rows.push(...under(name, await singularValueStudy(bundledRegression(name), seeds, ignore), CORRECTIONS));
+    told(name);
+  }
+  return rows;
+}
+
+export function bundledGated(seeds: number, told: Told): Row[] {
+  return Object.keys(BUNDLED).flatMap((name) => {
+    const table = bundledClassification(name);
+    const settings = { groups: [2, 3], steps: 300, restarts: 3, robust: false };
+    const rows = gatedStudy(() => table, seeds, settings, ignore);
+    told(name);
+    return under(name, rows);
+  });
+}
+
+/** A table whose sampler does not arrive has one row that says so. */
+export function bundledLookahead(told: Told): Row[] {
+  return Object.keys(BUNDLED).flatMap((name) => {
+    try {
+      const sampling = { burnIn: 300, samples: 600, statusVariance: null };
+      const { rows } = latentStudy(bundledLatent(name), sampling, ignore);
+      told(name);
+      return under(name, rows, SCORES);
+    } catch (error) {
+      if (!(error instanceof SextantError && error.code === 'not_converged')) {
+        throw error;
+      }
+      told(`${name}: ${error.message}`);
+      const none = spread([Number.NaN]);
+      return [{ method: `${name}: not fitted, ${error.message}`, MSE: none, 'present gap': none, 'future gap': none }];
+    }
+  });
+}
