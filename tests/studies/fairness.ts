@@ -179,7 +179,9 @@ export function page(): string {
       const { title, protocol, reading, digits } = PARTS[part]!;
       const { rows, seeds, facts } = JSON.parse(readFileSync(fileOf(part), 'utf8')) as Stored;
       const counted = seeds === null ? '' : ` ${seeds} seeds.`;
-      const fitted = Object.entries(facts).map(([name, value]) => `${name}: ${Number.isInteger(value) ? value : value.toFixed(3)}`);
+      const fitted = Object.entries(facts).map(
+        ([name, value]) => `${name}: ${Number.isInteger(value) ? value : value.toFixed(3)}`,
+      );
       const shown = fitted.length ? `\nFound: ${fitted.join('; ')}.` : '';
       return `## ${title}\n\n${protocol}${counted}\n\n${markdown(rows, digits)}\n\n${reading}${shown}\n`;
     });

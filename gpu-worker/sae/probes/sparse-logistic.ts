@@ -4,7 +4,7 @@ import { sigmoid } from '../../../shared/math/special.ts';
 import type { SparseCodes } from '../codes/sparse-codes.ts';
 
 /** Iterations at most, and the share of the penalty by which the conditions of the optimum may be off at the end. */
-const [ITERATIONS, SLACK] = [3000, 0.05];
+const [ITERATIONS, SLACK] = [3000, 0.005];
 /** The power iteration for the largest curvature, and the margin on what it finds from below. */
 const POWER = { rounds: 200, tolerance: 1e-4, until: 'value' } as const;
 const POWER_MARGIN = 1.1;
