@@ -8,7 +8,7 @@ import { powerIteration } from '../../../shared/math/power-iteration.ts';
 import type { TrainedSae } from '../../sae/index.ts';
 
 /** A norm is approached from below: rounds that add less than the tolerance leave it short by less than the margin. */
-const [ROUNDS, TOLERANCE, MARGIN] = [5000, 1e-8, 1.01];
+const [ROUNDS, TOLERANCE, MARGIN] = [5000, 1e-6, 1.01];
 
 type ErrorBound = { lipschitz: number; shift: number; error: number; bound: number; holds: boolean };
 
