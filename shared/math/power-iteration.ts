@@ -1,6 +1,6 @@
 /** The largest eigenvalue of a symmetric matrix that is known only by its product with a vector. */
 
-export type Leading = {
+type Leading = {
   vector: Float64Array;
   value: number;
   /** Whether the last round changed what was asked for by no more than the tolerance. */
