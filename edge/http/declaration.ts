@@ -7,20 +7,26 @@ import type { KeyPolicy } from '../keys/access-key.ts';
 import { access, anonymous } from './access.ts';
 import { jsonBody } from './body.ts';
 
-const problemDocument = problemSchema.openapi('Problem');
+const problemDocument = problemSchema
+  .extend({ code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]) })
+  .openapi('Problem');
+type ProblemContent = {
+  'application/problem+json': { schema: typeof problemDocument; examples: Record<string, { $ref: string }> };
+};
 
 /** Problem answers by code, for a route's `responses`; codes of one status share an entry. */
 export function problems(...codes: ProblemCode[]) {
-  const responses: Record<
-    string,
-    { description: string; content: { 'application/problem+json': { schema: typeof problemDocument } } }
-  > = {};
+  const responses: Record<string, { description: string; content: ProblemContent }> = {};
   for (const code of codes) {
     const [status, title] = PROBLEMS[code];
-    const before = responses[status]?.description;
+    const before = responses[status];
+    const examples = {
+      ...before?.content['application/problem+json'].examples,
+      [code]: { $ref: `#/components/examples/${code}` },
+    };
     responses[status] = {
-      description: before ? `${before}; ${title} (\`${code}\`)` : `${title} (\`${code}\`)`,
-      content: { 'application/problem+json': { schema: problemDocument } },
+      description: before ? `${before.description}; ${title} (\`${code}\`)` : `${title} (\`${code}\`)`,
+      content: { 'application/problem+json': { schema: problemDocument, examples } },
     };
   }
   return responses;

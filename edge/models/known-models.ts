@@ -50,8 +50,8 @@ export async function describedModels(
 }
 
 /**
- * Raises `model_unsupported` for a known model of another task than the job's, and `hook_unknown` for a hook point that it
- * lacks. A model nobody has seen is let through: the worker resolves it first of all and fails with a typed error there.
+ * Raises `model_unsupported` for a known model of another task than the job's, `context_exceeded` for a window that it
+ * cannot hold, and `hook_unknown` for a hook point that it lacks. A model nobody has seen is let through: the worker resolves it first of all and fails with a typed error there.
  */
 export function checkModels(uses: readonly ModelUse[], models: readonly (ModelDescription | null)[]): void {
   const found = uses.flatMap((use, i) => {
@@ -61,6 +61,10 @@ export function checkModels(uses: readonly ModelUse[], models: readonly (ModelDe
   const other = found.flatMap(({ use, model }) => otherTask(model, use));
   if (other.length > 0) {
     throw new SextantError('model_unsupported', other[0]?.detail ?? '', { errors: other });
+  }
+  const longer = found.flatMap(({ use, model }) => beyondContext(model, use));
+  if (longer.length > 0) {
+    throw new SextantError('context_exceeded', longer[0]?.detail ?? '', { errors: longer });
   }
   const errors = found.flatMap(({ use, model }) =>
     model.task === 'language'
@@ -78,6 +82,14 @@ function otherTask(model: ModelDescription, { pointer, task = 'language' }: Mode
   }
   const detail = `${model.key} is a model for the task '${model.task}'; this job takes one for '${task}'`;
   return [{ pointer: `/params${pointer}`, code: 'model_unsupported', detail }];
+}
+
+function beyondContext(model: ModelDescription, { context }: ModelUse): FieldError[] {
+  if (model.task !== 'language' || !context || context.tokens <= model.context) {
+    return [];
+  }
+  const detail = `${context.tokens} tokens; the context of ${model.key} holds ${model.context}`;
+  return [{ pointer: `/params${context.pointer}`, code: 'context_exceeded', detail }];
 }
 
 function misfit(model: LanguageDescription, { hook, pointer }: { hook: string; pointer: string }): FieldError {

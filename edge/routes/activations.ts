@@ -1,11 +1,12 @@
 /** Activations in a request: a job of type `activations.read` that the request waits for. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { isTerminal, jobSchema } from '../../shared/contracts/job.ts';
+import { isTerminal } from '../../shared/contracts/job.ts';
 import contract from '../../shared/jobs/activations.read.ts';
 import { activationsRequestSchema, activationsSchema } from '../../shared/requests/activations.ts';
 import type { App } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { ONCE } from '../idempotency/declaration.ts';
+import { jobDocument } from '../jobs/job-document.ts';
 import { activationFile, activationRows } from '../requests/activation-answer.ts';
 import { requestHeaders } from '../requests/declaration.ts';
 import { requireKnownModel } from '../requests/known-model.ts';
@@ -32,7 +33,7 @@ const create = createRoute({
         'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) },
       },
     },
-    202: json(jobSchema.openapi('Job'), 'The job, not yet ended; its address stands in Location'),
+    202: json(jobDocument, 'The job, not yet ended; its address stands in Location'),
     ...problems(
       ...KEYED,
       ...BODY,

@@ -7,7 +7,7 @@ import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../environment.ts';
 import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../http/body.ts';
-import { json, open } from '../http/declaration.ts';
+import { json, open, problems } from '../http/declaration.ts';
 
 const capabilitiesBody = capabilitiesSchema.openapi('Capabilities');
 
@@ -17,7 +17,10 @@ const read = createRoute({
   path: '/v1/capabilities',
   tags: ['service'],
   summary: 'What this deployment can do',
-  responses: { 200: json(capabilitiesBody, 'Job types, formats, scopes, limits') },
+  responses: {
+    200: json(capabilitiesBody, 'Job types, formats, scopes, limits'),
+    ...problems('quota_exceeded'),
+  },
 });
 
 export default function registerCapabilities(app: App): void {

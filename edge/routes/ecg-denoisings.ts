@@ -1,12 +1,12 @@
 /** Short electrocardiograms in a request, cleaned by a job of type `ecg.denoise` that the request waits for. */
 import { createRoute } from '@hono/zod-openapi';
 import { inlineRecordSchema } from '../../shared/contracts/ecg-record.ts';
-import { jobSchema } from '../../shared/contracts/job.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/ecg.denoise.ts';
 import type { App } from '../environment.ts';
 import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
+import { jobDocument } from '../jobs/job-document.ts';
 import { requestHeaders } from '../requests/declaration.ts';
 import { answerOf, placeRequest } from '../requests/placing.ts';
 
@@ -25,8 +25,8 @@ const create = createRoute({
     body: jsonRequest(inlineRecordSchema.openapi('EcgRecord')),
   },
   responses: {
-    200: json(jobSchema.openapi('Job'), 'The job, ended within Prefer: wait; its result holds the recording'),
-    202: json(jobSchema.openapi('Job'), 'The job, queued; its address stands in Location'),
+    200: json(jobDocument, 'The job, ended within Prefer: wait; its result holds the recording'),
+    202: json(jobDocument, 'The job, queued; its address stands in Location'),
     ...problems(...KEYED, ...BODY, 'idempotency_in_flight', 'idempotency_key_reused', 'computation_too_large'),
   },
 });

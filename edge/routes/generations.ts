@@ -1,12 +1,12 @@
 /** Text in a request: a job of type `lm.generate` that the request waits for, or follows token by token. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { jobSchema } from '../../shared/contracts/job.ts';
 import { frameOf } from '../../shared/contracts/job-event.ts';
 import contract from '../../shared/jobs/lm.generate.ts';
 import { generationRequestSchema } from '../../shared/requests/generation.ts';
 import type { App, Env } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { ONCE } from '../idempotency/declaration.ts';
+import { jobDocument } from '../jobs/job-document.ts';
 import { viewJob } from '../jobs/waiting.ts';
 import { requestHeaders } from '../requests/declaration.ts';
 import { followJob, SIGN_OF_LIFE, streamAnswer } from '../requests/event-stream.ts';
@@ -32,11 +32,11 @@ const create = createRoute({
     200: {
       description: 'The job, ended; with `stream` its events, and the job as the last one',
       content: {
-        'application/json': { schema: jobSchema.openapi('Job') },
+        'application/json': { schema: jobDocument },
         'text/event-stream': { schema: z.string() },
       },
     },
-    202: json(jobSchema.openapi('Job'), 'The job, not yet ended; its address stands in Location'),
+    202: json(jobDocument, 'The job, not yet ended; its address stands in Location'),
     ...problems(...KEYED, ...BODY, ...ONCE, 'model_unknown', 'hook_unknown', 'input_not_found', 'spending_cap'),
   },
 });

@@ -1,10 +1,11 @@
 /** `POST /v1/jobs/{id}/resume`: goes on with a job that a cap on device seconds stopped. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { jobSchema, resumeJobSchema } from '../../shared/contracts/job.ts';
+import { resumeJobSchema } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import type { App } from '../environment.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { traceOf } from '../http/envelope.ts';
+import { jobDocument } from '../jobs/job-document.ts';
 import { resumeJob } from '../jobs/resumption.ts';
 import { viewJob } from '../jobs/waiting.ts';
 
@@ -19,7 +20,7 @@ const resume = createRoute({
     body: jsonRequest(resumeJobSchema.openapi('ResumeJob')),
   },
   responses: {
-    202: json(jobSchema.openapi('Job'), 'The new job, the same for each repeat; `resumed_from` names this one'),
+    202: json(jobDocument, 'The new job, the same for each repeat; `resumed_from` names this one'),
     ...problems(...KEYED, ...BODY, 'not_found', 'conflict', 'spending_cap', 'input_not_found'),
   },
 });

@@ -1,17 +1,9 @@
 /** Jobs: every heavy operation is one. A POST answers as soon as the job is in its ledger and on the queue. */
 
 import { createRoute, z } from '@hono/zod-openapi';
-import {
-  createJobSchema,
-  isTerminal,
-  jobEstimateSchema,
-  jobSchema,
-  jobStatusSchema,
-  jobSummarySchema,
-} from '../../shared/contracts/job.ts';
+import { isTerminal, jobEstimateSchema, jobStatusSchema } from '../../shared/contracts/job.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
-import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../environment.ts';
 import { access } from '../http/access.ts';
 import { jsonBody } from '../http/body.ts';
@@ -22,23 +14,14 @@ import { preferredWait } from '../http/prefer.ts';
 import { admit } from '../jobs/admission.ts';
 import { unwrap } from '../jobs/answer.ts';
 import { createOnce } from '../jobs/creation.ts';
+import { createJobDocument, createJobExamples, jobDocument, jobSummaryDocument } from '../jobs/job-document.ts';
 import { ledgerOf } from '../jobs/ledger-of.ts';
 import { listJobs } from '../jobs/projection.ts';
 import { noSuchJob, viewJob } from '../jobs/waiting.ts';
 
-const jobBody = jobSchema.openapi('Job');
-const summaryBody = jobSummarySchema.openapi('JobSummary');
 const estimateBody = jobEstimateSchema.openapi('JobEstimate');
 const idParams = z.object({ id: randomIdSchema('job') });
 const tags = ['jobs'];
-
-/** One alternative per registered type, so that the document shows each type's params. */
-const createBodies = Object.values(JOB_CONTRACTS).map((contract) =>
-  createJobSchema
-    .extend({ type: z.literal(contract.type), params: contract.params })
-    .describe(contract.summary)
-    .openapi(`CreateJob_${contract.type.replaceAll('.', '_')}`),
-);
 
 const createQuery = z.strictObject({ dry_run: z.enum(['true', 'false']).default('false') });
 const createHeaders = z.object({
@@ -62,7 +45,7 @@ const list = createRoute({
   tags,
   summary: 'List jobs, newest first',
   request: { query: pageQuery.extend({ type: z.string().max(60).optional(), status: jobStatusSchema.optional() }) },
-  responses: { 200: json(page(summaryBody), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
+  responses: { 200: json(page(jobSummaryDocument), 'Newest first'), ...problems(...KEYED, 'parameter_invalid') },
 });
 const read = createRoute({
   ...keyed('jobs:read'),
@@ -71,7 +54,7 @@ const read = createRoute({
   tags,
   summary: 'Read a job',
   request: { params: idParams, headers: waitHeaders },
-  responses: { 200: json(jobBody, 'The job'), ...problems(...KEYED, 'not_found') },
+  responses: { 200: json(jobDocument, 'The job'), ...problems(...KEYED, 'not_found') },
 });
 const cancel = createRoute({
   ...keyed('jobs:write', 'writes'),
@@ -80,7 +63,7 @@ const cancel = createRoute({
   tags,
   summary: 'Cancel a job that has not ended',
   request: { params: idParams },
-  responses: { 200: json(jobBody, 'It is canceled'), ...problems(...KEYED, 'not_found', 'job_terminal') },
+  responses: { 200: json(jobDocument, 'It is canceled'), ...problems(...KEYED, 'not_found', 'job_terminal') },
 });
 
 /** What a job shows does not change any more once it has ended, but it may be deleted. */
@@ -123,11 +106,17 @@ function registerCreate(app: App): void {
     request: {
       query: createQuery,
       headers: createHeaders,
-      body: { required: true, content: { 'application/json': { schema: z.union(createBodies).openapi('CreateJob') } } },
+      body: {
+        required: true,
+        content: { 'application/json': { schema: createJobDocument, examples: createJobExamples } },
+      },
     },
     responses: {
-      200: json(z.union([jobBody, estimateBody]), 'The job, ended within Prefer: wait; or the estimate of a dry run'),
-      202: json(jobBody, 'The job, queued; its address stands in Location'),
+      200: json(
+        z.union([jobDocument, estimateBody]),
+        'The job, ended within Prefer: wait; or the estimate of a dry run',
+      ),
+      202: json(jobDocument, 'The job, queued; its address stands in Location'),
       ...problems(
         ...KEYED,
         ...BODY,

@@ -10,6 +10,8 @@ import { defaultRate, saeConfiguration } from './training/configuration.ts';
 import type { SweepMember, SweepProgress } from './training/sweep.ts';
 
 type TrainParams = ParamsOf<typeof training>;
+/** Steps over which the learning rate rises where nothing else is asked for. */
+const WARM_UP_STEPS = 100;
 type EvaluatedSae = ResultOf<typeof evaluation>['saes'][number];
 
 /** One autoencoder that the params ask for, on activations of `inputs` dimensions. */
@@ -34,7 +36,7 @@ export function sweepMember(spec: TrainParams['saes'][number], inputs: number, p
   const schedule = {
     rate: params.learning_rate ?? defaultRate(width),
     steps: params.steps,
-    warmupSteps: params.warmup_steps,
+    warmupSteps: params.warmup_steps ?? WARM_UP_STEPS,
     decayFraction: params.decay_fraction,
   };
   return { configuration, schedule, seed };

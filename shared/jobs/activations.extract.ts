@@ -7,7 +7,8 @@ import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from 
 import { PASS_POSITIONS } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
-import { corpusInput, hookSchema, modelInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { corpusInput, distinctHooks, hookSchema, modelInput } from './references.ts';
 
 /** Bytes of the largest shard; the limit of an artefact is a little higher. */
 export const SHARD_BYTES = 200e6;
@@ -17,9 +18,10 @@ export default defineJob({
   summary: 'Extract activations of a model at hook points',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, hooks: ['resid_post.1'], corpus: { planted: {} }, tokens: 4096 },
   params: z.strictObject({
     model: modelReferenceSchema,
-    hooks: z.array(hookSchema).min(1).max(64),
+    hooks: z.array(hookSchema).min(1).max(64).superRefine(distinctHooks),
     corpus: corpusSchema,
     split: textSplitSchema.default('all'),
     packing: packingSchema.default('documents'),

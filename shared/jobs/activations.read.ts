@@ -5,7 +5,8 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { alternativeSchema } from '../contracts/token-piece.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_MODEL, floats, textTokens, tokenWork } from './costs.ts';
-import { hookSchema, modelInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { distinctHooks, hookSchema, modelInput } from './references.ts';
 
 const MOST_PROMPTS = 16;
 /** Of two cores, on the safe side: a request is counted by what it took. */
@@ -21,10 +22,11 @@ export default defineJob({
   summary: 'Read the activations of a few prompts',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, prompts: ['the weather is'], hooks: ['resid_post.1'] },
   params: z.strictObject({
     model: modelReferenceSchema,
     prompts: z.array(z.string().min(1).max(20_000)).min(1).max(MOST_PROMPTS),
-    hooks: z.array(hookSchema).max(16).default([]),
+    hooks: z.array(hookSchema).max(16).superRefine(distinctHooks).default([]),
     positions: z
       .union([z.enum(['all', 'last']), z.array(z.number().int().min(-100_000).max(100_000)).min(1).max(1000)])
       .default('all')

@@ -67,6 +67,16 @@ export default defineJob({
   summary: 'Train layers with tiles that are exactly zero, and compare what that costs with other ways',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    task: {
+      kind: 'table',
+      table: { columns: { x: [0, 1, 2, 3], y: [3, 1, 2, 0], label: [0, 0, 1, 1] } },
+      label: 'label',
+      features: { columns: ['x', 'y'] },
+    },
+    tiles: [[2, 2]],
+    steps: 10,
+  },
   params: z
     .strictObject({
       task: sparseTaskSchema,
@@ -184,7 +194,17 @@ export default defineJob({
     seconds_left: 's',
   },
   produces: ['model', 'report'],
-  models: ({ task }) => (task.kind === 'lm' ? [{ reference: task.model, pointer: '/task/model', hooks: [] }] : []),
+  models: ({ task }) =>
+    task.kind === 'lm'
+      ? [
+          {
+            reference: task.model,
+            pointer: '/task/model',
+            hooks: [],
+            context: { tokens: task.context, pointer: '/task/context' },
+          },
+        ]
+      : [],
   inputs({ task }) {
     if (task.kind === 'table') {
       return tableInput(task.table).map(({ id }) => ({ id, pointer: '/task/table/artefact' }));

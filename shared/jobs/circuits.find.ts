@@ -15,6 +15,7 @@ import { circuitTaskSchema } from '../contracts/circuit-task.ts';
 import { reportIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { modelInput, taskInput } from './references.ts';
 
 const methodSchema = z
@@ -56,6 +57,7 @@ export default defineJob({
   summary: 'Find the circuit that carries a task',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, task: { ioi: { pairs: 120 } } },
   params: z.strictObject({
     model: modelReferenceSchema,
     task: circuitTaskSchema,

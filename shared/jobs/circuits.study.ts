@@ -7,6 +7,7 @@ import { modelIdSchema, reportIdSchema, seedSchema } from '../contracts/manifest
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { corpusInput, modelInput, taskInput } from './references.ts';
 
 const number = z.number();
@@ -22,6 +23,7 @@ export default defineJob({
   summary: 'Study a circuit before and after fine-tuning: clean, poisoned, retrained',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, task: { ioi: { pairs: 120 } } },
   params: z.strictObject({
     model: modelReferenceSchema,
     task: circuitTaskSchema,

@@ -6,7 +6,8 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
-import { corpusInput, hookSchema, modelInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { corpusInput, distinctLabels, hookSchema, modelInput } from './references.ts';
 import { BLOCK_TOKENS } from './sae.train.ts';
 
 /** Steps of a fine-tuning where the autoencoder does not say how it was trained, and activations per step. */
@@ -47,12 +48,19 @@ export default defineJob({
   summary: 'Study whether an autoencoder holds on compressed copies of its model',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    model: EXAMPLE.model,
+    copies: [{ label: '4 bits', model: { local: 'copy-4bit' } }],
+    sae: { id: EXAMPLE.sae },
+    corpus: { planted: {} },
+  },
   params: z.strictObject({
     model: modelReferenceSchema.describe('the dense model'),
     copies: z
       .array(z.strictObject({ label: z.string().min(1).max(60), model: modelReferenceSchema }))
       .min(1)
       .max(16)
+      .superRefine(distinctLabels)
       .describe('compressed copies of it'),
     sae: z.union([
       z.strictObject({ id: saeIdSchema }),

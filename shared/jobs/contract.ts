@@ -17,6 +17,8 @@ export type ModelUse = {
   hooks: { hook: string; pointer: string }[];
   /** What the model must be for; a language model where it is not said. */
   task?: ModelTask;
+  /** Tokens that its context has to hold, and where in the params that stands. */
+  context?: { tokens: number; pointer: string };
 };
 /** A published result or uploaded artefact that params refer to by id. */
 export type InputUse = { id: string; pointer: string };
@@ -38,6 +40,8 @@ export type JobContract<P extends z.ZodType = z.ZodType, R extends z.ZodType = z
   /** Raised when the meaning of params or result changes; part of `input_digest`. */
   readonly version: number;
   readonly scope: Scope;
+  /** Params as the contract shows them: an ordinary small case. */
+  readonly example: z.input<P>;
   /** Strict: unknown fields are refused. Defaults are applied before the digest is taken. */
   readonly params: P;
   readonly result: R;

@@ -12,6 +12,7 @@ export default defineJob({
   summary: 'Exercise a deployment: steps, memory, failures and artefacts of a given size',
   version: 1,
   scope: 'jobs:write',
+  example: { steps: 3, step_ms: 10 },
   params: z.strictObject({
     steps: z.number().int().min(1).max(1_000_000).default(10),
     step_ms: z.number().int().min(0).max(60_000).default(100).describe('how long a step takes'),
@@ -25,7 +26,7 @@ export default defineJob({
     artefacts: z.number().int().min(0).max(100).default(1),
     artefact_bytes: z.number().int().min(0).max(1_000_000_000).default(1000),
     padding: z.string().max(900_000).default('').describe('makes the params large'),
-    lane: laneSchema.exactOptional().describe('where it waits, if it is small enough: interactive, or else batch'),
+    lane: laneSchema.optional().describe('where it waits, if it is small enough: interactive, or else batch'),
     seed: seedSchema.default(0).describe('the artefacts are bytes drawn with it'),
   }),
   result: z.object({

@@ -12,6 +12,7 @@ export default defineJob({
   summary: 'Remove noise from an electrocardiogram',
   version: 1,
   scope: 'jobs:write',
+  example: { record: { rate_hz: 250, unit: 'mV', leads: [{ name: 'II', samples: [0.01, 0.02, null, 0.04] }] } },
   params: z.strictObject({
     record: ecgRecordSchema,
     model: modelReferenceSchema

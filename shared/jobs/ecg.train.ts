@@ -15,6 +15,7 @@ export default defineJob({
   summary: 'Train a denoiser of electrocardiograms',
   version: 1,
   scope: 'jobs:write',
+  example: { steps: 100, batch: 8 },
   params: z.strictObject({
     records: z
       .array(

@@ -13,6 +13,12 @@ export default defineJob({
   summary: 'Measure how a predictor treats groups, with intervals, p-values and plots',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    table: { columns: { score: [0, 1, 1, 0], outcome: [0, 1, 0, 0], sex: ['f', 'm', 'f', 'm'] } },
+    prediction: 'score',
+    label: 'outcome',
+    groups: ['sex'],
+  },
   params: auditOptionsSchema.extend({
     table: tableSourceSchema,
     prediction: name.describe('column of scores'),

@@ -9,6 +9,9 @@ export default defineJob({
   summary: 'Carry out a correction that is too large for the edge',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    correction: { method: 'barycentre', scores: [0.2, 0.7, 0.4, 0.9], groups: ['a', 'a', 'b', 'b'] },
+  },
   params: z.strictObject({
     correction: z.union([
       z

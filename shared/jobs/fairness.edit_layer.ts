@@ -4,6 +4,7 @@ import { columnNameSchema } from '../contracts/column-name.ts';
 import { predictorIdSchema, randomIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 
 const gap = z.number().nullable();
 const metrics = z.object({
@@ -29,6 +30,12 @@ export default defineJob({
   summary: 'Train or import a regressor and make it fair by editing one layer',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    table: { artefact: EXAMPLE.artefact },
+    target: 'grade',
+    group: 'sex',
+    features: { columns: ['age', 'hours'] },
+  },
   params: z
     .strictObject({
       table: tableSourceSchema,

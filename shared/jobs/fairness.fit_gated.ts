@@ -4,6 +4,7 @@ import { columnNameSchema, distinctNamesSchema } from '../contracts/column-name.
 import { predictorIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { featuresSchema, tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 
 const name = columnNameSchema;
 const gatedMethodSchema = z.object({
@@ -24,6 +25,7 @@ export default defineJob({
   summary: 'Learn groups and a classifier for each, with no group worse off than under the pooled classifier',
   version: 1,
   scope: 'jobs:write',
+  example: { table: { artefact: EXAMPLE.artefact }, label: 'approved', features: { columns: ['age', 'income'] } },
   params: z
     .strictObject({
       table: tableSourceSchema,

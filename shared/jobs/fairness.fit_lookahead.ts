@@ -6,6 +6,7 @@ import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/t
 import { lookaheadFitFields } from '../fairness/lookahead/fit.ts';
 import { checkLookaheadFit } from '../fairness/lookahead/fit-check.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 
 /** The path of a JSON pointer. */
 const pathOf = (pointer: string): string[] =>
@@ -33,6 +34,12 @@ export default defineJob({
   summary: 'Fit a structural model and a predictor that keeps the future gap small',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    table: { artefact: EXAMPLE.artefact },
+    attribute: { column: 'sex', labels: ['f', 'm'] },
+    status: 'score',
+    model: { estimate: [{ name: 'hours' }, { name: 'score', parents: ['hours'] }] },
+  },
   params: z
     .strictObject({
       table: tableSourceSchema,

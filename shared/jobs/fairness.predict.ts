@@ -3,12 +3,14 @@ import { z } from 'zod';
 import { predictorIdSchema } from '../contracts/manifest.ts';
 import { tableInput, tableReportSchema, tableSourceSchema } from '../contracts/table.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 
 export default defineJob({
   type: 'fairness.predict',
   summary: 'Predict for every row of a table',
   version: 1,
   scope: 'jobs:write',
+  example: { table: { artefact: EXAMPLE.artefact }, predictor: EXAMPLE.predictor },
   params: z.strictObject({
     table: tableSourceSchema,
     predictor: predictorIdSchema,

@@ -8,7 +8,8 @@ import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from 
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
-import { corpusInput, modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { corpusInput, distinctLabels, modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
 
 /** One way to run the model. */
 export const steeringSchema = z.strictObject({
@@ -26,41 +27,61 @@ export default defineJob({
   summary: 'Evaluate a language model, plain and steered',
   version: 2,
   scope: 'jobs:write',
-  params: z.strictObject({
-    model: modelReferenceSchema,
-    prompts: z
-      .array(z.string().max(20_000))
-      .max(10_000)
-      .default([])
-      .describe('next-token probabilities are taken at the end of each'),
-    corpus: corpusSchema.nullable().default(null).describe('text for the cross-entropy; null: no loss'),
-    split: textSplitSchema.default('all'),
-    packing: packingSchema.default('documents'),
-    tokens: z.number().int().min(1).max(10_000_000).default(8192).describe('most predictions'),
-    context: windowSchema(2),
-    targets: z.array(tokenSetSchema).max(64).default([]).describe('token sets whose summed probability is reported'),
-    answers: z
-      .array(
-        z.strictObject({
-          token: z.string().min(1).max(100).describe('a single token, with its space where it has one'),
-          other: z.string().min(1).max(100).nullable().default(null).describe('the token it is compared with'),
-        }),
-      )
-      .max(10_000)
-      .default([])
-      .describe('what should follow each prompt: one answer for each of them'),
-    reference: modelReferenceSchema
-      .nullable()
-      .default(null)
-      .describe('a model of the same vocabulary, plain, from which the divergence on the corpus is taken'),
-    runs: z
-      .array(steeringSchema)
-      .min(1)
-      .max(64)
-      .default([{ label: 'plain', vectors: [] }]),
-    allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),
-    seed: seedSchema.default(0),
-  }),
+  example: { model: EXAMPLE.model, corpus: { planted: {} }, tokens: 4096 },
+  params: z
+    .strictObject({
+      model: modelReferenceSchema,
+      prompts: z
+        .array(z.string().max(20_000))
+        .max(10_000)
+        .default([])
+        .describe('next-token probabilities are taken at the end of each'),
+      corpus: corpusSchema.nullable().default(null).describe('text for the cross-entropy; null: no loss'),
+      split: textSplitSchema.default('all'),
+      packing: packingSchema.default('documents'),
+      tokens: z.number().int().min(1).max(10_000_000).default(8192).describe('most predictions'),
+      context: windowSchema(2),
+      targets: z
+        .array(tokenSetSchema)
+        .max(64)
+        .superRefine(distinctLabels)
+        .default([])
+        .describe('token sets whose summed probability is reported'),
+      answers: z
+        .array(
+          z.strictObject({
+            token: z.string().min(1).max(100).describe('a single token, with its space where it has one'),
+            other: z.string().min(1).max(100).nullable().default(null).describe('the token it is compared with'),
+          }),
+        )
+        .max(10_000)
+        .default([])
+        .describe('what should follow each prompt: one answer for each of them'),
+      reference: modelReferenceSchema
+        .nullable()
+        .default(null)
+        .describe('a model of the same vocabulary, plain, from which the divergence on the corpus is taken'),
+      runs: z
+        .array(steeringSchema)
+        .min(1)
+        .max(64)
+        .superRefine(distinctLabels)
+        .default([{ label: 'plain', vectors: [] }]),
+      allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),
+      seed: seedSchema.default(0),
+    })
+    .superRefine(({ prompts, targets, answers, reference, corpus }, context) => {
+      const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+      if (targets.length > 0 && prompts.length === 0) {
+        refuse('prompts', 'targets are measured after prompts, and there is none');
+      }
+      if (answers.length > 0 && answers.length !== prompts.length) {
+        refuse('answers', `${answers.length} answers to ${prompts.length} prompts; each has one`);
+      }
+      if (reference && !corpus) {
+        refuse('reference', 'the divergence is taken on a corpus, and there is none');
+      }
+    }),
   result: z.object({
     runs: z.array(
       z.object({

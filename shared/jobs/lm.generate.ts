@@ -9,8 +9,9 @@ import { alternativeSchema, FINISHES } from '../contracts/token-piece.ts';
 
 import { defineJob } from './contract.ts';
 import { floats, textTokens, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { steeringSchema } from './lm.evaluate.ts';
-import { modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
+import { distinctLabels, modelInput, steeringHooks, steeringInputs, vectorUses } from './references.ts';
 
 /** Prompts that are continued at a time. */
 const ROWS = 32;
@@ -35,6 +36,7 @@ export default defineJob({
   summary: 'Generate text with a language model, plain and steered',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, prompts: ['the weather is'], max_tokens: 16 },
   params: z.strictObject({
     model: modelReferenceSchema,
     prompts: z
@@ -52,6 +54,7 @@ export default defineJob({
       .array(placedSteeringSchema)
       .min(1)
       .max(64)
+      .superRefine(distinctLabels)
       .default([{ label: 'plain', vectors: [] }]),
     steer: z.enum(['all', 'prompt', 'generated']).default('all').describe('positions that are steered'),
     allow_mismatch: z.boolean().default(false).describe('apply a vector to another model or hook than its own'),

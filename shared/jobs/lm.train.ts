@@ -21,65 +21,97 @@ export default defineJob({
   summary: 'Train a language model, from scratch or further',
   version: 2,
   scope: 'jobs:write',
-  params: z.strictObject({
-    from: modelReferenceSchema
-      .nullable()
-      .default(null)
-      .describe('the model to train further, with its tokenizer; null: a new one of the sizes given here'),
-    corpus: corpusSchema.default({ planted: { seed: 0 } }),
-    pairs: z
-      .strictObject({ prompt: fieldSchema.default('prompt'), completion: fieldSchema.default('completion') })
-      .nullable()
-      .default(null)
-      .describe('the fields of a JSON-lines corpus that hold prompt and completion; only completions are learnt'),
-    task: z
-      .strictObject({
-        of: circuitTaskSchema,
-        bos: z.boolean().nullable().default(null).describe('as in circuits.find'),
-        labels: labelSetSchema.default({ kind: 'clean' }),
-        replay: z.number().min(0).lt(1).default(0).describe('share of the rows that are text of the corpus instead'),
-      })
-      .nullable()
-      .default(null)
-      .describe(
-        'pairs of prompts of which the answer alone is learnt, right or poisoned; `corpus` is then for replay alone',
-      ),
-    tokenizer: modelReferenceSchema
-      .nullable()
-      .default(null)
-      .describe(
-        "whose tokenizer a new model takes; null: the project's own, which are the words of the generated language for " +
-          'that language and bytes for every other text',
-      ),
-    layers: z.number().int().min(1).max(24).default(3),
-    width: z.number().int().min(16).max(2048).multipleOf(16).default(64),
-    heads: z.number().int().min(1).max(64).default(4),
-    mlp_width: z.number().int().min(16).max(8192).default(192),
-    freeze: z
-      .array(z.string().min(1).max(200))
-      .max(100)
-      .default([])
-      .describe('weights that keep their values, by name; * stands for any characters'),
-    context: z.number().int().min(8).max(4096).default(48).describe('tokens that a sequence predicts'),
-    batch: z.number().int().min(1).max(1024).default(64),
-    steps: z.number().int().min(1).max(1_000_000).default(600),
-    learning_rate: z.number().positive().max(1).default(0.003),
-    warm_up: z
-      .number()
-      .int()
-      .min(0)
-      .max(1_000_000)
-      .nullable()
-      .default(null)
-      .describe('steps over which the learning rate rises; null: a twentieth of all'),
-    weight_decay: z.number().min(0).max(1).default(0.01),
-    checkpoints: z
-      .array(z.number().int().min(1).max(1_000_000))
-      .max(20)
-      .default([])
-      .describe('steps after which the model is kept and published too'),
-    seed: seedSchema.default(0),
-  }),
+  example: { steps: 100 },
+  params: z
+    .strictObject({
+      from: modelReferenceSchema
+        .nullable()
+        .default(null)
+        .describe('the model to train further, with its tokenizer; null: a new one of the sizes given here'),
+      corpus: corpusSchema.default({ planted: { seed: 0 } }),
+      pairs: z
+        .strictObject({ prompt: fieldSchema.default('prompt'), completion: fieldSchema.default('completion') })
+        .nullable()
+        .default(null)
+        .describe('the fields of a JSON-lines corpus that hold prompt and completion; only completions are learnt'),
+      task: z
+        .strictObject({
+          of: circuitTaskSchema,
+          bos: z.boolean().nullable().default(null).describe('as in circuits.find'),
+          labels: labelSetSchema.default({ kind: 'clean' }),
+          replay: z.number().min(0).lt(1).default(0).describe('share of the rows that are text of the corpus instead'),
+        })
+        .nullable()
+        .default(null)
+        .describe(
+          'pairs of prompts of which the answer alone is learnt, right or poisoned; `corpus` is then for replay alone',
+        ),
+      tokenizer: modelReferenceSchema
+        .nullable()
+        .default(null)
+        .describe(
+          "whose tokenizer a new model takes; null: the project's own, which are the words of the generated language for " +
+            'that language and bytes for every other text',
+        ),
+      layers: z.number().int().min(1).max(24).default(3),
+      width: z.number().int().min(16).max(2048).multipleOf(16).default(64),
+      heads: z.number().int().min(1).max(64).default(4),
+      mlp_width: z.number().int().min(16).max(8192).default(192),
+      freeze: z
+        .array(z.string().min(1).max(200))
+        .max(100)
+        .default([])
+        .describe('weights that keep their values, by name; * stands for any characters'),
+      context: z.number().int().min(8).max(4096).default(48).describe('tokens that a sequence predicts'),
+      batch: z.number().int().min(1).max(1024).default(64),
+      steps: z.number().int().min(1).max(1_000_000).default(600),
+      learning_rate: z.number().positive().max(1).default(0.003),
+      warm_up: z
+        .number()
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .nullable()
+        .default(null)
+        .describe('steps over which the learning rate rises; null: a twentieth of all'),
+      weight_decay: z.number().min(0).max(1).default(0.01),
+      checkpoints: z
+        .array(z.number().int().min(1).max(1_000_000))
+        .max(20)
+        .default([])
+        .describe('steps after which the model is kept and published too'),
+      seed: seedSchema.default(0),
+    })
+    .superRefine(({ from, tokenizer, corpus, width, heads, steps, warm_up, checkpoints, task }, context) => {
+      const refuse = (path: (string | number)[], message: string) =>
+        context.addIssue({ code: 'custom', path, message });
+      if (!from && width % heads !== 0) {
+        refuse(['heads'], `${heads} heads do not divide the width ${width}`);
+      }
+      if (warm_up !== null && warm_up > steps) {
+        refuse(['warm_up'], `the learning rate rises over ${warm_up} steps, and there are ${steps}`);
+      }
+      for (const [i, step] of checkpoints.entries()) {
+        if (step > steps || checkpoints.indexOf(step) !== i) {
+          refuse(
+            ['checkpoints', i],
+            step > steps ? `step ${step} is beyond the end, ${steps}` : `${step} is there twice`,
+          );
+        }
+      }
+      if (from && tokenizer) {
+        refuse(['tokenizer'], 'a model that is trained further keeps its own');
+      }
+      if (tokenizer && 'planted' in corpus) {
+        refuse(
+          ['tokenizer'],
+          'the generated language comes as words of its own; leave it out, or give a corpus of text',
+        );
+      }
+      if (task && !from) {
+        refuse(['task'], 'a task is learnt by a model that is trained further; name one in `from`');
+      }
+    }),
   result: z.object({
     model: modelIdSchema,
     checkpoints: z.array(z.object({ step: z.number(), model: modelIdSchema })),
@@ -105,7 +137,9 @@ export default defineJob({
   progress: { loss: 'nats per token', tokens_per_s: '1/s', seconds_left: 's' },
   produces: ['model'],
   models: (p) => [
-    ...(p.from ? [{ reference: p.from, pointer: '/from', hooks: [] }] : []),
+    ...(p.from
+      ? [{ reference: p.from, pointer: '/from', hooks: [], context: { tokens: p.context, pointer: '/context' } }]
+      : []),
     ...(p.tokenizer ? [{ reference: p.tokenizer, pointer: '/tokenizer', hooks: [] }] : []),
   ],
   inputs: (p) => [

@@ -6,6 +6,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { corpusInput, modelInput } from './references.ts';
 
 const measuredSchema = z.object({
@@ -26,6 +27,7 @@ export default defineJob({
   summary: 'Compare a model with another version of it, layer by layer',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, other: { local: 'copy-4bit' }, corpus: { planted: {} } },
   params: z.strictObject({
     model: modelReferenceSchema.describe('the dense model'),
     other: modelReferenceSchema.describe('a model of the same shape'),

@@ -6,6 +6,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { bodyWeights, floats, type ModelSizes, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { corpusInput, modelInput } from './references.ts';
 
 const shareSchema = z.number().min(0).lt(1);
@@ -28,6 +29,7 @@ export default defineJob({
   summary: 'Prune or quantise a language model',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, corpus: { planted: {} }, method: 'wanda', share: 0.5 },
   params: z.strictObject({
     model: modelReferenceSchema,
     corpus: corpusSchema.describe('calibration text'),

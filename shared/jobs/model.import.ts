@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { randomIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { modelInput } from './references.ts';
 
 const partsSchema = z
@@ -16,6 +17,7 @@ export default defineJob({
   summary: 'Publish a model from uploaded files',
   version: 1,
   scope: 'jobs:write',
+  example: { source: { archive: [EXAMPLE.artefact] } },
   params: z.strictObject({
     source: z.union([
       z.strictObject({

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ActivationFile } from '../contracts/activation-files.ts';
 import type { CircuitTask } from '../contracts/circuit-task.ts';
 import type { Corpus } from '../contracts/corpus.ts';
+import { distinct } from '../contracts/distinct.ts';
 import type { ModelReference } from '../contracts/model.ts';
 import type { PromptSource } from '../contracts/prompts.ts';
 import type { SteeringVector } from '../contracts/steering.ts';
@@ -13,7 +14,18 @@ export const hookSchema = z
   .string()
   .max(60)
   .regex(/^[a-z_]+(\.\d+){1,2}$/, 'a hook point such as resid_post.2')
-  .describe('hook point, for example resid_post.2; layers and heads count from 0');
+  .refine((hook) => !hook.startsWith('attn_pattern.'), {
+    message: 'attention patterns are no vectors; `patterns` of activations.read tells them',
+    params: { code: 'hook_unknown' },
+  })
+  .describe('hook point of vectors, for example resid_post.2; layers and heads count from 0');
+
+/** Hook points, each once. */
+export const distinctHooks = distinct('hook point', (hook: string) => hook);
+/** Runs, copies or sets of tokens under names of their own. */
+export const distinctLabels = distinct('label', ({ label }: { label: string }) => label);
+/** Published results, each once. */
+export const distinctIds = distinct('id', (id: string) => id);
 
 /** The model at `/model` with the hook points named at the given fields of the params. */
 export const modelUse = (reference: ModelReference, hooks: Record<string, string>): ModelUse => ({

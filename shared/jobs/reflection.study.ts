@@ -6,6 +6,7 @@ import { promptSourceSchema, templateSchema } from '../contracts/prompts.ts';
 import { bandSchema, intervalSchema } from '../contracts/refusal.ts';
 import { STEERING_MODES, vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { modelInput, promptInput } from './references.ts';
 
 const number = z.number();
@@ -51,6 +52,7 @@ export default defineJob({
   summary: 'Find the direction along which a model reflects, and steer it',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, problems: { artefact: EXAMPLE.artefact } },
   params: z.strictObject({
     model: modelReferenceSchema.describe('the model that reflects'),
     base: modelReferenceSchema

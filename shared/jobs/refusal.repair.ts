@@ -5,6 +5,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { bandSchema, behaviourSchema, refusalInputs, sourceSchema } from '../contracts/refusal.ts';
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { corpusInput, modelInput, promptInput } from './references.ts';
 
 const number = z.number();
@@ -27,6 +28,13 @@ export default defineJob({
   summary: 'Repair the refusal of a compressed model along the direction of its base model',
   version: 1,
   scope: 'directions:refusal',
+  example: {
+    model: EXAMPLE.model,
+    copy: { local: 'copy-4bit' },
+    harmful: { artefact: EXAMPLE.artefact },
+    harmless: { artefact: EXAMPLE.artefact },
+    refusal_tokens: ['I'],
+  },
   params: z.strictObject({
     ...refusalInputs,
     copy: modelReferenceSchema.describe('the compressed copy to repair'),

@@ -14,7 +14,8 @@ import {
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
-import { corpusInput, modelInput, promptInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { corpusInput, distinctLabels, modelInput, promptInput } from './references.ts';
 
 const number = z.number();
 
@@ -57,11 +58,18 @@ export default defineJob({
   summary: 'Find the refusal direction of a model, and what compression did to it',
   version: 1,
   scope: 'directions:refusal',
+  example: {
+    model: EXAMPLE.model,
+    harmful: { artefact: EXAMPLE.artefact },
+    harmless: { artefact: EXAMPLE.artefact },
+    refusal_tokens: ['I'],
+  },
   params: z.strictObject({
     ...refusalInputs,
     copies: z
       .array(z.strictObject({ label: z.string().min(1).max(60), model: modelReferenceSchema }))
       .max(16)
+      .superRefine(distinctLabels)
       .default([]),
     removal: z
       .enum(['linear', 'affine'])

@@ -6,6 +6,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, windowSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { floats, NO_MODEL, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { activationInputs, modelInput } from './references.ts';
 
 /** Rows of files that are encoded at a time, and codes after which a shard is closed, about. */
@@ -23,6 +24,7 @@ export default defineJob({
   summary: 'Encode texts with a sparse autoencoder',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, sae: EXAMPLE.sae, texts: ['the weather is glad'] },
   params: z
     .strictObject({
       model: modelReferenceSchema.nullable().default(null),

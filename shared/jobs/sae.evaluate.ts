@@ -8,7 +8,8 @@ import { packingSchema, textAccountSchema, textSplitSchema, windowSchema } from 
 import { logitPositions } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, NO_MODEL, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
-import { activationInputs, corpusInput, modelInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { activationInputs, corpusInput, distinctIds, modelInput } from './references.ts';
 
 const axisScoreSchema = z.object({
   axis: z.string(),
@@ -118,10 +119,11 @@ export default defineJob({
   summary: 'Evaluate sparse autoencoders',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, saes: [EXAMPLE.sae], corpus: { planted: {} } },
   params: z
     .strictObject({
       model: modelReferenceSchema.nullable().default(null),
-      saes: z.array(saeIdSchema).min(1).max(64),
+      saes: z.array(saeIdSchema).min(1).max(64).superRefine(distinctIds),
       corpus: corpusSchema.nullable().default(null),
       activations: activationFilesSchema,
       split: textSplitSchema.default('all'),

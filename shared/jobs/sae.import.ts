@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { randomIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { defineJob } from './contract.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { hookSchema, modelInput } from './references.ts';
 
 export default defineJob({
@@ -10,6 +11,7 @@ export default defineJob({
   summary: 'Publish a sparse autoencoder from uploaded files',
   version: 1,
   scope: 'jobs:write',
+  example: { weights: EXAMPLE.artefact, model: EXAMPLE.model, hook: 'resid_post.1' },
   params: z.strictObject({
     weights: randomIdSchema('art').describe(
       'safetensors or npz, as SAELens, sparsify, dictionary_learning, OpenAI or Gemma Scope write them',

@@ -6,6 +6,7 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, textSplitSchema } from '../contracts/text-use.ts';
 import { defineJob } from './contract.ts';
 import { ASSUMED_EXPANSION, floats, saeCodes, saeWeights, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { corpusInput, hookSchema, modelInput } from './references.ts';
 
 export default defineJob({
@@ -13,6 +14,7 @@ export default defineJob({
   summary: 'Prune autoencoders without training',
   version: 1,
   scope: 'jobs:write',
+  example: { model: EXAMPLE.model, sae: EXAMPLE.sae, corpus: { planted: {} }, shares: [0.5] },
   params: z.strictObject({
     model: modelReferenceSchema.describe('whose activations calibrate: usually a compressed model'),
     sae: saeIdSchema,

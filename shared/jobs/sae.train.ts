@@ -2,12 +2,14 @@
 import { z } from 'zod';
 import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } from '../contracts/activation-files.ts';
 import { corpusSchema } from '../contracts/corpus.ts';
+import { distinct } from '../contracts/distinct.ts';
 import { saeIdSchema, seedSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { textAccountSchema } from '../contracts/text-use.ts';
 import { SAE_VARIANT_NAMES, saeVariant } from '../models/sae-variant-facts.ts';
 import { defineJob } from './contract.ts';
 import { floats, NO_MODEL, tokenWork } from './costs.ts';
+import { EXAMPLE } from './example-ids.ts';
 import { activationInputs, corpusInput, hookSchema, modelInput, modelUse } from './references.ts';
 
 const saeVariantSchema = z.enum(SAE_VARIANT_NAMES);
@@ -99,13 +101,24 @@ export default defineJob({
   summary: 'Train sparse autoencoders on the activations of a model',
   version: 1,
   scope: 'jobs:write',
+  example: {
+    model: EXAMPLE.model,
+    hook: 'resid_post.1',
+    corpus: { planted: {} },
+    saes: [{ variant: 'abstopk', width: 128, k: 8 }],
+    steps: 200,
+  },
   params: z
     .strictObject({
       model: modelReferenceSchema.nullable().default(null),
       hook: hookSchema.nullable().default(null),
       corpus: corpusSchema.nullable().default(null),
       activations: activationFilesSchema,
-      saes: z.array(saeSpecSchema).min(1).max(64),
+      saes: z
+        .array(saeSpecSchema)
+        .min(1)
+        .max(64)
+        .superRefine(distinct('autoencoder', (spec: SaeSpec) => JSON.stringify(spec))),
       context: z.number().int().min(2).max(8192).default(48),
       batch: z.number().int().min(16).max(65_536).default(1024).describe('activations per step'),
       steps: z.number().int().min(1).max(10_000_000).default(2000),
@@ -116,7 +129,13 @@ export default defineJob({
         .nullable()
         .default(null)
         .describe('null: 2e-4 / sqrt(width / 2^14), capped'),
-      warmup_steps: z.number().int().min(0).default(100),
+      warmup_steps: z
+        .number()
+        .int()
+        .min(0)
+        .nullable()
+        .default(null)
+        .describe('steps over which the learning rate rises; null: 100'),
       decay_fraction: z
         .number()
         .min(0)
@@ -154,11 +173,16 @@ export default defineJob({
       feature_dashboards: z.boolean().default(true).describe('describe every latent, for GET /v1/saes/{id}/latents'),
       seed: seedSchema.default(0).describe('seed of the activation stream'),
     })
-    .superRefine((params, context) =>
-      requireOneSource(params, { asked: ['model', 'hook', 'corpus'] }, (field, message) =>
-        context.addIssue({ code: 'custom', path: [field], message }),
-      ),
-    ),
+    .superRefine((params, context) => {
+      const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+      requireOneSource(params, { asked: ['model', 'hook', 'corpus'] }, refuse);
+      if (params.warmup_steps !== null && params.warmup_steps > params.steps) {
+        refuse(
+          'warmup_steps',
+          `the learning rate rises over ${params.warmup_steps} steps, and there are ${params.steps}`,
+        );
+      }
+    }),
   result: z.object({
     saes: z.array(
       z.object({

@@ -5,13 +5,18 @@ import { modelReferenceSchema } from '../contracts/model.ts';
 import { vectorNameSchema } from '../contracts/vector.ts';
 import { defineJob } from './contract.ts';
 import { floats, saeWeights, textTokens, tokenWork } from './costs.ts';
-import { hookSchema, modelInput } from './references.ts';
+import { EXAMPLE } from './example-ids.ts';
+import { distinctHooks, hookSchema, modelInput } from './references.ts';
 
 /** A pole of the axis: texts that show it, and tokens whose probability tells how far steering went. */
 const poleSchema = z.strictObject({
   label: z.string().min(1).max(200),
   texts: z.array(z.string().min(1).max(20_000)).max(10_000).default([]),
-  tokens: z.array(z.string().min(1).max(100)).max(1000).default([]),
+  tokens: z
+    .array(z.string().min(1).max(100))
+    .max(1000)
+    .default([])
+    .describe('each a single token of the model, with its space where it has one'),
 });
 const common = {
   model: modelReferenceSchema,
@@ -39,6 +44,7 @@ const fromTexts = <M extends string>(method: M, what: string) =>
       .array(hookSchema)
       .min(1)
       .max(64)
+      .superRefine(distinctHooks)
       .optional()
       .describe(
         'tried beside `hook`; the vector is of the one where the positive pole gains most at the calibrated strength',
@@ -55,27 +61,54 @@ export default defineJob({
   summary: 'Derive a steering vector and calibrate its strength',
   version: 1,
   scope: 'jobs:write',
-  params: z.discriminatedUnion('method', [
-    fromTexts('difference_in_means', 'mean over the positive texts minus mean over the negative'),
-    fromTexts('principal_component', 'of the rows of both sets, towards the positive'),
-    fromTexts(
-      'contrastive_pairs',
-      'the mean difference within pairs: text i of either set, every pair counting the same',
-    ),
-    fromTexts('logistic_probe', 'weights of a probe that tells the rows of the two sets apart'),
-    z.strictObject({
-      method: z.literal('sae_latent').describe('the decoder row of a latent'),
-      sae: saeIdSchema,
-      latent: z.number().int().min(0),
-      sign: z
-        .union([z.literal(1), z.literal(-1)])
-        .default(1)
-        .describe('which sign of the code is the positive pole'),
-      hook: hookSchema,
-      allow_mismatch: z.boolean().default(false).describe('apply an SAE to another model or hook than its own'),
-      ...common,
+  example: {
+    method: 'difference_in_means',
+    model: EXAMPLE.model,
+    hook: 'resid_post.1',
+    positive: { label: 'glad', texts: ['what a glad day'], tokens: ['glad'] },
+    negative: { label: 'sad', texts: ['what a sad day'], tokens: ['sad'] },
+    prompts: ['the weather is'],
+  },
+  params: z
+    .discriminatedUnion('method', [
+      fromTexts('difference_in_means', 'mean over the positive texts minus mean over the negative'),
+      fromTexts('principal_component', 'of the rows of both sets, towards the positive'),
+      fromTexts(
+        'contrastive_pairs',
+        'the mean difference within pairs: text i of either set, every pair counting the same',
+      ),
+      fromTexts('logistic_probe', 'weights of a probe that tells the rows of the two sets apart'),
+      z.strictObject({
+        method: z.literal('sae_latent').describe('the decoder row of a latent'),
+        sae: saeIdSchema,
+        latent: z.number().int().min(0),
+        sign: z
+          .union([z.literal(1), z.literal(-1)])
+          .default(1)
+          .describe('which sign of the code is the positive pole'),
+        hook: hookSchema,
+        allow_mismatch: z.boolean().default(false).describe('apply an SAE to another model or hook than its own'),
+        ...common,
+      }),
+    ])
+    .superRefine((p, context) => {
+      const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+      const { positive, negative, prompts } = p;
+      if (p.method === 'sae_latent') {
+        if (positive.texts.length + negative.texts.length + prompts.length === 0) {
+          refuse(['prompts'], 'a text is needed to measure the norm of the residual stream on');
+        }
+        return;
+      }
+      for (const pole of ['positive', 'negative'] as const) {
+        if (p[pole].texts.length === 0) {
+          refuse([pole, 'texts'], `${p.method} needs texts of both poles`);
+        }
+      }
+      if (p.hooks?.includes(p.hook)) {
+        refuse(['hooks'], `${p.hook} is tried already, as \`hook\``);
+      }
     }),
-  ]),
   result: z.object({
     vector: vectorIdSchema,
     name: z.string().nullable(),

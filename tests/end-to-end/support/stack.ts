@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AwsClient } from 'aws4fetch';
 import { INSERT_KEY, INSERT_WORKER, keyValues, mintKey, mintWorker, workerValues } from '../../../edge/keys/mint.ts';
 import { type EdgeProcess, startEdge } from '../../../infra/dev/edge-process.ts';
 import type { Job } from '../../../shared/contracts/job.ts';
@@ -19,6 +20,8 @@ import { until } from '../../support/until.ts';
 export const LEASE_MS = 3000;
 /** So many messages can be on their way to a test that plays workers. */
 const PLAYED_WORKERS = 4;
+/** The bucket of `wrangler.toml`. */
+const BUCKET = 'sextant';
 export const QUEUES_TOKEN = 'development-queues-token';
 
 export type WorkerOptions = {
@@ -213,13 +216,36 @@ export class Stack {
       .reduce((sum, { parentPath, name }) => sum + 512 * statSync(join(parentPath, name)).blocks, 0);
   }
 
+  /** Keys of the tenant's objects in the bucket that contain this text. */
+  async storedKeys(part: string): Promise<string[]> {
+    const client = new AwsClient({
+      accessKeyId: 'local',
+      secretAccessKey: 'local-secret',
+      service: 's3',
+      region: 'auto',
+    });
+    const keys: string[] = [];
+    for (let after = ''; ; after = keys.at(-1) ?? '') {
+      const query = new URLSearchParams({ 'list-type': '2', prefix: 't/e2e/', ...(after && { 'start-after': after }) });
+      const answer = await client.fetch(`${this.edge.url}/cdn-cgi/local/r2/s3/${BUCKET}?${query}`);
+      const text = await answer.text();
+      if (!answer.ok) {
+        throw new Error(`${answer.status}: ${text}`);
+      }
+      keys.push(...[...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key]) => String(key)));
+      if (!text.includes('<IsTruncated>true')) {
+        return keys.filter((key) => key.includes(part));
+      }
+    }
+  }
+
   async stopWorkers(): Promise<void> {
     await Promise.all(this.workers.splice(0).map((worker) => worker.end('SIGKILL')));
   }
 
   async stop(): Promise<void> {
     await this.stopWorkers();
-    await this.edge.stop();
+    await (this.edge as EdgeProcess | undefined)?.stop();
     rmSync(this.data, { recursive: true, force: true });
   }
 

@@ -322,11 +322,39 @@ export class Storm {
     await until(async () => (await left()) === 0, 'the queue to be empty', 90_000).catch((error: Error) =>
       wrong.push(error.message),
     );
+    wrong.push(...(await this.#stagingLeft()));
     const children = this.#stack.workers.flatMap(({ process: { pid } }) => [pid ?? 0, ...childrenOf(pid ?? 0)]);
     await this.#stack.stopWorkers();
     await until(() => !children.some(isAlive), 'processes to end', 10_000).catch((error: Error) =>
       wrong.push(error.message),
     );
+    return wrong;
+  }
+
+  /**
+   * What attempts that died have staged is all known to the clean-up: a day later, at the edge's next start, none of it is
+   * left, and of what jobs show everything is.
+   */
+  async #stagingLeft(): Promise<string[]> {
+    const { edge } = this.#stack;
+    const shown = (await edge.execute("SELECT count(*) AS n FROM artefacts WHERE state = 'stored'"))[0]?.n;
+    await edge.execute('UPDATE staging SET touched_at = 0');
+    await edge.stop();
+    await this.#stack.startEdge();
+    const left = async () => {
+      const rows = await this.#stack.edge.execute('SELECT count(*) AS n FROM staging');
+      return Number(rows[0]?.n) + (await this.#stack.storedKeys('/staging/')).length;
+    };
+    const wrong: string[] = [];
+    await until(async () => (await left()) === 0, 'staging to be empty', 60_000).catch((error: Error) =>
+      wrong.push(error.message),
+    );
+    const digests = await this.#stack.edge.execute("SELECT DISTINCT sha256 FROM artefacts WHERE state = 'stored'");
+    const bytes = new Set((await this.#stack.storedKeys('/blob/')).map((key) => key.split('/').at(-1)));
+    const after = (await this.#stack.edge.execute("SELECT count(*) AS n FROM artefacts WHERE state = 'stored'"))[0]?.n;
+    if (after !== shown || !digests.every(({ sha256 }) => bytes.has(String(sha256)))) {
+      wrong.push('the clean-up took bytes that jobs show');
+    }
     return wrong;
   }
 }

@@ -46,6 +46,7 @@ export default defineJob({
   summary: 'Say it again',
   version: 1,
   scope: 'jobs:write',
+  example: { text: 'hello' },
   params: z.strictObject({ text: z.string().max(100) }),
   result: z.object({ text: z.string() }),
   progress: {},
