@@ -31,11 +31,13 @@ export async function checkCompletion(
     throw new SextantError('conflict', 'the completion answers another input than the job has');
   }
   const contract = JOB_CONTRACTS[held.type];
-  const result = contract?.result.safeParse(request.result);
-  if (result && !result.success) {
-    throw misfit(fieldErrors(result.error.issues, ['result']));
+  const checked = contract?.result.safeParse(request.result);
+  if (checked && !checked.success) {
+    throw misfit(fieldErrors(checked.error.issues, ['result']));
   }
-  const text = canonicalJson(request.result);
+  // a result has the fields that its contract declares, and no other
+  const result = checked ? (checked.data as Record<string, unknown>) : request.result;
+  const text = canonicalJson(result);
   if (text.length > RESULT_LIMIT) {
     throw misfit([
       { pointer: '/result', code: 'too_large', detail: `a result has at most ${RESULT_LIMIT} characters` },
@@ -53,7 +55,7 @@ export async function checkCompletion(
   const artefacts = await verifyAndPromote(env, uploads);
   const published = await identifyResults(env, tenant, request.published);
   const outcome = {
-    result: request.result,
+    result,
     result_digest: await sha256Hex(text),
     metrics: request.metrics,
     run: request.run,

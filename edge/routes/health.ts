@@ -2,7 +2,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { healthSchema } from '../../shared/contracts/capabilities.ts';
 import type { App } from '../environment.ts';
-import { json, open } from '../http/declaration.ts';
+import { json, open, problems } from '../http/declaration.ts';
 
 const health = createRoute({
   ...open,
@@ -10,7 +10,7 @@ const health = createRoute({
   path: '/healthz',
   tags: ['service'],
   summary: 'Whether the edge answers',
-  responses: { 200: json(healthSchema, 'It does') },
+  responses: { 200: json(healthSchema, 'It does'), ...problems('quota_exceeded') },
 });
 
 export default function registerHealth(app: App): void {

@@ -2,7 +2,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { keySetSchema } from '../../shared/contracts/signing-keys.ts';
 import type { App } from '../environment.ts';
-import { json, open } from '../http/declaration.ts';
+import { json, open, problems } from '../http/declaration.ts';
 import { publishedKeys } from '../workers/signing-keys.ts';
 
 const route = createRoute({
@@ -11,7 +11,7 @@ const route = createRoute({
   path: '/.well-known/jwks.json',
   tags: ['keys'],
   summary: "The edge's public signing keys (RFC 7517)",
-  responses: { 200: json(keySetSchema.openapi('SigningKeys'), 'All live keys') },
+  responses: { 200: json(keySetSchema.openapi('SigningKeys'), 'All live keys'), ...problems('quota_exceeded') },
 });
 
 export default function registerSigningKeys(app: App): void {
