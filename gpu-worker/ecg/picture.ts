@@ -9,10 +9,9 @@ export type PictureLead = {
   name: string;
   seconds: readonly SecondQuality[];
   /** Samples of seconds [from, to) in mV, before and after; NaN where missing. */
-  samples(
-    from: number,
-    to: number,
-  ): Promise<{ noisy: Float64Array; cleaned: Float64Array; clean?: Float64Array; rate: number }>;
+  samples(from: number, to: number): Promise<{ noisy: Float64Array; cleaned: Float64Array; rate: number }>;
+  /** The same seconds without noise, in mV, where they are known. */
+  clean?(from: number, to: number): Promise<Float64Array>;
 };
 
 /** Pixels of one millimetre of paper; ten seconds are 250 mm. */
@@ -54,6 +53,7 @@ export async function drawRecord(title: string, leads: readonly PictureLead[]): 
   const legend = [
     [NOISY, 'as recorded'],
     [CLEANED, 'cleaned'],
+    ...(shown.some(({ clean }) => clean) ? ([[CLEAN, 'without noise']] as const) : []),
   ] as const;
   const keys = legend.map(
     ([colour, label], i) =>
@@ -122,36 +122,68 @@ function paper(y: number, height: number): string {
 }
 
 async function strip(lead: PictureLead, from: number, y: number, timed: boolean): Promise<string> {
-  const { noisy, cleaned, clean, rate } = await lead.samples(from, from + STRIP_S);
+  const { noisy, cleaned, rate } = await lead.samples(from, from + STRIP_S);
   const height = ROW_MV * 10 * MM;
   const zero = middle(cleaned);
+  const place = (values: Float64Array, i: number): [number, number] => [
+    Math.round(10 * (LEFT + (i / rate) * 25 * MM)),
+    Math.round(10 * (y + height / 2 - 10 * MM * Math.max(-ROW_MV / 2, Math.min(ROW_MV / 2, values[i]! - zero)))),
+  ];
+  // Steps from point to point, in tenths of a pixel, take half the characters of places.
   const curve = (values: Float64Array, colour: string, width: number) => {
-    let [path, pen] = ['', 'M'];
-    for (let i = 0; i < values.length; i++) {
+    let [path, pen] = ['', null as [number, number] | null];
+    for (const i of turns(values, rate)) {
       if (Number.isNaN(values[i]!)) {
-        pen = 'M';
+        pen = null;
         continue;
       }
-      const up = Math.max(-ROW_MV / 2, Math.min(ROW_MV / 2, values[i]! - zero));
-      path += `${pen}${px(LEFT + (i / rate) * 25 * MM)} ${px(y + height / 2 - up * 10 * MM)}`;
-      pen = 'L';
+      const [x, up] = place(values, i);
+      path += pen ? `l${x - pen[0]} ${up - pen[1]}` : `M${x} ${up}`;
+      pen = [x, up];
     }
-    return path && `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-linejoin="round"/>`;
+    return (
+      path &&
+      `<path transform="scale(.1)" d="${path}" fill="none" stroke="${colour}" stroke-width="${10 * width}" stroke-linejoin="round"/>`
+    );
   };
   const label = timed ? `${lead.name}  ${clock(from)}` : lead.name;
   return [
     paper(y, height),
     shades(lead, [from, from + STRIP_S], y, height, 25 * MM),
     curve(noisy, NOISY, 1.2),
-    clean ? curve(clean, CLEAN, 1.2) : '',
+    lead.clean ? curve(await lead.clean(from, from + STRIP_S), CLEAN, 1.2) : '',
     curve(cleaned, CLEANED, 1.8),
     text(LEFT + 6, y + 17, label, 15),
   ].join('');
 }
 
+/**
+ * Samples that a curve goes through: all of them, or where there are more than four per pixel, the least and the largest of
+ * every half pixel, in their order, and one that is missing.
+ */
+function* turns(values: Float64Array, rate: number): Generator<number> {
+  const each = rate / (50 * MM);
+  if (each <= 2) {
+    yield* values.keys();
+    return;
+  }
+  for (let from = 0; from < values.length; from += each) {
+    const [first, end] = [Math.ceil(from), Math.min(values.length, Math.ceil(from + each))];
+    let [low, high, hole] = [first, first, -1];
+    for (let i = first; i < end; i++) {
+      hole = Number.isNaN(values[i]!) ? i : hole;
+      low = values[i]! < values[low]! || Number.isNaN(values[low]!) ? i : low;
+      high = values[i]! > values[high]! || Number.isNaN(values[high]!) ? i : high;
+    }
+    yield* [...new Set([low, high, ...(hole < 0 ? [] : [hole])])].sort((a, b) => a - b);
+  }
+}
+
+/** Between the lowest and the highest waves: a row holds what is between them, wherever the baseline lies. */
 function middle(values: Float64Array): number {
   const known = values.filter((value) => !Number.isNaN(value)).sort();
-  return known[known.length >> 1] ?? 0;
+  const beyond = Math.floor(0.002 * known.length);
+  return ((known[beyond] ?? 0) + (known[known.length - 1 - beyond] ?? 0)) / 2;
 }
 
 /** The whole length as the extent of every pixel, read a minute at a time. */

@@ -1,9 +1,10 @@
 /**
- * `npm run study -- ecg train|fit|evaluate|ablations|flags|memory|classical [options]`: trains the denoiser on the records of the study (`--seed`,
+ * `npm run study -- ecg train|fit|evaluate|ablations|flags|memory|classical|picture [options]`: trains the denoiser on the records of the study (`--seed`,
  * `--steps`, `--depth`, `--kernels`, `--embed`, `--separate`, `--consistency`, `--threads`, `--out DIR`; goes on from the
  * state in DIR), fits its gate anew (`--model DIR`), measures models
  * beside the classical lines on records of other people (`--model DIR`, several for a spread; `--samples N`), counts what
- * the flags find, measures the memory that a record of `--hours` takes, or the classical lines alone. Results are written to `results/ecg*.json` and `.md`.
+ * the flags find, measures the memory that a record of `--hours` takes, or the classical lines alone, or draws ten seconds
+ * of a test record. Results are written to `results/ecg*.json` and `.md`, the picture to `results/ecg.svg`.
  * `npm run study -- ecg --protocol qtdb --records DIR [--annotator pu1] [--steps N]`: the published tables for
  * a folder of QT Database records.
  */
@@ -29,6 +30,7 @@ import { evaluateStudy, type StudyResults } from './ecg/evaluate.ts';
 import { flagStudy, flagsMarkdown } from './ecg/flags.ts';
 import { studyMaterial, TEST, TRAIN, VALIDATION } from './ecg/material.ts';
 import { memoryMarkdown, memoryStudy } from './ecg/memory.ts';
+import { pictureStudy } from './ecg/picture.ts';
 import { qtdbMarkdown, qtdbStudy, studyWander } from './ecg/qtdb/study.ts';
 import { markdown } from './ecg/report.ts';
 
@@ -107,8 +109,11 @@ export async function run(argv: string[]): Promise<void> {
   } else if (positionals[0] === 'classical') {
     const results = await classicalStudy(Number(values.samples));
     writeResults('ecg-classical', results, classicalMarkdown(results));
+  } else if (positionals[0] === 'picture') {
+    const svg = await pictureStudy(await modelIn(values.model[0]!), threads);
+    writeFileSync(join(import.meta.dirname, 'results/ecg.svg'), svg);
   } else {
-    console.error('usage: study -- ecg train|fit|evaluate|ablations|flags|memory|classical [options]');
+    console.error('usage: study -- ecg train|fit|evaluate|ablations|flags|memory|classical|picture [options]');
     process.exit(2);
   }
 }
