@@ -238,6 +238,7 @@ function page(
   const { checkpoints, verdicts, hysteresis, matched } = summary;
   const drawing = (...wanted: string[]) =>
     plots.filter(({ name }) => wanted.some((start) => name.startsWith(start))).map(({ svg }) => svg);
+  const unrelated = checkpoints.some((point) => point.unrelated_loss !== null);
   const last = (phase: string) => checkpoints.filter((point) => point.phase === phase).at(-1);
   const [clean, poisoned, retrained, fresh] = ['clean', 'poisoned', 'retrained', 'fresh'].map(last);
   const said = [
@@ -277,6 +278,7 @@ function page(
         heading: 'Every checkpoint',
         text: [
           `Mean ${wording.metric} on held-out pairs, and how like the base the effects of heads are (Pearson, 95 % intervals over pairs). ` +
+            'Recovery: the share of what the poison took that is back; weight distance: length of the difference of all weights from the base. ' +
             `To the middle of the fall it took ${hysteresis.fall === null ? 'a number of steps that cannot be shown' : `${figure(hysteresis.fall)} steps`}, ` +
             `to the middle of the rise ${hysteresis.rise === null ? 'a number that cannot be shown' : figure(hysteresis.rise)}.`,
         ],
@@ -286,7 +288,7 @@ function page(
             'step',
             wording.metric,
             'accuracy',
-            'unrelated loss',
+            ...(unrelated ? ['unrelated loss'] : []),
             'Pearson with base',
             'recovery',
             'weight distance',
@@ -296,7 +298,7 @@ function page(
             point.step,
             point.metric,
             point.accuracy,
-            point.unrelated_loss,
+            ...(unrelated ? [point.unrelated_loss] : []),
             point.compared === null ? '' : interval(point.compared.pearson),
             point.phase === 'retrained' ? interval(point.recovery) : '',
             point.distance,
