@@ -31,7 +31,7 @@ export default defineJob({
           .min(1)
           .max(256),
       }),
-      z.strictObject({ archive: partsSchema.describe('a tar file, plain or compressed by gzip') }),
+      z.strictObject({ archive: partsSchema.describe('a zip file, or a tar file, plain or compressed by gzip') }),
     ]),
     base: modelReferenceSchema
       .nullable()

@@ -1,21 +1,15 @@
 /**
- * Tar archives (POSIX ustar and pax, GNU long names), plain or compressed by gzip. Only regular files with a plain name come
+ * Archives: zip files, and tar (POSIX ustar and pax, GNU long names), plain or compressed by gzip. Only regular files with a plain name come
  * out; the sizes that the archive announces, and the bytes that come, are held against a limit before anything is written.
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { checkedPath, invalid, linked, tooMuch, type Unpacking } from './unpacking.ts';
+import { unpackZip } from './zip.ts';
 
 const BLOCK = 512;
-const invalid = (detail: string) => new SextantError('data_invalid', `the archive: ${detail}`);
-
-type Unpacking = {
-  /** Bytes of all files together. */
-  limit: number;
-  /** Where a file of this name goes; null leaves it out. Folders before the name are its own business. */
-  place(path: string): string | null;
-};
 
 class Bytes {
   readonly #source: AsyncIterator<Buffer>;
@@ -98,13 +92,13 @@ const paxPath = (record: Buffer): string | null =>
  * Unpacks a file. @returns the paths of entries that were left out
  * @throws SextantError `data_invalid` for damaged archives, links, names that lead elsewhere, and more bytes than the limit
  */
-export async function unpackTar(file: string, { limit, place }: Unpacking): Promise<string[]> {
-  const raw = createReadStream(file);
+export async function unpackArchive(file: string, unpacking: Unpacking): Promise<string[]> {
   const head = await firstBytes(file);
-  if (head[0] === 0x50 && head[1] === 0x4b) {
-    raw.destroy();
-    throw invalid('it is a zip file; send a tar file, plain or compressed by gzip');
-  }
+  return head[0] === 0x50 && head[1] === 0x4b ? unpackZip(file, unpacking) : unpackTar(file, head, unpacking);
+}
+
+async function unpackTar(file: string, head: Buffer, { limit, place }: Unpacking): Promise<string[]> {
+  const raw = createReadStream(file);
   const zipped = head[0] === 0x1f && head[1] === 0x8b;
   const inflated = zipped ? raw.pipe(createGunzip()) : raw;
   raw.on('error', (error) => inflated.destroy(error));
@@ -125,7 +119,7 @@ export async function unpackTar(file: string, { limit, place }: Unpacking): Prom
       const type = String.fromCharCode(block[156] ?? 0);
       used += size;
       if (used > limit) {
-        throw invalid(`it unpacks to more than ${limit} bytes; raise max_bytes where that is meant`);
+        throw tooMuch(limit);
       }
       if (type === 'x' || type === 'L') {
         const record = await bytes.exactly(padded(Math.min(size, 65_536)));
@@ -163,17 +157,10 @@ async function firstBytes(file: string): Promise<Buffer> {
   return Buffer.alloc(0);
 }
 
-function checkedPath(path: string): string {
-  if (path.startsWith('/') || path.split('/').includes('..') || path.includes('\\') || path.includes('\0')) {
-    throw invalid(`the name '${path.slice(0, 200)}' leads out of its folder`);
-  }
-  return path.replace(/^(\.\/)+/, '');
-}
-
 /** Folders and notes hold nothing; links and devices are nothing that a model has. */
 function refuseLink(type: string, path: string): null {
   if (['1', '2', '3', '4', '6'].includes(type)) {
-    throw invalid(`'${path.slice(0, 200)}' is a link or a device`);
+    throw linked(path);
   }
   return null;
 }

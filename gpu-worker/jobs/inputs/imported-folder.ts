@@ -8,7 +8,7 @@ import type { ParamsOf } from '../../../shared/jobs/contract.ts';
 import type contract from '../../../shared/jobs/model.import.ts';
 import type { JobContext } from '../handler.ts';
 import { appendFile } from '../outputs/file-parts.ts';
-import { unpackTar } from './archive.ts';
+import { unpackArchive } from './archive.ts';
 
 type Params = ParamsOf<typeof contract>;
 type ImportedFolder = { folder: string; left_out: string[]; digests: string[] };
@@ -20,7 +20,7 @@ const WANTED =
 const DESCRIBED = /^(adapter_)?config\.json$|\.gguf$/;
 const PICKLED = /\.(bin|pt|pth|ckpt|pkl|pickle)$/;
 
-/** @throws SextantError `data_invalid`, `input_not_found`, and as `unpackTar` */
+/** @throws SextantError `data_invalid`, `input_not_found`, and as `unpackArchive` */
 export async function openImported(context: JobContext<Params>): Promise<ImportedFolder> {
   const { source, max_bytes } = context.params;
   const folder = join(context.scratch, 'imported');
@@ -41,7 +41,7 @@ export async function openImported(context: JobContext<Params>): Promise<Importe
   }
   const archive = join(context.scratch, 'archive');
   digests.push(...(await joinParts(context, source.archive, archive)));
-  const left_out = await unpackTar(archive, {
+  const left_out = await unpackArchive(archive, {
     limit: max_bytes,
     place(path) {
       const to = join(folder, basename(path));

@@ -1,7 +1,7 @@
 /** Things that a tenant brings along: autoencoders, models in files and archives, adapters; and what is refused of them. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readFolder, readWeight } from '../../../gpu-worker/lm/weights/folder.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
@@ -53,6 +53,54 @@ function entry(name: string, bytes: Uint8Array, { type = '0', size = bytes.lengt
   );
   return Buffer.concat([header, bytes, Buffer.alloc((512 - (bytes.length % 512)) % 512)]);
 }
+/** A zip file; `size` stands in the place of the true one. */
+function zip(
+  entries: {
+    name: string;
+    bytes: Uint8Array;
+    deflated?: boolean;
+    size?: number;
+    flags?: number;
+    attributes?: number;
+  }[],
+): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  for (const { name, bytes, deflated = true, size = bytes.length, flags = 0, attributes = 0 } of entries) {
+    const packed = deflated ? deflateRawSync(bytes) : Buffer.from(bytes);
+    const at = parts.reduce((sum, part) => sum + part.length, 0);
+    const text = Buffer.from(name);
+    // sizes and offset in the fields of zip64
+    const wide = Buffer.alloc(28);
+    wide.writeUInt16LE(1, 0);
+    wide.writeUInt16LE(24, 2);
+    for (const [i, n] of [size, packed.length, at].entries()) {
+      wide.writeBigUInt64LE(BigInt(n), 4 + 8 * i);
+    }
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt16LE(text.length, 26);
+    parts.push(local, text, packed);
+    const entry = Buffer.alloc(46);
+    entry.writeUInt32LE(0x02014b50, 0);
+    entry.writeUInt16LE(flags, 8);
+    entry.writeUInt16LE(deflated ? 8 : 0, 10);
+    entry.writeUInt32LE(crc32(bytes), 16);
+    entry.fill(0xff, 20, 28);
+    entry.writeUInt16LE(text.length, 28);
+    entry.writeUInt16LE(wide.length, 30);
+    entry.writeUInt32LE(attributes, 38);
+    entry.fill(0xff, 42, 46);
+    directory.push(entry, text, wide);
+  }
+  const at = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt32LE(whole.length, 12);
+  end.writeUInt32LE(at, 16);
+  return Buffer.concat([...parts, whole, end]);
+}
 const tar = (...entries: Buffer[]) => Buffer.concat([...entries, Buffer.alloc(1024)]);
 
 describe('model.import', () => {
@@ -76,7 +124,12 @@ describe('model.import', () => {
       ...entries,
       entry('tiny/optimizer.pt', json({})),
     );
-    const parts = [archive, gzipSync(archive)];
+    const zipped = zip([
+      ...files().map(({ name, bytes }, i) => ({ name: `tiny/${name}`, bytes, deflated: i % 2 === 0 })),
+      { name: 'tiny/', bytes: new Uint8Array(), deflated: false },
+      { name: 'tiny/optimizer.pt', bytes: json({}) },
+    ]);
+    const parts = [archive, gzipSync(archive), zipped];
     for (const bytes of parts) {
       const { result } = await jobs.run(modelImport, { source: { archive: [jobs.upload('tiny.tar', bytes)] } });
       expect(result.left_out).toEqual(['tiny/optimizer.pt']);
@@ -109,7 +162,14 @@ describe('model.import', () => {
       [tar(entry('../config.json', json({}))), /leads out/],
       [tar(entry('/etc/config.json', json({}))), /leads out/],
       [tar(entry('config.json', new Uint8Array(), { type: '2' })), /link/],
-      [Buffer.from('PK\u0003\u0004 and so on'), /zip/],
+      [Buffer.from('PK\u0003\u0004 and so on'), /zip file that breaks off/],
+      [zip([{ name: 'model.safetensors', bytes: new Uint8Array(8), size: 1e12 }]), /more than 1000000 bytes/, 1e6],
+      [zip([{ name: 'model.safetensors', bytes: new Uint8Array(3e6), size: 8 }]), /more bytes than were announced/],
+      [zip([{ name: 'config.json', bytes: json({}), size: 9 }]), /checksum/],
+      [zip([{ name: '../config.json', bytes: json({}) }]), /leads out/],
+      [zip([{ name: 'config.json', bytes: json({}), flags: 1 }]), /encrypted/],
+      [zip([{ name: 'config.json', bytes: json({}), attributes: 0xa1ff0000 }]), /link/],
+      [zip([{ name: 'config.json', bytes: json({}) }]).subarray(0, 70), /breaks off/],
       [Buffer.alloc(2000, 'text'), /no tar file/],
       [gzipSync(tar(config)).subarray(0, 60), /the archive/],
       [tar(config, config), /twice/],
