@@ -17,6 +17,8 @@ export class Arrivals {
   readonly #queue: PullQueue;
   readonly #bell: Bell;
   readonly #poll_ms: number;
+  /** Rings whose messages have not come yet: each tells of one. */
+  #owed = 0;
 
   constructor(queue: Configuration['queue'], lane: Lane, edge: EdgeCalls, log: Log) {
     this.lane = lane;
@@ -31,8 +33,8 @@ export class Arrivals {
     await Promise.all([this.#bell.run(signal), this.announcer.run(signal)]);
   }
 
-  pull(): Promise<PulledMessage | null> {
-    return this.#queue.pull();
+  pull(most: number): Promise<PulledMessage[]> {
+    return this.#queue.pull(most);
   }
 
   settle(message: PulledMessage, disposition: Disposition): Promise<void> {
@@ -40,17 +42,24 @@ export class Arrivals {
   }
 
   /**
-   * Waits for the next message by `pull`: one poll interval, or as long as nothing rings. Answers null where there was none
+   * Waits for the next messages by `pull`: one poll interval, or as long as nothing rings. Answers none where there were none
    * when it was time to poll.
    */
-  async next(pull: () => Promise<PulledMessage | null>, signal: AbortSignal): Promise<PulledMessage | null> {
-    const rung = await this.#bell.heard(this.#poll_ms * (0.75 + Math.random() / 2), signal);
-    let message = signal.aborted ? null : await pull();
-    for (let pause = FIRST_PAUSE_MS; rung && !message && !signal.aborted && pause <= LAST_PAUSE_MS; pause *= 2) {
-      await this.#bell.heard(pause, signal);
-      message = await pull();
+  async next(pull: () => Promise<PulledMessage[]>, signal: AbortSignal): Promise<PulledMessage[]> {
+    const wait = this.#owed > 0 ? FIRST_PAUSE_MS : this.#poll_ms * (0.75 + Math.random() / 2);
+    this.#owed += await this.#bell.heard(wait, signal);
+    let messages = signal.aborted ? [] : await pull();
+    for (let pause = FIRST_PAUSE_MS; this.#owed > 0 && messages.length === 0 && !signal.aborted; pause *= 2) {
+      if (pause > LAST_PAUSE_MS) {
+        // lost, or taken by another worker
+        this.#owed = 0;
+        break;
+      }
+      this.#owed += await this.#bell.heard(pause, signal);
+      messages = await pull();
     }
-    return message;
+    this.#owed = Math.max(0, this.#owed - messages.length);
+    return messages;
   }
 }
 

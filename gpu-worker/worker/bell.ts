@@ -14,7 +14,7 @@ export class Bell {
   readonly #edge: EdgeCalls;
   readonly #lane: Lane;
   #socket: WebSocket | null = null;
-  #rung = false;
+  #rings = 0;
   #wake: (() => void) | null = null;
 
   constructor(edge: EdgeCalls, lane: Lane) {
@@ -32,9 +32,9 @@ export class Bell {
     }
   }
 
-  /** Waits until something rings, or for so long; says whether it rang since it was asked last. */
-  async heard(ms: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#rung && !signal.aborted) {
+  /** Waits until something rings, or for so long; says how often it rang since it was asked last. */
+  async heard(ms: number, signal: AbortSignal): Promise<number> {
+    if (this.#rings === 0 && !signal.aborted) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -44,9 +44,9 @@ export class Bell {
       over.abort();
       this.#wake = null;
     }
-    const rung = this.#rung;
-    this.#rung = false;
-    return rung;
+    const rings = this.#rings;
+    this.#rings = 0;
+    return rings;
   }
 
   /** Says so over the socket; false where there is none. */
@@ -87,7 +87,7 @@ export class Bell {
   }
 
   #ring(): void {
-    this.#rung = true;
+    this.#rings += 1;
     this.#wake?.();
   }
 }

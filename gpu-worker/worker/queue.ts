@@ -1,6 +1,7 @@
 /** A pull consumer of Cloudflare Queues: https://developers.cloudflare.com/queues/configuration/pull-consumers/ */
 import { z } from 'zod';
 import type { Configuration } from './configuration.ts';
+import { UNPACKED } from './edge-calls.ts';
 
 const TIMEOUT_MS = 20_000;
 
@@ -30,11 +31,11 @@ export class PullQueue {
     this.#configuration = configuration;
   }
 
-  /** At most one message: a worker computes one job of a lane at a time. */
-  async pull(): Promise<PulledMessage | null> {
+  /** At most so many messages: as many jobs as the caller can begin at once. */
+  async pull(most: number): Promise<PulledMessage[]> {
     const { visibility_ms } = this.#configuration;
-    const answer = await this.#post('pull', { batch_size: 1, visibility_timeout_ms: visibility_ms });
-    return pulledSchema.parse(answer).result.messages[0] ?? null;
+    const answer = await this.#post('pull', { batch_size: most, visibility_timeout_ms: visibility_ms });
+    return pulledSchema.parse(answer).result.messages;
   }
 
   async settle({ lease_id }: PulledMessage, disposition: Disposition): Promise<void> {
@@ -46,7 +47,7 @@ export class PullQueue {
     const { api_base, account, id, token } = this.#configuration;
     const response = await fetch(`${api_base}/accounts/${account}/queues/${id}/messages/${action}`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...UNPACKED },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -1,4 +1,4 @@
-/** The worker's loop in each lane: pull, verify, claim, run, settle. One job of a lane at a time. */
+/** The worker's loop in each lane: pull, verify, claim, run, settle. */
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -120,30 +120,33 @@ export class Worker {
   /** Takes the lane's jobs until the signal. Raises `signature_invalid` when the edge does not know this worker. */
   async #serve(lane: Lane, signal: AbortSignal): Promise<void> {
     const { arrivals } = lane;
-    const pull = () => this.#next(arrivals);
     const seats = arrivals.lane === 'interactive' ? INTERACTIVE_SEATS : 1;
     const inHand = new Set<Promise<void>>();
     const failures: unknown[] = [];
-    let message = await pull();
+    let messages: PulledMessage[] = [];
+    // fewer than were asked for: that was all, and the bell tells of the next
+    let more = true;
     while (!signal.aborted && failures.length === 0) {
-      if (message) {
+      const free = seats - inHand.size;
+      if (free === 0) {
+        await Promise.race(inHand);
+        continue;
+      }
+      const pull = () => this.#next(arrivals, free);
+      messages = more ? await pull() : await arrivals.next(pull, signal);
+      more = messages.length === free;
+      for (const message of signal.aborted ? [] : messages.splice(0)) {
         const job = this.#deliver(lane, message)
           .catch((error: unknown) => void failures.push(error))
           .finally(() => inHand.delete(job));
         inHand.add(job);
-        if (inHand.size >= seats) {
-          await Promise.race(inHand);
-        }
       }
-      message = message && !signal.aborted ? await pull() : await arrivals.next(pull, signal);
     }
     await Promise.all(inHand);
     if (failures.length > 0) {
       throw failures[0];
     }
-    if (message) {
-      await arrivals.settle(message, retryIn(0)).catch(() => {});
-    }
+    await Promise.all(messages.map((message) => arrivals.settle(message, retryIn(0)).catch(() => {})));
   }
 
   /** Whether this host can compute; said once when that changes, to the edge too. */
@@ -160,11 +163,11 @@ export class Worker {
     return well;
   }
 
-  /** The next message; none while this host cannot compute, nor while the edge's keys cannot be had, so that an outage uses up no delivery. */
-  async #next(arrivals: Arrivals): Promise<PulledMessage | null> {
+  /** The next messages; none while this host cannot compute, nor while the edge's keys cannot be had, so that an outage uses up no delivery. */
+  async #next(arrivals: Arrivals, most: number): Promise<PulledMessage[]> {
     try {
       if (!(await this.#isWell())) {
-        return null;
+        return [];
       }
       if (!this.#keys.ready) {
         await this.#keys.refresh();
@@ -172,15 +175,15 @@ export class Worker {
         await this.#edge.keySet();
       }
       this.#away = false;
-      const message = await arrivals.pull();
+      const messages = await arrivals.pull(most);
       this.#waiting = false;
-      return message;
+      return messages;
     } catch (error) {
       if (!this.#waiting) {
         this.#log('waiting', { reason: String(error) });
       }
       this.#waiting = true;
-      return null;
+      return [];
     }
   }
 
@@ -231,8 +234,8 @@ export class Worker {
       this.#metrics.message('not_claimed');
       return claim;
     }
-    // The job is the ledger's from here on: a message that came again would have nothing to say.
-    await this.#settle(lane, delivery, ACKNOWLEDGE);
+    // The job is the ledger's from here on: a message that came again would have nothing to say, and nothing waits for this.
+    const settled = this.#settle(lane, delivery, ACKNOWLEDGE);
     const job = { trace, id: message.sub, type: message.type, attempt: claim.attempt };
     this.#log('claimed', job);
     announcer.jobs.add(job.id);
@@ -243,6 +246,7 @@ export class Worker {
       });
     this.#metrics.message('worked');
     this.#log(end, job);
+    await settled;
     return null;
   }
 

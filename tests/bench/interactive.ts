@@ -72,7 +72,7 @@ async function withStack<T>(workers: number, visit: (stack: Stack) => Promise<T>
     await Promise.all(
       Array.from(
         { length: workers },
-        (): Promise<Worker> => stack.startWorker({ models: { story: STORY, smallest: SMALLEST } }),
+        (): Promise<Worker> => stack.startWorker({ models: { story: STORY, smallest: SMALLEST }, poll_ms: 1000 }),
       ),
     );
     // A request is for models that a worker has loaded for its tenant before.

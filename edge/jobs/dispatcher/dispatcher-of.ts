@@ -19,4 +19,8 @@ export type DispatcherCalls = {
 
 /** Each lane has a line of its own: 20,000 waiting trainings slow no interactive job. */
 export const dispatcherOf = (env: Env, { pool, lane }: { pool: string; lane: Lane }): DispatcherCalls =>
-  env.DISPATCHER.getByName(lane === 'batch' ? pool : `${pool}/${lane}`) as unknown as DispatcherCalls;
+  env.DISPATCHER.getByName(lane === 'batch' ? pool : `${pool}${INTERACTIVE}`) as unknown as DispatcherCalls;
+
+const INTERACTIVE = '/interactive' satisfies `/${Lane}`;
+/** Whether an object of this name serves a lane interactive. */
+export const isInteractive = (name: string | undefined): boolean => name?.endsWith(INTERACTIVE) ?? false;

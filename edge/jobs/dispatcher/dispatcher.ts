@@ -1,6 +1,6 @@
 /**
  * One object per pool and lane: jobs wait here and not in the lane's queue, which holds at most one unclaimed message per live
- * worker. So whoever comes is served in turn, however many jobs of another tenant came before, and waiting multiplies no
+ * worker, or four where workers take several jobs at a time. So whoever comes is served in turn, however many jobs of another tenant came before, and waiting multiplies no
  * messages. Everything is stored before it is sent; the alarm sends again what got lost.
  */
 import { DurableObject } from 'cloudflare:workers';
@@ -9,6 +9,7 @@ import type { Env } from '../../environment.ts';
 import { log } from '../../log.ts';
 import { ledgerOf } from '../ledger-of.ts';
 import { Bells } from './bells.ts';
+import { isInteractive } from './dispatcher-of.ts';
 import type { Place, PoolState } from './place.ts';
 import { DispatcherStore, type Waiting } from './store.ts';
 import { nextTurn } from './turns.ts';
@@ -20,6 +21,8 @@ const RETRY_MS = 2_000;
 const LONGEST_RESEND_MS = 3_600_000;
 /** Messages that one turn sends side by side. */
 const SENDS_AT_ONCE = 6;
+/** Unclaimed messages of the lane interactive for each live worker, which takes several jobs at a time; of the others one. */
+const INTERACTIVE_MESSAGES = 4;
 
 export class Dispatcher extends DurableObject<Env> {
   readonly #store: DispatcherStore;
@@ -148,7 +151,7 @@ export class Dispatcher extends DurableObject<Env> {
     const { live, idle_since } = this.#store.workers(now - LIVE_MS);
     await this.#resendLost(now, idle_since);
     for (;;) {
-      const free = Math.min(SENDS_AT_ONCE, live - this.#store.sent().length);
+      const free = Math.min(SENDS_AT_ONCE, this.#messagesOf(live) - this.#store.sent().length);
       const sends: Promise<boolean>[] = [];
       for (let i = 0; i < free; i += 1) {
         const tenants = this.#store.inLine();
@@ -169,6 +172,10 @@ export class Dispatcher extends DurableObject<Env> {
     }
     this.#store.tidy();
     await this.#arm(idle_since);
+  }
+
+  #messagesOf(live: number): number {
+    return live * (isInteractive(this.ctx.id.name) ? INTERACTIVE_MESSAGES : 1);
   }
 
   /** Sends one message; false where it could not be and waits again. */

@@ -61,16 +61,16 @@ describe('the bell', () => {
     const { bell, at } = await started();
     expect(at.opened[0]?.url).toBe('/internal/workers/bell/interactive');
     expect(at.opened[0]?.authorization).toMatch(/^Sextant ey/);
-    expect(await bell.heard(10_000, stop.signal)).toBe(true);
-    expect(await bell.heard(30, stop.signal)).toBe(false);
+    expect(await bell.heard(10_000, stop.signal)).toBe(1);
+    expect(await bell.heard(30, stop.signal)).toBe(0);
     ring(at.sockets[0], 'something else');
-    expect(await bell.heard(50, stop.signal)).toBe(false);
+    expect(await bell.heard(50, stop.signal)).toBe(0);
     const heard = bell.heard(10_000, stop.signal);
     ring(at.sockets[0]);
-    expect(await heard).toBe(true);
+    expect(await heard).toBe(1);
     // what rings while nobody listens is not lost
     ring(at.sockets[0]);
-    await until(async () => bell.heard(0, stop.signal), 'the ring');
+    await until(async () => (await bell.heard(0, stop.signal)) > 0, 'the ring');
   });
 
   it('carries announcements while it is there, and is replaced when it breaks', async () => {
@@ -83,10 +83,10 @@ describe('the bell', () => {
     await until(() => !bell.announce({ job: null }), 'the break to be noticed');
     await until(() => at.sockets.length === 2, 'another socket');
     // somebody may have rung meanwhile: it is time to look
-    expect(await bell.heard(10_000, stop.signal)).toBe(true);
+    expect(await bell.heard(10_000, stop.signal)).toBeGreaterThan(0);
     const waiting = bell.heard(60_000, stop.signal);
     stop.abort();
-    expect(await waiting).toBe(false);
+    expect(await waiting).toBe(0);
     await running;
   });
 });

@@ -61,6 +61,29 @@ describe('the two lanes of a pool', () => {
     }
     await until(async () => (await stateOf('batch')).waiting === 0, 'the lines to be empty');
   });
+
+  it('put on the queue what their workers begin at once: one batch job for each, four that somebody waits for', async () => {
+    const client = await newClient();
+    const jobs: string[] = [];
+    for (const [lane, most] of [
+      ['batch', 1],
+      ['interactive', 4],
+    ] as const) {
+      const { id } = await newWorker();
+      const dispatcher = dispatcherOf(env, { pool: POOL, lane });
+      await dispatcher.announce(id, null);
+      for (let i = 0; i < 6; i += 1) {
+        jobs.push(await post(client, `${lane}-among-six-${i}`, lane));
+      }
+      await until(async () => (await dispatcher.state()).sent === most, 'the messages to be sent');
+      expect(await dispatcher.state()).toMatchObject({ waiting: 6 - most, sent: most, workers: 1 });
+      await dispatcher.leave(id);
+    }
+    for (const id of jobs) {
+      await client.call('POST', `/v1/jobs/${id}/cancel`);
+    }
+    await until(async () => (await stateOf('interactive')).waiting === 0, 'the lines to be empty');
+  });
 });
 
 describe('a bell', () => {
