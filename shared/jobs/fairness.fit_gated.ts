@@ -18,6 +18,7 @@ const gatedMethodSchema = z.object({
     .describe('least rationality gap (pooled error minus own) of a demographic group'),
   worst_group_accuracy: z.number().nullable(),
   disparity: z.number().nullable().describe('largest minus smallest accuracy of demographic groups'),
+  reason: z.string().nullable().describe('why the demographic figures are null'),
 });
 
 export default defineJob({

@@ -14,7 +14,7 @@ let worker: Worker;
 beforeAll(async () => {
   await stack.start();
   worker = await stack.startWorker();
-}, 120_000);
+}, 300_000);
 afterAll(() => stack.stop());
 
 /** Words that occur nowhere else; the first two are levels of the group that is asked for, the third of a column that is not. */

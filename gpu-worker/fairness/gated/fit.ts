@@ -117,6 +117,9 @@ export function fitGatedClassifier(
     auditOptionsSchema.parse({ task: 'classification', minimum_group: params.minimum_group, seed }),
   );
   const { groups } = served;
+  const untold = whole
+    ? `fewer than two demographic groups have ${params.minimum_group} test rows; \`excluded\` says which have fewer`
+    : 'no demographics were named';
   return {
     document,
     result: {
@@ -130,7 +133,7 @@ export function fitGatedClassifier(
       guard: guarded.decisions.map(guardReport),
       excluded: excludedGroups(whole && each.length > 1 ? [...each, whole] : each, testRows, params.minimum_group),
       corrected: guarded.predictor.serving.some((head) => head >= 0) && groups > 1,
-      methods: methods.map(methodReport),
+      methods: methods.map((method) => methodReport(method, untold)),
       preferences,
       generalisation_bound: gatedDeviation(train.y.length, groups, linearGateDimension(groups, all.d), all.d + 1),
     },

@@ -6,13 +6,11 @@ import type { ComparedMethod } from './comparison.ts';
 
 type Result = ResultOf<typeof contract>;
 
-export const methodReport = ({
-  method,
-  needsDemographics,
-  accuracy,
-  areaUnderCurve,
-  demographics,
-}: ComparedMethod): Result['methods'][number] => ({
+/** `untold` says why there are no demographic figures where there are none. */
+export const methodReport = (
+  { method, needsDemographics, accuracy, areaUnderCurve, demographics }: ComparedMethod,
+  untold: string,
+): Result['methods'][number] => ({
   method,
   needs_demographics: needsDemographics,
   accuracy,
@@ -20,6 +18,7 @@ export const methodReport = ({
   worst_demographic_gap: demographics?.worstGap ?? null,
   worst_group_accuracy: demographics?.worstAccuracy ?? null,
   disparity: demographics?.disparity ?? null,
+  reason: demographics ? null : untold,
 });
 
 /** A group without guard rows has no errors to report. */
