@@ -1,5 +1,5 @@
 /**
- * `npm run study -- circuits [toys|real|poison ...] [--seeds 0,1,2] [--models NAME,NAME] [--threads N]`: circuits before and after
+ * `npm run study -- circuits [toys|real|poison|planted ...] [--seeds 0,1,2] [--models NAME,NAME] [--threads N]`: circuits before and after
  * fine-tuning. `real` and `poison` need the reference data. Runs whose results are there already are left as they are. `--show` runs
  * nothing and writes the page from the results that are there.
  * `--gpt2 DIR [--gpt2 CHECKPOINT ...] [--pairs 128]` runs indirect objects on a folder of GPT-2 small and prints which published heads
@@ -14,6 +14,7 @@ import { data } from '../support/guide.ts';
 import { readByEapIg } from './circuits/eap-ig.ts';
 import { ioiStudy } from './circuits/ioi.ts';
 import { circuitsPage } from './circuits/page.ts';
+import { type PlantedFound, plantedStudy } from './circuits/planted.ts';
 import { type Found, findIn, poisonStudy, pronounPairs, sortPairs, type Tuned } from './circuits/real-models.ts';
 import { TOYS } from './circuits/toy-task.ts';
 import { type ToyResult, toyStudy } from './circuits/toys.ts';
@@ -47,7 +48,7 @@ export async function run(argv: string[]): Promise<void> {
     }
     return;
   }
-  const known = ['toys', 'real', 'poison'];
+  const known = ['planted', 'toys', 'real', 'poison'];
   const wrong = positionals.find((name) => !known.includes(name));
   if (wrong) {
     throw new Error(`there is no part '${wrong}'; parts: ${known.join(', ')}`);
@@ -60,6 +61,9 @@ export async function run(argv: string[]): Promise<void> {
   const write = (name: string, value: unknown) =>
     writeFileSync(join(RESULTS, `circuits-${name}.json`), `${JSON.stringify(value, null, 1)}\n`);
   const seeds = values.seeds.split(',').map(Number);
+  if (wanted.includes('planted')) {
+    write('planted', await plantedStudy(threads));
+  }
   if (wanted.includes('toys')) {
     for (const toy of TOYS) {
       for (const seed of seeds) {
@@ -108,6 +112,11 @@ export async function run(argv: string[]): Promise<void> {
       }
     }
   }
-  const page = { toys: read<ToyResult>('toys'), real: read<Found>('real'), poison: read<Tuned>('poison') };
+  const page = {
+    planted: read<PlantedFound>('planted'),
+    toys: read<ToyResult>('toys'),
+    real: read<Found>('real'),
+    poison: read<Tuned>('poison'),
+  };
   writeFileSync(join(RESULTS, 'circuits.md'), circuitsPage(page));
 }

@@ -33,6 +33,17 @@ export const PLANTED: Planting = {
   gate: 1,
 };
 
+/** Deeper, with more heads and the three parts elsewhere. */
+export const LARGER: Planting = {
+  vocabulary: 14,
+  length: 9,
+  heads: 5,
+  layers: 3,
+  previous: [0, 3],
+  induction: [1, 4],
+  gate: 2,
+};
+
 const CONSTANT = 60;
 const HEAD = 16;
 

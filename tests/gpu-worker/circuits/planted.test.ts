@@ -4,18 +4,15 @@ import { acdc } from '../../../gpu-worker/circuits/search/acdc.ts';
 import { exactEdges } from '../../../gpu-worker/circuits/search/find-circuit.ts';
 import { TaskRuns } from '../../../gpu-worker/circuits/search/task-runs.ts';
 import { loadModel } from '../../../gpu-worker/lm/index.ts';
-import { PLANTED, type Planting, plantedCircuit, plantedEdges, plantedPairs } from '../../support/planted-circuit.ts';
+import {
+  LARGER,
+  PLANTED,
+  type Planting,
+  plantedCircuit,
+  plantedEdges,
+  plantedPairs,
+} from '../../support/planted-circuit.ts';
 
-/** Deeper, with more heads and the three parts elsewhere. */
-const LARGER: Planting = {
-  vocabulary: 14,
-  length: 9,
-  heads: 5,
-  layers: 3,
-  previous: [0, 3],
-  induction: [1, 4],
-  gate: 2,
-};
 const mean = (values: ArrayLike<number>) => Array.from(values).reduce((sum, x) => sum + x, 0) / values.length;
 
 async function openPlanted(planting: Planting): Promise<TaskRuns> {

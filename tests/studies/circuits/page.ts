@@ -1,4 +1,5 @@
 /** The page of the study's results, and what it says of them. */
+import type { PlantedFound } from './planted.ts';
 import type { Found, Tuned } from './real-models.ts';
 import type { ToyResult } from './toys.ts';
 
@@ -7,15 +8,18 @@ const figure = (value: number | null | undefined, digits = 3): string =>
 const table = (columns: readonly string[], rows: readonly (readonly string[])[]): string =>
   [columns, columns.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 
-export function circuitsPage({ toys, real, poison }: { toys: ToyResult[]; real: Found[]; poison: Tuned[] }): string {
+type Results = { planted: PlantedFound[]; toys: ToyResult[]; real: Found[]; poison: Tuned[] };
+
+export function circuitsPage({ planted, toys, real, poison }: Results): string {
   return [
     '# Circuits before and after fine-tuning',
     '',
-    'Made by `npm run study -- circuits` (parts `toys`, `real`, `poison`; `--seeds 0,1,2`); processor, float32. Effects are changes of',
+    'Made by `npm run study -- circuits` (parts `planted`, `toys`, `real`, `poison`; `--seeds 0,1,2`); processor, float32. Effects are changes of',
     'the mean logit difference F with one node corrupted; negative supports the answer.',
     '',
     ...(real.length > 0 ? realTables(real) : []),
     ...(poison.length > 0 ? poisonTable(poison) : []),
+    ...(planted.length > 0 ? plantedTable(planted) : []),
     ...(toys.length > 0 ? toyTables(toys) : []),
   ].join('\n');
 }
@@ -55,6 +59,27 @@ function realTables(real: readonly Found[]): string[] {
         figure(found.faithfulness),
         figure(found.area),
         figure(found.distance),
+      ]),
+    ),
+    '',
+  ];
+}
+
+function plantedTable(planted: readonly PlantedFound[]): string[] {
+  return [
+    '## A planted circuit',
+    '',
+    'Weights set by hand: a head that looks one token back, an induction head, and an MLP that gates; five edges. As many edges as were',
+    'planted, by the size of their scores; ACDC at a tenth of F.',
+    '',
+    table(
+      ['model', 'method', 'precision', 'recall', 'missed'],
+      planted.map(({ size, method, precision, recall, missed }) => [
+        size,
+        method,
+        figure(precision),
+        figure(recall),
+        missed.map((name) => `\`${name}\``).join(', ') || 'none',
       ]),
     ),
     '',
