@@ -1,5 +1,6 @@
 /** Answers in OpenAI's shape, whole or in chunks, made of a job's result or of the pieces of its texts. */
 import type { Job } from '../../shared/contracts/job.ts';
+import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Alternative, TokenPiece } from '../../shared/contracts/token-piece.ts';
 import type { ResultOf } from '../../shared/jobs/contract.ts';
 import type lmGenerate from '../../shared/jobs/lm.generate.ts';
@@ -70,9 +71,13 @@ const head = ({ kind, id, created, model }: Opening, chunk: boolean) => ({
   system_fingerprint: null,
 });
 
-/** The whole answer of a job that succeeded. */
+/** The whole answer of a job that succeeded. Raises `computation_too_large` where the texts do not fit into its result. */
 export function wholeAnswer(opening: Opening, of: Answering, job: Job) {
   const result = job.result as Result;
+  if (result.texts_file) {
+    const detail = `the texts are too long for an answer; the job ${job.id} holds them in its artefact ${result.texts_file}`;
+    throw new SextantError('computation_too_large', detail, { details: { job_type: job.type } });
+  }
   const choices = result.runs.flatMap(({ label, texts }, run) =>
     texts.map((text, prompt) => ({
       index: placeOf(run, prompt, of),

@@ -12,6 +12,7 @@ import type { InputEncoding } from '../../shared/fairness/predictors/input.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import type { DenseNetwork } from '../../shared/fairness/predictors/network.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
+import { statedParams } from '../study/index.ts';
 
 type Register = (name: string, mediaType: string, content: Uint8Array) => Promise<Blob>;
 type Origin = { method: string; params: Record<string, unknown>; seed: number | null; dataDigest: string };
@@ -35,7 +36,7 @@ async function manifested(kind: 'predictor' | 'report', origin: Origin, blobs: B
     kind,
     schema: 1,
     method: origin.method,
-    params: origin.params,
+    params: statedParams(origin.params),
     seed: origin.seed,
     model: null,
     model_digest: null,

@@ -5,7 +5,10 @@ import { handle } from './handler.ts';
 import { openModel } from './inputs/model-input.ts';
 import { openPlacedSteering } from './inputs/steering-input.ts';
 import { encodeTexts, requireTokenizer } from './inputs/tokens.ts';
+import { linesBeyond } from './outputs/lines-file.ts';
 import { shownAlternatives, TokenPieces } from './outputs/token-pieces.ts';
+
+const TEXTS_FILE = 'texts.jsonl';
 
 export default handle(contract, async (context) => {
   const { params } = context;
@@ -77,10 +80,14 @@ export default handle(contract, async (context) => {
         })),
       });
     }
+    const lines = runs.flatMap(({ texts }, run) => texts.map((text, prompt) => ({ run, prompt, ...text })));
+    const { shown, file } = await linesBeyond(context, TEXTS_FILE, lines);
+    const fitting = (run: number): number => Math.max(0, Math.min(prompts.length, shown - run * prompts.length));
     return {
       result: {
-        runs,
+        runs: runs.map(({ label, texts }, run) => ({ label, texts: texts.slice(0, fitting(run)) })),
         tokens,
+        texts_file: file,
         prompt_tokens: prompts.map(({ length }) => length),
         publisher_settings: model.published.notApplied,
       },

@@ -9,9 +9,11 @@ import { openActivations } from './inputs/activation-files.ts';
 import { openCorpus, sequencesPerPass } from './inputs/corpus-input.ts';
 import { openModel } from './inputs/model-input.ts';
 import { CodeShards } from './outputs/code-shards.ts';
+import { linesBeyond, SHOWN_CHARACTERS } from './outputs/lines-file.ts';
 import { reportManifest } from './outputs/report.ts';
 import { openSae, openSaeForRows } from './outputs/sae-artefact.ts';
 
+const TEXTS_FILE = 'codes.jsonl';
 type Params = ParamsOf<typeof contract>;
 type Result = ResultOf<typeof contract>;
 
@@ -42,6 +44,7 @@ async function encodeFiles(
   const { sae, hook, mismatch } = await openSaeForRows(context, params.sae, opened, params.allow_mismatch);
   const shards = new CodeShards(context);
   const first: Result['first_rows'] = [];
+  let room = SHOWN_CHARACTERS;
   for (let from = 0; from < files.rows; from += BLOCK_ROWS) {
     const x = files.read([{ from, count: Math.min(BLOCK_ROWS, files.rows - from) }]);
     const codes = await encodeActivations(sae, x, encoder);
@@ -50,8 +53,12 @@ async function encodeFiles(
       { length: codes.rows },
       (_, row) => tokenCodes(codes, row, { ...of, strongest: 0 }).error,
     );
-    for (let row = 0; row < codes.rows && from + row < FIRST_ROWS; row++) {
-      first.push({ row: from + row, ...tokenCodes(codes, row, { ...of, strongest: params.strongest }) });
+    for (let row = 0; row < codes.rows && from + row < FIRST_ROWS && room > 0; row++) {
+      const shown = { row: from + row, ...tokenCodes(codes, row, { ...of, strongest: params.strongest }) };
+      room -= JSON.stringify(shown).length;
+      if (room > 0) {
+        first.push(shown);
+      }
     }
     await shards.add(codes, errors);
     context.progress({ fraction: (0.98 * (from + codes.rows)) / files.rows, stage: 'encoding', metrics: { texts: 0 } });
@@ -65,6 +72,7 @@ async function encodeFiles(
   return {
     result: {
       texts: [],
+      texts_file: null,
       text: null,
       rows,
       first_rows: first,
@@ -113,8 +121,16 @@ async function encodeTexts(
       }
       context.progress({ fraction: (last + 1) / texts.length, stage: 'encoding', metrics: { texts: last + 1 } });
     }
+    const lines = texts.flatMap(({ document, tokens }) => tokens.map((token) => ({ document, ...token })));
+    const { shown, file } = await linesBeyond(context, TEXTS_FILE, lines);
+    let left = shown;
+    for (const one of texts) {
+      one.tokens = one.tokens.slice(0, left);
+      left -= one.tokens.length;
+    }
+    const account = await reading.account();
     return {
-      result: { texts, text: await reading.account(), rows: null, first_rows: [], shards: 0, report: null, mismatch },
+      result: { texts, texts_file: file, text: account, rows: null, first_rows: [], shards: 0, report: null, mismatch },
       published: [],
       metrics: {},
       run: { device: opened.provider, dtype: 'float32', seed: null, tolerance: null },

@@ -4,6 +4,7 @@ import { VECTOR_BLOB, type VectorBody } from '../../shared/contracts/vector.ts';
 import contract from '../../shared/jobs/vectors.derive.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import { calibrate, calibratedStrength } from '../directions/steering.ts';
+import { statedParams } from '../study/index.ts';
 import { handle } from './handler.ts';
 import { openDirection } from './inputs/direction-input.ts';
 import { openModel } from './inputs/model-input.ts';
@@ -57,7 +58,7 @@ export default handle(contract, async (context) => {
       kind: 'vector',
       schema: 1,
       method: params.method,
-      params: rest,
+      params: statedParams(rest),
       seed: params.seed,
       model: opened.id,
       model_digest: opened.digest,

@@ -6,4 +6,5 @@ export { convergedLogistic } from './converged-logistic.ts';
 export { figure, reportPage } from './page.ts';
 export { promptKey, requireDisjoint, type Shares, splitPrompts, splitRows } from './prompt-set.ts';
 export { type ReportFile, reportFiles, requireFiniteNumbers, type StudyReport } from './report.ts';
+export { statedParams } from './stated-params.ts';
 export { sweepPoints } from './sweep.ts';

@@ -87,6 +87,12 @@ export default defineJob({
       }),
     ),
     tokens: z.number(),
+    texts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where the texts do not all fit into a result: the artefact of JSON lines that holds each with `run` and `prompt`, their places; above stand as many of the first as fit',
+      ),
     prompt_tokens: z.array(z.number()).describe('of each prompt'),
     publisher_settings: z
       .record(z.string(), z.unknown())

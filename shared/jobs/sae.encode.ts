@@ -56,11 +56,19 @@ export default defineJob({
         ),
       }),
     ),
+    texts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where the tokens do not all fit into a result: the artefact of JSON lines that holds each token with its `document`; above stand as many of the first as fit',
+      ),
     text: textAccountSchema.nullable().describe('of the texts; null for activations in files'),
     rows: fileRowsSchema.nullable().describe('of activations in files; null for texts'),
     first_rows: z
       .array(z.object({ row: z.number(), codes: codesSchema, error: errorSchema }))
-      .describe(`of activations in files: the first ${FIRST_ROWS} rows; all of them are in the report's shards`),
+      .describe(
+        `of activations in files: the first ${FIRST_ROWS} rows, or as many as fit into a result; all of them are in the report's shards`,
+      ),
     shards: z.number().describe('files of codes in the report'),
     report: reportIdSchema
       .nullable()

@@ -3,6 +3,7 @@ import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../../shared/contracts/vector.ts';
 import { unitVector } from '../../directions/difference-in-means.ts';
 import { norm } from '../../directions/vectors.ts';
+import { statedParams } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
@@ -44,7 +45,7 @@ export async function directionManifest(
     kind: 'vector',
     schema: 1,
     method: of.method,
-    params: of.params,
+    params: statedParams(of.params),
     seed: of.seed,
     model: of.model.id,
     model_digest: of.model.digest,

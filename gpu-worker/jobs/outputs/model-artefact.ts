@@ -5,6 +5,7 @@ import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { FAMILIES } from '../../../shared/models/describe.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../../shared/signing/digest.ts';
 import { readJson, storageOf } from '../../lm/index.ts';
+import { statedParams } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import { decidesComputation, describedModel } from '../inputs/model-input.ts';
 import { splitFile, wholeName } from './file-parts.ts';
@@ -39,6 +40,7 @@ export async function publishFolder(
     kind: 'model',
     schema: 1,
     ...of,
+    params: statedParams(of.params),
     body: { ...of.body, ...(Object.keys(whole).length > 0 && { whole }) },
     model_digest: digest,
     hook: null,

@@ -1,6 +1,6 @@
 /** Reports as published results: what a job measured on a model, without the device and time it took. */
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
-import { reportFiles, type StudyReport } from '../../study/index.ts';
+import { reportFiles, type StudyReport, statedParams } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 
 type ReportOf = {
@@ -32,7 +32,7 @@ export function reportManifest({
     kind: 'report',
     schema: 1,
     method,
-    params: rest,
+    params: statedParams(rest),
     seed,
     model: model.id,
     model_digest: model.digest,

@@ -4,6 +4,7 @@ import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } fro
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { CONFIG_FILE, readSae, SAE_FILES, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
+import { statedParams } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedActivations } from '../inputs/activation-files.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
@@ -53,7 +54,7 @@ export async function publishSae(
     kind: 'sae',
     schema: 1,
     method: sae.variant,
-    params,
+    params: statedParams(params),
     seed,
     model: model.id,
     model_digest: model.digest,

@@ -13,7 +13,7 @@ import {
 } from '../../block-sparse/stored/stored-reading.ts';
 import { blockLinears } from '../../block-sparse/training/language.ts';
 import { copyFiles, KEPT_FILES } from '../../lm/index.ts';
-import { reportFiles, type StudyReport } from '../../study/index.ts';
+import { reportFiles, type StudyReport, statedParams } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 import type { OpenedSubject, SparseParams } from '../inputs/sparse-subject.ts';
@@ -81,7 +81,7 @@ async function networkManifest(
     kind: 'model',
     schema: 1,
     method: METHOD,
-    params,
+    params: statedParams(params),
     seed,
     model: null,
     model_digest: await sha256Hex(canonicalJson(Object.fromEntries(digests))),
@@ -145,7 +145,7 @@ export async function publishComparison(
     kind: 'report',
     schema: 1,
     method: METHOD,
-    params,
+    params: statedParams(params),
     seed,
     model: null,
     model_digest: null,
