@@ -1,9 +1,10 @@
 /**
- * `npm run study -- reflection [--seeds 0,1,2]`: the toys of `tests/support/reflection-toy.ts`, their direction and its
- * frontier. `npm run study -- reflection --model DIR --problems FILE [--base DIR]` runs the job on real folders (problems as
- * JSON lines with "text" and "answer") and prints its result.
+ * `npm run study -- reflection [toys] [stories] [--seeds 0,1,2]`: the toys of `tests/support/reflection-toy.ts`, their direction and
+ * its frontier; and the mechanics on the story models, for which it needs the reference data. `--show` runs nothing and writes the
+ * page from the results that are there. `npm run study -- reflection --model DIR --problems FILE [--base DIR]` runs the job on real
+ * folders (problems as JSON lines with "text" and "answer") and prints its result.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,17 +14,21 @@ import { fixed, type Gate, gateLines, within } from '../support/gates.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { promptFile } from '../support/prompt-file.ts';
 import { reflectionProblems, trainReflectionToy } from '../support/reflection-toy.ts';
+import { type ReflectionMechanics, reflectionMechanics, STORY_MODELS } from './directions/stories.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 /** 350 test problems six times: 2,100 answers on which the gain is judged. */
 const [SHARES, SAMPLES] = [{ train: 0.45, validation: 0.2, test: 0.35 }, 6];
 type Study = ResultOf<typeof contract>;
+type Results = { device: string; seeds: SeedResult[]; stories?: ReflectionMechanics[] };
 type SeedResult = { seed: number; study: Study; seconds: number };
 
 export async function run(argv: string[]): Promise<void> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: argv,
+    allowPositionals: true,
     options: {
+      show: { type: 'boolean', default: false },
       seeds: { type: 'string', default: '0,1,2' },
       model: { type: 'string' },
       base: { type: 'string' },
@@ -42,14 +47,29 @@ export async function run(argv: string[]): Promise<void> {
     jobs.close();
     return;
   }
-  const found: SeedResult[] = [];
-  for (const seed of values.seeds.split(',').map(Number)) {
-    found.push(await seedStudy(seed, threads));
-    const device = `${cpus()[0]?.model ?? 'unknown'}, ${threads} threads`;
-    writeFileSync(join(RESULTS, 'reflection.json'), `${JSON.stringify({ device, seeds: found }, null, 1)}\n`);
-    writeFileSync(join(RESULTS, 'reflection.md'), page(found));
-    console.error(`seed ${seed}: ${found.at(-1)!.seconds.toFixed(0)} s`);
+  const file = join(RESULTS, 'reflection.json');
+  const known = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  const write = (change: Partial<Results>) => {
+    Object.assign(known, { device: `${cpus()[0]?.model ?? 'unknown'}, ${threads} threads` }, change);
+    writeFileSync(file, `${JSON.stringify(known, null, 1)}\n`);
+  };
+  const wants = (part: string) => !values.show && (positionals.length === 0 || positionals.includes(part));
+  if (wants('toys')) {
+    const seeds: SeedResult[] = [];
+    for (const seed of values.seeds.split(',').map(Number)) {
+      seeds.push(await seedStudy(seed, threads));
+      write({ seeds });
+      console.error(`seed ${seed}: ${seeds.at(-1)!.seconds.toFixed(0)} s`);
+    }
   }
+  if (wants('stories')) {
+    const stories: ReflectionMechanics[] = [];
+    for (const name of STORY_MODELS) {
+      stories.push(await reflectionMechanics(name, threads));
+      write({ stories });
+    }
+  }
+  writeFileSync(join(RESULTS, 'reflection.md'), page(known));
 }
 
 export async function seedStudy(
@@ -125,7 +145,25 @@ export function gates(s: Study): Gate[] {
   ];
 }
 
-function page(found: readonly SeedResult[]): string {
+function storyLines(stories: readonly ReflectionMechanics[]): string[] {
+  return [
+    '## Story models: mechanics',
+    '',
+    'The story models do not reflect, and the job says so. What follows is its mechanics alone: states just before "and" in 150 stories',
+    'against states at the same token elsewhere, and the probability of "and" at 80 held-out places of both kinds.',
+    '',
+    ...stories.flatMap(({ model, said, places, hook, areas, null_furthest, points, raw_gap }) => [
+      `- ${model}, asked for reflections: "${said}".`,
+      `- ${model}, "and" for a trigger: ${places.reflecting} places before one and ${places.other} others; held-out area by layer ${areas.map(fixed).join(', ')} ` +
+        `(shuffled labels within ${fixed(null_furthest)} of a half); steered at ${hook}: ` +
+        `${points.map(({ mode, alpha, p }) => (alpha === 0 ? `${fixed(p)} plain` : `${fixed(p)} by ${mode} ${alpha}`)).join(', ')}; ` +
+        `\`proj_raw\` at alpha / |v|^2 and \`proj_unit\` at alpha differ by ${raw_gap.toExponential(1)} in the logits.`,
+    ]),
+    '',
+  ];
+}
+
+function page({ seeds: found, stories }: Results): string {
   return [
     '# Self-reflection: toys',
     '',
@@ -155,5 +193,6 @@ function page(found: readonly SeedResult[]): string {
       ...gateLines(gates(s)),
       '',
     ]),
+    ...(stories ? storyLines(stories) : []),
   ].join('\n');
 }

@@ -1,9 +1,11 @@
 /**
- * `npm run study -- refusal [--seeds 0,1,2,3]`: the toys of `tests/support/refusal-toy.ts`, their refusal direction, copies of
- * fewer bits and weights, and repairs where refusal fell but answers did not. `npm run study -- refusal --model DIR --harmful
- * FILE --harmless FILE --token TEXT [--copy DIR ...]` runs the job on real folders (prompts as JSON lines) and prints its result.
+ * `npm run study -- refusal [toys] [stories] [--seeds 0,1,2,3]`: the toys of `tests/support/refusal-toy.ts`, their refusal direction,
+ * copies of fewer bits and weights, and repairs where refusal fell but answers did not; and the mechanics on the story models, for
+ * which it needs the reference data. `--show` runs nothing and writes the page from the results that are there.
+ * `npm run study -- refusal --model DIR --harmful FILE --harmless FILE --token TEXT [--copy DIR ...]` runs the job on real folders
+ * (prompts as JSON lines) and prints its result.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,6 +19,7 @@ import { fixed, type Gate, gateLines, within } from '../support/gates.ts';
 import { LocalJobs } from '../support/job-context.ts';
 import { promptFile } from '../support/prompt-file.ts';
 import { REFUSAL_TOKENS, type RefusalLanguage, trainRefusalToy } from '../support/refusal-toy.ts';
+import { type RefusalMechanics, refusalMechanics, STORY_MODELS } from './directions/stories.ts';
 
 const RESULTS = join(import.meta.dirname, 'results');
 const SHARES = [0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7];
@@ -24,12 +27,15 @@ const BITS = [8, 6, 4];
 
 type Repaired = { label: string; repair: ResultOf<typeof repair> };
 type Study = ResultOf<typeof study>;
+type Results = { device: string; seeds: SeedResult[]; stories?: RefusalMechanics[] };
 type SeedResult = { seed: number; study: Study; repairs: Repaired[]; seconds: number };
 
 export async function run(argv: string[]): Promise<void> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: argv,
+    allowPositionals: true,
     options: {
+      show: { type: 'boolean', default: false },
       seeds: { type: 'string', default: '0,1,2,3' },
       model: { type: 'string' },
       copy: { type: 'string', multiple: true, default: [] },
@@ -54,14 +60,29 @@ export async function run(argv: string[]): Promise<void> {
     jobs.close();
     return;
   }
-  const found: SeedResult[] = [];
-  for (const seed of values.seeds.split(',').map(Number)) {
-    found.push(await seedStudy(seed, threads));
-    const device = `${cpus()[0]?.model ?? 'unknown'}, ${threads} threads`;
-    writeFileSync(join(RESULTS, 'refusal.json'), `${JSON.stringify({ device, seeds: found }, null, 1)}\n`);
-    writeFileSync(join(RESULTS, 'refusal.md'), page(found));
-    console.error(`seed ${seed}: ${found.at(-1)!.seconds.toFixed(0)} s`);
+  const file = join(RESULTS, 'refusal.json');
+  const known = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  const write = (change: Partial<Results>) => {
+    Object.assign(known, { device: `${cpus()[0]?.model ?? 'unknown'}, ${threads} threads` }, change);
+    writeFileSync(file, `${JSON.stringify(known, null, 1)}\n`);
+  };
+  const wants = (part: string) => !values.show && (positionals.length === 0 || positionals.includes(part));
+  if (wants('toys')) {
+    const seeds: SeedResult[] = [];
+    for (const seed of values.seeds.split(',').map(Number)) {
+      seeds.push(await seedStudy(seed, threads));
+      write({ seeds });
+      console.error(`seed ${seed}: ${seeds.at(-1)!.seconds.toFixed(0)} s`);
+    }
   }
+  if (wants('stories')) {
+    const stories: RefusalMechanics[] = [];
+    for (const name of STORY_MODELS) {
+      stories.push(await refusalMechanics(name, threads));
+      write({ stories });
+    }
+  }
+  writeFileSync(join(RESULTS, 'refusal.md'), page(known));
 }
 
 /** Prompts of one kind: 128 to learn from, 32 to choose on, 200 to report on. */
@@ -105,7 +126,7 @@ export async function seedStudy(seed: number, threads: number, pruned = true): P
     const repairs: Repaired[] = [];
     for (const { label, behaviour } of result.copies) {
       const [left, answers] = [behaviour.refusal.value, behaviour.answers?.value ?? 0];
-      if (left >= 0.3 && left <= 0.9 && answers >= 0.9) {
+      if (qualifies(left, answers)) {
         const alphas = [0.25, 0.5, 1, 2, 4, 8];
         const copy = labelled.find((one) => one.label === label)!.model;
         repairs.push({ label, repair: (await jobs.run(repair, { ...params, copy, alphas })).result });
@@ -116,6 +137,9 @@ export async function seedStudy(seed: number, threads: number, pruned = true): P
     jobs.close();
   }
 }
+
+/** Where refusal fell and answers did not, a repair is tried. */
+const qualifies = (refusal: number, answers: number): boolean => refusal >= 0.3 && refusal <= 0.9 && answers >= 0.9;
 
 type Copy = { label: string; model: { local: string } | { id: string } };
 
@@ -191,12 +215,61 @@ export function gates(s: Study): Gate[] {
   ];
 }
 
-function page(found: readonly SeedResult[]): string {
+/** Of the refusal that a copy lost, the share that the repair brought back on the test prompts. */
+const broughtBack = ({ base, copy, repaired }: Repaired['repair']): number | null =>
+  repaired && (repaired.refusal.value - copy.refusal.value) / (base.refusal.value - copy.refusal.value);
+
+const repairGate = ({ label, repair }: Repaired): Gate =>
+  within(`repair of ${label}: at least .3 of the lost refusal`, broughtBack(repair), 0.3, 2);
+
+function repairTable(repairs: readonly Repaired[]): string[] {
+  const range = ({ low, high }: { low: number; high: number }) => `${fixed(low)} to ${fixed(high)}`;
+  return [
+    '| repaired copy | refusal | block, alpha | refusal | of the loss | random, same alpha | random, same norm | over-refusal | answers | KL | zeros |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...repairs.map(({ label, repair }) => {
+      const { chosen, copy, repaired, random, weights, claim } = repair;
+      const point = chosen ? `${chosen.block}, ${chosen.alpha}` : 'none qualifies';
+      return (
+        `| ${label} | ${fixed(copy.refusal.value)} | ${point} | ${fixed(repaired?.refusal.value)} | ${fixed(broughtBack(repair))}${claim ? '' : ' (no claim)'} ` +
+        `| ${range(random.same_alpha)} | ${range(random.same_norm)} | ${fixed(copy.over_refusal.value)} to ${fixed(repaired?.over_refusal.value)} ` +
+        `| ${fixed(copy.answers?.value)} to ${fixed(repaired?.answers?.value)} | ${fixed(chosen?.kl)} ` +
+        `| ${fixed(weights?.sparsity_before)} to ${fixed(weights?.sparsity_after)} |`
+      );
+    }),
+    '',
+  ];
+}
+
+function storyLines(stories: readonly RefusalMechanics[]): string[] {
+  return [
+    '## Story models: mechanics',
+    '',
+    'The story models do not refuse, and the job says so. What follows is its mechanics alone: prompts about Lily stand in the place of',
+    'harmful ones, prompts about Tim in that of harmless ones, and She in that of a refusal.',
+    '',
+    ...stories.flatMap(({ model, said, study: s, mended }) => [
+      `- ${model}, asked for a refusal that begins with "I": "${said}".`,
+      `- ${model}, She for a refusal: Lily's prompts ${fixed(s.base.refusal.value)}, Tim's ${fixed(s.base.over_refusal.value)}; source position ${s.source.position}, block ${s.source.layer}; ` +
+        `ablated: score ${fixed(s.base.refusal_score.value)} to ${fixed(s.ablated.refusal_score.value)}${s.claims.bypass ? '' : ' (within random directions: no claim)'}; ` +
+        `added: Tim's ${fixed(s.induced.over_refusal.value)}${s.claims.induce ? '' : ' (no claim)'}. Hooks and ${s.weights?.matrices} edited weights differ by ${s.weights?.hook_gap.toExponential(1)} in the logits` +
+        `${s.weights?.post_norms ? ', since norms follow what is written' : ''}; ` +
+        `${s.copies.map(({ label, verdict, norm_ratio }) => `${label}: ${verdict}, norm ratio ${fixed(norm_ratio)}`).join('; ')}; scaled back, its logits differ from the base's by ${mended.toExponential(1)}.`,
+    ]),
+    '',
+  ];
+}
+
+function page({ seeds: found, stories }: Results): string {
+  const repaired = found.filter(({ repairs }) => repairs.length > 0).length;
   return [
     '# Refusal in compressed models: toys',
     '',
     'Made by `npm run study -- refusal`. Refusal: share of 200 harmful prompts whose most likely next token opens one; answers: share',
-    'of 200 harmless prompts answered rightly. The repair is tried where refusal lies in .3 to .9 with answers of .9 or more.',
+    'of 200 harmless prompts answered rightly. The repair is tried where refusal lies in .3 to .9 with answers of .9 or more: variant A,',
+    'chosen on 32 prompts of each kind and reported on 200; random: refusal after the same edit along 39 random directions, central 95 %.',
+    '',
+    ...gateLines([within('copies of at least two seeds qualify for a repair', repaired, 2, found.length)]),
     '',
     ...found.flatMap(({ seed, study: s, repairs }) => [
       `## Seed ${seed}`,
@@ -217,12 +290,8 @@ function page(found: readonly SeedResult[]): string {
       '',
       ...(repairs.length === 0
         ? ['No copy qualifies for a repair: skipped.', '']
-        : repairs.map(({ label, repair: { chosen, copy, repaired, random } }) => {
-            const to = chosen
-              ? `block ${chosen.block}, alpha ${chosen.alpha}: refusal ${fixed(repaired?.refusal.value)}, answers ${fixed(repaired?.answers?.value)}`
-              : 'no point qualifies';
-            return `Repair of ${label} (refusal ${fixed(copy.refusal.value)}): ${to}; random directions reach ${fixed(random.same_alpha.high)}.\n`;
-          })),
+        : [...gateLines(repairs.map(repairGate)), '', ...repairTable(repairs)]),
     ]),
+    ...(stories ? storyLines(stories) : []),
   ].join('\n');
 }
