@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- interactive [--torch DIR] [--rounds 12] [--only NAME,...] [--save]`: what stands between a request and its
+ * `npm run bench -- interactive [--torch DIR] [--llama DIR] [--rounds 12] [--only NAME,...] [--save]`: what stands between a request and its
  * text on one machine over the loopback: the first token beside the same `generate` in this process, a small job from POST to
  * result, 200 small jobs through two workers, requests with different vectors in one running batch, steering and conditions, a
- * request beside a training, and decoding beside transformers in turns where DIR holds its packages. About four minutes.
+ * request beside a training, and decoding beside transformers and llama.cpp (float32 and Q8_0) in turns, where the folders hold
+ * their packages: torch's site-packages, and one in which `npm install node-llama-cpp` was run. About six minutes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, getPriority, loadavg } from 'node:os';
@@ -15,18 +16,13 @@ import { type LanguageModel, loadModel } from '../../gpu-worker/lm/inference/mod
 import { stream } from '../../shared/math/random.ts';
 import { Stack, type Worker } from '../end-to-end/support/stack.ts';
 import { data } from '../support/guide.ts';
-import { CONFIG, generatedLlama } from './lm/generated.ts';
-import { Transformers } from './lm/transformers.ts';
-import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
+import { decode } from './interactive/decode.ts';
+import { type Line, type Measure, ROWS, THREADS, TOKENS } from './interactive/measure.ts';
+import { interleaved, ratios, show, summary, timed } from './pairs.ts';
 
 const STORY = data('models', 'bitstories3M-hf');
 const SMALLEST = data('models', 'stories260K-hf');
 const PROMPT = 'Once upon a time there was a little girl named Lily.';
-const TOKENS = 32;
-const THREADS = 2;
-
-type Line = { what: string; figure: Summary; unit: string; against: string; target: string };
-type Measure = (add: (line: Line) => void, rounds: number, torch: string | undefined) => Promise<void>;
 
 /** Milliseconds to the first token, and between those after it. */
 type Pace = { first: number; each: number };
@@ -173,7 +169,6 @@ const manyJobs: Measure = (add) =>
     });
   });
 
-const ROWS = 8;
 const runningBatch: Measure = async (add, rounds) => {
   const model = await loadModel(STORY, { threads: THREADS, spinning: false });
   const hook = 'resid_post.3';
@@ -292,42 +287,6 @@ const besideTraining: Measure = (add, rounds) =>
     });
   });
 
-const decode: Measure = async (add, rounds, torch) => {
-  if (torch === undefined) {
-    return;
-  }
-  const folder = generatedLlama(CONFIG);
-  const model = await loadModel(folder, { threads: THREADS });
-  const other = await Transformers.start(torch, folder, THREADS);
-  const batch = new RunningBatch(model, 0);
-  try {
-    for (const rows of [1, ROWS]) {
-      const ids = Array.from({ length: 16 }, (_, i) => (i * 17 + 5) % model.architecture.vocabulary);
-      const options = { maxTokens: TOKENS, stopTokens: [] };
-      const times = await interleaved(Math.min(rounds, 8), {
-        ours: () =>
-          timed(() =>
-            Promise.all(Array.from({ length: rows }, () => batch.generate([ids], options, { owner: 'bench' }))),
-          ),
-        theirs: () => other.time({ op: 'decode', batch: rows, seq: 16, tokens: TOKENS }),
-      });
-      const ratio = summary(ratios(times.theirs!, times.ours!));
-      add({
-        what: `decoding 61 M parameters, ${rows} at a time, in the running batch`,
-        figure: ratio,
-        unit: 'times as fast',
-        against: 'transformers',
-        target: rows === 1 ? '1.5' : '3',
-      });
-      const rate = summary(times.ours!.map((ms) => (1000 * rows * TOKENS) / ms));
-      add({ what: `the same, ${rows} at a time`, figure: rate, unit: 'tokens/s', against: '', target: '' });
-    }
-  } finally {
-    other.stop();
-    await model.release();
-  }
-};
-
 const MEASURES: Record<string, Measure> = { firstToken, smallJob, manyJobs, runningBatch, besideTraining, decode };
 const RESULT = join(import.meta.dirname, 'results/interactive.json');
 
@@ -336,6 +295,7 @@ export async function run(args: string[]): Promise<void> {
     args,
     options: {
       torch: { type: 'string' },
+      llama: { type: 'string' },
       rounds: { type: 'string', default: '12' },
       only: { type: 'string' },
       save: { type: 'boolean', default: false },
@@ -356,7 +316,7 @@ export async function run(args: string[]): Promise<void> {
         console.log(`${line.what}${against}: ${show(line.figure, 1)} ${line.unit}${target}`);
       },
       Number(values.rounds),
-      values.torch,
+      { torch: values.torch, llama: values.llama },
     );
   }
   if (values.save) {

@@ -12,7 +12,8 @@ import { type LanguageModel, loadModel } from '../../gpu-worker/lm/inference/mod
 import type { ForwardRequest } from '../../gpu-worker/lm/inference/pass.ts';
 import { data, hasData } from '../support/guide.ts';
 import { generatedLlama } from './lm/generated.ts';
-import { type Task, Transformers } from './lm/transformers.ts';
+import type { Task } from './lm/measured-process.ts';
+import { startTransformers } from './lm/transformers.ts';
 import { interleaved, ratios, type Summary, show, summary, timed } from './pairs.ts';
 
 const THREADS = 2;
@@ -25,7 +26,7 @@ const rows = (model: LanguageModel, batch: number, seq: number): number[][] =>
 
 async function measure(name: string, folder: string, pairs: number, torch: string | undefined): Promise<Line[]> {
   const model = await loadModel(folder, { threads: THREADS });
-  const other = torch === undefined ? null : await Transformers.start(torch, folder, THREADS);
+  const other = torch === undefined ? null : await startTransformers(torch, folder, THREADS);
   const lines: Line[] = [];
   const compare = async (what: string, tokens: number, ours: () => Promise<unknown>, task: Task) => {
     const times = await interleaved(pairs, {

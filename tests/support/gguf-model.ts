@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { float16Bits, float16Value } from '../../shared/formats/safetensors-values.ts';
 import { stream } from '../../shared/math/random.ts';
-import { listWeights } from '../../shared/models/architecture.ts';
+import { type Architecture, listWeights } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import { CONFIG, type Written } from './quantised-model.ts';
 
@@ -93,32 +93,44 @@ export type GgufOptions = {
   tokens?: readonly string[];
 };
 
+type GgufTensor = { name: string; shape: number[]; type: number; bytes: Uint8Array };
+type Shapes = Pick<Architecture, 'heads' | 'kvHeads'>;
+
+/** A weight as the format names and stores it; type 0 is float32, every other Q8_0. */
+export function ggufTensor(
+  a: Shapes,
+  { name, shape, values }: { name: string; shape: readonly number[]; values: Float32Array },
+  type: number,
+): GgufTensor {
+  const heads = name.includes('q_proj') ? a.heads : name.includes('k_proj') ? a.kvHeads : 0;
+  const stored = heads ? interleaved(values, shape[0]!, heads) : values;
+  const layer = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name);
+  const own = layer ? `blk.${layer[1]}.${NAMES[layer[2]!]}` : NAMES[name.replace(/\.weight$/, '')]!;
+  return {
+    name: `${own}.weight`,
+    shape: [...shape].reverse(),
+    type,
+    bytes: type === 0 ? new Uint8Array(Float32Array.from(stored).buffer) : q8(stored).bytes,
+  };
+}
+
 /** Writes the file; its projections in Q8_0, or all in float32. */
 export function ggufModel(options: GgufOptions = {}): Written {
   const { architecture = 'llama', quantised = true, tied = false, factors, type, extraKey, tokens } = options;
   const a = parseArchitecture({ ...CONFIG, tie_word_embeddings: tied });
   const dense = new Map<string, Float32Array>();
-  const tensors: { name: string; shape: number[]; type: number; bytes: Uint8Array }[] = [];
+  const tensors: GgufTensor[] = [];
   for (const { name, shape } of listWeights(familyOf('llama').weights(a))) {
     const size = shape.reduce((product, n) => product * n, 1);
     let values: Float32Array = Float32Array.from(stream(3, name).normal(size, { deviation: 0.15 }), (x) =>
       shape.length === 1 ? 1 + x : x,
     );
-    const heads = name.includes('q_proj') ? a.heads : name.includes('k_proj') ? a.kvHeads : 0;
     const packed = quantised && name.endsWith('_proj.weight') ? q8(values) : null;
     if (packed) {
       values = packed.dense;
     }
     dense.set(name, values);
-    const stored = heads ? interleaved(values, shape[0]!, heads) : values;
-    const layer = /^model\.layers\.(\d+)\.(.+)\.weight$/.exec(name);
-    const own = layer ? `blk.${layer[1]}.${NAMES[layer[2]!]}` : NAMES[name.replace(/\.weight$/, '')]!;
-    tensors.push({
-      name: `${own}.weight`,
-      shape: [...shape].reverse(),
-      type: packed ? (type ?? 8) : 0,
-      bytes: packed ? q8(stored).bytes : new Uint8Array(Float32Array.from(stored).buffer),
-    });
+    tensors.push(ggufTensor(a, { name, shape, values }, packed ? (type ?? 8) : 0));
   }
   if (factors) {
     tensors.push({
@@ -128,6 +140,19 @@ export function ggufModel(options: GgufOptions = {}): Written {
       bytes: new Uint8Array(Float32Array.from(factors).buffer),
     });
   }
+  const bytes = ggufFile(a, tensors, { architecture, ...(extraKey && { extraKey }), ...(tokens && { tokens }) });
+  const parent = mkdtempSync(join(tmpdir(), 'sextant-gguf-'));
+  const path = join(parent, 'model.gguf');
+  writeFileSync(path, bytes);
+  return { path, dense, remove: () => rmSync(parent, { recursive: true }) };
+}
+
+/** The file of these tensors. */
+export function ggufFile(
+  a: Architecture,
+  tensors: readonly GgufTensor[],
+  { architecture = 'llama', extraKey, tokens }: Pick<GgufOptions, 'architecture' | 'extraKey' | 'tokens'> = {},
+): Uint8Array {
   const keys = new Bytes();
   let count = 0;
   const key = (name: string, kind: number) => {
@@ -136,7 +161,7 @@ export function ggufModel(options: GgufOptions = {}): Written {
   };
   key('general.architecture', 8).text(architecture);
   const numbers: Record<string, number> = {
-    context_length: 32,
+    context_length: a.context,
     embedding_length: a.width,
     block_count: a.layers,
     feed_forward_length: a.mlpWidth,
@@ -171,8 +196,5 @@ export function ggufModel(options: GgufOptions = {}): Written {
   for (const { bytes } of tensors) {
     file.add(bytes).pad(32);
   }
-  const parent = mkdtempSync(join(tmpdir(), 'sextant-gguf-'));
-  const path = join(parent, 'model.gguf');
-  writeFileSync(path, file.joined());
-  return { path, dense, remove: () => rmSync(parent, { recursive: true }) };
+  return file.joined();
 }
