@@ -95,7 +95,7 @@ export default defineJob({
         if (step > steps || checkpoints.indexOf(step) !== i) {
           refuse(
             ['checkpoints', i],
-            step > steps ? `step ${step} is beyond the end, ${steps}` : `${step} is there twice`,
+            step > steps ? `step ${step} is beyond the end, which is step ${steps}` : `step ${step} is named twice`,
           );
         }
       }

@@ -15,7 +15,7 @@ export const hookSchema = z
   .max(60)
   .regex(/^[a-z_]+(\.\d+){1,2}$/, 'a hook point such as resid_post.2')
   .refine((hook) => !hook.startsWith('attn_pattern.'), {
-    message: 'attention patterns are no vectors; `patterns` of activations.read tells them',
+    message: 'attention patterns are no vectors of fixed width; `patterns` of activations.read tells them',
     params: { code: 'hook_unknown' },
   })
   .describe('hook point of vectors, for example resid_post.2; layers and heads count from 0');

@@ -148,6 +148,7 @@ export class Dispatcher extends DurableObject<Env> {
 
   async #sendAll(): Promise<void> {
     const now = Date.now();
+    this.#store.takeBack(now);
     const { live, idle_since } = this.#store.workers(now - LIVE_MS);
     await this.#resendLost(now, idle_since);
     for (;;) {

@@ -124,6 +124,14 @@ export class DispatcherStore {
       this.#sql.exec("UPDATE jobs SET state = 'running', worker = ? WHERE job = ? AND state = 'sent'", worker, job);
     }
   }
+  /** Takes back times that a clock which ran ahead has left: what is stored has happened. */
+  takeBack(now: number): void {
+    this.#sql.exec('UPDATE jobs SET sent_at = ?1 WHERE sent_at > ?1', now);
+    this.#sql.exec(
+      'UPDATE live SET seen_at = min(seen_at, ?1), idle_at = min(idle_at, ?1) WHERE seen_at > ?1 OR idle_at > ?1',
+      now,
+    );
+  }
   gone(worker: string): void {
     this.#sql.exec('DELETE FROM live WHERE worker = ?', worker);
   }

@@ -47,6 +47,7 @@ describe('a recipe', () => {
           latent: 3,
           positive: { label: 'p' },
           negative: { label: 'n' },
+          prompts: ['p'],
         },
       },
       step('c', { needs: ['derive'], over: { from: 'steps.derive.published.vector' } }),

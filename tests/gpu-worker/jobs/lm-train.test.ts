@@ -201,13 +201,6 @@ describe('lm.train', () => {
 
   it.each([
     [{ from: { local: 'tiny' }, layers: 5 }, 'data_invalid', /sizes of its own/, '/params/layers'],
-    [
-      { from: { local: 'tiny' }, tokenizer: { local: 'tiny' } },
-      'tokenizer_mismatch',
-      /keeps its own/,
-      '/params/tokenizer',
-    ],
-    [{ tokenizer: { local: 'tiny' }, corpus: { planted: { seed: 0 } } }, 'tokenizer_mismatch', /words of its own/],
     [{ from: { local: 'tiny' }, corpus: { planted: { seed: 0 } } }, 'data_invalid', /the generated language has/],
     [{ from: { local: 'tiny' }, context: 40 }, 'context_exceeded', /40 tokens/],
     [{ from: { local: 'tiny' }, freeze: ['model.layers.9.*'] }, 'data_invalid', /'model.layers.9.\*' fits no weight/],

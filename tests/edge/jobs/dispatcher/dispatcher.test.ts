@@ -130,4 +130,29 @@ describe('the dispatcher', () => {
     );
     expect(problem).toMatchObject({ status: 422, errors: [{ pointer: '/pool', code: 'pool_unknown' }] });
   });
+
+  it('takes back the times that a clock which ran a day ahead has left', async () => {
+    const name = 'clocks';
+    const [job] = waitingOf('ahead', 1);
+    const dispatcher = dispatcherOf(env, batch(name));
+    await dispatcher.enqueue(job!);
+    const day = 25 * 3_600_000;
+    const times = () =>
+      runInDurableObject(env.DISPATCHER.getByName(name), (_, { storage }) =>
+        storage.sql
+          .exec<{ at: number }>(
+            'SELECT sent_at AS at FROM jobs UNION ALL SELECT seen_at FROM live UNION ALL SELECT idle_at FROM live',
+          )
+          .toArray()
+          .map(({ at }) => at),
+      );
+    await runInDurableObject(env.DISPATCHER.getByName(name), (_, { storage }) => {
+      const then = Date.now() + day;
+      storage.sql.exec("UPDATE jobs SET state = 'sent', sends = 1, sent_at = ?", then);
+      storage.sql.exec('INSERT INTO live VALUES (?, ?, NULL, ?)', randomId('wkr'), then, then);
+    });
+    await dispatcher.ended(randomId('job'));
+    await until(async () => Math.max(...(await times())) <= Date.now(), 'the times to be of now');
+    expect(await dispatcher.state()).toMatchObject({ sent: 1, workers: 1 });
+  });
 });
