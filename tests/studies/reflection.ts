@@ -149,8 +149,8 @@ function storyLines(stories: readonly ReflectionMechanics[]): string[] {
   return [
     '## Story models: mechanics',
     '',
-    'The story models do not reflect, and the job says so. What follows is its mechanics alone: states just before "and" in 150 stories',
-    'against states at the same token elsewhere, and the probability of "and" at 80 held-out places of both kinds.',
+    'The story models do not reflect, and the job ends by saying what they lack. What follows is its mechanics alone: states just before',
+    '"and" in 150 stories against states at the same token elsewhere, and the probability of "and" at 80 held-out places.',
     '',
     ...stories.flatMap(({ model, said, places, hook, areas, null_furthest, points, raw_gap }) => [
       `- ${model}, asked for reflections: "${said}".`,
