@@ -1,8 +1,8 @@
 /**
- * `npm run bench -- costs [--calibrate] [--missing]`: processor time and peak memory of jobs of several sizes, each
+ * `npm run bench -- costs [--calibrate] [--missing] [--only TYPE,TYPE]`: processor time and peak memory of jobs of several sizes, each
  * in a process of its own, beside what their estimate says. `--calibrate` fits the unit costs anew and writes those that
  * estimates are made of; sizes that are marked as held take no part in the fit. `--missing` measures only sizes that no
- * kept measurement is of. Linux.
+ * kept measurement is of; `--only` measures jobs of these types, and the others keep what they have. Linux.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -145,9 +145,11 @@ export async function run(options: string[]): Promise<void> {
   const kept = existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as { lines: Line[] }).lines : [];
   const inputs = writeInputs();
   const units: Record<string, UnitCosts> = { ...UNIT_COSTS };
-  const lines: Line[] = [];
+  const only = options[options.indexOf('--only') + 1]?.split(',');
+  const asked = (type: string): boolean => !options.includes('--only') || only?.includes(type) === true;
+  let lines = kept;
   try {
-    for (const type of new Set(CASES.map((one) => one.type))) {
+    for (const type of new Set(CASES.map((one) => one.type).filter(asked))) {
       const rows: Row[] = [];
       let measuredNow = 0;
       for (const one of CASES.filter((other) => other.type === type)) {
@@ -160,9 +162,8 @@ export async function run(options: string[]): Promise<void> {
       if (calibrates && measuredNow > 0) {
         units[type] = fitted(rows);
       }
-      for (const row of rows) {
-        lines.push(lineOf(row, units[type]));
-      }
+      lines = [...lines.filter((line) => line.type !== type), ...rows.map((row) => lineOf(row, units[type]))];
+      writeLines(lines);
     }
   } finally {
     inputs.remove();
@@ -170,8 +171,14 @@ export async function run(options: string[]): Promise<void> {
   if (calibrates) {
     writeFileSync(UNITS, unitsFile(units));
   }
+}
+
+/** Types in the order of their cases, whenever each was measured. */
+function writeLines(lines: readonly Line[]): void {
   const host = { cpu: cpus()[0]?.model ?? null, node: process.version, measure: 'CPU time and VmHWM of one process' };
-  writeFileSync(RESULTS, `${JSON.stringify({ host, lines }, null, 1)}\n`);
+  const types = [...new Set(CASES.map((one) => one.type))];
+  const sorted = types.flatMap((type) => lines.filter((line) => line.type === type));
+  writeFileSync(RESULTS, `${JSON.stringify({ host, lines: sorted }, null, 1)}\n`);
 }
 
 function lineOf({ case: one, work, measured }: Row, costs: UnitCosts | undefined) {
