@@ -1,5 +1,6 @@
 /** The frontier of a comparison: points averaged over seeds, and methods compared at one share of zero tiles. */
 
+import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Tile } from '../tiles/tiles.ts';
 import type { MethodName, Point } from './points.ts';
 
@@ -81,11 +82,17 @@ export function atEqualSparsity(all: readonly Measured[], shares: readonly numbe
 
 /**
  * The chosen point: among all settings whose mean validation score is within `tolerance` of the best one's, that with most
- * zero tiles, and of its seeds the one with the best score.
+ * zero tiles, and of its seeds the one with the best score. Settings that diverged are passed over.
+ * @throws SextantError `not_finite` where all of them did
  */
 export function chosenPoint<T extends Measured>(all: readonly T[], tolerance: number): T {
-  const groups = groupedBy(all, ({ point }) => settingKey(point));
   const mean = (group: readonly T[], of: (item: T) => number) => spread(group.map(of)).mean;
+  const groups = groupedBy(all, ({ point }) => settingKey(point)).filter((group) =>
+    Number.isFinite(mean(group, ({ score }) => score)),
+  );
+  if (groups.length === 0) {
+    throw new SextantError('not_finite', 'no training ends with a validation score that is a number');
+  }
   const best = Math.max(...groups.map((group) => mean(group, ({ score }) => score)));
   const good = groups.filter((group) => mean(group, ({ score }) => score) >= best - tolerance);
   const [sparsest] = good.sort((a, b) => mean(b, ({ zeroShare }) => zeroShare) - mean(a, ({ zeroShare }) => zeroShare));

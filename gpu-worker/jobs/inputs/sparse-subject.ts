@@ -14,6 +14,7 @@ import type { ModelSpec } from '../../block-sparse/training/model.ts';
 import { type Samples, splitSamples, takeSamples } from '../../block-sparse/training/samples.ts';
 import { networkSubject, type Subject } from '../../block-sparse/training/subject.ts';
 import { completeRows, openTable, takeRows } from '../../fairness/table-input.ts';
+import { crossEntropy } from '../../lm/index.ts';
 import type { JobContext } from '../handler.ts';
 import { openCorpus } from './corpus-input.ts';
 import { type OpenedModel, openModel } from './model-input.ts';
@@ -31,7 +32,7 @@ export type OpenedSubject = (
 };
 type Context = JobContext<SparseParams>;
 
-/** @throws SextantError `data_invalid`, `input_not_found`, `memory_exceeded`, `validation_failed`, and as `openModel` */
+/** @throws SextantError `data_invalid`, `input_not_found`, `memory_exceeded`, `validation_failed`, `not_finite`, and as `openModel` */
 export const openSubject = (context: Context): Promise<OpenedSubject> =>
   context.params.task.kind === 'lm' ? openLanguage(context, context.params.task) : openNetwork(context);
 
@@ -76,6 +77,8 @@ async function openLanguage(
       validation: held.filter((_, i) => i % 2 === 0),
       test: held.filter((_, i) => i % 2 === 1),
     };
+    // A model that gives no numbers is named by where it does not, before anything is trained.
+    await crossEntropy(model, data.validation.slice(0, batch));
     return {
       subject: languageSubject(model.folder, data, { patterns: layers, context: length, batch }),
       task: 'language',
