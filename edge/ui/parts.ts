@@ -23,7 +23,7 @@ export function table(caption: string, columns: readonly string[], rows: readonl
   const kind = (i: number) => (numeric[i] ? 'number' : null);
   return h(
     'div',
-    { class: 'table', tabindex: 0, role: 'region', 'aria-label': caption },
+    { class: 'table', tabindex: 0, role: 'group', 'aria-label': caption },
     h(
       'table',
       {},

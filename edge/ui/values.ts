@@ -16,6 +16,8 @@ const VIEWS: Readonly<Record<string, string>> = {
 /** Longer texts are folded. */
 const LONG = 600;
 const MOST_ROWS = 200;
+/** What holds no more than this stands open. */
+const OPEN_ENTRIES = 12;
 
 const isRecord = (value: Json): value is Record<string, Json> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -37,7 +39,7 @@ function scalar(value: Json): Child {
         'details',
         {},
         h('summary', {}, h('bdi', {}, `${value.slice(0, 80)}…`), ` ${figure(value.length)} characters`),
-        h('bdi', { class: 'long' }, value),
+        h('bdi', { class: 'long', tabindex: 0 }, value),
       )
     : h('bdi', {}, value);
 }
@@ -71,10 +73,11 @@ function fold(key: string, value: Json): HTMLDetailsElement {
     {},
     h('summary', {}, h('bdi', {}, key), h('span', { class: 'quiet' }, ` ${figure(size)}`)),
   );
-  const open = size <= 12;
-  const show = () => details.childElementCount === 1 && details.append(...[laidOut(value, key)].filter(isThere));
+  const body = h('div');
+  details.append(body);
+  const show = () => body.childNodes.length === 0 && body.append(...[laidOut(value, key)].filter(isThere));
   details.addEventListener('toggle', () => details.open && show());
-  if (open) {
+  if (size <= OPEN_ENTRIES) {
     show();
     details.open = true;
   }

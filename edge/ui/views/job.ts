@@ -40,8 +40,8 @@ export async function job(place: Place, id = ''): Promise<Node> {
     heading(first.type, link('All jobs', 'jobs')),
     live,
     about,
-    section('Progress', curves),
     outcome,
+    section('Progress', curves),
     section('Parameters', params),
   );
 }
@@ -137,7 +137,7 @@ function failure(job: Job): Node {
       : error?.code === 'timeout'
         ? 'Create it again with a longer timeout_s, or with less to do.'
         : error?.errors?.length
-          ? 'Change the parameters named below and create the job again.'
+          ? 'Change the parameters named above and create the job again.'
           : passing.includes(error?.code ?? '')
             ? 'Nothing is wrong with the parameters: create the job again. If it fails again, tell the operator its trace.'
             : 'Read what it says, change the parameters, and create the job again. A dry run says what is wrong with them before anything happens.';

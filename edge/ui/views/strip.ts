@@ -2,8 +2,11 @@
 
 const HEIGHT = { strip: 96, overview: 22 };
 
-/** Colours of the style sheet, which follow light and dark. */
-const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A colour of the style sheet, which follows light and dark, as a canvas takes it. */
+function colour(canvas: HTMLCanvasElement, name: string): string {
+  canvas.style.color = `var(${name})`;
+  return getComputedStyle(canvas).color;
+}
 
 /** The drawing surface in CSS pixels, cleared. */
 function surface(canvas: HTMLCanvasElement, height: number): { context: CanvasRenderingContext2D; width: number } {
@@ -24,10 +27,10 @@ export function drawStrip(
   const height = HEIGHT.strip;
   const { context, width } = surface(canvas, height);
   const across = (second: number) => ((second - from) / (to - from)) * width;
-  context.strokeStyle = colour('--line');
+  context.strokeStyle = colour(canvas, '--line');
   for (let second = Math.ceil(from); second <= to; second++) {
     if ((flags[second]?.length ?? 0) > 0) {
-      context.fillStyle = colour('--flag');
+      context.fillStyle = colour(canvas, '--flag');
       context.fillRect(across(second), 0, across(second + 1) - across(second), height);
     }
     context.beginPath();
@@ -39,7 +42,7 @@ export function drawStrip(
   const low = known.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = known.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const scale = (height - 8) / (high - low || 1);
-  context.strokeStyle = colour('--ink');
+  context.strokeStyle = colour(canvas, '--ink');
   context.lineWidth = 1.2;
   context.beginPath();
   let open = false;
@@ -62,12 +65,12 @@ export function drawStrip(
 export function drawOverview(canvas: HTMLCanvasElement, flagged: readonly string[][], from: number, to: number): void {
   const { context, width } = surface(canvas, HEIGHT.overview);
   const across = (second: number) => (second / Math.max(1, flagged.length)) * width;
-  context.fillStyle = colour('--bad');
+  context.fillStyle = colour(canvas, '--bad');
   flagged.forEach((flags, second) => {
     if (flags.length > 0) {
       context.fillRect(across(second), 8, Math.max(1, across(1)), HEIGHT.overview - 8);
     }
   });
-  context.fillStyle = colour('--link');
+  context.fillStyle = colour(canvas, '--link');
   context.fillRect(across(from), 0, Math.max(3, across(to) - across(from)), 5);
 }

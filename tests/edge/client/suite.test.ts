@@ -1,28 +1,20 @@
 /** One suite in every runtime that the client is for; a runtime that this machine lacks is skipped and shows as such. */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chromiumPath, programs } from '../../support/browser.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 type Report = { ran: number; failed: Record<string, string> };
 
-/** The paths under which a program of one of these names lies. */
-const programs = (...names: string[]): string[] =>
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .flatMap((folder) => names.map((name) => join(folder, name)))
-    .filter((path) => existsSync(path));
 const node20 = programs('node').find((path) => /^v20\./.test(execFileSync(path, ['--version'], { encoding: 'utf8' })));
-const chromium = [process.env.CHROMIUM ?? '', ...programs('chromium', 'chromium-browser', 'google-chrome')].find(
-  (path) => path !== '' && existsSync(path),
-);
 
 const scratch = mkdtempSync(join(import.meta.dirname, '.suite-'));
 let bundle = '';
@@ -65,7 +57,7 @@ describe("the client's suite", () => {
     }
   });
 
-  it.skipIf(!chromium)('holds in Chromium', async () => {
+  it.skipIf(!chromiumPath)('holds in Chromium', async () => {
     let report = (_: Report): void => undefined;
     const reported = new Promise<Report>((resolve) => {
       report = resolve;
@@ -87,7 +79,7 @@ describe("the client's suite", () => {
       '--no-first-run',
       `--user-data-dir=${scratch}/profile`,
     ];
-    const browser = spawn(chromium!, [...options, `http://127.0.0.1:${port}/`], { stdio: 'ignore' });
+    const browser = spawn(chromiumPath!, [...options, `http://127.0.0.1:${port}/`], { stdio: 'ignore' });
     const ended = once(browser, 'exit');
     try {
       expectAllWell(await reported);
