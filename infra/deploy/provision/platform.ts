@@ -9,7 +9,7 @@ type Envelope = {
 type Row = Record<string, unknown>;
 
 /** The platform refused; `status` is that of its answer. */
-export class PlatformError extends Error {
+class PlatformError extends Error {
   readonly status: number;
   constructor(what: string, status: number, errors: Envelope['errors']) {
     const said = errors.map(({ code, message }) => `${message} (${code})`).join('; ') || 'without a reason';
