@@ -81,6 +81,9 @@ export const byNumber = <Row>(list: string, first: number, numberOf: (row: Row) 
   after: (row) => encodeKeyCursor(`${list} ${numberOf(row)}`),
 });
 
+/** Characters of JSON after which a page ends before its limit: it has one item at least. */
+const PAGE_CHARACTERS = 2_000_000;
+
 /**
  * The body of a list's page, and its `Link` header to the next one (RFC 8288). `read` gives up to so many rows from the
  * start on: one more is asked for than is shown. Raises parameter_invalid for a cursor that is none of this list.
@@ -93,13 +96,22 @@ export async function pageOf<Row, Start, Shown>(
   view: (row: Row) => Shown,
 ): Promise<{ data: Shown[]; next_cursor: string | null }> {
   const rows = await read(order.start(cursor), limit + 1);
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const next = rows.length > limit && last !== undefined ? order.after(last) : null;
+  const data: Shown[] = [];
+  let room = PAGE_CHARACTERS;
+  for (const row of rows.slice(0, limit)) {
+    const one = view(row);
+    room -= JSON.stringify(one).length;
+    if (room < 0 && data.length > 0) {
+      break;
+    }
+    data.push(one);
+  }
+  const last = rows[data.length - 1];
+  const next = rows.length > data.length && last !== undefined ? order.after(last) : null;
   if (next !== null) {
     const url = new URL(c.req.url);
     url.searchParams.set('cursor', next);
     c.header('link', `<${url.pathname}${url.search}>; rel="next"`);
   }
-  return { data: shown.map(view), next_cursor: next };
+  return { data, next_cursor: next };
 }
