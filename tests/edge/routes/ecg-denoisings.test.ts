@@ -27,6 +27,9 @@ describe('POST /v1/ecg/denoisings', () => {
     const again = await post(client, record(), { key: 'same' });
     expect(again.headers.get('idempotency-replayed')).toBe('true');
     expect(await again.json()).toMatchObject({ id: job.id });
+    await client.call('POST', `/v1/jobs/${job.id}/cancel`);
+    const ended = jobSchema.parse(await (await client.call('GET', `/v1/jobs/${job.id}`)).json());
+    expect(Date.parse(ended.expires_at!) - Date.parse(ended.ended_at!)).toBe(24 * 3_600_000);
   });
 
   it('takes a minute of two leads at 2,000 Hz, and answers 413 with the job for more', async () => {
@@ -36,6 +39,10 @@ describe('POST /v1/ecg/denoisings', () => {
       const problem = await problemOf(await post(client, larger));
       expect(problem).toMatchObject({ code: 'computation_too_large', status: 413, job_type: 'ecg.denoise' });
     }
+    const padded = `${JSON.stringify(record())}${' '.repeat(8 * 2 ** 20)}`;
+    const headers = { 'content-type': 'application/json', 'idempotency-key': 'padded' };
+    const problem = await problemOf(await client.call('POST', '/v1/ecg/denoisings', { body: padded, headers }));
+    expect(problem).toMatchObject({ code: 'body_too_large', status: 413, job_type: 'ecg.denoise' });
   });
 
   it('refuses what nobody means', async () => {
