@@ -58,6 +58,7 @@ function forget(reason: string | null): void {
   client = null;
   shown.abort();
   menu.hidden = true;
+  main.removeAttribute('aria-busy');
   document.title = 'Sextant';
   const form = keyForm(enter, reason);
   fill(main, form);
@@ -89,6 +90,10 @@ async function show(): Promise<void> {
   showMenu(name in VIEWS ? name : 'jobs');
   main.setAttribute('aria-busy', 'true');
   const fail = (error: unknown): void => {
+    if (signal.aborted) {
+      // another view stands by now, and what this one asked for was called off
+      return;
+    }
     if (isUnknownKey(error)) {
       forget(
         'The service does not accept this key: it was revoked, has expired, or was not copied whole. Enter another one.',

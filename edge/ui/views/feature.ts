@@ -68,8 +68,12 @@ function shaded({ at, tokens }: Context, strongest: number): Child[] {
   });
 }
 
-/** Blanks and line ends as signs, so that tokens of nothing else are seen. */
-const visibleText = (text: string): string => text.replaceAll('\n', '⏎').replaceAll('\t', '⇥') || '∅';
+/** Line ends and tabs as signs, and blanks where a token is nothing else, so that every token is seen. */
+const visibleText = (text: string): string =>
+  text
+    .replaceAll('\n', '⏎')
+    .replaceAll('\t', '⇥')
+    .replace(/^ +$/, (blanks) => '␣'.repeat(blanks.length)) || '∅';
 
 const effects = (title: string, tokens: readonly { text: string; logit: number }[]): Node =>
   h(

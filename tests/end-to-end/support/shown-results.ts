@@ -1,5 +1,7 @@
 /** Results for the browser page to show, each as the contract has it: as large, and as hostile, as they may be. */
+import { createHash } from 'node:crypto';
 import { jobSchema } from '../../../shared/contracts/job.ts';
+import { frameOf, jobEventSchema } from '../../../shared/contracts/job-event.ts';
 import { latentSchema } from '../../../shared/contracts/latent.ts';
 import { predictorSchema, reportSchema, saeSchema } from '../../../shared/contracts/manifest.ts';
 import { predictionsSchema } from '../../../shared/contracts/predictor.ts';
@@ -127,13 +129,15 @@ export const predictionOf = (age: number) =>
 /** A day of two leads at 250 samples per second. */
 const [RATE, SECONDS, LEADS] = [250, 86_400, ['II', HOSTILE.slice(0, 70)]];
 const prefix = npyPrefix('float64', [LEADS.length, RATE * SECONDS]);
-const artefact = (name: string, bytes: number, mediaType: string, n: string) => ({
+const artefact = (name: string, bytes: number, mediaType: string, n: string, sha256 = digest) => ({
   id: `art_${n.repeat(26)}`,
   name,
-  sha256: digest,
+  sha256,
   bytes,
   media_type: mediaType,
 });
+const whole = (name: string, content: string, mediaType: string, n: string) =>
+  artefact(name, Buffer.byteLength(content), mediaType, n, createHash('sha256').update(content).digest('hex'));
 const flags = Array.from({ length: SECONDS }, (_, second) => (second % 1000 === 3 ? ['flat', 'lead_off'] : []));
 export const quality = JSON.stringify({
   second: 1,
@@ -188,9 +192,26 @@ export const denoising = jobSchema.parse({
   run: null,
   artefacts: [
     artefact('denoised.npy', recordingBytes, 'application/octet-stream', 'a'),
-    artefact('quality.json', quality.length, 'application/json', 'b'),
-    artefact('picture.svg', SVG.length, 'image/svg+xml', 'c'),
+    whole('quality.json', quality, 'application/json', 'b'),
+    whole('picture.svg', SVG, 'image/svg+xml', 'c'),
   ],
   published: [],
   labels: { note: HOSTILE },
 });
+
+/** Its whole story, as it goes over the wire. */
+export const denoisingEvents = [
+  {
+    event: 'progress',
+    id: 1,
+    data: { fraction: 0.5, stage: HOSTILE, metrics: { [HOSTILE]: 1, step: 1 }, attempt: 1, at },
+  },
+  {
+    event: 'progress',
+    id: 2,
+    data: { fraction: 1, stage: HOSTILE, metrics: { [HOSTILE]: 2, step: 2 }, attempt: 1, at },
+  },
+  { event: 'status', id: 3, data: { status: 'succeeded', attempt: 1, at, error: null } },
+]
+  .map((event) => frameOf(jobEventSchema.parse(event)))
+  .join('');
