@@ -24,7 +24,9 @@ const HARMLESS = new Set(
   mup_scale_factor onnx fp16 bf16 fp32 low_cpu_mem_usage return_logits task base_model_name_or_path
   license language library_name tags is_composition tie_last_hidden_states auto_class custom_pipelines device_map
   neuron sagemaker use_bfloat16 xla_device max_new_tokens min_new_tokens eos_token bos_token pad_token unk_token_id
-  mask_token_id forced_decoder_ids decoder_input_ids`.split(/\s+/),
+  mask_token_id cls_token_id forced_decoder_ids decoder_input_ids activation full_attn_mod interpolate_factor`.split(
+    /\s+/,
+  ),
 );
 
 /** Fields that change nothing at one value, which is what the publishers' library computes whatever model it is. */
@@ -34,6 +36,8 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
   add_cross_attention: false,
   tie_encoder_decoder: false,
   use_bidirectional_attention: false,
+  lm_head_bias: false,
+  mlp_bias: false,
   rope_interleaved: false,
   use_mrope: false,
   pruned_heads: {},

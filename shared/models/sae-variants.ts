@@ -24,7 +24,13 @@ const ENTRIES = {
   jumprelu: { regulariser: 'l0', signed: false, over: 'token', saelens: 'jumprelu', aliases: [] },
   topk: { regulariser: 'at_most_k', signed: false, over: 'token', saelens: 'topk', aliases: ['topk-sae'] },
   abstopk: { regulariser: 'at_most_k', signed: true, over: 'token', saelens: 'abstopk', aliases: [] },
-  batch_topk: { regulariser: 'at_most_k', signed: false, over: 'batch', saelens: 'jumprelu', aliases: ['batchtopk'] },
+  batch_topk: {
+    regulariser: 'at_most_k',
+    signed: false,
+    over: 'batch',
+    saelens: 'jumprelu',
+    aliases: ['batchtopk', 'matryoshka_batchtopk'],
+  },
   batch_abstopk: { regulariser: 'at_most_k', signed: true, over: 'batch', saelens: 'two_sided_jumprelu', aliases: [] },
   two_sided_jumprelu: {
     regulariser: 'l0',

@@ -1,5 +1,7 @@
 /** NumPy's .npz: a zip archive of .npy arrays, stored or deflated. Read whole; no pickled object is ever opened. */
 import { inflateRawSync } from 'node:zlib';
+import { SextantError } from '../../../shared/contracts/problem.ts';
+import { npyHeader, readNpy } from '../../../shared/formats/npy-read.ts';
 import { invalid, type TensorFile } from './source.ts';
 
 const END = 0x06054b50;
@@ -64,38 +66,20 @@ function unpack(bytes: Uint8Array, { name, method, packed, size, offset }: Entry
   }
 }
 
-/** The values of an .npy array of version 1 to 3 in C order. */
+/** An array as float32; the usual kind is copied as it is, without the doubles of the general reader. */
 function npy(name: string, bytes: Uint8Array): { shape: number[]; values: Float32Array } {
-  if (bytes.length < 12 || bytes[0] !== 0x93) {
-    throw invalid(`'${name}' is not an .npy array`);
+  try {
+    const { descriptor, fortran, shape, begin } = npyHeader(bytes);
+    const size = 4 * shape.reduce((product, n) => product * n, 1);
+    if (descriptor !== '<f4' || fortran || bytes.length < begin + size) {
+      const { shape, values } = readNpy(bytes);
+      return { shape, values: Float32Array.from(values) };
+    }
+    // A copy: of a Buffer, slice is none.
+    return { shape, values: new Float32Array(new Uint8Array(bytes.subarray(begin, begin + size)).buffer) };
+  } catch (error) {
+    throw error instanceof SextantError ? invalid(`'${name}': ${error.message}`) : error;
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const wide = bytes[6]! >= 2;
-  const length = wide ? view.getUint32(8, true) : view.getUint16(8, true);
-  const begin = (wide ? 12 : 10) + length;
-  const header = new TextDecoder().decode(bytes.subarray(wide ? 12 : 10, begin));
-  const descriptor = /'descr':\s*'([^']+)'/.exec(header)?.[1];
-  const shape = /'shape':\s*\(([^)]*)\)/
-    .exec(header)?.[1]
-    ?.split(',')
-    .filter((part) => part.trim())
-    .map(Number);
-  if (!shape || !/'fortran_order':\s*False/.test(header)) {
-    throw invalid(`'${name}' must be an array in C order`);
-  }
-  const count = shape.reduce((product, n) => product * n, 1);
-  const size = descriptor === '<f4' ? 4 : descriptor === '<f8' ? 8 : 0;
-  if (size === 0) {
-    throw invalid(`'${name}' has the dtype ${descriptor ?? 'unknown'}; it must be <f4 or <f8`);
-  }
-  if (begin + count * size > bytes.length) {
-    throw invalid(`'${name}' is shorter than its shape [${shape}]`);
-  }
-  const body = new Uint8Array(bytes.subarray(begin, begin + count * size)); // A copy: of a Buffer, slice is none.
-  return {
-    shape,
-    values: size === 4 ? new Float32Array(body.buffer) : Float32Array.from(new Float64Array(body.buffer)),
-  };
 }
 
 /** The arrays of an archive. @throws SextantError `data_invalid` */

@@ -30,7 +30,7 @@ export function arrowRows(path: string, size: number, { name, tensor, scratch }:
         context.push(message);
         continue;
       }
-      const values = batchRows(decoded([...context, message], name), tensor, name);
+      const values = batchRows(decoded([...context, message], name), { tensor, name, from: rows });
       width ||= values.width;
       if (values.width !== width) {
         throw refused(name, `rows of ${values.width} numbers after rows of ${width}`);
@@ -126,8 +126,11 @@ function decoded(stream: Uint8Array[], name: string): Table {
 /** Floats of one column of one record batch. */
 type Floats = { title: string; width: number; x: Float32Array };
 
-function batchRows(table: Table, tensor: string | null, name: string): Floats {
-  const all = table.names.flatMap((title, i) => floatsOf(String(title), table.getChildAt(i), name) ?? []);
+/** `from`: how many rows of the file come before this batch. */
+type BatchOptions = { tensor: string | null; name: string; from: number };
+
+function batchRows(table: Table, { tensor, name, from }: BatchOptions): Floats {
+  const all = table.names.flatMap((title, i) => floatsOf(String(title), table.getChildAt(i), { name, from }) ?? []);
   const lists = all.filter(({ title, width }) => (tensor === null ? width > 1 : title === tensor));
   const [only] = lists;
   if (only && lists.length === 1) {
@@ -149,7 +152,11 @@ function batchRows(table: Table, tensor: string | null, name: string): Floats {
 }
 
 /** A column of floats or of lists of floats of one length; null for another. */
-function floatsOf(title: string, column: ReturnType<Table['getChildAt']>, name: string): Floats | null {
+function floatsOf(
+  title: string,
+  column: ReturnType<Table['getChildAt']>,
+  { name, from }: Omit<BatchOptions, 'tensor'>,
+): Floats | null {
   const kind = kindOf(column.type as ArrowType);
   if (kind === null) {
     return null;
@@ -160,13 +167,18 @@ function floatsOf(title: string, column: ReturnType<Table['getChildAt']>, name: 
   const x = new Float32Array(values.length * width);
   for (let i = 0; i < values.length; i++) {
     const row = kind === 'float' ? [values[i] as number] : (values[i] as ArrayLike<number> | null);
-    if (row?.length !== width || row[0] === null || row[0] === undefined) {
-      throw refused(name, `row ${i} of the column '${title}' is missing, or of another length than the first`);
+    if (row?.length !== width || hasGap(row)) {
+      const why = row?.length === width ? 'holds a null' : 'is missing, or of another length than the first';
+      throw refused(name, `row ${from + i} of the column '${title}' ${why}`);
     }
     x.set(row as ArrayLike<number>, i * width);
   }
   return { title, width, x };
 }
+
+/** Whether a number is missing, which would be taken for 0; an array of numbers alone has no place for that. */
+const hasGap = (row: ArrayLike<unknown>): boolean =>
+  !ArrayBuffer.isView(row) && Array.from(row).some((value) => value === null || value === undefined);
 
 /** Arrow's numbers of the types FloatingPoint, List, FixedSizeList, LargeList. */
 const [FLOAT, LIST, FIXED_LIST, LARGE_LIST] = [3, 12, 16, 21];

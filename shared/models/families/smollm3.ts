@@ -23,6 +23,7 @@ export const smollm3: Family = {
     const base = readLlamaLike(config, 'smollm3', { theta: 2e6, tied: true, context: 32_768 });
     const turned = readTurned(config, base.layers);
     const window = config.raw('sliding_window') === undefined ? null : config.count('sliding_window');
+    config.raw('max_window_layers'); // Published, and read by nothing: `layer_types` says which layers see a window.
     const sliding = config.flag('use_sliding_window', false) && window !== null;
     const bias = config.flag('attention_bias', false);
     return {

@@ -43,7 +43,7 @@ const ownOf = ({ metadata }: Config): Config | undefined =>
   isRecord(metadata) && isRecord(metadata.sextant) ? metadata.sextant : undefined;
 
 export const isSaelens = ({ config, has }: SaeSource): boolean =>
-  has('W_enc') &&
+  has('W_dec') &&
   ['architecture', 'd_in', 'd_sae', 'activation_fn_str', 'activation_fn', 'hook_name'].some((name) => name in config);
 
 export function readSaelens(source: SaeSource): TrainedSae {
@@ -71,7 +71,8 @@ export function readSaelens(source: SaeSource): TrainedSae {
     variant,
     k: typeof k === 'number' ? k : null,
     subtractBias,
-    parameters: rescaled ? unitRows(parameters) : parameters,
+    // A threshold was learned of codes that are rescaled already.
+    parameters: rescaled ? { ...unitRows(parameters), threshold: parameters.threshold } : parameters,
     ...(code && { code }),
     ...(normalisation && { normalisation }),
     iterations: Number(own?.iterations ?? 1),
@@ -146,6 +147,10 @@ function thresholdOf(source: SaeSource, width: number, needed: boolean): Float32
   }
   if (source.has('log_threshold')) {
     return source.tensor('log_threshold', [width]).map(Math.exp);
+  }
+  if (source.has('topk_threshold')) {
+    // A checkpoint of training over batches: what its library makes of it for use keeps relu(u) above this one number.
+    return source.tensor('topk_threshold', [width], true).map((value) => nextAbove(Math.max(0, value)));
   }
   if (!source.has('threshold')) {
     throw invalid("an autoencoder with thresholds needs its 'threshold'");

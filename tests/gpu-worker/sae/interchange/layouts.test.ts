@@ -183,6 +183,21 @@ const RIGHT: [string, Record<string, unknown>, Tensors, Rule][] = [
     { normalise: name === 'layer_norm' ? name : 'constant_norm', code: (u) => u.map(relu) },
   ]),
   ['SAELens top-k since 6', { ...since6, architecture: 'topk', k }, saelens, { code: topk }],
+  ...([false, true] as const).map((rescaled): (typeof RIGHT)[number] => [
+    `a SAELens checkpoint of training over batches${rescaled ? ', codes by the norms of their rows' : ''}`,
+    {
+      ...since6,
+      architecture: rescaled ? 'batchtopk' : 'matryoshka_batchtopk',
+      k,
+      topk_threshold_lr: 0.01,
+      rescale_acts_by_decoder_norm: rescaled,
+    },
+    [...saelens, one('topk_threshold', 0.7)],
+    {
+      code: (u) => above(() => 0.7)(rescaled ? u.map((value, i) => value * norms[i]!) : u),
+      ...(rescaled && { decode: (i) => 1 / norms[i]! }),
+    },
+  ]),
   [
     'top-k ranked by decoder norms',
     { ...since6, architecture: 'topk', k, rescale_acts_by_decoder_norm: true },
@@ -374,6 +389,13 @@ describe(`folders of other libraries (seed ${seed})`, () => {
     const sae = readSae(zip(entries, method), {});
     const { hat } = expected({ subtract: false, code: above((i) => thresholds[i]!) });
     expect(worst(reconstruct(sae, await encodeActivations(sae, x, encoder)), hat)).toBeLessThan(5e-5);
+    // The same matrix with its axes the other way round, in doubles.
+    const W64 = Float64Array.from(W);
+    const header = Buffer.from(npyPrefix('float32', [inputs, width])).toString('latin1');
+    const other = Buffer.from(header.replace('<f4', '<f8').replace('False,', 'True, '), 'latin1');
+    const turned = { name: 'W_enc.npy', bytes: Buffer.concat([other, Buffer.from(W64.buffer)]) };
+    const again = readSae(zip([turned, ...entries.slice(1)], method), {});
+    expect(again.parameters.encoder).toEqual(sae.parameters.encoder);
     expect(() => readSae(zip([{ name: 'data.pkl', bytes: Buffer.of(1) }], method), {})).toThrow(/pickle/);
   });
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { columnFromArray, fixedSizeList, float32, list, tableFromColumns, tableToIPC } from '@uwdata/flechette';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sampleRows } from '../../../../gpu-worker/sae/rows/file-blocks.ts';
 import { openRowFile } from '../../../../gpu-worker/sae/rows/row-file.ts';
@@ -111,6 +112,16 @@ describe(`files of rows (seed ${SEED})`, () => {
     ).toEqual(Float32Array.from([...x.subarray(60 * WIDTH, 80 * WIDTH), ...x.subarray(0, 3 * WIDTH)]));
     const narrow = open(npyFile(x, { shape: [ROWS * 2, WIDTH / 2] }));
     expect(() => new RowFiles([part(0, 9), narrow])).toThrow(/rows of 3 numbers.*of 6/);
+  });
+
+  it.each([
+    ['in a list of one size', fixedSizeList(float32(), WIDTH)],
+    ['in a list', list(float32())],
+  ])('a null %s is refused by its row, and is no 0', (_what, type) => {
+    const rows: (number | null)[][] = Array.from({ length: ROWS }, () => new Array<number>(WIDTH).fill(1));
+    rows[70]![2] = null;
+    const table = tableFromColumns({ h: columnFromArray(rows, type, { maxBatchRows: 50 }) });
+    expect(() => open(tableToIPC(table, { format: 'file' })!)).toThrow(/row 70 of the column 'h' holds a null/);
   });
 
   it('a row that is not finite is named', () => {
