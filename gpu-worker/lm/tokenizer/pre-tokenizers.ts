@@ -1,6 +1,6 @@
 /**
  * Steps of a publisher's tokenizer that the library splits otherwise than the publishers' own: by digits, letters and
- * punctuation of ASCII alone, or in runs. They are written as splits by a pattern, which it takes as they are meant.
+ * punctuation of ASCII alone, in runs, or at the white space of another language. They are written as splits by a pattern, which it takes as they are meant.
  */
 
 type Step = Readonly<Record<string, unknown>>;
@@ -17,6 +17,27 @@ const split = (pattern: string, behavior: string, invert = false): Step => ({
   invert,
 });
 
+/** White space as Unicode and the publishers' library have it: this language counts U+FEFF, which is none, and not U+0085. */
+const SPACES = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
+
+/** A pattern with the publishers' white space; a class that holds `\\S` is left as it is. */
+function withSpaces(pattern: string): string {
+  let inClass = false;
+  return pattern.replace(/\\.|[[\]]/gs, (part) => {
+    if (part === '[' || part === ']') {
+      inClass = part === '[';
+      return part;
+    }
+    if (part === '\\s') {
+      return inClass ? SPACES : `[${SPACES}]`;
+    }
+    return part === '\\S' && !inClass ? `[^${SPACES}]` : part;
+  });
+}
+
+/** The pattern of a byte-level step that names none. */
+const BYTE_LEVEL = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
 /** A pre-tokenizer of `tokenizer.json`, with such steps replaced. */
 export function withPatterns(step: unknown): unknown {
   if (typeof step !== 'object' || step === null) {
@@ -26,10 +47,19 @@ export function withPatterns(step: unknown): unknown {
   switch (of.type) {
     case 'Sequence':
       return { ...of, pretokenizers: Array.isArray(of.pretokenizers) ? of.pretokenizers.map(withPatterns) : [] };
+    case 'Split': {
+      const regex = (of.pattern as { Regex?: unknown } | undefined)?.Regex;
+      return typeof regex === 'string' ? { ...of, pattern: { Regex: withSpaces(regex) } } : of;
+    }
+    case 'ByteLevel':
+      // A space put first is a part of what is split, so that such a step stays whole.
+      return of.use_regex === false || of.add_prefix_space !== false
+        ? of
+        : { type: 'Sequence', pretokenizers: [split(withSpaces(BYTE_LEVEL), 'Isolated'), { ...of, use_regex: false }] };
     case 'Digits':
       return split(of.individual_digits === true ? NUMERIC : `${NUMERIC}+`, 'Isolated');
     case 'Whitespace':
-      return split(`[${WORD}]+|[^${WORD}\\s]+`, 'Removed', true);
+      return split(withSpaces(`[${WORD}]+|[^${WORD}\\s]+`), 'Removed', true);
     case 'Punctuation':
       return of.behavior === undefined || of.behavior === 'Isolated'
         ? split(PUNCTUATION, 'Isolated')

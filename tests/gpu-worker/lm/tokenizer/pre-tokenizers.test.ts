@@ -28,4 +28,19 @@ describe('splitting', () => {
       }
     },
   );
+
+  // By the publishers' library: a byte order mark is no white space, U+0085 is.
+  it.each([
+    ['\\s+|[^\\s]+', ['a', ' ', '\ufeffb', '\u0085', 'c']],
+    ['\\s+(?!\\S)| ?\\S+|\\s+', ['a', ' \ufeffb', '\u0085', 'c']],
+  ])('by white space as the library has it: %s', (Regex, pieces) => {
+    const step = { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false };
+    expect(splitsOf(step, [pieces], 'a \ufeffb\u0085c')).toEqual(pieces);
+  });
+
+  it('by bytes, with a mark after a space', () => {
+    const step = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+    const pieces = ['a', '\u0120\u00ef\u00bb\u00bf', 'b'];
+    expect(splitsOf(step, [pieces], 'a \ufeffb')).toEqual(pieces);
+  });
 });
