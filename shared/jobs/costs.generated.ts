@@ -51,17 +51,17 @@ export const UNIT_COSTS: Readonly<Record<string, Record<'seconds' | 'memory', Re
   },
   'activations.extract': {
     seconds: {
-      start: 1.05,
-      weights_loaded: 5.48e-8,
-      multiply_adds: 2.15e-11,
-      values_stored: 2.47e-7,
+      start: 1.43,
+      weights_loaded: 4.16e-8,
+      multiply_adds: 6.53e-12,
+      values_stored: 1.56e-7,
     },
     memory: {
-      process: 148000000,
-      weights: 1.19,
-      taps: 12.2,
-      values: 13.3,
-      shard: 3.78,
+      process: 159000000,
+      weights: 0.627,
+      taps: 3.56,
+      values: 0,
+      shard: 4.01,
     },
   },
   'sae.train': {

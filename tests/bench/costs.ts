@@ -104,7 +104,7 @@ function workOf(one: Case): Work {
   if (!contract?.work) {
     throw new Error(`${type} counts no work`);
   }
-  const ids = saes?.widths.map(() => `sae_${'a'.repeat(52)}`) ?? [];
+  const ids = saes?.widths.map((_, n) => `sae_${String.fromCharCode(97 + n).repeat(52)}`) ?? [];
   const activations = rows && [{ artefact: `rep_${'a'.repeat(52)}` }];
   const params = contract.params.parse({ ...withIds(one, ids), ...(activations && { activations }) });
   const [use] = contract.models(params);
