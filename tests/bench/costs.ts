@@ -18,7 +18,7 @@ import saeTrain from '../../shared/jobs/sae.train.ts';
 import { describe } from '../../shared/models/describe.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
 import { LocalJobs } from '../support/job-context.ts';
-import { CASES, type Case, type Folders, MODELS, withIds, writeInputs } from './costs/cases.ts';
+import { CASES, type Case, type Folders, MODELS, standInIds, withIds, writeInputs } from './costs/cases.ts';
 import { unitCosts } from './costs/fit.ts';
 import type { Measured, Order } from './costs/measure.ts';
 
@@ -104,9 +104,8 @@ function workOf(one: Case): Work {
   if (!contract?.work) {
     throw new Error(`${type} counts no work`);
   }
-  const ids = saes?.widths.map((_, n) => `sae_${String.fromCharCode(97 + n).repeat(52)}`) ?? [];
   const activations = rows && [{ artefact: `rep_${'a'.repeat(52)}` }];
-  const params = contract.params.parse({ ...withIds(one, ids), ...(activations && { activations }) });
+  const params = contract.params.parse({ ...withIds(one, standInIds(one)), ...(activations && { activations }) });
   const [use] = contract.models(params);
   const model = use && 'local' in use.reference ? sizesOfModel(use.reference.local) : NO_MODEL;
   const inputs = rows ? sizesOfModel(rows.inputs).width : model.width;

@@ -41,6 +41,10 @@ export type Case = {
   saes?: { field: 'sae' | 'saes' | 'sae.id'; inputs: string; widths: readonly number[] };
 };
 
+/** Ids that stand for the autoencoders of a case where none are made: no two alike, as the contracts ask. */
+export const standInIds = ({ saes }: Case): string[] =>
+  saes?.widths.map((_, n) => `sae_${String.fromCharCode(97 + n).repeat(52)}`) ?? [];
+
 /** The params of a case with the ids of its autoencoders. */
 export function withIds(
   { params, saes }: Pick<Case, 'params' | 'saes'>,

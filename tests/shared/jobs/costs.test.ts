@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { UNIT_COSTS } from '../../../shared/jobs/costs.generated.ts';
 import { priceOf, saeWeights, tokenWork } from '../../../shared/jobs/costs.ts';
 import { JOB_CONTRACTS } from '../../../shared/jobs/index.generated.ts';
-import { CASES, type Case, withIds } from '../../bench/costs/cases.ts';
+import { CASES, type Case, standInIds, withIds } from '../../bench/costs/cases.ts';
 
 const model = (width: number) => ({
   task: 'language' as const,
@@ -23,9 +23,12 @@ const model = (width: number) => ({
 });
 const estimate = (one: Pick<Case, 'type' | 'params' | 'saes' | 'rows'>, width = 256) => {
   const contract = JOB_CONTRACTS[one.type]!;
-  const ids = one.saes?.widths.map(() => `sae_${'a'.repeat(52)}`) ?? [];
   const activations = one.rows ? { activations: [{ artefact: `rep_${'a'.repeat(52)}` }] } : {};
-  return contract.estimate(contract.params.parse({ ...withIds(one, ids), ...activations }), model(width), []);
+  return contract.estimate(
+    contract.params.parse({ ...withIds(one, standInIds(one)), ...activations }),
+    model(width),
+    [],
+  );
 };
 
 describe('the estimate of a job', () => {
