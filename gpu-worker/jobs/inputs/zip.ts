@@ -7,20 +7,21 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { crc32, createInflateRaw } from 'node:zlib';
+import {
+  contentStart,
+  directoryPlace,
+  directoryPlace64,
+  END64_HEAD,
+  LOCAL_HEAD,
+  LONGEST_END,
+  ZipDamage,
+  type ZipEntry,
+  zipEntries,
+} from '../../../shared/formats/zip-directory.ts';
 import { checkedPath, invalid, linked, tooMuch, type Unpacking } from './unpacking.ts';
 
-const ENTRY = 0x02014b50;
-const LOCAL = 0x04034b50;
-const END = 0x06054b50;
-const END64 = 0x06064b50;
-const LOCATOR64 = 0x07064b50;
-/** The end record, and the longest remark behind it. */
-const LONGEST_END = 22 + 65_535;
 /** A model has some hundred files: a directory of this size has tens of thousands. */
 const LONGEST_DIRECTORY = 16 * 1024 * 1024;
-const ELSEWHERE = 0xffffffff;
-
-type Entry = { path: string; method: number; crc: number; packed: number; size: number; at: number };
 
 /**
  * Unpacks a file. @returns the paths of entries that were left out
@@ -30,7 +31,7 @@ export async function unpackZip(file: string, { limit, place }: Unpacking): Prom
   const handle = await open(file);
   const left: string[] = [];
   try {
-    const entries = await directoryOf(handle);
+    const entries = await filesOf(handle);
     if (entries.reduce((sum, { size }) => sum + size, 0) > limit) {
       throw tooMuch(limit);
     }
@@ -48,78 +49,40 @@ export async function unpackZip(file: string, { limit, place }: Unpacking): Prom
   }
 }
 
-async function directoryOf(handle: FileHandle): Promise<Entry[]> {
+/** The files of the archive, refused where one may not come out. */
+async function filesOf(handle: FileHandle): Promise<ZipEntry[]> {
+  try {
+    return (await entriesOf(handle)).flatMap((entry) => {
+      const { path, encrypted, link } = entry;
+      if (link) {
+        throw linked(path);
+      }
+      if (path.endsWith('/')) {
+        return [];
+      }
+      if (encrypted) {
+        throw invalid(`'${path.slice(0, 200)}' is encrypted`);
+      }
+      return [{ ...entry, path: checkedPath(path) }];
+    });
+  } catch (error) {
+    throw error instanceof ZipDamage ? invalid('its directory is damaged') : error;
+  }
+}
+
+async function entriesOf(handle: FileHandle): Promise<ZipEntry[]> {
   const { size } = await handle.stat();
   const from = Math.max(0, size - LONGEST_END);
-  const tail = await bytesAt(handle, from, size - from);
-  let end = tail.length - 22;
-  while (end >= 0 && tail.readUInt32LE(end) !== END) {
-    end -= 1;
-  }
-  if (end < 0) {
+  const place = directoryPlace(await bytesAt(handle, from, size - from));
+  if (!place) {
     throw invalid('it is a zip file that breaks off: its directory is missing');
   }
-  let [bytes, at] = [tail.readUInt32LE(end + 12), tail.readUInt32LE(end + 16)];
-  if (end >= 20 && tail.readUInt32LE(end - 20) === LOCATOR64) {
-    const record = await bytesAt(handle, numberAt(tail, end - 12), 56);
-    if (record.readUInt32LE(0) !== END64) {
-      throw invalid('its directory is damaged');
-    }
-    [bytes, at] = [numberAt(record, 40), numberAt(record, 48)];
-  }
+  const { bytes, at } =
+    place.record64 === null ? place : directoryPlace64(await bytesAt(handle, place.record64, END64_HEAD));
   if (bytes > LONGEST_DIRECTORY) {
     throw invalid(`its directory has ${bytes} bytes; no model has so many files`);
   }
-  return entriesOf(await bytesAt(handle, at, bytes));
-}
-
-function entriesOf(directory: Buffer): Entry[] {
-  const entries: Entry[] = [];
-  for (let i = 0; i < directory.length; ) {
-    if (i + 46 > directory.length || directory.readUInt32LE(i) !== ENTRY) {
-      throw invalid('its directory is damaged');
-    }
-    const [name, extra, remark] = [28, 30, 32].map((at) => directory.readUInt16LE(i + at)) as [number, number, number];
-    const path = directory.toString('utf8', i + 46, i + 46 + name);
-    const wide = wideNumbers(directory.subarray(i + 46 + name, i + 46 + name + extra));
-    const number = (at: number): number => {
-      const own = directory.readUInt32LE(i + at);
-      return own === ELSEWHERE ? (wide.shift() ?? own) : own;
-    };
-    // in the order in which the wide ones stand
-    const [size, packed, at] = [number(24), number(20), number(42)];
-    const [flags, method] = [directory.readUInt16LE(i + 8), directory.readUInt16LE(i + 10)];
-    if (((directory.readUInt32LE(i + 38) >>> 28) & 0xf) === 0xa) {
-      throw linked(path);
-    }
-    if (!path.endsWith('/')) {
-      if (flags & 1) {
-        throw invalid(`'${path.slice(0, 200)}' is encrypted`);
-      }
-      entries.push({ path: checkedPath(path), method, crc: directory.readUInt32LE(i + 16), packed, size, at });
-    }
-    i += 46 + name + extra + remark;
-  }
-  return entries;
-}
-
-/** Numbers of the field that zip64 adds; none where it is missing. */
-function wideNumbers(extra: Buffer): number[] {
-  for (let i = 0; i + 4 <= extra.length; ) {
-    const [id, length] = [extra.readUInt16LE(i), extra.readUInt16LE(i + 2)];
-    if (id === 1) {
-      return Array.from({ length: Math.floor(length / 8) }, (_, n) => numberAt(extra, i + 4 + 8 * n));
-    }
-    i += 4 + length;
-  }
-  return [];
-}
-
-function numberAt(bytes: Buffer, at: number): number {
-  if (at + 8 > bytes.length) {
-    throw invalid('its directory is damaged');
-  }
-  return Number(bytes.readBigUInt64LE(at));
+  return zipEntries(await bytesAt(handle, at, bytes));
 }
 
 async function bytesAt(handle: FileHandle, at: number, length: number): Promise<Buffer> {
@@ -131,13 +94,12 @@ async function bytesAt(handle: FileHandle, at: number, length: number): Promise<
   return bytes;
 }
 
-async function copyOut(file: string, handle: FileHandle, entry: Entry, to: string): Promise<void> {
+async function copyOut(file: string, handle: FileHandle, entry: ZipEntry, to: string): Promise<void> {
   const { path, method, packed, size, at } = entry;
-  const head = await bytesAt(handle, at, 30);
-  if (head.readUInt32LE(0) !== LOCAL || (method !== 0 && method !== 8)) {
+  const start = contentStart(await bytesAt(handle, at, LOCAL_HEAD), at);
+  if (start === null || (method !== 0 && method !== 8)) {
     throw invalid(`'${path.slice(0, 200)}' is damaged, or packed by another method than deflate`);
   }
-  const start = at + 30 + head.readUInt16LE(26) + head.readUInt16LE(28);
   const bytes = packed > 0 ? createReadStream(file, { start, end: start + packed - 1 }) : Readable.from([]);
   let [crc, came] = [0, 0];
   const counted = new Transform({

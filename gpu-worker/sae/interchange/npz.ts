@@ -2,67 +2,56 @@
 import { inflateRawSync } from 'node:zlib';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { npyHeader, readNpy } from '../../../shared/formats/npy-read.ts';
+import {
+  contentStart,
+  directoryPlace,
+  directoryPlace64,
+  END64_HEAD,
+  LOCAL_HEAD,
+  LONGEST_END,
+  ZipDamage,
+  type ZipEntry,
+  zipEntries,
+} from '../../../shared/formats/zip-directory.ts';
 import { invalid, type TensorFile } from './source.ts';
 
-const END = 0x06054b50;
-const ENTRY = 0x02014b50;
 const LARGEST = 8 * 2 ** 30;
 
 /** Whether the bytes are a zip archive whose entries are .npy arrays. */
 export const isNpz = (bytes: Uint8Array): boolean =>
-  bytes[0] === 0x50 && bytes[1] === 0x4b && entries(bytes).every(({ name }) => name.endsWith('.npy'));
+  bytes[0] === 0x50 && bytes[1] === 0x4b && entries(bytes).every(({ path }) => path.endsWith('.npy'));
 
-type Entry = { name: string; method: number; packed: number; size: number; offset: number };
-
-function entries(bytes: Uint8Array): Entry[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let end = bytes.length - 22;
-  while (end >= Math.max(0, bytes.length - 65_557) && view.getUint32(end, true) !== END) {
-    end--;
-  }
-  if (end < 0 || view.getUint32(end, true) !== END) {
-    return [];
-  }
-  const found: Entry[] = [];
-  let at = view.getUint32(end + 16, true);
-  for (let i = 0; i < view.getUint16(end + 10, true); i++) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== ENTRY) {
-      throw invalid('the .npz archive is damaged');
+/** Entries of the archive; none where it has no directory. */
+function entries(bytes: Uint8Array): ZipEntry[] {
+  try {
+    const place = directoryPlace(bytes.subarray(-LONGEST_END));
+    if (!place) {
+      return [];
     }
-    const [length, extra, comment] = [28, 30, 32].map((by) => view.getUint16(at + by, true)) as [
-      number,
-      number,
-      number,
-    ];
-    found.push({
-      name: new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + length)),
-      method: view.getUint16(at + 10, true),
-      packed: view.getUint32(at + 20, true),
-      size: view.getUint32(at + 24, true),
-      offset: view.getUint32(at + 42, true),
-    });
-    at += 46 + length + extra + comment;
+    const { record64 } = place;
+    const directory = record64 === null ? place : directoryPlace64(bytes.subarray(record64, record64 + END64_HEAD));
+    return zipEntries(bytes.subarray(directory.at, directory.at + directory.bytes));
+  } catch (error) {
+    throw error instanceof ZipDamage ? invalid('the .npz archive is damaged') : error;
   }
-  return found;
 }
 
-function unpack(bytes: Uint8Array, { name, method, packed, size, offset }: Entry): Uint8Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (offset + 30 > bytes.length || size > LARGEST) {
+function unpack(bytes: Uint8Array, { path, method, packed, size, at }: ZipEntry): Uint8Array {
+  const begin = contentStart(bytes.subarray(at, at + LOCAL_HEAD), at);
+  if (begin === null || size > LARGEST) {
     throw invalid('the .npz archive is damaged');
   }
-  const begin = offset + 30 + view.getUint16(offset + 26, true) + view.getUint16(offset + 28, true);
   const stored = bytes.subarray(begin, begin + packed);
   if (method === 0) {
     return stored;
   }
   if (method !== 8) {
-    throw invalid(`'${name}' is packed by a method that is not known`);
+    throw invalid(`'${path}' is packed by a method that is not known`);
   }
   try {
     return inflateRawSync(stored, { maxOutputLength: size });
   } catch (error) {
-    throw invalid(`'${name}' cannot be unpacked: ${(error as Error).message}`);
+    throw invalid(`'${path}' cannot be unpacked: ${(error as Error).message}`);
   }
 }
 
@@ -85,7 +74,7 @@ function npy(name: string, bytes: Uint8Array): { shape: number[]; values: Float3
 /** The arrays of an archive. @throws SextantError `data_invalid` */
 export function readNpz(bytes: Uint8Array): TensorFile {
   const arrays = new Map(
-    entries(bytes).map((entry) => [entry.name.slice(0, -4), npy(entry.name, unpack(bytes, entry))]),
+    entries(bytes).map((entry) => [entry.path.slice(0, -4), npy(entry.path, unpack(bytes, entry))]),
   );
   return {
     names: [...arrays.keys()],
