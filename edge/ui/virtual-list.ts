@@ -19,7 +19,6 @@ export class VirtualList {
   readonly #options: Options;
   readonly #rows = h('div', { role: 'presentation' });
   #active = 0;
-  #from = 0;
 
   constructor(options: Options) {
     this.#options = options;
@@ -42,11 +41,11 @@ export class VirtualList {
   draw(): void {
     const { count, row, seen } = this.#options;
     const height = this.element.clientHeight || 400;
-    this.#from = Math.max(0, Math.floor(this.element.scrollTop / ROW) - BEYOND);
+    const from = Math.max(0, Math.floor(this.element.scrollTop / ROW) - BEYOND);
     const to = Math.min(count, Math.ceil((this.element.scrollTop + height) / ROW) + BEYOND);
-    seen(this.#from, to);
-    const options = Array.from({ length: to - this.#from }, (_, i) => {
-      const index = this.#from + i;
+    seen(from, to);
+    const options = Array.from({ length: to - from }, (_, i) => {
+      const index = from + i;
       const option = h(
         'div',
         {
@@ -63,10 +62,10 @@ export class VirtualList {
       return option;
     });
     fill(this.#rows, ...options);
-    const drawn = this.#active >= this.#from && this.#active < to;
-    this.element.toggleAttribute('aria-activedescendant', drawn);
-    if (drawn) {
+    if (this.#active >= from && this.#active < to) {
       this.element.setAttribute('aria-activedescendant', `row-${this.#active}`);
+    } else {
+      this.element.removeAttribute('aria-activedescendant');
     }
   }
 

@@ -1,5 +1,6 @@
 /** EDF files by ranges: data records have one size and last equally long. */
-import { edfHeaderLength, isAnnotation, parseEdfHeader, recordBytes } from '../../../shared/formats/edf/header.ts';
+import { edfHeaderLength, parseEdfHeader, recordBytes } from '../../../shared/formats/edf/header.ts';
+import { edfScale } from '../../../shared/formats/edf/records.ts';
 import type { Artefact, ReadBytes, Recording } from './recording.ts';
 
 /** Bytes that say how long the header is. */
@@ -15,7 +16,8 @@ export async function readEdf(file: Artefact, bytes: ReadBytes, signal: AbortSig
   const leads = header.signals.flatMap((one) => {
     const begin = offset;
     offset += 2 * one.samples;
-    return isAnnotation(one) ? [] : [{ ...one, begin }];
+    const scale = edfScale(one);
+    return scale ? [{ ...one, ...scale, begin }] : [];
   });
   return {
     leads: leads.map(({ label, unit, samples }) => ({ name: label, unit, rate: samples / header.duration })),
@@ -25,17 +27,16 @@ export async function readEdf(file: Artefact, bytes: ReadBytes, signal: AbortSig
       const last = Math.min(records, Math.ceil(to / header.duration));
       const data = await bytes(file, length + first * size, length + last * size, stop);
       const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-      return leads.map(({ begin, samples, physicalMin, physicalMax, digitalMin, digitalMax }) => {
+      return leads.map(({ begin, samples, gain, zero }) => {
         const rate = samples / header.duration;
         const skipped = Math.round((from - first * header.duration) * rate);
         const count = Math.max(
           0,
           Math.min(Math.round((to - from) * rate), Math.floor(data.length / size) * samples - skipped),
         );
-        const scale = (physicalMax - physicalMin) / (digitalMax - digitalMin);
         return Float64Array.from({ length: count }, (_, i) => {
           const [record, within] = [Math.floor((skipped + i) / samples), (skipped + i) % samples];
-          return physicalMin + scale * (view.getInt16(record * size + begin + 2 * within, true) - digitalMin);
+          return zero + gain * view.getInt16(record * size + begin + 2 * within, true);
         });
       });
     },

@@ -1,13 +1,13 @@
 /** Predictors, and what one would say of another person: a control for every column, and the score beside the one before. */
 import type { Predictor } from '../../client/index.ts';
 import { type Child, fill, h } from '../elements.ts';
-import { button, empty, facts, heading, idLink, link, placeOf, section, table } from '../parts.ts';
+import { button, empty, facts, heading, idLink, link, section } from '../parts.ts';
 import { trouble } from '../trouble.ts';
 import type { Place } from '../view.ts';
-import { figure, when } from '../words.ts';
+import { figure } from '../words.ts';
 import { type Control, controlsOf } from './predictor-controls.ts';
+import { publishingJobs } from './publishing-jobs.ts';
 
-const FITTING = ['fairness.correct', 'fairness.edit_layer', 'fairness.fit_gated', 'fairness.fit_lookahead'] as const;
 /** A job's predictor lies in a file of this name. */
 const DOCUMENT = 'predictor.json';
 const MOST_BYTES = 8e6;
@@ -18,57 +18,19 @@ export async function fairness(place: Place, id?: string): Promise<Node> {
   return id === undefined ? list(place) : whatIf(place, id);
 }
 
-async function list({ client, signal, fail }: Place): Promise<Node> {
-  const found = await Promise.all(
-    FITTING.map((type) => client.jobs.list({ type, status: 'succeeded', limit: 50, signal })),
-  );
-  const jobs = found.flatMap(({ data }) => data).sort((a, b) => b.created_at.localeCompare(a.created_at));
-  const input = h('input', {
-    id: 'predictor',
-    required: true,
-    pattern: 'prd_[a-z2-7]{52}',
-    title: 'prd_ and 52 characters',
-    spellcheck: 'false',
-  });
-  const submit = (event: Event): void => {
-    event.preventDefault();
-    location.hash = placeOf('fairness', input.value.trim());
-  };
-  const open = async (job: string): Promise<void> => {
-    const { published } = await client.jobs.get(job, { signal });
-    const predictor = published.find(({ kind }) => kind === 'predictor');
-    location.hash = predictor ? placeOf('fairness', predictor.id) : placeOf('jobs', job);
-  };
-  return h(
-    'div',
-    {},
-    heading('Fairness'),
-    h(
-      'form',
-      { class: 'row', submit },
-      h('label', { for: 'predictor' }, 'Predictor '),
-      input,
-      h('button', { type: 'submit' }, 'Open'),
+const list = (place: Place): Promise<Node> =>
+  publishingJobs(place, {
+    kind: 'predictor',
+    title: 'Fairness',
+    view: 'fairness',
+    prefix: 'prd',
+    caption: 'Jobs that fitted predictors, newest first',
+    newest: 50,
+    none: empty(
+      'No job has fitted a predictor yet.',
+      h('p', {}, 'Fit one, or register your own: ', h('a', { href: '/docs/fairness' }, 'the guide'), ' shows how.'),
     ),
-    jobs.length === 0
-      ? empty(
-          'No job has fitted a predictor yet.',
-          h('p', {}, 'Fit one, or register your own: ', h('a', { href: '/docs/fairness' }, 'the guide'), ' shows how.'),
-        )
-      : table(
-          'Jobs that fitted predictors, newest first',
-          ['Type', 'Job', 'Created', 'Predictor'],
-          jobs.map((job) => [
-            job.type,
-            idLink(job.id, 'jobs'),
-            when(job.created_at),
-            button('Open', () => void open(job.id).catch(fail), {
-              'aria-label': `Open the predictor of ${job.type} ${when(job.created_at)}`,
-            }),
-          ]),
-        ),
-  );
-}
+  });
 
 /** The document that a predictor is made of; null where it cannot be had, or is too large for a page. */
 async function documentOf(predictor: Predictor, { client, signal }: Place): Promise<unknown> {
