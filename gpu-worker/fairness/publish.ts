@@ -12,7 +12,7 @@ import type { InputEncoding } from '../../shared/fairness/predictors/input.ts';
 import { PREDICTOR_BLOB, predictorBody } from '../../shared/fairness/predictors/manifest.ts';
 import type { DenseNetwork } from '../../shared/fairness/predictors/network.ts';
 import { manifestId } from '../../shared/signing/digest.ts';
-import { statedParams } from '../study/index.ts';
+import { manifestOf } from '../study/index.ts';
 
 type Register = (name: string, mediaType: string, content: Uint8Array) => Promise<Blob>;
 type Origin = { method: string; params: Record<string, unknown>; seed: number | null; dataDigest: string };
@@ -32,11 +32,10 @@ export const publishedReport = (origin: Origin, blobs: Blob[], body: Record<stri
   manifested('report', origin, blobs, body);
 
 async function manifested(kind: 'predictor' | 'report', origin: Origin, blobs: Blob[], body: Record<string, unknown>) {
-  const manifest: Manifest = {
+  const manifest = manifestOf({
     kind,
-    schema: 1,
     method: origin.method,
-    params: statedParams(origin.params),
+    params: origin.params,
     seed: origin.seed,
     model: null,
     model_digest: null,
@@ -44,7 +43,7 @@ async function manifested(kind: 'predictor' | 'report', origin: Origin, blobs: B
     data_digest: origin.dataDigest,
     blobs,
     body,
-  };
+  });
   return { id: await manifestId(manifest), manifest };
 }
 

@@ -1,10 +1,9 @@
 /** Handler of `vectors.derive`: a unit direction, its scale at the hook, and the strength at which it works. */
-import type { Manifest } from '../../shared/contracts/manifest.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../shared/contracts/vector.ts';
 import contract from '../../shared/jobs/vectors.derive.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../shared/signing/digest.ts';
 import { calibrate, calibratedStrength } from '../directions/steering.ts';
-import { statedParams } from '../study/index.ts';
+import { manifestOf } from '../study/index.ts';
 import { handle } from './handler.ts';
 import { openDirection } from './inputs/direction-input.ts';
 import { openModel } from './inputs/model-input.ts';
@@ -54,11 +53,10 @@ export default handle(contract, async (context) => {
     };
     const values = new Uint8Array(unit.buffer, unit.byteOffset, unit.byteLength);
     const { model: _reference, name = null, ...rest } = params;
-    const manifest: Manifest = {
+    const manifest = manifestOf({
       kind: 'vector',
-      schema: 1,
       method: params.method,
-      params: statedParams(rest),
+      params: rest,
       seed: params.seed,
       model: opened.id,
       model_digest: opened.digest,
@@ -66,7 +64,7 @@ export default handle(contract, async (context) => {
       data_digest: await sha256Hex(canonicalJson({ positive: params.positive.texts, negative: params.negative.texts })),
       blobs: [await context.artefact(VECTOR_BLOB, 'application/octet-stream', values)],
       body,
-    };
+    });
     return {
       result: {
         vector: await manifestId(manifest),

@@ -3,7 +3,7 @@ import type { Manifest } from '../../../shared/contracts/manifest.ts';
 import { VECTOR_BLOB, type VectorBody } from '../../../shared/contracts/vector.ts';
 import { unitVector } from '../../directions/difference-in-means.ts';
 import { norm } from '../../directions/vectors.ts';
-import { statedParams } from '../../study/index.ts';
+import { manifestOf } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 
@@ -41,11 +41,10 @@ export async function directionManifest(
     provenance: of.provenance,
   };
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return {
+  return manifestOf({
     kind: 'vector',
-    schema: 1,
     method: of.method,
-    params: statedParams(of.params),
+    params: of.params,
     seed: of.seed,
     model: of.model.id,
     model_digest: of.model.digest,
@@ -53,5 +52,5 @@ export async function directionManifest(
     data_digest: of.dataDigest,
     blobs: [await context.artefact(VECTOR_BLOB, 'application/octet-stream', bytes)],
     body,
-  };
+  });
 }

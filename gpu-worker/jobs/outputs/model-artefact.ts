@@ -5,7 +5,7 @@ import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { FAMILIES } from '../../../shared/models/describe.ts';
 import { canonicalJson, manifestId, sha256Hex } from '../../../shared/signing/digest.ts';
 import { readJson, storageOf } from '../../lm/index.ts';
-import { statedParams } from '../../study/index.ts';
+import { manifestOf } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import { decidesComputation, describedModel } from '../inputs/model-input.ts';
 import { splitFile, wholeName } from './file-parts.ts';
@@ -36,16 +36,14 @@ export async function publishFolder(
   const own = blobs.map(({ name, sha256 }) => [wholeName(name), whole[wholeName(name)] ?? sha256] as const);
   const digests = own.filter(([name]) => decidesComputation(name));
   const digest = await sha256Hex(canonicalJson(Object.fromEntries(digests)));
-  const manifest: Manifest = {
+  const manifest = manifestOf({
     kind: 'model',
-    schema: 1,
     ...of,
-    params: statedParams(of.params),
     body: { ...of.body, ...(Object.keys(whole).length > 0 && { whole }) },
     model_digest: digest,
     hook: null,
     blobs,
-  };
+  });
   if (described) {
     const id = await manifestId(manifest);
     context.describeModel(

@@ -1,6 +1,6 @@
 /** Reports as published results: what a job measured on a model, without the device and time it took. */
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
-import { reportFiles, type StudyReport, statedParams } from '../../study/index.ts';
+import { manifestOf, reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 
 type ReportOf = {
@@ -28,11 +28,10 @@ export function reportManifest({
   body,
 }: ReportOf): Manifest {
   const { model: _reference, ...rest } = params;
-  return {
+  return manifestOf({
     kind: 'report',
-    schema: 1,
     method,
-    params: statedParams(rest),
+    params: rest,
     seed,
     model: model.id,
     model_digest: model.digest,
@@ -40,7 +39,7 @@ export function reportManifest({
     data_digest: dataDigest,
     blobs,
     body,
-  };
+  });
 }
 
 /**

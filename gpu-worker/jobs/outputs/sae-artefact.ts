@@ -4,7 +4,7 @@ import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } fro
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { CONFIG_FILE, readSae, SAE_FILES, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
-import { statedParams } from '../../study/index.ts';
+import { manifestOf } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedActivations } from '../inputs/activation-files.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
@@ -50,11 +50,10 @@ export async function publishSae(
     }
   }
   const { inputs, width } = sae.parameters;
-  return {
+  return manifestOf({
     kind: 'sae',
-    schema: 1,
     method: sae.variant,
-    params: statedParams(params),
+    params,
     seed,
     model: model.id,
     model_digest: model.digest,
@@ -62,7 +61,7 @@ export async function publishSae(
     data_digest: dataDigest,
     blobs,
     body: { variant: sae.variant, width, inputs, k: sae.k, input_scale: scale, measures },
-  };
+  });
 }
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));

@@ -13,7 +13,7 @@ import {
 } from '../../block-sparse/stored/stored-reading.ts';
 import { blockLinears } from '../../block-sparse/training/language.ts';
 import { copyFiles, KEPT_FILES } from '../../lm/index.ts';
-import { reportFiles, type StudyReport, statedParams } from '../../study/index.ts';
+import { manifestOf, reportFiles, type StudyReport } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
 import type { OpenedSubject, SparseParams } from '../inputs/sparse-subject.ts';
@@ -77,11 +77,10 @@ async function networkManifest(
     blobs.push(await context.artefact(name, type, content));
   }
   const digests = blobs.map(({ name, sha256 }) => [name, sha256]);
-  return {
+  return manifestOf({
     kind: 'model',
-    schema: 1,
     method: METHOD,
-    params: statedParams(params),
+    params,
     seed,
     model: null,
     model_digest: await sha256Hex(canonicalJson(Object.fromEntries(digests))),
@@ -89,7 +88,7 @@ async function networkManifest(
     data_digest: opened.digest,
     blobs,
     body: { task: opened.task, layers, ...body },
-  };
+  });
 }
 
 /** The parent's folder with the weights as they are stored now; a dense copy beside them opens in `transformers`. */
@@ -141,11 +140,10 @@ export async function publishComparison(
   for (const { name, mediaType, content } of reportFiles(report)) {
     blobs.push(await context.artefact(name, mediaType, content));
   }
-  return {
+  return manifestOf({
     kind: 'report',
-    schema: 1,
     method: METHOD,
-    params: statedParams(params),
+    params,
     seed,
     model: null,
     model_digest: null,
@@ -153,5 +151,5 @@ export async function publishComparison(
     data_digest: opened.digest,
     blobs,
     body: report.body,
-  };
+  });
 }

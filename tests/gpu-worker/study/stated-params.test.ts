@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { statedParams } from '../../../gpu-worker/study/index.ts';
+import { statedParams } from '../../../gpu-worker/study/stated-params.ts';
 
 const digestOf = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
