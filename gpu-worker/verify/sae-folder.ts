@@ -25,7 +25,7 @@ export async function compareSaeFolder(folder: string): Promise<FolderReport> {
     const expected = readSafetensors(readFileSync(join(folder, 'expected.safetensors')));
     const codes = await encodeActivations(sae, x, encoder);
     return {
-      variant: sae.code ?? sae.variant,
+      variant: sae.pursuit ? 'matching_pursuit' : (sae.code ?? sae.variant),
       z: differences(denseCodes(codes, sae.parameters.width), expected.float32('z')).abs,
       xhat: differences(reconstruct(sae, codes), expected.float32('xhat')).abs,
     };

@@ -91,6 +91,7 @@ export async function run(options: string[]): Promise<void> {
       peaks: { type: 'string', default: METHODS.join(',') },
       peak: { type: 'string' },
       resident: { type: 'string' },
+      further: { type: 'string', default: '0' },
     },
   });
   if (values.peak) {
@@ -98,7 +99,7 @@ export async function run(options: string[]): Promise<void> {
     return;
   }
   if (values.resident) {
-    console.log((await residentOnce(values.resident, THREADS)).join(' '));
+    console.log((await residentOnce(values.resident, Number(values.further), THREADS)).join(' '));
     return;
   }
   const wanted = values.only?.split(',') ?? [...METHODS, 'memory', 'packed', 'opened'];
@@ -124,7 +125,7 @@ export async function run(options: string[]): Promise<void> {
       const { resident_mib, peak_mib } = packed.memory[way]!;
       const linears = packed.linears_of_dense[way]!.toFixed(2);
       console.log(
-        `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${resident_mib.toFixed(0)} MiB, peak ${peak_mib.toFixed(0)}; linears ${linears} of dense`,
+        `${way.padEnd(14)} decoding ${show(speed, 2)} x dense; resident ${show(resident_mib, 0)} MiB, peak ${show(peak_mib, 0)}; linears ${linears} of dense`,
       );
     }
     keep(() => ({ packed: { device, rounds, ...packed } }));

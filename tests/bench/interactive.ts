@@ -302,12 +302,12 @@ export async function run(args: string[]): Promise<void> {
     },
   });
   const names = values.only?.split(',') ?? Object.keys(MEASURES);
-  const lines: (Line & { measure: string; load: number })[] = [];
   for (const name of names) {
     const measure = MEASURES[name];
     if (!measure) {
       throw new Error(`'${name}' is none of ${Object.keys(MEASURES).join(', ')}`);
     }
+    const lines: (Line & { measure: string; load: number })[] = [];
     await measure(
       (line) => {
         lines.push({ measure: name, ...line, load: Math.round(10 * loadavg()[0]!) / 10 });
@@ -318,14 +318,18 @@ export async function run(args: string[]): Promise<void> {
       Number(values.rounds),
       { torch: values.torch, llama: values.llama },
     );
+    if (values.save) {
+      save(name, lines);
+    }
   }
-  if (values.save) {
-    const before = stored();
-    const kept = before.lines.filter(({ measure }) => !names.includes(measure));
-    const measure = `priority ${getPriority()} on a machine that others use: the load stands in each line`;
-    const host = { cpu: cpus()[0]?.model ?? '', node: process.version, measure };
-    writeFileSync(RESULT, `${JSON.stringify({ host, lines: [...kept, ...lines] }, null, 2)}\n`);
-  }
+}
+
+/** Puts the lines of one measure in the place of what was known of it. */
+function save(name: string, lines: readonly (Line & { measure: string; load: number })[]): void {
+  const kept = stored().lines.filter(({ measure }) => measure !== name);
+  const measure = `priority ${getPriority()} on a machine that others use: the load stands in each line`;
+  const host = { cpu: cpus()[0]?.model ?? '', node: process.version, measure };
+  writeFileSync(RESULT, `${JSON.stringify({ host, lines: [...kept, ...lines] }, null, 2)}\n`);
 }
 
 function stored(): { lines: (Line & { measure: string; load: number })[] } {

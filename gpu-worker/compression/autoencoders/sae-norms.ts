@@ -18,7 +18,7 @@ export class SaeNormSums {
 
   constructor(sae: TrainedSae) {
     const { inputs, width } = sae.parameters;
-    if (sae.normalisation || sae.code) {
+    if (sae.normalisation || sae.code || sae.pursuit) {
       throw new SextantError(
         'model_unsupported',
         'pruning takes autoencoders of our own variants, on plain activations',

@@ -7,7 +7,7 @@ import { joinedNetwork } from '../network/joined.ts';
 export type Weights = Readonly<Record<string, { shape: readonly number[]; data: Float32Array }>>;
 
 /** Windows that go through the network at a time. */
-const BATCH = 32;
+const BATCH = 64;
 
 export class Denoiser {
   readonly config: NetworkConfiguration;

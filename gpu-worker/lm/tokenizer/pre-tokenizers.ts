@@ -38,6 +38,9 @@ function withSpaces(pattern: string): string {
 /** The pattern of a byte-level step that names none. */
 const BYTE_LEVEL = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** A space before what begins with none; the library knows this step, the publishers' has none of the kind. */
+const SPACE_FIRST: Step = { type: 'Replace', pattern: { Regex: '(?<![\\s\\S])(?=[^ ])' }, content: ' ' };
+
 /** A pre-tokenizer of `tokenizer.json`, with such steps replaced. */
 export function withPatterns(step: unknown): unknown {
   if (typeof step !== 'object' || step === null) {
@@ -52,10 +55,18 @@ export function withPatterns(step: unknown): unknown {
       return typeof regex === 'string' ? { ...of, pattern: { Regex: withSpaces(regex) } } : of;
     }
     case 'ByteLevel':
-      // A space put first is a part of what is split, so that such a step stays whole.
-      return of.use_regex === false || of.add_prefix_space !== false
-        ? of
-        : { type: 'Sequence', pretokenizers: [split(withSpaces(BYTE_LEVEL), 'Isolated'), { ...of, use_regex: false }] };
+      if (of.use_regex === false) {
+        return of;
+      }
+      return {
+        type: 'Sequence',
+        pretokenizers: [
+          // A space put first is a part of what is split.
+          ...(of.add_prefix_space === true ? [SPACE_FIRST] : []),
+          split(withSpaces(BYTE_LEVEL), 'Isolated'),
+          { ...of, add_prefix_space: false, use_regex: false },
+        ],
+      };
     case 'Digits':
       return split(of.individual_digits === true ? NUMERIC : `${NUMERIC}+`, 'Isolated');
     case 'Whitespace':

@@ -77,12 +77,13 @@ function endTokensIn(written: unknown): number[] | null {
     return null;
   }
   const listed: unknown[] = Array.isArray(written) ? written : [written];
-  const ids = listed.filter((id): id is number => typeof id === 'number' && Number.isInteger(id) && id >= 0);
+  const ids = listed.filter((id): id is number => Number.isInteger(id));
   if (ids.length !== listed.length) {
     throw new SextantError(
       'weights_invalid',
       "generation_config.json: 'eos_token_id' must be a token id or a list of them",
     );
   }
-  return ids;
+  // Some publishers write -1 for none: no token has such an id.
+  return ids.filter((id) => id >= 0);
 }

@@ -17,12 +17,12 @@ const EPSILON = 1e-5;
  */
 export function latentClamp(sae: TrainedSae, hook: string, latent: number, value: number): Intervention {
   const { inputs, width, encoder, encoderBias, decoder, decoderBias, threshold } = sae.parameters;
-  const { code, iterations = 1, normalisation = null, subtractBias } = sae;
+  const { code, iterations = 1, normalisation = null, pursuit, subtractBias } = sae;
   if (latent >= width) {
     throw new SextantError('data_invalid', `latent ${latent}; the autoencoder has latents 0 to ${width - 1}`);
   }
-  if (iterations > 1 || code === 'groupmax' || code === 'largest_k') {
-    const kind = iterations > 1 ? 'in several steps' : `as '${code}'`;
+  if (iterations > 1 || pursuit || code === 'groupmax' || code === 'largest_k') {
+    const kind = iterations > 1 || pursuit ? 'in several steps' : `as '${code}'`;
     throw new SextantError('data_invalid', `an autoencoder that encodes ${kind} has no latents to clamp`);
   }
   const variant = VARIANTS[sae.variant];

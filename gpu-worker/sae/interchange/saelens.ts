@@ -10,6 +10,8 @@ import { VARIANTS } from '../codes/variants.ts';
 import type { TrainedSae } from '../measures/evaluate.ts';
 
 export const CONFIG_FILE = 'cfg.json';
+/** SAELens' name for codes by matching pursuit, whose folder holds one matrix. */
+export const MATCHING_PURSUIT = 'matching_pursuit';
 export const WEIGHTS_FILE = 'sae_weights.safetensors';
 
 /**
@@ -68,10 +70,11 @@ export function transpose(values: Float32Array, rows: number, columns: number): 
 
 /** The two files of the folder. */
 export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uint8Array; weights: Uint8Array } {
-  const { parameters: p, iterations = 1, iterationStep = 1 } = sae;
+  const { parameters: p, pursuit, iterations = 1, iterationStep = 1 } = sae;
   const { inputs, width } = p;
   // SAELens encodes in one step, so that several must not go by the name of one.
-  const architecture = `${iterations > 1 ? 'unrolled_' : ''}${sae.code ?? VARIANTS[sae.variant].saelens}`;
+  const oneStep = sae.code ?? VARIANTS[sae.variant].saelens;
+  const architecture = pursuit ? MATCHING_PURSUIT : `${iterations > 1 ? 'unrolled_' : ''}${oneStep}`;
   const threshold = p.threshold && (keepsEqual(sae.variant) ? p.threshold.map(nextBelow) : p.threshold);
   const config = {
     architecture,
@@ -84,6 +87,11 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
       sae.normalisation === 'constant_norm' ? 'constant_norm_rescale' : (sae.normalisation ?? 'none'),
     reshape_activations: 'none',
     ...(VARIANTS[sae.variant].selection === 'token' && { k: sae.k, rescale_acts_by_decoder_norm: false }),
+    ...(pursuit && {
+      residual_threshold: pursuit.residualThreshold,
+      max_iterations: pursuit.maxIterations,
+      stop_on_duplicate_support: pursuit.stopOnDuplicateSupport,
+    }),
     metadata: {
       model_name: origin.model_name,
       hook_name: origin.hook_name,
@@ -101,8 +109,12 @@ export function saelensFolder(sae: TrainedSae, origin: SaeOrigin): { config: Uin
     },
   };
   const tensors = [
-    floatTensor('W_enc', [inputs, width], transpose(p.encoder, width, inputs)),
-    floatTensor('b_enc', [width], p.encoderBias),
+    ...(pursuit
+      ? []
+      : [
+          floatTensor('W_enc', [inputs, width], transpose(p.encoder, width, inputs)),
+          floatTensor('b_enc', [width], p.encoderBias),
+        ]),
     floatTensor('W_dec', [width, inputs], p.decoder),
     floatTensor('b_dec', [inputs], p.decoderBias),
     ...(threshold ? [floatTensor('threshold', [width], threshold)] : []),

@@ -5,6 +5,7 @@ import { centred, Encoder } from '../codes/encoder.ts';
 import { type ForeignCode, foreignCodes } from '../codes/foreign-codes.ts';
 import { type Normalisation, normalised } from '../codes/normalisation.ts';
 import type { SaeParameters } from '../codes/parameters.ts';
+import { type Pursuit, pursuitCodes } from '../codes/pursuit.ts';
 import { decodeCodes, type SparseCodes } from '../codes/sparse-codes.ts';
 import { unrolledCodes } from '../codes/unrolled.ts';
 import { VARIANTS } from '../codes/variants.ts';
@@ -22,6 +23,8 @@ export type TrainedSae = {
   iterationStep?: number;
   /** A code of another library that no variant has, in place of the variant's. */
   code?: ForeignCode;
+  /** Codes by matching pursuit, in place of the variant's: encoder and decoder are one matrix. */
+  pursuit?: Pursuit;
   /** What is done to each activation before encoding, and undone after decoding. */
   normalisation?: Normalisation;
 };
@@ -46,6 +49,9 @@ async function encodeAsGiven(sae: TrainedSae, x: Float32Array, encoder: Encoder)
     bias: p.encoderBias,
   };
   const settings = { k: sae.k ?? p.width, threshold: p.threshold ?? new Float32Array(0) };
+  if (sae.pursuit) {
+    return pursuitCodes(encoder, input, sae.pursuit);
+  }
   if (sae.code) {
     return foreignCodes(encoder, input, sae.code, settings.k);
   }

@@ -6,7 +6,7 @@ import { isSaeVariant, saeVariant, saeVariantNamed } from '../../../../shared/mo
 import type { ForeignCode } from '../../codes/foreign-codes.ts';
 import type { Normalisation } from '../../codes/normalisation.ts';
 import type { TrainedSae } from '../../measures/evaluate.ts';
-import { keepsEqual, nextAbove } from '../saelens.ts';
+import { keepsEqual, MATCHING_PURSUIT, nextAbove, transpose } from '../saelens.ts';
 import { type Config, invalid, isRecord, type SaeSource, unitRows, unsupported, words } from '../source.ts';
 
 const HARMLESS =
@@ -47,6 +47,9 @@ export const isSaelens = ({ config, has }: SaeSource): boolean =>
   ['architecture', 'd_in', 'd_sae', 'activation_fn_str', 'activation_fn', 'hook_name'].some((name) => name in config);
 
 export function readSaelens(source: SaeSource): TrainedSae {
+  if (String(source.field('architecture')).toLowerCase() === MATCHING_PURSUIT) {
+    return readPursuit(source);
+  }
   const own = ownOf(source.config);
   const { variant, code, takesK } = kindOf(source, own);
   const normalisation = normalisationOf(source);
@@ -77,6 +80,53 @@ export function readSaelens(source: SaeSource): TrainedSae {
     ...(normalisation && { normalisation }),
     iterations: Number(own?.iterations ?? 1),
     iterationStep: Number(own?.iteration_step ?? 1),
+  };
+}
+
+/** One matrix, used in both directions; its bias is added only where it is subtracted. */
+function readPursuit(source: SaeSource): TrainedSae {
+  const normalisation = normalisationOf(source);
+  const subtractBias = source.flag('apply_b_dec_to_input', true);
+  const [width, inputs, ...more] = source.shape('W_dec');
+  if (width === undefined || inputs === undefined || more.length > 0) {
+    throw invalid(`W_dec must be a matrix, its shape is [${source.shape('W_dec')}]`);
+  }
+  const decoder = source.tensor('W_dec', [width, inputs]);
+  if (source.has('W_enc')) {
+    const encoder = transpose(source.tensor('W_enc', [inputs, width]), inputs, width);
+    if (encoder.some((value, i) => value !== decoder[i])) {
+      throw unsupported(`a W_enc other than the transpose of W_dec, which is what ${MATCHING_PURSUIT} encodes with`);
+    }
+  }
+  const bias = source.tensor('b_dec', [inputs]);
+  const number = (name: string, fallback: number, whole: boolean): number => {
+    const value = source.field(name) ?? fallback;
+    if (typeof value !== 'number' || (whole && !(Number.isInteger(value) && value > 0))) {
+      throw invalid(`'${name}' must be a ${whole ? 'positive integer' : 'number'}, it is ${JSON.stringify(value)}`);
+    }
+    return value;
+  };
+  const pursuit = {
+    residualThreshold: number('residual_threshold', 0.01, false),
+    maxIterations: number('max_iterations', inputs, true),
+    stopOnDuplicateSupport: source.flag('stop_on_duplicate_support', true),
+  };
+  source.finish('SAELens', HARMLESS);
+  return {
+    variant: 'relu',
+    k: null,
+    subtractBias,
+    parameters: {
+      inputs,
+      width,
+      encoder: decoder,
+      encoderBias: new Float32Array(width),
+      decoder,
+      decoderBias: subtractBias ? bias : new Float32Array(inputs),
+      threshold: null,
+    },
+    pursuit,
+    ...(normalisation && { normalisation }),
   };
 }
 

@@ -38,9 +38,14 @@ describe('splitting', () => {
     expect(splitsOf(step, [pieces], 'a \ufeffb\u0085c')).toEqual(pieces);
   });
 
-  it('by bytes, with a mark after a space', () => {
-    const step = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
-    const pieces = ['a', '\u0120\u00ef\u00bb\u00bf', 'b'];
-    expect(splitsOf(step, [pieces], 'a \ufeffb')).toEqual(pieces);
+  it.each([
+    [false, 'a \ufeffb', ['a', '\u0120\u00ef\u00bb\u00bf', 'b']],
+    [true, 'a \ufeffb', ['\u0120a', '\u0120\u00ef\u00bb\u00bf', 'b']],
+    [true, ' a', ['\u0120a']],
+    [true, '\na', ['\u0120', '\u010a', 'a']],
+    [true, '\ufeff', ['\u0120\u00ef\u00bb\u00bf']],
+  ])('by bytes, a space first: %s, of %j', (add_prefix_space, text, pieces) => {
+    const step = { type: 'ByteLevel', add_prefix_space, trim_offsets: true, use_regex: true };
+    expect(splitsOf(step, [pieces], text)).toEqual(pieces);
   });
 });

@@ -48,6 +48,7 @@ describe('generation_config.json', () => {
       max_length: 4096,
     });
     expect(readPublishedSettings(folderWith('{"eos_token_id": 7}')).endTokens).toEqual([7]);
+    expect(readPublishedSettings(folderWith('{"eos_token_id": [7, -1]}')).endTokens).toEqual([7]);
     expect(readPublishedSettings(folderWith('{}'))).toEqual({ endTokens: null, notApplied: {} });
     expect(readPublishedSettings(tmpdir())).toEqual({ endTokens: null, notApplied: {} });
   });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Encoder } from '../../../../gpu-worker/sae/codes/encoder.ts';
+import { latentClamp } from '../../../../gpu-worker/sae/codes/latent-clamp.ts';
 import { denseCodes } from '../../../../gpu-worker/sae/codes/sparse-codes.ts';
 import { readSae } from '../../../../gpu-worker/sae/interchange/read.ts';
 import { saelensFolder, transpose } from '../../../../gpu-worker/sae/interchange/saelens.ts';
@@ -302,6 +303,33 @@ const RIGHT: [string, Record<string, unknown>, Tensors, Rule][] = [
   ['Gemma Scope', {}, [...saelens, threshold], { subtract: false, code: above((i) => thresholds[i]!) }],
 ];
 
+/** Matching pursuit in float64: `most` latents at most, until the residual is below `least` or a latent comes `once` more. */
+function pursued(atoms: Float32Array, rule: { subtract: boolean; most: number; least: number; once: boolean }) {
+  const [z, hat, counts]: [number[], number[], number[]] = [[], [], []];
+  for (let row = 0; row < rows; row++) {
+    const left = Array.from(x.subarray(row * inputs, (row + 1) * inputs), (v, j) => v - (rule.subtract ? b[j]! : 0));
+    const own = new Float64Array(width);
+    for (let step = 0; step < rule.most; step++) {
+      const u = own.map((_, i) => left.reduce((sum, v, j) => sum + v * atoms[i * inputs + j]!, 0));
+      const best = u.indexOf(Math.max(...u));
+      const again = own[best]! > 0;
+      own[best]! += relu(u[best]!);
+      for (let j = 0; j < inputs; j++) {
+        left[j]! -= relu(u[best]!) * atoms[best * inputs + j]!;
+      }
+      if ((rule.once && again) || (rule.least > 0 && Math.hypot(...left) < rule.least)) {
+        break;
+      }
+    }
+    counts.push(own.filter((v) => v > 0).length);
+    z.push(...own);
+    for (let j = 0; j < inputs; j++) {
+      hat.push(own.reduce((sum, v, i) => sum + v * atoms[i * inputs + j]!, rule.subtract ? b[j]! : 0));
+    }
+  }
+  return { z, hat, counts };
+}
+
 const worst = (found: ArrayLike<number>, wanted: readonly number[]) =>
   found.length === wanted.length ? Math.max(...wanted.map((value, i) => Math.abs(value - found[i]!))) : Infinity;
 
@@ -317,6 +345,38 @@ describe(`folders of other libraries (seed ${seed})`, () => {
     const { config: own, weights } = saelensFolder(sae, { model_name: null, hook_name: null, input_scale: 1 });
     const back = readSae(weights, JSON.parse(new TextDecoder().decode(own)) as Record<string, unknown>);
     expect(worst(reconstruct(back, await encodeActivations(back, x, encoder)), hat)).toBeLessThan(5e-5);
+  });
+
+  it.each([
+    ['with its defaults', {}, { subtract: true, most: inputs, least: 0.01, once: true }],
+    [
+      'with more steps than latents',
+      { residual_threshold: 0, max_iterations: 40, stop_on_duplicate_support: false },
+      { subtract: true, most: 40, least: 0, once: false },
+    ],
+    [
+      'to a wide threshold, without its bias',
+      { residual_threshold: 2, apply_b_dec_to_input: false },
+      { subtract: false, most: inputs, least: 2, once: true },
+    ],
+  ])('SAELens matching pursuit %s takes one latent at a time', async (_, more, rule) => {
+    const unit = D.map((value, at) => value / norms[Math.floor(at / inputs)]!);
+    const tensors = [tensor('W_dec', [width, inputs], unit), saelens[3]!];
+    const config = { ...since6, architecture: 'matching_pursuit', normalize_activations: 'none', ...more };
+    const sae = readSae(writeSafetensors(tensors), config);
+    const codes = await encodeActivations(sae, x, encoder);
+    const { z, hat, counts } = pursued(unit, rule);
+    expect(new Set(counts).size).toBeGreaterThan(1);
+    expect(worst(denseCodes(codes, width), z)).toBeLessThan(5e-5);
+    expect(worst(reconstruct(sae, codes), hat)).toBeLessThan(5e-5);
+
+    const { config: own, weights } = saelensFolder(sae, { model_name: null, hook_name: null, input_scale: 1 });
+    const back = readSae(weights, JSON.parse(new TextDecoder().decode(own)) as Record<string, unknown>);
+    expect(worst(reconstruct(back, await encodeActivations(back, x, encoder)), hat)).toBeLessThan(5e-5);
+
+    expect(() => latentClamp(sae, 'blocks.0.hook_resid_post', 0, 1)).toThrow(/no latents to clamp/);
+    expect(() => readSae(writeSafetensors([...tensors, saelens[0]!]), config)).toThrow(/transpose of W_dec/);
+    expect(() => readSae(writeSafetensors(tensors), { ...config, max_iterations: 0 })).toThrow(/'max_iterations'/);
   });
 
   it('an IdentityDict gives the activations themselves', async () => {
