@@ -11,11 +11,15 @@ import type { JobState } from './state.ts';
 const CHECKPOINT_TABLE = `
   CREATE TABLE checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT, revision INTEGER NOT NULL,
     held INTEGER NOT NULL);`;
+/**
+ * Every table takes a page of the job's own file, and so does every index: dispatches are their own index, and events, of
+ * which the newest is never deleted, need no table that counts them.
+ */
 const TABLES = `
   CREATE TABLE job (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL, revision INTEGER NOT NULL,
     indexed INTEGER NOT NULL, params TEXT, params_ref TEXT, completion TEXT);
-  CREATE TABLE dispatches (id TEXT PRIMARY KEY);
-  CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, data TEXT NOT NULL);
+  CREATE TABLE dispatches (id TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE events (id INTEGER PRIMARY KEY, event TEXT NOT NULL, data TEXT NOT NULL);
   CREATE TABLE outbox (one INTEGER PRIMARY KEY CHECK (one = 1), event_id TEXT NOT NULL, body TEXT NOT NULL,
     tries INTEGER NOT NULL, next_at INTEGER, outcome TEXT);`;
 
