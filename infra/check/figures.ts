@@ -225,13 +225,21 @@ function cell(value: unknown): string {
         .slice(0, 120);
 }
 
+/** What is stored under a path of names, without records but intervals: `memory.peaks` and the like. */
+function leaves(value: unknown, path: readonly string[]): [string, unknown][] {
+  return isRecord(value) && !isInterval(value)
+    ? Object.entries(value).flatMap(([name, inner]) => leaves(inner, [...path, name]))
+    : [[path.join('.'), value]];
+}
+
 /** Results that have no section of their own: every list of records a table, and the numbers beside them another. */
 function otherwise(name: string, text: string): string {
-  const stored = JSON.parse(text) as Record<string, unknown>;
+  const { host, ...stored } = JSON.parse(text) as Record<string, unknown>;
   const bench = name.replace(/\.json$/, '');
   const parts: string[] = [];
-  const beside = Object.entries(stored).filter(
-    ([key, value]) => key !== 'host' && (typeof value === 'number' || typeof value === 'string' || isInterval(value)),
+  const found = leaves(stored, []);
+  const beside = found.filter(
+    ([, value]) => typeof value === 'number' || typeof value === 'string' || isInterval(value),
   );
   if (beside.length > 0) {
     parts.push(
@@ -241,7 +249,7 @@ function otherwise(name: string, text: string): string {
       ),
     );
   }
-  for (const [key, value] of Object.entries(stored)) {
+  for (const [key, value] of found) {
     const rows = Array.isArray(value) ? value.filter(isRecord) : [];
     const head = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) =>
       rows.some((row) => cell(row[name]) !== ''),
@@ -256,7 +264,7 @@ function otherwise(name: string, text: string): string {
       );
     }
   }
-  return section(bench, bench, isRecord(stored.host) ? (stored.host as Host) : {}, ...parts);
+  return section(bench, bench, isRecord(host) ? (host as Host) : {}, ...parts);
 }
 
 /** Every page of the studies with the results that it shows. @throws Error for results that no page shows */

@@ -10,12 +10,18 @@ const files = readdirSync(folder);
 const none = { names: [], files: [], titles: {} };
 
 test('has a section for results that nobody wrote one for', () => {
-  const result = { host: { cpu: 'c', node: 'v1.2.3' }, pairs: 7, lines: [{ what: 'a|b', ms: 1.23456, left: [1, 2] }] };
+  const result = {
+    host: { cpu: 'c', node: 'v1.2.3' },
+    pairs: 7,
+    memory: { dense: { mib: 3.5 } },
+    lines: [{ what: 'a|b', ms: 1.23456, left: [1, 2] }],
+  };
   const own = (name: string) => (name === 'fresh.json' ? JSON.stringify(result) : read(name));
   const page = figuresPage(own, [...files, 'fresh.json'], none);
   const section = page.slice(page.indexOf('## fresh'), page.indexOf('## Studies'));
   expect(section).toContain('`npm run bench -- fresh` (c, Node 1.2.3)');
   expect(section).toContain('| pairs | 7 |');
+  expect(section).toContain('| memory.dense.mib | 3.5 |');
   expect(section).toContain('| what | ms | left |');
   expect(section).toContain('| a/b | 1.235 | 1, 2 |');
   expect(figuresPage(read, files, none)).not.toContain('## fresh');
