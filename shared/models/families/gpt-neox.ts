@@ -1,5 +1,6 @@
 /** GPT-NeoX (Pythia): layer norms, partial rotary embedding, attention and MLP in parallel or in turn, untied head. */
-import type { Architecture, Family } from '../architecture.ts';
+import type { Architecture, Family, Rope } from '../architecture.ts';
+import type { ConfigReader } from '../config-reader.ts';
 import { readRope, ropeConfig } from '../rope.ts';
 import { activationName, linear, readActivation } from './llama-like.ts';
 
@@ -7,6 +8,29 @@ const layerNorm = (name: string, width: number) => ({
   weight: { name: `${name}.weight`, shape: [width] },
   bias: { name: `${name}.bias`, shape: [width] },
 });
+
+/**
+ * Versions 4.45 and later of the publishers' library write both its old and its usual names, and read the old ones.
+ * @throws SextantError `model_unsupported` as `readRope`, and where the two say different things
+ */
+function readBothRopes(config: ConfigReader, headDim: number): Rope {
+  const rope = readRope(config, headDim, {
+    fraction: 0.25,
+    legacyTheta: 'rotary_emb_base',
+    legacyFraction: 'rotary_pct',
+  });
+  const [theta, fraction] = [config.raw('rope_theta') ?? rope.theta, config.raw('partial_rotary_factor')];
+  if (theta !== rope.theta) {
+    throw config.refuse('rope_theta', `is ${String(theta)} where 'rotary_emb_base' or its default is ${rope.theta}`);
+  }
+  if (fraction !== undefined && Math.trunc(Number(fraction) * headDim) !== rope.period) {
+    throw config.refuse(
+      'partial_rotary_factor',
+      `is ${String(fraction)} where 'rotary_pct' or its default turns ${rope.period} of ${headDim}`,
+    );
+  }
+  return rope;
+}
 
 export const gptNeox: Family = {
   modelType: 'gpt_neox',
@@ -33,11 +57,7 @@ export const gptNeox: Family = {
       context: config.count('max_position_embeddings', 2048),
       norm: { kind: 'layer', eps: config.number('layer_norm_eps', 1e-5), weightOffset: 0 },
       activation: readActivation(config, 'hidden_act', 'gelu'),
-      rope: readRope(config, headDim, {
-        fraction: 0.25,
-        legacyTheta: 'rotary_emb_base',
-        legacyFraction: 'rotary_pct',
-      }),
+      rope: readBothRopes(config, headDim),
       localRope: null,
       turned: new Array<'rope'>(layers).fill('rope'),
       parallel: config.flag('use_parallel_residual', true),

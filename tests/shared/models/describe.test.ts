@@ -44,6 +44,11 @@ describe('a config.json', () => {
       tie_word_embeddings: false,
     };
     expect(describeModel(pythia).parameters).toBe(70_426_624);
+    // Later versions of the publishers' library wrote the same under two names, and read the first.
+    const both = { ...pythia, rope_theta: 10000, partial_rotary_factor: 0.25, rope_scaling: null };
+    expect(parseArchitecture(both)).toEqual(parseArchitecture(pythia));
+    expect(refusal({ ...both, rope_theta: 50000 })).toMatch(/'rope_theta': is 50000 where 'rotary_emb_base'/);
+    expect(refusal({ ...both, partial_rotary_factor: 1 })).toMatch(/'partial_rotary_factor': is 1 where 'rotary_pct'/);
   });
 
   it('is accepted with what does not change the arithmetic', () => {
