@@ -8,12 +8,13 @@ export const trainSettings = (
   params: ParamsOf<typeof training>,
 ): Pick<
   TrainOptions,
-  'context' | 'batch' | 'steps' | 'learningRate' | 'warmUp' | 'weightDecay' | 'freeze' | 'seed'
+  'context' | 'batch' | 'steps' | 'learningRate' | 'finalRate' | 'warmUp' | 'weightDecay' | 'freeze' | 'seed'
 > => ({
   context: params.context,
   batch: params.batch,
   steps: params.steps,
   learningRate: params.learning_rate,
+  finalRate: params.final_rate,
   ...(params.warm_up !== null && { warmUp: params.warm_up }),
   weightDecay: params.weight_decay,
   freeze: params.freeze,

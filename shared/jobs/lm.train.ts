@@ -74,6 +74,12 @@ export default defineJob({
         .nullable()
         .default(null)
         .describe('steps over which the learning rate rises; null: a twentieth of all'),
+      final_rate: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.1)
+        .describe('share of the learning rate that is left at the end, where a cosine brings it; 1 keeps it'),
       weight_decay: z.number().min(0).max(1).default(0.01),
       checkpoints: z
         .array(z.number().int().min(1).max(1_000_000))
