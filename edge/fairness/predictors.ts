@@ -14,6 +14,21 @@ import { type PublishedResult, readPublished } from '../published/reading.ts';
 
 /** A manifest lies in one row of D1; above this, the document has to come as a job's blob. */
 const DOCUMENT_LIMIT = 900_000;
+/** The jobs that fit predictors of each kind, and publish them in blobs. */
+const FITTED_BY: Readonly<Record<PredictorDocument['kind'], string>> = {
+  network: 'fairness.edit_layer',
+  gated: 'fairness.fit_gated',
+  group_thresholds: 'fairness.correct',
+  lookahead: 'fairness.fit_lookahead',
+  lookahead_multiplicative: 'fairness.fit_lookahead',
+  lookahead_latent: 'fairness.fit_lookahead',
+};
+/** What to do with a document that is too large to be registered. */
+export const FIT_INSTEAD = `no job registers a document; one that fits a predictor publishes it whatever its size, and fairness.predict runs it: ${Object.entries(
+  FITTED_BY,
+)
+  .map(([kind, type]) => `${type} (${kind})`)
+  .join(', ')}`;
 /** A predictor's blob larger than this is not loaded at the edge. */
 const BLOB_LIMIT = 8 * 1024 * 1024;
 
@@ -27,9 +42,11 @@ export async function registerPredictor(
   const compiled = compilePredictor(document);
   const size = JSON.stringify(document).length;
   if (size > DOCUMENT_LIMIT) {
+    const job_type = FITTED_BY[document.kind];
     throw new SextantError(
       'body_too_large',
-      `the predictor is ${size} characters of JSON, at most ${DOCUMENT_LIMIT} are registered directly`,
+      `the predictor is ${size} characters of JSON, at most ${DOCUMENT_LIMIT} are registered directly; fit it by a job of type ${job_type}, which publishes it whatever its size, and predict by fairness.predict`,
+      { details: { job_type } },
     );
   }
   const manifest: Manifest = {

@@ -8,11 +8,14 @@ export const JSON_LIMIT = 1024 * 1024;
 export const TABLE_LIMIT = 8 * 1024 * 1024;
 export const DEPTH_LIMIT = 32;
 
-/** Takes a JSON body of at most `limit` bytes; leaves its bytes in the variable `body`. See `readBounded` for `jobType`. */
-export const jsonBody = (limit: number = JSON_LIMIT, jobType?: string) =>
+/** Where what is larger than a body may be is taken: by jobs of a type, once it is uploaded, or as the text says. */
+export type Otherwise = string | { advice: string };
+
+/** Takes a JSON body of at most `limit` bytes; leaves its bytes in the variable `body`. See `readBounded` for `otherwise`. */
+export const jsonBody = (limit: number = JSON_LIMIT, otherwise?: Otherwise) =>
   createMiddleware<AppEnv>(async function jsonBody(c, next) {
     checkContentType(c.req.raw.headers);
-    const bytes = await readBounded(c.req.raw, limit, jobType);
+    const bytes = await readBounded(c.req.raw, limit, otherwise);
     const text = decodeUtf8(bytes);
     checkJsonText(text, DEPTH_LIMIT);
     try {
@@ -50,17 +53,22 @@ function checkContentType(headers: Headers): void {
 }
 
 /**
- * The body's bytes. Raises body_too_large as soon as there are more than `limit`, reading no further; the error names
- * `jobType`, where jobs of that type take what is larger.
+ * The body's bytes. Raises body_too_large as soon as there are more than `limit`, reading no further; the error says
+ * what takes what is larger.
  */
-export async function readBounded(request: Request, limit: number, jobType?: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBounded(
+  request: Request,
+  limit: number,
+  otherwise?: Otherwise,
+): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = (): SextantError => {
     const detail = `the body may have at most ${limit} bytes`;
-    if (!jobType) {
-      return new SextantError('body_too_large', detail);
+    if (typeof otherwise !== 'string') {
+      return new SextantError('body_too_large', otherwise ? `${detail}; ${otherwise.advice}` : detail);
     }
-    const otherwise = `${detail}; upload it and create a job of type ${jobType} instead`;
-    return new SextantError('body_too_large', otherwise, { details: { job_type: jobType } });
+    return new SextantError('body_too_large', `${detail}; upload it and create a job of type ${otherwise} instead`, {
+      details: { job_type: otherwise },
+    });
   };
   if (Number(request.headers.get('content-length') ?? 0) > limit) {
     throw tooLarge();

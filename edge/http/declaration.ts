@@ -5,7 +5,7 @@ import { problemSchema } from '../../shared/contracts/problem-document.ts';
 import type { Scope } from '../../shared/contracts/scope.ts';
 import type { KeyPolicy } from '../keys/access-key.ts';
 import { access, anonymous } from './access.ts';
-import { jsonBody } from './body.ts';
+import { jsonBody, type Otherwise } from './body.ts';
 
 const problemDocument = problemSchema
   .extend({ code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]) })
@@ -38,10 +38,15 @@ export const keyed = (scope: Scope | null, policy: KeyPolicy = 'reads') => ({
   middleware: [access(scope, policy)],
 });
 
-/** The same for a route that takes a JSON body; jobs of `jobType` take what is larger than `limit`. */
-export const keyedBody = (scope: Scope | null, policy: KeyPolicy = 'writes', limit?: number, jobType?: string) => ({
+/** The same for a route that takes a JSON body; `otherwise` says what takes what is larger than `limit`. */
+export const keyedBody = (
+  scope: Scope | null,
+  policy: KeyPolicy = 'writes',
+  limit?: number,
+  otherwise?: Otherwise,
+) => ({
   security: [{ bearer: scope === null ? [] : [scope] }],
-  middleware: [access(scope, policy), jsonBody(limit, jobType)],
+  middleware: [access(scope, policy), jsonBody(limit, otherwise)],
 });
 
 /** A route for everybody. */

@@ -11,7 +11,7 @@ import { writeCsv } from '../../shared/formats/csv.ts';
 import { tableFromColumns } from '../../shared/formats/json-table.ts';
 import { tableError } from '../../shared/formats/table.ts';
 import type { App } from '../environment.ts';
-import { loadPredictor, registerPredictor } from '../fairness/predictors.ts';
+import { FIT_INSTEAD, loadPredictor, registerPredictor } from '../fairness/predictors.ts';
 import { access } from '../http/access.ts';
 import { BODY, json, jsonRequest, KEYED, keyed, keyedBody, problems } from '../http/declaration.ts';
 import { ARROW_TYPES, bodyMs, CSV_TYPE, readTableBody, tableBody, tableFormat } from '../http/table-body.ts';
@@ -28,7 +28,7 @@ const text = { schema: z.string() };
 const binary = { schema: z.string().openapi({ format: 'binary' }) };
 
 const create = createRoute({
-  ...keyedBody('fairness:compute'),
+  ...keyedBody('fairness:compute', 'writes', undefined, { advice: FIT_INSTEAD }),
   method: 'post',
   path: '/v1/fairness/predictors',
   tags,

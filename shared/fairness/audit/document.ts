@@ -109,6 +109,16 @@ const requireLength = (values: ArrayLike<number>, n: number, pointer: string): v
   requireFinite(values, pointer);
 };
 
+const UNDEFINED: Interval = { estimate: Number.NaN, low: Number.NaN, high: Number.NaN, error: Number.NaN };
+/** Of a learned group, one of so many, to which no row goes: nothing is defined. */
+const unseen = (groups: number) => ({
+  count: 0,
+  own: UNDEFINED,
+  pooled: UNDEFINED,
+  rationality: UNDEFINED,
+  envy: groups > 1 ? UNDEFINED : null,
+});
+
 /**
  * Gaps of learned groups and, where `groups` names attributes, of demographic ones; needs `labels` and `routing`. Raises
  * `data_invalid`.
@@ -143,16 +153,22 @@ export function preferencesReport(input: AuditColumnsInput, options: AuditOption
   const settings = { draws: options.draws, level: options.level, seed: options.seed };
   const gain = Float64Array.from(losses[k]!, (pooled, i) => pooled - losses[routed[i]!]![i]!);
   const groupings = options.intersections && groups.length > 1 ? [...groups, intersection(groups)] : groups;
+  const seen = new Map(preferenceIntervals(losses, routed, settings).map((g) => [g.group, g]));
   return {
     loss: error ? 'error' : 'squared_error',
-    groups: preferenceIntervals(losses, routed, settings).map((g) => ({
-      group: g.group,
-      count: g.count,
-      own: measured('own', g.own),
-      pooled: measured('pooled', g.pooled),
-      rationality: measured('rationality', g.rationality),
-      envy: g.envy && measured('envy', g.envy),
-    })),
+    groups: Array.from({ length: k }, (_, group) => {
+      const { count, own, pooled, rationality, envy } = seen.get(group) ?? unseen(k);
+      const reason = count === 0 ? 'no row goes to this group' : undefined;
+      const told = (name: string, interval: Interval) => measured(name, interval, undefined, reason);
+      return {
+        group,
+        count,
+        own: told('own', own),
+        pooled: told('pooled', pooled),
+        rationality: told('rationality', rationality),
+        envy: envy && told('envy', envy),
+      };
+    }),
     without_harm_rate: harm.rate,
     worst_gap: harm.worst,
     demographics: groupings.map(({ name, groupIds, levels }) => {

@@ -152,6 +152,26 @@ describe('fair predictors', () => {
     expect(results).toHaveLength(0);
   });
 
+  it('too large to be registered name the jobs that publish them', async () => {
+    const client = await newClient();
+    const register = (body: unknown) => client.call('POST', '/v1/fairness/predictors', { body });
+    const wide = Array.from({ length: 4000 }, (_, i) => ({ kind: 'number', name: `column ${i}`.padEnd(200, '.') }));
+    const of = (inputs: unknown[]) => ({ ...gated, inputs, gate: [[0]], heads: [[0]], pooled: [0] });
+    // by its size, before anything is known of it
+    const huge = await problemOf(await register(of([...wide, ...wide])));
+    expect(huge).toMatchObject({ status: 413, code: 'body_too_large' });
+    for (const type of ['edit_layer (network)', 'fit_gated (gated)', 'fit_lookahead (lookahead)', 'predict runs it']) {
+      expect(huge.detail).toContain(`fairness.${type}`);
+    }
+    // and as a document: so many numbers of so many digits
+    const columns = 1000;
+    const row = (k: number) => Array.from({ length: columns + 1 }, (_, j) => Number(`0.${1e15 + 64 * j + k}`));
+    const rows = Array.from({ length: 24 }, (_, k) => row(k));
+    const inputs = Array.from({ length: columns }, (_, i) => ({ kind: 'number', name: `x${i}`, mean: 0, scale: 1 }));
+    const large = await problemOf(await register({ ...gated, inputs, gate: rows, heads: rows, pooled: row(99) }));
+    expect(large).toMatchObject({ status: 413, code: 'body_too_large', job_type: 'fairness.fit_gated' });
+  });
+
   it('refuse other content types and tables beyond what fits', async () => {
     const client = await newClient();
     const path = `/v1/fairness/predictors/${await register(client, gated)}/predictions`;

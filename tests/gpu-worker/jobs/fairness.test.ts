@@ -7,6 +7,7 @@ import fitGated from '../../../gpu-worker/jobs/fairness.fit_gated.ts';
 import predict from '../../../gpu-worker/jobs/fairness.predict.ts';
 import type { HandlerInput } from '../../../gpu-worker/jobs/handler.ts';
 import { encodeModel, type OnnxGraph, type OnnxTensor } from '../../../gpu-worker/onnx/model.ts';
+import type { preferencesReport } from '../../../shared/fairness/audit/document.ts';
 import { readCsv, writeCsv } from '../../../shared/formats/csv.ts';
 import { floatTensor, writeSafetensors } from '../../../shared/formats/safetensors.ts';
 import auditContract from '../../../shared/jobs/fairness.audit.ts';
@@ -218,6 +219,37 @@ describe('fairness.fit_gated', () => {
         features: { columns: ['x1'] },
       }),
     ).rejects.toThrow(/numbers are needed/);
+  }, 60_000);
+
+  it('reports of groups that parts of the split miss: excluded with their count, and a result that fits its contract', async () => {
+    const side = columns.x1.map((_, i) => (i === 7 ? 'alone' : i < 3 ? 'few' : columns.g[i]!));
+    const label = y.map((v) => Number(v > 0));
+    const missing = [];
+    for (let seed = 0; seed < 6; seed++) {
+      const { outcome } = await runJob(gatedContract, fitGated, {
+        table: { columns: { ...columns, side, label } },
+        label: 'label',
+        features: { columns: ['x1', 'x2'] },
+        demographics: ['side', 'kind'],
+        groups: [3],
+        restarts: 1,
+        steps: 20,
+        seed,
+      });
+      const report = outcome.result.preferences as ReturnType<typeof preferencesReport>;
+      const [bySide] = report.demographics;
+      expect(bySide!.excluded.map(({ level }) => level)).toEqual(['alone', 'few']);
+      missing.push(...outcome.result.excluded.filter(({ count }) => count === 0));
+      expect(bySide!.groups.every(({ rationality }) => rationality.estimate !== null)).toBe(true);
+      expect(report.groups).toHaveLength(outcome.result.groups);
+      const kept = JSON.parse(JSON.stringify(outcome.result));
+      expect(gatedContract.result.parse(kept)).toEqual(kept);
+      for (const { count, rationality } of report.groups) {
+        expect(rationality.estimate === null).toBe(count === 0);
+        expect(rationality.reason === undefined).toBe(count > 0);
+      }
+    }
+    expect(missing.length).toBeGreaterThan(0);
   }, 60_000);
 });
 

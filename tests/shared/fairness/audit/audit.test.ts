@@ -405,6 +405,31 @@ describe('gaps of demographic groups', () => {
   });
 });
 
+describe('gaps of learned groups', () => {
+  it('of one that no row goes to are null with a reason, and the others as without it', () => {
+    const n = 60;
+    const scores = stream(7, 'scores').uniform(n);
+    const labels = scores.map((score) => Number(score > 0.4));
+    const heads = [scores, scores.map((score) => 1 - score), scores.map(() => 0.3)];
+    const options = auditOptionsSchema.parse({ task: 'classification', draws: 20 });
+    const routing = { routed: new Uint8Array(n).fill(1), heads };
+    const { groups, without_harm_rate } = preferencesReport(
+      { predictions: scores, labels, groups: [], routing },
+      options,
+    );
+    expect(groups.map(({ group, count }) => [group, count])).toEqual([
+      [0, 0],
+      [1, n],
+    ]);
+    for (const name of ['own', 'pooled', 'rationality', 'envy'] as const) {
+      expect(groups[0]![name]).toMatchObject({ estimate: null, low: null, high: null, reason: expect.any(String) });
+      expect(groups[1]![name]!.estimate).toEqual(expect.any(Number));
+      expect(groups[1]![name]).not.toHaveProperty('reason');
+    }
+    expect(without_harm_rate).toBe(0);
+  });
+});
+
 describe('the frontier', () => {
   it('keeps what nothing dominates, in order of error', () => {
     const points = [
