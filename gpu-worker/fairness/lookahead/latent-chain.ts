@@ -8,11 +8,11 @@ import { zeros } from '../../../shared/math/matrix.ts';
 import type { RandomStream } from '../../../shared/math/random.ts';
 import { drawFrom, gammaDraw } from './draws.ts';
 import { moveAlongGauges } from './gauge-moves.ts';
+import { type LatentData, LatentPosterior } from './latent-posterior.ts';
 import { mirror, proposePoisson } from './poisson-proposal.ts';
+import { moveAlongRidges } from './ridge-moves.ts';
+import { signAnchor } from './sign-anchor.ts';
 
-type LatentChild = { name: string; family: 'gaussian' | 'poisson'; values: Float64Array };
-/** `attributes` (n x p, row-major) holds no constant: the intercept is added. The status is one more Gaussian child. */
-export type LatentData = { children: readonly LatentChild[]; attributes: Float64Array; p: number; n: number };
 type ChainSettings = {
   burnIn: number;
   samples: number;
@@ -31,8 +31,7 @@ export type Chain = {
   acceptance: number[];
 };
 
-/** Newton steps to a person's mode at most; it is reached in a handful from either side. */
-const MODE_STEPS = 30;
+type LatentChild = LatentData['children'][number];
 
 /** Runs one chain. `start` scales the first weights, so that chains begin apart. */
 export function runChain(
@@ -63,58 +62,20 @@ export function runChain(
     }
     row[width - 1] = k[i]!;
   };
-  const offsetOf = (c: Float64Array, i: number): number => {
-    let value = c[0]!;
-    for (let j = 0; j < p; j++) {
-      value += c[j + 1]! * attributes[i * p + j]!;
-    }
-    return value;
-  };
+  const fixed = children.map(({ name }) => fixedVariance[name] !== undefined);
+  const anchor = signAnchor({ children, attributes, p, n });
 
   for (let sweep = 0; sweep < sweeps; sweep++) {
     const own = random.derive(sweep);
     // K of every person: Newton to the mode from where it stands, then an independence proposal from the Laplace fit.
     const normal = own.derive('k').normal(n);
     const uniform = own.derive('accept').uniform(n);
-    const offsets = coefficients.map((c) => Float64Array.from({ length: n }, (_, i) => offsetOf(c, i)));
-    const energy = (i: number, at: number): number => {
-      let value = (at * at) / 2;
-      for (let c = 0; c < children.length; c++) {
-        const weight = coefficients[c]![width - 1]!;
-        const eta = offsets[c]![i]! + weight * at;
-        const x = children[c]!.values[i]!;
-        value += children[c]!.family === 'gaussian' ? (x - eta) ** 2 / (2 * variances[c]!) : Math.exp(eta) - x * eta;
-      }
-      return value;
-    };
+    const posterior = new LatentPosterior({ children, attributes, p, n }, { coefficients, variances });
+    const { mode, precision } = posterior.approximation();
     for (let i = 0; i < n; i++) {
-      // The mode must not depend on the present K, or the proposal would not be an independent one: start at 0.
-      let [mode, precision] = [0, 1];
-      for (let step = 0; step < MODE_STEPS; step++) {
-        let slope = mode;
-        precision = 1;
-        for (let c = 0; c < children.length; c++) {
-          const weight = coefficients[c]![width - 1]!;
-          const eta = offsets[c]![i]! + weight * mode;
-          const x = children[c]!.values[i]!;
-          if (children[c]!.family === 'gaussian') {
-            slope -= (weight * (x - eta)) / variances[c]!;
-            precision += weight ** 2 / variances[c]!;
-          } else {
-            const rate = Math.exp(Math.min(eta, 50));
-            slope -= weight * (x - rate);
-            precision += weight ** 2 * rate;
-          }
-        }
-        const move = slope / precision;
-        mode -= Math.max(-2, Math.min(2, move));
-        if (Math.abs(move) < 1e-6) {
-          break;
-        }
-      }
-      const proposal = mode + normal[i]! / Math.sqrt(precision);
-      const gain =
-        energy(i, k[i]!) - energy(i, proposal) + (precision / 2) * ((proposal - mode) ** 2 - (k[i]! - mode) ** 2);
+      const proposal = mode[i]! + normal[i]! / Math.sqrt(precision[i]!);
+      const closer = (proposal - mode[i]!) ** 2 - (k[i]! - mode[i]!) ** 2;
+      const gain = posterior.energy(i, k[i]!) - posterior.energy(i, proposal) + (precision[i]! / 2) * closer;
       if (Math.log(uniform[i]!) < gain) {
         k[i] = proposal;
         latentAccepted += 1;
@@ -131,8 +92,9 @@ export function runChain(
       }
     });
     moveAlongGauges(k, coefficients, attributes, p, own.derive('gauge'));
-    // K and all its weights can change sign together: the first child's weight is kept positive.
-    if (coefficients[0]![width - 1]! < 0) {
+    moveAlongRidges({ children, attributes, p, n }, { k, coefficients, variances }, fixed, own.derive('ridge'));
+    // K and all its weights can change sign together.
+    if (coefficients[anchor]![width - 1]! < 0) {
       for (let i = 0; i < n; i++) {
         k[i] = -k[i]!;
       }

@@ -2,7 +2,8 @@
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { effectiveSamples, splitRHat } from './convergence.ts';
-import { type Chain, type LatentData, runChain } from './latent-chain.ts';
+import { type Chain, runChain } from './latent-chain.ts';
+import type { LatentData } from './latent-posterior.ts';
 
 type LatentSampling = {
   burnIn: number;

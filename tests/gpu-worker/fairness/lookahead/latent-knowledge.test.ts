@@ -132,6 +132,42 @@ describe('a Poisson child of any weight', () => {
   });
 });
 
+describe('a latent variable that the data leave open', () => {
+  const n = 600;
+  const z = stream(6, 'z').normal(4 * n);
+  const k = Float64Array.from({ length: n }, (_, i) => z[4 * i]!);
+  const attributes = Float64Array.from({ length: n }, (_, i) => i % 2);
+  const child = (name: string, weight: number, noise: number) => ({
+    name,
+    family: 'gaussian' as const,
+    values: k.map((v, i) => weight * v + Math.sqrt(1 - weight ** 2) * z[4 * i + noise]!),
+  });
+  const fitted = (children: ReturnType<typeof child>[]) =>
+    fitLatentKnowledge({ n, p: 1, attributes, children }, { burnIn: 200, samples: 500, seed: 2 });
+
+  it('in its sign has one all the same where the first child says nothing of it', () => {
+    // K and all weights can change sign together: a child of weight 0 cannot tell which sign they have
+    const { children, latentMean, convergence } = fitted([child('idle', 0, 1), child('a', 0.8, 2), child('b', 0.7, 3)]);
+    const [idle, a, b] = children.map(({ weight }) => weight) as [number, number, number];
+    expect(Math.abs(idle)).toBeLessThan(0.15);
+    expect(Math.abs(a * b - 0.56)).toBeLessThan(0.1);
+    expect(Math.min(a, b)).toBeGreaterThan(0.4);
+    const along = latentMean.reduce((sum, mean, i) => sum + mean * k[i]!, 0) / n;
+    expect(along).toBeGreaterThan(0.4);
+    expect(convergence.rHat).toBeLessThan(1.2);
+  });
+
+  it('between two children that share a little, and a status that shares nothing, is explored along the whole ridge', () => {
+    const { children, convergence } = fitted([child('a', 0.6, 1), child('b', 0.6, 2), child('status', 0, 3)]);
+    const [a, b] = children as [(typeof children)[0], (typeof children)[0]];
+    // only the product of the two weights is known
+    expect(Math.abs(a.weight * b.weight - 0.36)).toBeLessThan(0.12);
+    expect(a.deviation[2]).toBeGreaterThan(0.05);
+    expect(convergence.rHat).toBeLessThan(1.2);
+    expect(convergence.effectiveSamples).toBeGreaterThan(25);
+  });
+});
+
 describe('convergence', () => {
   it('has R-hat near 1 and as many effective samples as draws for independent ones', () => {
     const chains = [0, 1].map((c) => stream(c, 'chain').normal(2000));
