@@ -1,12 +1,26 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** A private Ed25519 JWK: tests make their own keys, none lies in the repository. */
 const newSigningKey = (kid: string) => ({
   ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
   kid,
 });
+
+/**
+ * Files that start a whole stack first: they take longest, so that none is left running alone at the end, and mostly wait,
+ * so that what follows them finds the cores free.
+ */
+class StacksFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const startsStack = ({ moduleId }: TestSpecification): boolean => moduleId.includes('/tests/end-to-end/');
+    const sorted = await super.sort(files);
+    return [...sorted.filter(startsStack), ...sorted.filter((file) => !startsStack(file))];
+  }
+}
 
 const report = process.env.SEXTANT_TEST_REPORT;
 
@@ -15,6 +29,7 @@ export default defineConfig({
     // the edge logs every change; what a test that passed printed is not worth reading
     silent: 'passed-only',
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
+    sequence: { sequencer: StacksFirst },
     projects: [
       // runs inside workerd, with local D1, KV, R2, queues and Durable Objects; storage is isolated per file
       async () => ({
@@ -43,6 +58,8 @@ export default defineConfig({
         test: {
           name: 'edge',
           isolate: false,
+          // one workerd for all files, whose start costs more than most of them
+          maxWorkers: 1,
           include: ['tests/edge/**/*.test.ts'],
           // the client's run in every runtime that it is for, which Node starts
           exclude: ['tests/edge/client/**'],
@@ -57,10 +74,19 @@ export default defineConfig({
           include: ['tests/{shared,gpu-worker,infra,end-to-end,edge/client}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // one more than cores, since a test of a whole stack mostly waits (Vitest's own choice on two cores is one)
+          maxWorkers: availableParallelism() + 1,
+          sequence: { groupOrder: 1 },
         },
       },
       {
-        test: { name: 'data', include: ['tests/data/**/*.test.ts'], testTimeout: 300_000, hookTimeout: 120_000 },
+        test: {
+          name: 'data',
+          sequence: { groupOrder: 2 },
+          include: ['tests/data/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

@@ -4,11 +4,22 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
 import { repositoryRoot } from '../support/guide.ts';
 
 const data = mkdtempSync(join(tmpdir(), 'sextant-start-'));
+const started: ChildProcess[] = [];
+// one that a failed test left running would hold the data folder against the next
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    }
+  }
+}, 60_000);
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
 type Started = { process: ChildProcess; url: string; key: string };
@@ -19,6 +30,7 @@ async function start(port: number, ...more: string[]): Promise<Started> {
     [join(repositoryRoot, 'infra/dev/start.ts'), '--no-demo', '--port', String(port), '--data', data, ...more],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
+  started.push(child);
   let output = '';
   const ready = new Promise<Started>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
@@ -135,6 +147,7 @@ describe.skipIf(!existsSync('/proc/self/stat'))('npm start', () => {
       cwd: repositoryRoot,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    started.push(npm);
     let output = '';
     npm.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString();

@@ -13,8 +13,9 @@ import { parseWfdbHeader } from '../../../shared/formats/wfdb/header.ts';
 import contract from '../../../shared/jobs/ecg.denoise.ts';
 import { edfFile } from '../../support/edf-files.ts';
 import { writeHalfModel } from '../../support/half-model.ts';
-import { type Files, runJob, upload } from './support/run-job.ts';
+import { type Files, jobsOfFile } from './support/run-job.ts';
 
+const { runJob, upload } = jobsOfFile();
 let folder = '';
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ecg-model-'));

@@ -19,8 +19,9 @@ import {
 import { SampleEncoder } from '../../../shared/formats/wfdb/samples.ts';
 import contract from '../../../shared/jobs/ecg.denoise.ts';
 import { writeHalfModel } from '../../support/half-model.ts';
-import { type Files, runJob, upload } from './support/run-job.ts';
+import { type Files, jobsOfFile } from './support/run-job.ts';
 
+const { runJob, upload } = jobsOfFile();
 let folder = '';
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ecg-model-'));

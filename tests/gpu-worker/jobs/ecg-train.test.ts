@@ -13,8 +13,9 @@ import denoise from '../../../gpu-worker/jobs/ecg.denoise.ts';
 import handler from '../../../gpu-worker/jobs/ecg.train.ts';
 import denoiseContract from '../../../shared/jobs/ecg.denoise.ts';
 import contract from '../../../shared/jobs/ecg.train.ts';
-import { asInput, runJob } from './support/run-job.ts';
+import { asInput, jobsOfFile } from './support/run-job.ts';
 
+const { runJob } = jobsOfFile();
 const scratch = mkdtempSync(join(tmpdir(), 'ecg-train-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 const generator = { patients: 5, seconds: 40, seed: 3 };

@@ -5,8 +5,9 @@ import { compilePredictor } from '../../../shared/fairness/predictors/compile.ts
 import { predictorDocumentSchema } from '../../../shared/fairness/predictors/document.ts';
 import contract from '../../../shared/jobs/fairness.edit_layer.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { asInput, runJob } from './support/run-job.ts';
+import { asInput, jobsOfFile } from './support/run-job.ts';
 
+const { runJob } = jobsOfFile();
 const n = 600;
 const z = stream(11, 'table').normal(4 * n);
 const g = Array.from({ length: n }, (_, i) => (i % 3 === 0 ? 'b' : 'a'));

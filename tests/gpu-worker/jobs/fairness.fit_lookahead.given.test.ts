@@ -9,8 +9,9 @@ import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import contract from '../../../shared/jobs/fairness.fit_lookahead.ts';
 import { leastSquares } from '../../../shared/math/least-squares.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { runJob } from './support/run-job.ts';
+import { jobsOfFile } from './support/run-job.ts';
 
+const { runJob } = jobsOfFile();
 const SEED = 11;
 const n = 240;
 

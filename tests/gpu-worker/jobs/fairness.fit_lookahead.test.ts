@@ -6,8 +6,9 @@ import { predictorDocumentSchema } from '../../../shared/fairness/predictors/doc
 import { tableFromColumns } from '../../../shared/formats/json-table.ts';
 import lookaheadContract from '../../../shared/jobs/fairness.fit_lookahead.ts';
 import { stream } from '../../../shared/math/random.ts';
-import { runJob } from './support/run-job.ts';
+import { jobsOfFile } from './support/run-job.ts';
 
+const { runJob } = jobsOfFile();
 const n = 900;
 const z = stream(1, 'table').normal(4 * n);
 

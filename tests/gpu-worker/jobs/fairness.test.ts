@@ -17,8 +17,9 @@ import gatedContract from '../../../shared/jobs/fairness.fit_gated.ts';
 import predictContract from '../../../shared/jobs/fairness.predict.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { manifestId } from '../../../shared/signing/digest.ts';
-import { ART, asInput, runJob, upload } from './support/run-job.ts';
+import { ART, asInput, jobsOfFile } from './support/run-job.ts';
 
+const { runJob, upload } = jobsOfFile();
 const n = 900;
 const z = stream(1, 'table').normal(4 * n);
 const columns = {

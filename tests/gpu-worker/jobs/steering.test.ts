@@ -5,8 +5,9 @@ import contract from '../../../shared/jobs/lm.generate.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { TINY, tinyModel } from '../../support/tiny-model.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
-import { runJob } from './support/run-job.ts';
+import { jobsOfFile } from './support/run-job.ts';
 
+const { runJob } = jobsOfFile();
 const model = tinyModel(TINY.llama!, { tokenizer: wordTokenizer() });
 afterAll(() => model.remove());
 
