@@ -1,12 +1,9 @@
 /** JSON bodies are bounded, decoded and checked for depth and names before anything looks at them. */
 import { createMiddleware } from 'hono/factory';
+import { DEPTH_LIMIT, JSON_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { AppEnv } from '../environment.ts';
 import { checkJsonText } from './json-text.ts';
-
-export const JSON_LIMIT = 1024 * 1024;
-export const TABLE_LIMIT = 8 * 1024 * 1024;
-export const DEPTH_LIMIT = 32;
 
 /** Where what is larger than a body may be is taken: by jobs of a type, once it is uploaded, or as the text says. */
 export type Otherwise = string | { advice: string };

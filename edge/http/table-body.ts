@@ -1,5 +1,6 @@
 /** Bodies that are tables: JSON columns, CSV or Arrow, told apart by their content type. */
 import { createMiddleware } from 'hono/factory';
+import { TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { CsvQuery } from '../../shared/contracts/table.ts';
 import { readingMs, type TableFormat } from '../../shared/fairness/costs.ts';
@@ -7,7 +8,7 @@ import { readArrow } from '../../shared/formats/arrow.ts';
 import { readCsv } from '../../shared/formats/csv.ts';
 import { requireOneOfEach, type Table, tableError } from '../../shared/formats/table.ts';
 import type { AppEnv } from '../environment.ts';
-import { charsetIsUtf8, jsonBody, readBounded, TABLE_LIMIT } from './body.ts';
+import { charsetIsUtf8, jsonBody, readBounded } from './body.ts';
 
 export const CSV_TYPE = 'text/csv';
 export const ARROW_TYPES = ['application/vnd.apache.arrow.stream', 'application/vnd.apache.arrow.file'] as const;

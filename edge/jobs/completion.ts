@@ -1,7 +1,12 @@
 /** Turns a worker's completion into one that the ledger can accept: checked, promoted, named. */
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { FieldError } from '../../shared/contracts/problem-document.ts';
-import type { Acceptance, CompleteRequest } from '../../shared/contracts/worker-call.ts';
+import {
+  type Acceptance,
+  COMPLETION_LIMIT,
+  type CompleteRequest,
+  RESULT_LIMIT,
+} from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import { canonicalJson, sha256Hex } from '../../shared/signing/digest.ts';
 import { PROMOTION_MS, promoteUploads, verifyAndPromote } from '../artefacts/promotion.ts';
@@ -10,12 +15,6 @@ import { fieldErrors } from '../http/problem.ts';
 import { identifyResults } from '../published/index-rows.ts';
 import type { Held } from './held.ts';
 import type { Completion } from './publish.ts';
-
-/** A result is shown with the job and kept in its ledger: anything larger belongs into an artefact. */
-const RESULT_LIMIT = 256 * 1024;
-
-/** The ledger keeps an accepted completion in one row until it is published; a row holds 2 MB. */
-const COMPLETION_LIMIT = 1_800_000;
 
 /**
  * The completion, or how far the promotion of its uploads has come where it takes longer than one call may: the same

@@ -1,14 +1,11 @@
 /** Answers in OpenAI's shape, whole or in chunks, made of a job's result or of the pieces of its texts. */
 import type { Job } from '../../shared/contracts/job.ts';
-import { SextantError } from '../../shared/contracts/problem.ts';
 import type { Alternative, TokenPiece } from '../../shared/contracts/token-piece.ts';
-import type { ResultOf } from '../../shared/jobs/contract.ts';
-import type lmGenerate from '../../shared/jobs/lm.generate.ts';
 import type { Answering } from './job-params.ts';
+import type { Generated } from './texts.ts';
 
 export type Kind = 'chat' | 'completion';
-type Result = ResultOf<typeof lmGenerate>;
-type Text = Result['runs'][number]['texts'][number];
+type Text = Generated['runs'][number]['texts'][number];
 type Likelihoods = Pick<TokenPiece, 'log_probabilities' | 'token_texts' | 'alternatives' | 'text_from'>;
 type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number };
 
@@ -57,7 +54,7 @@ function likelihoods(kind: Kind, { log_probabilities, token_texts, alternatives,
 const placeOf = (run: number, prompt: number, { params }: Answering): number =>
   run * (params.prompts as unknown[]).length + prompt;
 
-function usageOf({ prompt_tokens, tokens }: Pick<Result, 'prompt_tokens' | 'tokens'>, of: Answering): Usage {
+function usageOf({ prompt_tokens, tokens }: Pick<Generated, 'prompt_tokens' | 'tokens'>, of: Answering): Usage {
   // copies of a prompt are one prompt
   const read = prompt_tokens.filter((_, i) => i % of.copies === 0).reduce((sum, count) => sum + count, 0);
   return { prompt_tokens: read, completion_tokens: tokens, total_tokens: read + tokens };
@@ -71,13 +68,8 @@ const head = ({ kind, id, created, model }: Opening, chunk: boolean) => ({
   system_fingerprint: null,
 });
 
-/** The whole answer of a job that succeeded. Raises `computation_too_large` where the texts do not fit into its result. */
-export function wholeAnswer(opening: Opening, of: Answering, job: Job) {
-  const result = job.result as Result;
-  if (result.texts_file) {
-    const detail = `the texts are too long for an answer; the job ${job.id} holds them in its artefact ${result.texts_file}`;
-    throw new SextantError('computation_too_large', detail, { details: { job_type: job.type } });
-  }
+/** The whole answer of the job `job`, of all its texts. */
+export function wholeAnswer(opening: Opening, of: Answering, job: string, result: Generated) {
   const choices = result.runs.flatMap(({ label, texts }, run) =>
     texts.map((text, prompt) => ({
       index: placeOf(run, prompt, of),
@@ -94,7 +86,7 @@ export function wholeAnswer(opening: Opening, of: Answering, job: Job) {
       ...(of.runs.length > 1 && { run: label }),
     })),
   );
-  return { ...head(opening, false), choices, usage: usageOf(result, of), job: job.id };
+  return { ...head(opening, false), choices, usage: usageOf(result, of), job };
 }
 
 /** Chunks of one answer, in the order of what is told. */
@@ -124,7 +116,7 @@ export class Chunks {
 
   /** Chunks after the job has succeeded: what was not told of its texts, and the usage. */
   *rest(job: Job): Generator<unknown, void> {
-    const result = job.result as Result;
+    const result = job.result as Generated;
     for (const [run, { texts }] of result.runs.entries()) {
       for (const [prompt, { text, finish }] of texts.entries()) {
         const index = placeOf(run, prompt, this.#of);

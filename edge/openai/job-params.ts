@@ -9,6 +9,9 @@ const COMPLETION_TOKENS = 16;
 /** OpenAI goes on to the end of the context. */
 const CHAT_TOKENS = 1024;
 
+/** Tokens and alternatives that a whole answer may come to: some twelve million characters. */
+const MOST_TOLD = 131_072;
+
 type Asked = { prompts: unknown[]; max_tokens: number; alternatives: number | null };
 
 /** Params of the job, and how its texts become choices. */
@@ -76,4 +79,20 @@ function answering(request: ChatRequest | CompletionRequest, { prompts, max_toke
     distinct: prompts.length,
     copies,
   };
+}
+
+/** Refuses an answer that could become longer than one that is made whole can be: a stream has no such limit. */
+export function requireShort({ params, runs }: Answering): void {
+  const { prompts, max_tokens, alternatives } = params as {
+    prompts: unknown[];
+    max_tokens: number;
+    alternatives: number | null;
+  };
+  const told = runs.length * prompts.length * max_tokens * (1 + (alternatives ?? 0));
+  if (told > MOST_TOLD) {
+    const detail = `${runs.length * prompts.length} answers of up to ${max_tokens} tokens with ${alternatives ?? 0} alternatives each are ${told}; a whole answer has at most ${MOST_TOLD}: ask for fewer, or with stream: true`;
+    throw new SextantError('validation_failed', detail, {
+      errors: [{ pointer: '/max_tokens', code: 'too_big', detail }],
+    });
+  }
 }

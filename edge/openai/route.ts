@@ -15,7 +15,8 @@ import { succeeded } from '../requests/outcome.ts';
 import { placeRequest } from '../requests/placing.ts';
 import { Chunks, type Kind, type Opening, wholeAnswer } from './answer.ts';
 import { openAiError } from './error.ts';
-import type { Answering } from './job-params.ts';
+import { type Answering, requireShort } from './job-params.ts';
+import { wholeResult } from './texts.ts';
 
 /** Errors of this route are told in OpenAI's shape. */
 export const openAiShaped = createMiddleware<AppEnv>(async function openAiShaped(c, next) {
@@ -51,11 +52,14 @@ type Asked = {
 
 /**
  * Answers with the texts of the job. Nobody who left comes back for an answer in this shape: the job is canceled then.
- * Raises as `placeRequest`, and what the job failed with.
+ * Raises `validation_failed` where a whole answer could become too long, as `placeRequest`, and what the job failed with.
  */
 export async function answerInShape(c: Context<AppEnv>, kind: Kind, asked: Asked, of: Answering): Promise<Response> {
   const { tenant } = c.get('key');
   const stream = asked.stream ?? false;
+  if (!stream) {
+    requireShort(of);
+  }
   await requireKnownModel(c.env, tenant, asked.model, contract.type);
   const body = { type: contract.type, params: of.params };
   const id = await placeRequest(c, body, { followed: stream, abandon_ms: 0 });
@@ -70,7 +74,10 @@ export async function answerInShape(c: Context<AppEnv>, kind: Kind, asked: Asked
     return streamAnswer(chunked(c, id, chunks), { location: `/v1/jobs/${id}` });
   }
   const events = followJob(c.env, tenant, id, '');
-  const whole = async () => wholeAnswer(opening, of, succeeded(await viewJob(c.env, tenant, id, null)));
+  const whole = async () => {
+    const job = succeeded(await viewJob(c.env, tenant, id, null));
+    return wholeAnswer(opening, of, id, await wholeResult(c.env, tenant, job));
+  };
   for (;;) {
     const { value, done } = await events.next();
     if (done) {

@@ -1,12 +1,12 @@
 /** What this deployment can do and where its limits are. */
 import { createRoute } from '@hono/zod-openapi';
+import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { capabilitiesSchema } from '../../shared/contracts/capabilities.ts';
 import { SCOPES } from '../../shared/contracts/scope.ts';
 import { VECTOR_FORMATS, vectorDtypeSchema } from '../../shared/contracts/vector.ts';
 import { SHARD_LIMIT } from '../../shared/contracts/worker-call.ts';
 import { JOB_CONTRACTS } from '../../shared/jobs/index.generated.ts';
 import type { App } from '../environment.ts';
-import { DEPTH_LIMIT, JSON_LIMIT, TABLE_LIMIT } from '../http/body.ts';
 import { json, open, problems } from '../http/declaration.ts';
 
 const capabilitiesBody = capabilitiesSchema.openapi('Capabilities');

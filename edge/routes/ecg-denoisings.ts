@@ -1,10 +1,10 @@
 /** Short electrocardiograms in a request, cleaned by a job of type `ecg.denoise` that the request waits for. */
 import { createRoute } from '@hono/zod-openapi';
+import { TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { inlineRecordSchema } from '../../shared/contracts/ecg-record.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import contract from '../../shared/jobs/ecg.denoise.ts';
 import type { App } from '../environment.ts';
-import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { jobDocument } from '../jobs/job-document.ts';
 import { requestHeaders } from '../requests/declaration.ts';

@@ -1,5 +1,6 @@
 /** Audits: predictions, labels and groups in, metrics with intervals out; nothing of it is stored. */
 import { createRoute } from '@hono/zod-openapi';
+import { TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { jsonPointer } from '../../shared/contracts/problem.ts';
 import { type AuditColumnsInput, auditDocument } from '../../shared/fairness/audit/document.ts';
 import { grouping, intersection } from '../../shared/fairness/audit/groups.ts';
@@ -7,7 +8,6 @@ import { outcomes } from '../../shared/fairness/audit/labels.ts';
 import { auditRequestSchema, auditSchema } from '../../shared/fairness/audit/request.ts';
 import { auditMs, requireFits } from '../../shared/fairness/costs.ts';
 import type { App } from '../environment.ts';
-import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const auditRequestBody = auditRequestSchema.openapi('AuditRequest');

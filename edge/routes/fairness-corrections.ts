@@ -1,10 +1,10 @@
 /** Corrections in closed form: weights, scores or moments in, corrected ones out; group labels are used and dropped. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { correct } from '../../shared/fairness/corrections/correct.ts';
 import { correctionSchema } from '../../shared/fairness/corrections/document.ts';
 import { CORRECTION_JOB, requireCorrectionFits } from '../../shared/fairness/corrections/size.ts';
 import type { App } from '../environment.ts';
-import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 
 const create = createRoute({

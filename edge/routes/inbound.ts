@@ -1,12 +1,13 @@
 /** `POST /v1/inbound/{provider}/{id}`: where outside events come in. Verified, stored, answered; all else happens later. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { JSON_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { type InboundDelivery, providerSchema } from '../../shared/contracts/inbound.ts';
 import { inboundAnswerSchema } from '../../shared/contracts/inbound-hook.ts';
 import { randomIdSchema } from '../../shared/contracts/manifest.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import type { App } from '../environment.ts';
 import { addressOf } from '../http/access.ts';
-import { JSON_LIMIT, readBounded } from '../http/body.ts';
+import { readBounded } from '../http/body.ts';
 import { json, problems } from '../http/declaration.ts';
 import { traceOf } from '../http/envelope.ts';
 import { openHook } from '../inbound/hooks.ts';

@@ -1,5 +1,6 @@
 /** `POST /v1/vectors`: a tenant's own directions. Nothing in a file is executed; sizes and shapes are checked first. */
 import { createRoute } from '@hono/zod-openapi';
+import { TABLE_LIMIT } from '../../shared/contracts/body-limit.ts';
 import { modelKey } from '../../shared/contracts/model.ts';
 import { SextantError } from '../../shared/contracts/problem.ts';
 import {
@@ -13,7 +14,6 @@ import { blobKey } from '../artefacts/addresses.ts';
 import { readArtefact } from '../artefacts/reading.ts';
 import type { App, Env } from '../environment.ts';
 import { auditOf } from '../http/audit.ts';
-import { TABLE_LIMIT } from '../http/body.ts';
 import { BODY, json, jsonRequest, KEYED, keyedBody, problems } from '../http/declaration.ts';
 import { idempotencyHeader, ONCE } from '../idempotency/declaration.ts';
 import { idempotent } from '../idempotency/middleware.ts';

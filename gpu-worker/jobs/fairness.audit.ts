@@ -11,6 +11,7 @@ import contract from '../../shared/jobs/fairness.audit.ts';
 import { publishedReport } from '../fairness/publish.ts';
 import { binaryOf, completeRows, numbersOf, openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
+import { fittingParts } from './outputs/fitting-parts.ts';
 
 export default handle(contract, async ({ params, artefact, progress, input }) => {
   const { table: source, prediction, before, label, groups, routing, counterfactual, futures, ...rest } = params;
@@ -83,14 +84,13 @@ export default handle(contract, async ({ params, artefact, progress, input }) =>
     blobs,
     { rows: report.rows, method: report.method, overall, ratios },
   );
+  const { shown, file } = await fittingParts({ artefact }, 'parts.json', {
+    table: tableReport(opened, table.rows),
+    overall,
+    ratios,
+  });
   return {
-    result: {
-      table: tableReport(opened, table.rows),
-      report: published.id,
-      overall,
-      ratios,
-      plots: Object.keys(plots),
-    },
+    result: { ...shown, parts_file: file, report: published.id, plots: Object.keys(plots) },
     published: [published.manifest],
     metrics: { rows: table.rows },
     run: { device: 'cpu', dtype: 'float64', seed: params.seed, tolerance: null },

@@ -6,6 +6,7 @@ import { fitEditedLayer } from '../fairness/spectral/fit.ts';
 import { publishedNetwork } from '../fairness/spectral/network-source.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
+import { fittingParts } from './outputs/fitting-parts.ts';
 
 export default handle(contract, async (context) => {
   const { params, configuration, input, artefact, progress } = context;
@@ -43,10 +44,13 @@ export default handle(contract, async (context) => {
   for (const [name, svg] of Object.entries(fitted.plots)) {
     await artefact(name, 'image/svg+xml', new TextEncoder().encode(svg));
   }
+  const { groups, excluded, inputs: encoded, ...rest } = fitted.result;
+  const table = tableReport(opened, fitted.usedRows);
+  const { shown, file } = await fittingParts(context, 'parts.json', { table, groups, excluded, inputs: encoded });
   const [before, after] = [fitted.before.test, fitted.after.test];
   const gaps = Number.isFinite(after.ks) ? { ks: after.ks, ks_before: before.ks } : {};
   return {
-    result: { table: tableReport(opened, fitted.usedRows), ...fitted.result, predictor: published.id },
+    result: { ...rest, ...shown, parts_file: file, predictor: published.id },
     published: [published.manifest],
     metrics: { mse: after.mse, mse_before: before.mse, ...gaps },
     run: { device: fitted.device, dtype: 'float32', seed: params.seed, tolerance: null },

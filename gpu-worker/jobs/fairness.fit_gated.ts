@@ -4,6 +4,7 @@ import { fitGatedClassifier } from '../fairness/gated/fit.ts';
 import { publishedPredictor } from '../fairness/publish.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
+import { fittingParts } from './outputs/fitting-parts.ts';
 
 export default handle(contract, async (context) => {
   const { params, artefact, progress } = context;
@@ -28,8 +29,11 @@ export default handle(contract, async (context) => {
     dataDigest: opened.digest,
   };
   const published = await publishedPredictor(fitted.document, origin, artefact);
+  const { inputs, excluded, preferences, ...rest } = fitted.result;
+  const table = tableReport(opened, fitted.usedRows);
+  const { shown, file } = await fittingParts(context, 'parts.json', { table, inputs, excluded, preferences });
   return {
-    result: { table: tableReport(opened, fitted.usedRows), ...fitted.result, predictor: published.id },
+    result: { ...rest, ...shown, parts_file: file, predictor: published.id },
     published: [published.manifest],
     metrics: fitted.metrics,
     run: { device: 'cpu', dtype: 'float64', seed: params.seed, tolerance: null },

@@ -4,6 +4,7 @@ import { columnsOf, fitLookahead } from '../fairness/lookahead/fit.ts';
 import { publishedPredictor } from '../fairness/publish.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
+import { fittingParts } from './outputs/fitting-parts.ts';
 
 export default handle(contract, async (context) => {
   const { params, artefact, progress } = context;
@@ -28,10 +29,14 @@ export default handle(contract, async (context) => {
   };
   const predictor = await publishedPredictor(document, origin, artefact);
   await artefact('future-gap.svg', 'image/svg+xml', new TextEncoder().encode(plot));
+  const { model: fitted, ...rest } = found;
+  const table = tableReport(opened, usedRows);
+  const { shown, file } = await fittingParts(context, 'parts.json', { table, model: fitted });
   return {
     result: {
-      table: tableReport(opened, usedRows),
-      ...found,
+      ...rest,
+      ...shown,
+      parts_file: file,
       corrected: future_gap < present_gap,
       predictor: predictor.id,
     },

@@ -9,6 +9,7 @@ import { requireOneOfEach } from '../../shared/formats/table.ts';
 import contract from '../../shared/jobs/fairness.predict.ts';
 import { openTable, tableReport } from '../fairness/table-input.ts';
 import { handle } from './handler.ts';
+import { fittingParts } from './outputs/fitting-parts.ts';
 
 export default handle(contract, async ({ params, artefact, input }) => {
   const registered = input(params.predictor);
@@ -34,13 +35,17 @@ export default handle(contract, async ({ params, artefact, input }) => {
     : tableToIPC(tableFromArrays(Object.fromEntries(columns.map((c) => [c.name, c.values]))), { format: 'stream' })!;
   await artefact(name, csv ? 'text/csv' : 'application/vnd.apache.arrow.stream', content);
   const rate = opened.table.rows / seconds;
+  const { shown, file } = await fittingParts({ artefact }, 'parts.json', {
+    table: tableReport(opened, opened.table.rows),
+    unknown_levels: unknownLevels,
+  });
   return {
     result: {
-      table: tableReport(opened, opened.table.rows),
+      ...shown,
+      parts_file: file,
       columns: columns.map((c) => c.name),
       artefact: name,
       rows_per_s: rate,
-      unknown_levels: unknownLevels,
     },
     published: [],
     metrics: { rows: opened.table.rows, rows_per_s: rate },

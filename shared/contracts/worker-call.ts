@@ -148,6 +148,11 @@ export type Uploads = z.infer<typeof uploadsSchema>;
 /** Models that one attempt opened or published, and tells the edge of. */
 export const MOST_MODELS = 64;
 
+/** A result is shown with the job and kept in its ledger, in so many characters: anything larger belongs into an artefact. */
+export const RESULT_LIMIT = 256 * 1024;
+/** The ledger keeps an accepted completion in one row until it is published; a row holds 2 MB. */
+export const COMPLETION_LIMIT = 1_800_000;
+
 /** POST /internal/jobs/{id}/complete: everything a job leaves behind, accepted at once or not at all. */
 export const completeRequestSchema = z.strictObject({
   input_digest: digestSchema,

@@ -50,6 +50,12 @@ export default defineJob({
   }),
   result: z.object({
     table: tableReportSchema,
+    parts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where `table`, `overall` and `ratios` do not all fit into a result: the artefact of JSON that holds them whole; here stand the first entries of every list',
+      ),
     report: reportIdSchema,
     overall: z.record(z.string(), z.array(z.record(z.string(), z.unknown()))).describe('largest gaps by attribute'),
     ratios: z

@@ -113,6 +113,12 @@ export default defineJob({
       .array(z.object({ level: z.string(), count: z.number() }))
       .describe('groups of too few rows: their rows are not used'),
     inputs: z.array(z.unknown()).describe('how each column became features'),
+    parts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where `table`, `groups`, `excluded` and `inputs` do not all fit into a result: the artefact of JSON that holds them whole; here stand the first entries of every list',
+      ),
     target_variance: z.number().describe('of the test rows: the error of predicting their mean'),
     points: z
       .array(fairPointSchema)

@@ -103,6 +103,12 @@ export default defineJob({
     preferences: z
       .record(z.string(), z.unknown())
       .describe('rationality and envy of learned groups, gaps of demographic groups, on test rows'),
+    parts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where `table`, `inputs`, `excluded` and `preferences` do not all fit into a result: the artefact of JSON that holds them whole; here stand the first entries of every list',
+      ),
     generalisation_bound: z.number().describe('uniform deviation of risks at 95 % for this gate and these heads'),
     predictor: predictorIdSchema,
   }),

@@ -66,6 +66,12 @@ export default defineJob({
   result: z.object({
     table: tableReportSchema,
     model: z.record(z.string(), z.unknown()).describe('the structural model with every coefficient'),
+    parts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where `table` and `model` do not all fit into a result: the artefact of JSON that holds them whole; here stand the first entries of every list',
+      ),
     fit: z
       .record(z.string(), z.number())
       .describe(

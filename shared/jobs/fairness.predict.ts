@@ -18,6 +18,12 @@ export default defineJob({
   }),
   result: z.object({
     table: tableReportSchema,
+    parts_file: z
+      .string()
+      .nullable()
+      .describe(
+        'where `table` and `unknown_levels` do not all fit into a result: the artefact of JSON that holds them whole; here stand the first entries of every list',
+      ),
     columns: z.array(z.string()),
     artefact: z.string().describe('name of the artefact with the predictions, one row per row'),
     rows_per_s: z.number(),

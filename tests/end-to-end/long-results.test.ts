@@ -54,6 +54,30 @@ it('eight texts of 3,000 tokens', async () => {
   expect(lines.slice(0, shown.length)).toMatchObject(shown);
 }, 180_000);
 
+it("a whole answer in OpenAI's shape, beyond what a result can be; one that could be too long is refused before there is a job", async () => {
+  const jobs = async () => (await stack.edge.execute('SELECT count(*) AS n FROM jobs'))[0]?.n;
+  const ask = { model: 'tiny', messages: [{ role: 'user', content: 'w3 w7' }], n: 8, max_tokens: 3000 };
+  const before = await jobs();
+  const refused = await stack.call('POST', '/v1/chat/completions', {
+    body: { ...ask, logprobs: true, top_logprobs: 20 },
+  });
+  expect(refused.status).toBe(400);
+  const { error } = (await refused.json()) as { error: { message: string; param: string } };
+  expect(error).toMatchObject({ param: 'max_tokens', message: expect.stringContaining('stream: true') });
+  expect(await jobs()).toBe(before);
+  const answer = await stack.call('POST', '/v1/chat/completions', { body: ask });
+  expect(answer.status).toBe(200);
+  type Answer = { job: string; choices: { index: number; message: { content: string } }[] };
+  const { job: id, choices } = (await answer.json()) as Answer;
+  expect(choices.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  const job = await succeeded(id);
+  type Result = ResultOf<typeof lmGenerate>;
+  const { texts_file, runs } = job.result as unknown as Result;
+  expect(runs[0]!.texts.length).toBeLessThan(8);
+  const lines = await linesOf<Result['runs'][number]['texts'][number]>(job, texts_file);
+  expect(choices.map(({ message }) => message.content)).toEqual(lines.map(({ text }) => text));
+}, 180_000);
+
 it('codes of as many texts as an encoding takes', async () => {
   const words = (from: number, count: number) =>
     Array.from({ length: count }, (_, i) => `w${2 + ((from + 7 * i) % 57)}`).join(' ');

@@ -23,7 +23,7 @@ import { guardReport, methodReport } from './report.ts';
 type Params = ParamsOf<typeof contract>;
 type FittedGate = {
   document: GatedDocument;
-  result: Omit<ResultOf<typeof contract>, 'table' | 'predictor'>;
+  result: Omit<ResultOf<typeof contract>, 'table' | 'parts_file' | 'predictor'>;
   usedRows: number;
   metrics: { accuracy: number; pooled_accuracy: number; groups: number };
 };

@@ -21,7 +21,7 @@ type EditedLayer = {
   document: NetworkDocument;
   /** What the published manifest says of how it was made. */
   method: { c1: number | null; c2: number | null; method: string; layer: number };
-  result: Omit<ResultOf<typeof contract>, 'table' | 'predictor'>;
+  result: Omit<ResultOf<typeof contract>, 'table' | 'parts_file' | 'predictor'>;
   plots: Record<string, string>;
   usedRows: number;
   device: string;

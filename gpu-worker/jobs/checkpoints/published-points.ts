@@ -1,4 +1,5 @@
 /** The points of a block-sparse comparison that are done and the run in progress, published where another worker finds them. */
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { pointFiguresSchema } from '../../../shared/contracts/block-sparse.ts';
 import type { RunState } from '../../block-sparse/training/run.ts';
@@ -21,10 +22,13 @@ const runSchema = z.strictObject({
 const stateSchema = z.strictObject({
   /** What is compared, and on which data. */
   of: z.string(),
-  done: z.array(pointFiguresSchema),
+  /** Points that are done; their figures are a part of their own, since a state is short. */
+  done: z.number().int().nonnegative(),
   /** The run of the next point, whose arrays are the parts. */
   run: runSchema.nullable(),
 });
+
+const DONE = 'done.json';
 
 /** Names of masks among the arrays; no parameter's name begins so. */
 const MASK = 'mask/';
@@ -58,7 +62,9 @@ export class PublishedPoints {
     const folder = await this.#published.folder();
     await writeArrays(folder, arrays, PUBLISHED_FILE);
     const run = { training: rest, masks: Object.keys(masks), curve, seconds };
-    await this.#published.begin({ of: this.#of, done, run }, folder, bytesOfArrays(arrays));
+    const figures = { name: DONE, content: new TextEncoder().encode(JSON.stringify(done)) };
+    const state = { of: this.#of, done: done.length, run };
+    await this.#published.begin(state, folder, bytesOfArrays(arrays), [figures]);
   }
 
   /**
@@ -71,11 +77,16 @@ export class PublishedPoints {
     if (!last || !parsed.success || parsed.data.of !== this.#of) {
       return { done: [], run: null };
     }
-    const { done, run } = parsed.data;
+    const { run } = parsed.data;
+    const figures = z.array(pointFiguresSchema).safeParse(JSON.parse(await readFile(await last.file(DONE), 'utf8')));
+    if (!figures.success || figures.data.length !== parsed.data.done) {
+      return { done: [], run: null };
+    }
+    const done = figures.data;
     if (!run) {
       return { done, run: null };
     }
-    const arrays = Object.entries(await publishedArrays(last));
+    const arrays = Object.entries(await publishedArrays(last, new Set([DONE])));
     const tensors = Object.fromEntries(arrays.filter(([name]) => !name.startsWith(MASK)));
     const masks = Object.fromEntries(
       arrays

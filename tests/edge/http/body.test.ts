@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { JSON_LIMIT } from '../../../edge/http/body.ts';
+import { JSON_LIMIT } from '../../../shared/contracts/body-limit.ts';
 import { newClient, problemOf } from '../support/client.ts';
 
 const json = { 'content-type': 'application/json' };
