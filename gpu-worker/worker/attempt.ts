@@ -237,7 +237,7 @@ export class Attempt {
       return reason;
     }
     try {
-      await this.#lease.lastWord(() => this.#post('release', {}, { schema: endedSchema }));
+      await this.#lease.lastWord((signal) => this.#post('release', {}, { schema: endedSchema, signal }));
       return 'released';
     } catch (error) {
       // ended or taken up by another meanwhile; or the edge is away, and the lease will say it
@@ -334,7 +334,12 @@ export class Attempt {
   /** Heartbeats until the attempt is over. An edge that is away takes nothing away: what it says when it is back counts. */
   async #keepAlive(): Promise<void> {
     const { message, claim, trace } = this.#job;
-    const call = { fence: claim.fence, schema: heartbeatSchema, timeout_ms: Math.max(1000, claim.lease_ms / 2) };
+    const call = {
+      fence: claim.fence,
+      schema: heartbeatSchema,
+      timeout_ms: Math.max(1000, claim.lease_ms / 2),
+      signal: this.#over.signal,
+    };
     let refused = 0;
     while (!this.#over.signal.aborted) {
       await sleep(claim.heartbeat_ms, undefined, { signal: this.#over.signal }).catch(() => {});

@@ -48,9 +48,10 @@ export class Lease {
     return repeatPassing(work, this.#over.signal);
   }
 
-  /** As `persist`, for the word that gives the job back: for a few seconds. */
-  lastWord<T>(work: () => Promise<T>): Promise<T> {
-    return repeatPassing(work, AbortSignal.timeout(LAST_WORD_MS));
+  /** As `persist`, for the word that gives the job back: for a few seconds, after which the signal ends a call that hangs. */
+  lastWord<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(LAST_WORD_MS);
+    return repeatPassing(() => work(signal), signal);
   }
 }
 

@@ -2,7 +2,8 @@
  * `npm run bench -- faults [--jobs 1600] [--seed 1] [--workers 2] [--every 6000] [--write]`: the storm as a command. Jobs are posted
  * through lines that refuse, lose, cut and fail one answer in eight, while workers, computations, the edge and the line are
  * killed or cut in turn, one about every so many milliseconds. Then ledger, list, artefacts, digests, keys, queue and
- * processes are reconciled. Prints what it saw and exits 1 where anything is not right; `--write` keeps it among the results.
+ * processes are reconciled, and a worker is told to stop in the middle of an upload. Prints what it saw and exits 1 where
+ * anything is not right, also where nothing happened any more for five minutes; `--write` keeps it among the results.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../support/until.ts';
 import { Stack } from './support/stack.ts';
+import { stopDuringUpload } from './support/stopped-upload.ts';
 import { TroubledLine } from './support/troubled-line.ts';
 
 const vars: Record<string, string> = {};
@@ -86,16 +87,12 @@ describe('an attempt', () => {
   });
 
   it('that is told to stop in the middle of an upload gives the job back', async () => {
-    line.trouble = ({ method }) => (method === 'PUT' ? 'hang' : 'pass');
-    const worker = await startWorker();
-    const id = await stack.post({ steps: 1, step_ms: 0, artefacts: 1, seed: 4 }, { max_attempts: 1 });
-    await until(() => line.seen.some(({ trouble }) => trouble === 'hang'), 'an upload');
-    // the upload that hangs never ends of itself: a worker that waited for it would not get to release
-    await worker.end('SIGTERM');
-    expect(worker.count('released')).toBe(1);
-    line.trouble = () => 'pass';
-    await startWorker();
-    expect(await stack.ended(id)).toMatchObject({ status: 'succeeded', attempt: 2, error: null });
+    // a worker that waited for it would not get to release
+    const { released, job } = await stopDuringUpload(stack, line);
+    expect(released).toBe(1);
+    expect(job).toMatchObject({ status: 'succeeded', attempt: 2, error: null });
+    expect(job.artefacts).toHaveLength(1);
+    await stack.assertSingleCompletion(job.id);
   });
 
   it('whose computation shows no progress is ended long before its time is up', async () => {

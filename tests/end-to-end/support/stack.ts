@@ -204,7 +204,11 @@ export class Stack {
     });
     const worker = new Worker(id, child);
     this.workers.push(worker);
-    await worker.logged('ready');
+    const gone = once(child, 'exit').then(([status]) => {
+      throw new Error(`the worker ended with ${status} before it was ready`);
+    });
+    gone.catch(() => {});
+    await Promise.race([worker.logged('ready'), gone]);
     return worker;
   }
 
@@ -252,10 +256,11 @@ export class Stack {
   call(
     method: string,
     path: string,
-    init: { body?: unknown; headers?: Record<string, string>; base?: string } = {},
+    init: { body?: unknown; headers?: Record<string, string>; base?: string; signal?: AbortSignal } = {},
   ): Promise<Response> {
     return fetch(`${init.base ?? this.edge.url}${path}`, {
       method,
+      ...(init.signal && { signal: init.signal }),
       headers: { authorization: `Bearer ${this.#key}`, 'content-type': 'application/json', ...init.headers },
       ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
     });
