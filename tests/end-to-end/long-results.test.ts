@@ -6,6 +6,7 @@ import type lmGenerate from '../../shared/jobs/lm.generate.ts';
 import type saeEncode from '../../shared/jobs/sae.encode.ts';
 import type saeTrain from '../../shared/jobs/sae.train.ts';
 import { TINY, type TinyModel, tinyModel } from '../support/tiny-model.ts';
+import { until } from '../support/until.ts';
 import { wordTokenizer } from '../support/word-tokenizer.ts';
 import { Stack } from './support/stack.ts';
 
@@ -16,14 +17,23 @@ beforeAll(async () => {
   model = tinyModel({ ...TINY.llama, max_position_embeddings: 4096 }, { tokenizer: wordTokenizer() });
   await stack.start();
   await stack.startWorker({ models: { tiny: model.folder } });
-}, 180_000);
+}, 360_000);
 afterAll(async () => {
   await stack.stop();
   model.remove();
 });
 
+/** Texts of so many tokens take their time where other things compute beside them. */
 async function succeeded(id: string): Promise<Job> {
-  const job = await stack.ended(id);
+  let job = await stack.job(id);
+  await until(
+    async () => {
+      job = await stack.job(id);
+      return job.status === 'succeeded' || job.status === 'failed';
+    },
+    `${id} to end`,
+    300_000,
+  );
   expect(job).toMatchObject({ status: 'succeeded', error: null });
   return job;
 }
@@ -52,7 +62,7 @@ it('eight texts of 3,000 tokens', async () => {
   expect(shown.length).toBeGreaterThan(0);
   expect(shown.length).toBeLessThan(8);
   expect(lines.slice(0, shown.length)).toMatchObject(shown);
-}, 180_000);
+}, 360_000);
 
 it("a whole answer in OpenAI's shape, beyond what a result can be; one that could be too long is refused before there is a job", async () => {
   const jobs = async () => (await stack.edge.execute('SELECT count(*) AS n FROM jobs'))[0]?.n;
@@ -76,7 +86,7 @@ it("a whole answer in OpenAI's shape, beyond what a result can be; one that coul
   expect(runs[0]!.texts.length).toBeLessThan(8);
   const lines = await linesOf<Result['runs'][number]['texts'][number]>(job, texts_file);
   expect(choices.map(({ message }) => message.content)).toEqual(lines.map(({ text }) => text));
-}, 180_000);
+}, 360_000);
 
 it('codes of as many texts as an encoding takes', async () => {
   const words = (from: number, count: number) =>
@@ -105,4 +115,4 @@ it('codes of as many texts as an encoding takes', async () => {
   expect(shown.length).toBeGreaterThan(0);
   expect(shown.length).toBeLessThan(lines.length);
   expect(lines.slice(0, shown.length)).toMatchObject(shown);
-}, 180_000);
+}, 360_000);
