@@ -30,6 +30,10 @@ export function mutualInformation(
  */
 export const linearGateDimension = (groups: number, features: number): number => (groups - 1) * (features + 1);
 
+/** Logarithm of how many ways a class of this dimension labels m points at most: Sauer's lemma, and all ways at the most. */
+const logGrowth = (m: number, dimension: number): number =>
+  Math.min(dimension < m ? dimension * Math.log((Math.E * m) / dimension) : m, m * Math.LN2);
+
 /**
  * Uniform deviation of empirical from true risk with probability 1 - delta, for n rows, a gate class of Natarajan dimension
  * `gateDimension` over `groups` labels and heads of VC dimension `headDimension` (a loose VC argument).
@@ -45,6 +49,6 @@ export const gatedDeviation = (
     (8 / n) *
       (gateDimension * Math.log(2 * n) +
         2 * gateDimension * Math.log(groups) +
-        groups * headDimension * Math.log((2 * Math.E * n) / headDimension) +
+        groups * logGrowth(2 * n, headDimension) +
         Math.log(4 / delta)),
   );

@@ -313,6 +313,11 @@ describe('bounds and scores', () => {
     // One group has nothing to route: the bound of the pooled predictor. Every further one adds a gate's worth of weights.
     expect(bound(1)).toBeCloseTo(decoupledDeviation([1e5], 11), 12);
     expect(demographics.linearGateDimension(4, 10)).toBe(33);
+    // heads of more dimensions than twice the rows label them in every way, and in no more
+    const wide = (dimension: number) => demographics.gatedDeviation(40, 1, 0, dimension);
+    expect(wide(81)).toBe(wide(1e6));
+    expect(wide(80)).toBe(wide(81));
+    expect(wide(40)).toBeLessThan(wide(81));
     expect(decoupledDeviation([1e5], 11)).toBeCloseTo(0.099, 3);
     expect(decoupledDeviation([5e4, 5e4], 11)).toBeGreaterThan(decoupledDeviation([1e5], 11));
   });
