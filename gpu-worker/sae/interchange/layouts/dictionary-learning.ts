@@ -78,14 +78,27 @@ const READERS: Readonly<Record<string, (source: SaeSource) => TrainedSae>> = {
     return overBatch(source, plain(source));
   },
   MatroyshkaBatchTopKSAE: (source) => READERS.MatryoshkaBatchTopKSAE!(source),
-  // Its codes are multiplied by the norms of their decoder rows, and its bias is not subtracted.
+  // Its bias is not subtracted.
   JumpReluAutoEncoder(source) {
     const subtractBias = source.flag('apply_b_dec_to_input', false);
-    const parameters = plain(source);
-    const threshold = source.tensor('threshold', [parameters.width], true);
-    return { variant: 'jumprelu', k: null, subtractBias, parameters: unitRows({ ...parameters, threshold }) };
+    const read = plain(source);
+    const parameters = { ...read, threshold: source.tensor('threshold', [read.width], true) };
+    return {
+      variant: 'jumprelu',
+      k: null,
+      subtractBias,
+      parameters: codesByNorms(source) ? unitRows(parameters) : parameters,
+    };
   },
 };
+
+/**
+ * Whether a JumpReLU's codes are multiplied by the norms of their decoder rows, as they were until the library's revision
+ * ec961ac (January 2025), which keeps those norms at 1 instead. Trainers of before do not write `sparsity_warmup_steps`.
+ */
+const codesByNorms = (source: SaeSource): boolean =>
+  ['TrainerJumpRelu', 'JumpReluTrainer'].includes(String(source.field('trainer_class'))) &&
+  source.field('sparsity_warmup_steps') === undefined;
 
 /** Widest identity that is laid out as matrices: 1 GiB of them. */
 const WIDEST_IDENTITY = 11_585;

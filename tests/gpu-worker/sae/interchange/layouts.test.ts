@@ -269,16 +269,22 @@ const RIGHT: [string, Record<string, unknown>, Tensors, Rule][] = [
     ],
     { code: above(() => 0.6) },
   ],
-  [
-    'JumpReluAutoEncoder',
-    dl('JumpReluAutoEncoder'),
+  ...(['TrainerJumpRelu', 'JumpReluTrainer'] as const).map((trainer_class): (typeof RIGHT)[number] => [
+    `JumpReluAutoEncoder of a ${trainer_class} before its norms were kept at 1`,
+    dl('JumpReluAutoEncoder', { trainer_class, ...(trainer_class === 'JumpReluTrainer' && { bandwidth: 0.001 }) }),
     [...saelens, threshold],
     {
       subtract: false,
       code: (u) => above((i) => thresholds[i]!)(u).map((v, i) => v * norms[i]!),
       decode: (i) => 1 / norms[i]!,
     },
-  ],
+  ]),
+  ...[{}, { trainer_class: 'JumpReluTrainer', sparsity_warmup_steps: 2000 }].map((more): (typeof RIGHT)[number] => [
+    `JumpReluAutoEncoder${'trainer_class' in more ? ' of the trainer since then' : ''}`,
+    dl('JumpReluAutoEncoder', more),
+    [...saelens, threshold],
+    { subtract: false, code: above((i) => thresholds[i]!) },
+  ]),
   [
     'CrossCoder of two layers',
     dl('CrossCoder', { num_layers: 2 }),
