@@ -51,3 +51,12 @@ if __name__ == '__main__':
     rows = [[(6 * i + j) * 37 % 200 / 2 - 50 for j in range(6)] for i in range(130)]
     write('rows-lz4', pa.table({'x': pa.array(rows, pa.list_(pa.float32(), 6))}), 'lz4')
     write('rows-zstd', pa.table({'x': pa.array(rows, pa.list_(pa.float64()))}), 'zstd', stream=True)
+
+    # Columns of numbers, one by a dictionary, in batches of which some are empty, as a filter leaves them.
+    columns = {'abcdef'[j]: pa.array([row[j] for row in rows], pa.float32()) for j in range(6)}
+    odd = pa.table({**columns, 'c': columns['c'].dictionary_encode()})
+    with pa.OSFile(os.path.join(FOLDER, 'rows-odd.arrow'), 'wb') as sink:
+        with pa.ipc.new_file(sink, odd.schema) as writer:
+            [whole] = odd.to_batches()
+            for first, count in ((0, 0), (0, 60), (60, 0), (60, 70), (130, 0)):
+                writer.write_batch(whole.slice(first, count))

@@ -30,7 +30,11 @@ export function arrowRows(path: string, size: number, { name, tensor, scratch }:
         context.push(message);
         continue;
       }
-      const values = batchRows(decoded([...context, message], name), { tensor, name, from: rows });
+      const table = decoded([...context, message], name);
+      if (table.numRows === 0) {
+        continue;
+      }
+      const values = batchRows(table, { tensor, name, from: rows });
       width ||= values.width;
       if (values.width !== width) {
         throw refused(name, `rows of ${values.width} numbers after rows of ${width}`);
@@ -168,7 +172,8 @@ function floatsOf(
   for (let i = 0; i < values.length; i++) {
     const row = kind === 'float' ? [values[i] as number] : (values[i] as ArrayLike<number> | null);
     if (row?.length !== width || hasGap(row)) {
-      const why = row?.length === width ? 'holds a null' : 'is missing, or of another length than the first';
+      const why =
+        row?.length === width ? 'holds a null' : 'is missing, or of another length than the first of its batch';
       throw refused(name, `row ${from + i} of the column '${title}' ${why}`);
     }
     x.set(row as ArrayLike<number>, i * width);
@@ -183,9 +188,11 @@ const hasGap = (row: ArrayLike<unknown>): boolean =>
 /** Arrow's numbers of the types FloatingPoint, List, FixedSizeList, LargeList. */
 const [FLOAT, LIST, FIXED_LIST, LARGE_LIST] = [3, 12, 16, 21];
 
-type ArrowType = { typeId: number; children?: readonly { type: { typeId: number } }[] };
+type ArrowType = { typeId: number; children?: readonly { type: { typeId: number } }[]; dictionary?: ArrowType };
 
-function kindOf({ typeId, children }: ArrowType): 'float' | 'list' | null {
+/** Of a column whose rows stand in a dictionary, what those are. */
+function kindOf(type: ArrowType): 'float' | 'list' | null {
+  const { typeId, children } = type.dictionary ?? type;
   if (typeId === FLOAT) {
     return 'float';
   }
