@@ -94,9 +94,7 @@ export async function trainRefusalToy(
   const language = new RefusalLanguage(seed);
   const alias = `refusal-start-${seed}`;
   const sizes = { layers: 4, width: 48, heads: 4, mlpWidth: 128, context: 48 };
-  // From smaller embeddings the first block's refusal becomes so much larger than all else in the stream that pruning takes
-  // the answers first.
-  registerStart(jobs, alias, { ...sizes, shape: 'llama', words: WORDS, template: TEMPLATE, seed, start: 'modules' });
+  registerStart(jobs, alias, { ...sizes, shape: 'llama', words: WORDS, template: TEMPLATE, seed });
   const common = { context: 12, batch: 64, seed, warm_up: 0 };
   const capable = await trainOn(jobs, `capability-${seed}`, language.capability(400), {
     ...common,
@@ -117,7 +115,6 @@ export async function trainRefusalToy(
     ],
     steps: alignmentSteps,
     learning_rate: 1e-3,
-    final_rate: 1,
   });
   return { language, capable, model };
 }
