@@ -3,11 +3,11 @@
  * longer than ten seconds show an overview, and below it the worst minute in strips of ten seconds.
  */
 import { escapeText } from '../../shared/plots/text.ts';
-import type { SecondQuality } from './denoise/record-denoiser.ts';
+import type { SecondQuality } from './quality/seconds.ts';
 
 export type PictureLead = {
   name: string;
-  seconds: readonly SecondQuality[];
+  seconds: Pick<readonly SecondQuality[], 'length' | 'at' | 'slice'>;
   /** Samples of seconds [from, to) in mV, before and after; NaN where missing. */
   samples(from: number, to: number): Promise<{ noisy: Float64Array; cleaned: Float64Array; rate: number }>;
   /** The same seconds without noise, in mV, where they are known. */
@@ -96,7 +96,7 @@ function shades(
 ): string {
   const bands: string[] = [];
   for (let s = Math.floor(from); s < Math.min(to, seconds.length); s++) {
-    const { flags } = seconds[s]!;
+    const { flags } = seconds.at(s)!;
     if (flags.length > 0) {
       bands.push(
         `<rect x="${px(LEFT + (s - from) * perSecond)}" y="${px(y)}" width="${px(Math.max(perSecond, 0.5))}" height="${px(height)}" fill="#f6b73c" fill-opacity="0.45"><title>${escapeText(flags.join(', '))}</title></rect>`,

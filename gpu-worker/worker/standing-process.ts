@@ -9,7 +9,7 @@ import { constants, getPriority, setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ALLOCATOR } from './allocator.ts';
+import { ALLOCATOR, YOUNG_OBJECTS } from './allocator.ts';
 import { Computation, type Outlets } from './computation.ts';
 import type { FromProcess, Order, ToProcess } from './computation-messages.ts';
 import { readFrames, writeFrame } from './frames.ts';
@@ -68,7 +68,7 @@ export class StandingProcess {
     const environment = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('SEXTANT_')),
     );
-    this.#process = spawn(process.execPath, [ENTRY, folder, String(standing_bytes)], {
+    this.#process = spawn(process.execPath, [...YOUNG_OBJECTS, ENTRY, folder, String(standing_bytes)], {
       // two pipes of our own for messages: Node's channel throws at its reader what is no message
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       // Compiled code is kept, which halves what starting a process costs.

@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { ALLOCATOR } from '../../gpu-worker/worker/allocator.ts';
+import { ALLOCATOR, YOUNG_OBJECTS } from '../../gpu-worker/worker/allocator.ts';
 import type { Manifest } from '../../shared/contracts/manifest.ts';
 import activationsExtract from '../../shared/jobs/activations.extract.ts';
 import { UNIT_COSTS } from '../../shared/jobs/costs.generated.ts';
@@ -83,7 +83,7 @@ async function measure(one: Case, { models, corpora }: Folders): Promise<Measure
     // As a worker starts its computations.
     const env = { ...ALLOCATOR, ...process.env };
     const script = join(import.meta.dirname, 'costs/measure.ts');
-    execFileSync(process.execPath, [script, file, result], { stdio: 'inherit', env });
+    execFileSync(process.execPath, [...YOUNG_OBJECTS, script, file, result], { stdio: 'inherit', env });
     return JSON.parse(readFileSync(result, 'utf8')) as Measured;
   } finally {
     jobs.close();

@@ -8,7 +8,8 @@ import { SextantError } from '../../../shared/contracts/problem.ts';
 import { findQrs } from '../measures/qrs.ts';
 import type { EcgDocument } from '../model/document.ts';
 import { estimate } from '../quality/estimates.ts';
-import { type Flag, flagsOf } from '../quality/flags.ts';
+import { flagsOf } from '../quality/flags.ts';
+import { SecondColumns } from '../quality/seconds.ts';
 import { NETWORK_RATE } from '../rate.ts';
 import { isMissing, LeadFile } from '../records/lead-file.ts';
 import type { CleanedLead, LeadInfo, OpenedRecord } from '../records/record.ts';
@@ -16,9 +17,7 @@ import { Resampler } from '../signal/resample.ts';
 import type { Denoiser } from './network-session.ts';
 import { type CleanedStretch, cleanStretch, MARGIN, STRETCH } from './stretch.ts';
 
-/** What is known of one second of one lead; ratios are null where a second holds nothing. */
-export type SecondQuality = { before: number | null; after: number | null; flags: Flag[] };
-type LeadQuality = { lead: LeadInfo; seconds: SecondQuality[] };
+type LeadQuality = { lead: LeadInfo; seconds: SecondColumns };
 
 export type DenoisedRecord = {
   leads: LeadQuality[];
@@ -38,7 +37,7 @@ type Lead = {
   clean: LeadFile;
   there: Resampler;
   back: Resampler;
-  quality: SecondQuality[];
+  quality: SecondColumns;
 };
 
 /**
@@ -105,7 +104,7 @@ async function readLeads(record: OpenedRecord, scratch: string, leads: Lead[]): 
       clean: await LeadFile.create(join(scratch, `clean-${i}.f32`)),
       there: new Resampler(info.rate, NETWORK_RATE),
       back: new Resampler(NETWORK_RATE, info.rate),
-      quality: [],
+      quality: new SecondColumns(),
     });
   }
   for await (const block of record.blocks()) {
@@ -217,17 +216,23 @@ async function judge(
   const { info, raw, quality } = lead;
   const beats = findQrs(fast[c]!);
   const near = (second: number) => windows.filter((w) => Math.abs(w.start + 128 - (second + 0.5) * NETWORK_RATE) < 300);
+  const firstOf = (second: number) => Math.min(raw.length, Math.floor(second * info.rate));
+  const base = firstOf(quality.length);
+  const stretch = await raw.read(base, firstOf(Math.ceil(to / NETWORK_RATE)));
+  for (let i = 0; i < stretch.length; i++) {
+    stretch[i]! *= info.millivolts;
+  }
   for (let second = quality.length; second * NETWORK_RATE < to; second++) {
     const begin = second * NETWORK_RATE;
     // The last second of a stretch that goes on is judged with the next one.
     if (to < total && begin + NETWORK_RATE > to && begin >= from) {
       break;
     }
-    const [low, high] = [Math.floor(second * info.rate), Math.min(raw.length, Math.floor((second + 1) * info.rate))];
+    const [low, high] = [firstOf(second), firstOf(second + 1)];
     if (high <= low) {
       break;
     }
-    const values = (await raw.read(low, high)).map((value) => value * info.millivolts);
+    const values = stretch.subarray(low - base, high - base);
     let missing = 0;
     for (let i = low; i < high; i++) {
       if (isMissing(raw.missing, i)) {

@@ -1,7 +1,7 @@
 /** What is known of every second of a recording, as a JSON document and as WFDB annotations. */
 import { formatWfdbAnnotations, NOTE_CODE } from '../../../shared/formats/wfdb/annotations.ts';
 import type { DenoisedRecord } from '../../ecg/denoise/record-denoiser.ts';
-import { FLAGS } from '../../ecg/quality/flags.ts';
+import { FLAGS, type Flag } from '../../ecg/quality/flags.ts';
 
 const digits = (value: number | null): number | null => (value === null ? null : Number(value.toFixed(1)));
 
@@ -13,9 +13,9 @@ export const qualityDocument = ({ leads }: DenoisedRecord): Uint8Array =>
       flags: FLAGS,
       leads: leads.map(({ lead, seconds }) => ({
         name: lead.name,
-        snr_before: seconds.map(({ before }) => digits(before)),
-        snr_after: seconds.map(({ after }) => digits(after)),
-        flags: seconds.map(({ flags }) => flags),
+        snr_before: Array.from(seconds, ({ before }) => digits(before)),
+        snr_after: Array.from(seconds, ({ after }) => digits(after)),
+        flags: Array.from(seconds, ({ flags }) => flags),
       })),
     }),
   );
@@ -23,7 +23,7 @@ export const qualityDocument = ({ leads }: DenoisedRecord): Uint8Array =>
 /** A note at the beginning of every flagged second, on the lead's number, with the flags as its text. */
 export function qualityAnnotations({ leads, frameRate }: DenoisedRecord): Uint8Array {
   const notes = leads.flatMap(({ seconds }, chan) =>
-    seconds.flatMap(({ flags }, second) =>
+    [...seconds].flatMap(({ flags }, second) =>
       flags.length === 0
         ? []
         : [{ sample: Math.round(second * frameRate), code: NOTE_CODE, subtype: 0, chan, num: 0, aux: flags.join(' ') }],
@@ -35,19 +35,37 @@ export function qualityAnnotations({ leads, frameRate }: DenoisedRecord): Uint8A
 /** Means over a lead's seconds, and how many have each flag. */
 export function leadSummaries({ leads }: DenoisedRecord) {
   return leads.map(({ lead, seconds }) => {
-    const mean = (values: readonly (number | null)[]) => {
-      const known = values.filter((value) => value !== null);
-      return known.length === 0 ? null : digits(known.reduce((sum, value) => sum + value, 0) / known.length);
-    };
+    const flagged = Object.fromEntries(FLAGS.map((flag) => [flag, 0])) as Record<Flag, number>;
+    const [before, after] = [new MeanOfKnown(), new MeanOfKnown()];
+    for (const second of seconds) {
+      before.add(second.before);
+      after.add(second.after);
+      for (const flag of second.flags) {
+        flagged[flag]++;
+      }
+    }
     return {
       name: lead.name,
       unit: lead.unit,
       rate_hz: lead.rate,
-      snr_before: mean(seconds.map(({ before }) => before)),
-      snr_after: mean(seconds.map(({ after }) => after)),
-      flags: Object.fromEntries(
-        FLAGS.map((flag) => [flag, seconds.filter(({ flags }) => flags.includes(flag)).length]),
-      ),
+      snr_before: digits(before.value),
+      snr_after: digits(after.value),
+      flags: flagged,
     };
   });
+}
+
+class MeanOfKnown {
+  #sum = 0;
+  #count = 0;
+
+  add(value: number | null): void {
+    if (value !== null) {
+      this.#sum += value;
+      this.#count++;
+    }
+  }
+  get value(): number | null {
+    return this.#count === 0 ? null : this.#sum / this.#count;
+  }
 }

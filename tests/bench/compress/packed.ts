@@ -8,7 +8,7 @@ import { generateInBatches } from '../../../gpu-worker/lm/generation/generate-ba
 import { type LanguageModel, loadModel } from '../../../gpu-worker/lm/inference/model.ts';
 import { readFolder } from '../../../gpu-worker/lm/weights/folder.ts';
 import { giveBack } from '../../../gpu-worker/runtime/index.ts';
-import { ALLOCATOR } from '../../../gpu-worker/worker/allocator.ts';
+import { ALLOCATOR, YOUNG_OBJECTS } from '../../../gpu-worker/worker/allocator.ts';
 import { CONFIG, generatedLlama } from '../lm/generated.ts';
 import { interleaved, ratios, type Summary, summary, timed } from '../pairs.ts';
 
@@ -79,7 +79,7 @@ async function memoryOf(further: number, threads: number): Promise<Record<Way, M
   for (const way of Object.keys(WAYS) as Way[]) {
     const runs = Array.from({ length: PROCESSES }, () => {
       const options = ['compress', '--resident', way, '--further', String(further)];
-      const out = execFileSync(process.execPath, [bench, ...options], { encoding: 'utf8', env });
+      const out = execFileSync(process.execPath, [...YOUNG_OBJECTS, bench, ...options], { encoding: 'utf8', env });
       return out
         .trim()
         .split('\n')

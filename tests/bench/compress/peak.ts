@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Products } from '../../../gpu-worker/compression/index.ts';
-import { ALLOCATOR } from '../../../gpu-worker/worker/allocator.ts';
+import { ALLOCATOR, YOUNG_OBJECTS } from '../../../gpu-worker/worker/allocator.ts';
 import modelCompress from '../../../shared/jobs/model.compress.ts';
 import { LocalJobs } from '../../support/job-context.ts';
 import { wordTokenizer } from '../../support/word-tokenizer.ts';
@@ -63,7 +63,7 @@ export function measurePeaks(methods: readonly string[], sequences: number): Pea
   const peak = (method: string): number => {
     const options = ['compress', '--peak', method, '--sequences', String(sequences)];
     const env = { ...ALLOCATOR, ...process.env };
-    const out = execFileSync(process.execPath, [bench, ...options], { encoding: 'utf8', env });
+    const out = execFileSync(process.execPath, [...YOUNG_OBJECTS, bench, ...options], { encoding: 'utf8', env });
     return Number(out.trim().split('\n').at(-1)) / MIB;
   };
   const file = statSync(join(blocksFolder(), 'model.safetensors')).size / MIB;

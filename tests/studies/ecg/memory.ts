@@ -1,13 +1,16 @@
 /** Peak memory of cleaning a long record beside that of ten minutes, each in a process of its own. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { ALLOCATOR, YOUNG_OBJECTS } from '../../../gpu-worker/worker/allocator.ts';
 
 const SHORT_MIN = 10;
 type MemoryResults = { short_minutes: number; long_hours: number; short_mib: number; long_mib: number; ratio: number };
 
 export function memoryStudy(hours: number): MemoryResults {
   const peak = (seconds: number): number => {
-    const out = execFileSync(process.execPath, [join(import.meta.dirname, 'memory-run.ts'), String(seconds)]);
+    // as a worker starts its computations
+    const script = [...YOUNG_OBJECTS, join(import.meta.dirname, 'memory-run.ts'), String(seconds)];
+    const out = execFileSync(process.execPath, script, { env: { ...ALLOCATOR, ...process.env } });
     return (JSON.parse(out.toString()) as { peak_kib: number }).peak_kib / 1024;
   };
   const [short, long] = [peak(60 * SHORT_MIN), peak(3600 * hours)];
