@@ -67,7 +67,7 @@ export async function flagStudy(
     const record = columnsRecord({ rate: RATE, unit: 'mV', leads: columns }, 'json');
     try {
       const denoised = await denoiseRecord(record, { denoiser, document, scratch });
-      const found = denoised.leads.map((lead) => lead.seconds.map(({ flags }) => new Set(flags)));
+      const found = denoised.leads.map((lead) => Array.from(lead.seconds, ({ flags }) => new Set(flags)));
       await denoised.close();
       return found;
     } finally {
