@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers';
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import { readJson } from '../weights/stored-tensors.ts';
+import { decodeByteRuns } from './byte-fallback.ts';
 import { withPatterns } from './pre-tokenizers.ts';
 
 export type Tokenizer = {
@@ -42,6 +43,7 @@ export function makeTokenizer(json: unknown, config: unknown = {}): Tokenizer {
   try {
     const document = json as Record<string, unknown>;
     library = new LibraryTokenizer({ ...document, pre_tokenizer: withPatterns(document.pre_tokenizer) }, settings);
+    decodeByteRuns(library.decoder);
   } catch (error) {
     throw new SextantError('tokenizer_mismatch', `tokenizer.json cannot be used: ${(error as Error).message}`);
   }

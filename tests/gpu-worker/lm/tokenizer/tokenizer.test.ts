@@ -124,6 +124,24 @@ describe('decoding', () => {
     expect(tokenizer.continuation([], [1, 2])).toBe('upon a');
   });
 
+  it('reads tokens of single bytes as the publishers’ library (tokenizers 0.23.2) does', () => {
+    const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+    const decoder = { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, { type: 'Fuse' }] };
+    const vocab = Object.fromEntries([...bytes, 'a'].map((piece, id) => [piece, id]));
+    const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, added_tokens: [] };
+    const of = (steps: object) =>
+      makeTokenizer({ ...parts, decoder: steps, model: { type: 'BPE', vocab, merges: [], byte_fallback: true } });
+    const cases: [number[], string][] = [
+      [[0xef, 0xbb, 0xbf, 256, 0xef, 0xbb, 0xbf], '\ufeffa\ufeff'],
+      [[256, 0xe2, 0x82, 0xac, 0x41], 'a\u20acA'],
+      [[0xe2, 0x82, 0x41, 256, 0xe2], '\ufffd\ufffd\ufffda\ufffd'],
+    ];
+    for (const [ids, text] of cases) {
+      expect(of(decoder).decode(ids)).toBe(text);
+      expect(of({ type: 'ByteFallback' }).decode(ids)).toBe(text);
+    }
+  });
+
   it('keeps the spaces of byte-pair tokenizers whatever their config says, and tidies others', () => {
     const tidy = { clean_up_tokenization_spaces: true };
     const ids = [0, 1, 6];
