@@ -26,6 +26,8 @@ type LayeredGraphSpec = {
 
 const [WIDTH, ROW, BOX, EDGE, FONT, NAMES] = [600, 62, 22, 12, 12, 46] as const;
 const [THIN, THICK] = [0.6, 6] as const;
+/** How far an edge between nodes above each other swings out, for each layer that it passes, and at most of the width. */
+const [SWING, MOST_SWING] = [24, 0.4] as const;
 
 /** The graph as SVG; every edge has its weight as a tooltip. Edges to nodes that are not there are left out. */
 export function layeredGraph({ title, note, layers, edges, looks, width = WIDTH }: LayeredGraphSpec): string {
@@ -55,8 +57,10 @@ export function layeredGraph({ title, note, layers, edges, looks, width = WIDTH 
       const thick = largest > 0 ? THIN + (THICK - THIN) * (Math.abs(weight) / largest) : THIN;
       const [y0, y1] = [start.y - BOX / 2, end.y + BOX / 2];
       const bend = (y0 - y1) / 2;
+      const passed = Math.max(0, Math.round((start.y - end.y) / ROW) - 1);
+      const swing = Math.abs(start.x - end.x) < BOX ? Math.min(MOST_SWING * width, SWING * passed) : 0;
       return [
-        `<path class="line ${seriesClass(look)}${looks[look]?.dashed ? ' dashed' : ''}" style="stroke-width:${px(thick)};stroke-opacity:.7" d="M${px(start.x)} ${px(y0)}C${px(start.x)} ${px(y0 - bend)} ${px(end.x)} ${px(y1 + bend)} ${px(end.x)} ${px(y1)}"><title>${escapeText(text ?? `${from} → ${to}: ${weight}`)}</title></path>`,
+        `<path class="line ${seriesClass(look)}${looks[look]?.dashed ? ' dashed' : ''}" style="stroke-width:${px(thick)};stroke-opacity:.7" d="M${px(start.x)} ${px(y0)}C${px(start.x + swing)} ${px(y0 - bend)} ${px(end.x + swing)} ${px(y1 + bend)} ${px(end.x)} ${px(y1)}"><title>${escapeText(text ?? `${from} → ${to}: ${weight}`)}</title></path>`,
       ];
     });
   const boxes = [...places].map(
