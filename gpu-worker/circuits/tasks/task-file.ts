@@ -3,9 +3,11 @@
  * and `positions`; or the subject-verb layout `clean_prefix`, `patch_prefix`, `clean_answer`, `patch_answer`, `case`. CSV: the columns
  * `clean`, `corrupted`, `correct_idx`, `incorrect_idx`, where the last two are token ids (or lists of them in brackets).
  */
+import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { paramError } from '../../../shared/contracts/problem.ts';
 import { readCsv } from '../../../shared/formats/csv.ts';
+import { jsonLine } from '../../../shared/formats/json-line.ts';
 import { columnOf, columnTexts } from '../../../shared/formats/table.ts';
 import type { WrittenPair } from './pair.ts';
 
@@ -47,30 +49,33 @@ const subjectVerbSchema = z
 
 /** @throws SextantError `data_invalid` with the line and what is wrong there */
 export function parseTaskFile(content: Uint8Array, format: TaskFormat): WrittenPair[] {
-  const pairs = format === 'csv' ? fromCsv(content) : fromLines(new TextDecoder().decode(content));
+  const pairs = format === 'csv' ? fromCsv(content) : fromLines(content);
   if (pairs.length === 0) {
     throw paramError('data_invalid', '/task', 'the task has no pairs');
   }
   return pairs;
 }
 
-function fromLines(text: string): WrittenPair[] {
-  return text.split('\n').flatMap((line, i) => {
+function fromLines(content: Uint8Array): WrittenPair[] {
+  if (!isUtf8(content)) {
+    throw paramError('data_invalid', '/task', 'the task is not UTF-8');
+  }
+  const lines = new TextDecoder().decode(content).split('\n');
+  return lines.flatMap((line, i) => {
     if (line.trim() === '') {
       return [];
     }
-    const wrong = (what: string) => paramError('data_invalid', '/task', `line ${i + 1} of the task: ${what}`);
-    let row: unknown;
-    try {
-      row = JSON.parse(line);
-    } catch {
-      throw wrong('it is no JSON');
+    const read = jsonLine(line);
+    if ('wrong' in read) {
+      throw paramError('data_invalid', '/task', `line ${i + 1} of the task ${read.wrong}`);
     }
+    const { value: row } = read;
     const schema = typeof row === 'object' && row !== null && 'clean_prefix' in row ? subjectVerbSchema : ownSchema;
     const parsed = schema.safeParse(row);
     if (!parsed.success) {
       const { path, message } = parsed.error.issues[0]!;
-      throw wrong(`${path.join('/') || 'the row'}: ${message}`);
+      const place = path.join('/') || 'the row';
+      throw paramError('data_invalid', '/task', `line ${i + 1} of the task: ${place}: ${message}`);
     }
     return [parsed.data];
   });

@@ -1,4 +1,5 @@
 /** Prompts that params refer to: in the request, or an uploaded file of JSON lines; in splits, without leaks. */
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
 import {
@@ -8,6 +9,7 @@ import {
   promptSchema,
   type StudyPrompt,
 } from '../../../shared/contracts/prompts.ts';
+import { jsonLine } from '../../../shared/formats/json-line.ts';
 import { stream } from '../../../shared/math/random.ts';
 import { requireDisjoint, type Shares, splitPrompts } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
@@ -28,7 +30,11 @@ async function readPrompts(
   if (!blob) {
     throw new SextantError('input_not_found', `the artefact ${source.artefact} has no bytes`);
   }
-  const lines = (await readFile(await input.file(blob.name), 'utf8')).split('\n');
+  const bytes = await readFile(await input.file(blob.name));
+  if (!isUtf8(bytes)) {
+    throw paramError('data_invalid', pointer, 'the file is not UTF-8');
+  }
+  const lines = bytes.toString('utf8').split('\n');
   const prompts = lines.flatMap((line, i) => (line.trim() === '' ? [] : [promptOf(line, i + 1, pointer)]));
   if (prompts.length === 0 || prompts.length > MOST) {
     throw paramError('data_invalid', pointer, `the file holds ${prompts.length} prompts; it may hold 1 to ${MOST}`);
@@ -37,13 +43,11 @@ async function readPrompts(
 }
 
 function promptOf(line: string, number: number, pointer: string): StudyPrompt {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw paramError('data_invalid', pointer, `line ${number} is not JSON`);
+  const read = jsonLine(line);
+  if ('wrong' in read) {
+    throw paramError('data_invalid', pointer, `line ${number} ${read.wrong}`);
   }
-  const parsed = promptSchema.safeParse(value);
+  const parsed = promptSchema.safeParse(read.value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw paramError('data_invalid', pointer, `line ${number}: /${issue?.path.join('/')}: ${issue?.message}`);

@@ -1,7 +1,9 @@
 /** Corpora in files, read as streams: what is held in memory is one document and one piece of the file. */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { SextantError } from '../../../shared/contracts/problem.ts';
+import { jsonLine } from '../../../shared/formats/json-line.ts';
 
 /** `jsonl`: one document per line, in its field `field`. `text`: paragraphs, separated by lines that are blank. */
 export type CorpusFile = { path: string; format: 'text' | 'jsonl'; field: string };
@@ -22,7 +24,7 @@ type Line = { text: string; byte: number; line: number; ended: boolean };
 /**
  * The documents from `from` on. Blank lines of JSONL files are passed over.
  * @param seen gets every piece of the file that is read
- * @throws SextantError `data_invalid` for a line that is not JSON or has no such text, and for a document above the limit
+ * @throws SextantError `data_invalid` for a line that is not UTF-8, not JSON or has no such text, and for a document above the limit
  */
 export function fileDocuments(
   file: CorpusFile,
@@ -67,12 +69,11 @@ async function* jsonRows(
       if (source.trim() === '') {
         continue;
       }
-      let row: Record<string, unknown> | null;
-      try {
-        row = JSON.parse(source) as Record<string, unknown> | null;
-      } catch {
-        throw new SextantError('data_invalid', `line ${line} of the corpus is not JSON`);
+      const read = jsonLine(source);
+      if ('wrong' in read) {
+        throw new SextantError('data_invalid', `line ${line} of the corpus ${read.wrong}`);
       }
+      const row = read.value as Record<string, unknown> | null;
       const values = fields.map((field) => {
         const value = row?.[field];
         if (typeof value === 'string') {
@@ -123,6 +124,9 @@ async function* linesOf(path: string, from: Place, seen: (piece: Buffer) => void
   let held = 0;
   const take = (last: Buffer, ended: boolean): Line => {
     const bytes = rest.length === 0 ? last : Buffer.concat([...rest, last]);
+    if (!isUtf8(bytes)) {
+      throw new SextantError('data_invalid', `line ${line} of the corpus is not UTF-8; save the file in that encoding`);
+    }
     const text = bytes.toString('utf8');
     const taken = { text: byte === 0 && text.startsWith('\ufeff') ? text.slice(1) : text, byte, line, ended };
     byte += bytes.length + 1;

@@ -41,7 +41,9 @@ it('reads its own layout, the subject-verb layout and CSV', () => {
 });
 
 it.each([
-  ['no JSON', bytes('{"clean"'), 'jsonl', /line 1 of the task: it is no JSON/],
+  ['no JSON', bytes('{"clean"'), 'jsonl', /line 1 of the task is not JSON/],
+  ['half a character', bytes('{"clean":"a\\ud800"}'), 'jsonl', /line 1 of the task holds half of a character/],
+  ['Latin-1', Buffer.from('{"clean":"\u00e9"}', 'latin1'), 'jsonl', /not UTF-8/],
   ['a missing column', lines({ clean: 'a', corrupted: 'b', answer: 'c' }), 'jsonl', /line 1 of the task: other/],
   ['no pairs', bytes('\n'), 'jsonl', /no pairs/],
   ['texts for ids', bytes('clean,corrupted,correct_idx,incorrect_idx\na,b,x,3\n'), 'csv', /'x' holds no token ids/],

@@ -29,7 +29,7 @@ function write(text: string | Uint8Array): string {
   writeFileSync(path, text);
   return path;
 }
-const read = (text: string, format: 'text' | 'jsonl' = 'text'): Promise<Document[]> =>
+const read = (text: string | Uint8Array, format: 'text' | 'jsonl' = 'text'): Promise<Document[]> =>
   all(fileDocuments({ path: write(text), format, field: 'text' }));
 
 /** Text of pieces drawn by a seed; whitespace of every kind is as frequent as words. */
@@ -65,6 +65,14 @@ describe('a text file', () => {
   });
 });
 
+it.each(['text', 'jsonl'] as const)('a file in another encoding is refused by its line (%s)', async (format) => {
+  const bytes = Buffer.from('{"text":"a"}\n\n{"text":"caf\u00e9"}\n', 'latin1');
+  await expect(read(bytes, format)).rejects.toMatchObject({
+    code: 'data_invalid',
+    message: expect.stringMatching(/line 3 of the corpus is not UTF-8/),
+  });
+});
+
 describe('a file of JSON lines', () => {
   it('has one document per line that is not blank, from any place on', async () => {
     const texts = Array.from({ length: 50 }, (_, i) => ragged(i, 40));
@@ -80,6 +88,7 @@ describe('a file of JSON lines', () => {
 
   it.each([
     ['{"text":"a"}\n\n{"text"', /line 3 of the corpus is not JSON/],
+    ['{"text":"a"}\n{"text":"b\\ud83d"}', /line 2 of the corpus holds half of a character/],
     ['{"text":"a"}\n{"words":"b"}\n', /line 2 of the corpus has no text field 'text'/],
     ['null\n', /line 1 of the corpus has no text field/],
     [`{"text":"${'a'.repeat(DOCUMENT_LIMIT)}"}`, /document at line 1 of the corpus has more than/],
