@@ -165,6 +165,7 @@ export default defineJob({
         held: floats(3 * p.tokens * model.width),
         block: p.retrain ? floats(Math.max(BLOCK_TOKENS, 2 * batch) * model.width) : 0,
         logits: floats(Math.min(spliced, 4096) * model.vocabulary),
+        latents: floats((scored * weights) / (2 * model.width)),
       },
       artefact_bytes: 1e6,
     };

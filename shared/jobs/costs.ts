@@ -88,6 +88,9 @@ const saesAmong = (published: readonly Manifest[]): { width: number; inputs: num
 /** Weights of the autoencoders among the published results that a job reads, in values. */
 export const saeWeights = (published: readonly Manifest[]): number =>
   saesAmong(published).reduce((sum, { width, inputs }) => sum + 2 * width * inputs, 0);
+/** Latents of the autoencoders among the published results that a job reads. */
+export const saeLatents = (published: readonly Manifest[]): number =>
+  saesAmong(published).reduce((sum, { width }) => sum + width, 0);
 /** Codes of one token over those autoencoders that are not 0; of a penalised variant as of a tenth of its latents. */
 export const saeCodes = (published: readonly Manifest[]): number =>
   saesAmong(published).reduce((sum, { width, k }) => sum + (k ?? width / 10), 0);

@@ -4,8 +4,9 @@ import { activationFilesSchema, fileRowsSchema, knownRows, requireOneSource } fr
 import { reportIdSchema, saeIdSchema } from '../contracts/manifest.ts';
 import { modelReferenceSchema } from '../contracts/model.ts';
 import { packingSchema, textAccountSchema, windowSchema } from '../contracts/text-use.ts';
+import { PASS_POSITIONS } from '../models/pass-size.ts';
 import { defineJob } from './contract.ts';
-import { floats, NO_MODEL, saeCodes, saeWeights, textTokens, tokenWork } from './costs.ts';
+import { floats, NO_MODEL, saeCodes, saeLatents, saeWeights, textTokens, tokenWork } from './costs.ts';
 import { EXAMPLE } from './example-ids.ts';
 import { activationInputs, modelInput } from './references.ts';
 
@@ -90,7 +91,11 @@ export default defineJob({
     const model = rows ? { ...NO_MODEL, width: rows.width } : read;
     const lengths = (p.texts ?? []).map((text) => textTokens(text.length, model));
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
-    const longest = Math.min(p.context, model.context, Math.max(0, ...lengths));
+    const length = Math.min(p.context, model.context);
+    const longest = Math.min(length, Math.max(0, ...lengths));
+    // So many windows go through the model and the encoder at once, or so many rows through the encoder.
+    const pass = longest * Math.min(lengths.length, Math.max(1, Math.floor(PASS_POSITIONS / length)));
+    const encoded = rows ? Math.min(rows.count, BLOCK_ROWS) : pass;
     const weights = saeWeights(published);
     return {
       seconds: {
@@ -103,9 +108,10 @@ export default defineJob({
         process: 1,
         weights: floats(model.parameters),
         sae_weights: floats(weights),
-        values: floats(longest * model.width),
+        values: rows ? 0 : floats(pass * model.width),
         codes: tokens * p.strongest,
-        file_values: rows ? floats(BLOCK_ROWS * model.width) : 0,
+        latents: floats(encoded * saeLatents(published)),
+        file_values: rows ? floats(encoded * model.width) : 0,
         file_codes: rows ? floats(Math.min(rows.count * (saeCodes(published) || 1), SHARD_CODES)) : 0,
       },
       artefact_bytes: 0,

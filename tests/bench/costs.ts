@@ -1,8 +1,9 @@
 /**
- * `npm run bench -- costs [--calibrate] [--missing] [--only TYPE,TYPE]`: processor time and peak memory of jobs of several sizes, each
- * in a process of its own, beside what their estimate says. `--calibrate` fits the unit costs anew and writes those that
- * estimates are made of; sizes that are marked as held take no part in the fit. `--missing` measures only sizes that no
- * kept measurement is of; `--only` measures jobs of these types, and the others keep what they have. Linux.
+ * `npm run bench -- costs [--calibrate] [--memory] [--missing] [--only TYPE,TYPE]`: processor time and peak memory of jobs of several
+ * sizes, each in a process of its own, beside what their estimate says. `--calibrate` fits the unit costs anew and writes those
+ * that estimates are made of; sizes that are marked as held take no part in the fit. `--memory` keeps the costs in time, which a
+ * busy machine disturbs and memory not. `--missing` measures only sizes that no kept measurement is of; `--only` measures
+ * and fits jobs of these types, and the others keep what they have. Linux.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -140,26 +141,28 @@ const sizesOf = ({ params, saes, rows }: Case): string =>
     .slice(0, 160);
 
 export async function run(options: string[]): Promise<void> {
-  const [calibrates, missing] = ['--calibrate', '--missing'].map((option) => options.includes(option));
+  const has = (option: string): boolean => options.includes(option);
+  const [calibrates, memoryAlone, missing] = [has('--calibrate'), has('--memory'), has('--missing')];
   const kept = existsSync(RESULTS) ? (JSON.parse(readFileSync(RESULTS, 'utf8')) as { lines: Line[] }).lines : [];
-  const inputs = writeInputs();
   const units: Record<string, UnitCosts> = { ...UNIT_COSTS };
   const only = options[options.indexOf('--only') + 1]?.split(',');
-  const asked = (type: string): boolean => !options.includes('--only') || only?.includes(type) === true;
+  const asked = (type: string): boolean => !has('--only') || only?.includes(type) === true;
+  const cases = CASES.filter(({ type }) => asked(type));
+  const inputs = writeInputs(cases);
   let lines = kept;
   try {
-    for (const type of new Set(CASES.map((one) => one.type).filter(asked))) {
+    for (const type of new Set(cases.map((one) => one.type))) {
       const rows: Row[] = [];
       let measuredNow = 0;
-      for (const one of CASES.filter((other) => other.type === type)) {
+      for (const one of cases.filter((other) => other.type === type)) {
         const known = missing && kept.find((line) => line.type === type && line.sizes === sizesOf(one));
         measuredNow += known ? 0 : 1;
         const measured = known ? { cpu_s: known.cpu_s, peak_bytes: 1e6 * known.peak_mb } : await measure(one, inputs);
         rows.push({ case: one, work: workOf(one), measured });
       }
-      // What was measured long ago keeps the costs that were fitted to it.
-      if (calibrates && measuredNow > 0) {
-        units[type] = fitted(rows);
+      // What was measured long ago keeps the costs that were fitted to it, unless it is asked for by name.
+      if (calibrates && (measuredNow > 0 || has('--only'))) {
+        units[type] = { ...fitted(rows), ...(memoryAlone && units[type] && { seconds: units[type].seconds }) };
       }
       lines = [...lines.filter((line) => line.type !== type), ...rows.map((row) => lineOf(row, units[type]))];
       writeLines(lines);

@@ -28,6 +28,10 @@ export const MODELS: Readonly<Record<string, ReturnType<typeof llama>>> = {
   middle: llama(6, 256, 8192),
   large: llama(8, 512, 16_000),
   wide: llama(4, 768, 4096),
+  // Of as many tokens as their tokenizer has, which are bytes: an estimate is made of characters and a vocabulary.
+  middle_bytes: llama(6, 256, 258),
+  large_bytes: llama(8, 512, 258),
+  wide_bytes: llama(4, 768, 258),
 };
 
 export type Case = {
@@ -309,9 +313,10 @@ export const CASES: readonly Case[] = [
   judged('middle', [2048, 4096], 8192, 8),
   judged('large', [2048], 6000, 12, true),
   encoded('small', 512, 32, 200),
-  encoded('middle', 4096, 16, 200),
-  encoded('wide', 4096, 8, 200),
-  encoded('large', 4096, 8, 200, true),
+  encoded('middle_bytes', 4096, 16, 200),
+  encoded('wide_bytes', 4096, 8, 200),
+  encoded('wide_bytes', 8192, 4, 400),
+  encoded('large_bytes', 4096, 8, 200, true),
   fromFiles('sae.train', 'small', 60_000, 1024),
   fromFiles('sae.train', 'middle', 40_000, 4096),
   fromFiles('sae.train', 'wide', 20_000, 4096),
@@ -366,11 +371,12 @@ export const CASES: readonly Case[] = [
 
 export type Folders = { models: Record<string, string>; corpora: Record<string, string>; remove: () => void };
 
-/** Writes the models, with random weights, and the text. */
-export function writeInputs(): Folders {
+/** Writes the models of these cases, with random weights, and the text. */
+export function writeInputs(cases: readonly Case[]): Folders {
   const parent = mkdtempSync(join(tmpdir(), 'sextant-costs-'));
   const models: Record<string, string> = {};
-  for (const [name, config] of Object.entries(MODELS)) {
+  const asked = JSON.stringify(cases);
+  for (const [name, config] of Object.entries(MODELS).filter(([name]) => asked.includes(`"${name}"`))) {
     const a = parseArchitecture(config);
     const shapes = new Map(listWeights(familyOf('llama').weights(a)).map((weight) => [weight.name, weight.shape]));
     const weightsOf = (weight: string): Float32Array => {
