@@ -35,8 +35,9 @@ const TIMEOUT = 'timeout';
 const MEMORY = 'memory';
 const SPENT = 'spent';
 const STALLED = 'stalled';
+const SHUTDOWN = 'shutdown';
 
-/** How long a job that has reached a cap may take to its next checkpoint; one that saves none ends then. */
+/** How long a job that has reached a cap, or whose worker is told to stop, may take to its last checkpoint; it ends then. */
 const LAST_CHUNK_MS = 30_000;
 /** What is being brought to the edge when the worker is told to stop may take so long to arrive. */
 const LAST_DELIVERY_MS = 1000;
@@ -59,8 +60,10 @@ export class Attempt {
   readonly #lease: Lease;
   readonly #uploader: Uploader;
   #computation: Computation | null = null;
-  /** A cap on device seconds is reached: the next checkpoint is the last. */
-  #spent = false;
+  /** Why the next checkpoint is the last: a cap on device seconds, or the worker's end. */
+  #lastFor: typeof SPENT | typeof SHUTDOWN | null = null;
+  /** The job has saved a checkpoint, in this attempt or before. */
+  #saves: boolean;
   /** The completion is on its way: its own answer says what became of the job. */
   #completing = false;
   /** Code of the fault of this host that ended the attempt; null where none did. */
@@ -78,6 +81,7 @@ export class Attempt {
     this.#log = log;
     this.#computations = computations;
     const { message, claim } = job;
+    this.#saves = claim.checkpoint !== null;
     this.#lease = new Lease(1000 * claim.remaining_s + claim.lease_ms);
     this.#uploader = new Uploader(edge, { job: message.sub, fence: claim.fence }, this.#lease);
   }
@@ -129,9 +133,12 @@ export class Attempt {
     const refused = (error: unknown) => isLost(error) && this.#end('lost');
     const tokens = new TokenLine(this.#edge, { id, fence }, this.#lease.signal, refused);
     const keep = async (written: WrittenCheckpoint): Promise<boolean> => {
+      this.#saves = true;
+      // one that was on its way already is not the last
+      const last = this.#lastFor;
       const kept = await this.#keep(written);
-      if (kept && this.#spent) {
-        computation.stop(SPENT);
+      if (kept && last) {
+        computation.stop(last);
       }
       return kept;
     };
@@ -149,7 +156,8 @@ export class Attempt {
     try {
       const ending = await computation.ended;
       clearTimeout(timer);
-      await tokens.drained(claim.lease_ms);
+      const leaving = ending.kind === 'stopped' && ending.reason === SHUTDOWN;
+      await tokens.drained(leaving ? LAST_DELIVERY_MS : claim.lease_ms);
       return await this.#conclude(ending, computation);
     } finally {
       clearTimeout(timer);
@@ -203,7 +211,7 @@ export class Attempt {
     switch (reason) {
       // another's end took its process along: no fault of this job, which is given back as on a shutdown
       case DISPLACED:
-        return this.#without('shutdown');
+        return this.#without(SHUTDOWN);
       case TIMEOUT:
         return this.#fail(
           { code: 'timeout', detail: 'the job used up its timeout_s of running time', retryable: false },
@@ -233,7 +241,7 @@ export class Attempt {
 
   /** The end of an attempt that no longer holds its job, or is to hold it no longer. */
   async #without(reason: LeaseEnd): Promise<AttemptEnd> {
-    if (reason !== 'shutdown') {
+    if (reason !== SHUTDOWN) {
       return reason;
     }
     try {
@@ -316,14 +324,18 @@ export class Attempt {
     return this.#edge.post(`/internal/jobs/${message.sub}/${action}`, body, { fence: claim.fence, ...how });
   }
 
-  /** A computation ends at once; what is being delivered may arrive within a moment. */
+  /** A computation saves where it stands, or ends at once where it saves nothing; what is being delivered may arrive within a moment. */
   #giveBack(): void {
     if (this.#computation && !this.#computation.over) {
-      this.#computation.stop('shutdown');
+      if (this.#saves) {
+        this.#hurry(SHUTDOWN);
+      } else {
+        this.#computation.stop(SHUTDOWN);
+      }
       return;
     }
     const pause = this.#computation ? LAST_DELIVERY_MS : 0;
-    setTimeout(() => this.#lease.end('shutdown'), pause).unref();
+    setTimeout(() => this.#lease.end(SHUTDOWN), pause).unref();
   }
 
   #end(reason: LeaseEnd): void {
@@ -354,7 +366,9 @@ export class Attempt {
         if (answer.cancel && !this.#completing) {
           return this.#end('canceled');
         }
-        this.#hurry(answer.spent);
+        if (answer.spent) {
+          this.#hurry(SPENT);
+        }
       } catch (error) {
         if (isPassing(error)) {
           continue;
@@ -377,15 +391,15 @@ export class Attempt {
     }
   }
 
-  /** Asks for a last checkpoint once a cap is reached. */
-  #hurry(spent: boolean): void {
-    if (!spent || this.#spent) {
+  /** Asks for a last checkpoint, once. */
+  #hurry(reason: typeof SPENT | typeof SHUTDOWN): void {
+    if (this.#lastFor) {
       return;
     }
-    this.#spent = true;
+    this.#lastFor = reason;
     this.#computation?.hurry();
     void sleep(LAST_CHUNK_MS, undefined, { signal: this.#over.signal, ref: false }).then(
-      () => this.#computation?.stop(SPENT),
+      () => this.#computation?.stop(reason),
       () => {},
     );
   }

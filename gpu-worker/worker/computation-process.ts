@@ -82,6 +82,11 @@ async function take(number: number, order: Order): Promise<void> {
   await send({ ...report, order: number });
 }
 
+// A service manager or a terminal signals all processes at once; the worker ends this one when its job has saved where it stands.
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.on(signal, () => {});
+}
+
 // The worker process is gone: nobody would take the result, and another attempt may already be running.
 const orphaned = (): void => process.exit(1);
 fromWorker.on('close', orphaned);

@@ -36,8 +36,14 @@ const CLAIM_TRIES = 4;
 /** Interactive jobs at a time: they share a process, and texts of one model a batch. */
 const INTERACTIVE_SEATS = 8;
 
-/** What arrives in a lane, and the processes that compute it: the end of one lane's process is nothing to the other's jobs. */
-type Lane = { arrivals: Arrivals; computations: Computations };
+/** Polls in a row that must find a lane idle and its queue empty before a worker that works until nothing waits ends. */
+const EMPTY_POLLS = 10;
+
+/**
+ * What arrives in a lane, and the processes that compute it: the end of one lane's process is nothing to the other's jobs.
+ * `emptyPolls`: so many in a row found it idle and its queue empty.
+ */
+type Lane = { arrivals: Arrivals; computations: Computations; emptyPolls: number };
 
 export class Worker {
   readonly #configuration: Configuration;
@@ -55,14 +61,18 @@ export class Worker {
   #away = false;
   /** Tells this process from one that was started before it under the same key. */
   readonly #nonce = randomUUID();
+  readonly #untilEmpty: boolean;
 
+  /** @param untilEmpty `run` ends by itself when nothing waits in any lane */
   constructor(
     configuration: Configuration,
     log: Log,
     metrics: Metrics,
     health: HostHealth = new HostHealth(configuration.data),
+    { untilEmpty = false }: { untilEmpty?: boolean } = {},
   ) {
     this.#health = health;
+    this.#untilEmpty = untilEmpty;
     this.#configuration = configuration;
     this.#log = log;
     this.#metrics = metrics;
@@ -74,6 +84,7 @@ export class Worker {
     };
     this.#lanes = arrivalsOf(configuration, this.#edge, log).map((arrivals) => ({
       arrivals,
+      emptyPolls: 0,
       computations: new Computations({
         ...setup,
         yielding: arrivals.lane === 'batch',
@@ -88,7 +99,7 @@ export class Worker {
     this.#shutdown.abort();
   }
 
-  /** Works until `stop`. Raises `signature_invalid` when the edge does not know this worker. */
+  /** Works until `stop`, or until nothing waits. Raises `signature_invalid` when the edge does not know this worker. */
   async run(): Promise<void> {
     // What a killed predecessor left behind.
     await rm(scratchOf(this.#configuration), { recursive: true, force: true });
@@ -135,6 +146,7 @@ export class Worker {
       const pull = () => this.#next(arrivals, free);
       messages = more ? await pull() : await arrivals.next(pull, signal);
       more = messages.length === free;
+      this.#countEmpty(lane, messages.length + inHand.size === 0);
       for (const message of signal.aborted ? [] : messages.splice(0)) {
         const job = this.#deliver(lane, message)
           .catch((error: unknown) => void failures.push(error))
@@ -147,6 +159,15 @@ export class Worker {
       throw failures[0];
     }
     await Promise.all(messages.map((message) => arrivals.settle(message, retryIn(0)).catch(() => {})));
+  }
+
+  /** Ends the worker where it works until nothing waits, and nothing has waited in any lane for a while. */
+  #countEmpty(lane: Lane, empty: boolean): void {
+    // where queue or keys could not be reached nothing is known
+    lane.emptyPolls = empty && !this.#waiting && this.#health.reason === null ? lane.emptyPolls + 1 : 0;
+    if (this.#untilEmpty && this.#lanes.every(({ emptyPolls }) => emptyPolls >= EMPTY_POLLS)) {
+      this.stop();
+    }
   }
 
   /** Whether this host can compute; said once when that changes, to the edge too. */

@@ -1,12 +1,14 @@
 /** A worker dies in the middle of long work; another one, with folders of its own, goes on where it stood. */
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Job } from '../../shared/contracts/job.ts';
 import { stream } from '../../shared/math/random.ts';
 import { TINY, type TinyModel, tinyModel } from '../support/tiny-model.ts';
 import { until } from '../support/until.ts';
 import { wordTokenizer } from '../support/word-tokenizer.ts';
-import { Stack } from './support/stack.ts';
+import { childrenOf, Stack, type WorkerOptions } from './support/stack.ts';
 
 const stack = new Stack();
 let tiny: TinyModel;
@@ -51,8 +53,8 @@ const post = () =>
     },
     { max_attempts: 10 },
   );
-const startWorker = (name: string) =>
-  stack.startWorker({ visibility_ms: 5000, models: { tiny: tiny.folder }, corpora: corpusOf(name) });
+const startWorker = (name: string, options: WorkerOptions = {}) =>
+  stack.startWorker({ visibility_ms: 5000, models: { tiny: tiny.folder }, corpora: corpusOf(name), ...options });
 /** Blobs that the job holds beside its artefacts. */
 const held = async (id: string): Promise<number> =>
   (await stack.edge.execute('SELECT sha256 FROM blob_uses WHERE holder = ?', [id])).length;
@@ -63,7 +65,7 @@ describe('an extraction', () => {
     const id = await post();
     await first.logged('claimed', id);
     // Two shards and the statistics, saved while the extraction runs.
-    await until(async () => (await held(id)) >= 3, 'a checkpoint of two shards');
+    await until(async () => (await held(id)) >= 3, 'a checkpoint of two shards', 150_000);
     const running = await stack.job(id);
     await first.end('SIGKILL');
     expect(running).toMatchObject({ status: 'running', artefacts: [] });
@@ -94,37 +96,31 @@ describe('an extraction', () => {
     const digests = (job: typeof whole) => job.artefacts.map(({ name, sha256 }) => [name, sha256]);
     expect(digests(resumed)).toEqual(digests(whole));
     expect(resumed.result).toEqual(whole.result);
-  }, 180_000);
+  }, 400_000);
 });
 
 describe('a training of autoencoders', () => {
-  it('whose worker was killed is finished by another one, with the same weights', async () => {
-    const train = () =>
-      stack.postJob(
-        'sae.train',
-        {
-          model: { local: 'tiny' },
-          hook: HOOKS[0],
-          corpus: { local: 'words' },
-          context: 48,
-          batch: 256,
-          steps: 1200,
-          evaluation_tokens: 1024,
-          feature_dashboards: false,
-          saes: [
-            { variant: 'abstopk', width: 512, k: 8 },
-            { variant: 'topk', width: 256, k: 8 },
-          ],
-        },
-        { max_attempts: 10 },
-      );
-    const first = await startWorker('third');
-    const id = await train();
-    await first.logged('claimed', id);
-    await until(async () => (await held(id)) > 0, 'a checkpoint');
-    await first.end('SIGKILL');
-
-    await startWorker('fourth');
+  const train = () =>
+    stack.postJob(
+      'sae.train',
+      {
+        model: { local: 'tiny' },
+        hook: HOOKS[0],
+        corpus: { local: 'words' },
+        context: 48,
+        batch: 256,
+        steps: 1200,
+        evaluation_tokens: 1024,
+        feature_dashboards: false,
+        saes: [
+          { variant: 'abstopk', width: 512, k: 8 },
+          { variant: 'topk', width: 256, k: 8 },
+        ],
+      },
+      { max_attempts: 10 },
+    );
+  /** What another worker makes of the training of this id, which the first has left, is what nobody had disturbed. */
+  async function expectSameWeights(id: string): Promise<Job> {
     const resumed = await stack.ended(id);
     expect(resumed.status).toBe('succeeded');
     expect(resumed.attempt).toBeGreaterThan(1);
@@ -136,5 +132,37 @@ describe('a training of autoencoders', () => {
     const whole = await stack.ended(await train());
     expect(whole.status).toBe('succeeded');
     expect(resumed.published).toEqual(whole.published);
-  }, 180_000);
+    return resumed;
+  }
+
+  it('whose worker was killed is finished by another one, with the same weights', async () => {
+    const first = await startWorker('third');
+    const id = await train();
+    await first.logged('claimed', id);
+    await until(async () => (await held(id)) > 0, 'a checkpoint', 150_000);
+    await first.end('SIGKILL');
+
+    await startWorker('fourth');
+    await expectSameWeights(id);
+  }, 400_000);
+
+  it('whose worker is told to stop, twice, is saved and given back, and finished by one that ends when nothing waits', async () => {
+    const first = await startWorker('fifth');
+    const id = await train();
+    await first.logged('claimed', id);
+    await until(async () => (await held(id)) > 0, 'a checkpoint', 150_000);
+    // as a service manager does: every process at once
+    for (const pid of [...childrenOf(first.process.pid!), first.process.pid!]) {
+      process.kill(pid, 'SIGTERM');
+    }
+    await first.end('SIGTERM');
+    expect([first.process.exitCode, first.process.signalCode]).toEqual([0, null]);
+    expect(first.count('released')).toBe(1);
+
+    const second = await startWorker('sixth', { untilEmpty: true, poll_ms: 1000 });
+    const ended = once(second.process, 'exit');
+    await expectSameWeights(id);
+    expect(await ended).toEqual([0, null]);
+    expect(second.count('completed')).toBe(2);
+  }, 400_000);
 });

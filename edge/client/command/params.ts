@@ -1,15 +1,19 @@
 /** Params of a job from the command line, checked by the type's contract before anything is sent. */
 import { existsSync, openAsBlob, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { JobType, Sextant } from '../index.ts';
+import type { Artefact, JobType, Sextant } from '../index.ts';
 import { CommandError } from './exit-status.ts';
 
 const ARTEFACT_ID = /^art_[a-z2-7]{26}$/;
 /** Stands for a file that is not uploaded yet, while the contract looks at the rest. */
 const PLACEHOLDER = `art_${'a'.repeat(26)}`;
 
+/** Fields whose value is the list of the artefacts that a file of any size comes in. */
+const TAKES_PARTS = /^(parts|archive)$/;
+
 type Params = Record<string, unknown>;
-type Place = { in: Record<string, unknown>; name: string; file: string };
+/** `several`: the field takes the file in parts. */
+type Place = { in: Record<string, unknown>; name: string; file: string; several: boolean };
 
 /** A JSON file, or standard input for `-`. */
 export function readJson(file: string): unknown {
@@ -85,8 +89,9 @@ async function checked(type: string, params: Params): Promise<{ type: JobType; p
         if (file === null) {
           return [name, files(one)];
         }
-        places.push({ in: value as Record<string, unknown>, name, file });
-        return [name, PLACEHOLDER];
+        const several = TAKES_PARTS.test(name);
+        places.push({ in: value as Record<string, unknown>, name, file, several });
+        return [name, several ? [PLACEHOLDER] : PLACEHOLDER];
       }),
     );
   };
@@ -112,16 +117,18 @@ export async function readied(
   const { type: known, places } = await checked(type, params);
   const client = clientOf();
   for (const place of places) {
-    place.in[place.name] = (await uploadFile(client, place.file, options)).id;
+    const ids = (await uploadFile(client, place.file, { ...options, several: place.several })).map(({ id }) => id);
+    place.in[place.name] = place.several ? ids : ids[0];
   }
   return { type: known, params: params as never };
 }
 
+/** Uploads the file: as one artefact, or as `several` where it is larger than one may be. @throws CommandError */
 export async function uploadFile(
   client: Sextant,
   file: string,
-  { signal, told }: { signal?: AbortSignal; told: (text: string) => void },
-) {
+  { signal, told, several }: { signal?: AbortSignal; told: (text: string) => void; several: boolean },
+): Promise<Artefact[]> {
   let blob: Blob;
   try {
     if (!statSync(file).isFile()) {
@@ -134,7 +141,15 @@ export async function uploadFile(
     }
     throw new CommandError('usage', `${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
+  const { SHARD_LIMIT } = await import('../../../shared/contracts/worker-call.ts');
+  if (!several && blob.size > SHARD_LIMIT) {
+    throw new CommandError(
+      'limit',
+      `${file}: ${blob.size} bytes, and one artefact has at most ${SHARD_LIMIT}; a larger file comes in parts, as model.import takes them (--param source.archive=@${file})`,
+    );
+  }
   told(`uploading ${file} (${blob.size} bytes)`);
   const mediaType = /\.csv$/i.test(file) ? 'text/csv' : 'application/octet-stream';
-  return client.artefacts.upload(blob, { name: basename(file), mediaType, ...(signal ? { signal } : {}) });
+  const options = { name: basename(file), mediaType, ...(signal ? { signal } : {}) };
+  return several ? client.artefacts.uploadParts(blob, options) : [await client.artefacts.upload(blob, options)];
 }

@@ -66,10 +66,13 @@ export function addResults(program: Command, context: Context): void {
   const artefacts = program.command('artefacts').description("the tenant's bytes");
   artefacts
     .command('upload <file>')
-    .description('upload a file, with its digest')
-    .action(async (file: string) =>
-      output.one(await uploadFile(context.client(), file, { signal, told: (text) => output.note(text) })),
-    );
+    .description('upload a file, with its digest; one above 256 MiB in parts')
+    .action(async (file: string) => {
+      const told = (text: string) => output.note(text);
+      for (const part of await uploadFile(context.client(), file, { signal, told, several: true })) {
+        output.one(part);
+      }
+    });
   artefacts
     .command('download <id> <file>')
     .description('download to a file; begun again, it goes on where it broke off')

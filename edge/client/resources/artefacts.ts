@@ -5,6 +5,7 @@ import type {
   artefactGrantSchema,
   artefactSchema,
 } from '../../../shared/contracts/artefact.ts';
+import type { capabilitiesSchema } from '../../../shared/contracts/capabilities.ts';
 import { type DownloadOptions, download } from '../download.ts';
 import { AnswerLostError, IntegrityError } from '../errors.ts';
 import { type PageOptions, Pages } from '../pages.ts';
@@ -96,6 +97,34 @@ export class Artefacts {
     } catch (error) {
       throw (error as { code?: string }).code === 'artefact_mismatch' ? changed(name, error) : error;
     }
+  }
+
+  /**
+   * Uploads a file of any size as artefacts whose bytes follow each other, each with its digest and as large as the service
+   * takes them: what `model.import` calls `parts` and `archive`. One artefact where the file fits into it. Raises as `upload`.
+   */
+  async uploadParts(source: Blob | Uint8Array<ArrayBuffer>, options: UploadOptions): Promise<Artefact[]> {
+    const blob = source instanceof Blob ? source : new Blob([source]);
+    const { name, signal, onProgress } = options;
+    const { limits } = await this.#transport.json<z.output<typeof capabilitiesSchema>>('GET', '/v1/capabilities', {
+      open: true,
+      ...(signal ? { signal } : {}),
+    });
+    const count = Math.max(1, Math.ceil(blob.size / limits.shard_bytes));
+    const parts: Artefact[] = [];
+    for (let part = 0; part < count; part++) {
+      const begin = part * limits.shard_bytes;
+      parts.push(
+        await this.upload(blob.slice(begin, begin + limits.shard_bytes), {
+          ...options,
+          name: count === 1 ? name : `${name}.${part + 1}`,
+          ...(onProgress && {
+            onProgress: ({ stage, bytes }) => onProgress({ stage, bytes: begin + bytes, of: blob.size }),
+          }),
+        }),
+      );
+    }
+    return parts;
   }
 
   async #digest(blob: Blob, { name, signal, onProgress }: UploadOptions): Promise<string> {

@@ -353,6 +353,40 @@ const bytes: Case[] = [
     },
   },
   {
+    name: 'uploads what is larger than one artefact in parts, each with its digest, in their order',
+    async run() {
+      const content = new TextEncoder().encode('0123456789');
+      const told: number[] = [];
+      const part = (n: number): Answer => ok({ id: `art_${n}`, upload: null });
+      const limits = ok({ limits: { shard_bytes: 4 } });
+      const { client, sent } = scripted(limits, part(1), part(1), part(2), part(2), part(3), part(3));
+      const onProgress = ({ bytes }: { bytes: number }) => void told.push(bytes);
+      const parts = await client.artefacts.uploadParts(content, { name: 'a.bin', onProgress });
+      same(
+        parts.map(({ id }) => id),
+        ['art_1', 'art_2', 'art_3'],
+      );
+      const announced = sent.filter(({ method, path }) => method === 'POST' && path === '/v1/artefacts');
+      const digestOf = (text: string) => {
+        const digest = sha256();
+        digest.update(new TextEncoder().encode(text));
+        return digest.hex();
+      };
+      const wanted = ['0123', '4567', '89'].map((text, i) => [`a.bin.${i + 1}`, text.length, digestOf(text)]);
+      same(
+        announced.map(({ body }) => {
+          const { name, bytes, sha256 } = body as { name: string; bytes: number; sha256: string };
+          return [name, bytes, sha256];
+        }),
+        wanted,
+      );
+      same(told, [4, 8, 10]);
+      const whole = scripted(ok({ limits: { shard_bytes: 10 } }), part(1), part(1));
+      await whole.client.artefacts.uploadParts(content, { name: 'a.bin' });
+      same((whole.sent[1]!.body as { name: string }).name, 'a.bin');
+    },
+  },
+  {
     name: 'uploads with a digest and without the key, and sends nothing that is there',
     async run() {
       const put = { method: 'PUT', url: 'http://bucket.test/x', expires_at: '' };

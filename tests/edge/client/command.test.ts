@@ -81,6 +81,9 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     response.writeHead(200, { etag: `"${digestOf(bytes)}"`, 'content-length': bytes.length }).end(bytes);
     return;
   }
+  if (url === '/v1/capabilities') {
+    return answer(200, { limits: { shard_bytes: 5 } });
+  }
   if (url.startsWith('/v1/artefacts')) {
     return answer(200, { id: ART, state: 'stored', upload: null });
   }
@@ -226,6 +229,13 @@ describe('sextant', () => {
       bytes: 8,
     });
     expect(JSON.parse(created!.body).params.table.artefact).toBe(ART);
+
+    const archive = ['--param', `source.archive=@${at('people.csv')}`];
+    const import_ = sent.length;
+    await sextant(['jobs', 'create', 'model.import', ...archive]);
+    expect(JSON.parse(sent.at(-1)!.body).params.source).toEqual({ archive: [ART, ART] });
+    const parts = sent.slice(import_).filter(({ path }) => path === '/v1/artefacts');
+    expect(parts.map(({ body }) => JSON.parse(body).bytes)).toEqual([5, 3]);
 
     const whole = await sextant(['artefacts', 'download', ART, at('whole.bin')]);
     expect([whole.status, readFileSync(at('whole.bin')).equals(bytes), existsSync(at('whole.bin.part'))]).toEqual([

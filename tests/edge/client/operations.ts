@@ -179,6 +179,7 @@ export const COMPOSED: readonly string[] = [
   'artefacts.download',
   'artefacts.bytes',
   'artefacts.upload',
+  'artefacts.uploadParts',
   'vectors.values',
   'vectors.file',
 ];

@@ -19,6 +19,8 @@ import { newSigningKey } from '../../support/signing-key.ts';
 import { until } from '../../support/until.ts';
 
 export const LEASE_MS = 3000;
+/** How long a job or a worker's event may take on a machine that does much beside. */
+const PATIENCE_MS = 150_000;
 /** So many messages can be on their way to a test that plays workers. */
 const PLAYED_WORKERS = 4;
 /** The bucket of `wrangler.toml`. */
@@ -36,6 +38,8 @@ export type WorkerOptions = {
   preload?: string;
   environment?: Record<string, string>;
   poll_ms?: number;
+  /** The worker ends by itself when nothing waits. */
+  untilEmpty?: boolean;
   metrics?: { port: number };
   /** Where the worker finds the edge; the queue is asked directly. */
   edge_url?: string;
@@ -76,6 +80,7 @@ export class Worker {
     await until(
       () => this.events.some((e) => e.event === event && (id === undefined || e.id === id)),
       `event ${event}`,
+      PATIENCE_MS,
     );
   }
 
@@ -197,9 +202,10 @@ export class Stack {
       ...(options.memory_limit_bytes ? { memory_limit_bytes: options.memory_limit_bytes } : {}),
     };
     writeFileSync(join(folder, 'worker.json'), JSON.stringify(configuration));
+    const untilEmpty = options.untilEmpty ? ['--until-empty'] : [];
     const preload = options.preload ? ['--import', options.preload] : [];
     const entry = join(repositoryRoot, 'gpu-worker/worker/index.ts');
-    const child = spawn(process.execPath, [...preload, entry, join(folder, 'worker.json')], {
+    const child = spawn(process.execPath, [...preload, entry, join(folder, 'worker.json'), ...untilEmpty], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, ...options.environment },
     });
@@ -313,6 +319,7 @@ export class Stack {
         return statuses.includes(job.status);
       },
       `${id} to be ${statuses.join(' or ')}`,
+      PATIENCE_MS,
     ).catch((error: Error) => {
       throw new Error(`${error.message}; it is ${JSON.stringify(job)}`);
     });

@@ -18,6 +18,7 @@ type Settled = { acks: { lease_id: string }[]; retries: { lease_id: string; dela
 const world = {
   edgeKeys: [] as SigningKey[],
   keysDown: false,
+  queueDown: false,
   queue: [] as { jws: string }[],
   claimAnswer: { status: 409, code: 'job_busy' },
   pulls: 0,
@@ -29,6 +30,7 @@ const data = mkdtempSync(join(tmpdir(), 'sextant-worker-'));
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 let server: Server;
 let worker: Worker;
+let makeWorker: (options?: { untilEmpty: boolean }) => Promise<Worker>;
 let ended: Promise<void>;
 let edgeKey: SigningKey;
 const logged: string[] = [];
@@ -49,6 +51,9 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
   }
   if (request.url?.endsWith('/messages/pull')) {
     world.pulls += 1;
+    if (world.queueDown) {
+      return { status: 503, body: {} };
+    }
     const next = world.queue.shift();
     const messages = next
       ? [
@@ -99,6 +104,7 @@ beforeEach(async () => {
   Object.assign(world, {
     edgeKeys: [edgeKey],
     keysDown: false,
+    queueDown: false,
     queue: [],
     claimAnswer: { status: 409, code: 'job_busy' },
     pulls: 0,
@@ -114,25 +120,29 @@ beforeEach(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  worker = new Worker(
-    {
-      edge_url: url,
-      queue: { api_base: url, account: 'a', id: 'q', token: 't', poll_ms: 50, visibility_ms: 60_000 },
-      key_file: '',
-      key: await newSigningKey(randomId('wkr')),
-      device: 'cpu',
-      threads: 1,
-      memory_limit_bytes: 1e9,
-      stall_limit_s: 60,
-      data,
-      allow_ablated_models: false,
-      models: {},
-      corpora: {},
-      hubs: {},
-    },
-    (event) => logged.push(event),
-    new Metrics(),
-  );
+  makeWorker = async (options) =>
+    new Worker(
+      {
+        edge_url: url,
+        queue: { api_base: url, account: 'a', id: 'q', token: 't', poll_ms: 50, visibility_ms: 60_000 },
+        key_file: '',
+        key: await newSigningKey(randomId('wkr')),
+        device: 'cpu',
+        threads: 1,
+        memory_limit_bytes: 1e9,
+        stall_limit_s: 60,
+        data,
+        allow_ablated_models: false,
+        models: {},
+        corpora: {},
+        hubs: {},
+      },
+      (event) => logged.push(event),
+      new Metrics(),
+      undefined,
+      options,
+    );
+  worker = await makeWorker();
 });
 afterEach(async () => {
   worker.stop();
@@ -185,6 +195,20 @@ describe('the worker', () => {
     start();
     await until(() => world.settled.length === 1);
     expect(world.settled[0]).toMatchObject({ acks: [], retries: [{ lease_id: 'lease-1', delay_seconds: 2 }] });
+  });
+
+  it('until nothing waits: takes what waits, and ends once its queue stays empty, not while it is out of reach', async () => {
+    worker = await makeWorker({ untilEmpty: true });
+    world.queueDown = true;
+    world.queue.push({ jws: await message() });
+    start();
+    // more than the polls that end it
+    await until(() => world.pulls > 12);
+    const before = world.pulls;
+    world.queueDown = false;
+    await ended;
+    expect(world.settled).toHaveLength(1);
+    expect(world.pulls - before).toBeGreaterThan(10);
   });
 
   it('gives a message back and ends when the edge does not know the worker', async () => {

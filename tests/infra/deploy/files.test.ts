@@ -46,7 +46,7 @@ it('the compose file runs it read-only, without capabilities, and gives it time 
 });
 
 describe('on Kubernetes', () => {
-  const documents = ['namespace', 'worker', 'scaling'].flatMap((name) =>
+  const documents = ['namespace', 'worker', 'scaling', 'long-runs'].flatMap((name) =>
     spoken(read(`kubernetes/${name}.yaml`)).split(/^---$/m),
   );
   const of = (kind: string): string => documents.find((text) => new RegExp(`^kind: ${kind}$`, 'm').test(text)) ?? '';
@@ -73,6 +73,25 @@ describe('on Kubernetes', () => {
     expect(of('Namespace')).toContain('pod-security.kubernetes.io/enforce: restricted');
     expect(Number(/terminationGracePeriodSeconds: (\d+)/.exec(pod)?.[1])).toBeGreaterThanOrEqual(60);
     expect(pod).not.toMatch(/^ {2}replicas:/m);
+  });
+  it('the pod of long runs is the same, ends when nothing waits, and is not picked while it is busy', () => {
+    const runs = of('ScaledJob');
+    expect(runs).toContain('args: [--until-empty]');
+    expect(runs).toContain('restartPolicy: Never');
+    expect(runs).toContain('cluster-autoscaler.kubernetes.io/safe-to-evict: "false"');
+    expect(runs).toMatch(/url: https:\/\/\S+\/v1\/pools\/long$/m);
+    // waiting and running are counted together, of which KEDA's default strategy takes off the jobs that run
+    expect(runs).toContain('scalingStrategy: { strategy: default }');
+    const lines = (text: string) =>
+      text
+        .slice(text.indexOf('automountServiceAccountToken'), text.indexOf('secretName'))
+        .split('\n')
+        .map((line) => line.trim());
+    const apart = /^(args:.*|restartPolicy:.*|strategy:.*)$/;
+    expect(lines(runs).filter((line) => !apart.test(line))).toEqual(lines(of('Deployment')));
+    // a budget cannot count pods of jobs
+    expect(of('PodDisruptionBudget')).toContain('matchLabels: { app: sextant-worker, pool: default }');
+    expect(runs).toContain('labels: { app: sextant-worker, pool: long }');
   });
   it('one pod at a time is disrupted, and workers reach no private network', () => {
     expect(of('PodDisruptionBudget')).toContain('maxUnavailable: 1');
