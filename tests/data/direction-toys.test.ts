@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import * as reflection from '../studies/reflection.ts';
 import * as refusal from '../studies/refusal.ts';
 
-const [REFUSAL, REFLECTION] = [11, 0];
+const [REFUSAL, REFLECTION] = [1, 0];
 /** Which block of the second toy knows the mark differs by seed and even by processor: the study reports these, for each seed. */
 const BY_DEPTH = /^area|^proj_unit -1: frequency/;
 

@@ -114,6 +114,9 @@ export async function seedStudy(seed: number, threads: number, pruned = true): P
       phrases: ['SORRY'],
       rule: 'lowest_bypass',
       max_tokens: 5,
+      // what refuses is the likeliest token by far, with less than half of the probability: the head, which does not learn to
+      // refuse, gives the rest to words that no text holds
+      filter: false,
     };
     const labelled: Copy[] = copies.map((label) => ({ label, model: { local: label } }));
     const wanda = pruned ? await wandaCopies(jobs, model, language) : [];

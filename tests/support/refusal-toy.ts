@@ -94,7 +94,9 @@ export async function trainRefusalToy(
   const language = new RefusalLanguage(seed);
   const alias = `refusal-start-${seed}`;
   const sizes = { layers: 4, width: 48, heads: 4, mlpWidth: 128, context: 48 };
-  registerStart(jobs, alias, { ...sizes, shape: 'llama', words: WORDS, template: TEMPLATE, seed });
+  // From small embeddings (0.02) the first block's refusal becomes so much larger than all else in the stream that pruning takes
+  // the answers first; from embeddings of 1 refusal lies along no single direction.
+  registerStart(jobs, alias, { ...sizes, shape: 'llama', words: WORDS, template: TEMPLATE, seed, embeddings: 0.5 });
   const common = { context: 12, batch: 64, seed, warm_up: 0 };
   const capable = await trainOn(jobs, `capability-${seed}`, language.capability(400), {
     ...common,
@@ -115,6 +117,7 @@ export async function trainRefusalToy(
     ],
     steps: alignmentSteps,
     learning_rate: 1e-3,
+    final_rate: 1,
   });
   return { language, capable, model };
 }

@@ -1,12 +1,15 @@
 /** What the two toy languages share: words as a tokenizer, and models that `lm.train` makes of prompts with completions. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Initialiser } from '../../gpu-worker/graph/index.ts';
+import { linearsOf } from '../../gpu-worker/lm/index.ts';
 import { tokenizerDocument } from '../../gpu-worker/lm/tokenizer/tokenizer-document.ts';
 import { initialisers } from '../../gpu-worker/lm/weights/initialise.ts';
 import { type SavedTokenizer, saveFolder } from '../../gpu-worker/lm/weights/save.ts';
+import { fanIn, normal } from '../../gpu-worker/nn/index.ts';
 import contract from '../../shared/jobs/lm.train.ts';
 import { stream } from '../../shared/math/random.ts';
-import { listWeights } from '../../shared/models/architecture.ts';
+import { listWeights, type ModelWeights } from '../../shared/models/architecture.ts';
 import { familyOf, parseArchitecture } from '../../shared/models/describe.ts';
 import type { LocalJobs } from './job-context.ts';
 
@@ -49,7 +52,21 @@ const configOf = (shape: Shape, words: number, { layers, width, heads, mlpWidth,
         ...{ rms_norm_eps: 1e-5, tie_word_embeddings: false },
       };
 
-/** Puts a new model with random weights under an alias that training can start from. */
+/** First values as PyTorch's linear modules have them, of variance 1 / (3 inputs), and embeddings of the given deviation. */
+function moduleStart(weights: ModelWeights, embeddings: number): Map<string, Initialiser> {
+  const tables = [weights.embedding, ...(weights.positions ? [weights.positions] : [])];
+  return new Map([
+    ...[...weights.layers.flatMap(linearsOf), weights.head].map(
+      ({ weight, layout }) => [weight.name, fanIn(layout === 'out_in' ? 1 : 0, 1 / Math.sqrt(3))] as const,
+    ),
+    ...tables.map(({ name }) => [name, normal(embeddings)] as const),
+  ]);
+}
+
+/**
+ * Puts a new model with random weights under an alias that training can start from.
+ * @param embeddings their deviation, where the model starts as PyTorch's modules do; null: as the project's own new models
+ */
 export function registerStart(
   jobs: LocalJobs,
   alias: string,
@@ -58,14 +75,24 @@ export function registerStart(
     template,
     seed,
     shape,
+    embeddings = null,
     ...sizes
-  }: Sizes & { words: readonly string[]; template: string | null; seed: number; shape: Shape },
+  }: Sizes & {
+    words: readonly string[];
+    template: string | null;
+    seed: number;
+    shape: Shape;
+    embeddings?: number | null;
+  },
 ): void {
   const folder = join(jobs.folder, `start-${alias}`);
   const tokenizer = wordsTokenizer(words, template);
   const a = parseArchitecture(configOf(shape, words.length + 3, sizes));
   const weights = familyOf(a.family).weights(a);
-  const initial = initialisers(a, weights);
+  const initial = new Map([
+    ...initialisers(a, weights),
+    ...(embeddings === null ? [] : moduleStart(weights, embeddings)),
+  ]);
   const shapes = new Map(listWeights(weights).map(({ name, shape }) => [name, shape]));
   const values = (name: string) =>
     Float32Array.from(initial.get(name)!(shapes.get(name)!, stream(seed, `toy/${name}`)));
