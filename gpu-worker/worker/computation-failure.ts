@@ -53,18 +53,30 @@ const withoutPaths = (text: string): string => text.replace(PATHS, '[path]');
 const MOST_ERRORS = 100;
 const LONGEST = 2000;
 
+/** How a message begins that says which of the params is wrong. */
+const POINTED = /^((?:\/[a-z0-9_]+)+): (.+)$/s;
+
+/** The param that a typed error names, in front of its message alone or in a list. */
+function errorsOf({ code, message, errors }: SextantError): NonNullable<SextantError['errors']> {
+  const [, pointer, detail] = POINTED.exec(message) ?? [];
+  return errors ?? (pointer && detail ? [{ pointer: `/params${pointer}`, code, detail }] : []);
+}
+
 /** A typed error as a job states it. */
-export const statedError = ({ code, message, errors }: SextantError): Omit<JobError, 'attempt'> => ({
-  code,
-  detail: message.slice(0, LONGEST),
-  ...(errors && {
-    errors: errors.slice(0, MOST_ERRORS).map((one) => ({
-      pointer: one.pointer.slice(0, LONGEST),
-      code: one.code,
-      detail: one.detail.slice(0, LONGEST),
-    })),
-  }),
-});
+export function statedError(error: SextantError): Omit<JobError, 'attempt'> {
+  const errors = errorsOf(error).slice(0, MOST_ERRORS);
+  return {
+    code: error.code,
+    detail: error.message.slice(0, LONGEST),
+    ...(errors.length > 0 && {
+      errors: errors.map((one) => ({
+        pointer: one.pointer.slice(0, LONGEST),
+        code: one.code,
+        detail: one.detail.slice(0, LONGEST),
+      })),
+    }),
+  };
+}
 
 export function computationFailure(error: unknown): ComputationFailure {
   const detail = withoutPaths(String(error instanceof Error ? error.message : error)).slice(0, LONGEST);

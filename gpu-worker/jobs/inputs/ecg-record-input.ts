@@ -110,7 +110,7 @@ function parseJson(text: string): InlineRecord {
     return parsed.data;
   }
   const issue = parsed.error.issues[0]!;
-  throw new SextantError('data_invalid', `/${issue.path.join('/')}: ${issue.message}`);
+  throw new SextantError('data_invalid', `the document at /${issue.path.join('/')}: ${issue.message}`);
 }
 
 type Described = { rate_hz: number; unit: string };

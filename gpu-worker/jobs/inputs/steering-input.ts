@@ -18,7 +18,7 @@ type Steered = { vectors: readonly SteeredVector[]; latents?: readonly ClampedLa
 type Condition = NonNullable<Intervention['condition']>;
 
 /** What the edits are opened with. */
-type Opening = { context: Pick<JobContext<unknown>, 'input'>; model: OpenedModel; allowMismatch: boolean };
+type Opening = { context: Pick<JobContext<unknown>, 'input' | 'params'>; model: OpenedModel; allowMismatch: boolean };
 
 /**
  * Vectors and held latents as edits of the model, in their order; strengths without a mode in units of the mean residual norm

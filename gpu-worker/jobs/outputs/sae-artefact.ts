@@ -2,12 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { LATENT_INDEX_BLOB, type Latent, type LatentIndex, latentShardBlob } from '../../../shared/contracts/latent.ts';
 import type { Blob, Manifest } from '../../../shared/contracts/manifest.ts';
-import { SextantError } from '../../../shared/contracts/problem.ts';
+import { paramError, SextantError } from '../../../shared/contracts/problem.ts';
 import { CONFIG_FILE, readSae, SAE_FILES, saelensFolder, type TrainedSae, WEIGHTS_FILE } from '../../sae/index.ts';
 import { manifestOf } from '../../study/index.ts';
 import type { JobContext } from '../handler.ts';
 import type { OpenedActivations } from '../inputs/activation-files.ts';
 import type { OpenedModel } from '../inputs/model-input.ts';
+import { pointerTo } from '../inputs/param-pointer.ts';
 
 type SaeDetails = {
   /** Number within the job, for the names of its artefacts. */
@@ -90,6 +91,7 @@ async function readPublishedSae(
 
 /** @throws SextantError `data_invalid` where what it was trained for differs and is not let through */
 function mismatchOf(
+  { params }: Pick<JobContext<unknown>, 'params'>,
   id: string,
   manifest: Manifest,
   on: { digest: string | null; hook: string | null },
@@ -101,7 +103,8 @@ function mismatchOf(
   ];
   if (mismatch.length > 0 && !allowMismatch) {
     const what = mismatch.map((part) => (part === 'hook' ? `hook ${manifest.hook}` : 'another model')).join(' and ');
-    throw new SextantError('data_invalid', `${id} was trained for ${what}; pass allow_mismatch to use it here`);
+    const detail = `it was trained for ${what}; pass allow_mismatch to use it here`;
+    throw paramError('data_invalid', pointerTo(params, id), detail);
   }
   return mismatch;
 }
@@ -111,16 +114,17 @@ function mismatchOf(
  * @throws SextantError `data_invalid` where model or hook are known, differ and `allowMismatch` is false, or the width does not fit
  */
 export async function openSaeForRows(
-  context: Pick<JobContext<unknown>, 'input'>,
+  context: Pick<JobContext<unknown>, 'input' | 'params'>,
   id: string,
   { origin, files }: Pick<OpenedActivations, 'origin' | 'files'>,
   allowMismatch: boolean,
 ): Promise<Omit<SaeUse, 'hook'> & { hook: string | null }> {
   const { sae, manifest } = await readPublishedSae(context, id);
   const hook = origin.hook ?? manifest.hook;
-  const mismatch = mismatchOf(id, manifest, { digest: origin.digest, hook }, allowMismatch);
+  const mismatch = mismatchOf(context, id, manifest, { digest: origin.digest, hook }, allowMismatch);
   if (files.width !== sae.parameters.inputs) {
-    throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, the rows have ${files.width}`);
+    const detail = `it reads ${sae.parameters.inputs} values, the rows have ${files.width}`;
+    throw paramError('data_invalid', pointerTo(context.params, id), detail);
   }
   return { sae, manifest, hook, mismatch };
 }
@@ -130,17 +134,18 @@ export async function openSaeForRows(
  * @throws SextantError `data_invalid` where model or hook differ and `allowMismatch` is false, or the width does not fit
  */
 export async function openSae(
-  context: Pick<JobContext<unknown>, 'input'>,
+  context: Pick<JobContext<unknown>, 'input' | 'params'>,
   id: string,
   model: OpenedModel,
   { hook, allowMismatch }: { hook?: string; allowMismatch: boolean },
 ): Promise<SaeUse> {
   const { sae, manifest } = await readPublishedSae(context, id);
   const at = hook ?? manifest.hook ?? '';
-  const mismatch = mismatchOf(id, manifest, { digest: model.digest, hook: at }, allowMismatch);
+  const mismatch = mismatchOf(context, id, manifest, { digest: model.digest, hook: at }, allowMismatch);
   const width = model.model.widthAt(at);
   if (width !== sae.parameters.inputs) {
-    throw new SextantError('data_invalid', `${id} reads ${sae.parameters.inputs} values, ${at} has ${width}`);
+    const detail = `it reads ${sae.parameters.inputs} values, ${at} has ${width}`;
+    throw paramError('data_invalid', pointerTo(context.params, id), detail);
   }
   return { sae, manifest, hook: at, mismatch };
 }

@@ -19,6 +19,10 @@ export type TensorFile = {
   values(name: string): Float32Array;
 };
 
+/** What configurations call the number of inputs, and of latents. */
+const INPUT_FIELDS = ['d_in', 'activation_dim', 'n_inputs'];
+const WIDTH_FIELDS = ['d_sae', 'dict_size', 'num_latents', 'n_latents'];
+
 /** Fields and tensors that were asked for are remembered; `finish` refuses the rest. */
 export class SaeSource {
   readonly config: Config;
@@ -126,6 +130,7 @@ export class SaeSource {
     const encoder = matrix(names.encoder);
     const decoder = matrix(names.decoder, encoder);
     const { width, inputs } = encoder;
+    this.requireSizes(encoder);
     return {
       width,
       inputs,
@@ -135,6 +140,21 @@ export class SaeSource {
       decoderBias: this.tensor(names.decoderBias, [inputs]),
       threshold: null,
     };
+  }
+
+  /** Sizes that the configuration says must be those of the tensors; 0, as some write, says nothing. */
+  requireSizes({ width, inputs }: { width: number; inputs: number }): void {
+    for (const [names, size] of [
+      [INPUT_FIELDS, inputs],
+      [WIDTH_FIELDS, width],
+    ] as const) {
+      const other = names.find(
+        (name) => typeof this.config[name] === 'number' && ![0, size].includes(this.config[name]),
+      );
+      if (other) {
+        throw invalid(`the configuration has ${other} = ${this.config[other]}, the tensors have ${size}`);
+      }
+    }
   }
 
   /**

@@ -342,7 +342,10 @@ describe('compression jobs', () => {
       await expect(study({ copies: [{ label: 'x', model: { local: 'other' } }] })).rejects.toThrow(
         /^\/copies\/0\/model: its family/,
       );
-      await expect(study({ model: { id: copy } })).rejects.toThrow(/allow_mismatch/);
+      await expect(study({ model: { id: copy } })).rejects.toMatchObject({
+        message: expect.stringMatching(/allow_mismatch/),
+        errors: [{ pointer: '/params/sae/id' }],
+      });
     });
   });
 });

@@ -261,7 +261,10 @@ describe('sae.train and sae.evaluate on a small planted model', () => {
     }
     await expect(encode('other')).rejects.toMatchObject({ code: 'data_invalid' });
     expect((await encode('other', { allow_mismatch: true })).result.mismatch).toEqual(['model']);
-    await expect(encode('narrow', { allow_mismatch: true })).rejects.toThrow(/reads 32 values, resid_post.1 has 16/);
+    await expect(encode('narrow', { allow_mismatch: true })).rejects.toMatchObject({
+      message: expect.stringMatching(/reads 32 values, resid_post.1 has 16/),
+      errors: [{ pointer: '/params/sae' }],
+    });
   });
 
   it('refuses what cannot work, by name', async () => {

@@ -67,6 +67,13 @@ describe('a failed computation', () => {
       errors: [{ pointer: '/params/texts/3', code: 'data_invalid', detail }],
       retryable: false,
     });
+    const pointed = new SextantError('data_invalid', '/copies/0/model: its width is 32');
+    expect(computationFailure(pointed)).toEqual({
+      code: 'data_invalid',
+      detail: '/copies/0/model: its width is 32',
+      errors: [{ pointer: '/params/copies/0/model', code: 'data_invalid', detail: 'its width is 32' }],
+      retryable: false,
+    });
     const one = { pointer: `/${'x'.repeat(5000)}`, code: 'c', detail: 'y'.repeat(5000) };
     const many = new SextantError('data_invalid', 'z'.repeat(5000), { errors: Array.from({ length: 150 }, () => one) });
     const { retryable: _, ...error } = computationFailure(many);

@@ -91,6 +91,7 @@ function readPursuit(source: SaeSource): TrainedSae {
   if (width === undefined || inputs === undefined || more.length > 0) {
     throw invalid(`W_dec must be a matrix, its shape is [${source.shape('W_dec')}]`);
   }
+  source.requireSizes({ width, inputs });
   const decoder = source.tensor('W_dec', [width, inputs]);
   if (source.has('W_enc')) {
     const encoder = transpose(source.tensor('W_enc', [inputs, width]), inputs, width);

@@ -418,6 +418,8 @@ describe(`folders of other libraries (seed ${seed})`, () => {
       [...sparsify, tensor('W_skip', [inputs, inputs], D.slice(0, 64))],
       /W_skip/,
     ],
+    ['other axes', { ...before6, d_in: width, d_sae: inputs }, saelens, /d_in = 20, the tensors have 8/],
+    ['another width', { k, d_in: inputs, num_latents: 99 }, sparsify, /num_latents = 99, the tensors have 20/],
     ['transcode', { k, d_in: inputs, transcode: true }, sparsify, /transcode/],
     ['data-bound', { ...before6, normalize_activations: 'expected_average_only_in' }, saelens, /expected_average/],
     ['unknown field', { ...since6, architecture: 'topk', k, temperature: 2 }, saelens, /temperature/],
