@@ -89,7 +89,9 @@ export async function run(argv: string[]): Promise<void> {
   } else if (positionals[0] === 'evaluate') {
     const models = await Promise.all(values.model.map(modelIn));
     // Written after every record: what was measured is there when the rest is interrupted.
-    const report = (results: StudyResults) => writeResults('ecg', results, markdown(results));
+    const { depth } = models[0]!.document.network;
+    const name = depth === 1 ? 'ecg' : `ecg-depth${depth}`;
+    const report = (results: StudyResults) => writeResults(name, results, markdown(results));
     await evaluateStudy(models, { samples: Number(values.samples), threads, report });
   } else if (positionals[0] === 'ablations') {
     const report = (results: AblationResults) => writeResults('ecg-ablations', results, ablationMarkdown(results));
