@@ -17,10 +17,18 @@ export function slowBands(slow: Float64Array): Float64Array[] {
   let below = new Float64Array(slow.length);
   for (const half of HALVES) {
     const means = runningMean(runningMean(slow, half), half);
-    bands.push(means.map((value, i) => value - below[i]!));
+    bands.push(difference(means, below));
     below = means;
   }
-  return [...bands, slow.map((value, i) => value - below[i]!)];
+  return [...bands, difference(slow, below)];
+}
+
+function difference(x: Float64Array, y: Float64Array): Float64Array {
+  const out = new Float64Array(x.length);
+  for (let i = 0; i < out.length; i++) {
+    out[i] = x[i]! - y[i]!;
+  }
+  return out;
 }
 
 /** Mean of the samples up to `half` away, as far as there are any. */

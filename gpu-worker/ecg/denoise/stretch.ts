@@ -45,7 +45,13 @@ export async function networkWindows(
   const { window, conditions } = denoiser.config;
   const sections = highPass(DRIFT_EDGE, NETWORK_RATE);
   const fast = leads.map((lead) => zeroPhase(sections, lead));
-  const slow = leads.map((lead, c) => lead.map((value, i) => value - fast[c]![i]!));
+  const slow = leads.map((lead, c) => {
+    const part = new Float64Array(lead.length);
+    for (let i = 0; i < part.length; i++) {
+      part[i] = lead[i]! - fast[c]![i]!;
+    }
+    return part;
+  });
   const contexts = new Map<number, Context[]>();
   const contextOf = (block: number): Context[] => {
     const known = contexts.get(block);
@@ -69,15 +75,20 @@ export async function networkWindows(
     writeInput(x, n * size, { fast, slow, from: at - start, window }, contextOf(blockOf(at)));
   });
   const y = await denoiser.run(x, starts.length);
+  const perWindow = leads.length * window;
+  // one block of memory for all windows: thousands of small ones keep the collector busy
+  const allCleaned = new Float64Array(starts.length * perWindow);
   const outputs = starts.map((at, n) => {
     const own = contextOf(blockOf(at));
-    const cleaned = new Float64Array(leads.length * window);
+    const cleaned = allCleaned.subarray(n * perWindow, (n + 1) * perWindow);
     const corrections = leads.map((_, c): Correction => {
+      const { scale } = own[c]!;
+      const lead = fast[c]!;
       let sum = 0;
       for (let i = 0; i < window; i++) {
-        const value = y[(n * leads.length + c) * window + i]! * own[c]!.scale;
+        const value = y[n * perWindow + c * window + i]! * scale;
         cleaned[c * window + i] = value;
-        sum += ((value - fast[c]![at - start + i]!) / own[c]!.scale) ** 2;
+        sum += ((value - lead[at - start + i]!) / scale) ** 2;
       }
       return { window: sum / window, around: 0 };
     });
