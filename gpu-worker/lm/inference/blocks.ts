@@ -4,6 +4,7 @@
  */
 import { SextantError } from '../../../shared/contracts/problem.ts';
 import type { Linear, Weight } from '../../../shared/models/architecture.ts';
+import { listHooks } from '../../../shared/models/hooks.ts';
 import * as g from '../../graph/index.ts';
 import { type FeedValue, passing, Session } from '../../runtime/index.ts';
 import { named } from '../named.ts';
@@ -14,7 +15,7 @@ import { lookUp, norm, type Parameters } from '../network/layers.ts';
 import { block, headLogits } from '../network/transformer.ts';
 import type { ModelFolder } from '../weights/folder.ts';
 import { makeBatch, positionsOf, ShapeFeeds } from './batch.ts';
-import { notFiniteIn } from './finite.ts';
+import { hooksOf, notFiniteIn } from './finite.ts';
 import { maskName, rotaryInputs, storedParameters } from './programs.ts';
 
 /** Stream of `batch` rows of `seq` positions: [batch * seq, width]. */
@@ -139,21 +140,39 @@ export class BlockRunner {
     for (const [i, { name, shape }] of names.entries()) {
       feeds[`w${i}`] = { shape, data: named(values, name) };
     }
-    const used = new Set(session.program.inputs.map(({ name }) => name));
-    const out = await session.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name))));
+    const out = await session.run(usedOf(session, feeds));
     passing(Object.values(out).reduce((sum, value) => sum + value.data.byteLength, 0));
     const output = want.output ? (out.output!.data as Float32Array) : null;
     const bad = output && notFiniteIn(output);
     if (typeof bad === 'number') {
-      throw new SextantError(
-        'not_finite',
-        `${bad} at 'resid_post.${layer}', in layer ${layer}, which is the first whose stream holds a value that is no number`,
-      );
+      throw await this.#notFinite(layer, names, fused, feeds);
     }
     return {
       output,
       inputs: new Map(want.inputs.map((name) => [name, out[taps.get(at(name))!]!.data as Float32Array])),
     };
+  }
+
+  /** The error about a block whose output holds a value that is no number, naming the hook point at which the first appears. */
+  async #notFinite(
+    layer: number,
+    names: readonly Weight[],
+    fused: boolean,
+    feeds: Readonly<Record<string, FeedValue>>,
+  ): Promise<SextantError> {
+    const { architecture } = this.folder;
+    const hooks = hooksOf({ architecture, hooks: listHooks(architecture) }, layer);
+    const { session } = await this.#create(() => this.#compile(layer, names, [], true, fused, hooks));
+    try {
+      const out = await session.run(usedOf(session, feeds));
+      const place = hooks.find((hook) => out[hook] && notFiniteIn(out[hook].data as Float32Array) !== undefined);
+      return new SextantError(
+        'not_finite',
+        `a value that is no number at '${place ?? `resid_post.${layer}`}', in layer ${layer}, which is the first hook point with one`,
+      );
+    } finally {
+      await session.release();
+    }
   }
 
   /** Losses, in nats, of predicting `labels` [rows] from rows [rows, width] of the stream that left the last block. */
@@ -207,7 +226,14 @@ export class BlockRunner {
     return { session, taps };
   }
 
-  #compile(layer: number, names: readonly Weight[], wanted: readonly string[], output: boolean, fused: boolean) {
+  #compile(
+    layer: number,
+    names: readonly Weight[],
+    wanted: readonly string[],
+    output: boolean,
+    fused: boolean,
+    hooks: readonly string[] = [],
+  ) {
     const { architecture: a, weights } = this.folder;
     const inputs = new Map(names.map(({ name, shape }, i) => [name, g.input(`w${i}`, shape)]));
     const seen = new Map<string, g.Tensor>();
@@ -219,6 +245,7 @@ export class BlockRunner {
     });
     const mask = fused ? null : g.input(maskName(a.windows[layer]!), ['seq', 'seq']);
     const tables = rotaryInputs(a, layer, g.input);
+    const points = new TappedHookPoints(hooks);
     const { out } = block(
       a,
       layer,
@@ -233,9 +260,9 @@ export class BlockRunner {
         past: null,
         fused: fused ? { last: g.input('last', ['batch'], 'int32'), total: g.input('total', [], 'int32') } : null,
       },
-      new TappedHookPoints(),
+      points,
     );
-    const outputs: Record<string, g.Tensor> = output ? { output: out } : {};
+    const outputs: Record<string, g.Tensor> = { ...Object.fromEntries(points.taps), ...(output && { output: out }) };
     const taps = new Map<string, string>();
     const byTensor = new Map<g.Tensor, string>();
     for (const name of wanted) {
@@ -249,4 +276,10 @@ export class BlockRunner {
     }
     return { outputs, taps };
   }
+}
+
+/** What a program reads of all that there is to feed. */
+function usedOf({ program }: Session, feeds: Readonly<Record<string, FeedValue>>): Record<string, FeedValue> {
+  const used = new Set(program.inputs.map(({ name }) => name));
+  return Object.fromEntries(Object.entries(feeds).filter(([name]) => used.has(name)));
 }

@@ -102,7 +102,11 @@ const causeOf = (interventions: readonly Intervention[]): string =>
     : 'its weights there are too large or no numbers';
 
 /** The hook points of a layer in the order of computation, with those heads at which something is put in. */
-function hooksOf({ architecture, hooks }: Hooked, layer: number, interventions: readonly Intervention[]): string[] {
+export function hooksOf(
+  { architecture, hooks }: Hooked,
+  layer: number,
+  interventions: readonly Intervention[] = [],
+): string[] {
   const heads = interventions.flatMap(({ hook }) => {
     const { kind, layer: at } = parseHook(hook);
     return kind === 'head_out' && at === layer ? [hook] : [];
